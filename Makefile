@@ -1,0 +1,162 @@
+# make help
+
+OBJS ?= $(if $(SANITIZE),objs/asan,objs)
+PROVE = prove
+FUZZ_CC = clang
+FUZZ_SECONDS = 20
+NGINX = nginx
+
+CORE = $(wildcard src/core/*.c)
+UNITS = $(patsubst t/unit/%.c,%,$(wildcard t/unit/*_test.c))
+FUZZERS = $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/fuzz_*.c))
+MODULES = relay entry reverse
+
+C_FLAGS = -std=c99 -D_DEFAULT_SOURCE -Wall -Wextra -Werror -g
+C_FLAGS += -Isrc/core -MMD -MP
+ASAN_FLAGS = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+ASAN_FLAGS += -fno-omit-frame-pointer
+LIBS = -lsodium -lcrypto
+
+Q = $(if $(V),,@)
+
+export CC CFLAGS LDFLAGS NGINX_SRC STATIC SANITIZE OBJS V
+
+
+all:
+	@scripts/build.sh
+
+help:
+	@echo 'make              build the modules into objs/'
+	@echo 'make install      install them, honours DESTDIR'
+	@echo 'make check        mechanical rules for the sources'
+	@echo 'make unit         unit tests of src/core'
+	@echo 'make unit-asan    the same with sanitizers'
+	@echo 'make replay       the inputs of t/fuzz/corpus, with sanitizers'
+	@echo 'make fuzz         libFuzzer, FUZZ_SECONDS=$(FUZZ_SECONDS) each'
+	@echo 'make test         everything needed for t/*.t, then all tests'
+	@echo 'make test-asan    the same with sanitizers'
+	@echo 'make demo         a tunnel on this machine, to look at'
+	@echo 'make bench        speed, as ratios to others'
+	@echo 'make clean'
+	@echo
+	@echo 'Variables: CC CFLAGS LDFLAGS V=1 SANITIZE=1 OBJS=dir,'
+	@echo 'NGINX_SRC=nginx source tree (default: nginx-dev), STATIC=1'
+
+check:
+	@scripts/check
+
+test:
+	@t/run.sh
+
+test-asan:
+	@ASAN=1 t/run.sh
+
+demo:
+	@if [ -x examples/demo ]; then exec examples/demo; \
+	else echo 'see examples/'; fi
+
+bench: all
+	@if [ -x bench/run ]; then exec bench/run; else echo 'see bench/'; fi
+
+
+# unit tests: each file of t/unit with the whole core
+
+UNIT_BINARIES = $(UNITS:%=objs/unit/%)
+ASAN_BINARIES = $(UNITS:%=objs/unit-asan/%)
+UNIT_CORE = $(CORE:src/core/%.c=objs/unit/core/%.o)
+ASAN_CORE = $(CORE:src/core/%.c=objs/unit-asan/core/%.o)
+
+unit: $(UNIT_BINARIES)
+	@$(PROVE) -e '' $(or $(UNIT_BINARIES),$(error no unit tests))
+
+unit-asan: $(ASAN_BINARIES)
+	@$(PROVE) -e '' $(or $(ASAN_BINARIES),$(error no unit tests))
+
+objs/unit/%_test: t/unit/%_test.c $(UNIT_CORE)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(C_FLAGS) -O1 $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIBS)
+
+objs/unit-asan/%_test: t/unit/%_test.c $(ASAN_CORE)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(C_FLAGS) $(ASAN_FLAGS) $(CFLAGS) -o $@ \
+		$(filter %.c %.o,$^) $(LIBS)
+
+objs/unit/core/%.o: src/core/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(C_FLAGS) -O1 $(CFLAGS) -c -o $@ $<
+
+objs/unit-asan/core/%.o: src/core/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(C_FLAGS) $(ASAN_FLAGS) $(CFLAGS) -c -o $@ $<
+
+.SECONDARY: $(UNIT_CORE) $(ASAN_CORE)
+
+
+# fuzzing: new inputs go to objs/fuzz, those worth keeping to t/fuzz/corpus
+
+REPLAYS = $(FUZZERS:fuzz_%=objs/replay/%)
+
+replay: $(REPLAYS)
+	@for bin in $(REPLAYS); do \
+		name=$${bin##*/}; \
+		if $$bin t/fuzz/corpus/$$name/* > $$bin.log 2>&1; \
+		then echo "replay $$name: $$(grep -c ^ok $$bin.log) ok"; \
+		else tail -n 40 $$bin.log; echo "replay $$name: failed"; \
+		exit 1; fi; \
+	done
+
+objs/replay/%: t/fuzz/fuzz_%.c t/fuzz/replay.c $(ASAN_CORE)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(C_FLAGS) $(ASAN_FLAGS) $(CFLAGS) -o $@ \
+		$(filter %.c %.o,$^) $(LIBS)
+
+fuzz: $(FUZZERS:%=objs/fuzz/%)
+	@for name in $(FUZZERS:fuzz_%=%); do \
+		dir=objs/fuzz/corpus/$$name; log=objs/fuzz/$$name.log; \
+		mkdir -p $$dir t/fuzz/corpus/$$name; \
+		if objs/fuzz/fuzz_$$name -max_total_time=$(FUZZ_SECONDS) \
+			-artifact_prefix=objs/fuzz/$$name- \
+			$$dir t/fuzz/corpus/$$name > $$log 2>&1; \
+		then echo "fuzz $$name: $$(tail -n 1 $$log)"; \
+		else tail -n 40 $$log; echo "fuzz $$name: failed"; exit 1; fi; \
+	done
+
+objs/fuzz/fuzz_%: t/fuzz/fuzz_%.c $(CORE) $(wildcard src/core/*.h)
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) -std=c99 -D_DEFAULT_SOURCE -Wall -Wextra -g -O1 -Isrc/core \
+		-fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(LIBS)
+
+
+# Debian keeps a file with load_module for each group of modules
+
+AVAILABLE = /usr/share/nginx/modules-available
+MODULES_PATH = $(shell $(NGINX) -V 2>&1 \
+	| sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
+
+install: all
+	@[ -n "$(MODULES_PATH)" ] \
+		|| { echo 'no modules path in nginx -V, set MODULES_PATH'; exit 1; }
+	install -d $(DESTDIR)$(MODULES_PATH)
+	install -m 644 $(MODULES:%=$(OBJS)/ngx_trp_%_module.so) \
+		$(DESTDIR)$(MODULES_PATH)
+	@if [ -d $(AVAILABLE) ]; then \
+		conf=$(DESTDIR)$(AVAILABLE)/mod-stream-trp.conf; \
+		install -d $(DESTDIR)$(AVAILABLE); \
+		for name in $(MODULES); do \
+			echo "load_module modules/ngx_trp_$${name}_module.so;"; \
+		done > $$conf; \
+		echo "installed $$conf, to enable:"; \
+		echo "ln -s $(AVAILABLE)/mod-stream-trp.conf" \
+			"/etc/nginx/modules-enabled/70-mod-stream-trp.conf"; \
+	fi
+
+clean:
+	rm -rf objs
+
+
+.PHONY: all help check unit unit-asan replay fuzz test test-asan demo bench
+.PHONY: install clean
+
+-include $(wildcard objs/unit/*.d objs/unit/core/*.d)
+-include $(wildcard objs/unit-asan/*.d objs/unit-asan/core/*.d objs/replay/*.d)

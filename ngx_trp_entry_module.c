@@ -1,0 +1,929 @@
+
+#include "ngx_trp.h"
+#include "ngx_trp_addr.h"
+#include "ngx_trp_agent.h"
+#include "ngx_trp_listener.h"
+#include "ngx_trp_pool.h"
+#include "ngx_trp_stream.h"
+#include "ngx_trp_variables.h"
+#include "trp_route.h"
+
+#include <sodium.h>
+
+
+typedef struct {
+    trp_route_t                       route;
+    ngx_sockaddr_t                    sockaddr;
+    ngx_str_t                         host;
+    ngx_str_t                         destination;
+} ngx_trp_entry_route_t;
+
+
+typedef struct {
+    ngx_array_t                       routes;     /* of all servers */
+    ngx_array_t                       upstreams;  /* uscf, with "trp_entry" */
+    ngx_socket_t                      fd;
+} ngx_trp_entry_main_conf_t;
+
+
+typedef struct {
+
+    /* of server {} */
+    ngx_array_t                      *routes;     /* ngx_trp_entry_route_t * */
+
+    /* of upstream {} */
+    ngx_trp_agent_conf_t              agent;
+    ngx_msec_t                        open_timeout;
+    ngx_uint_t                        enabled;
+    ngx_array_t                       pools;      /* ngx_trp_pool_t * */
+    ngx_stream_upstream_init_pt       init_upstream;
+    ngx_stream_upstream_init_peer_pt  init_peer;
+} ngx_trp_entry_srv_conf_t;
+
+
+typedef struct {
+    ngx_trp_stream_t                  stream;
+    ngx_stream_session_t             *session;
+    ngx_trp_entry_srv_conf_t         *conf;
+    ngx_trp_entry_route_t            *route;
+
+    /* the balancer's */
+    void                             *data;
+    ngx_event_get_peer_pt             get;
+    ngx_event_free_peer_pt            free;
+    ngx_event_notify_peer_pt          notify;
+} ngx_trp_entry_ctx_t;
+
+
+static ngx_int_t ngx_trp_entry_access_handler(ngx_stream_session_t *s);
+static ngx_trp_entry_route_t *ngx_trp_entry_find_route(ngx_connection_t *c,
+    ngx_trp_entry_srv_conf_t *escf);
+static ngx_int_t ngx_trp_entry_init_peer(ngx_stream_session_t *s,
+    ngx_stream_upstream_srv_conf_t *us);
+static ngx_int_t ngx_trp_entry_get_peer(ngx_peer_connection_t *pc,
+    void *data);
+static ngx_trp_pool_t *ngx_trp_entry_find_pool(ngx_trp_entry_srv_conf_t *escf,
+    ngx_peer_connection_t *pc);
+static ngx_int_t ngx_trp_entry_open_frame(ngx_trp_entry_ctx_t *ctx);
+static ngx_connection_t *ngx_trp_entry_user(ngx_trp_stream_t *st);
+static void ngx_trp_entry_opened(ngx_trp_stream_t *st, ngx_uint_t code);
+static void ngx_trp_entry_notify_peer(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t type);
+static void ngx_trp_entry_free_peer(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t state);
+static ngx_int_t ngx_trp_entry_log_handler(ngx_stream_session_t *s);
+static ngx_int_t ngx_trp_entry_info(ngx_stream_session_t *s,
+    ngx_trp_info_t *info);
+
+static ngx_int_t ngx_trp_entry_preconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_trp_entry_postconfiguration(ngx_conf_t *cf);
+static void *ngx_trp_entry_create_main_conf(ngx_conf_t *cf);
+static void *ngx_trp_entry_create_srv_conf(ngx_conf_t *cf);
+static char *ngx_trp_entry_route(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_trp_entry_listen(ngx_conf_t *cf, ngx_trp_entry_route_t *route,
+    ngx_str_t *bind, ngx_str_t *args, ngx_uint_t nargs);
+static ngx_uint_t ngx_trp_entry_has_ipv6(void);
+static char *ngx_trp_entry_listen_one(ngx_conf_t *cf,
+    ngx_trp_entry_route_t *route, const char *address, ngx_str_t *args,
+    ngx_uint_t nargs);
+static char *ngx_trp_entry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static ngx_int_t ngx_trp_entry_init_upstream(ngx_conf_t *cf,
+    ngx_stream_upstream_srv_conf_t *us);
+static ngx_int_t ngx_trp_entry_init_process(ngx_cycle_t *cycle);
+
+
+static ngx_command_t  ngx_trp_entry_commands[] = {
+
+    { ngx_string("trp_route"),
+      NGX_STREAM_SRV_CONF|NGX_CONF_1MORE,
+      ngx_trp_entry_route,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("trp_entry"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_NOARGS,
+      ngx_trp_entry,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("trp_entry_open_timeout"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_entry_srv_conf_t, open_timeout),
+      (void *) &ngx_trp_agent_positive },
+
+    NGX_TRP_AGENT_COMMANDS("trp_entry", NGX_STREAM_UPS_CONF,
+                           ngx_trp_entry_srv_conf_t, agent),
+
+      ngx_null_command
+};
+
+
+static ngx_stream_module_t  ngx_trp_entry_module_ctx = {
+    ngx_trp_entry_preconfiguration,        /* preconfiguration */
+    ngx_trp_entry_postconfiguration,       /* postconfiguration */
+
+    ngx_trp_entry_create_main_conf,        /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    ngx_trp_entry_create_srv_conf,         /* create server configuration */
+    NULL                                   /* merge server configuration */
+};
+
+
+ngx_module_t  ngx_trp_entry_module = {
+    NGX_MODULE_V1,
+    &ngx_trp_entry_module_ctx,             /* module context */
+    ngx_trp_entry_commands,                /* module directives */
+    NGX_STREAM_MODULE,                     /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_trp_entry_init_process,            /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+/* a user has come: which route is it, and may he use it? */
+
+static ngx_int_t
+ngx_trp_entry_access_handler(ngx_stream_session_t *s)
+{
+    in_port_t                  port;
+    trp_addr_t                 addr;
+    ngx_connection_t          *c;
+    ngx_trp_entry_ctx_t       *ctx;
+    ngx_trp_entry_route_t     *route;
+    ngx_trp_entry_srv_conf_t  *escf;
+
+    escf = ngx_stream_get_module_srv_conf(s, ngx_trp_entry_module);
+
+    if (escf->routes == NULL) {
+        return NGX_DECLINED;
+    }
+
+    c = s->connection;
+
+    if (ngx_connection_local_sockaddr(c, NULL, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    route = ngx_trp_entry_find_route(c, escf);
+
+    if (route == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (route->route.source.addr.family) {
+        ngx_trp_addr_from_sockaddr(&addr, &port, c->sockaddr);
+
+        if (!trp_cidr_match(&route->route.source, &addr)) {
+            ngx_log_error(NGX_LOG_INFO, c->log, 0,
+                          "source is not allowed by \"trp_route\" to \"%V\"",
+                          &route->destination);
+            return NGX_STREAM_FORBIDDEN;
+        }
+    }
+
+    ctx = ngx_pcalloc(c->pool, sizeof(ngx_trp_entry_ctx_t));
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->session = s;
+    ctx->route = route;
+
+    ngx_stream_set_ctx(s, ctx, ngx_trp_entry_module);
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_trp_entry_route_t *
+ngx_trp_entry_find_route(ngx_connection_t *c, ngx_trp_entry_srv_conf_t *escf)
+{
+    ngx_uint_t               i;
+    struct sockaddr         *sa;
+    ngx_trp_entry_route_t  **routes, *any;
+
+    any = NULL;
+    routes = escf->routes->elts;
+
+    for (i = 0; i < escf->routes->nelts; i++) {
+        sa = &routes[i]->sockaddr.sockaddr;
+
+        if (ngx_cmp_sockaddr(sa, sizeof(ngx_sockaddr_t), c->local_sockaddr,
+                             c->local_socklen, 1)
+            == NGX_OK)
+        {
+            return routes[i];
+        }
+
+        if (sa->sa_family == c->local_sockaddr->sa_family
+            && ngx_inet_get_port(sa) == ngx_inet_get_port(c->local_sockaddr)
+            && ngx_inet_wildcard(sa))
+        {
+            any = routes[i];
+        }
+    }
+
+    return any;
+}
+
+
+/* the stock proxy asks for an upstream: a stream on a tunnel */
+
+static ngx_int_t
+ngx_trp_entry_init_peer(ngx_stream_session_t *s,
+    ngx_stream_upstream_srv_conf_t *us)
+{
+    ngx_trp_entry_ctx_t       *ctx;
+    ngx_stream_upstream_t     *u;
+    ngx_trp_entry_srv_conf_t  *escf;
+
+    escf = ngx_stream_conf_upstream_srv_conf(us, ngx_trp_entry_module);
+
+    ctx = ngx_stream_get_module_ctx(s, ngx_trp_entry_module);
+
+    if (ctx == NULL) {
+        ngx_log_error(NGX_LOG_ERR, s->connection->log, 0,
+                      "no \"trp_route\" says where to, a server that passes "
+                      "to \"%V\" needs one in place of \"listen\"",
+                      &us->host);
+        return NGX_ERROR;
+    }
+
+    if (escf->init_peer(s, us) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ctx->conf = escf;
+    ctx->stream.entry = 1;
+    ctx->stream.other = ngx_trp_entry_user;
+    ctx->stream.opened = ngx_trp_entry_opened;
+    ctx->stream.data = ctx;
+
+    if (ngx_trp_entry_open_frame(ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    u = s->upstream;
+
+    ctx->data = u->peer.data;
+    ctx->get = u->peer.get;
+    ctx->free = u->peer.free;
+    ctx->notify = u->peer.notify;
+
+    u->peer.data = ctx;
+    u->peer.get = ngx_trp_entry_get_peer;
+    u->peer.free = ngx_trp_entry_free_peer;
+    u->peer.notify = ngx_trp_entry_notify_peer;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_entry_open_frame(ngx_trp_entry_ctx_t *ctx)
+{
+    trp_open_t         open;
+    in_port_t          port;
+    ngx_connection_t  *c;
+
+    c = ctx->session->connection;
+
+    ngx_memzero(&open, sizeof(trp_open_t));
+
+    open.proto = TRP_PROTO_TCP;
+    open.addr = ctx->route->route.addr;
+    open.host = ctx->route->route.host;
+    open.port = ctx->route->route.port;
+    open.name = ngx_trp_str(&ctx->conf->agent.name);
+
+    randombytes_buf(open.id, TRP_STREAM_ID_LEN);
+
+    ngx_trp_addr_from_sockaddr(&open.user, &port, c->sockaddr);
+    open.user_port = port;
+
+    ngx_trp_addr_from_sockaddr(&open.local, &port, c->local_sockaddr);
+    open.local_port = port;
+
+    ctx->stream.open = ngx_pnalloc(c->pool, NGX_TRP_OPEN_MAX);
+    if (ctx->stream.open == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->stream.open_len = trp_open_put(ctx->stream.open, &open)
+                           - ctx->stream.open;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_trp_entry_ctx_t *ctx = data;
+
+    ngx_int_t                   rc;
+    ngx_trp_pool_t             *pool;
+    ngx_trp_entry_main_conf_t  *emcf;
+
+    rc = ctx->get(pc, ctx->data);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    pool = ngx_trp_entry_find_pool(ctx->conf, pc);
+
+    if (pool == NULL) {
+        return NGX_DECLINED;
+    }
+
+    emcf = ngx_stream_get_module_main_conf(ctx->session, ngx_trp_entry_module);
+
+    ctx->stream.pool = pool;
+
+    if (ngx_trp_stream_create(&ctx->stream, emcf->fd, pc->log) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    pc->connection = ctx->stream.connection;
+    pc->cached = 1;
+
+    /* whatever happens from now to the end of the answer is no clean end */
+
+    ngx_trp_stream_arm(ctx->session->connection);
+
+    ngx_trp_stream_open(&ctx->stream, ctx->conf->open_timeout);
+
+    return NGX_DONE;
+}
+
+
+static ngx_trp_pool_t *
+ngx_trp_entry_find_pool(ngx_trp_entry_srv_conf_t *escf,
+    ngx_peer_connection_t *pc)
+{
+    ngx_uint_t        i;
+    ngx_trp_pool_t  **pools;
+
+    pools = escf->pools.elts;
+
+    for (i = 0; i < escf->pools.nelts; i++) {
+        if (ngx_cmp_sockaddr(pools[i]->sockaddr, pools[i]->socklen,
+                             pc->sockaddr, pc->socklen, 1)
+            == NGX_OK)
+        {
+            return pools[i];
+        }
+    }
+
+    ngx_log_error(NGX_LOG_ERR, pc->log, 0, "no tunnels to \"%V\"", pc->name);
+
+    return NULL;
+}
+
+
+static ngx_connection_t *
+ngx_trp_entry_user(ngx_trp_stream_t *st)
+{
+    ngx_trp_entry_ctx_t  *ctx;
+
+    ctx = st->data;
+
+    return ctx->session->connection;
+}
+
+
+static void
+ngx_trp_entry_opened(ngx_trp_stream_t *st, ngx_uint_t code)
+{
+    ngx_trp_entry_ctx_t    *ctx;
+    ngx_peer_connection_t  *pc;
+
+    ctx = st->data;
+    pc = &ctx->session->upstream->peer;
+
+    if (code == TRP_CODE_NONE && ctx->notify) {
+        ctx->notify(pc, ctx->data, NGX_STREAM_UPSTREAM_NOTIFY_CONNECT);
+    }
+}
+
+
+static void
+ngx_trp_entry_notify_peer(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t type)
+{
+    ngx_trp_entry_ctx_t  *ctx;
+
+    ctx = data;
+
+    /* a stream is connected when it is accepted, not when it is made */
+
+    if (type != NGX_STREAM_UPSTREAM_NOTIFY_CONNECT && ctx->notify) {
+        ctx->notify(pc, ctx->data, type);
+    }
+}
+
+
+static void
+ngx_trp_entry_free_peer(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t state)
+{
+    ngx_trp_entry_ctx_t *ctx = data;
+
+    ngx_trp_stream_t  *st;
+
+    st = &ctx->stream;
+
+    if (st->connection) {
+
+        if (!st->accepted && (st->code == TRP_CODE_FAILED
+                              || st->code == TRP_CODE_TIMED_OUT))
+        {
+            state |= NGX_PEER_FAILED;
+        }
+
+        ngx_trp_stream_close(st, NULL);
+    }
+
+    ctx->free(pc, ctx->data, state);
+}
+
+
+/* the proxy knows of no failure to connect, it was "connected" at once */
+
+static ngx_int_t
+ngx_trp_entry_log_handler(ngx_stream_session_t *s)
+{
+    ngx_trp_entry_ctx_t  *ctx;
+
+    ctx = ngx_stream_get_module_ctx(s, ngx_trp_entry_module);
+
+    if (ctx && ctx->stream.connection && !ctx->stream.accepted
+        && s->status == NGX_STREAM_OK
+        && ctx->stream.in == NGX_TRP_STREAM_ABORTED)
+    {
+        s->status = NGX_STREAM_BAD_GATEWAY;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_entry_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
+{
+    ngx_trp_entry_ctx_t  *ctx;
+
+    ctx = ngx_stream_get_module_ctx(s, ngx_trp_entry_module);
+
+    if (ctx == NULL) {
+        return NGX_DECLINED;
+    }
+
+    info->host = ctx->route->host;
+    info->port = ctx->route->route.port;
+    info->destination = ctx->route->destination;
+
+    if (ctx->conf) {
+        info->group = ctx->conf->agent.group;
+        info->name = ctx->conf->agent.name;
+        info->status = ctx->stream.code;
+        info->aborted = (ctx->stream.in != NGX_TRP_STREAM_ENDED
+                         || ctx->stream.out != NGX_TRP_STREAM_ENDED);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_entry_preconfiguration(ngx_conf_t *cf)
+{
+    return ngx_trp_variables_add(cf, ngx_trp_entry_info);
+}
+
+
+static ngx_int_t
+ngx_trp_entry_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_uint_t                        i;
+    ngx_stream_handler_pt            *h;
+    ngx_trp_entry_main_conf_t        *emcf;
+    ngx_stream_core_main_conf_t      *cmcf;
+    ngx_stream_upstream_srv_conf_t  **us;
+
+    emcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_entry_module);
+
+    us = emcf->upstreams.elts;
+
+    for (i = 0; i < emcf->upstreams.nelts; i++) {
+        if (us[i]->peer.init_upstream != ngx_trp_entry_init_upstream) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"trp_entry\" must stand behind the load balancing "
+                          "method of upstream \"%V\" in %s:%ui",
+                          &us[i]->host, us[i]->file_name, us[i]->line);
+            return NGX_ERROR;
+        }
+    }
+
+    cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_STREAM_POST_ACCEPT_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_trp_entry_access_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_STREAM_LOG_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_trp_entry_log_handler;
+
+    return NGX_OK;
+}
+
+
+static void *
+ngx_trp_entry_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_trp_entry_main_conf_t  *emcf;
+
+    emcf = ngx_pcalloc(cf->pool, sizeof(ngx_trp_entry_main_conf_t));
+    if (emcf == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&emcf->routes, cf->pool, 4,
+                       sizeof(ngx_trp_entry_route_t *))
+        != NGX_OK
+        || ngx_array_init(&emcf->upstreams, cf->pool, 1,
+                          sizeof(ngx_stream_upstream_srv_conf_t *))
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return emcf;
+}
+
+
+static void *
+ngx_trp_entry_create_srv_conf(ngx_conf_t *cf)
+{
+    ngx_trp_entry_srv_conf_t  *escf;
+
+    escf = ngx_pcalloc(cf->pool, sizeof(ngx_trp_entry_srv_conf_t));
+    if (escf == NULL) {
+        return NULL;
+    }
+
+    escf->open_timeout = NGX_CONF_UNSET_MSEC;
+
+    ngx_trp_agent_create_conf(&escf->agent);
+
+    return escf;
+}
+
+
+static char *
+ngx_trp_entry_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_trp_entry_srv_conf_t *escf = conf;
+
+    u_char                 *p;
+    ngx_str_t              *value, bind, *args;
+    ngx_uint_t              i, n;
+    const char             *err;
+    ngx_trp_entry_route_t   route;
+
+    value = cf->args->elts;
+
+    ngx_memzero(&route, sizeof(ngx_trp_entry_route_t));
+
+    err = trp_route_parse(&route.route, ngx_trp_str(&value[1]));
+
+    if (err) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "route \"%V\" %s",
+                           &value[1], err);
+        return NGX_CONF_ERROR;
+    }
+
+    /* the core's string may be static */
+
+    route.host.len = route.route.host.len;
+    route.host.data = (u_char *) route.route.host.data;
+
+    route.destination = ngx_trp_host_port(cf->pool, &route.host,
+                                          route.route.port);
+    if (route.destination.data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (escf->routes == NULL) {
+        escf->routes = ngx_array_create(cf->pool, 4,
+                                        sizeof(ngx_trp_entry_route_t *));
+        if (escf->routes == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    args = ngx_palloc(cf->pool, cf->args->nelts * sizeof(ngx_str_t));
+    if (args == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_str_null(&bind);
+    n = 0;
+
+    for (i = 2; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "bind=", 5) == 0) {
+            bind.len = value[i].len - 5;
+            bind.data = value[i].data + 5;
+            continue;
+        }
+
+        if (ngx_strcmp(value[i].data, "udp") == 0) {
+            return "cannot be used with \"udp\", a route carries TCP";
+        }
+
+        args[n++] = value[i];
+    }
+
+    if (bind.data) {
+
+        /* either form of an IPv6 address, for once */
+
+        p = ngx_strlchr(bind.data, bind.data + bind.len, ':');
+
+        if (p && bind.data[0] != '[') {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "route \"%V\" has an unbracketed IPv6 address "
+                               "in \"bind=%V\", write \"bind=[%V]\"",
+                               &value[1], &bind, &bind);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return ngx_trp_entry_listen(cf, &route, &bind, args, n);
+}
+
+
+static char *
+ngx_trp_entry_listen(ngx_conf_t *cf, ngx_trp_entry_route_t *route,
+    ngx_str_t *bind, ngx_str_t *args, ngx_uint_t nargs)
+{
+    char    *rv;
+    u_char   text[NGX_SOCKADDR_STRLEN];
+
+    if (bind->data) {
+
+        if (bind->len == 0 || bind->len >= NGX_SOCKADDR_STRLEN) {
+            return "has an invalid address in \"bind\"";
+        }
+
+        (void) ngx_cpystrn(text, bind->data, bind->len + 1);
+
+        return ngx_trp_entry_listen_one(cf, route, (char *) text, args, nargs);
+    }
+
+    rv = ngx_trp_entry_listen_one(cf, route, "0.0.0.0", args, nargs);
+
+    if (rv != NGX_CONF_OK || !ngx_trp_entry_has_ipv6()) {
+        return rv;
+    }
+
+    return ngx_trp_entry_listen_one(cf, route, "[::]", args, nargs);
+}
+
+
+/* a kernel may have no IPv6, or have it switched off */
+
+static ngx_uint_t
+ngx_trp_entry_has_ipv6(void)
+{
+#if (NGX_HAVE_INET6)
+
+    ngx_uint_t           found;
+    ngx_socket_t         s;
+    struct sockaddr_in6  sin6;
+
+    s = ngx_socket(AF_INET6, SOCK_STREAM, 0);
+
+    if (s == (ngx_socket_t) -1) {
+        return 0;
+    }
+
+    ngx_memzero(&sin6, sizeof(struct sockaddr_in6));
+    sin6.sin6_family = AF_INET6;
+
+    found = (bind(s, (struct sockaddr *) &sin6, sizeof(struct sockaddr_in6))
+             == 0);
+
+    (void) ngx_close_socket(s);
+
+    return found;
+
+#else
+
+    return 0;
+
+#endif
+}
+
+
+static char *
+ngx_trp_entry_listen_one(ngx_conf_t *cf, ngx_trp_entry_route_t *route,
+    const char *address, ngx_str_t *args, ngx_uint_t nargs)
+{
+    ngx_str_t                   *listen;
+    ngx_url_t                    url;
+    ngx_uint_t                   i;
+    ngx_trp_entry_route_t       *copy, **all, **own;
+    ngx_trp_entry_srv_conf_t    *escf;
+    ngx_trp_entry_main_conf_t   *emcf;
+
+    emcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_entry_module);
+    escf = ngx_stream_conf_get_module_srv_conf(cf, ngx_trp_entry_module);
+
+    listen = ngx_palloc(cf->pool, (nargs + 1) * sizeof(ngx_str_t));
+    copy = ngx_palloc(cf->pool, sizeof(ngx_trp_entry_route_t));
+
+    if (listen == NULL || copy == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    listen[0].data = ngx_pnalloc(cf->pool, NGX_SOCKADDR_STRLEN + 6);
+    if (listen[0].data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    listen[0].len = ngx_sprintf(listen[0].data, "%s:%ui%Z", address,
+                                (ngx_uint_t) route->route.listen_port)
+                    - listen[0].data - 1;
+
+    ngx_memcpy(&listen[1], args, nargs * sizeof(ngx_str_t));
+
+    ngx_memzero(&url, sizeof(ngx_url_t));
+
+    url.url = listen[0];
+    url.no_resolve = 1;
+
+    if (ngx_parse_url(cf->pool, &url) != NGX_OK || url.naddrs != 1) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid address in \"bind=%s\"", address);
+        return NGX_CONF_ERROR;
+    }
+
+    *copy = *route;
+    ngx_memzero(&copy->sockaddr, sizeof(ngx_sockaddr_t));
+    ngx_memcpy(&copy->sockaddr, url.addrs[0].sockaddr, url.addrs[0].socklen);
+
+    all = emcf->routes.elts;
+
+    for (i = 0; i < emcf->routes.nelts; i++) {
+        if (ngx_cmp_sockaddr(&all[i]->sockaddr.sockaddr,
+                             sizeof(ngx_sockaddr_t),
+                             &copy->sockaddr.sockaddr,
+                             sizeof(ngx_sockaddr_t), 1)
+            == NGX_OK)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "another \"trp_route\" listens on \"%V\" "
+                               "already, use another port or \"bind=ADDRESS\"",
+                               &listen[0]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    all = ngx_array_push(&emcf->routes);
+    own = ngx_array_push(escf->routes);
+
+    if (all == NULL || own == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *all = copy;
+    *own = copy;
+
+    return ngx_trp_listener_listen(cf, listen, nargs + 1);
+}
+
+
+static char *
+ngx_trp_entry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_trp_entry_srv_conf_t *escf = conf;
+
+    ngx_trp_entry_main_conf_t        *emcf;
+    ngx_stream_upstream_srv_conf_t   *uscf, **us;
+
+    if (escf->enabled) {
+        return "is duplicate";
+    }
+
+    escf->enabled = 1;
+
+    emcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_entry_module);
+    uscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_upstream_module);
+
+    us = ngx_array_push(&emcf->upstreams);
+    if (us == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *us = uscf;
+
+    escf->init_upstream = uscf->peer.init_upstream
+                          ? uscf->peer.init_upstream
+                          : ngx_stream_upstream_init_round_robin;
+
+    uscf->peer.init_upstream = ngx_trp_entry_init_upstream;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_entry_init_upstream(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
+{
+    ngx_trp_agent_conf_t       defaults;
+    ngx_trp_entry_srv_conf_t  *escf;
+
+    escf = ngx_stream_conf_upstream_srv_conf(us, ngx_trp_entry_module);
+
+    if (escf->init_upstream(cf, us) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    escf->init_peer = us->peer.init;
+    us->peer.init = ngx_trp_entry_init_peer;
+
+    ngx_conf_init_msec_value(escf->open_timeout, 30000);
+
+    ngx_memzero(&defaults, sizeof(ngx_trp_agent_conf_t));
+    ngx_trp_agent_create_conf(&defaults);
+
+    if (ngx_trp_agent_merge_conf(cf, &defaults, &escf->agent) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_trp_agent_init_conf(cf, &escf->agent, TRP_ROLE_ENTRY,
+                                   "trp_entry");
+}
+
+
+static ngx_int_t
+ngx_trp_entry_init_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                        i;
+    ngx_trp_entry_srv_conf_t         *escf;
+    ngx_trp_entry_main_conf_t        *emcf;
+    ngx_stream_upstream_srv_conf_t  **us;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    emcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_trp_entry_module);
+
+    if (emcf == NULL || emcf->upstreams.nelts == 0) {
+        return NGX_OK;
+    }
+
+    emcf->fd = ngx_trp_stream_socket(cycle->log);
+
+    if (emcf->fd == (ngx_socket_t) -1) {
+        return NGX_ERROR;
+    }
+
+    us = emcf->upstreams.elts;
+
+    for (i = 0; i < emcf->upstreams.nelts; i++) {
+        escf = ngx_stream_conf_upstream_srv_conf(us[i], ngx_trp_entry_module);
+
+        if (ngx_trp_pool_start(cycle, &escf->pools, us[i], &escf->agent, NULL,
+                               NULL)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}

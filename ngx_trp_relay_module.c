@@ -1,0 +1,904 @@
+
+#include "ngx_trp.h"
+#include "ngx_trp_addr.h"
+#include "ngx_trp_agent.h"
+#include "ngx_trp_joint.h"
+#include "ngx_trp_key_file.h"
+#include "ngx_trp_pair.h"
+#include "ngx_trp_session.h"
+#include "ngx_trp_steer.h"
+#include "ngx_trp_variables.h"
+#include "trp_auth.h"
+
+#include <sodium.h>
+
+
+/* agents close; who does not is helped after this time */
+#define NGX_TRP_RELAY_CLOSE_TIME  5000
+
+
+typedef struct {
+    ngx_array_t                  servers;   /* ngx_trp_relay_srv_conf_t * */
+    ngx_trp_steer_t             *steer;
+    u_char                      *scratch;
+} ngx_trp_relay_main_conf_t;
+
+
+typedef struct {
+    ngx_flag_t                   enabled;
+    ngx_str_t                    authorized_keys;
+    ngx_array_t                 *keys;      /* trp_authorized_key_t */
+    ngx_msec_t                   auth_timeout;
+    ngx_msec_t                   open_timeout;
+    ngx_msec_t                   heartbeat;
+
+    ngx_trp_pair_t               pair;      /* of this worker */
+
+    u_char                      *file_name;
+    ngx_uint_t                   line;
+} ngx_trp_relay_srv_conf_t;
+
+
+static ngx_int_t ngx_trp_relay_steer_handler(ngx_stream_session_t *s);
+static void ngx_trp_relay_moved(ngx_stream_session_t *s);
+static void ngx_trp_relay_handler(ngx_stream_session_t *s);
+static ngx_int_t ngx_trp_relay_hello(ngx_trp_peer_t *peer);
+
+static void ngx_trp_relay_readable(ngx_trp_tunnel_t *t);
+static void ngx_trp_relay_writable(ngx_trp_tunnel_t *t);
+static ngx_int_t ngx_trp_relay_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame);
+static ngx_int_t ngx_trp_relay_auth(ngx_trp_peer_t *peer, trp_frame_t *frame);
+static const char *ngx_trp_relay_check_auth(ngx_trp_peer_t *peer,
+    trp_auth_t *auth);
+static void ngx_trp_relay_reject(ngx_trp_peer_t *peer, const char *reason,
+    trp_auth_t *auth);
+static ngx_int_t ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth);
+static ngx_int_t ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame);
+static void ngx_trp_relay_idle(ngx_trp_tunnel_t *t);
+static void ngx_trp_relay_drain(ngx_trp_tunnel_t *t);
+static void ngx_trp_relay_closed(ngx_trp_tunnel_t *t);
+static ngx_trp_relay_srv_conf_t *ngx_trp_relay_conf(ngx_trp_peer_t *peer);
+static ngx_trp_relay_main_conf_t *ngx_trp_relay_main(ngx_trp_peer_t *peer);
+static ngx_int_t ngx_trp_relay_info(ngx_stream_session_t *s,
+    ngx_trp_info_t *info);
+
+static int ngx_trp_relay_select_alpn(ngx_ssl_conn_t *ssl_conn,
+    const unsigned char **out, unsigned char *outlen, const unsigned char *in,
+    unsigned int inlen, void *arg);
+static ngx_int_t ngx_trp_relay_preconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_trp_relay_postconfiguration(ngx_conf_t *cf);
+static void *ngx_trp_relay_create_main_conf(ngx_conf_t *cf);
+static void *ngx_trp_relay_create_srv_conf(ngx_conf_t *cf);
+static char *ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static char *ngx_trp_relay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static ngx_int_t ngx_trp_relay_init_module(ngx_cycle_t *cycle);
+static ngx_int_t ngx_trp_relay_init_process(ngx_cycle_t *cycle);
+
+
+static const ngx_trp_tunnel_handlers_t  ngx_trp_relay_tunnel_handlers = {
+    ngx_trp_relay_readable,
+    ngx_trp_relay_writable,
+    ngx_trp_relay_idle,
+    ngx_trp_relay_frame,
+    ngx_trp_relay_drain,
+    ngx_trp_relay_closed
+};
+
+
+static ngx_command_t  ngx_trp_relay_commands[] = {
+
+    { ngx_string("trp_relay"),
+      NGX_STREAM_SRV_CONF|NGX_CONF_NOARGS,
+      ngx_trp_relay,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("trp_authorized_keys"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_relay_srv_conf_t, authorized_keys),
+      NULL },
+
+    { ngx_string("trp_relay_auth_timeout"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_relay_srv_conf_t, auth_timeout),
+      (void *) &ngx_trp_agent_positive },
+
+    { ngx_string("trp_relay_open_timeout"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_relay_srv_conf_t, open_timeout),
+      (void *) &ngx_trp_agent_positive },
+
+    { ngx_string("trp_relay_heartbeat"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_relay_srv_conf_t, heartbeat),
+      (void *) &ngx_trp_agent_positive },
+
+      ngx_null_command
+};
+
+
+static ngx_stream_module_t  ngx_trp_relay_module_ctx = {
+    ngx_trp_relay_preconfiguration,        /* preconfiguration */
+    ngx_trp_relay_postconfiguration,       /* postconfiguration */
+
+    ngx_trp_relay_create_main_conf,        /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    ngx_trp_relay_create_srv_conf,         /* create server configuration */
+    ngx_trp_relay_merge_srv_conf           /* merge server configuration */
+};
+
+
+ngx_module_t  ngx_trp_relay_module = {
+    NGX_MODULE_V1,
+    &ngx_trp_relay_module_ctx,             /* module context */
+    ngx_trp_relay_commands,                /* module directives */
+    NGX_STREAM_MODULE,                     /* module type */
+    NULL,                                  /* init master */
+    ngx_trp_relay_init_module,             /* init module */
+    ngx_trp_relay_init_process,            /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+/* an agent has connected: does another worker have its group? */
+
+static ngx_int_t
+ngx_trp_relay_steer_handler(ngx_stream_session_t *s)
+{
+    ngx_int_t                   rc;
+    ngx_connection_t           *c;
+    ngx_trp_relay_srv_conf_t   *rscf;
+    ngx_trp_relay_main_conf_t  *rmcf;
+
+    rscf = ngx_stream_get_module_srv_conf(s, ngx_trp_relay_module);
+    rmcf = ngx_stream_get_module_main_conf(s, ngx_trp_relay_module);
+
+    if (!rscf->enabled || rmcf->steer == NULL) {
+        return NGX_DECLINED;
+    }
+
+    c = s->connection;
+
+    if (c->read->timedout) {
+        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                      "client sent no ClientHello in time");
+        return NGX_STREAM_BAD_REQUEST;
+    }
+
+    c->log->action = "waiting for ClientHello";
+
+    rc = ngx_trp_steer_connection(rmcf->steer, c);
+
+    if (rc == NGX_AGAIN) {
+        if (!c->read->timer_set) {
+            ngx_add_timer(c->read, rscf->auth_timeout);
+        }
+
+        return (ngx_handle_read_event(c->read, 0) == NGX_OK) ? NGX_AGAIN
+                                                             : NGX_ERROR;
+    }
+
+    if (c->read->timer_set) {
+        ngx_del_timer(c->read);
+    }
+
+    if (rc == NGX_DONE) {
+        ngx_trp_relay_moved(s);
+    }
+
+    return rc;
+}
+
+
+/* no ngx_stream_finalize_session(): it is not the end for the peer */
+
+static void
+ngx_trp_relay_moved(ngx_stream_session_t *s)
+{
+    ngx_pool_t        *pool;
+    ngx_connection_t  *c;
+
+    c = s->connection;
+    pool = c->pool;
+
+#if (NGX_STAT_STUB)
+    (void) ngx_atomic_fetch_add(ngx_stat_active, -1);
+#endif
+
+    ngx_close_connection(c);
+    ngx_destroy_pool(pool);
+}
+
+
+static void
+ngx_trp_relay_handler(ngx_stream_session_t *s)
+{
+    unsigned                   len;
+    const u_char              *alpn;
+    ngx_trp_peer_t            *peer;
+    ngx_connection_t          *c;
+    ngx_trp_relay_srv_conf_t  *rscf;
+
+    c = s->connection;
+
+    c->log->action = "authenticating tunnel";
+
+    rscf = ngx_stream_get_module_srv_conf(s, ngx_trp_relay_module);
+
+    alpn = NULL;
+    len = 0;
+
+    if (c->ssl) {
+        SSL_get0_alpn_selected(c->ssl->connection, &alpn, &len);
+    }
+
+    if (len != sizeof(TRP_ALPN) - 1) {
+        ngx_log_error(NGX_LOG_INFO, c->log, 0,
+                      "client does not speak " TRP_ALPN);
+        ngx_stream_finalize_session(s, NGX_STREAM_BAD_REQUEST);
+        return;
+    }
+
+    peer = ngx_pcalloc(c->pool, sizeof(ngx_trp_peer_t));
+
+    if (peer) {
+        peer->session = s;
+        peer->tunnel = ngx_trp_tunnel_create(c, &ngx_trp_relay_tunnel_handlers,
+                                             peer, 1, rscf->heartbeat);
+    }
+
+    if (peer == NULL || peer->tunnel == NULL) {
+        ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    ngx_trp_tunnel_start(peer->tunnel);
+
+    ngx_trp_tunnel_deadline(peer->tunnel, rscf->auth_timeout,
+                            "waiting for authentication");
+
+    if (ngx_trp_relay_hello(peer) != NGX_OK) {
+        ngx_trp_tunnel_fail(peer->tunnel);
+        return;
+    }
+
+    ngx_post_event(c->read, &ngx_posted_events);
+}
+
+
+static ngx_int_t
+ngx_trp_relay_hello(ngx_trp_peer_t *peer)
+{
+    u_char                     buf[NGX_TRP_OPEN_MAX];
+    trp_hello_t                hello;
+    ngx_trp_relay_srv_conf_t  *rscf;
+
+    rscf = ngx_trp_relay_conf(peer);
+
+    randombytes_buf(peer->nonce, TRP_NONCE_LEN);
+
+    hello.version = TRP_VERSION;
+    hello.heartbeat = (uint32_t) rscf->heartbeat;
+    ngx_memcpy(hello.nonce, peer->nonce, TRP_NONCE_LEN);
+
+    ngx_trp_tunnel_send_frame(peer->tunnel, buf, trp_hello_put(buf, &hello));
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_relay_readable(ngx_trp_tunnel_t *t)
+{
+    ngx_trp_peer_t  *peer;
+
+    peer = t->data;
+
+    ngx_trp_joint_readable(peer, ngx_trp_relay_main(peer)->scratch);
+}
+
+
+static void
+ngx_trp_relay_writable(ngx_trp_tunnel_t *t)
+{
+    ngx_trp_joint_writable(t->data);
+}
+
+
+static ngx_int_t
+ngx_trp_relay_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
+{
+    ngx_trp_peer_t  *peer;
+
+    peer = t->data;
+
+    switch (frame->type) {
+
+    case TRP_AUTH:
+        return ngx_trp_relay_auth(peer, frame);
+
+    case TRP_OPEN:
+        return ngx_trp_relay_open(peer, frame);
+
+    case TRP_DRAIN:
+        t->draining = 1;
+
+        if (!t->busy) {
+            ngx_trp_pair_unpark(peer);
+            ngx_trp_tunnel_fail(t);
+        }
+
+        return NGX_OK;
+
+    default:
+        ngx_trp_joint_frame(peer, frame);
+        return NGX_OK;
+    }
+}
+
+
+static ngx_int_t
+ngx_trp_relay_auth(ngx_trp_peer_t *peer, trp_frame_t *frame)
+{
+    u_char                     buf[TRP_HEADER_LEN + 1];
+    trp_auth_t                 auth;
+    ngx_uint_t                 slot;
+    const char                *reason;
+    ngx_trp_tunnel_t          *t;
+
+    t = peer->tunnel;
+
+    if (trp_auth_get(&auth, t->reader.buf, frame->len) != TRP_OK) {
+        ngx_trp_relay_reject(peer, "invalid AUTH frame", NULL);
+        return NGX_OK;
+    }
+
+    reason = ngx_trp_relay_check_auth(peer, &auth);
+
+    if (reason) {
+        ngx_trp_relay_reject(peer, reason, &auth);
+        return NGX_OK;
+    }
+
+    slot = trp_slot(auth.group);
+
+    if (!ngx_trp_steer_here(ngx_trp_relay_main(peer)->steer, slot)) {
+        ngx_trp_tunnel_send_frame(t, buf, trp_moved_put(buf, (uint8_t) slot));
+        ngx_trp_tunnel_deadline(t, NGX_TRP_RELAY_CLOSE_TIME,
+                                "waiting for the agent to redial");
+        return NGX_OK;
+    }
+
+    return ngx_trp_relay_ready(peer, &auth);
+}
+
+
+/* NULL, or why not; the agent never hears which it was */
+
+static const char *
+ngx_trp_relay_check_auth(ngx_trp_peer_t *peer, trp_auth_t *auth)
+{
+    u_char                     exporter[TRP_EXPORTER_LEN];
+    in_port_t                  port;
+    trp_addr_t                 addr;
+    trp_authorized_key_t      *key;
+    ngx_trp_relay_srv_conf_t  *rscf;
+
+    rscf = ngx_trp_relay_conf(peer);
+
+    if (ngx_trp_tunnel_exporter(peer->tunnel, exporter) != NGX_OK) {
+        return "TLS connection has no unique exporter value";
+    }
+
+    key = ngx_trp_key_find(rscf->keys, auth->public_key);
+
+    if (key == NULL) {
+        return "key is not in the authorized keys";
+    }
+
+    if (trp_auth_verify(auth, peer->nonce, exporter) != TRP_OK) {
+        return "signature is wrong";
+    }
+
+    if (auth->version < TRP_VERSION) {
+        return "version is too old";
+    }
+
+    if (auth->role != TRP_ROLE_ENTRY && auth->role != TRP_ROLE_REVERSE) {
+        return "role is unknown";
+    }
+
+    if (!(key->roles & auth->role)) {
+        return "key is not for this role";
+    }
+
+    if (!trp_authorized_key_allows_group(key, auth->group)) {
+        return "key is not for this group";
+    }
+
+    if (trp_authorized_key_expired(key, ngx_time())) {
+        return "key has expired";
+    }
+
+    ngx_trp_addr_from_sockaddr(&addr, &port,
+                               peer->tunnel->connection->sockaddr);
+
+    if (!trp_authorized_key_allows_from(key, &addr)) {
+        return "key may not be used from this address";
+    }
+
+    peer->key = key;
+
+    return NULL;
+}
+
+
+static void
+ngx_trp_relay_reject(ngx_trp_peer_t *peer, const char *reason,
+    trp_auth_t *auth)
+{
+    u_char             buf[NGX_TRP_OPEN_MAX];
+    trp_refuse_t       error;
+    ngx_trp_tunnel_t  *t;
+
+    static const trp_str_t  text = trp_string("not authorized");
+
+    t = peer->tunnel;
+
+    if (auth) {
+        ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                      "agent \"%*s\" for group \"%*s\" is not authorized: %s",
+                      auth->name.len, auth->name.data,
+                      auth->group.len, auth->group.data, reason);
+
+    } else {
+        ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                      "agent is not authorized: %s", reason);
+    }
+
+    error.code = TRP_CODE_NOT_AUTHORIZED;
+    error.retry = 0;
+    error.text = text;
+
+    ngx_trp_tunnel_send_frame(t, buf, trp_refuse_put(buf, TRP_ERRMSG, &error));
+    ngx_trp_tunnel_fail(t);
+}
+
+
+static ngx_int_t
+ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth)
+{
+    u_char                     buf[NGX_TRP_OPEN_MAX];
+    trp_ready_t                ready;
+    ngx_trp_group_t           *group;
+    ngx_trp_tunnel_t          *t;
+    ngx_trp_relay_srv_conf_t  *rscf;
+
+    t = peer->tunnel;
+    rscf = ngx_trp_relay_conf(peer);
+
+    if (ngx_trp_pair_join(&rscf->pair, peer, auth->role, auth->group,
+                          auth->name, auth->public_key)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    t->state.opener = (auth->role == TRP_ROLE_REVERSE);
+    group = peer->agent->group;
+
+    ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                  "%s \"%V\" (%*s) has a tunnel in group \"%V\"%s",
+                  t->state.opener ? "reverse" : "entry", &peer->agent->name,
+                  peer->key->comment.len, peer->key->comment.data,
+                  &group->sn.str,
+                  SSL_session_reused(t->connection->ssl->connection)
+                  ? ", TLS session resumed" : "");
+
+    t->connection->log->action = "serving tunnel";
+
+    ready.slot = (uint8_t) trp_slot(auth->group);
+    ready.wanted = t->state.opener ? (uint16_t) group->nwaiting : 0;
+
+    ngx_trp_tunnel_send_frame(t, buf, trp_ready_put(buf, &ready));
+    ngx_trp_tunnel_watch(t);
+
+    ngx_trp_relay_idle(t);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame)
+{
+    trp_open_t                *open;
+    ngx_trp_peer_t            *reverse;
+    ngx_trp_joint_t           *joint;
+    ngx_trp_tunnel_t          *t;
+
+    t = peer->tunnel;
+
+    joint = ngx_trp_joint_create(peer, frame);
+
+    if (joint == NULL) {
+        ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                      "entry sent invalid OPEN");
+        return NGX_ERROR;
+    }
+
+    open = &joint->open;
+
+    if (!trp_authorized_key_allows_open(peer->key, &open->addr, open->host,
+                                        open->port))
+    {
+        ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                      "entry \"%V\" may not open \"%V\" by \"permitopen\"",
+                      &peer->agent->name, &joint->destination);
+        ngx_trp_joint_refuse(joint, TRP_CODE_NOT_ALLOWED, 0);
+        return NGX_OK;
+    }
+
+    if (ngx_exiting || t->draining) {
+        ngx_trp_joint_refuse(joint, TRP_CODE_DRAINING, 1);
+        return NGX_OK;
+    }
+
+    reverse = ngx_trp_pair_choose(peer->agent->group);
+
+    if (reverse) {
+        ngx_trp_joint_connect(joint, reverse);
+
+    } else {
+        ngx_trp_joint_wait(joint, ngx_trp_relay_conf(peer)->open_timeout);
+    }
+
+    return NGX_OK;
+}
+
+
+/* a tunnel is free for the next stream */
+
+static void
+ngx_trp_relay_idle(ngx_trp_tunnel_t *t)
+{
+    ngx_trp_peer_t  *peer, *entry;
+
+    peer = t->data;
+
+    ngx_trp_joint_leave(peer, 0);
+
+    if (ngx_exiting || t->draining) {
+        ngx_trp_relay_drain(t);
+        return;
+    }
+
+    if (peer->agent->role != TRP_ROLE_REVERSE) {
+        return;
+    }
+
+    entry = ngx_trp_pair_next(peer->agent->group);
+
+    if (entry) {
+        ngx_trp_joint_connect(entry->joint, peer);
+        return;
+    }
+
+    ngx_trp_pair_park(peer);
+}
+
+
+/* this worker exits: agents dial again and find the new ones */
+
+static void
+ngx_trp_relay_drain(ngx_trp_tunnel_t *t)
+{
+    ngx_trp_peer_t  *peer;
+
+    peer = t->data;
+
+    t->draining = 1;
+
+    if (peer->agent == NULL) {
+        ngx_trp_tunnel_fail(t);
+        return;
+    }
+
+    if (peer->waiting) {
+        ngx_trp_joint_refuse(peer->joint, TRP_CODE_DRAINING, 1);
+        return;
+    }
+
+    if (t->busy) {
+        return;
+    }
+
+    ngx_trp_pair_unpark(peer);
+
+    ngx_trp_tunnel_send(t, TRP_DRAIN);
+    ngx_trp_tunnel_deadline(t, NGX_TRP_RELAY_CLOSE_TIME,
+                            "waiting for the agent to redial");
+}
+
+
+static void
+ngx_trp_relay_closed(ngx_trp_tunnel_t *t)
+{
+    ngx_trp_peer_t  *peer;
+
+    peer = t->data;
+
+    ngx_trp_joint_leave(peer, 1);
+    ngx_trp_pair_leave(peer);
+
+#if (NGX_STAT_STUB)
+    (void) ngx_atomic_fetch_add(ngx_stat_active, -1);
+#endif
+}
+
+
+static ngx_trp_relay_srv_conf_t *
+ngx_trp_relay_conf(ngx_trp_peer_t *peer)
+{
+    return ngx_stream_get_module_srv_conf(peer->session, ngx_trp_relay_module);
+}
+
+
+static ngx_trp_relay_main_conf_t *
+ngx_trp_relay_main(ngx_trp_peer_t *peer)
+{
+    return ngx_stream_get_module_main_conf(peer->session,
+                                           ngx_trp_relay_module);
+}
+
+
+static ngx_int_t
+ngx_trp_relay_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
+{
+    ngx_trp_joint_t  *joint;
+
+    joint = ngx_trp_session_joint(s);
+
+    if (joint == NULL) {
+        return NGX_DECLINED;
+    }
+
+    info->host = joint->host;
+    info->port = joint->open.port;
+    info->destination = joint->destination;
+    info->group = joint->group;
+    info->name = joint->name;
+    info->status = joint->code;
+    info->aborted = (!joint->up || !joint->down);
+
+    return NGX_OK;
+}
+
+
+static int
+ngx_trp_relay_select_alpn(ngx_ssl_conn_t *ssl_conn,
+    const unsigned char **out, unsigned char *outlen, const unsigned char *in,
+    unsigned int inlen, void *arg)
+{
+    static const u_char  alpn[] = "\x05" TRP_ALPN;
+
+    if (SSL_select_next_proto((u_char **) out, outlen, alpn, sizeof(alpn) - 1,
+                              in, inlen)
+        != OPENSSL_NPN_NEGOTIATED)
+    {
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    }
+
+    return SSL_TLSEXT_ERR_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_relay_preconfiguration(ngx_conf_t *cf)
+{
+    return ngx_trp_variables_add(cf, ngx_trp_relay_info);
+}
+
+
+static ngx_int_t
+ngx_trp_relay_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_stream_handler_pt        *h;
+    ngx_stream_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_STREAM_POST_ACCEPT_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_trp_relay_steer_handler;
+
+    return NGX_OK;
+}
+
+
+static void *
+ngx_trp_relay_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_trp_relay_main_conf_t  *rmcf;
+
+    rmcf = ngx_pcalloc(cf->pool, sizeof(ngx_trp_relay_main_conf_t));
+    if (rmcf == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&rmcf->servers, cf->pool, 1,
+                       sizeof(ngx_trp_relay_srv_conf_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return rmcf;
+}
+
+
+static void *
+ngx_trp_relay_create_srv_conf(ngx_conf_t *cf)
+{
+    ngx_trp_relay_srv_conf_t  *rscf;
+
+    rscf = ngx_pcalloc(cf->pool, sizeof(ngx_trp_relay_srv_conf_t));
+    if (rscf == NULL) {
+        return NULL;
+    }
+
+    rscf->auth_timeout = NGX_CONF_UNSET_MSEC;
+    rscf->open_timeout = NGX_CONF_UNSET_MSEC;
+    rscf->heartbeat = NGX_CONF_UNSET_MSEC;
+
+    return rscf;
+}
+
+
+static char *
+ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_trp_relay_srv_conf_t *prev = parent;
+    ngx_trp_relay_srv_conf_t *conf = child;
+
+    ngx_stream_ssl_conf_t  *sslcf;
+
+    ngx_conf_merge_str_value(conf->authorized_keys, prev->authorized_keys, "");
+    ngx_conf_merge_msec_value(conf->auth_timeout, prev->auth_timeout, 10000);
+    ngx_conf_merge_msec_value(conf->open_timeout, prev->open_timeout, 10000);
+    ngx_conf_merge_msec_value(conf->heartbeat, prev->heartbeat, 20000);
+
+    if (!conf->enabled) {
+        return NGX_CONF_OK;
+    }
+
+    if (conf->authorized_keys.len == 0) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "no \"trp_authorized_keys\" is defined for \"trp_relay\" "
+                      "in %s:%ui", conf->file_name, conf->line);
+        return NGX_CONF_ERROR;
+    }
+
+    conf->keys = ngx_trp_key_file_authorized(cf, &conf->authorized_keys);
+    if (conf->keys == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    sslcf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_ssl_module);
+
+    if (sslcf->ssl.ctx == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"trp_relay\" in %s:%ui needs TLS, "
+                      "write \"listen PORT ssl\"",
+                      conf->file_name, conf->line);
+        return NGX_CONF_ERROR;
+    }
+
+    SSL_CTX_set_alpn_select_cb(sslcf->ssl.ctx, ngx_trp_relay_select_alpn,
+                               NULL);
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_trp_relay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_trp_relay_srv_conf_t *rscf = conf;
+
+    ngx_trp_relay_srv_conf_t    **srv;
+    ngx_trp_relay_main_conf_t    *rmcf;
+    ngx_stream_core_srv_conf_t   *cscf;
+
+    if (rscf->enabled) {
+        return "is duplicate";
+    }
+
+    rscf->enabled = 1;
+    rscf->file_name = cf->conf_file->file.name.data;
+    rscf->line = cf->conf_file->line;
+
+    cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
+    cscf->handler = ngx_trp_relay_handler;
+
+    rmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_relay_module);
+
+    srv = ngx_array_push(&rmcf->servers);
+    if (srv == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *srv = rscf;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_relay_init_module(ngx_cycle_t *cycle)
+{
+    ngx_int_t                   rc;
+    ngx_trp_relay_main_conf_t  *rmcf;
+
+    rmcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_trp_relay_module);
+
+    if (rmcf == NULL || rmcf->servers.nelts == 0) {
+        return NGX_OK;
+    }
+
+    rc = NGX_OK;
+    rmcf->steer = ngx_trp_steer_create(cycle, &rc);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_trp_relay_init_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                   i;
+    ngx_trp_relay_srv_conf_t   **srv;
+    ngx_trp_relay_main_conf_t   *rmcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    rmcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_trp_relay_module);
+
+    if (rmcf == NULL || rmcf->servers.nelts == 0) {
+        return NGX_OK;
+    }
+
+    rmcf->scratch = ngx_palloc(cycle->pool, NGX_TRP_SCRATCH_SIZE);
+    if (rmcf->scratch == NULL) {
+        return NGX_ERROR;
+    }
+
+    srv = rmcf->servers.elts;
+
+    for (i = 0; i < rmcf->servers.nelts; i++) {
+        ngx_trp_pair_init(&srv[i]->pair);
+    }
+
+    return ngx_trp_steer_init_worker(cycle, rmcf->steer);
+}

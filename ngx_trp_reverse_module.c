@@ -1,0 +1,1135 @@
+
+#include "ngx_trp.h"
+#include "ngx_trp_addr.h"
+#include "ngx_trp_agent.h"
+#include "ngx_trp_listener.h"
+#include "ngx_trp_pool.h"
+#include "ngx_trp_stream.h"
+#include "ngx_trp_variables.h"
+#include "trp_acl.h"
+
+
+typedef struct {
+    ngx_array_t                     servers;   /* ngx_trp_reverse_srv_conf_t */
+    ngx_socket_t                    fd;
+} ngx_trp_reverse_main_conf_t;
+
+
+typedef struct {
+    trp_acl_rule_t                  rule;
+    ngx_addr_t                     *addrs;     /* of a name, at start */
+    ngx_uint_t                      naddrs;
+} ngx_trp_reverse_rule_t;
+
+
+typedef struct {
+    ngx_trp_agent_conf_t            agent;
+    ngx_array_t                    *allow;     /* ngx_trp_reverse_rule_t */
+
+    ngx_str_t                       relay;     /* the upstream's name */
+    ngx_stream_upstream_srv_conf_t *upstream;
+    ngx_array_t                     pools;
+    ngx_trp_listener_t             *listener;
+    ngx_stream_core_srv_conf_t     *core;
+    ngx_stream_content_handler_pt   handler;   /* of the server, stock */
+
+    u_char                         *file_name;
+    ngx_uint_t                      line;
+} ngx_trp_reverse_srv_conf_t;
+
+
+typedef struct {
+    ngx_trp_stream_t                stream;
+    ngx_stream_session_t           *session;
+    ngx_trp_reverse_srv_conf_t     *conf;
+
+    trp_addr_t                      addr;
+    ngx_str_t                       host;
+    in_port_t                       port;
+    ngx_str_t                       destination;
+
+    ngx_resolver_ctx_t             *resolver;
+    ngx_event_notify_peer_pt        notify;    /* the balancer's */
+    ngx_uint_t                     *closed;    /* told when the stream closes */
+
+    unsigned                        checked:1;
+    unsigned                        resolved:1;
+    unsigned                        named:1;   /* a rule allows the name */
+} ngx_trp_reverse_ctx_t;
+
+
+static void ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open);
+static ngx_trp_reverse_ctx_t *ngx_trp_reverse_create_stream(
+    ngx_trp_link_t *link, trp_open_t *open);
+static ngx_int_t ngx_trp_reverse_init_connection(ngx_connection_t *c,
+    trp_open_t *open);
+static void ngx_trp_reverse_cleanup(void *data);
+static ngx_uint_t ngx_trp_reverse_code(ngx_trp_reverse_ctx_t *ctx);
+static ngx_uint_t ngx_trp_reverse_timed_out(ngx_stream_session_t *s);
+static ngx_connection_t *ngx_trp_reverse_destination(ngx_trp_stream_t *st);
+static void ngx_trp_reverse_opened(ngx_trp_stream_t *st, ngx_uint_t code);
+static ngx_trp_reverse_ctx_t *ngx_trp_reverse_get_ctx(
+    ngx_stream_session_t *s);
+
+static ngx_int_t ngx_trp_reverse_post_accept_handler(ngx_stream_session_t *s);
+static ngx_int_t ngx_trp_reverse_access_handler(ngx_stream_session_t *s);
+static ngx_int_t ngx_trp_reverse_check_addr(ngx_trp_reverse_ctx_t *ctx,
+    trp_addr_t *addr);
+static ngx_int_t ngx_trp_reverse_check_name(ngx_trp_reverse_ctx_t *ctx);
+static ngx_int_t ngx_trp_reverse_resolve(ngx_trp_reverse_ctx_t *ctx);
+static ngx_trp_reverse_rule_t *ngx_trp_reverse_name_rule(
+    ngx_trp_reverse_ctx_t *ctx);
+static void ngx_trp_reverse_resolve_handler(ngx_resolver_ctx_t *rctx);
+static ngx_int_t ngx_trp_reverse_use_addr(ngx_trp_reverse_ctx_t *ctx,
+    struct sockaddr *sa);
+static void ngx_trp_reverse_content_handler(ngx_stream_session_t *s);
+static void ngx_trp_reverse_notify(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t type);
+static void ngx_trp_reverse_connected(ngx_trp_reverse_ctx_t *ctx,
+    ngx_connection_t *pc);
+static ngx_int_t ngx_trp_reverse_info(ngx_stream_session_t *s,
+    ngx_trp_info_t *info);
+
+static ngx_int_t ngx_trp_reverse_preconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_trp_reverse_postconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_trp_reverse_init_server(ngx_conf_t *cf,
+    ngx_trp_reverse_srv_conf_t *rscf);
+static void *ngx_trp_reverse_create_main_conf(ngx_conf_t *cf);
+static void *ngx_trp_reverse_create_srv_conf(ngx_conf_t *cf);
+static char *ngx_trp_reverse_merge_srv_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static char *ngx_trp_reverse(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static char *ngx_trp_reverse_allow(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static ngx_int_t ngx_trp_reverse_add_rule(ngx_conf_t *cf, ngx_array_t *allow,
+    ngx_str_t *text);
+static ngx_int_t ngx_trp_reverse_init_process(ngx_cycle_t *cycle);
+
+
+static ngx_command_t  ngx_trp_reverse_commands[] = {
+
+    { ngx_string("trp_reverse"),
+      NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_trp_reverse,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("trp_reverse_allow"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_1MORE,
+      ngx_trp_reverse_allow,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    NGX_TRP_AGENT_COMMANDS("trp_reverse",
+                           NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF,
+                           ngx_trp_reverse_srv_conf_t, agent),
+
+      ngx_null_command
+};
+
+
+static ngx_stream_module_t  ngx_trp_reverse_module_ctx = {
+    ngx_trp_reverse_preconfiguration,      /* preconfiguration */
+    ngx_trp_reverse_postconfiguration,     /* postconfiguration */
+
+    ngx_trp_reverse_create_main_conf,      /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    ngx_trp_reverse_create_srv_conf,       /* create server configuration */
+    ngx_trp_reverse_merge_srv_conf         /* merge server configuration */
+};
+
+
+ngx_module_t  ngx_trp_reverse_module = {
+    NGX_MODULE_V1,
+    &ngx_trp_reverse_module_ctx,           /* module context */
+    ngx_trp_reverse_commands,              /* module directives */
+    NGX_STREAM_MODULE,                     /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_trp_reverse_init_process,          /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+/* the relay opens a stream: it becomes a client of this server */
+
+static void
+ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
+{
+    trp_refuse_t            refuse;
+    ngx_connection_t       *c;
+    ngx_trp_reverse_ctx_t  *ctx;
+
+    ctx = NULL;
+
+    if (open->proto == TRP_PROTO_TCP) {
+        ctx = ngx_trp_reverse_create_stream(link, open);
+    }
+
+    if (ctx == NULL) {
+        ngx_memzero(&refuse, sizeof(trp_refuse_t));
+
+        refuse.code = TRP_CODE_FAILED;
+        refuse.retry = 1;
+
+        ngx_trp_tunnel_abandon(link->tunnel, &refuse);
+        return;
+    }
+
+    ngx_trp_stream_attach(&ctx->stream, link);
+
+    c = ctx->stream.connection;
+
+    /* DATA may already be here, behind OPEN */
+    c->read->ready = 1;
+
+    ngx_trp_listener_accept(ctx->conf->listener, c);
+}
+
+
+static ngx_trp_reverse_ctx_t *
+ngx_trp_reverse_create_stream(ngx_trp_link_t *link, trp_open_t *open)
+{
+    u_char                       *p;
+    ngx_log_t                    *log;
+    ngx_pool_t                   *pool;
+    ngx_connection_t             *c;
+    ngx_pool_cleanup_t           *cln;
+    ngx_trp_reverse_ctx_t        *ctx;
+    ngx_trp_reverse_main_conf_t  *rmcf;
+
+    pool = ngx_create_pool(1024, link->pool->log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    ctx = ngx_pcalloc(pool, sizeof(ngx_trp_reverse_ctx_t));
+    log = ngx_palloc(pool, sizeof(ngx_log_t));
+    cln = ngx_pool_cleanup_add(pool, 0);
+
+    if (ctx == NULL || log == NULL || cln == NULL) {
+        goto failed;
+    }
+
+    *log = *link->pool->log;
+
+    ctx->conf = link->pool->data;
+    ctx->addr = open->addr;
+    ctx->port = open->port;
+
+    if (open->addr.family) {
+        p = ngx_pnalloc(pool, TRP_ADDR_TEXT_LEN);
+        ctx->host.len = p ? trp_addr_text(p, &open->addr) : 0;
+
+    } else {
+        p = ngx_pnalloc(pool, open->host.len);
+        ctx->host.len = open->host.len;
+
+        if (p) {
+            ngx_memcpy(p, open->host.data, open->host.len);
+        }
+    }
+
+    ctx->host.data = p;
+
+    if (p == NULL) {
+        goto failed;
+    }
+
+    ctx->destination = ngx_trp_host_port(pool, &ctx->host, ctx->port);
+
+    if (ctx->destination.data == NULL) {
+        goto failed;
+    }
+
+    ctx->stream.pool = link->pool;
+    ctx->stream.other = ngx_trp_reverse_destination;
+    ctx->stream.opened = ngx_trp_reverse_opened;
+    ctx->stream.data = ctx;
+
+    rmcf = ngx_stream_cycle_get_module_main_conf(ngx_cycle,
+                                                 ngx_trp_reverse_module);
+
+    if (ngx_trp_stream_create(&ctx->stream, rmcf->fd, log) != NGX_OK) {
+        goto failed;
+    }
+
+    c = ctx->stream.connection;
+
+    c->pool = pool;
+    pool->log = log;
+    log->connection = c->number;
+
+    if (ngx_trp_reverse_init_connection(c, open) != NGX_OK) {
+        ngx_close_connection(c);
+        goto failed;
+    }
+
+    cln->handler = ngx_trp_reverse_cleanup;
+    cln->data = ctx;
+
+    return ctx;
+
+failed:
+
+    ngx_destroy_pool(pool);
+
+    return NULL;
+}
+
+
+/* to nginx it comes from the user, to where the user came in */
+
+static ngx_int_t
+ngx_trp_reverse_init_connection(ngx_connection_t *c, trp_open_t *open)
+{
+    ngx_sockaddr_t  *sa, *local;
+
+    sa = ngx_palloc(c->pool, sizeof(ngx_sockaddr_t));
+    local = ngx_palloc(c->pool, sizeof(ngx_sockaddr_t));
+    c->addr_text.data = ngx_pnalloc(c->pool, NGX_SOCKADDR_STRLEN);
+
+    if (sa == NULL || local == NULL || c->addr_text.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->socklen = ngx_trp_addr_to_sockaddr(sa, &open->user, open->user_port);
+    c->sockaddr = &sa->sockaddr;
+
+    c->local_socklen = ngx_trp_addr_to_sockaddr(local, &open->local,
+                                                open->local_port);
+    c->local_sockaddr = &local->sockaddr;
+
+    c->addr_text.len = ngx_sock_ntop(c->sockaddr, c->socklen,
+                                     c->addr_text.data, NGX_SOCKADDR_STRLEN,
+                                     0);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_reverse_cleanup(void *data)
+{
+    ngx_trp_reverse_ctx_t *ctx = data;
+
+    const char    *text;
+    trp_refuse_t   refuse;
+
+    if (ctx->closed) {
+        *ctx->closed = 1;
+    }
+
+    if (ctx->resolver) {
+        ngx_resolve_name_done(ctx->resolver);
+        ctx->resolver = NULL;
+    }
+
+    refuse.code = (uint8_t) ngx_trp_reverse_code(ctx);
+
+    /* another reverse may be allowed to, or be able to */
+    refuse.retry = 1;
+
+    text = "";
+    refuse.text.data = (u_char *) text;
+    refuse.text.len = 0;
+
+    ngx_trp_stream_close(&ctx->stream, &refuse);
+}
+
+
+/* why a session ended before its destination answered */
+
+static ngx_uint_t
+ngx_trp_reverse_code(ngx_trp_reverse_ctx_t *ctx)
+{
+    ngx_stream_session_t  *s;
+
+    if (ctx->stream.code) {
+        return ctx->stream.code;
+    }
+
+    s = ctx->session;
+
+    if (s == NULL || ctx->stream.accepted) {
+        return TRP_CODE_FAILED;
+    }
+
+    switch (s->status) {
+
+    case NGX_STREAM_FORBIDDEN:
+        return TRP_CODE_NOT_ALLOWED;
+
+    case NGX_STREAM_SERVICE_UNAVAILABLE:
+        return TRP_CODE_LIMIT;
+
+    case NGX_STREAM_BAD_GATEWAY:
+        return ngx_trp_reverse_timed_out(s) ? TRP_CODE_TIMED_OUT
+                                            : TRP_CODE_REFUSED;
+    }
+
+    return TRP_CODE_FAILED;
+}
+
+
+static ngx_uint_t
+ngx_trp_reverse_timed_out(ngx_stream_session_t *s)
+{
+    u_char                       *conf;
+    ngx_command_t                *cmd;
+    extern ngx_module_t           ngx_stream_proxy_module;
+    ngx_stream_upstream_state_t  *state;
+
+    if (s->upstream == NULL || s->upstream->state == NULL) {
+        return 0;
+    }
+
+    state = s->upstream->state;
+    conf = ngx_stream_get_module_srv_conf(s, ngx_stream_proxy_module);
+
+    for (cmd = ngx_stream_proxy_module.commands; cmd->name.len; cmd++) {
+        if (ngx_strcmp(cmd->name.data, "proxy_connect_timeout") == 0) {
+            return state->response_time >= *(ngx_msec_t *) (conf
+                                                            + cmd->offset);
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_connection_t *
+ngx_trp_reverse_destination(ngx_trp_stream_t *st)
+{
+    ngx_trp_reverse_ctx_t  *ctx;
+    ngx_stream_upstream_t  *u;
+
+    ctx = st->data;
+
+    if (ctx->session == NULL) {
+        return NULL;
+    }
+
+    u = ctx->session->upstream;
+
+    return (u && u->connected) ? u->peer.connection : NULL;
+}
+
+
+static void
+ngx_trp_reverse_opened(ngx_trp_stream_t *st, ngx_uint_t code)
+{
+}
+
+
+static ngx_trp_reverse_ctx_t *
+ngx_trp_reverse_get_ctx(ngx_stream_session_t *s)
+{
+    ngx_trp_stream_t  *st;
+
+    st = ngx_trp_stream_of(s->connection);
+
+    return st ? st->data : NULL;
+}
+
+
+static ngx_int_t
+ngx_trp_reverse_post_accept_handler(ngx_stream_session_t *s)
+{
+    ngx_trp_reverse_ctx_t  *ctx;
+
+    ctx = ngx_trp_reverse_get_ctx(s);
+
+    if (ctx) {
+        ctx->session = s;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* trp_reverse_allow, and the name's address that it was checked for */
+
+static ngx_int_t
+ngx_trp_reverse_access_handler(ngx_stream_session_t *s)
+{
+    ngx_int_t               rc;
+    ngx_trp_reverse_ctx_t  *ctx;
+
+    ctx = ngx_trp_reverse_get_ctx(s);
+
+    if (ctx == NULL || ctx->checked) {
+        return NGX_DECLINED;
+    }
+
+    if (ctx->stream.in == NGX_TRP_STREAM_ABORTED) {
+        return NGX_STREAM_BAD_REQUEST;
+    }
+
+    if (ctx->resolver) {
+        return NGX_AGAIN;
+    }
+
+    if (ctx->addr.family) {
+        rc = ngx_trp_reverse_check_addr(ctx, &ctx->addr);
+
+    } else {
+        rc = ngx_trp_reverse_check_name(ctx);
+    }
+
+    if (rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
+        ngx_log_error(NGX_LOG_ERR, s->connection->log, 0,
+                      "destination \"%V\" is not allowed by "
+                      "\"trp_reverse_allow\"", &ctx->destination);
+
+        ctx->stream.code = TRP_CODE_NOT_ALLOWED;
+        return NGX_STREAM_FORBIDDEN;
+    }
+
+    if (rc == NGX_BUSY) {
+        ctx->stream.code = TRP_CODE_NO_SUCH_HOST;
+        return NGX_STREAM_BAD_GATEWAY;
+    }
+
+    ctx->checked = 1;
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_trp_reverse_check_addr(ngx_trp_reverse_ctx_t *ctx, trp_addr_t *addr)
+{
+    ngx_uint_t               i;
+    ngx_trp_reverse_rule_t  *rule;
+
+    if (ctx->conf->allow == NULL) {
+        return trp_addr_is_loopback(addr) ? NGX_OK : NGX_DECLINED;
+    }
+
+    rule = ctx->conf->allow->elts;
+
+    for (i = 0; i < ctx->conf->allow->nelts; i++) {
+        if (trp_acl_match_addr(&rule[i].rule, addr, ctx->port)) {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* NGX_OK, NGX_AGAIN, NGX_DECLINED: not allowed, NGX_BUSY: no such host */
+
+static ngx_int_t
+ngx_trp_reverse_check_name(ngx_trp_reverse_ctx_t *ctx)
+{
+    trp_addr_t               addr;
+    ngx_trp_reverse_rule_t  *rule;
+
+    if (ctx->resolved) {
+        return ctx->stream.code == TRP_CODE_NO_SUCH_HOST ? NGX_BUSY
+               : ctx->addr.family ? NGX_OK : NGX_DECLINED;
+    }
+
+    rule = ngx_trp_reverse_name_rule(ctx);
+    ctx->named = (rule != NULL);
+
+    /* RFC 6761, section 6.3 */
+
+    if (ctx->host.len == sizeof("localhost") - 1
+        && ngx_strncasecmp(ctx->host.data, (u_char *) "localhost",
+                           ctx->host.len)
+           == 0)
+    {
+        ngx_memzero(&addr, sizeof(trp_addr_t));
+        addr.family = 4;
+        addr.bytes[0] = 127;
+        addr.bytes[3] = 1;
+
+        if (!ctx->named && ngx_trp_reverse_check_addr(ctx, &addr) != NGX_OK) {
+            return NGX_DECLINED;
+        }
+
+        ngx_str_set(&ctx->host, "127.0.0.1");
+        ctx->destination = ngx_trp_host_port(ctx->stream.connection->pool,
+                                             &ctx->host, ctx->port);
+
+        return ctx->destination.data ? NGX_OK : NGX_ERROR;
+    }
+
+    if (ctx->conf->core->resolver->connections.nelts == 0
+        && rule && rule->naddrs)
+    {
+        return ngx_trp_reverse_use_addr(ctx, rule->addrs[0].sockaddr);
+    }
+
+    return ngx_trp_reverse_resolve(ctx);
+}
+
+
+static ngx_trp_reverse_rule_t *
+ngx_trp_reverse_name_rule(ngx_trp_reverse_ctx_t *ctx)
+{
+    ngx_uint_t               i;
+    ngx_trp_reverse_rule_t  *rule;
+
+    if (ctx->conf->allow == NULL) {
+        return NULL;
+    }
+
+    rule = ctx->conf->allow->elts;
+
+    for (i = 0; i < ctx->conf->allow->nelts; i++) {
+        if (trp_acl_match_name(&rule[i].rule, ngx_trp_str(&ctx->host),
+                               ctx->port))
+        {
+            return &rule[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_trp_reverse_resolve(ngx_trp_reverse_ctx_t *ctx)
+{
+    ngx_log_t           *log;
+    ngx_resolver_ctx_t  *rctx, temp;
+
+    log = ctx->stream.connection->log;
+
+    ngx_memzero(&temp, sizeof(ngx_resolver_ctx_t));
+    temp.name = ctx->host;
+
+    rctx = ngx_resolve_start(ctx->conf->core->resolver, &temp);
+
+    if (rctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (rctx == NGX_NO_RESOLVER) {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "no resolver defined to resolve \"%V\"", &ctx->host);
+        return NGX_BUSY;
+    }
+
+    rctx->name = ctx->host;
+    rctx->handler = ngx_trp_reverse_resolve_handler;
+    rctx->data = ctx;
+    rctx->timeout = ctx->conf->core->resolver_timeout;
+
+    ctx->resolver = rctx;
+
+    if (ngx_resolve_name(rctx) != NGX_OK) {
+        ctx->resolver = NULL;
+        return NGX_ERROR;
+    }
+
+    if (ctx->resolved) {
+
+        /* it was in the cache, the handler was called from there */
+        return ngx_trp_reverse_check_name(ctx);
+    }
+
+    ctx->closed = NULL;
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_trp_reverse_resolve_handler(ngx_resolver_ctx_t *rctx)
+{
+    ngx_uint_t              i, again;
+    ngx_trp_reverse_ctx_t  *ctx;
+
+    ctx = rctx->data;
+    again = rctx->async;
+
+    if (rctx->state) {
+        ngx_log_error(NGX_LOG_ERR, ctx->stream.connection->log, 0,
+                      "\"%V\" could not be resolved (%i: %s)",
+                      &rctx->name, rctx->state,
+                      ngx_resolver_strerror(rctx->state));
+
+        ctx->stream.code = TRP_CODE_NO_SUCH_HOST;
+    }
+
+    for (i = 0; i < rctx->naddrs; i++) {
+        if (ngx_trp_reverse_use_addr(ctx, rctx->addrs[i].sockaddr) == NGX_OK) {
+            break;
+        }
+    }
+
+    ctx->resolved = 1;
+    ctx->resolver = NULL;
+
+    ngx_resolve_name_done(rctx);
+
+    if (again) {
+        ngx_stream_core_run_phases(ctx->session);
+    }
+}
+
+
+static ngx_int_t
+ngx_trp_reverse_use_addr(ngx_trp_reverse_ctx_t *ctx, struct sockaddr *sa)
+{
+    u_char      *p;
+    in_port_t    port;
+    trp_addr_t   addr;
+    ngx_str_t    text;
+    ngx_pool_t  *pool;
+
+    ngx_trp_addr_from_sockaddr(&addr, &port, sa);
+
+    if (!ctx->named && ngx_trp_reverse_check_addr(ctx, &addr) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    pool = ctx->stream.connection->pool;
+
+    p = ngx_pnalloc(pool, TRP_ADDR_TEXT_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    text.len = trp_addr_text(p, &addr);
+    text.data = p;
+
+    ctx->addr = addr;
+    ctx->destination = ngx_trp_host_port(pool, &text, ctx->port);
+
+    return ctx->destination.data ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * Around the server's own content handler: the destination has answered when
+ * the proxy calls "notify", or when it is connected already on return.
+ */
+
+static void
+ngx_trp_reverse_content_handler(ngx_stream_session_t *s)
+{
+    ngx_uint_t                   closed;
+    ngx_stream_upstream_t       *u;
+    ngx_trp_reverse_ctx_t       *ctx;
+    ngx_trp_reverse_srv_conf_t  *rscf;
+
+    rscf = ngx_stream_get_module_srv_conf(s, ngx_trp_reverse_module);
+    ctx = ngx_trp_reverse_get_ctx(s);
+
+    if (ctx == NULL) {
+        rscf->handler(s);
+        return;
+    }
+
+    closed = 0;
+    ctx->closed = &closed;
+
+    rscf->handler(s);
+
+    if (closed) {
+        return;
+    }
+
+    ctx->closed = NULL;
+
+    u = s->upstream;
+
+    if (u == NULL) {
+        return;
+    }
+
+    if (u->connected) {
+        ngx_trp_reverse_connected(ctx, u->peer.connection);
+        return;
+    }
+
+    ctx->notify = u->peer.notify;
+    u->peer.notify = ngx_trp_reverse_notify;
+}
+
+
+static void
+ngx_trp_reverse_notify(ngx_peer_connection_t *pc, void *data, ngx_uint_t type)
+{
+    ngx_stream_session_t   *s;
+    ngx_trp_reverse_ctx_t  *ctx;
+
+    s = pc->connection->data;
+    ctx = ngx_trp_reverse_get_ctx(s);
+
+    if (ctx->notify) {
+        ctx->notify(pc, data, type);
+    }
+
+    if (type == NGX_STREAM_UPSTREAM_NOTIFY_CONNECT) {
+        ngx_trp_reverse_connected(ctx, pc->connection);
+    }
+}
+
+
+static void
+ngx_trp_reverse_connected(ngx_trp_reverse_ctx_t *ctx, ngx_connection_t *pc)
+{
+    if (ctx->stream.in == NGX_TRP_STREAM_ABORTED) {
+        ngx_trp_stream_reset(pc);
+        return;
+    }
+
+    if (!ctx->stream.consumed) {
+        ngx_trp_stream_arm(pc);
+    }
+
+    ngx_trp_stream_accept(&ctx->stream);
+}
+
+
+static ngx_int_t
+ngx_trp_reverse_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
+{
+    ngx_trp_stream_t       *st;
+    ngx_trp_reverse_ctx_t  *ctx;
+
+    ctx = ngx_trp_reverse_get_ctx(s);
+
+    if (ctx == NULL) {
+        return NGX_DECLINED;
+    }
+
+    st = &ctx->stream;
+
+    info->host = ctx->host;
+    info->port = ctx->port;
+    info->destination = ctx->destination;
+    info->group = ctx->conf->agent.group;
+    info->name = ctx->conf->agent.name;
+    info->status = st->accepted ? TRP_CODE_NONE : ngx_trp_reverse_code(ctx);
+    info->aborted = (st->in != NGX_TRP_STREAM_ENDED
+                     || st->out != NGX_TRP_STREAM_ENDED);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_reverse_preconfiguration(ngx_conf_t *cf)
+{
+    return ngx_trp_variables_add(cf, ngx_trp_reverse_info);
+}
+
+
+static ngx_int_t
+ngx_trp_reverse_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_uint_t                     i;
+    ngx_stream_handler_pt         *h;
+    ngx_trp_reverse_srv_conf_t   **rscf;
+    ngx_trp_reverse_main_conf_t   *rmcf;
+    ngx_stream_core_main_conf_t   *cmcf;
+
+    rmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_reverse_module);
+
+    rscf = rmcf->servers.elts;
+
+    for (i = 0; i < rmcf->servers.nelts; i++) {
+        if (ngx_trp_reverse_init_server(cf, rscf[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_STREAM_POST_ACCEPT_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_trp_reverse_post_accept_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_STREAM_ACCESS_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_trp_reverse_access_handler;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_reverse_init_server(ngx_conf_t *cf, ngx_trp_reverse_srv_conf_t *rscf)
+{
+    ngx_uint_t                         i;
+    ngx_stream_upstream_srv_conf_t   **uscf;
+    ngx_stream_upstream_main_conf_t   *umcf;
+
+    umcf = ngx_stream_conf_get_module_main_conf(cf,
+                                                ngx_stream_upstream_module);
+    uscf = umcf->upstreams.elts;
+
+    for (i = 0; i < umcf->upstreams.nelts; i++) {
+        if (uscf[i]->servers
+            && uscf[i]->host.len == rscf->relay.len
+            && ngx_strncasecmp(uscf[i]->host.data, rscf->relay.data,
+                               rscf->relay.len)
+               == 0)
+        {
+            rscf->upstream = uscf[i];
+        }
+    }
+
+    if (rscf->upstream == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "no upstream \"%V\" for \"trp_reverse\" in %s:%ui, "
+                      "write \"upstream %V { server ADDRESS:PORT; }\"",
+                      &rscf->relay, rscf->file_name, rscf->line, &rscf->relay);
+        return NGX_ERROR;
+    }
+
+    rscf->handler = rscf->core->handler;
+    rscf->core->handler = ngx_trp_reverse_content_handler;
+
+    return ngx_trp_agent_init_conf(cf, &rscf->agent, TRP_ROLE_REVERSE,
+                                   "trp_reverse");
+}
+
+
+static void *
+ngx_trp_reverse_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_trp_reverse_main_conf_t  *rmcf;
+
+    rmcf = ngx_pcalloc(cf->pool, sizeof(ngx_trp_reverse_main_conf_t));
+    if (rmcf == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&rmcf->servers, cf->pool, 1,
+                       sizeof(ngx_trp_reverse_srv_conf_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return rmcf;
+}
+
+
+static void *
+ngx_trp_reverse_create_srv_conf(ngx_conf_t *cf)
+{
+    ngx_trp_reverse_srv_conf_t  *rscf;
+
+    rscf = ngx_pcalloc(cf->pool, sizeof(ngx_trp_reverse_srv_conf_t));
+    if (rscf == NULL) {
+        return NULL;
+    }
+
+    ngx_trp_agent_create_conf(&rscf->agent);
+
+    return rscf;
+}
+
+
+static char *
+ngx_trp_reverse_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_trp_reverse_srv_conf_t *prev = parent;
+    ngx_trp_reverse_srv_conf_t *conf = child;
+
+    if (conf->allow == NULL) {
+        conf->allow = prev->allow;
+    }
+
+    if (ngx_trp_agent_merge_conf(cf, &prev->agent, &conf->agent) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_trp_reverse(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_trp_reverse_srv_conf_t *rscf = conf;
+
+    ngx_str_t                     *value, name;
+    ngx_trp_reverse_srv_conf_t   **srv;
+    ngx_trp_reverse_main_conf_t   *rmcf;
+
+    if (rscf->listener) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    rscf->relay = value[1];
+    rscf->file_name = cf->conf_file->file.name.data;
+    rscf->line = cf->conf_file->line;
+    rscf->core = ngx_stream_conf_get_module_srv_conf(cf,
+                                                     ngx_stream_core_module);
+
+    name.len = sizeof("relay ") - 1 + value[1].len;
+    name.data = ngx_pnalloc(cf->pool, name.len);
+    if (name.data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_sprintf(name.data, "relay %V", &value[1]);
+
+    rscf->listener = ngx_trp_listener_create(cf, &name);
+    if (rscf->listener == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    rmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_reverse_module);
+
+    srv = ngx_array_push(&rmcf->servers);
+    if (srv == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *srv = rscf;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_trp_reverse_allow(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_trp_reverse_srv_conf_t *rscf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    if (rscf->allow == NULL) {
+        rscf->allow = ngx_array_create(cf->pool, 4,
+                                       sizeof(ngx_trp_reverse_rule_t));
+        if (rscf->allow == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        if (ngx_trp_reverse_add_rule(cf, rscf->allow, &value[i]) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_reverse_add_rule(ngx_conf_t *cf, ngx_array_t *allow, ngx_str_t *text)
+{
+    ngx_url_t                u;
+    const char              *err;
+    ngx_trp_reverse_rule_t  *rule;
+
+    rule = ngx_array_push(allow);
+    if (rule == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(rule, sizeof(ngx_trp_reverse_rule_t));
+
+    err = trp_acl_parse(&rule->rule, ngx_trp_str(text));
+
+    if (err) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" in \"trp_reverse_allow\" %s", text, err);
+        return NGX_ERROR;
+    }
+
+    if (rule->rule.type != TRP_ACL_NAME) {
+        return NGX_OK;
+    }
+
+    /* where there is no "resolver", the system's one serves, once */
+
+    ngx_memzero(&u, sizeof(ngx_url_t));
+
+    u.url.len = rule->rule.name.len;
+    u.url.data = (u_char *) rule->rule.name.data;
+    u.default_port = 1;
+
+    if (ngx_parse_url(cf->pool, &u) == NGX_OK) {
+        rule->addrs = u.addrs;
+        rule->naddrs = u.naddrs;
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "%s \"%V\" in \"trp_reverse_allow\", it needs "
+                           "a \"resolver\"",
+                           u.err ? u.err : "cannot resolve", &u.url);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_reverse_init_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                     i;
+    ngx_trp_reverse_srv_conf_t   **rscf;
+    ngx_trp_reverse_main_conf_t   *rmcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    rmcf = ngx_stream_cycle_get_module_main_conf(cycle,
+                                                 ngx_trp_reverse_module);
+
+    if (rmcf == NULL || rmcf->servers.nelts == 0) {
+        return NGX_OK;
+    }
+
+    rmcf->fd = ngx_trp_stream_socket(cycle->log);
+
+    if (rmcf->fd == (ngx_socket_t) -1) {
+        return NGX_ERROR;
+    }
+
+    rscf = rmcf->servers.elts;
+
+    for (i = 0; i < rmcf->servers.nelts; i++) {
+
+        if (ngx_trp_pool_start(cycle, &rscf[i]->pools, rscf[i]->upstream,
+                               &rscf[i]->agent, ngx_trp_reverse_open, rscf[i])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}

@@ -1,0 +1,87 @@
+
+/*
+ * Ed25519 keys in the files that people already have.
+ *
+ * Private: PKCS#8 PEM (RFC 8410, section 7), an unencrypted OpenSSH key
+ * (openssh-key-v1), or 64 raw bytes, the seed and then the public key.
+ *
+ * Authorized keys: lines in the form of OpenSSH's authorized_keys,
+ *
+ *     [options] ssh-ed25519 BASE64 [comment]
+ *
+ *     role="entry|reverse"          both if absent; "entry", "reverse",
+ *                                   or the two joined by "|" or ","
+ *     group="a,b*"                  names, a "*" at the end as wildcard
+ *     permitopen="host:port,..."    what an entry may ask for (trp_acl.h)
+ *     from="CIDR,..."               where the agent may connect from
+ *     expiry-time="YYYYMMDD[HHMM]"  UTC, a final "Z" is allowed
+ *
+ * An option that is not in this list, or stands twice, is an error: a
+ * restriction must never be dropped in silence.
+ */
+
+
+#ifndef TRP_KEYS_H_INCLUDED
+#define TRP_KEYS_H_INCLUDED
+
+
+#include "trp_core.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+#define TRP_KEY_PUBLIC_LEN  32
+#define TRP_KEY_SECRET_LEN  64     /* libsodium's form: seed, public key */
+
+#define TRP_ROLE_ENTRY      0x1
+#define TRP_ROLE_REVERSE    0x2
+
+
+typedef struct {
+    uint8_t         public_key[TRP_KEY_PUBLIC_LEN];
+    unsigned        roles;         /* TRP_ROLE_* that are allowed */
+    trp_str_t       groups;        /* the lists as they were written; */
+    trp_str_t       permitopen;    /* data == NULL: no restriction */
+    trp_str_t       from;
+    int64_t         expiry;        /* seconds since the epoch, 0: never */
+    trp_str_t       comment;
+} trp_authorized_key_t;
+
+
+/*
+ * Reads a private key of any of the three forms into libsodium's form.
+ * Returns NULL, or the end of a sentence that starts with the file's name:
+ * "is encrypted, remove the passphrase with \"ssh-keygen -p\"".  Leaves no
+ * copy of the secret but the result.
+ */
+
+const char *trp_key_parse(uint8_t secret[TRP_KEY_SECRET_LEN], trp_str_t file);
+
+
+/*
+ * Reads one line, without its newline.  TRP_OK; TRP_DECLINED for a blank
+ * line or a comment; TRP_ERROR with *err, the end of a sentence that starts
+ * with file and line: "has an unknown option".  All values are checked here.
+ * Unless it is TRP_OK, the key is all zero and allows no role.
+ */
+
+int trp_authorized_key_parse(trp_authorized_key_t *key, trp_str_t line,
+    const char **err);
+
+
+/* 1 if the key may be used so; "now" in seconds since the epoch */
+
+int trp_authorized_key_allows_group(const trp_authorized_key_t *key,
+    trp_str_t group);
+int trp_authorized_key_allows_from(const trp_authorized_key_t *key,
+    const trp_addr_t *addr);
+int trp_authorized_key_allows_open(const trp_authorized_key_t *key,
+    const trp_addr_t *addr, trp_str_t name, uint16_t port);
+int trp_authorized_key_expired(const trp_authorized_key_t *key, int64_t now);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* TRP_KEYS_H_INCLUDED */

@@ -1,0 +1,58 @@
+
+/*
+ * What every file that knows both nginx and trp includes first.
+ */
+
+
+#ifndef _NGX_TRP_H_INCLUDED_
+#define _NGX_TRP_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_stream.h>
+
+#include "trp_core.h"
+#include "trp_addr.h"
+#include "trp_wire.h"
+#include "trp_tunnel.h"
+#include "trp_keys.h"
+
+
+#define NGX_TRP_OPEN_MAX   (TRP_HEADER_LEN + TRP_CONTROL_MAX)
+
+/* "0123456789abcdef" */
+#define NGX_TRP_ID_LEN     (2 * TRP_STREAM_ID_LEN)
+
+
+/*
+ * Who asks for what: one user connection as all three roles know it, the
+ * source of the $trp_* variables.
+ */
+
+typedef struct {
+    ngx_str_t           group;
+    ngx_str_t           name;          /* of this agent; at the relay: entry */
+    ngx_str_t           host;          /* destination as the user's route has */
+    in_port_t           port;
+    ngx_str_t           destination;   /* "host:port" to connect to */
+    ngx_uint_t          status;        /* trp_code_e */
+    unsigned            aborted:1;     /* ended by a reset or a lost tunnel */
+    unsigned            valid:1;
+} ngx_trp_info_t;
+
+
+static ngx_inline trp_str_t
+ngx_trp_str(ngx_str_t *s)
+{
+    trp_str_t  str;
+
+    str.len = s->len;
+    str.data = s->data;
+
+    return str;
+}
+
+
+#endif /* _NGX_TRP_H_INCLUDED_ */

@@ -1,0 +1,141 @@
+
+/*
+ * The settings that both kinds of agents have: who they are, how they reach
+ * the relay, how many tunnels they keep.
+ */
+
+
+#ifndef _NGX_TRP_AGENT_H_INCLUDED_
+#define _NGX_TRP_AGENT_H_INCLUDED_
+
+
+#include "ngx_trp.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+typedef struct {
+    ngx_uint_t       role;                    /* TRP_ROLE_* */
+
+    ngx_str_t        group;
+    ngx_str_t        name;
+    ngx_str_t        key;
+    u_char          *secret;
+
+    ngx_uint_t       idle;
+    ngx_uint_t       max;
+
+    ngx_msec_t       connect_timeout;
+    ngx_msec_t       heartbeat;
+
+    ngx_flag_t       ssl_verify;
+    ngx_uint_t       ssl_verify_depth;
+    ngx_flag_t       ssl_server_name;
+    ngx_flag_t       ssl_session_reuse;
+    ngx_uint_t       ssl_protocols;
+    ngx_str_t        ssl_name;
+    ngx_str_t        ssl_ciphers;
+    ngx_str_t        ssl_trusted_certificate;
+    ngx_str_t        ssl_crl;
+    ngx_str_t        ssl_certificate;
+    ngx_str_t        ssl_certificate_key;
+    ngx_array_t     *ssl_passwords;
+    ngx_array_t     *ssl_conf_commands;
+
+    ngx_ssl_t       *ssl;
+} ngx_trp_agent_conf_t;
+
+
+/* the setters behind NGX_TRP_AGENT_COMMANDS, and what they refer to */
+
+char *ngx_trp_agent_label(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_trp_agent_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_trp_agent_password_file(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+extern const ngx_conf_bitmask_t     ngx_trp_agent_ssl_protocols[];
+extern const ngx_conf_num_bounds_t  ngx_trp_agent_depth_bounds;
+extern const ngx_conf_post_t        ngx_trp_agent_positive;
+
+
+/* all to UNSET; inherit and set defaults; then make what they describe */
+
+void ngx_trp_agent_create_conf(ngx_trp_agent_conf_t *conf);
+ngx_int_t ngx_trp_agent_merge_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *prev,
+    ngx_trp_agent_conf_t *conf);
+
+/* loads the key, makes the TLS context; "prefix" is "trp_entry", … */
+
+ngx_int_t ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
+    ngx_uint_t role, const char *prefix);
+
+
+#define ngx_trp_agent_command(prefix, name, ctx, take, set, type, agent,     \
+    member, post)                                                            \
+    { ngx_string(prefix name),                                               \
+      ctx|take,                                                              \
+      set,                                                                   \
+      NGX_STREAM_SRV_CONF_OFFSET,                                            \
+      offsetof(type, agent.member),                                          \
+      (void *) post }
+
+/*
+ * The directives, for a module whose server configuration "type" has an
+ * ngx_trp_agent_conf_t as its member "agent".
+ */
+
+#define NGX_TRP_AGENT_COMMANDS(prefix, ctx, type, agent)                     \
+                                                                             \
+    ngx_trp_agent_command(prefix, "_group", ctx, NGX_CONF_TAKE1,             \
+        ngx_trp_agent_label, type, agent, group, NULL),                      \
+    ngx_trp_agent_command(prefix, "_name", ctx, NGX_CONF_TAKE1,              \
+        ngx_trp_agent_label, type, agent, name, NULL),                       \
+    ngx_trp_agent_command(prefix, "_key", ctx, NGX_CONF_TAKE1,               \
+        ngx_conf_set_str_slot, type, agent, key, NULL),                      \
+    ngx_trp_agent_command(prefix, "_pool", ctx, NGX_CONF_TAKE12,             \
+        ngx_trp_agent_pool, type, agent, role, NULL),                        \
+    ngx_trp_agent_command(prefix, "_connect_timeout", ctx, NGX_CONF_TAKE1,   \
+        ngx_conf_set_msec_slot, type, agent, connect_timeout,                \
+        &ngx_trp_agent_positive),                                            \
+    ngx_trp_agent_command(prefix, "_heartbeat", ctx, NGX_CONF_TAKE1,         \
+        ngx_conf_set_msec_slot, type, agent, heartbeat,                      \
+        &ngx_trp_agent_positive),                                            \
+                                                                             \
+    ngx_trp_agent_command(prefix, "_ssl_verify", ctx, NGX_CONF_FLAG,         \
+        ngx_conf_set_flag_slot, type, agent, ssl_verify, NULL),              \
+    ngx_trp_agent_command(prefix, "_ssl_verify_depth", ctx, NGX_CONF_TAKE1,  \
+        ngx_conf_set_num_slot, type, agent, ssl_verify_depth,                \
+        &ngx_trp_agent_depth_bounds),                                        \
+    ngx_trp_agent_command(prefix, "_ssl_name", ctx, NGX_CONF_TAKE1,          \
+        ngx_conf_set_str_slot, type, agent, ssl_name, NULL),                 \
+    ngx_trp_agent_command(prefix, "_ssl_server_name", ctx, NGX_CONF_FLAG,    \
+        ngx_conf_set_flag_slot, type, agent, ssl_server_name, NULL),         \
+    ngx_trp_agent_command(prefix, "_ssl_session_reuse", ctx, NGX_CONF_FLAG,  \
+        ngx_conf_set_flag_slot, type, agent, ssl_session_reuse, NULL),       \
+    ngx_trp_agent_command(prefix, "_ssl_protocols", ctx, NGX_CONF_1MORE,     \
+        ngx_conf_set_bitmask_slot, type, agent, ssl_protocols,               \
+        &ngx_trp_agent_ssl_protocols),                                       \
+    ngx_trp_agent_command(prefix, "_ssl_ciphers", ctx, NGX_CONF_TAKE1,       \
+        ngx_conf_set_str_slot, type, agent, ssl_ciphers, NULL),              \
+    ngx_trp_agent_command(prefix, "_ssl_trusted_certificate", ctx,           \
+        NGX_CONF_TAKE1, ngx_conf_set_str_slot, type, agent,                  \
+        ssl_trusted_certificate, NULL),                                      \
+    ngx_trp_agent_command(prefix, "_ssl_crl", ctx, NGX_CONF_TAKE1,           \
+        ngx_conf_set_str_slot, type, agent, ssl_crl, NULL),                  \
+    ngx_trp_agent_command(prefix, "_ssl_certificate", ctx, NGX_CONF_TAKE1,   \
+        ngx_conf_set_str_slot, type, agent, ssl_certificate, NULL),          \
+    ngx_trp_agent_command(prefix, "_ssl_certificate_key", ctx,               \
+        NGX_CONF_TAKE1, ngx_conf_set_str_slot, type, agent,                  \
+        ssl_certificate_key, NULL),                                          \
+    ngx_trp_agent_command(prefix, "_ssl_password_file", ctx,                 \
+        NGX_CONF_TAKE1, ngx_trp_agent_password_file, type, agent,            \
+        ssl_passwords, NULL),                                                \
+    ngx_trp_agent_command(prefix, "_ssl_conf_command", ctx, NGX_CONF_TAKE2,  \
+        ngx_conf_set_keyval_slot, type, agent, ssl_conf_commands, NULL)
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_AGENT_H_INCLUDED_ */

@@ -1,0 +1,504 @@
+
+#include "ngx_trp_dial.h"
+#include "trp_auth.h"
+
+#include <openssl/x509v3.h>
+#include <sodium.h>
+
+
+static u_char *ngx_trp_dial_log_error(ngx_log_t *log, u_char *buf,
+    size_t len);
+static void ngx_trp_dial_connect_handler(ngx_event_t *ev);
+static void ngx_trp_dial_ssl(ngx_trp_link_t *link);
+static ngx_int_t ngx_trp_dial_ssl_init(ngx_trp_link_t *link);
+static ngx_int_t ngx_trp_dial_ssl_alpn(ngx_trp_link_t *link);
+static ngx_int_t ngx_trp_dial_ssl_name(ngx_trp_link_t *link);
+static void ngx_trp_dial_ssl_handler(ngx_connection_t *c);
+static ngx_int_t ngx_trp_dial_ssl_check(ngx_trp_link_t *link);
+static void ngx_trp_dial_save_session(ngx_connection_t *c);
+static ngx_int_t ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame);
+
+
+ngx_int_t
+ngx_trp_dial(ngx_trp_pool_t *pool)
+{
+    ngx_int_t              rc;
+    ngx_log_t             *log;
+    ngx_pool_t            *mem;
+    ngx_trp_link_t        *link;
+    ngx_connection_t      *c;
+    ngx_peer_connection_t  pc;
+
+    ngx_memzero(&pc, sizeof(ngx_peer_connection_t));
+
+    pc.sockaddr = pool->sockaddr;
+    pc.socklen = pool->socklen;
+    pc.name = &pool->name;
+    pc.get = ngx_event_get_peer;
+    pc.log = pool->log;
+    pc.log_error = NGX_ERROR_ERR;
+
+    rc = ngx_event_connect_peer(&pc);
+
+    if (rc != NGX_OK && rc != NGX_AGAIN) {
+        return NGX_ERROR;
+    }
+
+    c = pc.connection;
+
+    c->pool = ngx_create_pool(1024, pool->log);
+    if (c->pool == NULL) {
+        ngx_close_connection(c);
+        return NGX_ERROR;
+    }
+
+    link = ngx_pcalloc(c->pool, sizeof(ngx_trp_link_t));
+    log = ngx_palloc(c->pool, sizeof(ngx_log_t));
+
+    if (link == NULL || log == NULL) {
+        goto failed;
+    }
+
+    *log = *pool->log;
+    log->handler = ngx_trp_dial_log_error;
+    log->data = pool;
+    log->action = "connecting to relay";
+    log->connection = c->number;
+
+    c->log = log;
+    c->pool->log = log;
+    c->read->log = log;
+    c->write->log = log;
+
+    link->tunnel = ngx_trp_tunnel_create(c, &ngx_trp_pool_tunnel_handlers,
+                                         link, 0, pool->conf->heartbeat);
+    if (link->tunnel == NULL) {
+        goto failed;
+    }
+
+    link->tunnel->state.opener = (pool->open == NULL);
+
+    link->pool = pool;
+    link->dialing = 1;
+    pool->ndialing++;
+    pool->total++;
+
+    /* one timer for all that follows, until the relay is ready */
+
+    ngx_trp_tunnel_deadline(link->tunnel, pool->conf->connect_timeout,
+                            "dialling");
+
+    c->read->handler = ngx_trp_dial_connect_handler;
+    c->write->handler = ngx_trp_dial_connect_handler;
+
+    if (rc == NGX_OK) {
+        ngx_post_event(c->write, &ngx_posted_events);
+    }
+
+    return NGX_OK;
+
+failed:
+
+    mem = c->pool;
+
+    ngx_close_connection(c);
+    ngx_destroy_pool(mem);
+
+    return NGX_ERROR;
+}
+
+
+static u_char *
+ngx_trp_dial_log_error(ngx_log_t *log, u_char *buf, size_t len)
+{
+    u_char          *p;
+    ngx_trp_pool_t  *pool;
+
+    p = buf;
+    pool = log->data;
+
+    if (log->action) {
+        p = ngx_snprintf(p, len, " while %s", log->action);
+        len -= p - buf;
+        buf = p;
+    }
+
+    return ngx_snprintf(buf, len, ", relay: %V, group: \"%V\"", &pool->name,
+                        &pool->conf->group);
+}
+
+
+static void
+ngx_trp_dial_connect_handler(ngx_event_t *ev)
+{
+    int                err;
+    socklen_t          len;
+    ngx_trp_link_t    *link;
+    ngx_trp_tunnel_t  *t;
+    ngx_connection_t  *c;
+
+    c = ev->data;
+    t = c->data;
+    link = t->data;
+
+    if (ev->timedout) {
+        ngx_log_error(NGX_LOG_ERR, c->log, NGX_ETIMEDOUT,
+                      "relay timed out");
+        ngx_trp_tunnel_close(t);
+        return;
+    }
+
+    err = 0;
+    len = sizeof(int);
+
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len) == -1) {
+        err = ngx_socket_errno;
+    }
+
+    if (err) {
+        (void) ngx_connection_error(c, err, "connect() failed");
+        ngx_trp_tunnel_close(t);
+        return;
+    }
+
+    ngx_trp_dial_ssl(link);
+}
+
+
+static void
+ngx_trp_dial_ssl(ngx_trp_link_t *link)
+{
+    ngx_connection_t  *c;
+
+    c = link->tunnel->connection;
+
+    c->log->action = "SSL handshaking to relay";
+
+    if (ngx_trp_dial_ssl_init(link) != NGX_OK) {
+        ngx_trp_tunnel_close(link->tunnel);
+        return;
+    }
+
+    if (ngx_ssl_handshake(c) == NGX_AGAIN) {
+        c->ssl->handler = ngx_trp_dial_ssl_handler;
+        return;
+    }
+
+    ngx_trp_dial_ssl_handler(c);
+}
+
+
+static ngx_int_t
+ngx_trp_dial_ssl_init(ngx_trp_link_t *link)
+{
+    ngx_trp_pool_t    *pool;
+    ngx_connection_t  *c;
+
+    pool = link->pool;
+    c = link->tunnel->connection;
+
+    if (ngx_ssl_create_connection(pool->conf->ssl, c, NGX_SSL_CLIENT)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_trp_dial_ssl_alpn(link) != NGX_OK
+        || ngx_trp_dial_ssl_name(link) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (pool->conf->ssl_session_reuse) {
+        c->ssl->save_session = ngx_trp_dial_save_session;
+
+        if (pool->session && ngx_ssl_set_session(c, pool->session) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* the protocol, and which of the relay's workers should have this tunnel */
+
+static ngx_int_t
+ngx_trp_dial_ssl_alpn(ngx_trp_link_t *link)
+{
+    u_char            *p, buf[64];
+    ngx_connection_t  *c;
+
+    c = link->tunnel->connection;
+
+    p = buf;
+    *p++ = sizeof(TRP_ALPN) - 1;
+    p = ngx_cpymem(p, TRP_ALPN, sizeof(TRP_ALPN) - 1);
+
+    if (link->pool->slot != -1) {
+        *p++ = sizeof(TRP_ALPN_SLOT) - 1 + 2;
+        p = ngx_sprintf(p, TRP_ALPN_SLOT "%02i", link->pool->slot);
+    }
+
+    if (SSL_set_alpn_protos(c->ssl->connection, buf, p - buf) != 0) {
+        ngx_ssl_error(NGX_LOG_ERR, c->log, 0, "SSL_set_alpn_protos() failed");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * OpenSSL compares the name, unlike ngx_ssl_check_host(), which does not know
+ * of IP addresses in certificates.
+ */
+
+static ngx_int_t
+ngx_trp_dial_ssl_name(ngx_trp_link_t *link)
+{
+    u_char                *name;
+    trp_addr_t             addr;
+    ngx_str_t             *host;
+    ngx_ssl_conn_t        *ssl;
+    X509_VERIFY_PARAM     *param;
+    ngx_trp_agent_conf_t  *conf;
+
+    conf = link->pool->conf;
+    ssl = link->tunnel->connection->ssl->connection;
+
+    host = conf->ssl_name.len ? &conf->ssl_name : &link->pool->host;
+
+    name = ngx_pnalloc(link->tunnel->connection->pool, host->len + 1);
+    if (name == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_cpystrn(name, host->data, host->len + 1);
+
+    param = SSL_get0_param(ssl);
+
+    if (trp_addr_parse(&addr, ngx_trp_str(host)) == TRP_OK) {
+
+        if (conf->ssl_verify
+            && X509_VERIFY_PARAM_set1_ip(param, addr.bytes,
+                                         addr.family == 4 ? 4 : 16)
+               != 1)
+        {
+            return NGX_ERROR;
+        }
+
+        return NGX_OK;
+    }
+
+    if (conf->ssl_verify
+        && X509_VERIFY_PARAM_set1_host(param, (char *) name, host->len) != 1)
+    {
+        return NGX_ERROR;
+    }
+
+    if (conf->ssl_server_name
+        && SSL_set_tlsext_host_name(ssl, (char *) name) != 1)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_dial_ssl_handler(ngx_connection_t *c)
+{
+    ngx_trp_link_t    *link;
+    ngx_trp_tunnel_t  *t;
+
+    t = c->data;
+    link = t->data;
+
+    if (!c->ssl->handshaked) {
+
+        if (c->read->timedout) {
+            ngx_log_error(NGX_LOG_ERR, c->log, NGX_ETIMEDOUT,
+                          "relay timed out");
+        }
+
+        ngx_trp_tunnel_close(t);
+        return;
+    }
+
+    if (ngx_trp_dial_ssl_check(link) != NGX_OK) {
+        ngx_trp_tunnel_close(t);
+        return;
+    }
+
+    c->log->action = "authenticating to relay";
+
+    ngx_trp_tunnel_start(t);
+
+    if (ngx_exiting && !link->pool->nwaiting) {
+        ngx_trp_tunnel_fail(t);
+        return;
+    }
+
+    ngx_post_event(c->read, &ngx_posted_events);
+}
+
+
+static ngx_int_t
+ngx_trp_dial_ssl_check(ngx_trp_link_t *link)
+{
+    long               rc;
+    unsigned           len;
+    const u_char      *alpn;
+    ngx_connection_t  *c;
+
+    c = link->tunnel->connection;
+
+    if (link->pool->conf->ssl_verify) {
+        rc = SSL_get_verify_result(c->ssl->connection);
+
+        if (rc != X509_V_OK) {
+            ngx_log_error(NGX_LOG_ERR, c->log, 0,
+                          "relay SSL certificate verify error: (%l:%s), "
+                          "expected name \"%V\"",
+                          rc, X509_verify_cert_error_string(rc),
+                          link->pool->conf->ssl_name.len
+                          ? &link->pool->conf->ssl_name : &link->pool->host);
+            return NGX_ERROR;
+        }
+    }
+
+    SSL_get0_alpn_selected(c->ssl->connection, &alpn, &len);
+
+    if (len != sizeof(TRP_ALPN) - 1
+        || ngx_memcmp(alpn, TRP_ALPN, sizeof(TRP_ALPN) - 1) != 0)
+    {
+        ngx_log_error(NGX_LOG_ERR, c->log, 0,
+                      "server does not speak " TRP_ALPN ", it is no relay");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* TLS 1.3 hands out sessions after the handshake, and new ones later */
+
+static void
+ngx_trp_dial_save_session(ngx_connection_t *c)
+{
+    ngx_trp_link_t     *link;
+    ngx_trp_tunnel_t   *t;
+    ngx_ssl_session_t  *session;
+
+    t = c->data;
+    link = t->data;
+
+    session = ngx_ssl_get_session(c);
+
+    if (session) {
+        if (link->pool->session) {
+            ngx_ssl_free_session(link->pool->session);
+        }
+
+        link->pool->session = session;
+    }
+}
+
+
+ngx_int_t
+ngx_trp_dial_frame(ngx_trp_link_t *link, trp_frame_t *frame)
+{
+    uint8_t            slot;
+    u_char            *p;
+    trp_ready_t        ready;
+    ngx_trp_tunnel_t  *t;
+
+    t = link->tunnel;
+    p = t->reader.buf;
+
+    switch (frame->type) {
+
+    case TRP_HELLO:
+        return ngx_trp_dial_hello(link, frame);
+
+    case TRP_READY:
+        if (trp_ready_get(&ready, p, frame->len) != TRP_OK) {
+            break;
+        }
+
+        ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                      "tunnel is ready, slot %d%s", (int) ready.slot,
+                      SSL_session_reused(t->connection->ssl->connection)
+                      ? ", TLS session resumed" : "");
+
+        t->connection->log->action = NULL;
+
+        ngx_trp_tunnel_watch(t);
+        ngx_trp_pool_ready(link, ready.slot, ready.wanted);
+
+        return NGX_OK;
+
+    default: /* TRP_MOVED */
+        if (trp_moved_get(&slot, p, frame->len) != TRP_OK) {
+            break;
+        }
+
+        ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                      "relay wants the tunnel in slot %d", (int) slot);
+
+        ngx_trp_pool_moved(link, slot);
+        ngx_trp_tunnel_fail(t);
+
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, t->connection->log, 0,
+                  "relay sent invalid frame of type %d", (int) frame->type);
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame)
+{
+    u_char                 buf[NGX_TRP_OPEN_MAX], exporter[32];
+    trp_auth_t             auth;
+    trp_hello_t            hello;
+    ngx_trp_tunnel_t      *t;
+    ngx_trp_agent_conf_t  *conf;
+
+    t = link->tunnel;
+    conf = link->pool->conf;
+
+    if (trp_hello_get(&hello, t->reader.buf, frame->len) != TRP_OK
+        || hello.version < TRP_VERSION)
+    {
+        ngx_log_error(NGX_LOG_ERR, t->connection->log, 0,
+                      "relay sent invalid HELLO");
+        return NGX_ERROR;
+    }
+
+    if (ngx_trp_tunnel_exporter(t, exporter) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, t->connection->log, 0,
+                      "TLS connection has no unique exporter value, "
+                      "let the relay use \"ssl_protocols TLSv1.3\"");
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&auth, sizeof(trp_auth_t));
+
+    auth.version = TRP_VERSION;
+    auth.role = (uint8_t) conf->role;
+    auth.group = ngx_trp_str(&conf->group);
+    auth.name = ngx_trp_str(&conf->name);
+    randombytes_buf(auth.nonce, TRP_NONCE_LEN);
+
+    trp_auth_sign(&auth, hello.nonce, exporter, conf->secret);
+
+    ngx_trp_tunnel_send_frame(t, buf, trp_auth_put(buf, &auth));
+
+    return NGX_OK;
+}

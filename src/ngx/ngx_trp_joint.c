@@ -1,0 +1,621 @@
+
+#include "ngx_trp_joint.h"
+#include "ngx_trp_addr.h"
+#include "ngx_trp_session.h"
+
+
+/* bytes of frames in the scratch that belong together */
+
+typedef struct {
+    u_char  *start;
+    u_char  *last;
+} ngx_trp_run_t;
+
+
+static ngx_int_t ngx_trp_joint_copy_open(ngx_trp_joint_t *joint, u_char *p,
+    size_t len);
+static void ngx_trp_joint_timeout(ngx_event_t *ev);
+static ngx_uint_t ngx_trp_joint_blocked(ngx_trp_peer_t *peer);
+static ngx_int_t ngx_trp_joint_process(ngx_trp_peer_t *peer, u_char *p,
+    u_char *last);
+static ngx_int_t ngx_trp_joint_header(ngx_trp_peer_t *peer,
+    ngx_trp_run_t *run, u_char *p);
+static void ngx_trp_joint_add(ngx_trp_peer_t *peer, ngx_trp_run_t *run,
+    u_char *p, size_t size);
+static void ngx_trp_joint_flush(ngx_trp_peer_t *peer, ngx_trp_run_t *run);
+static void ngx_trp_joint_early(ngx_trp_joint_t *joint, u_char *p,
+    size_t size);
+static void ngx_trp_joint_count(ngx_trp_peer_t *peer, size_t size);
+static void ngx_trp_joint_refused(ngx_trp_peer_t *peer, trp_frame_t *frame);
+static void ngx_trp_joint_close(ngx_trp_joint_t *joint);
+
+
+ngx_trp_joint_t *
+ngx_trp_joint_create(ngx_trp_peer_t *entry, trp_frame_t *frame)
+{
+    ngx_pool_t       *pool;
+    ngx_time_t       *tp;
+    ngx_trp_joint_t  *joint;
+
+    pool = ngx_create_pool(1024, entry->tunnel->connection->log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    joint = ngx_pcalloc(pool, sizeof(ngx_trp_joint_t));
+    if (joint == NULL) {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    joint->pool = pool;
+    joint->group = entry->agent->group->sn.str;
+
+    if (ngx_trp_joint_copy_open(joint, entry->tunnel->reader.buf, frame->len)
+        != NGX_OK)
+    {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    tp = ngx_timeofday();
+
+    joint->start_sec = tp->sec;
+    joint->start_msec = tp->msec;
+    joint->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
+
+    joint->timer.data = joint;
+    joint->timer.handler = ngx_trp_joint_timeout;
+    joint->timer.log = pool->log;
+
+    joint->entry = entry;
+    entry->joint = joint;
+
+    return joint;
+}
+
+
+static ngx_int_t
+ngx_trp_joint_copy_open(ngx_trp_joint_t *joint, u_char *p, size_t len)
+{
+    u_char      *text;
+    trp_open_t  *open;
+
+    joint->frame_len = TRP_HEADER_LEN + len;
+    joint->frame = ngx_pnalloc(joint->pool, joint->frame_len);
+    text = ngx_pnalloc(joint->pool, TRP_ADDR_TEXT_LEN);
+
+    if (joint->frame == NULL || text == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(trp_header_put(joint->frame, TRP_OPEN, len), p, len);
+
+    open = &joint->open;
+
+    if (trp_open_get(open, joint->frame + TRP_HEADER_LEN, len) != TRP_OK) {
+        return NGX_ERROR;
+    }
+
+    joint->name.len = open->name.len;
+    joint->name.data = (u_char *) open->name.data;
+
+    if (open->addr.family) {
+        joint->host.len = trp_addr_text(text, &open->addr);
+        joint->host.data = text;
+
+    } else {
+        joint->host.len = open->host.len;
+        joint->host.data = (u_char *) open->host.data;
+    }
+
+    joint->destination = ngx_trp_host_port(joint->pool, &joint->host,
+                                           open->port);
+
+    return joint->destination.data ? NGX_OK : NGX_ERROR;
+}
+
+
+void
+ngx_trp_joint_wait(ngx_trp_joint_t *joint, ngx_msec_t timeout)
+{
+    ngx_trp_pair_wait(joint->entry);
+
+    ngx_add_timer(&joint->timer, timeout);
+}
+
+
+static void
+ngx_trp_joint_timeout(ngx_event_t *ev)
+{
+    ngx_trp_joint_t  *joint;
+
+    joint = ev->data;
+
+    ngx_log_error(NGX_LOG_ERR, ev->log, NGX_ETIMEDOUT,
+                  "no reverse in group \"%V\" was free for \"%V\"",
+                  &joint->group, &joint->destination);
+
+    ngx_trp_joint_refuse(joint, TRP_CODE_NO_AGENT, 0);
+}
+
+
+void
+ngx_trp_joint_connect(ngx_trp_joint_t *joint, ngx_trp_peer_t *reverse)
+{
+    ngx_trp_peer_t    *entry;
+    ngx_trp_tunnel_t  *t;
+
+    if (joint->timer.timer_set) {
+        ngx_del_timer(&joint->timer);
+    }
+
+    entry = joint->entry;
+
+    joint->reverse = reverse;
+    reverse->joint = joint;
+    reverse->other = entry;
+    entry->other = reverse;
+
+    entry->agent->busy++;
+    reverse->agent->busy++;
+
+    t = reverse->tunnel;
+
+    ngx_trp_tunnel_send_frame(t, joint->frame,
+                              joint->frame + joint->frame_len);
+
+    if (joint->early_len) {
+        ngx_trp_tunnel_forward(t, joint->early, joint->early_len);
+
+        if (joint->up) {
+            (void) ngx_trp_tunnel_sent(t, TRP_END);
+        }
+    }
+
+    if (joint->early) {
+        ngx_free(joint->early);
+        joint->early = NULL;
+    }
+
+    if (entry->throttled) {
+        ngx_trp_joint_writable(reverse);
+    }
+}
+
+
+void
+ngx_trp_joint_refuse(ngx_trp_joint_t *joint, ngx_uint_t code, ngx_uint_t retry)
+{
+    trp_refuse_t     refuse;
+    ngx_trp_peer_t  *entry;
+
+    entry = joint->entry;
+
+    ngx_memzero(&refuse, sizeof(trp_refuse_t));
+
+    refuse.code = (uint8_t) code;
+    refuse.retry = (uint8_t) retry;
+
+    joint->code = code;
+    joint->retried = retry;
+
+    ngx_trp_pair_unwait(entry);
+
+    ngx_trp_tunnel_abandon(entry->tunnel, &refuse);
+    ngx_trp_joint_leave(entry, 0);
+}
+
+
+void
+ngx_trp_joint_readable(ngx_trp_peer_t *peer, u_char *scratch)
+{
+    u_char   *p;
+    ssize_t   n;
+
+    p = scratch + TRP_HEADER_LEN;
+
+    for ( ;; ) {
+
+        if (ngx_trp_joint_blocked(peer)) {
+            peer->throttled = 1;
+            return;
+        }
+
+        n = ngx_trp_tunnel_recv(peer->tunnel, p,
+                                NGX_TRP_SCRATCH_SIZE - TRP_HEADER_LEN);
+
+        if (n == NGX_AGAIN || n == NGX_ERROR) {
+            return;
+        }
+
+        if (ngx_trp_joint_process(peer, p, p + n) != NGX_OK) {
+            return;
+        }
+    }
+}
+
+
+/* TCP's backpressure: nothing is read that could not be written */
+
+static ngx_uint_t
+ngx_trp_joint_blocked(ngx_trp_peer_t *peer)
+{
+    if (peer->other) {
+        return peer->other->tunnel->blocked;
+    }
+
+    return peer->waiting && peer->joint->early_len > NGX_TRP_EARLY_MAX;
+}
+
+
+void
+ngx_trp_joint_writable(ngx_trp_peer_t *peer)
+{
+    ngx_event_t  *rev;
+
+    if (peer->other && peer->other->throttled) {
+        peer->other->throttled = 0;
+
+        rev = peer->other->tunnel->connection->read;
+        ngx_post_event(rev, &ngx_posted_events);
+    }
+}
+
+
+static ngx_int_t
+ngx_trp_joint_process(ngx_trp_peer_t *peer, u_char *p, u_char *last)
+{
+    int                rc;
+    u_char            *dst;
+    size_t             n, size;
+    ngx_trp_run_t      run;
+    ngx_trp_tunnel_t  *t;
+
+    t = peer->tunnel;
+
+    run.start = NULL;
+    run.last = NULL;
+
+    while (p < last) {
+
+        if (t->reader.left) {
+            n = ngx_min(t->reader.left, (size_t) (last - p));
+
+            trp_reader_take(&t->reader, n);
+            ngx_trp_joint_count(peer, n);
+            ngx_trp_joint_add(peer, &run, p, n);
+
+            p += n;
+            continue;
+        }
+
+        dst = trp_reader_space(&t->reader, &size);
+        n = ngx_min(size, (size_t) (last - p));
+
+        ngx_memcpy(dst, p, n);
+        p += n;
+
+        rc = trp_reader_commit(&t->reader, n);
+
+        if (rc == TRP_AGAIN) {
+            continue;
+        }
+
+        if (rc == TRP_ERROR) {
+            ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                          "peer sent invalid frame, type %d, length %d",
+                          (int) t->reader.frame.type,
+                          (int) t->reader.frame.len);
+            ngx_trp_tunnel_fail(t);
+            return NGX_ERROR;
+        }
+
+        if (ngx_trp_joint_header(peer, &run, p) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_trp_joint_flush(peer, &run);
+
+    return NGX_OK;
+}
+
+
+/* DATA begins behind p, or a control frame is complete before it */
+
+static ngx_int_t
+ngx_trp_joint_header(ngx_trp_peer_t *peer, ngx_trp_run_t *run, u_char *p)
+{
+    trp_frame_t       *frame;
+    ngx_trp_peer_t    *other;
+    ngx_trp_tunnel_t  *t;
+
+    t = peer->tunnel;
+    frame = &t->reader.frame;
+    other = peer->other;
+
+    switch (frame->type) {
+
+    case TRP_DATA:
+    case TRP_ACCEPT:
+    case TRP_END:
+    case TRP_RESET:
+    case TRP_DONE:
+        break;
+
+    default:
+        ngx_trp_joint_flush(peer, run);
+        return (ngx_trp_tunnel_frame(t, frame) == NGX_ERROR) ? NGX_ERROR
+                                                             : NGX_OK;
+    }
+
+    if (ngx_trp_tunnel_frame(t, frame) == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (t->abandoned || peer->joint == NULL
+        || (other == NULL && frame->type != TRP_DATA
+            && frame->type != TRP_END))
+    {
+        return NGX_OK;
+    }
+
+    if (other && ngx_trp_tunnel_sent(other->tunnel, frame->type) != NGX_OK) {
+        return NGX_OK;
+    }
+
+    /*
+     * a header that came in two pieces is put together in front of what came
+     * with the second one
+     */
+
+    trp_header_put(p - TRP_HEADER_LEN, frame->type, frame->len);
+    ngx_trp_joint_add(peer, run, p - TRP_HEADER_LEN, TRP_HEADER_LEN);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_joint_add(ngx_trp_peer_t *peer, ngx_trp_run_t *run, u_char *p,
+    size_t size)
+{
+    if (peer->tunnel->abandoned || peer->joint == NULL) {
+        return;
+    }
+
+    if (run->last != p) {
+        ngx_trp_joint_flush(peer, run);
+        run->start = p;
+    }
+
+    run->last = p + size;
+}
+
+
+static void
+ngx_trp_joint_flush(ngx_trp_peer_t *peer, ngx_trp_run_t *run)
+{
+    size_t  size;
+
+    size = run->last - run->start;
+
+    if (size && peer->joint && !peer->tunnel->abandoned) {
+
+        if (peer->other) {
+            ngx_trp_tunnel_forward(peer->other->tunnel, run->start, size);
+
+        } else {
+            ngx_trp_joint_early(peer->joint, run->start, size);
+        }
+    }
+
+    run->start = NULL;
+    run->last = NULL;
+}
+
+
+static void
+ngx_trp_joint_early(ngx_trp_joint_t *joint, u_char *p, size_t size)
+{
+    u_char  *early;
+
+    early = ngx_alloc(joint->early_len + size, joint->pool->log);
+
+    if (early == NULL) {
+        ngx_trp_tunnel_fail(joint->entry->tunnel);
+        return;
+    }
+
+    if (joint->early) {
+        ngx_memcpy(early, joint->early, joint->early_len);
+        ngx_free(joint->early);
+    }
+
+    ngx_memcpy(early + joint->early_len, p, size);
+
+    joint->early = early;
+    joint->early_len += size;
+}
+
+
+static void
+ngx_trp_joint_count(ngx_trp_peer_t *peer, size_t size)
+{
+    ngx_trp_tunnel_t  *t;
+
+    t = peer->tunnel;
+
+    if (t->abandoned || peer->joint == NULL) {
+        t->dropped += size;
+
+        if (t->dropped > NGX_TRP_LINGER_SIZE) {
+            ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                          "tunnel carries too much of an abandoned stream");
+            ngx_trp_tunnel_fail(t);
+        }
+
+        return;
+    }
+
+    if (peer == peer->joint->entry) {
+        peer->joint->received += size;
+
+    } else {
+        peer->joint->sent += size;
+    }
+}
+
+
+void
+ngx_trp_joint_frame(ngx_trp_peer_t *peer, trp_frame_t *frame)
+{
+    ngx_trp_joint_t  *joint;
+
+    joint = peer->joint;
+
+    if (joint == NULL) {
+        return;
+    }
+
+    switch (frame->type) {
+
+    case TRP_ACCEPT:
+        joint->accepted = 1;
+        break;
+
+    case TRP_REFUSE:
+        ngx_trp_joint_refused(peer, frame);
+        break;
+
+    case TRP_END:
+        if (peer == joint->entry) {
+            joint->up = 1;
+
+        } else {
+            joint->down = 1;
+        }
+
+        break;
+
+    case TRP_RESET:
+        if (peer->waiting) {
+
+            /* the user has gone, nobody needs a reverse any more */
+            ngx_trp_joint_refuse(joint, TRP_CODE_FAILED, 0);
+        }
+    }
+}
+
+
+static void
+ngx_trp_joint_refused(ngx_trp_peer_t *peer, trp_frame_t *frame)
+{
+    u_char             buf[NGX_TRP_OPEN_MAX];
+    trp_refuse_t       refuse;
+    ngx_trp_joint_t   *joint;
+    ngx_trp_tunnel_t  *t;
+
+    t = peer->tunnel;
+    joint = peer->joint;
+
+    if (trp_refuse_get(&refuse, t->reader.buf, frame->len) != TRP_OK) {
+        refuse.code = TRP_CODE_FAILED;
+        refuse.retry = 1;
+        refuse.text.len = 0;
+    }
+
+    refuse.retry &= ngx_trp_pair_refused(peer->agent);
+
+    joint->code = refuse.code;
+    joint->retried = refuse.retry;
+
+    ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                  "agent \"%V\" refused \"%V\": %s%s", &peer->agent->name,
+                  &joint->destination, trp_code_text(refuse.code),
+                  refuse.retry ? ", another one may not" : "");
+
+    if (peer->other) {
+        ngx_trp_tunnel_send_frame(peer->other->tunnel, buf,
+                                  trp_refuse_put(buf, TRP_REFUSE, &refuse));
+    }
+}
+
+
+void
+ngx_trp_joint_leave(ngx_trp_peer_t *peer, ngx_uint_t gone)
+{
+    trp_refuse_t      refuse;
+    ngx_trp_peer_t   *other;
+    ngx_trp_joint_t  *joint;
+
+    joint = peer->joint;
+    other = peer->other;
+
+    if (joint == NULL) {
+        return;
+    }
+
+    peer->joint = NULL;
+    peer->other = NULL;
+    peer->throttled = 0;
+
+    if (other) {
+        peer->agent->busy--;
+        other->agent->busy--;
+
+        if (other->throttled) {
+            other->throttled = 0;
+            ngx_post_event(other->tunnel->connection->read,
+                           &ngx_posted_events);
+        }
+
+        other->joint = NULL;
+        other->other = NULL;
+    }
+
+    if (other && gone) {
+
+        if (peer->tunnel->reader.left) {
+
+            /* a frame that was half passed on cannot be taken back */
+            ngx_trp_tunnel_fail(other->tunnel);
+
+        } else if (other == joint->entry && !joint->accepted) {
+            ngx_memzero(&refuse, sizeof(trp_refuse_t));
+
+            refuse.code = TRP_CODE_FAILED;
+            refuse.retry = 1;
+
+            joint->retried = 1;
+            joint->code = TRP_CODE_FAILED;
+
+            ngx_trp_tunnel_abandon(other->tunnel, &refuse);
+
+        } else {
+            ngx_trp_tunnel_abandon(other->tunnel, NULL);
+        }
+    }
+
+    ngx_trp_joint_close(joint);
+}
+
+
+static void
+ngx_trp_joint_close(ngx_trp_joint_t *joint)
+{
+    if (joint->timer.timer_set) {
+        ngx_del_timer(&joint->timer);
+    }
+
+    if (joint->early) {
+        ngx_free(joint->early);
+    }
+
+    if (!joint->retried) {
+        ngx_trp_session_log(joint);
+    }
+
+    ngx_destroy_pool(joint->pool);
+}

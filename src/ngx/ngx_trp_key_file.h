@@ -1,0 +1,39 @@
+
+/*
+ * Key files: an agent's private key, the relay's authorized keys.
+ */
+
+
+#ifndef _NGX_TRP_KEY_FILE_H_INCLUDED_
+#define _NGX_TRP_KEY_FILE_H_INCLUDED_
+
+
+#include "ngx_trp.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/*
+ * Both take a file's name, relative to nginx's configuration, and log a
+ * mistake at EMERG with the file, and the line where there is one.
+ * The secret is wiped when the configuration is freed.
+ */
+
+u_char *ngx_trp_key_file_secret(ngx_conf_t *cf, ngx_str_t *file);
+
+/* an array of trp_authorized_key_t */
+
+ngx_array_t *ngx_trp_key_file_authorized(ngx_conf_t *cf, ngx_str_t *file);
+
+
+/* the entry for a public key, or NULL */
+
+trp_authorized_key_t *ngx_trp_key_find(ngx_array_t *keys,
+    const u_char *public_key);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_KEY_FILE_H_INCLUDED_ */

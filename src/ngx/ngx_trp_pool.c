@@ -1,0 +1,629 @@
+
+#include "ngx_trp_pool.h"
+#include "ngx_trp_dial.h"
+#include "ngx_trp_stream.h"
+
+
+/* the heap's peak of many handshakes at once is never given back */
+#define NGX_TRP_POOL_BATCH         32
+
+#define NGX_TRP_POOL_SHRINK_TIME   10000
+
+#define NGX_TRP_POOL_BACKOFF_MIN   250
+#define NGX_TRP_POOL_BACKOFF_MAX   30000
+
+/* an idle tunnel that is lost sooner counts as a failure to dial */
+#define NGX_TRP_POOL_SHORT_LIFE    1000
+
+#define NGX_TRP_POOL_MOVES         4
+
+
+static ngx_trp_pool_t *ngx_trp_pool_create(ngx_cycle_t *cycle,
+    ngx_trp_agent_conf_t *conf, ngx_addr_t *addr, ngx_str_t *server);
+static ngx_str_t ngx_trp_pool_host(ngx_str_t *server);
+static void ngx_trp_pool_post(ngx_trp_pool_t *pool);
+static void ngx_trp_pool_event_handler(ngx_event_t *ev);
+static ngx_uint_t ngx_trp_pool_missing(ngx_trp_pool_t *pool);
+static void ngx_trp_pool_backoff(ngx_trp_pool_t *pool);
+static void ngx_trp_pool_shrink_handler(ngx_event_t *ev);
+static void ngx_trp_pool_take(ngx_trp_link_t *link);
+static void ngx_trp_pool_put(ngx_trp_link_t *link);
+static void ngx_trp_pool_grow(ngx_trp_pool_t *pool, ngx_uint_t target);
+
+static void ngx_trp_pool_readable(ngx_trp_tunnel_t *t);
+static void ngx_trp_pool_writable(ngx_trp_tunnel_t *t);
+static void ngx_trp_pool_idle(ngx_trp_tunnel_t *t);
+static ngx_int_t ngx_trp_pool_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame);
+static ngx_int_t ngx_trp_pool_open(ngx_trp_link_t *link, trp_frame_t *frame);
+static void ngx_trp_pool_drain(ngx_trp_tunnel_t *t);
+static void ngx_trp_pool_closed(ngx_trp_tunnel_t *t);
+
+
+const ngx_trp_tunnel_handlers_t  ngx_trp_pool_tunnel_handlers = {
+    ngx_trp_pool_readable,
+    ngx_trp_pool_writable,
+    ngx_trp_pool_idle,
+    ngx_trp_pool_frame,
+    ngx_trp_pool_drain,
+    ngx_trp_pool_closed
+};
+
+
+ngx_int_t
+ngx_trp_pool_start(ngx_cycle_t *cycle, ngx_array_t *pools,
+    ngx_stream_upstream_srv_conf_t *us, ngx_trp_agent_conf_t *conf,
+    ngx_trp_pool_open_pt open, void *data)
+{
+    ngx_uint_t                     i, j;
+    ngx_trp_pool_t                *pool, **p;
+    ngx_stream_upstream_server_t  *server;
+
+    if (ngx_array_init(pools, cycle->pool, us->servers->nelts,
+                       sizeof(ngx_trp_pool_t *))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    server = us->servers->elts;
+
+    for (i = 0; i < us->servers->nelts; i++) {
+
+        if (server[i].down) {
+            continue;
+        }
+
+        for (j = 0; j < server[i].naddrs; j++) {
+
+            pool = ngx_trp_pool_create(cycle, conf, &server[i].addrs[j],
+                                       &server[i].name);
+            p = ngx_array_push(pools);
+
+            if (pool == NULL || p == NULL) {
+                return NGX_ERROR;
+            }
+
+            pool->open = open;
+            pool->data = data;
+            *p = pool;
+
+            /* a posted event would wait for the first other one */
+
+            ngx_add_timer(&pool->event, 1);
+            ngx_add_timer(&pool->shrink, NGX_TRP_POOL_SHRINK_TIME);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_trp_pool_t *
+ngx_trp_pool_create(ngx_cycle_t *cycle, ngx_trp_agent_conf_t *conf,
+    ngx_addr_t *addr, ngx_str_t *server)
+{
+    ngx_trp_pool_t  *pool;
+
+    pool = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_pool_t));
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    pool->conf = conf;
+    pool->sockaddr = addr->sockaddr;
+    pool->socklen = addr->socklen;
+    pool->name = addr->name;
+    pool->host = ngx_trp_pool_host(server);
+    pool->target = conf->idle;
+    pool->slot = -1;
+    pool->log = cycle->log;
+
+    ngx_queue_init(&pool->idle);
+    ngx_queue_init(&pool->waiting);
+
+    pool->event.data = pool;
+    pool->event.log = pool->log;
+    pool->event.handler = ngx_trp_pool_event_handler;
+    pool->event.cancelable = 1;
+
+    pool->shrink.data = pool;
+    pool->shrink.log = pool->log;
+    pool->shrink.handler = ngx_trp_pool_shrink_handler;
+    pool->shrink.cancelable = 1;
+
+    return pool;
+}
+
+
+/* "server HOST:PORT": the host, without the brackets of IPv6 */
+
+static ngx_str_t
+ngx_trp_pool_host(ngx_str_t *server)
+{
+    u_char     *p, *last;
+    ngx_str_t   host;
+
+    host = *server;
+    last = host.data + host.len;
+
+    if (host.len && host.data[0] == '[') {
+        p = ngx_strlchr(host.data, last, ']');
+
+        if (p) {
+            host.data++;
+            host.len = p - host.data;
+        }
+
+        return host;
+    }
+
+    p = ngx_strlchr(host.data, last, ':');
+
+    if (p) {
+        host.len = p - host.data;
+    }
+
+    return host;
+}
+
+
+static void
+ngx_trp_pool_post(ngx_trp_pool_t *pool)
+{
+    if (!pool->event.timer_set && !pool->event.posted) {
+        ngx_post_event(&pool->event, &ngx_posted_events);
+    }
+}
+
+
+static void
+ngx_trp_pool_event_handler(ngx_event_t *ev)
+{
+    ngx_uint_t       n;
+    ngx_trp_pool_t  *pool;
+
+    pool = ev->data;
+
+    if (ev->timer_set) {
+        return;
+    }
+
+    ev->timedout = 0;
+
+    for (n = ngx_trp_pool_missing(pool); n; n--) {
+
+        if (ngx_trp_dial(pool) != NGX_OK) {
+            ngx_trp_pool_backoff(pool);
+            return;
+        }
+    }
+}
+
+
+static ngx_uint_t
+ngx_trp_pool_missing(ngx_trp_pool_t *pool)
+{
+    ngx_uint_t  n, want, have, room;
+
+    want = pool->nwaiting + (ngx_exiting ? 0 : pool->target);
+    have = pool->nidle + pool->ndialing;
+
+    if (want <= have) {
+        return 0;
+    }
+
+    n = want - have;
+
+    room = pool->conf->max - pool->total;
+    n = ngx_min(n, room);
+
+    /*
+     * one at a time to a relay that does not answer, and until it has told
+     * the slot: others would only be sent to another worker
+     */
+
+    room = (pool->failures || pool->slot == -1) ? 1 : NGX_TRP_POOL_BATCH;
+
+    if (pool->ndialing >= room) {
+        return 0;
+    }
+
+    return ngx_min(n, room - pool->ndialing);
+}
+
+
+/* exponential, with full jitter: agents must not come back in step */
+
+static void
+ngx_trp_pool_backoff(ngx_trp_pool_t *pool)
+{
+    ngx_msec_t  max;
+
+    if (pool->event.timer_set) {
+        return;
+    }
+
+    max = NGX_TRP_POOL_BACKOFF_MIN << ngx_min(pool->failures, 7);
+    max = ngx_min(max, NGX_TRP_POOL_BACKOFF_MAX);
+
+    pool->failures++;
+
+    ngx_add_timer(&pool->event, 1 + ngx_random() % max);
+}
+
+
+static void
+ngx_trp_pool_shrink_handler(ngx_event_t *ev)
+{
+    ngx_uint_t       n;
+    ngx_queue_t     *q;
+    ngx_trp_link_t  *link;
+    ngx_trp_pool_t  *pool;
+
+    pool = ev->data;
+
+    if (ngx_exiting) {
+        return;
+    }
+
+    ngx_add_timer(ev, NGX_TRP_POOL_SHRINK_TIME);
+
+    /* half of what nobody has asked for since the last time */
+
+    n = ngx_min(pool->low / 2, pool->target);
+    pool->target = ngx_max(pool->target - n, pool->conf->idle);
+
+    while (pool->nidle > pool->target) {
+        q = ngx_queue_last(&pool->idle);
+        link = ngx_queue_data(q, ngx_trp_link_t, queue);
+
+        ngx_trp_pool_drain(link->tunnel);
+    }
+
+    pool->low = pool->nidle;
+}
+
+
+ngx_trp_link_t *
+ngx_trp_pool_get(ngx_trp_pool_t *pool)
+{
+    ngx_queue_t     *q;
+    ngx_trp_link_t  *link;
+
+    if (ngx_queue_empty(&pool->idle)) {
+        return NULL;
+    }
+
+    /* the last one used: the others may grow old and be given up */
+
+    q = ngx_queue_head(&pool->idle);
+    link = ngx_queue_data(q, ngx_trp_link_t, queue);
+
+    ngx_trp_pool_take(link);
+    ngx_trp_pool_post(pool);
+
+    return link;
+}
+
+
+void
+ngx_trp_pool_wait(ngx_trp_pool_t *pool, ngx_trp_stream_t *st)
+{
+    ngx_queue_insert_tail(&pool->waiting, &st->queue);
+    pool->nwaiting++;
+
+    ngx_trp_pool_grow(pool, pool->target + 1);
+    ngx_trp_pool_post(pool);
+}
+
+
+void
+ngx_trp_pool_cancel(ngx_trp_pool_t *pool, ngx_trp_stream_t *st)
+{
+    ngx_queue_remove(&st->queue);
+    pool->nwaiting--;
+}
+
+
+static void
+ngx_trp_pool_take(ngx_trp_link_t *link)
+{
+    ngx_trp_pool_t  *pool;
+
+    pool = link->pool;
+
+    ngx_queue_remove(&link->queue);
+
+    link->idle = 0;
+    link->used = 1;
+    pool->nidle--;
+    pool->low = ngx_min(pool->low, pool->nidle);
+}
+
+
+static void
+ngx_trp_pool_put(ngx_trp_link_t *link)
+{
+    ngx_queue_t       *q;
+    ngx_trp_pool_t    *pool;
+    ngx_trp_stream_t  *st;
+
+    pool = link->pool;
+
+    if (link->tunnel->failed) {
+        return;
+    }
+
+    if (!ngx_queue_empty(&pool->waiting) && !link->tunnel->draining) {
+        q = ngx_queue_head(&pool->waiting);
+        st = ngx_queue_data(q, ngx_trp_stream_t, queue);
+
+        ngx_trp_pool_cancel(pool, st);
+
+        link->used = 1;
+        ngx_trp_stream_attach(st, link);
+
+        return;
+    }
+
+    if (ngx_exiting || link->tunnel->draining) {
+        ngx_trp_pool_drain(link->tunnel);
+        return;
+    }
+
+    ngx_queue_insert_head(&pool->idle, &link->queue);
+    link->idle = 1;
+    pool->nidle++;
+}
+
+
+static void
+ngx_trp_pool_grow(ngx_trp_pool_t *pool, ngx_uint_t target)
+{
+    pool->target = ngx_min(ngx_max(pool->target, target), pool->conf->max);
+    pool->low = 0;
+}
+
+
+void
+ngx_trp_pool_ready(ngx_trp_link_t *link, ngx_uint_t slot, ngx_uint_t wanted)
+{
+    ngx_trp_pool_t  *pool;
+
+    pool = link->pool;
+
+    link->dialing = 0;
+    link->ready = ngx_current_msec;
+
+    pool->ndialing--;
+    pool->slot = slot;
+    pool->moved = 0;
+    pool->failures = 0;
+
+    if (wanted && pool->open) {
+        ngx_trp_pool_grow(pool, wanted);
+    }
+
+    ngx_trp_pool_put(link);
+    ngx_trp_pool_post(pool);
+}
+
+
+void
+ngx_trp_pool_moved(ngx_trp_link_t *link, ngx_uint_t slot)
+{
+    ngx_trp_pool_t  *pool;
+
+    pool = link->pool;
+
+    pool->slot = slot;
+
+    /* no failure: the next one is dialled at once, but not for ever */
+
+    if (pool->moved++ < NGX_TRP_POOL_MOVES) {
+        link->dialing = 0;
+        link->used = 1;
+        pool->ndialing--;
+    }
+}
+
+
+static void
+ngx_trp_pool_readable(ngx_trp_tunnel_t *t)
+{
+    ngx_int_t        rc;
+    ngx_trp_link_t  *link;
+
+    link = t->data;
+
+    do {
+        if (link->stream && ngx_trp_stream_readable(link->stream)) {
+            return;
+        }
+
+        rc = ngx_trp_tunnel_input(t);
+
+        if (rc == NGX_OK && link->stream == NULL) {
+            ngx_log_error(NGX_LOG_ALERT, t->connection->log, 0,
+                          "data for no stream");
+            ngx_trp_tunnel_fail(t);
+            return;
+        }
+
+    } while (rc == NGX_OK || rc == NGX_DONE);
+}
+
+
+static void
+ngx_trp_pool_writable(ngx_trp_tunnel_t *t)
+{
+    ngx_trp_link_t  *link;
+
+    link = t->data;
+
+    if (link->stream) {
+        ngx_trp_stream_writable(link->stream);
+    }
+}
+
+
+static void
+ngx_trp_pool_idle(ngx_trp_tunnel_t *t)
+{
+    ngx_trp_link_t  *link;
+
+    link = t->data;
+
+    if (link->stream) {
+        ngx_trp_stream_detach(link->stream);
+    }
+
+    ngx_trp_pool_put(link);
+}
+
+
+static ngx_int_t
+ngx_trp_pool_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
+{
+    ngx_trp_link_t  *link;
+
+    link = t->data;
+
+    switch (frame->type) {
+
+    case TRP_HELLO:
+    case TRP_READY:
+    case TRP_MOVED:
+        return ngx_trp_dial_frame(link, frame);
+
+    case TRP_OPEN:
+        return ngx_trp_pool_open(link, frame);
+
+    case TRP_DRAIN:
+        t->draining = 1;
+
+        if (link->idle) {
+            ngx_trp_pool_take(link);
+            ngx_trp_tunnel_fail(t);
+        }
+
+        return NGX_OK;
+
+    default:
+        if (link->stream == NULL) {
+            return NGX_OK;
+        }
+
+        return ngx_trp_stream_frame(link->stream, frame);
+    }
+}
+
+
+static ngx_int_t
+ngx_trp_pool_open(ngx_trp_link_t *link, trp_frame_t *frame)
+{
+    trp_open_t       open;
+    ngx_trp_pool_t  *pool;
+
+    pool = link->pool;
+
+    if (trp_open_get(&open, link->tunnel->reader.buf, frame->len) != TRP_OK) {
+        ngx_log_error(NGX_LOG_INFO, link->tunnel->connection->log, 0,
+                      "relay sent invalid OPEN");
+        return NGX_ERROR;
+    }
+
+    if (link->idle) {
+        ngx_trp_pool_take(link);
+    }
+
+    if (pool->nidle == 0) {
+        ngx_trp_pool_grow(pool, pool->target + 1);
+    }
+
+    ngx_trp_pool_post(pool);
+
+    pool->open(link, &open);
+
+    return NGX_OK;
+}
+
+
+/*
+ * This worker exits, or the tunnel is not needed.  Only entries open streams:
+ * their idle tunnels just close.  A reverse asks the relay to close, and
+ * serves the stream that may already be on its way.
+ */
+
+static void
+ngx_trp_pool_drain(ngx_trp_tunnel_t *t)
+{
+    ngx_trp_link_t  *link;
+    ngx_trp_pool_t  *pool;
+
+    link = t->data;
+    pool = link->pool;
+
+    t->draining = 1;
+
+    if (link->dialing) {
+        if (!pool->nwaiting) {
+            ngx_trp_tunnel_fail(t);
+        }
+
+        t->draining = 0;
+        return;
+    }
+
+    if (link->idle) {
+        ngx_trp_pool_take(link);
+    }
+
+    if (t->busy) {
+        return;
+    }
+
+    if (pool->open == NULL) {
+        ngx_trp_tunnel_fail(t);
+        return;
+    }
+
+    ngx_trp_tunnel_send(t, TRP_DRAIN);
+    ngx_trp_tunnel_deadline(t, NGX_TRP_LINGER_TIME,
+                            "waiting for the relay to close");
+}
+
+
+static void
+ngx_trp_pool_closed(ngx_trp_tunnel_t *t)
+{
+    ngx_trp_link_t  *link;
+    ngx_trp_pool_t  *pool;
+
+    link = t->data;
+    pool = link->pool;
+
+    if (link->idle) {
+        ngx_trp_pool_take(link);
+        link->used = 0;
+    }
+
+    pool->total--;
+
+    if (link->dialing) {
+        pool->ndialing--;
+        ngx_trp_pool_backoff(pool);
+
+    } else if (!link->used
+               && !t->draining
+               && ngx_current_msec - link->ready < NGX_TRP_POOL_SHORT_LIFE)
+    {
+        ngx_trp_pool_backoff(pool);
+    }
+
+    if (link->stream) {
+        ngx_trp_stream_lost(link->stream);
+    }
+
+    ngx_trp_pool_post(pool);
+}

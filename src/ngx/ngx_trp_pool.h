@@ -1,0 +1,113 @@
+
+/*
+ * An agent's tunnels to one address of a relay, in one worker: a number of
+ * idle ones is kept ready, more are dialled on demand and given up again
+ * when they are not needed.
+ *
+ * All memory of a pool belongs to the cycle; a link lives in the pool of its
+ * tunnel's connection.
+ */
+
+
+#ifndef _NGX_TRP_POOL_H_INCLUDED_
+#define _NGX_TRP_POOL_H_INCLUDED_
+
+
+#include "ngx_trp_tunnel.h"
+#include "ngx_trp_agent.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+typedef struct ngx_trp_pool_s    ngx_trp_pool_t;
+typedef struct ngx_trp_link_s    ngx_trp_link_t;
+typedef struct ngx_trp_stream_s  ngx_trp_stream_t;
+
+
+/*
+ * The relay opens a stream on a tunnel of this reverse.  It is on its own
+ * from here: an error is told to the relay with REFUSE.
+ */
+
+typedef void (*ngx_trp_pool_open_pt)(ngx_trp_link_t *link, trp_open_t *open);
+
+
+struct ngx_trp_pool_s {
+    ngx_trp_agent_conf_t  *conf;
+    ngx_trp_pool_open_pt   open;          /* NULL: an entry's pool */
+    void                  *data;          /* of the module */
+
+    struct sockaddr       *sockaddr;
+    socklen_t              socklen;
+    ngx_str_t              name;          /* the address as text */
+    ngx_str_t              host;          /* name for TLS: SNI, certificate */
+
+    ngx_queue_t            idle;          /* ngx_trp_link_t */
+    ngx_queue_t            waiting;       /* ngx_trp_stream_t */
+    ngx_uint_t             nidle;
+    ngx_uint_t             nwaiting;
+    ngx_uint_t             ndialing;
+    ngx_uint_t             total;         /* tunnels in any state */
+
+    ngx_uint_t             target;        /* idle tunnels to have */
+    ngx_uint_t             low;           /* fewest idle since the last look */
+
+    ngx_int_t              slot;          /* hint for the relay, or -1 */
+    ngx_uint_t             moved;         /* MOVED since the last READY */
+    ngx_uint_t             failures;      /* rounds of dialling, in a row */
+
+    ngx_ssl_session_t     *session;       /* to be resumed */
+
+    ngx_event_t            event;         /* refill, posted or after a wait */
+    ngx_event_t            shrink;
+
+    ngx_log_t             *log;
+};
+
+
+struct ngx_trp_link_s {
+    ngx_queue_t            queue;         /* in pool->idle */
+    ngx_trp_pool_t        *pool;
+    ngx_trp_tunnel_t      *tunnel;
+    ngx_trp_stream_t      *stream;        /* who reads and writes it now */
+    ngx_msec_t             ready;         /* when it was authenticated */
+    unsigned               idle:1;
+    unsigned               dialing:1;
+    unsigned               used:1;
+};
+
+
+/*
+ * One pool for each address of the upstream's servers, all of which begin to
+ * dial; to be called once, in a worker.  "pools" is initialized here.
+ */
+
+ngx_int_t ngx_trp_pool_start(ngx_cycle_t *cycle, ngx_array_t *pools,
+    ngx_stream_upstream_srv_conf_t *us, ngx_trp_agent_conf_t *conf,
+    ngx_trp_pool_open_pt open, void *data);
+
+/* a tunnel that may send OPEN, or NULL */
+
+ngx_trp_link_t *ngx_trp_pool_get(ngx_trp_pool_t *pool);
+
+/* calls ngx_trp_stream_attach() as soon as there is a tunnel */
+
+void ngx_trp_pool_wait(ngx_trp_pool_t *pool, ngx_trp_stream_t *st);
+void ngx_trp_pool_cancel(ngx_trp_pool_t *pool, ngx_trp_stream_t *st);
+
+
+/* what the dialler tells: it works, or not; both may be called again */
+
+void ngx_trp_pool_ready(ngx_trp_link_t *link, ngx_uint_t slot,
+    ngx_uint_t wanted);
+void ngx_trp_pool_moved(ngx_trp_link_t *link, ngx_uint_t slot);
+
+
+extern const ngx_trp_tunnel_handlers_t  ngx_trp_pool_tunnel_handlers;
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_POOL_H_INCLUDED_ */

@@ -1,0 +1,401 @@
+
+#include "ngx_trp_steer.h"
+
+#include <ngx_channel.h>
+
+
+#define NGX_TRP_STEER_HELLO  (5 + 16384)     /* one TLS record */
+
+
+struct ngx_trp_steer_s {
+    ngx_uint_t        nworkers;
+    ngx_socket_t    (*channels)[2];          /* written to [0], read from [1] */
+};
+
+
+typedef struct {
+    uint32_t          listening;             /* index in the cycle's array */
+    uint32_t          socklen;
+    ngx_sockaddr_t    sockaddr;
+} ngx_trp_steer_message_t;
+
+
+static void ngx_trp_steer_close(void *data);
+static ngx_int_t ngx_trp_steer_send(ngx_socket_t channel, ngx_connection_t *c);
+static void ngx_trp_steer_channel_handler(ngx_event_t *rev);
+static ngx_int_t ngx_trp_steer_recv(ngx_connection_t *cc,
+    ngx_trp_steer_message_t *message, ngx_socket_t *s);
+static void ngx_trp_steer_accept(ngx_trp_steer_message_t *message,
+    ngx_socket_t s);
+static ngx_int_t ngx_trp_steer_init_connection(ngx_connection_t *c,
+    ngx_listening_t *ls, ngx_trp_steer_message_t *message);
+
+
+ngx_trp_steer_t *
+ngx_trp_steer_create(ngx_cycle_t *cycle, ngx_int_t *rc)
+{
+    ngx_uint_t           i;
+    ngx_core_conf_t     *ccf;
+    ngx_trp_steer_t     *st;
+    ngx_pool_cleanup_t  *cln;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    if (!ccf->master || ccf->worker_processes < 2) {
+        return NULL;
+    }
+
+    *rc = NGX_ERROR;
+
+    st = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_steer_t));
+    cln = ngx_pool_cleanup_add(cycle->pool, 0);
+
+    if (st == NULL || cln == NULL) {
+        return NULL;
+    }
+
+    st->channels = ngx_palloc(cycle->pool,
+                              ccf->worker_processes * sizeof(*st->channels));
+    if (st->channels == NULL) {
+        return NULL;
+    }
+
+    cln->handler = ngx_trp_steer_close;
+    cln->data = st;
+
+    for (i = 0; i < (ngx_uint_t) ccf->worker_processes; i++) {
+
+        /* not SOCK_DGRAM, whose queue holds ten messages */
+
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET|SOCK_NONBLOCK|SOCK_CLOEXEC, 0,
+                       st->channels[i])
+            == -1)
+        {
+            ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_socket_errno,
+                          "socketpair() failed");
+            return NULL;
+        }
+
+        st->nworkers++;
+    }
+
+    *rc = NGX_OK;
+
+    return st;
+}
+
+
+static void
+ngx_trp_steer_close(void *data)
+{
+    ngx_trp_steer_t *st = data;
+
+    ngx_uint_t  i;
+
+    for (i = 0; i < st->nworkers; i++) {
+        (void) ngx_close_socket(st->channels[i][0]);
+        (void) ngx_close_socket(st->channels[i][1]);
+    }
+}
+
+
+/*
+ * The master keeps both ends of every channel: a worker that takes the place
+ * of a dead one inherits its channel, and what waits in it.
+ */
+
+ngx_int_t
+ngx_trp_steer_init_worker(ngx_cycle_t *cycle, ngx_trp_steer_t *st)
+{
+    if (st == NULL || ngx_worker >= st->nworkers) {
+        return NGX_OK;
+    }
+
+    return ngx_add_channel_event(cycle, st->channels[ngx_worker][1],
+                                 NGX_READ_EVENT,
+                                 ngx_trp_steer_channel_handler);
+}
+
+
+ngx_uint_t
+ngx_trp_steer_here(ngx_trp_steer_t *st, ngx_uint_t slot)
+{
+    return st == NULL || slot % st->nworkers == ngx_worker;
+}
+
+
+ngx_int_t
+ngx_trp_steer_connection(ngx_trp_steer_t *st, ngx_connection_t *c)
+{
+    int       slot;
+    ssize_t   n;
+    u_char    buf[NGX_TRP_STEER_HELLO];
+
+    n = recv(c->fd, buf, NGX_TRP_STEER_HELLO, MSG_PEEK);
+
+    if (n == -1 && ngx_socket_errno == NGX_EAGAIN) {
+        c->read->ready = 0;
+        return NGX_AGAIN;
+    }
+
+    if (n <= 0) {
+
+        /* whoever reads it next finds out why */
+        return NGX_DECLINED;
+    }
+
+    slot = trp_hello_slot(buf, n);
+
+    if (slot == TRP_AGAIN && n < NGX_TRP_STEER_HELLO) {
+        c->read->ready = 0;
+        return NGX_AGAIN;
+    }
+
+    if (slot < 0 || ngx_trp_steer_here(st, slot)) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_trp_steer_send(st->channels[slot % st->nworkers][0], c) != NGX_OK)
+    {
+        /* this worker tells the agent to dial again */
+        return NGX_DECLINED;
+    }
+
+    /* the other worker has the socket open: closing it leaves epoll armed */
+
+    if (c->read->active && ngx_del_event(c->read, NGX_READ_EVENT, 0) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_trp_steer_send(ngx_socket_t channel, ngx_connection_t *c)
+{
+    struct iovec              iov;
+    struct msghdr             msg;
+    struct cmsghdr           *cmsg;
+    ngx_listening_t          *ls;
+    ngx_trp_steer_message_t   message;
+
+    union {
+        struct cmsghdr  header;
+        char            space[CMSG_SPACE(sizeof(int))];
+    } control;
+
+    ls = ngx_cycle->listening.elts;
+
+    ngx_memzero(&message, sizeof(ngx_trp_steer_message_t));
+
+    message.listening = c->listening - ls;
+    message.socklen = c->socklen;
+    ngx_memcpy(&message.sockaddr, c->sockaddr,
+               ngx_min(c->socklen, sizeof(ngx_sockaddr_t)));
+
+    iov.iov_base = &message;
+    iov.iov_len = sizeof(ngx_trp_steer_message_t);
+
+    ngx_memzero(&msg, sizeof(struct msghdr));
+    ngx_memzero(&control, sizeof(control));
+
+    msg.msg_iov = &iov;
+    msg.msg_iovlen = 1;
+    msg.msg_control = &control;
+    msg.msg_controllen = sizeof(control.space);
+
+    cmsg = CMSG_FIRSTHDR(&msg);
+    cmsg->cmsg_level = SOL_SOCKET;
+    cmsg->cmsg_type = SCM_RIGHTS;
+    cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+    ngx_memcpy(CMSG_DATA(cmsg), &c->fd, sizeof(int));
+
+    if (sendmsg(channel, &msg, MSG_NOSIGNAL) == -1) {
+        ngx_log_error(NGX_LOG_WARN, c->log, ngx_socket_errno,
+                      "sendmsg() of a connection to another worker failed");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_steer_channel_handler(ngx_event_t *rev)
+{
+    ngx_socket_t              s;
+    ngx_connection_t         *cc;
+    ngx_trp_steer_message_t   message;
+
+    cc = rev->data;
+
+    while (ngx_trp_steer_recv(cc, &message, &s) == NGX_OK) {
+
+        if (s != (ngx_socket_t) -1) {
+            ngx_trp_steer_accept(&message, s);
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_trp_steer_recv(ngx_connection_t *cc, ngx_trp_steer_message_t *message,
+    ngx_socket_t *s)
+{
+    ssize_t          n;
+    struct iovec     iov;
+    struct msghdr    msg;
+    struct cmsghdr  *cmsg;
+
+    union {
+        struct cmsghdr  header;
+        char            space[CMSG_SPACE(sizeof(int))];
+    } control;
+
+    iov.iov_base = message;
+    iov.iov_len = sizeof(ngx_trp_steer_message_t);
+
+    ngx_memzero(&msg, sizeof(struct msghdr));
+
+    msg.msg_iov = &iov;
+    msg.msg_iovlen = 1;
+    msg.msg_control = &control;
+    msg.msg_controllen = sizeof(control.space);
+
+    *s = (ngx_socket_t) -1;
+
+    n = recvmsg(cc->fd, &msg, MSG_CMSG_CLOEXEC);
+
+    if (n <= 0) {
+
+        if (n == -1 && ngx_socket_errno != NGX_EAGAIN) {
+            ngx_log_error(NGX_LOG_ALERT, cc->log, ngx_socket_errno,
+                          "recvmsg() from another worker failed");
+        }
+
+        return NGX_DECLINED;
+    }
+
+    cmsg = CMSG_FIRSTHDR(&msg);
+
+    if (cmsg && cmsg->cmsg_level == SOL_SOCKET
+        && cmsg->cmsg_type == SCM_RIGHTS
+        && cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
+    {
+        ngx_memcpy(s, CMSG_DATA(cmsg), sizeof(int));
+    }
+
+    if (n != sizeof(ngx_trp_steer_message_t)
+        || message->listening >= ngx_cycle->listening.nelts)
+    {
+        ngx_log_error(NGX_LOG_ALERT, cc->log, 0,
+                      "invalid message from another worker");
+
+        if (*s != (ngx_socket_t) -1) {
+            (void) ngx_close_socket(*s);
+            *s = (ngx_socket_t) -1;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* as ngx_event_accept() does */
+
+static void
+ngx_trp_steer_accept(ngx_trp_steer_message_t *message, ngx_socket_t s)
+{
+    ngx_pool_t        *pool;
+    ngx_listening_t   *ls;
+    ngx_connection_t  *c;
+
+    ls = ngx_cycle->listening.elts;
+    ls = &ls[message->listening];
+
+    c = ngx_get_connection(s, ngx_cycle->log);
+
+    if (c == NULL) {
+        (void) ngx_close_socket(s);
+        return;
+    }
+
+    pool = ngx_create_pool(ls->pool_size, ngx_cycle->log);
+
+    if (pool == NULL) {
+        ngx_close_connection(c);
+        return;
+    }
+
+    c->pool = pool;
+
+    if (ngx_trp_steer_init_connection(c, ls, message) != NGX_OK) {
+        ngx_close_connection(c);
+        ngx_destroy_pool(pool);
+        return;
+    }
+
+#if (NGX_STAT_STUB)
+    (void) ngx_atomic_fetch_add(ngx_stat_active, 1);
+#endif
+
+    ls->handler(c);
+}
+
+
+static ngx_int_t
+ngx_trp_steer_init_connection(ngx_connection_t *c, ngx_listening_t *ls,
+    ngx_trp_steer_message_t *message)
+{
+    ngx_log_t  *log;
+
+    log = ngx_palloc(c->pool, sizeof(ngx_log_t));
+    c->sockaddr = ngx_palloc(c->pool, sizeof(ngx_sockaddr_t));
+    c->addr_text.data = ngx_pnalloc(c->pool, NGX_SOCKADDR_STRLEN);
+
+    if (log == NULL || c->sockaddr == NULL || c->addr_text.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    *log = ls->log;
+    log->data = NULL;
+    log->handler = NULL;
+
+    c->log = log;
+    c->pool->log = log;
+    c->read->log = log;
+    c->write->log = log;
+
+    c->type = SOCK_STREAM;
+    c->listening = ls;
+    c->socklen = message->socklen;
+    c->local_sockaddr = ls->sockaddr;
+    c->local_socklen = ls->socklen;
+
+    ngx_memcpy(c->sockaddr, &message->sockaddr, sizeof(ngx_sockaddr_t));
+
+    c->addr_text.len = ngx_sock_ntop(c->sockaddr, c->socklen,
+                                     c->addr_text.data, NGX_SOCKADDR_STRLEN,
+                                     0);
+
+    c->recv = ngx_recv;
+    c->send = ngx_send;
+    c->recv_chain = ngx_recv_chain;
+    c->send_chain = ngx_send_chain;
+
+    if (c->sockaddr->sa_family == AF_UNIX) {
+        c->tcp_nopush = NGX_TCP_NOPUSH_DISABLED;
+        c->tcp_nodelay = NGX_TCP_NODELAY_DISABLED;
+    }
+
+    /* the ClientHello is there */
+    c->read->ready = 1;
+    c->write->ready = 1;
+
+    c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
+    c->start_time = ngx_current_msec;
+
+    return NGX_OK;
+}

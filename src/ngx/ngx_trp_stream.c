@@ -1,0 +1,834 @@
+
+#include "ngx_trp_stream.h"
+
+
+static ssize_t ngx_trp_stream_recv(ngx_connection_t *c, u_char *buf,
+    size_t size);
+static ssize_t ngx_trp_stream_recv_end(ngx_trp_stream_t *st);
+static ssize_t ngx_trp_stream_recv_data(ngx_trp_stream_t *st, u_char *buf,
+    size_t size);
+static ssize_t ngx_trp_stream_recv_chain(ngx_connection_t *c, ngx_chain_t *in,
+    off_t limit);
+static ssize_t ngx_trp_stream_send(ngx_connection_t *c, u_char *buf,
+    size_t size);
+static ngx_chain_t *ngx_trp_stream_send_chain(ngx_connection_t *c,
+    ngx_chain_t *in, off_t limit);
+static size_t ngx_trp_stream_write(ngx_trp_stream_t *st, u_char *p,
+    size_t size);
+static size_t ngx_trp_stream_write_early(ngx_trp_stream_t *st, u_char *p,
+    size_t size);
+static void ngx_trp_stream_pump(ngx_trp_stream_t *st);
+static void ngx_trp_stream_end(ngx_trp_stream_t *st);
+static void ngx_trp_stream_accepted(ngx_trp_stream_t *st);
+static void ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame);
+static ngx_int_t ngx_trp_stream_retry(ngx_trp_stream_t *st);
+static void ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code);
+static void ngx_trp_stream_timeout(ngx_event_t *ev);
+static void ngx_trp_stream_wake(ngx_event_t *ev);
+static void ngx_trp_stream_empty_handler(ngx_event_t *ev);
+static void ngx_trp_stream_set_linger(ngx_connection_t *c, int on);
+
+
+ngx_socket_t
+ngx_trp_stream_socket(ngx_log_t *log)
+{
+    ngx_socket_t  s;
+
+    if (!(ngx_event_flags & NGX_USE_CLEAR_EVENT)) {
+        ngx_log_error(NGX_LOG_EMERG, log, 0,
+                      "trp needs \"use epoll\" or \"use kqueue\"");
+        return (ngx_socket_t) -1;
+    }
+
+    s = ngx_socket(AF_UNIX, SOCK_STREAM, 0);
+
+    if (s == (ngx_socket_t) -1) {
+        ngx_log_error(NGX_LOG_EMERG, log, ngx_socket_errno,
+                      ngx_socket_n " failed");
+    }
+
+    return s;
+}
+
+
+ngx_int_t
+ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
+{
+    ngx_socket_t       s;
+    ngx_connection_t  *c;
+
+    /*
+     * nginx wants a descriptor for its table, and shuts it down and closes
+     * it; with a dup of its own, a stream is touched by neither
+     */
+
+    s = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+    if (s == (ngx_socket_t) -1) {
+        ngx_log_error(NGX_LOG_ALERT, log, ngx_socket_errno,
+                      "fcntl(F_DUPFD_CLOEXEC) failed");
+        return NGX_ERROR;
+    }
+
+    c = ngx_get_connection(s, log);
+
+    if (c == NULL) {
+        if (ngx_close_socket(s) == -1) {
+            ngx_log_error(NGX_LOG_ALERT, log, ngx_socket_errno,
+                          ngx_close_socket_n " failed");
+        }
+
+        return NGX_ERROR;
+    }
+
+    c->type = SOCK_STREAM;
+
+    c->recv = ngx_trp_stream_recv;
+    c->send = ngx_trp_stream_send;
+    c->recv_chain = ngx_trp_stream_recv_chain;
+    c->send_chain = ngx_trp_stream_send_chain;
+
+    c->tcp_nodelay = NGX_TCP_NODELAY_DISABLED;
+    c->tcp_nopush = NGX_TCP_NOPUSH_DISABLED;
+
+    /* END and RESET are told from the last buffer */
+    c->need_last_buf = 1;
+
+    /* an event that is active is never handed to epoll */
+    c->read->active = 1;
+    c->write->active = 1;
+    c->write->ready = 1;
+
+    c->read->handler = ngx_trp_stream_empty_handler;
+    c->write->handler = ngx_trp_stream_empty_handler;
+
+    c->read->log = log;
+    c->write->log = log;
+
+    c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
+    c->start_time = ngx_current_msec;
+
+    /*
+     * the proxy overwrites data, log and pool; what datagrams have here is
+     * left alone on a connection of the type SOCK_STREAM
+     */
+
+    c->udp = (ngx_udp_connection_t *) st;
+
+    st->connection = c;
+
+    st->timer.data = st;
+    st->timer.log = log;
+    st->timer.handler = ngx_trp_stream_timeout;
+
+    return NGX_OK;
+}
+
+
+ngx_trp_stream_t *
+ngx_trp_stream_of(ngx_connection_t *c)
+{
+    if (c->recv != ngx_trp_stream_recv) {
+        return NULL;
+    }
+
+    return (ngx_trp_stream_t *) c->udp;
+}
+
+
+static void
+ngx_trp_stream_empty_handler(ngx_event_t *ev)
+{
+}
+
+
+/* opening, the entry's part */
+
+
+void
+ngx_trp_stream_open(ngx_trp_stream_t *st, ngx_msec_t timeout)
+{
+    ngx_trp_link_t  *link;
+
+    if (timeout) {
+        ngx_add_timer(&st->timer, timeout);
+    }
+
+    st->tries++;
+
+    link = ngx_trp_pool_get(st->pool);
+
+    if (link) {
+        ngx_trp_stream_attach(st, link);
+        return;
+    }
+
+    st->waiting = 1;
+    ngx_trp_pool_wait(st->pool, st);
+}
+
+
+void
+ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_link_t *link)
+{
+    st->waiting = 0;
+    st->link = link;
+    link->stream = st;
+
+    if (!st->entry) {
+        return;
+    }
+
+    ngx_trp_tunnel_send_frame(link->tunnel, st->open,
+                              st->open + st->open_len);
+
+    /* the user's first bytes come in the next turn, if they come at once */
+
+    ngx_trp_tunnel_flush_later(link->tunnel);
+
+    st->early_sent = 0;
+    ngx_trp_stream_pump(st);
+}
+
+
+static void
+ngx_trp_stream_timeout(ngx_event_t *ev)
+{
+    ngx_trp_stream_t  *st;
+
+    st = ev->data;
+
+    ngx_log_error(NGX_LOG_INFO, ev->log, NGX_ETIMEDOUT,
+                  "stream was not opened in time");
+
+    ngx_trp_stream_abort(st, TRP_CODE_TIMED_OUT);
+}
+
+
+static void
+ngx_trp_stream_accepted(ngx_trp_stream_t *st)
+{
+    st->accepted = 1;
+
+    if (st->timer.timer_set) {
+        ngx_del_timer(&st->timer);
+    }
+
+    st->opened(st, TRP_CODE_NONE);
+
+    ngx_trp_stream_pump(st);
+}
+
+
+static void
+ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
+{
+    trp_refuse_t       refuse;
+    ngx_trp_tunnel_t  *t;
+
+    t = st->link->tunnel;
+
+    if (trp_refuse_get(&refuse, t->reader.buf, frame->len) != TRP_OK) {
+        refuse.code = TRP_CODE_FAILED;
+        refuse.retry = 0;
+        refuse.text.len = 0;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, st->connection->log, 0,
+                  "stream was refused: %s%s%*s",
+                  trp_code_text(refuse.code), refuse.text.len ? ", " : "",
+                  refuse.text.len, refuse.text.data);
+
+    if (refuse.retry) {
+
+        /* the tunnel finishes this attempt alone, and lives on */
+
+        st->link->stream = NULL;
+        ngx_trp_tunnel_abandon(t, NULL);
+        st->link = NULL;
+
+        if (ngx_trp_stream_retry(st) == NGX_OK) {
+            return;
+        }
+    }
+
+    ngx_trp_stream_abort(st, refuse.code);
+}
+
+
+/* nothing of a stream that was not accepted has reached its destination */
+
+static ngx_int_t
+ngx_trp_stream_retry(ngx_trp_stream_t *st)
+{
+    if (!st->entry || st->accepted || st->tries == NGX_TRP_STREAM_TRIES) {
+        return NGX_DECLINED;
+    }
+
+    ngx_trp_stream_open(st, 0);
+
+    return NGX_OK;
+}
+
+
+/* reading */
+
+
+ngx_uint_t
+ngx_trp_stream_readable(ngx_trp_stream_t *st)
+{
+    if (st->in != NGX_TRP_STREAM_OPEN || (st->entry && !st->accepted)) {
+        return 0;
+    }
+
+    ngx_trp_stream_wake(st->connection->read);
+
+    return 1;
+}
+
+
+static void
+ngx_trp_stream_wake(ngx_event_t *ev)
+{
+    ev->ready = 1;
+
+    if (!ev->posted) {
+        ngx_post_event(ev, &ngx_posted_events);
+    }
+}
+
+
+static ssize_t
+ngx_trp_stream_recv(ngx_connection_t *c, u_char *buf, size_t size)
+{
+    size_t             done;
+    ssize_t            n;
+    ngx_trp_stream_t  *st;
+
+    st = (ngx_trp_stream_t *) c->udp;
+
+    for (done = 0; done < size; done += n) {
+
+        if (st->in != NGX_TRP_STREAM_OPEN) {
+            return done ? (ssize_t) done : ngx_trp_stream_recv_end(st);
+        }
+
+        n = ngx_trp_stream_recv_data(st, buf + done, size - done);
+
+        if (n == NGX_AGAIN) {
+            c->read->ready = 0;
+            return done ? (ssize_t) done : NGX_AGAIN;
+        }
+    }
+
+    return done;
+}
+
+
+/* bytes, 0 if there is an end to look at, or NGX_AGAIN */
+
+static ssize_t
+ngx_trp_stream_recv_data(ngx_trp_stream_t *st, u_char *buf, size_t size)
+{
+    ssize_t            n;
+    ngx_int_t          rc;
+    ngx_trp_tunnel_t  *t;
+
+    if (st->link == NULL || (st->entry && !st->accepted)) {
+        return NGX_AGAIN;
+    }
+
+    t = st->link->tunnel;
+
+    if (t->reader.left == 0) {
+        rc = ngx_trp_tunnel_input(t);
+
+        if (st->in != NGX_TRP_STREAM_OPEN) {
+            return 0;
+        }
+
+        if (rc == NGX_ERROR) {
+            ngx_trp_stream_lost(st);
+            return 0;
+        }
+
+        if (rc != NGX_OK) {
+            return NGX_AGAIN;
+        }
+    }
+
+    n = ngx_trp_tunnel_recv(t, buf, ngx_min(size, t->reader.left));
+
+    if (n == NGX_ERROR) {
+        ngx_trp_stream_lost(st);
+        return 0;
+    }
+
+    if (n > 0) {
+        trp_reader_take(&t->reader, n);
+    }
+
+    return n;
+}
+
+
+static ssize_t
+ngx_trp_stream_recv_end(ngx_trp_stream_t *st)
+{
+    ngx_event_t       *rev;
+    ngx_connection_t  *other;
+
+    rev = st->connection->read;
+    rev->ready = 0;
+    rev->eof = 1;
+
+    other = st->other(st);
+
+    if (st->in == NGX_TRP_STREAM_ENDED) {
+
+        if (!st->consumed) {
+            st->consumed = 1;
+
+            if (other) {
+                ngx_trp_stream_disarm(other);
+            }
+
+            if (st->link) {
+                ngx_trp_tunnel_send(st->link->tunnel, TRP_DONE);
+            }
+        }
+
+        return 0;
+    }
+
+    rev->error = 1;
+
+    if (other) {
+        ngx_trp_stream_reset(other);
+    }
+
+    return NGX_ERROR;
+}
+
+
+static ssize_t
+ngx_trp_stream_recv_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
+{
+    size_t      size;
+    ssize_t     n, total;
+    ngx_buf_t  *b;
+
+    total = 0;
+
+    for ( /* void */ ; in; in = in->next) {
+        b = in->buf;
+        size = b->end - b->last;
+
+        if (limit) {
+            size = (size_t) ngx_min((off_t) size, limit - total);
+        }
+
+        if (size == 0) {
+            break;
+        }
+
+        n = ngx_trp_stream_recv(c, b->last, size);
+
+        if (n <= 0) {
+            return total ? total : n;
+        }
+
+        total += n;
+
+        if ((size_t) n < size) {
+            break;
+        }
+    }
+
+    return total;
+}
+
+
+/* writing */
+
+
+void
+ngx_trp_stream_writable(ngx_trp_stream_t *st)
+{
+    ngx_trp_stream_pump(st);
+
+    if (st->out == NGX_TRP_STREAM_OPEN) {
+        ngx_trp_stream_wake(st->connection->write);
+    }
+}
+
+
+static ssize_t
+ngx_trp_stream_send(ngx_connection_t *c, u_char *buf, size_t size)
+{
+    size_t             n;
+    ngx_trp_stream_t  *st;
+
+    st = (ngx_trp_stream_t *) c->udp;
+
+    if (st->in == NGX_TRP_STREAM_ABORTED || st->out != NGX_TRP_STREAM_OPEN) {
+        c->write->error = 1;
+        return NGX_ERROR;
+    }
+
+    n = ngx_trp_stream_write(st, buf, size);
+
+    if (n == 0) {
+        c->write->ready = 0;
+        return NGX_AGAIN;
+    }
+
+    c->sent += n;
+
+    return n;
+}
+
+
+static ngx_chain_t *
+ngx_trp_stream_send_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
+{
+    size_t             n, size;
+    ngx_buf_t         *b;
+    ngx_trp_stream_t  *st;
+
+    st = (ngx_trp_stream_t *) c->udp;
+
+    if (st->in == NGX_TRP_STREAM_ABORTED) {
+        (void) ngx_trp_stream_recv_end(st);
+        return NGX_CHAIN_ERROR;
+    }
+
+    for ( /* void */ ; in; in = in->next) {
+        b = in->buf;
+        size = ngx_buf_size(b);
+
+        if (size && st->out == NGX_TRP_STREAM_OPEN) {
+            n = ngx_trp_stream_write(st, b->pos, size);
+
+            b->pos += n;
+            c->sent += n;
+
+            if (n < size) {
+                c->write->ready = 0;
+                return in;
+            }
+        }
+
+        if (b->last_buf) {
+            ngx_trp_stream_end(st);
+        }
+    }
+
+    return NULL;
+}
+
+
+static size_t
+ngx_trp_stream_write(ngx_trp_stream_t *st, u_char *p, size_t size)
+{
+    if (!st->entry && !st->accepted) {
+        ngx_trp_stream_accept(st);
+    }
+
+    if (!st->accepted || st->early) {
+        return ngx_trp_stream_write_early(st, p, size);
+    }
+
+    if (st->link == NULL) {
+        return 0;
+    }
+
+    return ngx_trp_tunnel_data(st->link->tunnel, p, size);
+}
+
+
+static size_t
+ngx_trp_stream_write_early(ngx_trp_stream_t *st, u_char *p, size_t size)
+{
+    if (st->accepted) {
+
+        /* what was sent early is not yet all on its way */
+        return 0;
+    }
+
+    if (st->early == NULL) {
+        st->early = ngx_alloc(NGX_TRP_EARLY_SIZE, st->connection->log);
+        if (st->early == NULL) {
+            return 0;
+        }
+    }
+
+    size = ngx_min(size, NGX_TRP_EARLY_SIZE - st->early_len);
+
+    ngx_memcpy(st->early + st->early_len, p, size);
+    st->early_len += size;
+
+    ngx_trp_stream_pump(st);
+
+    return size;
+}
+
+
+/* the early bytes and the end to the tunnel, as far as it takes them */
+
+static void
+ngx_trp_stream_pump(ngx_trp_stream_t *st)
+{
+    ngx_trp_tunnel_t  *t;
+
+    if (st->link == NULL) {
+        return;
+    }
+
+    t = st->link->tunnel;
+
+    if (st->early_sent < st->early_len) {
+        st->early_sent += ngx_trp_tunnel_data(t, st->early + st->early_sent,
+                                              st->early_len - st->early_sent);
+
+        if (st->early_sent < st->early_len) {
+            return;
+        }
+    }
+
+    if (st->out == NGX_TRP_STREAM_ENDED
+        && !(t->state.sent & TRP_SEEN_END)
+        && trp_tunnel_busy(&t->state))
+    {
+        ngx_trp_tunnel_send(t, TRP_END);
+    }
+
+    if (st->accepted && st->early) {
+        ngx_free(st->early);
+        st->early = NULL;
+        st->early_len = 0;
+        st->early_sent = 0;
+
+        if (st->out == NGX_TRP_STREAM_OPEN) {
+            ngx_trp_stream_wake(st->connection->write);
+        }
+    }
+}
+
+
+/* the proxy's last buffer: the source's end, or its error */
+
+static void
+ngx_trp_stream_end(ngx_trp_stream_t *st)
+{
+    ngx_connection_t  *other;
+
+    if (st->out != NGX_TRP_STREAM_OPEN) {
+        return;
+    }
+
+    other = st->other(st);
+
+    if (other && other->read->error) {
+
+        /* RESET or REFUSE, with ngx_trp_stream_close() */
+        return;
+    }
+
+    if (!st->entry && !st->accepted) {
+        ngx_trp_stream_accept(st);
+    }
+
+    st->out = NGX_TRP_STREAM_ENDED;
+
+    ngx_trp_stream_pump(st);
+}
+
+
+void
+ngx_trp_stream_accept(ngx_trp_stream_t *st)
+{
+    if (st->accepted) {
+        return;
+    }
+
+    st->accepted = 1;
+
+    if (st->link) {
+        ngx_trp_tunnel_send(st->link->tunnel, TRP_ACCEPT);
+    }
+}
+
+
+/* the tunnel's side */
+
+
+ngx_int_t
+ngx_trp_stream_frame(ngx_trp_stream_t *st, trp_frame_t *frame)
+{
+    switch (frame->type) {
+
+    case TRP_ACCEPT:
+        ngx_trp_stream_accepted(st);
+        return NGX_OK;
+
+    case TRP_REFUSE:
+        ngx_trp_stream_refused(st, frame);
+        return NGX_DONE;
+
+    case TRP_END:
+        st->in = NGX_TRP_STREAM_ENDED;
+        ngx_trp_stream_wake(st->connection->read);
+        return NGX_DONE;
+
+    case TRP_RESET:
+        ngx_trp_stream_abort(st, st->accepted ? st->code : TRP_CODE_FAILED);
+        return NGX_DONE;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code)
+{
+    if (st->timer.timer_set) {
+        ngx_del_timer(&st->timer);
+    }
+
+    if (st->waiting) {
+        st->waiting = 0;
+        ngx_trp_pool_cancel(st->pool, st);
+    }
+
+    st->in = NGX_TRP_STREAM_ABORTED;
+    st->code = code;
+
+    if (st->entry && !st->accepted) {
+        st->opened(st, code);
+    }
+
+    ngx_trp_stream_wake(st->connection->read);
+    ngx_trp_stream_wake(st->connection->write);
+}
+
+
+/* the tunnel has carried both ends, and is needed elsewhere */
+
+void
+ngx_trp_stream_detach(ngx_trp_stream_t *st)
+{
+    st->link->stream = NULL;
+    st->link = NULL;
+}
+
+
+void
+ngx_trp_stream_lost(ngx_trp_stream_t *st)
+{
+    if (st->link) {
+        ngx_trp_stream_detach(st);
+    }
+
+    if (st->in == NGX_TRP_STREAM_ENDED && st->out == NGX_TRP_STREAM_ENDED) {
+
+        /* both ends went through, only their DONE did not */
+        return;
+    }
+
+    if (st->in == NGX_TRP_STREAM_OPEN && ngx_trp_stream_retry(st) == NGX_OK) {
+        return;
+    }
+
+    ngx_trp_stream_abort(st, st->accepted ? st->code : TRP_CODE_FAILED);
+}
+
+
+void
+ngx_trp_stream_close(ngx_trp_stream_t *st, trp_refuse_t *refuse)
+{
+    ngx_trp_tunnel_t  *t;
+
+    if (st->closed) {
+        return;
+    }
+
+    st->closed = 1;
+
+    if (st->timer.timer_set) {
+        ngx_del_timer(&st->timer);
+    }
+
+    if (st->waiting) {
+        st->waiting = 0;
+        ngx_trp_pool_cancel(st->pool, st);
+    }
+
+    if (st->link) {
+        t = st->link->tunnel;
+
+        ngx_trp_stream_detach(st);
+        ngx_trp_tunnel_abandon(t, refuse);
+    }
+
+    if (st->early) {
+        ngx_free(st->early);
+        st->early = NULL;
+    }
+}
+
+
+void
+ngx_trp_stream_arm(ngx_connection_t *c)
+{
+    ngx_trp_stream_set_linger(c, 1);
+}
+
+
+void
+ngx_trp_stream_disarm(ngx_connection_t *c)
+{
+    ngx_trp_stream_set_linger(c, 0);
+}
+
+
+/*
+ * The peer of this connection sees a reset at once, whatever the proxy does
+ * with half-closed connections; "error" makes it finalize the session.
+ */
+
+void
+ngx_trp_stream_reset(ngx_connection_t *c)
+{
+    struct sockaddr  sa;
+
+    if (c->error) {
+        return;
+    }
+
+    ngx_trp_stream_arm(c);
+
+    sa.sa_family = AF_UNSPEC;
+    (void) connect(c->fd, &sa, sizeof(struct sockaddr));
+
+    c->error = 1;
+}
+
+
+static void
+ngx_trp_stream_set_linger(ngx_connection_t *c, int on)
+{
+    struct linger  linger;
+
+    linger.l_onoff = on;
+    linger.l_linger = 0;
+
+    if (setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &linger,
+                   sizeof(struct linger))
+        == -1)
+    {
+        ngx_connection_error(c, ngx_socket_errno,
+                             "setsockopt(SO_LINGER) failed");
+    }
+}

@@ -1,0 +1,133 @@
+
+/*
+ * A stream: an ngx_connection_t without a socket, whose bytes travel in the
+ * frames of a tunnel.  nginx's own stream proxy reads and writes it as it
+ * does any other connection, at the entry as its upstream's, at the reverse
+ * as its client's.
+ *
+ * The object must live as long as the connection, until
+ * ngx_trp_stream_close().  What is then still to be said on the tunnel, the
+ * tunnel says alone.
+ */
+
+
+#ifndef _NGX_TRP_STREAM_H_INCLUDED_
+#define _NGX_TRP_STREAM_H_INCLUDED_
+
+
+#include "ngx_trp_pool.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/* what an entry sends ahead of ACCEPT, and keeps to be sent again */
+
+#define NGX_TRP_EARLY_SIZE      16384
+
+#define NGX_TRP_STREAM_TRIES    3
+
+
+typedef enum {
+    NGX_TRP_STREAM_OPEN = 0,
+    NGX_TRP_STREAM_ENDED,              /* END */
+    NGX_TRP_STREAM_ABORTED             /* RESET, REFUSE, tunnel lost */
+} ngx_trp_stream_end_e;
+
+
+struct ngx_trp_stream_s {
+    ngx_connection_t      *connection;
+    ngx_trp_pool_t        *pool;
+    ngx_trp_link_t        *link;       /* NULL: no tunnel yet, or no more */
+
+    ngx_queue_t            queue;      /* in pool->waiting */
+    ngx_event_t            timer;      /* until ACCEPT */
+
+    u_char                *open;       /* entry: the OPEN frame */
+    size_t                 open_len;
+    u_char                *early;
+    size_t                 early_len;
+    size_t                 early_sent;
+
+    /* the proxy's other connection, NULL if there is none (yet) */
+    ngx_connection_t    *(*other)(ngx_trp_stream_t *st);
+
+    /* entry: ACCEPT came, or it never will */
+    void                 (*opened)(ngx_trp_stream_t *st, ngx_uint_t code);
+
+    void                  *data;       /* of the module */
+
+    ngx_uint_t             code;       /* trp_code_e */
+    ngx_uint_t             tries;
+
+    ngx_trp_stream_end_e   in;
+    ngx_trp_stream_end_e   out;
+
+    unsigned               entry:1;
+    unsigned               waiting:1;
+    unsigned               accepted:1;
+    unsigned               consumed:1; /* the end of input was handed on */
+    unsigned               closed:1;
+};
+
+
+/* the socket of a process that is behind its streams, or -1, logged */
+
+ngx_socket_t ngx_trp_stream_socket(ngx_log_t *log);
+
+
+/*
+ * Makes the connection and ties it to "st", which is zeroed by the caller
+ * but for what he has to say.  NGX_ERROR: no descriptor or no connection,
+ * logged.  "fd" is a socket of the process, of which each stream has a dup.
+ */
+
+ngx_int_t ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd,
+    ngx_log_t *log);
+
+/* the stream of a connection, or NULL if it has none */
+
+ngx_trp_stream_t *ngx_trp_stream_of(ngx_connection_t *c);
+
+
+/* entry: takes a tunnel, or waits for one, at most "timeout" until ACCEPT */
+
+void ngx_trp_stream_open(ngx_trp_stream_t *st, ngx_msec_t timeout);
+void ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_link_t *link);
+
+/* reverse: the destination answers */
+
+void ngx_trp_stream_accept(ngx_trp_stream_t *st);
+
+
+/*
+ * The connection is about to be closed.  What it has not ended is reset; what
+ * it has not accepted is refused for the reason given, if any.
+ */
+
+void ngx_trp_stream_close(ngx_trp_stream_t *st, trp_refuse_t *refuse);
+
+
+/* from the tunnel; readable returns 1 if the stream will read on its own */
+
+ngx_uint_t ngx_trp_stream_readable(ngx_trp_stream_t *st);
+void ngx_trp_stream_writable(ngx_trp_stream_t *st);
+ngx_int_t ngx_trp_stream_frame(ngx_trp_stream_t *st, trp_frame_t *frame);
+void ngx_trp_stream_detach(ngx_trp_stream_t *st);
+void ngx_trp_stream_lost(ngx_trp_stream_t *st);
+
+
+/* a reset, not a clean end, if the connection closes before _disarm() */
+
+void ngx_trp_stream_arm(ngx_connection_t *c);
+void ngx_trp_stream_disarm(ngx_connection_t *c);
+
+/* a reset, now */
+
+void ngx_trp_stream_reset(ngx_connection_t *c);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_STREAM_H_INCLUDED_ */

@@ -1,0 +1,893 @@
+
+#include "ngx_trp_tunnel.h"
+#include "trp_auth.h"
+
+#include <netinet/tcp.h>
+
+
+#define NGX_TRP_OUT_MIN      512
+#define NGX_TRP_OUT_CONTROL  256     /* behind a full record */
+
+#define NGX_TRP_BEATS        3       /* missed until a peer counts as dead */
+
+
+static void ngx_trp_tunnel_socket_options(ngx_trp_tunnel_t *t);
+static void ngx_trp_tunnel_read_handler(ngx_event_t *rev);
+static void ngx_trp_tunnel_write_handler(ngx_event_t *wev);
+static void ngx_trp_tunnel_event_handler(ngx_event_t *ev);
+static void ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t);
+static void ngx_trp_tunnel_settle(ngx_trp_tunnel_t *t);
+static void ngx_trp_tunnel_post(ngx_trp_tunnel_t *t);
+static ngx_int_t ngx_trp_tunnel_drop(ngx_trp_tunnel_t *t);
+static ngx_int_t ngx_trp_tunnel_write(ngx_trp_tunnel_t *t, u_char **p,
+    u_char *last);
+static void ngx_trp_tunnel_flush(ngx_trp_tunnel_t *t);
+static u_char *ngx_trp_tunnel_reserve(ngx_trp_tunnel_t *t, size_t size);
+static void ngx_trp_tunnel_close_connection(ngx_connection_t *c);
+
+
+ngx_trp_tunnel_t *
+ngx_trp_tunnel_create(ngx_connection_t *c,
+    const ngx_trp_tunnel_handlers_t *handlers, void *data, ngx_uint_t relay,
+    ngx_msec_t heartbeat)
+{
+    ngx_trp_tunnel_t  *t;
+
+    t = ngx_pcalloc(c->pool, sizeof(ngx_trp_tunnel_t));
+    if (t == NULL) {
+        return NULL;
+    }
+
+    t->connection = c;
+    t->handlers = handlers;
+    t->data = data;
+    t->heartbeat = heartbeat;
+    t->received = ngx_current_msec;
+
+    t->event.data = t;
+    t->event.handler = ngx_trp_tunnel_event_handler;
+    t->event.log = c->log;
+
+    trp_tunnel_init(&t->state, relay, !relay);
+    trp_reader_init(&t->reader);
+
+    c->data = t;
+
+    return t;
+}
+
+
+void
+ngx_trp_tunnel_start(ngx_trp_tunnel_t *t)
+{
+    ngx_connection_t  *c;
+
+    c = t->connection;
+
+    /* a record that the socket did not take may be moved between buffers */
+
+    SSL_set_mode(c->ssl->connection, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+
+    ngx_trp_tunnel_socket_options(t);
+
+    c->idle = 1;
+    c->read->handler = ngx_trp_tunnel_read_handler;
+    c->write->handler = ngx_trp_tunnel_write_handler;
+}
+
+
+/*
+ * Heartbeats run on idle tunnels only: under backpressure nobody reads, and a
+ * PONG would be stuck behind data.  On busy ones the kernel tells whether the
+ * peer's host is alive.  A refusal to set one of these costs no function.
+ */
+
+static void
+ngx_trp_tunnel_socket_options(ngx_trp_tunnel_t *t)
+{
+    int           value;
+    ngx_socket_t  s;
+
+    s = t->connection->fd;
+
+    (void) ngx_tcp_nodelay(t->connection);
+
+    value = 1;
+    (void) setsockopt(s, SOL_SOCKET, SO_KEEPALIVE, &value, sizeof(int));
+
+#if (NGX_HAVE_KEEPALIVE_TUNABLE)
+
+    value = ngx_max(t->heartbeat / 1000, 1);
+    (void) setsockopt(s, IPPROTO_TCP, TCP_KEEPIDLE, &value, sizeof(int));
+    (void) setsockopt(s, IPPROTO_TCP, TCP_KEEPINTVL, &value, sizeof(int));
+
+    value = NGX_TRP_BEATS;
+    (void) setsockopt(s, IPPROTO_TCP, TCP_KEEPCNT, &value, sizeof(int));
+
+#endif
+
+#ifdef TCP_USER_TIMEOUT
+
+    value = (int) t->heartbeat * (NGX_TRP_BEATS + 1);
+    (void) setsockopt(s, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof(int));
+
+#endif
+}
+
+
+static void
+ngx_trp_tunnel_read_handler(ngx_event_t *rev)
+{
+    ngx_connection_t  *c;
+    ngx_trp_tunnel_t  *t;
+
+    c = rev->data;
+    t = c->data;
+
+    if (c->close) {
+
+        if (c->error) {
+            ngx_log_error(NGX_LOG_INFO, c->log, 0, "shutdown timeout");
+            ngx_trp_tunnel_close(t);
+            return;
+        }
+
+        c->close = 0;
+        t->draining = 1;
+        t->handlers->drain(t);
+
+        return;
+    }
+
+    if (rev->timedout) {
+        rev->timedout = 0;
+        ngx_trp_tunnel_timeout(t);
+        return;
+    }
+
+    t->handlers->readable(t);
+}
+
+
+static void
+ngx_trp_tunnel_write_handler(ngx_event_t *wev)
+{
+    ngx_connection_t  *c;
+    ngx_trp_tunnel_t  *t;
+
+    c = wev->data;
+    t = c->data;
+
+    if (t->write_on_read) {
+        t->write_on_read = 0;
+        ngx_post_event(c->read, &ngx_posted_events);
+    }
+
+    if (!t->blocked) {
+        return;
+    }
+
+    ngx_trp_tunnel_flush(t);
+
+    if (!t->blocked && !t->failed) {
+        t->handlers->writable(t);
+    }
+}
+
+
+static void
+ngx_trp_tunnel_event_handler(ngx_event_t *ev)
+{
+    ngx_trp_tunnel_t  *t;
+
+    t = ev->data;
+
+    ngx_trp_tunnel_flush(t);
+
+    if (t->failed) {
+        ngx_trp_tunnel_close(t);
+        return;
+    }
+
+    ngx_trp_tunnel_settle(t);
+}
+
+
+static void
+ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t)
+{
+    ngx_msec_t         silent;
+    ngx_connection_t  *c;
+
+    c = t->connection;
+
+    if (t->deadline) {
+        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                      "tunnel timed out while %s", t->deadline);
+        ngx_trp_tunnel_close(t);
+        return;
+    }
+
+    silent = ngx_current_msec - t->received;
+
+    if (t->busy || silent < t->heartbeat) {
+
+        /* the timer also keeps an exiting worker alive for the stream */
+
+        ngx_add_timer(c->read, t->busy ? t->heartbeat : t->heartbeat - silent);
+        return;
+    }
+
+    if (t->missed == NGX_TRP_BEATS) {
+        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                      "tunnel's peer is silent for %M ms", silent);
+        ngx_trp_tunnel_close(t);
+        return;
+    }
+
+    t->missed++;
+
+    ngx_trp_tunnel_send(t, TRP_PING);
+    ngx_add_timer(c->read, t->heartbeat);
+}
+
+
+void
+ngx_trp_tunnel_deadline(ngx_trp_tunnel_t *t, ngx_msec_t msec, const char *what)
+{
+    t->deadline = what;
+
+    ngx_add_timer(t->connection->read, msec);
+}
+
+
+void
+ngx_trp_tunnel_watch(ngx_trp_tunnel_t *t)
+{
+    t->deadline = NULL;
+    t->missed = 0;
+    t->received = ngx_current_msec;
+
+    ngx_add_timer(t->connection->read, t->heartbeat);
+}
+
+
+/* a stream is over when its last frame went out or came in */
+
+static void
+ngx_trp_tunnel_settle(ngx_trp_tunnel_t *t)
+{
+    if (!t->busy || !trp_tunnel_idle(&t->state)) {
+        return;
+    }
+
+    t->busy = 0;
+    t->abandoned = 0;
+    t->dropped = 0;
+
+    if (t->out && !ngx_trp_tunnel_pending(t)) {
+        ngx_free(t->out);
+        t->out = NULL;
+    }
+
+    ngx_trp_tunnel_watch(t);
+
+    t->handlers->idle(t);
+}
+
+
+static void
+ngx_trp_tunnel_post(ngx_trp_tunnel_t *t)
+{
+    if (!t->event.posted) {
+        ngx_post_event(&t->event, &ngx_posted_events);
+    }
+}
+
+
+void
+ngx_trp_tunnel_flush_later(ngx_trp_tunnel_t *t)
+{
+    if (t->event.posted) {
+        ngx_delete_posted_event(&t->event);
+    }
+
+    ngx_post_event(&t->event, &ngx_posted_next_events);
+}
+
+
+void
+ngx_trp_tunnel_fail(ngx_trp_tunnel_t *t)
+{
+    t->failed = 1;
+    ngx_trp_tunnel_post(t);
+}
+
+
+ssize_t
+ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
+{
+    int                n, sslerr;
+    ngx_err_t          err;
+    ngx_connection_t  *c;
+
+    if (t->failed) {
+        return NGX_ERROR;
+    }
+
+    c = t->connection;
+
+    ERR_clear_error();
+
+    /*
+     * not ngx_ssl_recv(): with sizes that are exact, as those of frames are,
+     * it asks for FIONREAD and reads on in the next turn of the event loop
+     */
+
+    n = SSL_read(c->ssl->connection, buf, size);
+
+    if (n > 0) {
+        t->received = ngx_current_msec;
+        t->missed = 0;
+        return n;
+    }
+
+    sslerr = SSL_get_error(c->ssl->connection, n);
+    err = (sslerr == SSL_ERROR_SYSCALL) ? ngx_errno : 0;
+
+    if (sslerr == SSL_ERROR_WANT_READ) {
+        c->read->ready = 0;
+
+        if (!t->busy) {
+            (void) SSL_free_buffers(c->ssl->connection);
+        }
+
+        if (ngx_handle_read_event(c->read, 0) == NGX_OK) {
+            return NGX_AGAIN;
+        }
+
+    } else if (sslerr == SSL_ERROR_WANT_WRITE) {
+        c->write->ready = 0;
+        t->write_on_read = 1;
+
+        if (ngx_handle_write_event(c->write, 0) == NGX_OK) {
+            return NGX_AGAIN;
+        }
+
+    } else {
+        c->ssl->no_wait_shutdown = 1;
+        c->ssl->no_send_shutdown = 1;
+
+        if (sslerr == SSL_ERROR_ZERO_RETURN || ERR_peek_error() == 0) {
+            ngx_log_error(NGX_LOG_INFO, c->log, err, "peer closed tunnel%s",
+                          t->busy ? " in the middle of a stream" : "");
+
+        } else {
+            ngx_ssl_error(NGX_LOG_INFO, c->log, err,
+                          "reading from tunnel failed");
+        }
+    }
+
+    ngx_trp_tunnel_fail(t);
+
+    return NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_trp_tunnel_input(ngx_trp_tunnel_t *t)
+{
+    int          rc;
+    u_char      *p;
+    size_t       size;
+    ssize_t      n;
+    ngx_int_t    frc;
+
+    for ( ;; ) {
+
+        if (t->reader.left) {
+            if (!t->abandoned) {
+                return NGX_OK;
+            }
+
+            frc = ngx_trp_tunnel_drop(t);
+
+            if (frc != NGX_OK) {
+                return frc;
+            }
+
+            continue;
+        }
+
+        p = trp_reader_space(&t->reader, &size);
+
+        n = ngx_trp_tunnel_recv(t, p, size);
+
+        if (n == NGX_AGAIN || n == NGX_ERROR) {
+            return n;
+        }
+
+        rc = trp_reader_commit(&t->reader, n);
+
+        switch (rc) {
+
+        case TRP_AGAIN:
+            continue;
+
+        case TRP_ERROR:
+            ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                          "peer sent invalid frame, type %d, length %d",
+                          (int) t->reader.frame.type,
+                          (int) t->reader.frame.len);
+            ngx_trp_tunnel_fail(t);
+            return NGX_ERROR;
+
+        default: /* TRP_OK, TRP_DECLINED */
+            frc = ngx_trp_tunnel_frame(t, &t->reader.frame);
+
+            if (frc != NGX_OK) {
+                return frc;
+            }
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_trp_tunnel_drop(ngx_trp_tunnel_t *t)
+{
+    ssize_t  n;
+    u_char   buf[4096];
+
+    n = ngx_trp_tunnel_recv(t, buf, ngx_min(sizeof(buf), t->reader.left));
+
+    if (n == NGX_AGAIN || n == NGX_ERROR) {
+        return n;
+    }
+
+    trp_reader_take(&t->reader, n);
+    t->dropped += n;
+
+    if (t->dropped > NGX_TRP_LINGER_SIZE) {
+        ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                      "tunnel carries too much of an abandoned stream");
+        ngx_trp_tunnel_fail(t);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
+{
+    ngx_int_t     rc;
+    trp_refuse_t  error;
+
+    if (frame->type == TRP_OPEN) {
+
+        /* DONE and the next OPEN may come in one piece */
+        ngx_trp_tunnel_settle(t);
+    }
+
+    if (trp_tunnel_recv(&t->state, frame->type) != TRP_OK) {
+        ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                      "peer sent unexpected frame, type %d, in state %d",
+                      (int) frame->type, (int) t->state.state);
+        ngx_trp_tunnel_fail(t);
+        return NGX_ERROR;
+    }
+
+    switch (frame->type) {
+
+    case TRP_DATA:
+    case TRP_PONG:
+        return NGX_OK;
+
+    case TRP_PING:
+        ngx_trp_tunnel_send(t, TRP_PONG);
+        return NGX_OK;
+
+    case TRP_ERRMSG:
+        if (trp_refuse_get(&error, t->reader.buf, frame->len) == TRP_OK) {
+            ngx_log_error(NGX_LOG_ERR, t->connection->log, 0,
+                          "peer reports \"%*s\"",
+                          error.text.len, error.text.data);
+        }
+
+        ngx_trp_tunnel_fail(t);
+        return NGX_ERROR;
+
+    case TRP_OPEN:
+        t->busy = 1;
+        break;
+    }
+
+    if (t->busy && trp_tunnel_idle(&t->state)) {
+        ngx_trp_tunnel_post(t);
+    }
+
+    if (t->abandoned && frame->type != TRP_DRAIN) {
+
+        if (frame->type == TRP_END
+            || frame->type == TRP_RESET
+            || frame->type == TRP_REFUSE)
+        {
+            ngx_trp_tunnel_send(t, TRP_DONE);
+        }
+
+        return NGX_OK;
+    }
+
+    rc = t->handlers->frame(t, frame);
+
+    if (rc == NGX_ERROR) {
+        ngx_trp_tunnel_fail(t);
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_trp_tunnel_sent(ngx_trp_tunnel_t *t, ngx_uint_t type)
+{
+    if (trp_tunnel_send(&t->state, type) != TRP_OK) {
+        ngx_log_error(NGX_LOG_ALERT, t->connection->log, 0,
+                      "frame of type %ui does not fit state %d, %xd/%xd",
+                      type, (int) t->state.state, (int) t->state.sent,
+                      (int) t->state.seen);
+        ngx_trp_tunnel_fail(t);
+        return NGX_ERROR;
+    }
+
+    if (type == TRP_OPEN) {
+        t->busy = 1;
+
+    } else if (t->busy && trp_tunnel_idle(&t->state)) {
+        ngx_trp_tunnel_post(t);
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_trp_tunnel_send(ngx_trp_tunnel_t *t, ngx_uint_t type)
+{
+    u_char  buf[TRP_HEADER_LEN];
+
+    ngx_trp_tunnel_send_frame(t, buf, trp_empty_put(buf, type));
+}
+
+
+void
+ngx_trp_tunnel_send_frame(ngx_trp_tunnel_t *t, u_char *start, u_char *last)
+{
+    u_char  *p;
+
+    if (t->failed || ngx_trp_tunnel_sent(t, *start) != NGX_OK) {
+        return;
+    }
+
+    p = ngx_trp_tunnel_reserve(t, last - start);
+    if (p == NULL) {
+        return;
+    }
+
+    ngx_memcpy(p, start, last - start);
+    t->out_last += last - start;
+
+    ngx_trp_tunnel_post(t);
+}
+
+
+size_t
+ngx_trp_tunnel_data(ngx_trp_tunnel_t *t, u_char *p, size_t size)
+{
+    size_t   n, room, done;
+    u_char  *dst;
+
+    if (t->failed) {
+        return size;
+    }
+
+    for (done = 0; done < size; done += n) {
+
+        n = t->out_last - t->out_pos;
+        room = (n < NGX_TRP_RECORD_SIZE) ? NGX_TRP_RECORD_SIZE - n : 0;
+
+        if (room <= TRP_HEADER_LEN) {
+
+            ngx_trp_tunnel_flush(t);
+
+            if (t->blocked || t->failed) {
+                break;
+            }
+
+            room = NGX_TRP_RECORD_SIZE;
+        }
+
+        n = ngx_min(size - done, room - TRP_HEADER_LEN);
+
+        if (ngx_trp_tunnel_sent(t, TRP_DATA) != NGX_OK) {
+            return size;
+        }
+
+        dst = ngx_trp_tunnel_reserve(t, NGX_TRP_RECORD_SIZE
+                                        + NGX_TRP_OUT_CONTROL
+                                        - (t->out_last - t->out_pos));
+        if (dst == NULL) {
+            return size;
+        }
+
+        dst = trp_header_put(dst, TRP_DATA, n);
+        ngx_memcpy(dst, p + done, n);
+
+        t->out_last += TRP_HEADER_LEN + n;
+    }
+
+    if (ngx_trp_tunnel_pending(t)) {
+        ngx_trp_tunnel_post(t);
+    }
+
+    return done;
+}
+
+
+void
+ngx_trp_tunnel_forward(ngx_trp_tunnel_t *t, u_char *p, size_t size)
+{
+    u_char  *dst, *last;
+
+    if (t->failed) {
+        return;
+    }
+
+    last = p + size;
+
+    ngx_trp_tunnel_flush(t);
+
+    if (!t->blocked && ngx_trp_tunnel_write(t, &p, last) == NGX_OK) {
+        return;
+    }
+
+    if (t->failed) {
+        return;
+    }
+
+    dst = ngx_trp_tunnel_reserve(t, last - p);
+    if (dst == NULL) {
+        return;
+    }
+
+    ngx_memcpy(dst, p, last - p);
+    t->out_last += last - p;
+}
+
+
+/* a record at a time: the rest of a refused write is offered again as it was */
+
+static ngx_int_t
+ngx_trp_tunnel_write(ngx_trp_tunnel_t *t, u_char **p, u_char *last)
+{
+    ssize_t            n;
+    ngx_connection_t  *c;
+
+    c = t->connection;
+
+    while (*p < last) {
+
+        n = c->send(c, *p, ngx_min(last - *p, NGX_TRP_RECORD_SIZE));
+
+        if (n == NGX_AGAIN) {
+            t->blocked = 1;
+
+            if (ngx_handle_write_event(c->write, 0) == NGX_OK) {
+                return NGX_AGAIN;
+            }
+
+            n = NGX_ERROR;
+        }
+
+        if (n == NGX_ERROR) {
+            c->error = 1;
+            ngx_trp_tunnel_fail(t);
+            return NGX_ERROR;
+        }
+
+        *p += n;
+    }
+
+    t->blocked = 0;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_tunnel_flush(ngx_trp_tunnel_t *t)
+{
+    u_char     *p;
+    ngx_int_t   rc;
+
+    if (!ngx_trp_tunnel_pending(t) || t->connection->error) {
+        return;
+    }
+
+    p = t->out + t->out_pos;
+
+    rc = ngx_trp_tunnel_write(t, &p, t->out + t->out_last);
+
+    t->out_pos = p - t->out;
+
+    if (rc != NGX_OK) {
+        return;
+    }
+
+    t->out_pos = 0;
+    t->out_last = 0;
+
+    if (!t->busy || t->out_size > NGX_TRP_RECORD_SIZE + NGX_TRP_OUT_CONTROL) {
+        ngx_free(t->out);
+        t->out = NULL;
+    }
+}
+
+
+/* "size" bytes of space at out_last; NULL if there is no memory */
+
+static u_char *
+ngx_trp_tunnel_reserve(ngx_trp_tunnel_t *t, size_t size)
+{
+    u_char  *p;
+    size_t   used;
+
+    used = t->out_last - t->out_pos;
+
+    if (t->out && t->out_size - t->out_last >= size) {
+        return t->out + t->out_last;
+    }
+
+    if (t->out && t->out_size - used >= size) {
+        ngx_memmove(t->out, t->out + t->out_pos, used);
+
+    } else {
+        p = ngx_alloc(ngx_max(used + size, NGX_TRP_OUT_MIN),
+                      t->connection->log);
+        if (p == NULL) {
+            ngx_trp_tunnel_fail(t);
+            return NULL;
+        }
+
+        if (t->out) {
+            ngx_memcpy(p, t->out + t->out_pos, used);
+            ngx_free(t->out);
+        }
+
+        t->out = p;
+        t->out_size = ngx_max(used + size, NGX_TRP_OUT_MIN);
+    }
+
+    t->out_pos = 0;
+    t->out_last = used;
+
+    return t->out + used;
+}
+
+
+void
+ngx_trp_tunnel_abandon(ngx_trp_tunnel_t *t, trp_refuse_t *refuse)
+{
+    u_char  buf[NGX_TRP_OPEN_MAX];
+
+    if (t->failed || !trp_tunnel_busy(&t->state)) {
+        return;
+    }
+
+    t->abandoned = 1;
+
+    if (!(t->state.sent & TRP_SEEN_END)) {
+
+        if (refuse && !t->state.opener && !(t->state.sent & TRP_SEEN_ACCEPT)) {
+            ngx_trp_tunnel_send_frame(t, buf,
+                                      trp_refuse_put(buf, TRP_REFUSE, refuse));
+
+        } else {
+            ngx_trp_tunnel_send(t, TRP_RESET);
+        }
+    }
+
+    if ((t->state.seen & TRP_SEEN_END) && !(t->state.sent & TRP_SEEN_DONE)) {
+        ngx_trp_tunnel_send(t, TRP_DONE);
+    }
+
+    if (trp_tunnel_busy(&t->state)) {
+        ngx_trp_tunnel_deadline(t, NGX_TRP_LINGER_TIME,
+                                "dropping the rest of a stream");
+
+        /* DATA may have been left unread when its reader went away */
+
+        ngx_post_event(t->connection->read, &ngx_posted_events);
+    }
+
+    ngx_trp_tunnel_post(t);
+}
+
+
+ngx_int_t
+ngx_trp_tunnel_exporter(ngx_trp_tunnel_t *t, u_char *out)
+{
+    ngx_ssl_conn_t  *ssl;
+
+    ssl = t->connection->ssl->connection;
+
+    /* RFC 9266, section 4.2: unique in TLS 1.2 only with RFC 7627 */
+
+    if (SSL_version(ssl) < TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1) {
+        return NGX_ERROR;
+    }
+
+    if (SSL_export_keying_material(ssl, out, TRP_EXPORTER_LEN,
+                                   TRP_EXPORTER_LABEL,
+                                   sizeof(TRP_EXPORTER_LABEL) - 1,
+                                   (u_char *) "", 0, 1)
+        != 1)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_trp_tunnel_close(ngx_trp_tunnel_t *t)
+{
+    ngx_connection_t  *c;
+
+    c = t->connection;
+
+    t->failed = 1;
+    t->handlers->closed(t);
+
+    if (t->event.posted) {
+        ngx_delete_posted_event(&t->event);
+    }
+
+    if (t->out) {
+        ngx_free(t->out);
+        t->out = NULL;
+    }
+
+    if (c->read->timer_set) {
+        ngx_del_timer(c->read);
+    }
+
+    c->idle = 0;
+
+    if (c->ssl) {
+        c->ssl->no_wait_shutdown = 1;
+        c->ssl->no_send_shutdown |= t->blocked;
+    }
+
+    ngx_trp_tunnel_close_connection(c);
+}
+
+
+static void
+ngx_trp_tunnel_close_connection(ngx_connection_t *c)
+{
+    ngx_pool_t  *pool;
+
+    if (c->ssl && ngx_ssl_shutdown(c) == NGX_AGAIN) {
+        c->ssl->handler = ngx_trp_tunnel_close_connection;
+        return;
+    }
+
+    pool = c->pool;
+
+    ngx_close_connection(c);
+    ngx_destroy_pool(pool);
+}

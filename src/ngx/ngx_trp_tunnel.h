@@ -1,0 +1,183 @@
+
+/*
+ * A tunnel: frames on a TLS connection, the part that agents and the relay
+ * have in common.
+ *
+ * A tunnel lives in its connection's pool and dies with the connection, in
+ * ngx_trp_tunnel_close() and nowhere else.  That is called from the tunnel's
+ * own events only; everybody else calls ngx_trp_tunnel_fail(), which closes
+ * it soon after.  So no function that writes to a tunnel, or reads from it,
+ * can free it under its caller.
+ */
+
+
+#ifndef _NGX_TRP_TUNNEL_H_INCLUDED_
+#define _NGX_TRP_TUNNEL_H_INCLUDED_
+
+
+#include "ngx_trp.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/* what a stream's leftovers may cost once nobody wants them any more */
+
+#define NGX_TRP_LINGER_SIZE     (16 * 1024 * 1024)
+#define NGX_TRP_LINGER_TIME     5000
+
+/* an agent's output: one TLS record, and control frames behind it */
+
+#define NGX_TRP_RECORD_SIZE     16384
+
+
+typedef struct ngx_trp_tunnel_s  ngx_trp_tunnel_t;
+
+
+typedef struct {
+
+    /* the connection has bytes; the owner reads until NGX_AGAIN */
+    void              (*readable)(ngx_trp_tunnel_t *t);
+
+    /* output that was stuck is gone */
+    void              (*writable)(ngx_trp_tunnel_t *t);
+
+    /* a stream has ended on both ends, the tunnel is free for the next */
+    void              (*idle)(ngx_trp_tunnel_t *t);
+
+    /* a frame that the tunnel itself has no use for; NGX_OK, or NGX_ERROR */
+    ngx_int_t         (*frame)(ngx_trp_tunnel_t *t, trp_frame_t *frame);
+
+    /* this worker begins to exit */
+    void              (*drain)(ngx_trp_tunnel_t *t);
+
+    /* about to be closed: leave every list */
+    void              (*closed)(ngx_trp_tunnel_t *t);
+
+} ngx_trp_tunnel_handlers_t;
+
+
+struct ngx_trp_tunnel_s {
+    ngx_connection_t                 *connection;
+    const ngx_trp_tunnel_handlers_t  *handlers;
+    void                             *data;       /* of the handlers' owner */
+
+    trp_tunnel_t                      state;
+    trp_reader_t                      reader;
+
+    u_char                           *out;        /* NULL while nothing waits */
+    size_t                            out_pos;
+    size_t                            out_last;
+    size_t                            out_size;
+
+    ngx_event_t                       event;      /* flush, idle, fail */
+
+    ngx_msec_t                        heartbeat;
+    ngx_msec_t                        received;   /* when something last came */
+    const char                       *deadline;   /* what the timer waits for */
+    size_t                            dropped;
+
+    unsigned                          busy:1;     /* a stream is not yet over */
+    unsigned                          abandoned:1; /* nobody wants it any more */
+    unsigned                          blocked:1;  /* the socket takes no more */
+    unsigned                          draining:1; /* no new stream here */
+    unsigned                          failed:1;
+    unsigned                          missed:2;   /* beats without an answer */
+    unsigned                          write_on_read:1;
+};
+
+
+/*
+ * Makes a tunnel for a connection, in its pool: c->data.  Returns NULL if
+ * there is no memory.  ngx_trp_tunnel_start() takes over the connection's
+ * events when the TLS handshake is done.
+ */
+
+ngx_trp_tunnel_t *ngx_trp_tunnel_create(ngx_connection_t *c,
+    const ngx_trp_tunnel_handlers_t *handlers, void *data, ngx_uint_t relay,
+    ngx_msec_t heartbeat);
+void ngx_trp_tunnel_start(ngx_trp_tunnel_t *t);
+
+void ngx_trp_tunnel_close(ngx_trp_tunnel_t *t);
+
+/* closes the tunnel from its own event; what was written is tried once more */
+
+void ngx_trp_tunnel_fail(ngx_trp_tunnel_t *t);
+
+
+/* bytes, NGX_AGAIN, or NGX_ERROR if the connection is over (logged) */
+
+ssize_t ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size);
+
+
+/*
+ * Reads frames one by one.  NGX_OK: a DATA frame begins, reader.left says how
+ * much.  NGX_AGAIN: no more for now.  NGX_DONE: the stream's other direction
+ * has ended with this frame.  NGX_ERROR: the tunnel has failed.
+ */
+
+ngx_int_t ngx_trp_tunnel_input(ngx_trp_tunnel_t *t);
+
+/*
+ * What to do with a complete control frame, whoever read it: the state moves,
+ * and the frame goes to the tunnel itself or to handlers->frame().
+ * NGX_OK, NGX_DONE as above, NGX_ERROR.
+ */
+
+ngx_int_t ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame);
+
+
+/*
+ * Output.  Control frames always fit.  ngx_trp_tunnel_data() frames as much
+ * as the output takes and returns how much that was.  Nothing is written to
+ * the connection before the posted event, except when a record is full.
+ */
+
+void ngx_trp_tunnel_send(ngx_trp_tunnel_t *t, ngx_uint_t type);
+void ngx_trp_tunnel_send_frame(ngx_trp_tunnel_t *t, u_char *start,
+    u_char *last);
+size_t ngx_trp_tunnel_data(ngx_trp_tunnel_t *t, u_char *p, size_t size);
+
+/*
+ * Bytes of whole or partial frames as they are: at once, the rest is kept.
+ * ngx_trp_tunnel_sent() tells the state of each frame among them.
+ */
+
+void ngx_trp_tunnel_forward(ngx_trp_tunnel_t *t, u_char *p, size_t size);
+ngx_int_t ngx_trp_tunnel_sent(ngx_trp_tunnel_t *t, ngx_uint_t type);
+
+#define ngx_trp_tunnel_pending(t)  ((t)->out_last != (t)->out_pos)
+
+/* the posted flush waits for one more turn of the event loop */
+
+void ngx_trp_tunnel_flush_later(ngx_trp_tunnel_t *t);
+
+
+/*
+ * The near end of the stream is gone, the tunnel finishes it alone: ends it
+ * with the given frame (TRP_RESET, or TRP_REFUSE with a reason) if it was not
+ * ended, and drops what still comes, within bounds.
+ */
+
+void ngx_trp_tunnel_abandon(ngx_trp_tunnel_t *t, trp_refuse_t *refuse);
+
+
+/* closes the tunnel after "msec" unless something else is set until then */
+
+void ngx_trp_tunnel_deadline(ngx_trp_tunnel_t *t, ngx_msec_t msec,
+    const char *what);
+
+/* back to heartbeats */
+
+void ngx_trp_tunnel_watch(ngx_trp_tunnel_t *t);
+
+
+/* the exporter value of the TLS connection; NGX_ERROR if it has none */
+
+ngx_int_t ngx_trp_tunnel_exporter(ngx_trp_tunnel_t *t, u_char *out);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_TUNNEL_H_INCLUDED_ */

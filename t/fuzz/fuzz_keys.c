@@ -1,0 +1,73 @@
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "trp_keys.h"
+
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+
+static void
+fuzz_line(trp_str_t line)
+{
+    int                    rc;
+    trp_addr_t             addr;
+    const char            *err;
+    trp_authorized_key_t   key;
+
+    err = NULL;
+    rc = trp_authorized_key_parse(&key, line, &err);
+
+    if (rc != TRP_OK) {
+        if (key.roles != 0 || (rc == TRP_ERROR && err == NULL)) {
+            abort();
+        }
+
+        return;
+    }
+
+    memset(&addr, 0, sizeof(addr));
+
+    if (key.roles == 0
+        || (key.from.data && trp_authorized_key_allows_from(&key, &addr)))
+    {
+        abort();
+    }
+
+    trp_authorized_key_allows_group(&key, line);
+    trp_authorized_key_allows_open(&key, &addr, line, 1);
+
+    addr.family = 4;
+    trp_authorized_key_allows_open(&key, &addr, line, 1);
+    trp_authorized_key_expired(&key, 0);
+}
+
+
+/* the input: a private key, and a file of authorized keys */
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint8_t         secret[TRP_KEY_SECRET_LEN];
+    trp_str_t       text;
+    const uint8_t  *p;
+
+    text.len = size;
+    text.data = data;
+
+    trp_key_parse(secret, text);
+
+    while (text.len) {
+        p = memchr(text.data, '\n', text.len);
+        size = p ? (size_t) (p - text.data) : text.len;
+
+        fuzz_line((trp_str_t) { size, text.data });
+
+        size += (p != NULL);
+        text.data += size;
+        text.len -= size;
+    }
+
+    return 0;
+}

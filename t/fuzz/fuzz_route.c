@@ -1,0 +1,44 @@
+
+#include <stdlib.h>
+
+#include "trp_addr.h"
+#include "trp_route.h"
+
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    trp_str_t    text;
+    trp_route_t  route;
+    const char  *err;
+
+    text.len = size;
+    text.data = data;
+
+    err = trp_route_parse(&route, text);
+
+    if (err) {
+        return 0;
+    }
+
+    /* what a route that was accepted can be relied on for */
+
+    if (route.listen_port == 0 || route.port == 0 || route.host.len == 0) {
+        abort();
+    }
+
+    if (route.addr.family == 0 && !trp_name_valid(route.host)) {
+        abort();
+    }
+
+    if (route.source.addr.family
+        && !trp_cidr_match(&route.source, &route.source.addr))
+    {
+        abort();
+    }
+
+    return 0;
+}

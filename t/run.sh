@@ -1,0 +1,152 @@
+#!/bin/sh
+
+# Builds the project and runs its tests, on a fresh Debian too.
+#
+#     t/run.sh             everything
+#     t/run.sh t/foo.t     some of the tests
+#     ASAN=1 t/run.sh      with AddressSanitizer, UndefinedBehaviorSanitizer
+#
+# NGINX_SRC and STATIC=1 test with another nginx, see scripts/build.sh; with
+# NGINX_SRC alone, TRP_NGINX is the binary that goes with these modules.
+# JOBS is the number of tests at a time (2), PROVE_FLAGS goes to prove.
+
+set -eu
+
+for file; do
+    [ -e "$file" ] || { echo "$0: no file $file" >&2; exit 2; }
+done
+
+# the names of the tests, from the top directory
+
+here=$(pwd)
+cd "$(dirname "$0")/.."
+root=$(pwd)
+only=$#
+
+for file; do
+    shift
+    case $file in
+        /*) set -- "$@" "$file" ;;
+        *)  set -- "$@" "$here/$file" ;;
+    esac
+done
+
+[ "$only" -gt 0 ] || set -- t/*.t
+
+summary=
+failed=
+
+note() {
+    summary="$summary
+    $1"
+}
+
+run() {
+    name=$1
+    shift
+
+    echo "== $name"
+
+    if "$@"; then
+        note "$name: ok"
+    else
+        note "$name: FAILED"
+        failed=1
+    fi
+}
+
+finish() {
+    echo "== summary$summary"
+    [ -z "$failed" ] || { echo 'FAILED'; exit 1; }
+    echo 'PASSED'
+    exit 0
+}
+
+
+scripts/packages test
+
+if [ "${ASAN:-}" ]; then
+    SANITIZE=1
+    export SANITIZE
+fi
+
+objs=${OBJS:-objs${ASAN:+/asan}}
+
+run build make all
+[ -z "$failed" ] || finish
+
+if [ "$only" = 0 ]; then
+    run 'unit tests' make "unit${ASAN:+-asan}"
+    run 'fuzz corpus' make replay
+fi
+
+
+# what the tests run
+
+: "${TEST_NGINX_GLOBALS:=}"
+
+if [ "${STATIC:-}" ]; then
+    TRP_NGINX=$root/$objs/nginx
+
+else
+    TRP_NGINX=${TRP_NGINX:-$(PATH=$PATH:/usr/sbin command -v nginx)}
+    stream=$("$TRP_NGINX" -V 2>&1 | sed -n '/--with-stream=dynamic/!d
+                                         s/.*--modules-path=\([^ ]*\).*/\1/p')
+
+    for so in ${stream:+"$stream/ngx_stream_module.so"} \
+        "$root/$objs"/ngx_trp_*_module.so
+    do
+        TEST_NGINX_GLOBALS="${TEST_NGINX_GLOBALS}load_module $so; "
+    done
+fi
+
+# workers read the directories of the tests, which belong to root then
+
+[ "$(id -u)" != 0 ] || TEST_NGINX_GLOBALS="${TEST_NGINX_GLOBALS}user root;"
+
+if [ "${ASAN:-}" ]; then
+    cc=${CC:-cc}
+    # each module has symbols of these names: ngx_modules, ngx_module_names
+
+    ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0
+    UBSAN_OPTIONS=print_stacktrace=1
+    TRP_PRELOAD=
+
+    if [ -z "${STATIC:-}" ]; then
+        TRP_PRELOAD="$($cc -print-file-name=libasan.so)"
+        TRP_PRELOAD="$TRP_PRELOAD $($cc -print-file-name=libubsan.so)"
+    fi
+
+    export ASAN_OPTIONS UBSAN_OPTIONS TRP_PRELOAD
+fi
+
+TEST_NGINX_BINARY=$root/scripts/nginx
+export TRP_NGINX TEST_NGINX_BINARY TEST_NGINX_GLOBALS
+
+
+# prove ends well when all tests are skipped, so its summary is read too
+
+log=$root/$objs/prove.log
+
+prove_all() {
+    # shellcheck disable=SC2086
+    { prove "-j${JOBS:-2}" ${PROVE_FLAGS:-} "$@" 2>&1 || echo 'prove failed'
+    } | tee "$log"
+
+    ! grep -q '^prove failed$' "$log"
+}
+
+run 'nginx tests' prove_all "$@"
+
+total=$(sed -n 's/^\(Files=[0-9]*, Tests=[0-9]*\).*/\1/p' "$log")
+skipped=$(grep -c ' skipped: ' "$log" || true)
+
+note "  ${total:-nothing}, skipped files: $skipped"
+
+case $total in
+    ''|*Tests=0)
+        note 'NO TEST HAS RUN'
+        failed=1 ;;
+esac
+
+finish
