@@ -518,6 +518,7 @@ static ngx_int_t
 ngx_trp_entry_postconfiguration(ngx_conf_t *cf)
 {
     ngx_uint_t                        i;
+    ngx_array_t                      *log;
     ngx_stream_handler_pt            *h;
     ngx_trp_entry_main_conf_t        *emcf;
     ngx_stream_core_main_conf_t      *cmcf;
@@ -546,11 +547,16 @@ ngx_trp_entry_postconfiguration(ngx_conf_t *cf)
 
     *h = ngx_trp_entry_access_handler;
 
-    h = ngx_array_push(&cmcf->phases[NGX_STREAM_LOG_PHASE].handlers);
-    if (h == NULL) {
+    log = &cmcf->phases[NGX_STREAM_LOG_PHASE].handlers;
+
+    if (ngx_array_push(log) == NULL) {
         return NGX_ERROR;
     }
 
+    /* ahead of the access log, which shows the status */
+
+    h = log->elts;
+    ngx_memmove(h + 1, h, (log->nelts - 1) * sizeof(ngx_stream_handler_pt));
     *h = ngx_trp_entry_log_handler;
 
     return NGX_OK;

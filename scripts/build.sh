@@ -103,6 +103,9 @@ then
     printf '%s\n' "$stamp" > "$objs/.configured"
 fi
 
+quiet=(-s)
+[ -z "${V:-}" ] || quiet=()
+
 env -u CFLAGS -u LDFLAGS -u CC \
-    make -C "$src" --no-print-directory -j"$(nproc)" ${V:+V=1} \
-         $([ "${V:-}" ] || echo -s) -f "$objs/Makefile" "$target"
+    make -C "$src" --no-print-directory "${quiet[@]}" -j"$(nproc)" \
+         -f "$objs/Makefile" "$target"

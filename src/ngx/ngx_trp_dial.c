@@ -15,6 +15,7 @@ static ngx_int_t ngx_trp_dial_ssl_alpn(ngx_trp_link_t *link);
 static ngx_int_t ngx_trp_dial_ssl_name(ngx_trp_link_t *link);
 static void ngx_trp_dial_ssl_handler(ngx_connection_t *c);
 static ngx_int_t ngx_trp_dial_ssl_check(ngx_trp_link_t *link);
+static ngx_int_t ngx_trp_dial_resume_session(ngx_trp_link_t *link);
 static void ngx_trp_dial_save_session(ngx_connection_t *c);
 static ngx_int_t ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame);
 
@@ -211,13 +212,38 @@ ngx_trp_dial_ssl_init(ngx_trp_link_t *link)
 
     if (pool->conf->ssl_session_reuse) {
         c->ssl->save_session = ngx_trp_dial_save_session;
-
-        if (pool->session && ngx_ssl_set_session(c, pool->session) != NGX_OK) {
-            return NGX_ERROR;
-        }
+        return ngx_trp_dial_resume_session(link);
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * OpenSSL lets a TLS 1.3 session be resumed once, and forgets one whose
+ * connection failed.  Tunnels are dialled in batches: each resumes a copy.
+ */
+
+static ngx_int_t
+ngx_trp_dial_resume_session(ngx_trp_link_t *link)
+{
+    ngx_int_t           rc;
+    ngx_ssl_session_t  *session;
+
+    if (link->pool->session == NULL) {
+        return NGX_OK;
+    }
+
+    session = SSL_SESSION_dup(link->pool->session);
+    if (session == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_ssl_set_session(link->tunnel->connection, session);
+
+    ngx_ssl_free_session(session);
+
+    return rc;
 }
 
 
@@ -390,20 +416,30 @@ ngx_trp_dial_save_session(ngx_connection_t *c)
 {
     ngx_trp_link_t     *link;
     ngx_trp_tunnel_t   *t;
-    ngx_ssl_session_t  *session;
+    ngx_ssl_session_t  *session, *copy;
 
     t = c->data;
     link = t->data;
 
     session = ngx_ssl_get_session(c);
 
-    if (session) {
-        if (link->pool->session) {
-            ngx_ssl_free_session(link->pool->session);
-        }
-
-        link->pool->session = session;
+    if (session == NULL) {
+        return;
     }
+
+    copy = SSL_SESSION_dup(session);
+
+    ngx_ssl_free_session(session);
+
+    if (copy == NULL) {
+        return;
+    }
+
+    if (link->pool->session) {
+        ngx_ssl_free_session(link->pool->session);
+    }
+
+    link->pool->session = copy;
 }
 
 

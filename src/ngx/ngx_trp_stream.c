@@ -631,7 +631,8 @@ ngx_trp_stream_end(ngx_trp_stream_t *st)
 
     if (other && other->read->error) {
 
-        /* RESET or REFUSE, with ngx_trp_stream_close() */
+        /* no end: the session is finalized, and the stream reset with it */
+        ngx_trp_stream_abort(st, st->code);
         return;
     }
 

@@ -28,8 +28,8 @@ use Scalar::Util qw/ weaken /;
 use Test::More ();
 use Time::HiRes qw/ sleep time /;
 
-our @EXPORT = qw/ port log_in log_out http http_get http_head http_end /;
-our @EXPORT_OK = qw/ http_start http_content /;
+our @EXPORT = qw/ port log_in log_out http http_get http_head /;
+our @EXPORT_OK = qw/ http_start http_end http_content /;
 
 our $NGINX = $ENV{TEST_NGINX_BINARY} || '../nginx/objs/nginx';
 
@@ -581,8 +581,8 @@ sub write_file_expand {
 
     # in one pass: the result is not a wanted port again
 
-    $content =~ s{ %%PORT_(\d+)(_UDP)?%% | (?<=127\.0\.0\.1:)(8\d{3})(?!\d) }
-                 { defined $3 ? port($3) : port($1, udp => $2) }xge;
+    $content =~ s{%%PORT_(\d+)(_UDP)?%%|(?<=127\.0\.0\.1:)(8\d{3})(?!\d)}
+                 {defined $3 ? port($3) : port($1, udp => $2)}ge;
 
     return $self->write_file($name, $content);
 }
@@ -618,7 +618,8 @@ sub test_globals_stream {
 
 sub _own_globals {
     my ($self) = @_;
-    return "pid $self->{dir}/nginx.pid; error_log $self->{dir}/error.log debug;";
+    my $dir = $self->{dir};
+    return "pid $dir/nginx.pid; error_log $dir/error.log debug;";
 }
 
 
@@ -735,9 +736,13 @@ sub http_start {
                 or die IO::Socket::SSL::errstr() . "\n";
         }
 
-        for my $text (grep { defined } $request, $extra{body}) {
-            log_out($text);
-            $s->print($text);
+        log_out($request);
+        $s->print($request);
+        sleep $extra{sleep} if $extra{sleep};
+
+        if (defined $extra{body}) {
+            log_out($extra{body});
+            $s->print($extra{body});
         }
 
         return $extra{aborted} ? '' : $s;
