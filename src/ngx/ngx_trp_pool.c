@@ -28,7 +28,7 @@ static void ngx_trp_pool_backoff(ngx_trp_pool_t *pool);
 static void ngx_trp_pool_shrink_handler(ngx_event_t *ev);
 static void ngx_trp_pool_take(ngx_trp_link_t *link);
 static void ngx_trp_pool_put(ngx_trp_link_t *link);
-static void ngx_trp_pool_grow(ngx_trp_pool_t *pool, ngx_uint_t target);
+static void ngx_trp_pool_demand(ngx_trp_pool_t *pool, ngx_uint_t more);
 
 static void ngx_trp_pool_readable(ngx_trp_tunnel_t *t);
 static void ngx_trp_pool_writable(ngx_trp_tunnel_t *t);
@@ -114,7 +114,6 @@ ngx_trp_pool_create(ngx_cycle_t *cycle, ngx_trp_agent_conf_t *conf,
     pool->socklen = addr->socklen;
     pool->name = addr->name;
     pool->host = ngx_trp_pool_host(server);
-    pool->target = conf->idle;
     pool->slot = -1;
     pool->log = cycle->log;
 
@@ -203,19 +202,22 @@ ngx_trp_pool_event_handler(ngx_event_t *ev)
 static ngx_uint_t
 ngx_trp_pool_missing(ngx_trp_pool_t *pool)
 {
-    ngx_uint_t  n, want, have, room;
+    ngx_uint_t  n, want, room;
 
-    want = pool->nwaiting + (ngx_exiting ? 0 : pool->target);
-    have = pool->nidle + pool->ndialing;
+    if (ngx_exiting) {
+        want = pool->total - pool->nidle - pool->ndialing + pool->nwaiting;
 
-    if (want <= have) {
+    } else {
+        want = pool->peak + pool->conf->idle;
+    }
+
+    want = ngx_min(want, pool->conf->max);
+
+    if (want <= pool->total) {
         return 0;
     }
 
-    n = want - have;
-
-    room = pool->conf->max - pool->total;
-    n = ngx_min(n, room);
+    n = want - pool->total;
 
     /*
      * one at a time to a relay that does not answer, and until it has told
@@ -255,7 +257,7 @@ ngx_trp_pool_backoff(ngx_trp_pool_t *pool)
 static void
 ngx_trp_pool_shrink_handler(ngx_event_t *ev)
 {
-    ngx_uint_t       n;
+    ngx_uint_t       n, want;
     ngx_queue_t     *q;
     ngx_trp_link_t  *link;
     ngx_trp_pool_t  *pool;
@@ -268,19 +270,24 @@ ngx_trp_pool_shrink_handler(ngx_event_t *ev)
 
     ngx_add_timer(ev, NGX_TRP_POOL_SHRINK_TIME);
 
-    /* half of what nobody has asked for since the last time */
+    /* half way down to what was needed since the last time */
 
-    n = ngx_min(pool->low / 2, pool->target);
-    pool->target = ngx_max(pool->target - n, pool->conf->idle);
+    if (pool->peak > pool->recent) {
+        pool->peak -= (pool->peak - pool->recent + 1) / 2;
+    }
 
-    while (pool->nidle > pool->target) {
+    pool->recent = 0;
+    ngx_trp_pool_demand(pool, 0);
+
+    want = pool->peak + pool->conf->idle;
+    n = (pool->total > want) ? pool->total - want : 0;
+
+    while (n-- && pool->nidle) {
         q = ngx_queue_last(&pool->idle);
         link = ngx_queue_data(q, ngx_trp_link_t, queue);
 
         ngx_trp_pool_drain(link->tunnel);
     }
-
-    pool->low = pool->nidle;
 }
 
 
@@ -300,6 +307,7 @@ ngx_trp_pool_get(ngx_trp_pool_t *pool)
     link = ngx_queue_data(q, ngx_trp_link_t, queue);
 
     ngx_trp_pool_take(link);
+    ngx_trp_pool_demand(pool, 0);
     ngx_trp_pool_post(pool);
 
     return link;
@@ -312,7 +320,7 @@ ngx_trp_pool_wait(ngx_trp_pool_t *pool, ngx_trp_stream_t *st)
     ngx_queue_insert_tail(&pool->waiting, &st->queue);
     pool->nwaiting++;
 
-    ngx_trp_pool_grow(pool, pool->target + 1);
+    ngx_trp_pool_demand(pool, 0);
     ngx_trp_pool_post(pool);
 }
 
@@ -337,7 +345,6 @@ ngx_trp_pool_take(ngx_trp_link_t *link)
     link->idle = 0;
     link->used = 1;
     pool->nidle--;
-    pool->low = ngx_min(pool->low, pool->nidle);
 }
 
 
@@ -377,11 +384,17 @@ ngx_trp_pool_put(ngx_trp_link_t *link)
 }
 
 
+/* tunnels that are busy, and "more" that should be */
+
 static void
-ngx_trp_pool_grow(ngx_trp_pool_t *pool, ngx_uint_t target)
+ngx_trp_pool_demand(ngx_trp_pool_t *pool, ngx_uint_t more)
 {
-    pool->target = ngx_min(ngx_max(pool->target, target), pool->conf->max);
-    pool->low = 0;
+    ngx_uint_t  n;
+
+    n = pool->total - pool->nidle - pool->ndialing + pool->nwaiting + more;
+
+    pool->recent = ngx_max(pool->recent, n);
+    pool->peak = ngx_max(pool->peak, n);
 }
 
 
@@ -400,8 +413,8 @@ ngx_trp_pool_ready(ngx_trp_link_t *link, ngx_uint_t slot, ngx_uint_t wanted)
     pool->moved = 0;
     pool->failures = 0;
 
-    if (wanted && pool->open) {
-        ngx_trp_pool_grow(pool, wanted);
+    if (pool->open) {
+        ngx_trp_pool_demand(pool, wanted);
     }
 
     ngx_trp_pool_put(link);
@@ -537,10 +550,7 @@ ngx_trp_pool_open(ngx_trp_link_t *link, trp_frame_t *frame)
         ngx_trp_pool_take(link);
     }
 
-    if (pool->nidle == 0) {
-        ngx_trp_pool_grow(pool, pool->target + 1);
-    }
-
+    ngx_trp_pool_demand(pool, 0);
     ngx_trp_pool_post(pool);
 
     pool->open(link, &open);

@@ -50,8 +50,8 @@ struct ngx_trp_pool_s {
     ngx_uint_t             ndialing;
     ngx_uint_t             total;         /* tunnels in any state */
 
-    ngx_uint_t             target;        /* idle tunnels to have */
-    ngx_uint_t             low;           /* fewest idle since the last look */
+    ngx_uint_t             peak;          /* busy at once, lately */
+    ngx_uint_t             recent;        /* the same since the last look */
 
     ngx_int_t              slot;          /* hint for the relay, or -1 */
     ngx_uint_t             moved;         /* MOVED since the last READY */
