@@ -19,7 +19,7 @@ LIBS = -lsodium -lcrypto
 
 Q = $(if $(V),,@)
 
-export CC CFLAGS LDFLAGS NGINX_SRC STATIC SANITIZE OBJS V
+export CC CFLAGS LDFLAGS NGINX_SRC STATIC SANITIZE V
 
 
 all:

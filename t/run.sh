@@ -72,12 +72,12 @@ fi
 
 objs=${OBJS:-objs${ASAN:+/asan}}
 
-run build make all
+run build make --no-print-directory all
 [ -z "$failed" ] || finish
 
 if [ "$only" = 0 ]; then
-    run 'unit tests' make "unit${ASAN:+-asan}"
-    run 'fuzz corpus' make replay
+    run 'unit tests' make --no-print-directory "unit${ASAN:+-asan}"
+    run 'fuzz corpus' make --no-print-directory replay
 fi
 
 

@@ -154,8 +154,6 @@ ngx_trp_stream_open(ngx_trp_stream_t *st, ngx_msec_t timeout)
         ngx_add_timer(&st->timer, timeout);
     }
 
-    st->tries++;
-
     link = ngx_trp_pool_get(st->pool);
 
     if (link) {
@@ -239,9 +237,18 @@ ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
                   trp_code_text(refuse.code), refuse.text.len ? ", " : "",
                   refuse.text.len, refuse.text.data);
 
+    if (refuse.code == TRP_CODE_DRAINING) {
+
+        /* no failure: the tunnel ends in a worker that exits */
+        t->draining = 1;
+
+    } else {
+        st->tries++;
+    }
+
     if (refuse.retry) {
 
-        /* the tunnel finishes this attempt alone, and lives on */
+        /* the tunnel finishes this attempt alone */
 
         st->link->stream = NULL;
         ngx_trp_tunnel_abandon(t, NULL);
@@ -256,7 +263,10 @@ ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
 }
 
 
-/* nothing of a stream that was not accepted has reached its destination */
+/*
+ * Nothing of a stream that was not accepted has reached its destination.  A
+ * lost tunnel is no try: there may be more that died with it.
+ */
 
 static ngx_int_t
 ngx_trp_stream_retry(ngx_trp_stream_t *st)
