@@ -71,6 +71,10 @@ if [ "${ASAN:-}" ]; then
 fi
 
 objs=${OBJS:-objs${ASAN:+/asan}}
+case $objs in
+    /*) ;;
+    *)  objs=$root/$objs ;;
+esac
 
 run build make --no-print-directory all
 [ -z "$failed" ] || finish
@@ -86,7 +90,7 @@ fi
 : "${TEST_NGINX_GLOBALS:=}"
 
 if [ "${STATIC:-}" ]; then
-    TRP_NGINX=$root/$objs/nginx
+    TRP_NGINX=$objs/nginx
 
 else
     TRP_NGINX=${TRP_NGINX:-$(PATH=$PATH:/usr/sbin command -v nginx)}
@@ -94,7 +98,7 @@ else
                                          s/.*--modules-path=\([^ ]*\).*/\1/p')
 
     for so in ${stream:+"$stream/ngx_stream_module.so"} \
-        "$root/$objs"/ngx_trp_*_module.so
+        "$objs"/ngx_trp_*_module.so
     do
         TEST_NGINX_GLOBALS="${TEST_NGINX_GLOBALS}load_module $so; "
     done
@@ -126,7 +130,7 @@ export TRP_NGINX TEST_NGINX_BINARY TEST_NGINX_GLOBALS
 
 # prove ends well when all tests are skipped, so its summary is read too
 
-log=$root/$objs/prove.log
+log=$objs/prove.log
 
 prove_all() {
     # shellcheck disable=SC2086

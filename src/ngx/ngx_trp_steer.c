@@ -1,14 +1,13 @@
 
 #include "ngx_trp_steer.h"
 
-#include <ngx_channel.h>
-
 
 #define NGX_TRP_STEER_HELLO  (5 + 16384)     /* one TLS record */
 
 
 struct ngx_trp_steer_s {
     ngx_uint_t        nworkers;
+    ngx_uint_t        nlistening;            /* a worker that exits has none */
     ngx_socket_t    (*channels)[2];          /* written to [0], read from [1] */
 };
 
@@ -107,13 +106,35 @@ ngx_trp_steer_close(void *data)
 ngx_int_t
 ngx_trp_steer_init_worker(ngx_cycle_t *cycle, ngx_trp_steer_t *st)
 {
+    ngx_event_t       *rev;
+    ngx_connection_t  *c;
+
     if (st == NULL || ngx_worker >= st->nworkers) {
         return NGX_OK;
     }
 
-    return ngx_add_channel_event(cycle, st->channels[ngx_worker][1],
-                                 NGX_READ_EVENT,
-                                 ngx_trp_steer_channel_handler);
+    st->nlistening = cycle->listening.nelts;
+
+    /* as ngx_add_channel_event(), which leaves no room for data */
+
+    c = ngx_get_connection(st->channels[ngx_worker][1], cycle->log);
+
+    if (c == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->data = st;
+    c->pool = cycle->pool;
+
+    rev = c->read;
+    rev->log = cycle->log;
+    rev->channel = 1;
+    rev->handler = ngx_trp_steer_channel_handler;
+
+    c->write->log = cycle->log;
+    c->write->channel = 1;
+
+    return ngx_add_event(rev, NGX_READ_EVENT, 0);
 }
 
 
@@ -244,15 +265,18 @@ static ngx_int_t
 ngx_trp_steer_recv(ngx_connection_t *cc, ngx_trp_steer_message_t *message,
     ngx_socket_t *s)
 {
-    ssize_t          n;
-    struct iovec     iov;
-    struct msghdr    msg;
-    struct cmsghdr  *cmsg;
+    ssize_t           n;
+    struct iovec      iov;
+    struct msghdr     msg;
+    struct cmsghdr   *cmsg;
+    ngx_trp_steer_t  *st;
 
     union {
         struct cmsghdr  header;
         char            space[CMSG_SPACE(sizeof(int))];
     } control;
+
+    st = cc->data;
 
     iov.iov_base = message;
     iov.iov_len = sizeof(ngx_trp_steer_message_t);
@@ -288,7 +312,7 @@ ngx_trp_steer_recv(ngx_connection_t *cc, ngx_trp_steer_message_t *message,
     }
 
     if (n != sizeof(ngx_trp_steer_message_t)
-        || message->listening >= ngx_cycle->listening.nelts)
+        || message->listening >= st->nlistening)
     {
         ngx_log_error(NGX_LOG_ALERT, cc->log, 0,
                       "invalid message from another worker");

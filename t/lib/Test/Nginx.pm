@@ -93,6 +93,8 @@ sub _finish {
 
     delete $objects{$self};
 
+    local @SIG{qw/ INT TERM HUP PIPE /} = ('IGNORE') x 4;
+
     $self->stop();
     $self->stop_daemons();
     $self->_check_logs() if Test::More->builder->expected_tests();
@@ -498,9 +500,8 @@ sub waitforfile {
     my $exited;
 
     _wait(START_TIMEOUT, sub {
-        return 1 if -e $file;
         $exited = $pid && waitpid($pid, WNOHANG) != 0;
-        return $exited;
+        return -e $file || $exited;
     });
 
     return -e $file ? 1 : $exited ? 0 : undef;
@@ -713,10 +714,10 @@ sub http_head {
 
 sub http {
     my ($request, %extra) = @_;
-    my $s = http_start($request, %extra);
+    my $socket = http_start($request, %extra);
 
-    return $s if !$s || $extra{start};
-    return http_end($s);
+    return $socket if !$socket || $extra{start};
+    return http_end($socket);
 }
 
 
@@ -724,10 +725,10 @@ sub http_start {
     my ($request, %extra) = @_;
 
     return _in_time(sub {
-        my $port = $extra{SSL} ? 8443 : 8080;
         my $s = $extra{socket} || IO::Socket::INET->new(
             Proto => 'tcp',
-            PeerAddr => $extra{PeerAddr} || '127.0.0.1:' . port($port),
+            PeerAddr => $extra{PeerAddr}
+                || '127.0.0.1:' . port($extra{SSL} ? 8443 : 8080),
         ) or die "can't connect: $!\n";
 
         if ($extra{SSL}) {
@@ -736,14 +737,11 @@ sub http_start {
                 or die IO::Socket::SSL::errstr() . "\n";
         }
 
-        log_out($request);
-        $s->print($request);
-        sleep $extra{sleep} if $extra{sleep};
+        my $send = sub { log_out(@_); $s->print(@_) };
 
-        if (defined $extra{body}) {
-            log_out($extra{body});
-            $s->print($extra{body});
-        }
+        $send->($request);
+        sleep $extra{sleep} if $extra{sleep};
+        $send->($extra{body}) if defined $extra{body};
 
         return $extra{aborted} ? '' : $s;
     });
