@@ -469,10 +469,7 @@ ngx_trp_entry_log_handler(ngx_stream_session_t *s)
 
     ctx = ngx_stream_get_module_ctx(s, ngx_trp_entry_module);
 
-    if (ctx && ctx->stream.connection && !ctx->stream.accepted
-        && s->status == NGX_STREAM_OK
-        && ctx->stream.in == NGX_TRP_STREAM_ABORTED)
-    {
+    if (ctx && ctx->stream.code && s->status == NGX_STREAM_OK) {
         s->status = NGX_STREAM_BAD_GATEWAY;
     }
 

@@ -87,7 +87,7 @@ fi
 
 # what the tests run
 
-: "${TEST_NGINX_GLOBALS:=}"
+TEST_NGINX_GLOBALS=
 
 if [ "${STATIC:-}" ]; then
     TRP_NGINX=$objs/nginx
