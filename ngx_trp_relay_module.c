@@ -779,7 +779,7 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_trp_relay_srv_conf_t *prev = parent;
     ngx_trp_relay_srv_conf_t *conf = child;
 
-    ngx_stream_ssl_conf_t  *sslcf;
+    ngx_stream_ssl_srv_conf_t  *sscf;
 
     ngx_conf_merge_str_value(conf->authorized_keys, prev->authorized_keys, "");
     ngx_conf_merge_msec_value(conf->auth_timeout, prev->auth_timeout, 10000);
@@ -802,9 +802,9 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    sslcf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_ssl_module);
+    sscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_ssl_module);
 
-    if (sslcf->ssl.ctx == NULL) {
+    if (sscf->ssl.ctx == NULL) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"trp_relay\" in %s:%ui needs TLS, "
                       "write \"listen PORT ssl\"",
@@ -812,7 +812,7 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    SSL_CTX_set_alpn_select_cb(sslcf->ssl.ctx, ngx_trp_relay_select_alpn,
+    SSL_CTX_set_alpn_select_cb(sscf->ssl.ctx, ngx_trp_relay_select_alpn,
                                NULL);
 
     return NGX_CONF_OK;

@@ -20,6 +20,11 @@
 #include "trp_keys.h"
 
 
+#if (nginx_version < 1025005)
+typedef ngx_stream_ssl_conf_t  ngx_stream_ssl_srv_conf_t;
+#endif
+
+
 #define NGX_TRP_OPEN_MAX   (TRP_HEADER_LEN + TRP_CONTROL_MAX)
 
 /* "0123456789abcdef" */
