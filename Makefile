@@ -52,8 +52,7 @@ test-asan:
 	@ASAN=1 t/run.sh
 
 demo:
-	@if [ -x examples/demo ]; then exec examples/demo; \
-	else echo 'see examples/'; fi
+	@sh examples/demo.sh
 
 bench: all
 	@if [ -x bench/run ]; then exec bench/run; else echo 'see bench/'; fi
