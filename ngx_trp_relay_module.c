@@ -40,6 +40,8 @@ typedef struct {
 
 
 static ngx_int_t ngx_trp_relay_steer_handler(ngx_stream_session_t *s);
+static ngx_msec_t ngx_trp_relay_time_left(ngx_connection_t *c,
+    ngx_trp_relay_srv_conf_t *rscf);
 static void ngx_trp_relay_moved(ngx_stream_session_t *s);
 static void ngx_trp_relay_handler(ngx_stream_session_t *s);
 static ngx_int_t ngx_trp_relay_hello(ngx_trp_peer_t *peer);
@@ -186,7 +188,7 @@ ngx_trp_relay_steer_handler(ngx_stream_session_t *s)
 
     if (rc == NGX_AGAIN) {
         if (!c->read->timer_set) {
-            ngx_add_timer(c->read, rscf->auth_timeout);
+            ngx_add_timer(c->read, ngx_trp_relay_time_left(c, rscf));
         }
 
         return (ngx_handle_read_event(c->read, 0) == NGX_OK) ? NGX_AGAIN
@@ -202,6 +204,19 @@ ngx_trp_relay_steer_handler(ngx_stream_session_t *s)
     }
 
     return rc;
+}
+
+
+/* one deadline runs from accept to authenticated */
+
+static ngx_msec_t
+ngx_trp_relay_time_left(ngx_connection_t *c, ngx_trp_relay_srv_conf_t *rscf)
+{
+    ngx_msec_t  elapsed;
+
+    elapsed = ngx_current_msec - c->start_time;
+
+    return (elapsed < rscf->auth_timeout) ? rscf->auth_timeout - elapsed : 1;
 }
 
 
@@ -269,7 +284,7 @@ ngx_trp_relay_handler(ngx_stream_session_t *s)
 
     ngx_trp_tunnel_start(peer->tunnel);
 
-    ngx_trp_tunnel_deadline(peer->tunnel, rscf->auth_timeout,
+    ngx_trp_tunnel_deadline(peer->tunnel, ngx_trp_relay_time_left(c, rscf),
                             "waiting for authentication");
 
     if (ngx_trp_relay_hello(peer) != NGX_OK) {
@@ -811,6 +826,9 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
                       conf->file_name, conf->line);
         return NGX_CONF_ERROR;
     }
+
+    sscf->handshake_timeout = ngx_min(sscf->handshake_timeout,
+                                      conf->auth_timeout);
 
     SSL_CTX_set_alpn_select_cb(sscf->ssl.ctx, ngx_trp_relay_select_alpn,
                                NULL);

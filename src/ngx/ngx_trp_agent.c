@@ -21,7 +21,9 @@ const ngx_conf_num_bounds_t  ngx_trp_agent_depth_bounds = {
 };
 
 
-const ngx_conf_post_t  ngx_trp_agent_positive = { ngx_trp_agent_check_positive };
+const ngx_conf_post_t  ngx_trp_agent_positive = {
+    ngx_trp_agent_check_positive
+};
 
 
 char *

@@ -15,6 +15,7 @@ struct ngx_trp_steer_s {
 typedef struct {
     uint32_t          listening;             /* index in the cycle's array */
     uint32_t          socklen;
+    ngx_msec_t        start_time;            /* monotonic, so good anywhere */
     ngx_sockaddr_t    sockaddr;
 } ngx_trp_steer_message_t;
 
@@ -167,7 +168,9 @@ ngx_trp_steer_connection(ngx_trp_steer_t *st, ngx_connection_t *c)
 
     slot = trp_hello_slot(buf, n);
 
-    if (slot == TRP_AGAIN && n < NGX_TRP_STEER_HELLO) {
+    if (slot == TRP_AGAIN && n < NGX_TRP_STEER_HELLO
+        && !c->read->pending_eof)
+    {
         c->read->ready = 0;
         return NGX_AGAIN;
     }
@@ -213,6 +216,7 @@ ngx_trp_steer_send(ngx_socket_t channel, ngx_connection_t *c)
 
     message.listening = c->listening - ls;
     message.socklen = c->socklen;
+    message.start_time = c->start_time;
     ngx_memcpy(&message.sockaddr, c->sockaddr,
                ngx_min(c->socklen, sizeof(ngx_sockaddr_t)));
 
@@ -419,7 +423,7 @@ ngx_trp_steer_init_connection(ngx_connection_t *c, ngx_listening_t *ls,
     c->write->ready = 1;
 
     c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
-    c->start_time = ngx_current_msec;
+    c->start_time = message->start_time;
 
     return NGX_OK;
 }

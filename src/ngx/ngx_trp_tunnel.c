@@ -136,6 +136,12 @@ ngx_trp_tunnel_read_handler(ngx_event_t *rev)
         t->draining = 1;
         t->handlers->drain(t);
 
+        /* outside of the event loop: make it turn once more */
+
+        if (t->event.posted) {
+            ngx_trp_tunnel_flush_later(t);
+        }
+
         return;
     }
 

@@ -78,7 +78,7 @@ struct ngx_trp_tunnel_s {
     size_t                            dropped;
 
     unsigned                          busy:1;     /* a stream is not yet over */
-    unsigned                          abandoned:1; /* nobody wants it any more */
+    unsigned                          abandoned:1; /* nobody wants it now */
     unsigned                          blocked:1;  /* the socket takes no more */
     unsigned                          draining:1; /* no new stream here */
     unsigned                          failed:1;
