@@ -81,11 +81,12 @@ static void *ngx_trp_entry_create_main_conf(ngx_conf_t *cf);
 static void *ngx_trp_entry_create_srv_conf(ngx_conf_t *cf);
 static char *ngx_trp_entry_route(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static ngx_int_t ngx_trp_entry_check_bind(ngx_conf_t *cf, ngx_str_t *bind);
 static char *ngx_trp_entry_listen(ngx_conf_t *cf, ngx_trp_entry_route_t *route,
     ngx_str_t *bind, ngx_str_t *args, ngx_uint_t nargs);
 static ngx_uint_t ngx_trp_entry_has_ipv6(void);
 static char *ngx_trp_entry_listen_one(ngx_conf_t *cf,
-    ngx_trp_entry_route_t *route, const char *address, ngx_str_t *args,
+    ngx_trp_entry_route_t *route, ngx_str_t *address, ngx_str_t *args,
     ngx_uint_t nargs);
 static char *ngx_trp_entry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static ngx_int_t ngx_trp_entry_init_upstream(ngx_conf_t *cf,
@@ -607,7 +608,6 @@ ngx_trp_entry_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_trp_entry_srv_conf_t *escf = conf;
 
-    u_char                 *p;
     ngx_str_t              *value, bind, *args;
     ngx_uint_t              i, n;
     const char             *err;
@@ -667,22 +667,48 @@ ngx_trp_entry_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         args[n++] = value[i];
     }
 
-    if (bind.data) {
-
-        /* either form of an IPv6 address, for once */
-
-        p = ngx_strlchr(bind.data, bind.data + bind.len, ':');
-
-        if (p && bind.data[0] != '[') {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "route \"%V\" has an unbracketed IPv6 address "
-                               "in \"bind=%V\", write \"bind=[%V]\"",
-                               &value[1], &bind, &bind);
-            return NGX_CONF_ERROR;
-        }
+    if (bind.data && ngx_trp_entry_check_bind(cf, &bind) != NGX_OK) {
+        return NGX_CONF_ERROR;
     }
 
     return ngx_trp_entry_listen(cf, &route, &bind, args, n);
+}
+
+
+/* an address, nothing else; IPv6 in brackets */
+
+static ngx_int_t
+ngx_trp_entry_check_bind(ngx_conf_t *cf, ngx_str_t *bind)
+{
+    trp_str_t    text;
+    ngx_uint_t   brackets;
+    trp_addr_t   addr;
+
+    text = ngx_trp_str(bind);
+    brackets = (text.len > 2 && text.data[0] == '['
+                && text.data[text.len - 1] == ']');
+
+    if (brackets) {
+        text.data++;
+        text.len -= 2;
+    }
+
+    if (trp_addr_parse(&addr, text) != TRP_OK
+        || (brackets && addr.family != 6))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid address in \"bind=%V\"", bind);
+        return NGX_ERROR;
+    }
+
+    if (addr.family == 6 && !brackets) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "unbracketed IPv6 address in \"bind=%V\", "
+                           "write \"bind=[%V]\"", bind, bind);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -690,27 +716,20 @@ static char *
 ngx_trp_entry_listen(ngx_conf_t *cf, ngx_trp_entry_route_t *route,
     ngx_str_t *bind, ngx_str_t *args, ngx_uint_t nargs)
 {
-    char    *rv;
-    u_char   text[NGX_SOCKADDR_STRLEN];
+    char       *rv;
+    ngx_str_t   any = ngx_string("0.0.0.0"), any6 = ngx_string("[::]");
 
     if (bind->data) {
-
-        if (bind->len == 0 || bind->len >= NGX_SOCKADDR_STRLEN) {
-            return "has an invalid address in \"bind\"";
-        }
-
-        (void) ngx_cpystrn(text, bind->data, bind->len + 1);
-
-        return ngx_trp_entry_listen_one(cf, route, (char *) text, args, nargs);
+        return ngx_trp_entry_listen_one(cf, route, bind, args, nargs);
     }
 
-    rv = ngx_trp_entry_listen_one(cf, route, "0.0.0.0", args, nargs);
+    rv = ngx_trp_entry_listen_one(cf, route, &any, args, nargs);
 
     if (rv != NGX_CONF_OK || !ngx_trp_entry_has_ipv6()) {
         return rv;
     }
 
-    return ngx_trp_entry_listen_one(cf, route, "[::]", args, nargs);
+    return ngx_trp_entry_listen_one(cf, route, &any6, args, nargs);
 }
 
 
@@ -751,7 +770,7 @@ ngx_trp_entry_has_ipv6(void)
 
 static char *
 ngx_trp_entry_listen_one(ngx_conf_t *cf, ngx_trp_entry_route_t *route,
-    const char *address, ngx_str_t *args, ngx_uint_t nargs)
+    ngx_str_t *address, ngx_str_t *args, ngx_uint_t nargs)
 {
     ngx_str_t                   *listen;
     ngx_url_t                    url;
@@ -775,7 +794,7 @@ ngx_trp_entry_listen_one(ngx_conf_t *cf, ngx_trp_entry_route_t *route,
         return NGX_CONF_ERROR;
     }
 
-    listen[0].len = ngx_sprintf(listen[0].data, "%s:%ui%Z", address,
+    listen[0].len = ngx_sprintf(listen[0].data, "%V:%ui%Z", address,
                                 (ngx_uint_t) route->route.listen_port)
                     - listen[0].data - 1;
 
@@ -788,7 +807,7 @@ ngx_trp_entry_listen_one(ngx_conf_t *cf, ngx_trp_entry_route_t *route,
 
     if (ngx_parse_url(cf->pool, &url) != NGX_OK || url.naddrs != 1) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid address in \"bind=%s\"", address);
+                           "invalid address \"%V\"", &listen[0]);
         return NGX_CONF_ERROR;
     }
 
