@@ -467,11 +467,7 @@ static void
 ngx_trp_relay_reject(ngx_trp_peer_t *peer, const char *reason,
     trp_auth_t *auth)
 {
-    u_char             buf[NGX_TRP_OPEN_MAX];
-    trp_refuse_t       error;
     ngx_trp_tunnel_t  *t;
-
-    static const trp_str_t  text = trp_string("not authorized");
 
     t = peer->tunnel;
 
@@ -486,12 +482,7 @@ ngx_trp_relay_reject(ngx_trp_peer_t *peer, const char *reason,
                       "agent is not authorized: %s", reason);
     }
 
-    error.code = TRP_CODE_NOT_AUTHORIZED;
-    error.retry = 0;
-    error.text = text;
-
-    ngx_trp_tunnel_send_frame(t, buf, trp_refuse_put(buf, TRP_ERRMSG, &error));
-    ngx_trp_tunnel_fail(t);
+    ngx_trp_tunnel_error(t, TRP_CODE_NOT_AUTHORIZED);
 }
 
 

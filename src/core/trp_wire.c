@@ -67,7 +67,7 @@ trp_frame_limits(unsigned type, size_t *min, size_t *max)
         return 1;
 
     case TRP_OPEN:
-        *min = 1 + TRP_STREAM_ID_LEN + 3 * 3 + 2;
+        *min = 1 + TRP_STREAM_ID_LEN + 3 * (1 + 1 + 2) + 1 + 2;
         *max = TRP_CONTROL_MAX;
         return 1;
 
@@ -113,20 +113,7 @@ trp_reader_init(trp_reader_t *r)
 uint8_t *
 trp_reader_space(trp_reader_t *r, size_t *size)
 {
-    size_t  want;
-
-    if (!r->payload) {
-        *size = TRP_HEADER_LEN - r->have;
-        return r->buf + r->have;
-    }
-
-    if (r->skip) {
-        want = r->frame.len - r->have;
-        *size = (want < TRP_CONTROL_MAX) ? want : TRP_CONTROL_MAX;
-        return r->buf;
-    }
-
-    *size = r->frame.len - r->have;
+    *size = (r->payload ? r->frame.len : TRP_HEADER_LEN) - r->have;
 
     return r->buf + r->have;
 }
@@ -149,7 +136,7 @@ trp_reader_header(trp_reader_t *r)
         }
 
         min = 0;
-        max = TRP_DATA_MAX;
+        max = TRP_CONTROL_MAX;
         r->skip = 1;
     }
 
@@ -588,7 +575,7 @@ trp_hello_slot(const uint8_t *p, size_t len)
 
     size = (size_t) (p[3] << 8 | p[4]);
 
-    if (p[5] != 1 || size > 16384) {
+    if (p[5] != 1 || size < 4 || size > 16384) {
         return TRP_DECLINED;
     }
 

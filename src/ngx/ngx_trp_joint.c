@@ -303,11 +303,7 @@ ngx_trp_joint_process(ngx_trp_peer_t *peer, u_char *p, u_char *last)
         }
 
         if (rc == TRP_ERROR) {
-            ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
-                          "peer sent invalid frame, type %d, length %d",
-                          (int) t->reader.frame.type,
-                          (int) t->reader.frame.len);
-            ngx_trp_tunnel_fail(t);
+            ngx_trp_tunnel_invalid(t);
             return NGX_ERROR;
         }
 

@@ -421,11 +421,7 @@ ngx_trp_tunnel_input(ngx_trp_tunnel_t *t)
             continue;
 
         case TRP_ERROR:
-            ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
-                          "peer sent invalid frame, type %d, length %d",
-                          (int) t->reader.frame.type,
-                          (int) t->reader.frame.len);
-            ngx_trp_tunnel_fail(t);
+            ngx_trp_tunnel_invalid(t);
             return NGX_ERROR;
 
         default: /* TRP_OK, TRP_DECLINED */
@@ -436,6 +432,39 @@ ngx_trp_tunnel_input(ngx_trp_tunnel_t *t)
             }
         }
     }
+}
+
+
+void
+ngx_trp_tunnel_invalid(ngx_trp_tunnel_t *t)
+{
+    ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                  "peer sent invalid frame, type %d, length %d",
+                  (int) t->reader.frame.type, (int) t->reader.frame.len);
+
+    ngx_trp_tunnel_error(t, TRP_CODE_PROTOCOL);
+}
+
+
+void
+ngx_trp_tunnel_error(ngx_trp_tunnel_t *t, ngx_uint_t code)
+{
+    u_char        buf[NGX_TRP_OPEN_MAX];
+    trp_refuse_t  error;
+
+    /* in the middle of a stream it could be taken for data */
+
+    if (!t->busy) {
+        error.code = (uint8_t) code;
+        error.retry = 0;
+        error.text.data = (u_char *) trp_code_text(code);
+        error.text.len = ngx_strlen(error.text.data);
+
+        ngx_trp_tunnel_send_frame(t, buf,
+                                  trp_refuse_put(buf, TRP_ERRMSG, &error));
+    }
+
+    ngx_trp_tunnel_fail(t);
 }
 
 
@@ -469,6 +498,7 @@ ngx_int_t
 ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
 {
     ngx_int_t     rc;
+    ngx_uint_t    level;
     trp_refuse_t  error;
 
     if (frame->type == TRP_OPEN) {
@@ -481,7 +511,7 @@ ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
         ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
                       "peer sent unexpected frame, type %d, in state %d",
                       (int) frame->type, (int) t->state.state);
-        ngx_trp_tunnel_fail(t);
+        ngx_trp_tunnel_error(t, TRP_CODE_PROTOCOL);
         return NGX_ERROR;
     }
 
@@ -497,7 +527,11 @@ ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
 
     case TRP_ERRMSG:
         if (trp_refuse_get(&error, t->reader.buf, frame->len) == TRP_OK) {
-            ngx_log_error(NGX_LOG_ERR, t->connection->log, 0,
+
+            /* a relay's peer may be anybody */
+            level = t->state.relay ? NGX_LOG_INFO : NGX_LOG_ERR;
+
+            ngx_log_error(level, t->connection->log, 0,
                           "peer reports \"%*s\"",
                           error.text.len, error.text.data);
         }

@@ -105,6 +105,12 @@ void ngx_trp_tunnel_close(ngx_trp_tunnel_t *t);
 void ngx_trp_tunnel_fail(ngx_trp_tunnel_t *t);
 
 
+/* the same with ERROR ahead, and for a frame that the reader refused, logged */
+
+void ngx_trp_tunnel_error(ngx_trp_tunnel_t *t, ngx_uint_t code);
+void ngx_trp_tunnel_invalid(ngx_trp_tunnel_t *t);
+
+
 /* bytes, NGX_AGAIN, or NGX_ERROR if the connection is over (logged) */
 
 ssize_t ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size);
