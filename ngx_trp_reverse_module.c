@@ -647,8 +647,6 @@ ngx_trp_reverse_resolve(ngx_trp_reverse_ctx_t *ctx)
         return ngx_trp_reverse_check_name(ctx);
     }
 
-    ctx->closed = NULL;
-
     return NGX_AGAIN;
 }
 
