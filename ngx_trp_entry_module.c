@@ -860,6 +860,8 @@ ngx_trp_entry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     escf->enabled = 1;
 
+    ngx_trp_conf_set_place(cf, &escf->agent.place);
+
     emcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_entry_module);
     uscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_upstream_module);
 

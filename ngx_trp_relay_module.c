@@ -34,8 +34,7 @@ typedef struct {
 
     ngx_trp_pair_t               pair;      /* of this worker */
 
-    u_char                      *file_name;
-    ngx_uint_t                   line;
+    ngx_trp_conf_place_t         place;
 } ngx_trp_relay_srv_conf_t;
 
 
@@ -799,11 +798,16 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     if (conf->authorized_keys.len == 0) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "no \"trp_authorized_keys\" is defined for \"trp_relay\" "
-                      "in %s:%ui", conf->file_name, conf->line);
+                      "in %s:%ui", conf->place.file_name, conf->place.line);
         return NGX_CONF_ERROR;
     }
 
+    ngx_trp_conf_swap_place(cf, &conf->place);
+
     conf->keys = ngx_trp_key_file_authorized(cf, &conf->authorized_keys);
+
+    ngx_trp_conf_swap_place(cf, &conf->place);
+
     if (conf->keys == NULL) {
         return NGX_CONF_ERROR;
     }
@@ -814,7 +818,7 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"trp_relay\" in %s:%ui needs TLS, "
                       "write \"listen PORT ssl\"",
-                      conf->file_name, conf->line);
+                      conf->place.file_name, conf->place.line);
         return NGX_CONF_ERROR;
     }
 
@@ -842,8 +846,8 @@ ngx_trp_relay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     rscf->enabled = 1;
-    rscf->file_name = cf->conf_file->file.name.data;
-    rscf->line = cf->conf_file->line;
+
+    ngx_trp_conf_set_place(cf, &rscf->place);
 
     cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
     cscf->handler = ngx_trp_relay_handler;

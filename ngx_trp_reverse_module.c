@@ -32,9 +32,6 @@ typedef struct {
     ngx_trp_listener_t             *listener;
     ngx_stream_core_srv_conf_t     *core;
     ngx_stream_content_handler_pt   handler;   /* of the server, stock */
-
-    u_char                         *file_name;
-    ngx_uint_t                      line;
 } ngx_trp_reverse_srv_conf_t;
 
 
@@ -177,7 +174,7 @@ ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
         ngx_memzero(&refuse, sizeof(trp_refuse_t));
 
         refuse.code = TRP_CODE_FAILED;
-        refuse.retry = 1;
+        refuse.retry = (open->proto == TRP_PROTO_TCP);
 
         ngx_trp_tunnel_abandon(link->tunnel, &refuse);
         return;
@@ -476,7 +473,7 @@ ngx_trp_reverse_access_handler(ngx_stream_session_t *s)
         return NGX_AGAIN;
     }
 
-    if (ctx->addr.family) {
+    if (ctx->addr.family && !ctx->resolved) {
         rc = ngx_trp_reverse_check_addr(ctx, &ctx->addr);
 
     } else {
@@ -900,7 +897,8 @@ ngx_trp_reverse_init_server(ngx_conf_t *cf, ngx_trp_reverse_srv_conf_t *rscf)
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "no upstream \"%V\" for \"trp_reverse\" in %s:%ui, "
                       "write \"upstream %V { server ADDRESS:PORT; }\"",
-                      &rscf->relay, rscf->file_name, rscf->line, &rscf->relay);
+                      &rscf->relay, rscf->agent.place.file_name,
+                      rscf->agent.place.line, &rscf->relay);
         return NGX_ERROR;
     }
 
@@ -983,8 +981,9 @@ ngx_trp_reverse(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
 
     rscf->relay = value[1];
-    rscf->file_name = cf->conf_file->file.name.data;
-    rscf->line = cf->conf_file->line;
+
+    ngx_trp_conf_set_place(cf, &rscf->agent.place);
+
     rscf->core = ngx_stream_conf_get_module_srv_conf(cf,
                                                      ngx_stream_core_module);
 

@@ -55,6 +55,12 @@ typedef enum {
 } trp_frame_type_e;
 
 
+/* bits, although an agent has exactly one role: a key may allow both */
+
+#define TRP_ROLE_ENTRY       0x1
+#define TRP_ROLE_REVERSE     0x2
+
+
 typedef enum {
     TRP_PROTO_TCP = 6,
     TRP_PROTO_UDP = 17

@@ -17,7 +17,8 @@
 #include "trp_addr.h"
 #include "trp_wire.h"
 #include "trp_tunnel.h"
-#include "trp_keys.h"
+#include "trp_key.h"
+#include "trp_authorized.h"
 
 
 #if (nginx_version < 1025005)

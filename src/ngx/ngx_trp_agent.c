@@ -5,6 +5,8 @@
 
 static char *ngx_trp_agent_check_positive(ngx_conf_t *cf, void *post,
     void *data);
+static ngx_int_t ngx_trp_agent_load(ngx_conf_t *cf,
+    ngx_trp_agent_conf_t *conf, const char *prefix);
 static ngx_int_t ngx_trp_agent_create_ssl(ngx_conf_t *cf,
     ngx_trp_agent_conf_t *conf, const char *prefix);
 
@@ -227,8 +229,24 @@ ngx_int_t
 ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
     ngx_uint_t role, const char *prefix)
 {
+    ngx_int_t  rc;
+
     conf->role = role;
 
+    ngx_trp_conf_swap_place(cf, &conf->place);
+
+    rc = ngx_trp_agent_load(cf, conf, prefix);
+
+    ngx_trp_conf_swap_place(cf, &conf->place);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_trp_agent_load(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
+    const char *prefix)
+{
     if (conf->key.len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "no \"%s_key\" is defined for \"%s\"",

@@ -10,12 +10,15 @@
 
 
 #include "ngx_trp.h"
+#include "ngx_trp_conf.h"
 
 
 #pragma GCC visibility push(hidden)
 
 
 typedef struct {
+    ngx_trp_conf_place_t  place;              /* of "trp_entry", … */
+
     ngx_uint_t       role;                    /* TRP_ROLE_* */
 
     ngx_str_t        group;

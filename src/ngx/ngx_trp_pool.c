@@ -456,14 +456,11 @@ ngx_trp_pool_readable(ngx_trp_tunnel_t *t)
 
         rc = ngx_trp_tunnel_input(t);
 
-        if (rc == NGX_OK && link->stream == NULL) {
-            ngx_log_error(NGX_LOG_ALERT, t->connection->log, 0,
-                          "data for no stream");
-            ngx_trp_tunnel_fail(t);
-            return;
-        }
+    } while (rc == NGX_DONE
+             || (rc == NGX_OK && link->stream
+                 && link->stream->in == NGX_TRP_STREAM_OPEN));
 
-    } while (rc == NGX_OK || rc == NGX_DONE);
+    /* DATA of a stream that is aborted waits until its session has closed */
 }
 
 

@@ -184,15 +184,23 @@ ngx_trp_tunnel_write_handler(ngx_event_t *wev)
 static void
 ngx_trp_tunnel_event_handler(ngx_event_t *ev)
 {
+    ngx_uint_t         blocked;
     ngx_trp_tunnel_t  *t;
 
     t = ev->data;
+    blocked = t->blocked;
 
     ngx_trp_tunnel_flush(t);
 
     if (t->failed) {
         ngx_trp_tunnel_close(t);
         return;
+    }
+
+    if (blocked && !t->blocked) {
+
+        /* the socket takes bytes some time before epoll tells */
+        t->handlers->writable(t);
     }
 
     ngx_trp_tunnel_settle(t);
@@ -668,7 +676,7 @@ ngx_trp_tunnel_data(ngx_trp_tunnel_t *t, u_char *p, size_t size)
         t->out_last += TRP_HEADER_LEN + n;
     }
 
-    if (ngx_trp_tunnel_pending(t)) {
+    if (ngx_trp_tunnel_pending(t) && !t->blocked) {
         ngx_trp_tunnel_post(t);
     }
 

@@ -20,11 +20,11 @@ use Socket qw/ SOL_SOCKET SO_LINGER SHUT_WR /;
 use Time::HiRes qw/ sleep time /;
 
 our @EXPORT = qw/
-    trp_cert trp_keys
+    trp_cert trp_ca trp_issue trp_crl trp_keys
     wait_for wait_log count_log reload_and_wait
     serve serve_on served
-    transfer end_of reset_of abort
-    nginx_pid worker_pids fd_count private_memory tcp_count
+    connect_to listener fill noise transfer drain end_of reset_of abort
+    nginx_test nginx_pid worker_pids fd_count private_memory tcp_count
 /;
 
 use constant {
@@ -51,6 +51,57 @@ sub trp_cert {
         my $file = $other->testdir() . '/localhost.crt';
         copy("$dir/localhost.crt", $file) or die "can't write $file: $!\n";
     }
+}
+
+
+# Writes NAME.crt and NAME.key of a certificate authority.
+
+sub trp_ca {
+    my ($t, $name) = @_;
+    my $file = $t->testdir() . "/$name";
+
+    _openssl(qw/ req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes
+            -days 3650 -addext /,
+        'keyUsage=critical,keyCertSign,cRLSign', '-subj', "/CN=$name",
+        '-out', "$file.crt", '-keyout', "$file.key");
+}
+
+
+# Writes NAME.crt, signed by an authority of the same directory, and NAME.key.
+# Options: names, "DNS:localhost" by default; password of the key.
+
+sub trp_issue {
+    my ($t, $ca, $name, %opts) = @_;
+    my $dir = $t->testdir();
+    my $password = $opts{password};
+
+    _openssl(qw/ req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256
+            -days 3650 -addext /,
+        'basicConstraints=critical,CA:FALSE', '-addext',
+        'subjectAltName=' . ($opts{names} || 'DNS:localhost'),
+        defined $password ? ('-passout', "pass:$password") : '-nodes',
+        '-CA', "$dir/$ca.crt", '-CAkey', "$dir/$ca.key", '-subj', "/CN=$name",
+        '-out', "$dir/$name.crt", '-keyout', "$dir/$name.key");
+}
+
+
+# Writes NAME.crl of an authority, in which the certificates of these names
+# are revoked.
+
+sub trp_crl {
+    my ($t, $ca, @names) = @_;
+    my $dir = $t->testdir();
+
+    $t->write_file("$ca.index", '');
+    $t->write_file("$ca.conf", "[ca]\ndefault_ca = own\n[own]\n"
+        . "database = $dir/$ca.index\ndefault_md = sha256\n"
+        . "default_crl_days = 30\n");
+
+    my @ca = (qw/ ca -config /, "$dir/$ca.conf", '-cert', "$dir/$ca.crt",
+        '-keyfile', "$dir/$ca.key");
+
+    _openssl(@ca, '-revoke', "$dir/$_.crt") for @names;
+    _openssl(@ca, qw/ -gencrl -out /, "$dir/$ca.crl");
 }
 
 
@@ -181,6 +232,9 @@ sub reload_and_wait {
 #     hello    sends "data" first, then echoes
 #     reset    resets the connection after "after" bytes (0)
 #     sink     reads nothing at all
+#     later    reads nothing until a file "until" of the directory is there,
+#              then everything; sends the digest
+#     flood    sends for ever, takes note of the end, discards what it gets
 #
 # The digest is a line, "BYTES SHA256"; digest => 0 leaves it out.  With
 # record => NAME each connection leaves a line in that file of the test's
@@ -195,21 +249,28 @@ my %handlers = (
     hello => \&_serve_echo,
     reset => \&_serve_reset,
     sink => \&_serve_sink,
+    later => \&_serve_later,
+    flood => \&_serve_flood,
 );
 
 
 sub serve {
     my ($t, $port, $kind, %opts) = @_;
 
-    my $listener = IO::Socket::INET->new(
+    return serve_on($t, listener($port), $kind, %opts);
+}
+
+
+sub listener {
+    my ($port) = @_;
+
+    return IO::Socket::INET->new(
         Proto => 'tcp',
         LocalAddr => '127.0.0.1',
         LocalPort => $port,
         Listen => 1024,
         ReuseAddr => 1,
-    ) or die "can't listen on $port: $!\n";
-
-    return serve_on($t, $listener, $kind, %opts);
+    ) || die "can't listen on $port: $!\n";
 }
 
 
@@ -221,7 +282,9 @@ sub serve_on {
 
     $opts{data} = "hello\n" if !defined $opts{data};
     $opts{kind} = $kind;
-    $opts{record} = $t->testdir() . "/$opts{record}" if $opts{record};
+
+    $opts{$_} = $t->testdir() . "/$opts{$_}"
+        for grep { $opts{$_} } qw/ record until /;
 
     $t->run_daemon(\&_accept, $listener, $handler, \%opts);
     close $listener;
@@ -322,6 +385,51 @@ sub _serve_sink {
 }
 
 
+sub _serve_later {
+    my ($s, $opts) = @_;
+
+    wait_for(sub { -e $opts->{until} }, 3600);
+
+    my ($line, $end) = _receive($s);
+    _record($opts, "$line $end");
+    _send($s, "$line\n") if $end eq 'eof';
+}
+
+
+# what comes in is read first: an error of writing does not tell the end
+
+sub _serve_flood {
+    my ($s, $opts) = @_;
+    my $sha = Digest::SHA->new(256);
+    my $bytes = 0;
+    my $data = _noise(1);
+
+    $s->blocking(0);
+    my $select = IO::Select->new($s);
+
+    while (1) {
+        my ($r, $w) = IO::Select->select($select, $select);
+
+        if (!@$r) {
+            syswrite $s, $data;
+            next;
+        }
+
+        my $n = sysread($s, my $in, CHUNK);
+        next if !defined $n && _again();
+
+        if (!$n) {
+            _record($opts, "$bytes " . $sha->hexdigest()
+                . (defined $n ? ' eof' : ' reset'));
+            return;
+        }
+
+        $sha->add($in);
+        $bytes += $n;
+    }
+}
+
+
 sub _send {
     my ($s, $data) = @_;
 
@@ -365,6 +473,56 @@ sub _record {
 
 
 # clients
+
+# Without a timeout, which would make a connection that is reset at once fail
+# to connect.
+
+sub connect_to {
+    my ($port) = @_;
+
+    my $s = IO::Socket::INET->new(
+        Proto => 'tcp',
+        PeerAddr => "127.0.0.1:$port",
+    ) or die "can't connect to $port: $!\n";
+
+    $s->autoflush(1);
+    return $s;
+}
+
+
+# Writes until nobody takes any more, or "bytes" bytes; returns how many it
+# were, or undef after an error, which is then not seen by reading any more.
+# The bytes are those of noise(), from the offset on.
+
+sub fill {
+    my ($s, $bytes, $offset) = @_;
+    my $select = IO::Select->new($s);
+    my $block = _noise(1);
+    my $sent = 0;
+
+    local $SIG{PIPE} = 'IGNORE';
+    $s->blocking(0);
+
+    while ((!defined $bytes || $sent < $bytes) && $select->can_write(0.5)) {
+        my $pos = (($offset || 0) + $sent) % length $block;
+        my $n = length($block) - $pos;
+        $n = $bytes - $sent if defined $bytes && $n > $bytes - $sent;
+
+        $n = syswrite $s, $block, $n, $pos;
+        return undef if !defined $n && !_again();
+        $sent += $n || 0;
+    }
+
+    return $sent;
+}
+
+
+sub noise {
+    my ($bytes) = @_;
+    my $block = _noise(1);
+    return substr $block x (1 + int $bytes / length $block), 0, $bytes;
+}
+
 
 # Sends "bytes" bytes that look random, reads until the end at the same time.
 # The first "bytes" bytes that come back are the echo, what follows is the
@@ -465,7 +623,16 @@ sub _again {
 # Reads until the end: "eof", "reset", or "timeout" if nothing comes.
 
 sub end_of {
+    return (drain(@_))[2];
+}
+
+
+# the same, returns bytes, digest and end
+
+sub drain {
     my ($s, $timeout) = @_;
+    my $sha = Digest::SHA->new(256);
+    my ($bytes, $end) = (0, 'timeout');
     my $select = IO::Select->new(
         $s = ref $s eq 'Test::Nginx::Stream' ? $s->socket() : $s);
 
@@ -475,12 +642,17 @@ sub end_of {
         my $n = sysread($s, my $data, CHUNK);
         next if !defined $n && _again();
 
-        return 'eof' if defined $n && $n == 0;
-        return $! == ECONNRESET || $! == EPIPE ? 'reset' : "error: $!"
-            if !defined $n;
+        if (!$n) {
+            $end = defined $n ? 'eof'
+                : $! == ECONNRESET || $! == EPIPE ? 'reset' : "error: $!";
+            last;
+        }
+
+        $sha->add($data);
+        $bytes += $n;
     }
 
-    return 'timeout';
+    return ($bytes, $sha->hexdigest(), $end);
 }
 
 
@@ -497,6 +669,29 @@ sub abort {
     $s = $s->socket() if ref $s eq 'Test::Nginx::Stream';
     setsockopt $s, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0;
     close $s;
+}
+
+
+# What "nginx -t" says about nginx.conf.  A report of a sanitizer is all that
+# is left then.
+
+sub nginx_test {
+    my ($t) = @_;
+    my $dir = $t->testdir();
+
+    my $pid = open my $fh, '-|';
+    die "can't fork: $!\n" if !defined $pid;
+
+    if ($pid == 0) {
+        open STDERR, '>&', \*STDOUT;
+        exec $Test::Nginx::NGINX, '-t', '-p', "$dir/", '-c', 'nginx.conf',
+            '-e', 'error.log' or POSIX::_exit(127);
+    }
+
+    my $output = do { local $/; <$fh> };
+    close $fh;
+
+    return $output =~ /^(.*(?:Sanitizer|runtime error:).*)$/m ? $1 : $output;
 }
 
 

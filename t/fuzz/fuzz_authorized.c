@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trp_keys.h"
+#include "trp_authorized.h"
 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -44,19 +44,16 @@ fuzz_line(trp_str_t line)
 }
 
 
-/* the input: a private key, and a file of authorized keys */
+/* the input: a file of authorized keys */
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint8_t         secret[TRP_KEY_SECRET_LEN];
     trp_str_t       text;
     const uint8_t  *p;
 
     text.len = size;
     text.data = data;
-
-    trp_key_parse(secret, text);
 
     while (text.len) {
         p = memchr(text.data, '\n', text.len);

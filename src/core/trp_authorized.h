@@ -1,11 +1,7 @@
 
 /*
- * Ed25519 keys in the files that people already have.
- *
- * Private: PKCS#8 PEM (RFC 8410, section 7), an unencrypted OpenSSH key
- * (openssh-key-v1), or 64 raw bytes, the seed and then the public key.
- *
- * Authorized keys: lines in the form of OpenSSH's authorized_keys,
+ * The keys that a relay accepts, and what each may do: lines in the form of
+ * OpenSSH's authorized_keys,
  *
  *     [options] ssh-ed25519 BASE64 [comment]
  *
@@ -21,21 +17,15 @@
  */
 
 
-#ifndef TRP_KEYS_H_INCLUDED
-#define TRP_KEYS_H_INCLUDED
+#ifndef TRP_AUTHORIZED_H_INCLUDED
+#define TRP_AUTHORIZED_H_INCLUDED
 
 
-#include "trp_core.h"
+#include "trp_key.h"
+#include "trp_wire.h"
 
 
 #pragma GCC visibility push(hidden)
-
-
-#define TRP_KEY_PUBLIC_LEN  32
-#define TRP_KEY_SECRET_LEN  64     /* libsodium's form: seed, public key */
-
-#define TRP_ROLE_ENTRY      0x1
-#define TRP_ROLE_REVERSE    0x2
 
 
 typedef struct {
@@ -47,16 +37,6 @@ typedef struct {
     int64_t         expiry;        /* seconds since the epoch, 0: never */
     trp_str_t       comment;
 } trp_authorized_key_t;
-
-
-/*
- * Reads a private key of any of the three forms into libsodium's form.
- * Returns NULL, or the end of a sentence that starts with the file's name:
- * "is encrypted, remove the passphrase with \"ssh-keygen -p\"".  Leaves no
- * copy of the secret but the result.
- */
-
-const char *trp_key_parse(uint8_t secret[TRP_KEY_SECRET_LEN], trp_str_t file);
 
 
 /*
@@ -84,4 +64,4 @@ int trp_authorized_key_expired(const trp_authorized_key_t *key, int64_t now);
 #pragma GCC visibility pop
 
 
-#endif /* TRP_KEYS_H_INCLUDED */
+#endif /* TRP_AUTHORIZED_H_INCLUDED */

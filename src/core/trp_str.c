@@ -1,0 +1,74 @@
+
+#include <string.h>
+
+#include "trp_str.h"
+
+
+int
+trp_str_equal(trp_str_t a, trp_str_t b)
+{
+    return a.len == b.len && trp_str_starts(a, b);
+}
+
+
+int
+trp_str_starts(trp_str_t text, trp_str_t prefix)
+{
+    return text.len >= prefix.len
+           && (prefix.len == 0
+               || memcmp(text.data, prefix.data, prefix.len) == 0);
+}
+
+
+void
+trp_str_skip(trp_str_t *text, size_t n)
+{
+    text->data += n;
+    text->len -= n;
+}
+
+
+void
+trp_str_skip_blanks(trp_str_t *text)
+{
+    while (text->len != 0 && trp_is_blank(text->data[0])) {
+        trp_str_skip(text, 1);
+    }
+}
+
+
+void
+trp_str_trim(trp_str_t *text)
+{
+    trp_str_skip_blanks(text);
+
+    while (text->len != 0 && trp_is_blank(text->data[text->len - 1])) {
+        text->len--;
+    }
+}
+
+
+trp_str_t
+trp_str_word(trp_str_t *text)
+{
+    trp_str_t  word;
+
+    word = *text;
+
+    while (text->len != 0 && !trp_is_blank(text->data[0])) {
+        trp_str_skip(text, 1);
+    }
+
+    word.len -= text->len;
+
+    trp_str_skip_blanks(text);
+
+    return word;
+}
+
+
+int
+trp_is_blank(uint8_t c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}

@@ -1,0 +1,45 @@
+
+/*
+ * Messages about a block of the configuration that was parsed before: they
+ * should name its line, not the one where the parser is now.
+ */
+
+
+#ifndef _NGX_TRP_CONF_H_INCLUDED_
+#define _NGX_TRP_CONF_H_INCLUDED_
+
+
+#include "ngx_trp.h"
+
+
+typedef struct {
+    u_char      *file_name;
+    ngx_uint_t   line;
+} ngx_trp_conf_place_t;
+
+
+static ngx_inline void
+ngx_trp_conf_set_place(ngx_conf_t *cf, ngx_trp_conf_place_t *place)
+{
+    place->file_name = cf->conf_file->file.name.data;
+    place->line = cf->conf_file->line;
+}
+
+
+/* to be called in pairs, around what may log with ngx_conf_log_error() */
+
+static ngx_inline void
+ngx_trp_conf_swap_place(ngx_conf_t *cf, ngx_trp_conf_place_t *place)
+{
+    ngx_trp_conf_place_t  current;
+
+    ngx_trp_conf_set_place(cf, &current);
+
+    cf->conf_file->file.name.data = place->file_name;
+    cf->conf_file->line = place->line;
+
+    *place = current;
+}
+
+
+#endif /* _NGX_TRP_CONF_H_INCLUDED_ */

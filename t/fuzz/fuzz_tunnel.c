@@ -1,0 +1,194 @@
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "trp_tunnel.h"
+
+
+#define PIPE_SIZE  64
+#define TYPES      64
+
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+
+/* an end of a tunnel, and what it sent and the other end has not yet read */
+
+typedef struct {
+    trp_tunnel_t   tunnel;
+    uint8_t        type[PIPE_SIZE];
+    size_t         first;
+    size_t         n;
+} fuzz_end_t;
+
+
+static int
+fuzz_same(const trp_tunnel_t *a, const trp_tunnel_t *b)
+{
+    return a->state == b->state && a->sent == b->sent && a->seen == b->seen
+           && a->relay == b->relay && a->opener == b->opener;
+}
+
+
+static void
+fuzz_send(fuzz_end_t *end, unsigned type)
+{
+    trp_tunnel_t  before;
+
+    if (end->n == PIPE_SIZE) {
+        return;
+    }
+
+    before = end->tunnel;
+
+    if (trp_tunnel_send(&end->tunnel, type) != TRP_OK) {
+
+        if (!fuzz_same(&before, &end->tunnel)) {
+            abort();
+        }
+
+        return;
+    }
+
+    end->type[(end->first + end->n++) % PIPE_SIZE] = (uint8_t) type;
+}
+
+
+/* what one end may send, the other end accepts, however late */
+
+static void
+fuzz_recv(fuzz_end_t *end, fuzz_end_t *peer)
+{
+    unsigned  type;
+
+    if (peer->n == 0) {
+        return;
+    }
+
+    type = peer->type[peer->first];
+
+    peer->first = (peer->first + 1) % PIPE_SIZE;
+    peer->n--;
+
+    if (trp_tunnel_recv(&end->tunnel, type) != TRP_OK) {
+        abort();
+    }
+}
+
+
+/* with nothing under way both ends know the same and allow the same */
+
+static void
+fuzz_check(const fuzz_end_t *end, const fuzz_end_t *peer)
+{
+    int           rc;
+    unsigned      type;
+    trp_tunnel_t  s, r;
+
+    if (end->n || peer->n) {
+        return;
+    }
+
+    if (end->tunnel.state != peer->tunnel.state
+        || end->tunnel.sent != peer->tunnel.seen
+        || end->tunnel.seen != peer->tunnel.sent
+        || (end->tunnel.state != TRP_TUNNEL_STREAM && end->tunnel.sent))
+    {
+        abort();
+    }
+
+    for (type = 0; type < TYPES; type++) {
+        s = end->tunnel;
+        r = peer->tunnel;
+
+        rc = trp_tunnel_send(&s, type);
+
+        if (rc != trp_tunnel_recv(&r, type)
+            || (rc != TRP_OK && !fuzz_same(&r, &peer->tunnel)))
+        {
+            abort();
+        }
+    }
+}
+
+
+/* from everywhere there is a way to the end of the stream */
+
+static void
+fuzz_finish(fuzz_end_t *end, fuzz_end_t *peer)
+{
+    size_t  i;
+
+    for (i = 0; i < 2 * PIPE_SIZE; i++) {
+
+        fuzz_recv(end, peer);
+        fuzz_recv(peer, end);
+
+        if (trp_tunnel_busy(&end->tunnel)) {
+            fuzz_send(end, TRP_RESET);
+            fuzz_send(end, TRP_DONE);
+        }
+
+        if (trp_tunnel_busy(&peer->tunnel)) {
+            fuzz_send(peer, TRP_RESET);
+            fuzz_send(peer, TRP_DONE);
+        }
+    }
+
+    if (end->n || peer->n || trp_tunnel_busy(&end->tunnel)
+        || trp_tunnel_busy(&peer->tunnel))
+    {
+        abort();
+    }
+}
+
+
+/*
+ * The input: a byte that says which end opens streams, and steps.  Of each
+ * the lower two bits are what happens, the others are the type of a frame.
+ */
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    size_t      i;
+    fuzz_end_t  relay, agent;
+
+    if (size == 0) {
+        return 0;
+    }
+
+    memset(&relay, 0, sizeof(fuzz_end_t));
+    memset(&agent, 0, sizeof(fuzz_end_t));
+
+    trp_tunnel_init(&relay.tunnel, 1, data[0] & 1);
+    trp_tunnel_init(&agent.tunnel, 0, !(data[0] & 1));
+
+    for (i = 1; i < size; i++) {
+
+        switch (data[i] & 3) {
+
+        case 0:
+            fuzz_send(&relay, data[i] >> 2);
+            break;
+
+        case 1:
+            fuzz_send(&agent, data[i] >> 2);
+            break;
+
+        case 2:
+            fuzz_recv(&relay, &agent);
+            break;
+
+        default:
+            fuzz_recv(&agent, &relay);
+        }
+
+        fuzz_check(&relay, &agent);
+        fuzz_check(&agent, &relay);
+    }
+
+    fuzz_finish(&relay, &agent);
+
+    return 0;
+}
