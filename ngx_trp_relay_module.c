@@ -28,6 +28,7 @@ typedef struct {
     ngx_flag_t                   enabled;
     ngx_str_t                    authorized_keys;
     ngx_array_t                 *keys;      /* trp_authorized_key_t */
+    ngx_array_t                 *reread;    /* the same, when a worker exits */
     ngx_msec_t                   auth_timeout;
     ngx_msec_t                   open_timeout;
     ngx_msec_t                   heartbeat;
@@ -57,6 +58,7 @@ static ngx_int_t ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth);
 static ngx_int_t ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame);
 static void ngx_trp_relay_idle(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_drain(ngx_trp_tunnel_t *t);
+static void ngx_trp_relay_check_key(ngx_trp_peer_t *peer);
 static void ngx_trp_relay_closed(ngx_trp_tunnel_t *t);
 static ngx_trp_relay_srv_conf_t *ngx_trp_relay_conf(ngx_trp_peer_t *peer);
 static ngx_trp_relay_main_conf_t *ngx_trp_relay_main(ngx_trp_peer_t *peer);
@@ -630,6 +632,7 @@ ngx_trp_relay_drain(ngx_trp_tunnel_t *t)
     }
 
     if (t->busy) {
+        ngx_trp_relay_check_key(peer);
         return;
     }
 
@@ -638,6 +641,39 @@ ngx_trp_relay_drain(ngx_trp_tunnel_t *t)
     ngx_trp_tunnel_send(t, TRP_DRAIN);
     ngx_trp_tunnel_deadline(t, NGX_TRP_RELAY_CLOSE_TIME,
                             "waiting for the agent to redial");
+}
+
+
+/* a reload may have come because a key was taken out: its streams end */
+
+static void
+ngx_trp_relay_check_key(ngx_trp_peer_t *peer)
+{
+    ngx_log_t                 *log;
+    ngx_trp_relay_srv_conf_t  *rscf;
+
+    if (!ngx_exiting) {
+        return;
+    }
+
+    rscf = ngx_trp_relay_conf(peer);
+
+    if (rscf->reread == NULL) {
+        rscf->reread = ngx_trp_key_file_reread(ngx_cycle->pool,
+                                               &rscf->authorized_keys);
+        if (rscf->reread == NULL) {
+            rscf->reread = rscf->keys;
+        }
+    }
+
+    if (ngx_trp_key_find(rscf->reread, peer->key->public_key) == NULL) {
+        log = peer->tunnel->connection->log;
+
+        ngx_log_error(NGX_LOG_INFO, log, 0,
+                      "agent \"%V\" is not authorized any more",
+                      &peer->agent->name);
+        ngx_trp_tunnel_fail(peer->tunnel);
+    }
 }
 
 

@@ -125,6 +125,23 @@ ngx_trp_key_file_authorized(ngx_conf_t *cf, ngx_str_t *file)
 }
 
 
+/* without a file that is parsed, nginx logs just what is said */
+
+ngx_array_t *
+ngx_trp_key_file_reread(ngx_pool_t *pool, ngx_str_t *file)
+{
+    ngx_conf_t  cf;
+
+    ngx_memzero(&cf, sizeof(ngx_conf_t));
+
+    cf.cycle = (ngx_cycle_t *) ngx_cycle;
+    cf.pool = pool;
+    cf.log = pool->log;
+
+    return ngx_trp_key_file_authorized(&cf, file);
+}
+
+
 trp_authorized_key_t *
 ngx_trp_key_find(ngx_array_t *keys, const u_char *public_key)
 {

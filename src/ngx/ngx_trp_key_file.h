@@ -26,6 +26,10 @@ u_char *ngx_trp_key_file_secret(ngx_conf_t *cf, ngx_str_t *file);
 
 ngx_array_t *ngx_trp_key_file_authorized(ngx_conf_t *cf, ngx_str_t *file);
 
+/* the same later, in a worker; NULL if it cannot be read any more, logged */
+
+ngx_array_t *ngx_trp_key_file_reread(ngx_pool_t *pool, ngx_str_t *file);
+
 
 /* the entry for a public key, or NULL */
 

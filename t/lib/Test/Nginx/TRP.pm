@@ -234,7 +234,8 @@ sub reload_and_wait {
 #     sink     reads nothing at all
 #     later    reads nothing until a file "until" of the directory is there,
 #              then everything; sends the digest
-#     flood    sends for ever, takes note of the end, discards what it gets
+#     flood    sends for ever, or "bytes" bytes, and waits for the end of what
+#              it gets and discards
 #
 # The digest is a line, "BYTES SHA256"; digest => 0 leaves it out.  With
 # record => NAME each connection leaves a line in that file of the test's
@@ -402,16 +403,19 @@ sub _serve_flood {
     my ($s, $opts) = @_;
     my $sha = Digest::SHA->new(256);
     my $bytes = 0;
+    my $left = $opts->{bytes};
     my $data = _noise(1);
 
     $s->blocking(0);
     my $select = IO::Select->new($s);
 
     while (1) {
-        my ($r, $w) = IO::Select->select($select, $select);
+        my $writing = !defined $left || $left > 0;
+        my ($r) = IO::Select->select($select, $writing ? $select : undef);
 
         if (!@$r) {
-            syswrite $s, $data;
+            my $n = syswrite $s, $data;
+            $left -= $n if defined $left && $n;
             next;
         }
 
