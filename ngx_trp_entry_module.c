@@ -152,7 +152,10 @@ ngx_module_t  ngx_trp_entry_module = {
 };
 
 
-/* a user has come: which route is it, and may he use it? */
+/*
+ * A user has come: which route is it, and may he use it?  This is the first
+ * handler behind those of the post-accept phase, where realip runs.
+ */
 
 static ngx_int_t
 ngx_trp_entry_access_handler(ngx_stream_session_t *s)
@@ -538,7 +541,7 @@ ngx_trp_entry_postconfiguration(ngx_conf_t *cf)
 
     cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
 
-    h = ngx_array_push(&cmcf->phases[NGX_STREAM_POST_ACCEPT_PHASE].handlers);
+    h = ngx_array_push(&cmcf->phases[NGX_STREAM_PREACCESS_PHASE].handlers);
     if (h == NULL) {
         return NGX_ERROR;
     }

@@ -10,12 +10,15 @@
 
 #define NGX_TRP_BEATS        3       /* missed until a peer counts as dead */
 
+#define NGX_TRP_TURN_SIZE    262144  /* read in one turn of the event loop */
+
 
 static void ngx_trp_tunnel_socket_options(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_read_handler(ngx_event_t *rev);
 static void ngx_trp_tunnel_write_handler(ngx_event_t *wev);
 static void ngx_trp_tunnel_event_handler(ngx_event_t *ev);
 static void ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t);
+static ngx_uint_t ngx_trp_tunnel_lost_host(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_settle(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_post(ngx_trp_tunnel_t *t);
 static ngx_int_t ngx_trp_tunnel_drop(ngx_trp_tunnel_t *t);
@@ -79,7 +82,8 @@ ngx_trp_tunnel_start(ngx_trp_tunnel_t *t)
 /*
  * Heartbeats run on idle tunnels only: under backpressure nobody reads, and a
  * PONG would be stuck behind data.  On busy ones the kernel tells whether the
- * peer's host is alive.  A refusal to set one of these costs no function.
+ * peer's host is alive: keepalive when nothing is on its way, and else what
+ * ngx_trp_tunnel_lost_host() asks.  A refusal to set these costs no function.
  */
 
 static void
@@ -103,13 +107,6 @@ ngx_trp_tunnel_socket_options(ngx_trp_tunnel_t *t)
 
     value = NGX_TRP_BEATS;
     (void) setsockopt(s, IPPROTO_TCP, TCP_KEEPCNT, &value, sizeof(int));
-
-#endif
-
-#ifdef TCP_USER_TIMEOUT
-
-    value = (int) t->heartbeat * (NGX_TRP_BEATS + 1);
-    (void) setsockopt(s, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof(int));
 
 #endif
 }
@@ -151,6 +148,7 @@ ngx_trp_tunnel_read_handler(ngx_event_t *rev)
         return;
     }
 
+    t->turn = 0;
     t->handlers->readable(t);
 }
 
@@ -222,6 +220,13 @@ ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t)
         return;
     }
 
+    if (t->busy && ngx_trp_tunnel_lost_host(t)) {
+        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                      "tunnel's peer does not acknowledge data");
+        ngx_trp_tunnel_close(t);
+        return;
+    }
+
     silent = ngx_current_msec - t->received;
 
     if (t->busy || silent < t->heartbeat) {
@@ -243,6 +248,39 @@ ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t)
 
     ngx_trp_tunnel_send(t, TRP_PING);
     ngx_add_timer(c->read, t->heartbeat);
+}
+
+
+/*
+ * Data was sent again and again, and nothing has come back for three beats.
+ * TCP_USER_TIMEOUT is not the same: since Linux 5.11 it also ends connections
+ * whose peer is there and keeps its window closed.
+ */
+
+static ngx_uint_t
+ngx_trp_tunnel_lost_host(ngx_trp_tunnel_t *t)
+{
+#if (NGX_LINUX && defined TCP_INFO)
+
+    socklen_t        len;
+    struct tcp_info  info;
+
+    len = sizeof(struct tcp_info);
+
+    if (getsockopt(t->connection->fd, IPPROTO_TCP, TCP_INFO, &info, &len)
+        == -1)
+    {
+        return 0;
+    }
+
+    return (info.tcpi_retransmits > 1 || info.tcpi_probes > 1)
+           && info.tcpi_last_ack_recv > t->heartbeat * NGX_TRP_BEATS;
+
+#else
+
+    return 0;
+
+#endif
 }
 
 
@@ -338,11 +376,20 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
      * it asks for FIONREAD and reads on in the next turn of the event loop
      */
 
+    if (t->turn > NGX_TRP_TURN_SIZE) {
+
+        /* a peer that is faster than this worker must not have it alone */
+
+        ngx_post_event(c->read, &ngx_posted_next_events);
+        return NGX_AGAIN;
+    }
+
     n = SSL_read(c->ssl->connection, buf, size);
 
     if (n > 0) {
         t->received = ngx_current_msec;
         t->missed = 0;
+        t->turn += n;
         return n;
     }
 
@@ -549,6 +596,9 @@ ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
 
     case TRP_OPEN:
         t->busy = 1;
+
+        /* of a tunnel that was to be closed: it has crossed with DRAIN */
+        ngx_trp_tunnel_watch(t);
         break;
     }
 
