@@ -20,6 +20,7 @@
 
 static ngx_trp_pool_t *ngx_trp_pool_create(ngx_cycle_t *cycle,
     ngx_trp_agent_conf_t *conf, ngx_addr_t *addr, ngx_str_t *server);
+static void ngx_trp_pool_cleanup(void *data);
 static ngx_str_t ngx_trp_pool_host(ngx_str_t *server);
 static void ngx_trp_pool_post(ngx_trp_pool_t *pool);
 static void ngx_trp_pool_event_handler(ngx_event_t *ev);
@@ -102,12 +103,18 @@ static ngx_trp_pool_t *
 ngx_trp_pool_create(ngx_cycle_t *cycle, ngx_trp_agent_conf_t *conf,
     ngx_addr_t *addr, ngx_str_t *server)
 {
-    ngx_trp_pool_t  *pool;
+    ngx_trp_pool_t      *pool;
+    ngx_pool_cleanup_t  *cln;
 
     pool = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_pool_t));
-    if (pool == NULL) {
+    cln = ngx_pool_cleanup_add(cycle->pool, 0);
+
+    if (pool == NULL || cln == NULL) {
         return NULL;
     }
+
+    cln->handler = ngx_trp_pool_cleanup;
+    cln->data = pool;
 
     pool->conf = conf;
     pool->sockaddr = addr->sockaddr;
@@ -131,6 +138,18 @@ ngx_trp_pool_create(ngx_cycle_t *cycle, ngx_trp_agent_conf_t *conf,
     pool->shrink.cancelable = 1;
 
     return pool;
+}
+
+
+static void
+ngx_trp_pool_cleanup(void *data)
+{
+    ngx_trp_pool_t *pool = data;
+
+    if (pool->session) {
+        ngx_ssl_free_session(pool->session);
+        pool->session = NULL;
+    }
 }
 
 

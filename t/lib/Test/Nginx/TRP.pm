@@ -397,7 +397,7 @@ sub _serve_later {
 }
 
 
-# what comes in is read first: an error of writing does not tell the end
+# An error is told once, to the reader or to the writer; EPIPE: a FIN before it.
 
 sub _serve_flood {
     my ($s, $opts) = @_;
@@ -405,32 +405,36 @@ sub _serve_flood {
     my $bytes = 0;
     my $left = $opts->{bytes};
     my $data = _noise(1);
+    my $select = IO::Select->new($s);
+    my $end;
 
     $s->blocking(0);
-    my $select = IO::Select->new($s);
 
-    while (1) {
+    while (!$end) {
         my $writing = !defined $left || $left > 0;
         my ($r) = IO::Select->select($select, $writing ? $select : undef);
+        my ($n, $in);
 
-        if (!@$r) {
-            my $n = syswrite $s, $data;
+        if (@$r) {
+            $n = sysread($s, $in, CHUNK);
+            $end = 'eof' if defined $n && $n == 0;
+
+        } else {
+            $n = syswrite $s, $data;
             $left -= $n if defined $left && $n;
-            next;
         }
 
-        my $n = sysread($s, my $in, CHUNK);
-        next if !defined $n && _again();
+        if (!defined $n) {
+            next if _again();
+            $end = $! == EPIPE ? 'eof' : 'reset';
 
-        if (!$n) {
-            _record($opts, "$bytes " . $sha->hexdigest()
-                . (defined $n ? ' eof' : ' reset'));
-            return;
+        } elsif (@$r) {
+            $sha->add($in);
+            $bytes += $n;
         }
-
-        $sha->add($in);
-        $bytes += $n;
     }
+
+    _record($opts, "$bytes " . $sha->hexdigest() . " $end");
 }
 
 
