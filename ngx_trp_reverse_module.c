@@ -176,7 +176,7 @@ ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
         refuse.code = TRP_CODE_FAILED;
         refuse.retry = (open->proto == TRP_PROTO_TCP);
 
-        ngx_trp_tunnel_abandon(link->tunnel, &refuse);
+        ngx_trp_tunnel_abandon(link->tunnel, &refuse, 1);
         return;
     }
 

@@ -130,7 +130,8 @@ export TRP_NGINX TEST_NGINX_BINARY TEST_NGINX_GLOBALS
 
 # prove ends well when all tests are skipped, so its summary is read too
 
-log=$objs/prove.log
+log=$objs/prove.$$.log
+trap 'rm -f "$log"' EXIT
 
 prove_all() {
     # shellcheck disable=SC2086

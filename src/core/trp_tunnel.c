@@ -125,7 +125,7 @@ trp_tunnel_stream(trp_tunnel_t *t, unsigned type, int by_opener, uint8_t *by,
             return TRP_ERROR;
         }
 
-        *by |= TRP_SEEN_END;
+        *by |= TRP_SEEN_END|TRP_SEEN_RESET;
         break;
 
     case TRP_DATA:
@@ -142,11 +142,13 @@ trp_tunnel_stream(trp_tunnel_t *t, unsigned type, int by_opener, uint8_t *by,
         break;
 
     case TRP_RESET:
-        if (*by & TRP_SEEN_END) {
+        if (*by & TRP_SEEN_RESET
+            || (*by & TRP_SEEN_END && *by & TRP_SEEN_DONE))
+        {
             return TRP_ERROR;
         }
 
-        *by |= TRP_SEEN_END;
+        *by |= TRP_SEEN_END|TRP_SEEN_RESET;
         break;
 
     case TRP_DONE:

@@ -5,8 +5,9 @@
  *     HELLO → AUTH → READY → IDLE ⇄ STREAM
  *
  * In STREAM each direction runs OPEN or ACCEPT, DATA, END and, against it,
- * DONE.  RESET and REFUSE are ends as well.  A tunnel is idle again when END
- * and DONE have gone both ways: only then has each side consumed what the
+ * DONE.  RESET and REFUSE are ends as well; RESET may also follow END, as long
+ * as its sender has not consumed the peer's end: he will not read any more.  A
+ * tunnel is idle again when END and DONE have gone both ways: only then has each side consumed what the
  * other one sent, and nothing of an old stream can stand in front of the
  * next one.
  *
@@ -37,6 +38,7 @@ typedef enum {
 #define TRP_SEEN_ACCEPT  0x01
 #define TRP_SEEN_END     0x02
 #define TRP_SEEN_DONE    0x04
+#define TRP_SEEN_RESET   0x08        /* with END: by RESET or REFUSE */
 
 
 typedef struct {

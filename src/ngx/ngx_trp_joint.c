@@ -202,7 +202,7 @@ ngx_trp_joint_refuse(ngx_trp_joint_t *joint, ngx_uint_t code, ngx_uint_t retry)
 
     ngx_trp_pair_unwait(entry);
 
-    ngx_trp_tunnel_abandon(entry->tunnel, &refuse);
+    ngx_trp_tunnel_abandon(entry->tunnel, &refuse, 1);
     ngx_trp_joint_leave(entry, 0);
 }
 
@@ -587,10 +587,11 @@ ngx_trp_joint_leave(ngx_trp_peer_t *peer, ngx_uint_t gone)
             joint->retried = 1;
             joint->code = TRP_CODE_FAILED;
 
-            ngx_trp_tunnel_abandon(other->tunnel, &refuse);
+            ngx_trp_tunnel_abandon(other->tunnel, &refuse, 1);
 
         } else {
-            ngx_trp_tunnel_abandon(other->tunnel, NULL);
+            ngx_trp_tunnel_abandon(other->tunnel, NULL,
+                                   !joint->up || !joint->down);
         }
     }
 

@@ -1,6 +1,10 @@
 
 #include "ngx_trp_stream.h"
 
+#if (NGX_LINUX)
+#include <linux/sockios.h>
+#endif
+
 
 static ssize_t ngx_trp_stream_recv(ngx_connection_t *c, u_char *buf,
     size_t size);
@@ -22,6 +26,8 @@ static void ngx_trp_stream_end(ngx_trp_stream_t *st);
 static void ngx_trp_stream_accepted(ngx_trp_stream_t *st);
 static void ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame);
 static ngx_int_t ngx_trp_stream_retry(ngx_trp_stream_t *st);
+static void ngx_trp_stream_got_reset(ngx_trp_stream_t *st);
+static ngx_uint_t ngx_trp_stream_unsent(ngx_connection_t *c);
 static void ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code);
 static void ngx_trp_stream_timeout(ngx_event_t *ev);
 static void ngx_trp_stream_wake(ngx_event_t *ev);
@@ -251,7 +257,7 @@ ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
         /* the tunnel finishes this attempt alone */
 
         st->link->stream = NULL;
-        ngx_trp_tunnel_abandon(t, NULL);
+        ngx_trp_tunnel_abandon(t, NULL, 1);
         st->link = NULL;
 
         if (ngx_trp_stream_retry(st) == NGX_OK) {
@@ -513,6 +519,10 @@ ngx_trp_stream_send_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
         return NGX_CHAIN_ERROR;
     }
 
+    if (st->out == NGX_TRP_STREAM_ABORTED) {
+        return NGX_CHAIN_ERROR;
+    }
+
     for ( /* void */ ; in; in = in->next) {
         b = in->buf;
         size = ngx_buf_size(b);
@@ -633,16 +643,16 @@ ngx_trp_stream_end(ngx_trp_stream_t *st)
 {
     ngx_connection_t  *other;
 
-    if (st->out != NGX_TRP_STREAM_OPEN) {
-        return;
-    }
-
     other = st->other(st);
 
     if (other && other->read->error) {
 
         /* no end: the session is finalized, and the stream reset with it */
         ngx_trp_stream_abort(st, st->code);
+        return;
+    }
+
+    if (st->out != NGX_TRP_STREAM_OPEN) {
         return;
     }
 
@@ -693,11 +703,53 @@ ngx_trp_stream_frame(ngx_trp_stream_t *st, trp_frame_t *frame)
         return NGX_DONE;
 
     case TRP_RESET:
-        ngx_trp_stream_abort(st, st->accepted ? st->code : TRP_CODE_FAILED);
+        ngx_trp_stream_got_reset(st);
         return NGX_DONE;
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * Behind END, RESET says that nobody reads at the far end any more.  What came
+ * ahead of END is complete, and is not taken back: if some of it is still on
+ * its way to the other side, that side learns of the reset when it writes.
+ */
+
+static void
+ngx_trp_stream_got_reset(ngx_trp_stream_t *st)
+{
+    ngx_connection_t  *other;
+
+    other = st->other(st);
+
+    if (st->in == NGX_TRP_STREAM_ENDED && other
+        && (!st->consumed || other->buffered || ngx_trp_stream_unsent(other)))
+    {
+        st->out = NGX_TRP_STREAM_ABORTED;
+        ngx_trp_stream_wake(st->connection->write);
+        return;
+    }
+
+    ngx_trp_stream_abort(st, st->accepted ? st->code : TRP_CODE_FAILED);
+}
+
+
+static ngx_uint_t
+ngx_trp_stream_unsent(ngx_connection_t *c)
+{
+    int  n;
+
+#ifdef SIOCOUTQ
+    if (ioctl(c->fd, SIOCOUTQ, &n) == 0) {
+        return n;
+    }
+#endif
+
+    n = 0;
+
+    return n;
 }
 
 
@@ -780,7 +832,8 @@ ngx_trp_stream_close(ngx_trp_stream_t *st, trp_refuse_t *refuse)
         t = st->link->tunnel;
 
         ngx_trp_stream_detach(st);
-        ngx_trp_tunnel_abandon(t, refuse);
+        ngx_trp_tunnel_abandon(t, refuse,
+                               st->in == NGX_TRP_STREAM_ABORTED);
     }
 
     if (st->early) {

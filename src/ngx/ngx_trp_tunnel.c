@@ -608,9 +608,8 @@ ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
 
     if (t->abandoned && frame->type != TRP_DRAIN) {
 
-        if (frame->type == TRP_END
-            || frame->type == TRP_RESET
-            || frame->type == TRP_REFUSE)
+        if (t->state.seen & TRP_SEEN_END && !(t->state.sent & TRP_SEEN_DONE)
+            && trp_tunnel_busy(&t->state))
         {
             ngx_trp_tunnel_send(t, TRP_DONE);
         }
@@ -876,41 +875,57 @@ ngx_trp_tunnel_reserve(ngx_trp_tunnel_t *t, size_t size)
 
 
 void
-ngx_trp_tunnel_abandon(ngx_trp_tunnel_t *t, trp_refuse_t *refuse)
+ngx_trp_tunnel_abandon(ngx_trp_tunnel_t *t, trp_refuse_t *refuse,
+    ngx_uint_t aborted)
 {
-    u_char  buf[NGX_TRP_OPEN_MAX];
+    u_char         buf[NGX_TRP_OPEN_MAX];
+    trp_tunnel_t  *state;
 
-    if (t->failed || !trp_tunnel_busy(&t->state)) {
+    state = &t->state;
+
+    if (t->failed || !trp_tunnel_busy(state)) {
         return;
     }
 
     t->abandoned = 1;
 
-    if (!(t->state.sent & TRP_SEEN_END)) {
+    if (refuse && !state->opener
+        && !(state->sent & (TRP_SEEN_ACCEPT|TRP_SEEN_END)))
+    {
+        ngx_trp_tunnel_send_frame(t, buf,
+                                  trp_refuse_put(buf, TRP_REFUSE, refuse));
 
-        if (refuse && !t->state.opener && !(t->state.sent & TRP_SEEN_ACCEPT)) {
-            ngx_trp_tunnel_send_frame(t, buf,
-                                      trp_refuse_put(buf, TRP_REFUSE, refuse));
-
-        } else {
-            ngx_trp_tunnel_send(t, TRP_RESET);
-        }
+    } else if (!(state->sent & TRP_SEEN_END)
+               || (aborted && !((state->sent | state->seen) & TRP_SEEN_RESET)
+                   && !(state->sent & TRP_SEEN_DONE)))
+    {
+        ngx_trp_tunnel_send(t, TRP_RESET);
     }
 
-    if ((t->state.seen & TRP_SEEN_END) && !(t->state.sent & TRP_SEEN_DONE)) {
+    if (state->seen & TRP_SEEN_END && !(state->sent & TRP_SEEN_DONE)) {
         ngx_trp_tunnel_send(t, TRP_DONE);
     }
 
-    if (trp_tunnel_busy(&t->state)) {
+    if (!trp_tunnel_busy(state)) {
+        return;
+    }
+
+    /*
+     * A clean end may wait for its DONE as long as its reader is slow: all
+     * that it has sent is on this tunnel.
+     */
+
+    if (state->sent & TRP_SEEN_RESET) {
         ngx_trp_tunnel_deadline(t, NGX_TRP_LINGER_TIME,
                                 "dropping the rest of a stream");
 
-        /* DATA may have been left unread when its reader went away */
-
-        ngx_post_event(t->connection->read, &ngx_posted_events);
+    } else {
+        ngx_trp_tunnel_watch(t);
     }
 
-    ngx_trp_tunnel_post(t);
+    /* DATA may have been left unread when its reader went away */
+
+    ngx_post_event(t->connection->read, &ngx_posted_events);
 }
 
 

@@ -161,12 +161,14 @@ void ngx_trp_tunnel_flush_later(ngx_trp_tunnel_t *t);
 
 
 /*
- * The near end of the stream is gone, the tunnel finishes it alone: ends it
- * with the given frame (TRP_RESET, or TRP_REFUSE with a reason) if it was not
- * ended, and drops what still comes, within bounds.
+ * The near end of the stream is gone, the tunnel finishes it alone: resets it
+ * (or refuses it for the reason given, if it was not accepted) unless it was
+ * ended, and drops what still comes, within bounds.  "aborted" resets also what
+ * was ended: nobody will read the answer.
  */
 
-void ngx_trp_tunnel_abandon(ngx_trp_tunnel_t *t, trp_refuse_t *refuse);
+void ngx_trp_tunnel_abandon(ngx_trp_tunnel_t *t, trp_refuse_t *refuse,
+    ngx_uint_t aborted);
 
 
 /* closes the tunnel after "msec" unless something else is set until then */

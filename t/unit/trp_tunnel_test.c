@@ -20,6 +20,7 @@
 #define A          TRP_SEEN_ACCEPT
 #define E          TRP_SEEN_END
 #define O          TRP_SEEN_DONE
+#define X          TRP_SEEN_RESET
 
 #define nelts(a)   (sizeof(a) / sizeof((a)[0]))
 
@@ -237,14 +238,20 @@ static const struct {
     { 0,         E, "DEXO", "ARXO" },
     { A,         0, NULL,   "DEX" },
     { A,         E, NULL,   "DEXO" },
-    { E,         0, "",     "" },
-    { E,         E, "O",    "O" },
-    { A | E,     0, NULL,   "" },
-    { A | E,     E, NULL,   "O" },
+    { E,         0, "X",    NULL },
+    { E,         E, "XO",   NULL },
+    { E | X,     0, "",     "" },
+    { E | X,     E, "O",    "O" },
+    { A | E,     0, NULL,   "X" },
+    { A | E,     E, NULL,   "XO" },
+    { A | E | X, 0, NULL,   "" },
+    { A | E | X, E, NULL,   "O" },
     { O,         E, "DEX",  "ARX" },
     { A | O,     E, NULL,   "DEX" },
-    { E | O,     E, "",     "" },
-    { A | E | O, E, NULL,   "" }
+    { E | O,     E, "",     NULL },
+    { E | X | O, E, "",     "" },
+    { A | E | O, E, NULL,   "" },
+    { A | E | X | O, E, NULL, "" }
 };
 
 
@@ -370,7 +377,7 @@ test_states(int relay, int opener)
     is_int(wrong, 0, "every frame in %d states, %s that %s", (int) n,
            relay ? "a relay" : "an agent", opener ? "opens" : "is opened");
     is_int(n - in_stream, 4, "three of the handshake and idle");
-    is_int(in_stream, 16, "the states of a stream");
+    is_int(in_stream, 34, "the states of a stream");
 }
 
 
@@ -682,7 +689,9 @@ relay_recv(relay_t *r, leg_t *leg, leg_t *other)
 
     } else if (leg->abandoned) {
 
-        if (type == TRP_END || type == TRP_RESET || type == TRP_REFUSE) {
+        if ((t->seen & TRP_SEEN_END) && !(t->sent & TRP_SEEN_DONE)
+            && trp_tunnel_busy(t))
+        {
             must_send(t, &leg->down, TRP_DONE);
         }
 
