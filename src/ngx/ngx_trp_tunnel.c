@@ -419,7 +419,11 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
         c->ssl->no_wait_shutdown = 1;
         c->ssl->no_send_shutdown = 1;
 
-        if (sslerr == SSL_ERROR_ZERO_RETURN || ERR_peek_error() == 0) {
+        if (t->draining && !t->busy) {
+
+            /* as it was asked to */
+
+        } else if (sslerr == SSL_ERROR_ZERO_RETURN || ERR_peek_error() == 0) {
             ngx_log_error(NGX_LOG_INFO, c->log, err, "peer closed tunnel%s",
                           t->busy ? " in the middle of a stream" : "");
 
