@@ -47,6 +47,9 @@ typedef struct {
     ngx_trp_entry_srv_conf_t         *conf;
     ngx_trp_entry_route_t            *route;
 
+    u_char                           *open;       /* the frame */
+    size_t                            open_len;
+
     /* the balancer's */
     void                             *data;
     ngx_event_get_peer_pt             get;
@@ -77,6 +80,8 @@ static ngx_int_t ngx_trp_entry_info(ngx_stream_session_t *s,
 
 static ngx_int_t ngx_trp_entry_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_entry_postconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_trp_entry_check_servers(ngx_conf_t *cf,
+    ngx_stream_core_main_conf_t *cmcf);
 static void *ngx_trp_entry_create_main_conf(ngx_conf_t *cf);
 static void *ngx_trp_entry_create_srv_conf(ngx_conf_t *cf);
 static char *ngx_trp_entry_route(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -269,10 +274,6 @@ ngx_trp_entry_init_peer(ngx_stream_session_t *s,
     }
 
     ctx->conf = escf;
-    ctx->stream.entry = 1;
-    ctx->stream.other = ngx_trp_entry_user;
-    ctx->stream.opened = ngx_trp_entry_opened;
-    ctx->stream.data = ctx;
 
     if (ngx_trp_entry_open_frame(ctx) != NGX_OK) {
         return NGX_ERROR;
@@ -319,13 +320,12 @@ ngx_trp_entry_open_frame(ngx_trp_entry_ctx_t *ctx)
     ngx_trp_addr_from_sockaddr(&open.local, &port, c->local_sockaddr);
     open.local_port = port;
 
-    ctx->stream.open = ngx_pnalloc(c->pool, NGX_TRP_OPEN_MAX);
-    if (ctx->stream.open == NULL) {
+    ctx->open = ngx_pnalloc(c->pool, NGX_TRP_OPEN_MAX);
+    if (ctx->open == NULL) {
         return NGX_ERROR;
     }
 
-    ctx->stream.open_len = trp_open_put(ctx->stream.open, &open)
-                           - ctx->stream.open;
+    ctx->open_len = trp_open_put(ctx->open, &open) - ctx->open;
 
     return NGX_OK;
 }
@@ -354,7 +354,17 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
 
     emcf = ngx_stream_get_module_main_conf(ctx->session, ngx_trp_entry_module);
 
+    /* the proxy may have failed with another one before */
+
+    ngx_memzero(&ctx->stream, sizeof(ngx_trp_stream_t));
+
+    ctx->stream.entry = 1;
+    ctx->stream.other = ngx_trp_entry_user;
+    ctx->stream.opened = ngx_trp_entry_opened;
+    ctx->stream.data = ctx;
     ctx->stream.pool = pool;
+    ctx->stream.open = ctx->open;
+    ctx->stream.open_len = ctx->open_len;
 
     if (ngx_trp_stream_create(&ctx->stream, emcf->fd, pc->log) != NGX_OK) {
         return NGX_ERROR;
@@ -451,9 +461,9 @@ ngx_trp_entry_free_peer(ngx_peer_connection_t *pc, void *data,
 
     if (st->connection) {
 
-        if (!st->accepted && (st->code == TRP_CODE_FAILED
-                              || st->code == TRP_CODE_TIMED_OUT))
-        {
+        /* a refusal comes from behind the relay, and is no failure of it */
+
+        if (st->unreachable) {
             state |= NGX_PEER_FAILED;
         }
 
@@ -541,6 +551,10 @@ ngx_trp_entry_postconfiguration(ngx_conf_t *cf)
 
     cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
 
+    if (ngx_trp_entry_check_servers(cf, cmcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     h = ngx_array_push(&cmcf->phases[NGX_STREAM_PREACCESS_PHASE].handlers);
     if (h == NULL) {
         return NGX_ERROR;
@@ -559,6 +573,40 @@ ngx_trp_entry_postconfiguration(ngx_conf_t *cf)
     h = log->elts;
     ngx_memmove(h + 1, h, (log->nelts - 1) * sizeof(ngx_stream_handler_pt));
     *h = ngx_trp_entry_log_handler;
+
+    return NGX_OK;
+}
+
+
+/* a stream is no socket that TLS could be spoken on by the stock proxy */
+
+static ngx_int_t
+ngx_trp_entry_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
+{
+    void                        **srv_conf;
+    ngx_flag_t                   *ssl;
+    ngx_uint_t                    i;
+    ngx_trp_entry_srv_conf_t     *escf;
+    ngx_stream_core_srv_conf_t  **cscf;
+
+    cscf = cmcf->servers.elts;
+
+    for (i = 0; i < cmcf->servers.nelts; i++) {
+        srv_conf = cscf[i]->ctx->srv_conf;
+        escf = srv_conf[ngx_trp_entry_module.ctx_index];
+
+        ssl = ngx_trp_conf_member(&ngx_stream_proxy_module, srv_conf,
+                                  "proxy_ssl");
+
+        if (escf->routes && ssl && *ssl == 1) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"proxy_ssl\" cannot be used with \"trp_route\" "
+                          "in %s:%ui, the tunnel has TLS of its own; for TLS "
+                          "to the destination write it at the reverse",
+                          cscf[i]->file_name, cscf[i]->line);
+            return NGX_ERROR;
+        }
+    }
 
     return NGX_OK;
 }

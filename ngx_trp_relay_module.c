@@ -76,6 +76,9 @@ static char *ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static char *ngx_trp_relay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static ngx_int_t ngx_trp_relay_init_module(ngx_cycle_t *cycle);
+static ngx_int_t ngx_trp_relay_check_listening(ngx_cycle_t *cycle);
+static ngx_stream_addr_conf_t *ngx_trp_relay_addr_conf(ngx_listening_t *ls,
+    ngx_stream_port_t *port, ngx_uint_t i);
 static ngx_int_t ngx_trp_relay_init_process(ngx_cycle_t *cycle);
 
 
@@ -916,7 +919,69 @@ ngx_trp_relay_init_module(ngx_cycle_t *cycle)
     rc = NGX_OK;
     rmcf->steer = ngx_trp_steer_create(cycle, &rc);
 
+    if (rmcf->steer && ngx_trp_relay_check_listening(cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return rc;
+}
+
+
+/* the header of PROXY protocol is gone when a connection is handed over */
+
+static ngx_int_t
+ngx_trp_relay_check_listening(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                  i, j;
+    ngx_listening_t            *ls;
+    ngx_stream_port_t          *port;
+    ngx_stream_addr_conf_t     *conf;
+    ngx_trp_relay_srv_conf_t   *rscf;
+
+    ls = cycle->listening.elts;
+
+    for (i = 0; i < cycle->listening.nelts; i++) {
+
+        if (ls[i].handler != ngx_stream_init_connection
+            || ls[i].type != SOCK_STREAM)
+        {
+            continue;
+        }
+
+        port = ls[i].servers;
+
+        for (j = 0; j < port->naddrs; j++) {
+
+            conf = ngx_trp_relay_addr_conf(&ls[i], port, j);
+            rscf = ngx_trp_addr_conf_ctx(conf)
+                       ->srv_conf[ngx_trp_relay_module.ctx_index];
+
+            if (rscf->enabled && conf->proxy_protocol) {
+                ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                              "\"trp_relay\" in %s:%ui cannot be used with "
+                              "\"proxy_protocol\" and several worker "
+                              "processes, write \"worker_processes 1\"",
+                              rscf->place.file_name, rscf->place.line);
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_stream_addr_conf_t *
+ngx_trp_relay_addr_conf(ngx_listening_t *ls, ngx_stream_port_t *port,
+    ngx_uint_t i)
+{
+#if (NGX_HAVE_INET6)
+    if (ls->sockaddr->sa_family == AF_INET6) {
+        return &((ngx_stream_in6_addr_t *) port->addrs)[i].conf;
+    }
+#endif
+
+    return &((ngx_stream_in_addr_t *) port->addrs)[i].conf;
 }
 
 

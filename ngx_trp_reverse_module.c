@@ -378,26 +378,13 @@ ngx_trp_reverse_code(ngx_trp_reverse_ctx_t *ctx)
 static ngx_uint_t
 ngx_trp_reverse_timed_out(ngx_stream_session_t *s)
 {
-    u_char                       *conf;
-    ngx_command_t                *cmd;
-    extern ngx_module_t           ngx_stream_proxy_module;
-    ngx_stream_upstream_state_t  *state;
+    ngx_msec_t  *timeout;
 
-    if (s->upstream == NULL || s->upstream->state == NULL) {
-        return 0;
-    }
+    timeout = ngx_trp_conf_member(&ngx_stream_proxy_module, s->srv_conf,
+                                  "proxy_connect_timeout");
 
-    state = s->upstream->state;
-    conf = ngx_stream_get_module_srv_conf(s, ngx_stream_proxy_module);
-
-    for (cmd = ngx_stream_proxy_module.commands; cmd->name.len; cmd++) {
-        if (ngx_strcmp(cmd->name.data, "proxy_connect_timeout") == 0) {
-            return state->response_time >= *(ngx_msec_t *) (conf
-                                                            + cmd->offset);
-        }
-    }
-
-    return 0;
+    return timeout && s->upstream && s->upstream->state
+           && s->upstream->state->response_time >= *timeout;
 }
 
 

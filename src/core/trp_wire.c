@@ -67,7 +67,7 @@ trp_frame_limits(unsigned type, size_t *min, size_t *max)
         return 1;
 
     case TRP_OPEN:
-        *min = 1 + TRP_STREAM_ID_LEN + 3 * (1 + 1 + 2) + 1 + 2;
+        *min = 1 + TRP_STREAM_ID_LEN + 3 * (1 + 1 + 2) + 1 + 2 + 1;
         *max = TRP_CONTROL_MAX;
         return 1;
 
@@ -377,6 +377,7 @@ trp_open_put(uint8_t *p, const trp_open_t *open)
     p = trp_put_endpoint(p, &open->user, trp_no_host, open->user_port);
     p = trp_put_endpoint(p, &open->local, trp_no_host, open->local_port);
     p = trp_put_str(p, open->name);
+    *p++ = open->retries;
 
     return trp_put_end(start, p, TRP_OPEN);
 }
@@ -394,6 +395,7 @@ trp_open_get(trp_open_t *open, const uint8_t *p, size_t len)
     open->user_port = trp_get_endpoint(&cur, &open->user, &host);
     open->local_port = trp_get_endpoint(&cur, &open->local, &host);
     open->name = trp_get_str(&cur);
+    open->retries = (uint8_t) trp_get_uint(&cur, 1);
 
     if (cur.error
         || open->port == 0

@@ -147,6 +147,7 @@ typedef struct {
     trp_addr_t   local;              /* where the user came in */
     uint16_t     local_port;
     trp_str_t    name;               /* of the entry */
+    uint8_t      retries;            /* times it may be refused and retried */
 } trp_open_t;
 
 
@@ -207,6 +208,8 @@ int trp_moved_get(uint8_t *slot, const uint8_t *p, size_t len);
 uint8_t *trp_refuse_put(uint8_t *p, unsigned type,
     const trp_refuse_t *refuse);
 int trp_refuse_get(trp_refuse_t *refuse, const uint8_t *p, size_t len);
+
+/* "retries" is the last byte: it may be changed in a frame that was put */
 
 uint8_t *trp_open_put(uint8_t *p, const trp_open_t *open);
 int trp_open_get(trp_open_t *open, const uint8_t *p, size_t len);

@@ -42,4 +42,27 @@ ngx_trp_conf_swap_place(ngx_conf_t *cf, ngx_trp_conf_place_t *place)
 }
 
 
+extern ngx_module_t  ngx_stream_proxy_module;
+
+
+/*
+ * A setting of a stock module, whose structures no header tells: found by the
+ * directive's name.  NULL if this nginx does not have it.
+ */
+
+static ngx_inline void *
+ngx_trp_conf_member(ngx_module_t *module, void **srv_conf, const char *name)
+{
+    ngx_command_t  *cmd;
+
+    for (cmd = module->commands; cmd->name.len; cmd++) {
+        if (ngx_strcmp(cmd->name.data, name) == 0) {
+            return (char *) srv_conf[module->ctx_index] + cmd->offset;
+        }
+    }
+
+    return NULL;
+}
+
+
 #endif /* _NGX_TRP_CONF_H_INCLUDED_ */

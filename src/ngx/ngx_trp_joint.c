@@ -303,11 +303,13 @@ ngx_trp_joint_process(ngx_trp_peer_t *peer, u_char *p, u_char *last)
         }
 
         if (rc == TRP_ERROR) {
+            ngx_trp_joint_flush(peer, &run);
             ngx_trp_tunnel_invalid(t);
             return NGX_ERROR;
         }
 
         if (ngx_trp_joint_header(peer, &run, p) != NGX_OK) {
+            ngx_trp_joint_flush(peer, &run);
             return NGX_ERROR;
         }
     }
@@ -523,6 +525,7 @@ ngx_trp_joint_refused(ngx_trp_peer_t *peer, trp_frame_t *frame)
     }
 
     refuse.retry &= ngx_trp_pair_refused(peer->agent);
+    refuse.retry &= (joint->open.retries != 0);
 
     joint->code = refuse.code;
     joint->retried = refuse.retry;

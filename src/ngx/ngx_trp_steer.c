@@ -94,19 +94,25 @@ ngx_trp_steer_close(void *data)
 
     for (i = 0; i < st->nworkers; i++) {
         (void) ngx_close_socket(st->channels[i][0]);
-        (void) ngx_close_socket(st->channels[i][1]);
+
+        if (st->channels[i][1] != (ngx_socket_t) -1) {
+            (void) ngx_close_socket(st->channels[i][1]);
+        }
     }
 }
 
 
 /*
  * The master keeps both ends of every channel: a worker that takes the place
- * of a dead one inherits its channel, and what waits in it.
+ * of a dead one inherits its channel, and what waits in it.  A worker closes
+ * the reading ends of the others: after a reload the master has closed its
+ * own, and who sends to a worker that has exited must get an error.
  */
 
 ngx_int_t
 ngx_trp_steer_init_worker(ngx_cycle_t *cycle, ngx_trp_steer_t *st)
 {
+    ngx_uint_t         i;
     ngx_event_t       *rev;
     ngx_connection_t  *c;
 
@@ -115,6 +121,13 @@ ngx_trp_steer_init_worker(ngx_cycle_t *cycle, ngx_trp_steer_t *st)
     }
 
     st->nlistening = cycle->listening.nelts;
+
+    for (i = 0; i < st->nworkers; i++) {
+        if (i != ngx_worker) {
+            (void) ngx_close_socket(st->channels[i][1]);
+            st->channels[i][1] = (ngx_socket_t) -1;
+        }
+    }
 
     /* as ngx_add_channel_event(), which leaves no room for data */
 
@@ -175,7 +188,7 @@ ngx_trp_steer_connection(ngx_trp_steer_t *st, ngx_connection_t *c)
         return NGX_AGAIN;
     }
 
-    if (slot < 0 || ngx_trp_steer_here(st, slot)) {
+    if (slot < 0 || ngx_trp_steer_here(st, slot) || ngx_exiting) {
         return NGX_DECLINED;
     }
 

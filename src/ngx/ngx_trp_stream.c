@@ -1,6 +1,8 @@
 
 #include "ngx_trp_stream.h"
 
+#include <netinet/tcp.h>
+
 #if (NGX_LINUX)
 #include <linux/sockios.h>
 #endif
@@ -23,6 +25,7 @@ static size_t ngx_trp_stream_write_early(ngx_trp_stream_t *st, u_char *p,
     size_t size);
 static void ngx_trp_stream_pump(ngx_trp_stream_t *st);
 static void ngx_trp_stream_end(ngx_trp_stream_t *st);
+static ngx_uint_t ngx_trp_stream_was_reset(ngx_connection_t *c);
 static void ngx_trp_stream_accepted(ngx_trp_stream_t *st);
 static void ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame);
 static ngx_int_t ngx_trp_stream_retry(ngx_trp_stream_t *st);
@@ -183,6 +186,8 @@ ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_link_t *link)
         return;
     }
 
+    st->open[st->open_len - 1] = NGX_TRP_STREAM_RETRIES - st->retries;
+
     ngx_trp_tunnel_send_frame(link->tunnel, st->open,
                               st->open + st->open_len);
 
@@ -201,6 +206,8 @@ ngx_trp_stream_timeout(ngx_event_t *ev)
     ngx_trp_stream_t  *st;
 
     st = ev->data;
+
+    st->unreachable = st->waiting;
 
     ngx_log_error(NGX_LOG_INFO, ev->log, NGX_ETIMEDOUT,
                   "stream was not opened in time");
@@ -248,8 +255,8 @@ ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
         /* no failure: the tunnel ends in a worker that exits */
         t->draining = 1;
 
-    } else {
-        st->tries++;
+    } else if (refuse.retry && st->retries++ == NGX_TRP_STREAM_RETRIES) {
+        refuse.retry = 0;
     }
 
     if (refuse.retry) {
@@ -277,7 +284,7 @@ ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
 static ngx_int_t
 ngx_trp_stream_retry(ngx_trp_stream_t *st)
 {
-    if (!st->entry || st->accepted || st->tries == NGX_TRP_STREAM_TRIES) {
+    if (!st->entry || st->accepted) {
         return NGX_DECLINED;
     }
 
@@ -645,7 +652,7 @@ ngx_trp_stream_end(ngx_trp_stream_t *st)
 
     other = st->other(st);
 
-    if (other && other->read->error) {
+    if (other && (other->read->error || ngx_trp_stream_was_reset(other))) {
 
         /* no end: the session is finalized, and the stream reset with it */
         ngx_trp_stream_abort(st, st->code);
@@ -663,6 +670,33 @@ ngx_trp_stream_end(ngx_trp_stream_t *st)
     st->out = NGX_TRP_STREAM_ENDED;
 
     ngx_trp_stream_pump(st);
+}
+
+
+/* nginx takes a reset for an end where there is TLS, TCP's state does not */
+
+static ngx_uint_t
+ngx_trp_stream_was_reset(ngx_connection_t *c)
+{
+#if (NGX_LINUX && NGX_STREAM_SSL && defined TCP_INFO)
+
+    socklen_t        len;
+    struct tcp_info  info;
+
+    if (c->ssl == NULL) {
+        return 0;
+    }
+
+    len = sizeof(struct tcp_info);
+
+    return getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0
+           && info.tcpi_state == TCP_CLOSE;
+
+#else
+
+    return 0;
+
+#endif
 }
 
 
@@ -712,9 +746,10 @@ ngx_trp_stream_frame(ngx_trp_stream_t *st, trp_frame_t *frame)
 
 
 /*
- * Behind END, RESET says that nobody reads at the far end any more.  What came
- * ahead of END is complete, and is not taken back: if some of it is still on
- * its way to the other side, that side learns of the reset when it writes.
+ * Behind END, RESET (or a lost tunnel) says that nobody reads at the far end.
+ * What came ahead of END is complete, and is not taken back: if some of it is
+ * still on its way to the other side, that one learns of the reset when it
+ * writes.
  */
 
 static void
@@ -797,6 +832,11 @@ ngx_trp_stream_lost(ngx_trp_stream_t *st)
     if (st->in == NGX_TRP_STREAM_ENDED && st->out == NGX_TRP_STREAM_ENDED) {
 
         /* both ends went through, only their DONE did not */
+        return;
+    }
+
+    if (st->in == NGX_TRP_STREAM_ENDED) {
+        ngx_trp_stream_got_reset(st);
         return;
     }
 

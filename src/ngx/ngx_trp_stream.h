@@ -25,7 +25,7 @@
 
 #define NGX_TRP_EARLY_SIZE      16384
 
-#define NGX_TRP_STREAM_TRIES    3
+#define NGX_TRP_STREAM_RETRIES  2
 
 
 typedef enum {
@@ -58,7 +58,7 @@ struct ngx_trp_stream_s {
     void                  *data;       /* of the module */
 
     ngx_uint_t             code;       /* trp_code_e */
-    ngx_uint_t             tries;
+    ngx_uint_t             retries;    /* after a refusal, so far */
 
     ngx_trp_stream_end_e   in;
     ngx_trp_stream_end_e   out;
@@ -68,6 +68,7 @@ struct ngx_trp_stream_s {
     unsigned               accepted:1;
     unsigned               consumed:1; /* the end of input was handed on */
     unsigned               closed:1;
+    unsigned               unreachable:1; /* had no tunnel in time */
 };
 
 

@@ -581,7 +581,16 @@ ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
         return NGX_OK;
 
     case TRP_PING:
-        ngx_trp_tunnel_send(t, TRP_PONG);
+
+        /*
+         * With a stream nobody waits for it, and a frame may be half passed
+         * on; one that waits to be written answers them all.
+         */
+
+        if (!t->busy && !ngx_trp_tunnel_pending(t)) {
+            ngx_trp_tunnel_send(t, TRP_PONG);
+        }
+
         return NGX_OK;
 
     case TRP_ERRMSG:

@@ -182,7 +182,8 @@ same_message(const message_t *a, const message_t *b)
                && ao->user_port == bo->user_port
                && same_addr(&ao->local, &bo->local)
                && ao->local_port == bo->local_port
-               && same_str(ao->name, bo->name);
+               && same_str(ao->name, bo->name)
+               && ao->retries == bo->retries;
     }
 }
 
@@ -232,6 +233,7 @@ sample(message_t *m, size_t i)
     memcpy(open->id, "\0\1\2\3\374\375\376\377", TRP_STREAM_ID_LEN);
     open->proto = TRP_PROTO_TCP;
     open->name = text("e");
+    open->retries = 2;
 
     switch (i) {
 
@@ -371,9 +373,9 @@ test_bytes(void)
         { 7, 0, 5, "\4\0\0\1\77" },
         { 8, 0, 20, "\5\0\0\20\2\0not authorized" },
         { 9, 0, 6, "\22\0\0\2\0\0" },
-        { 11, 0, 13, "\20\0\0\40\6\0\1\2\3\374\375\376\377" },
-        { 11, 13, 23, "\4\300\0\2\1\0\1\4\300\0\2\2\377\377"
-                      "\4\300\0\2\3\22\064\1e" },
+        { 11, 0, 13, "\20\0\0\41\6\0\1\2\3\374\375\376\377" },
+        { 11, 13, 24, "\4\300\0\2\1\0\1\4\300\0\2\2\377\377"
+                      "\4\300\0\2\3\22\064\1e\2" },
         { 12, 13, 19, "\6\40\1\15\270\0\0\0\0\0\0\0\0\0\0\0\1\377\377" },
         { 13, 13, 3, "\0\375a" },
         { 13, 268, 12, "\1\273\0\0\0\0\0\0\0\0\1e" }
@@ -620,7 +622,7 @@ test_limits(void)
         { TRP_READY, 3, 1024 },
         { TRP_MOVED, 1, 1024 },
         { TRP_ERRMSG, 2, 130 },
-        { TRP_OPEN, 24, 1024 },
+        { TRP_OPEN, 25, 1024 },
         { TRP_ACCEPT, 0, 0 },
         { TRP_REFUSE, 2, 130 },
         { TRP_DATA, 1, 16380 },
