@@ -62,8 +62,8 @@ my ($old) = worker_pids($relay);
 
 open_stream($entry, $reverse);
 $lonely->write(frame('OPEN', open_payload(port => 80)));
-$lonely->send('PING');
-ok($lonely->expect('PONG'), 'waits');
+$idle_entry->send('PING');
+ok($idle_entry->expect('PONG'), 'waits');
 
 reload_and_wait($relay);
 

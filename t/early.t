@@ -115,7 +115,7 @@ ok($entry->send('RESET'), 'the tunnels still work');
 
 my $lonely = agent('entry', group => 'lonely');
 $lonely->write($request . frame('RESET'));
-isnt($lonely->wait_end(), 'timeout', 'two ends of one stream');
+ok($lonely->expect('REFUSE') && $lonely->expect('DONE'), 'END, RESET');
 
 $lonely = agent('entry', group => 'lonely');
 $lonely->write(frame('OPEN', open_payload(port => 80)) . frame('DATA', 'x')
@@ -159,7 +159,7 @@ sub stream {
     is("$open->{host}:$open->{port}", '127.0.0.1:80', "$name: destination");
     is("$open->{user_host}:$open->{user_port}", '127.0.0.1:4711', 'user');
     is($open->{id}, 'abcdefgh', 'id');
-    is($reverse->data(), $data, 'data');
+    ok($reverse->data() eq $data, 'data');
     ok($reverse->expect('END'), 'end');
 
     my $answer = frame('DONE') . frame('ACCEPT') . frame('DATA', 'okay')
