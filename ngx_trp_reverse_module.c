@@ -316,8 +316,7 @@ ngx_trp_reverse_cleanup(void *data)
 {
     ngx_trp_reverse_ctx_t *ctx = data;
 
-    const char    *text;
-    trp_refuse_t   refuse;
+    trp_refuse_t  refuse;
 
     if (ctx->closed) {
         *ctx->closed = 1;
@@ -328,14 +327,12 @@ ngx_trp_reverse_cleanup(void *data)
         ctx->resolver = NULL;
     }
 
+    ngx_memzero(&refuse, sizeof(trp_refuse_t));
+
     refuse.code = (uint8_t) ngx_trp_reverse_code(ctx);
 
     /* another reverse may be allowed to, or be able to */
     refuse.retry = 1;
-
-    text = "";
-    refuse.text.data = (u_char *) text;
-    refuse.text.len = 0;
 
     ngx_trp_stream_close(&ctx->stream, &refuse);
 }

@@ -98,14 +98,13 @@ serve($t, port(8090), 'echo');
 
 $t->run()->plan(13);
 
-is(scalar worker_pids($t), 1, 'one process');
-
 # a transfer: 1000000 bytes there, they and the digest back
 
 my $result = transfer(connect_to(port(8080)), 1_000_000);
 
 is($result->{received_sha}, $result->{sent_sha}, 'transfer');
 is($result->{end}, 'eof', 'end');
+is(scalar worker_pids($t), 1, 'one process');
 
 my $port = port(8090);
 my $sent = 1_000_000 + length $result->{tail};

@@ -6,10 +6,11 @@
  *
  * In STREAM each direction runs OPEN or ACCEPT, DATA, END and, against it,
  * DONE.  RESET and REFUSE are ends as well; RESET may also follow END, as long
- * as its sender has not consumed the peer's end: he will not read any more.  A
- * tunnel is idle again when END and DONE have gone both ways: only then has each
- * side consumed what the other one sent, and nothing of an old stream can stand
- * in front of the next one.
+ * as its sender has not consumed the peer's end: he will not read any more.
+ *
+ * A tunnel is idle again when END and DONE have gone both ways: only then has
+ * each side consumed what the other one sent, and nothing of an old stream can
+ * stand in front of the next one.
  *
  * The relay has one such object for each of the two tunnels of a stream and
  * tells both of every frame that it passes on.

@@ -31,9 +31,6 @@ typedef ngx_stream_ssl_conf_t  ngx_stream_ssl_srv_conf_t;
 
 #define NGX_TRP_OPEN_MAX   (TRP_HEADER_LEN + TRP_CONTROL_MAX)
 
-/* "0123456789abcdef" */
-#define NGX_TRP_ID_LEN     (2 * TRP_STREAM_ID_LEN)
-
 
 /*
  * Who asks for what: one user connection as all three roles know it, the
@@ -48,7 +45,6 @@ typedef struct {
     ngx_str_t           destination;   /* "host:port" to connect to */
     ngx_uint_t          status;        /* trp_code_e */
     unsigned            aborted:1;     /* ended by a reset or a lost tunnel */
-    unsigned            valid:1;
 } ngx_trp_info_t;
 
 
