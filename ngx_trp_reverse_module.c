@@ -74,6 +74,7 @@ static ngx_int_t ngx_trp_reverse_check_addr(ngx_trp_reverse_ctx_t *ctx,
     trp_addr_t *addr);
 static ngx_int_t ngx_trp_reverse_check_name(ngx_trp_reverse_ctx_t *ctx);
 static ngx_int_t ngx_trp_reverse_resolve(ngx_trp_reverse_ctx_t *ctx);
+static ngx_uint_t ngx_trp_reverse_is_localhost(trp_str_t *name);
 static ngx_trp_reverse_rule_t *ngx_trp_reverse_name_rule(
     ngx_trp_reverse_ctx_t *ctx);
 static void ngx_trp_reverse_resolve_handler(ngx_resolver_ctx_t *rctx);
@@ -519,6 +520,7 @@ ngx_trp_reverse_check_addr(ngx_trp_reverse_ctx_t *ctx, trp_addr_t *addr)
 static ngx_int_t
 ngx_trp_reverse_check_name(ngx_trp_reverse_ctx_t *ctx)
 {
+    trp_str_t                name;
     trp_addr_t               addr;
     ngx_trp_reverse_rule_t  *rule;
 
@@ -530,13 +532,9 @@ ngx_trp_reverse_check_name(ngx_trp_reverse_ctx_t *ctx)
     rule = ngx_trp_reverse_name_rule(ctx);
     ctx->named = (rule != NULL);
 
-    /* RFC 6761, section 6.3 */
+    name = ngx_trp_str(&ctx->host);
 
-    if (ctx->host.len == sizeof("localhost") - 1
-        && ngx_strncasecmp(ctx->host.data, (u_char *) "localhost",
-                           ctx->host.len)
-           == 0)
-    {
+    if (ngx_trp_reverse_is_localhost(&name)) {
         ngx_memzero(&addr, sizeof(trp_addr_t));
         addr.family = 4;
         addr.bytes[0] = 127;
@@ -560,6 +558,17 @@ ngx_trp_reverse_check_name(ngx_trp_reverse_ctx_t *ctx)
     }
 
     return ngx_trp_reverse_resolve(ctx);
+}
+
+
+/* RFC 6761, section 6.3: always the loopback address */
+
+static ngx_uint_t
+ngx_trp_reverse_is_localhost(trp_str_t *name)
+{
+    static const trp_str_t  localhost = trp_string("localhost");
+
+    return trp_name_equal(*name, localhost);
 }
 
 
@@ -1047,7 +1056,9 @@ ngx_trp_reverse_add_rule(ngx_conf_t *cf, ngx_array_t *allow, ngx_str_t *text)
         return NGX_ERROR;
     }
 
-    if (rule->rule.type != TRP_ACL_NAME) {
+    if (rule->rule.type != TRP_ACL_NAME
+        || ngx_trp_reverse_is_localhost(&rule->rule.name))
+    {
         return NGX_OK;
     }
 

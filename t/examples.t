@@ -34,7 +34,7 @@ EOC
 my $dir = $t->testdir();
 my $bin = "$FindBin::Bin/../examples/bin/trp-gen-cert";
 
-system("sh $bin x509 --dns localhost -o $dir/cert > /dev/null") == 0
+system("sh $bin x509 --dns localhost --ip 127.0.0.1 -o $dir/cert > /dev/null") == 0
     or die "no certificate\n";
 $t->write_file('line', scalar `sh $bin ed25519 -o $dir/cert`);
 rename "$dir/line", "$dir/cert/authorized_keys" or die "rename: $!\n";

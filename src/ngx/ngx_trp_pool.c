@@ -533,6 +533,9 @@ ngx_trp_pool_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
 
         if (link->idle) {
             ngx_trp_pool_take(link);
+        }
+
+        if (!t->busy) {
             ngx_trp_tunnel_fail(t);
         }
 

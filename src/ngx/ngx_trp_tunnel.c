@@ -252,9 +252,10 @@ ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t)
 
 
 /*
- * Data was sent again and again, and nothing has come back for three beats.
- * TCP_USER_TIMEOUT is not the same: since Linux 5.11 it also ends connections
- * whose peer is there and keeps its window closed.
+ * Data was sent again and again, and nothing has come back for three beats,
+ * and since the last time that it was sent.  TCP_USER_TIMEOUT is not the same:
+ * since Linux 5.11 it also ends connections whose peer is there and keeps its
+ * window closed.
  */
 
 static ngx_uint_t
@@ -263,6 +264,7 @@ ngx_trp_tunnel_lost_host(ngx_trp_tunnel_t *t)
 #if (NGX_LINUX && defined TCP_INFO)
 
     socklen_t        len;
+    ngx_msec_t       silent;
     struct tcp_info  info;
 
     len = sizeof(struct tcp_info);
@@ -273,8 +275,11 @@ ngx_trp_tunnel_lost_host(ngx_trp_tunnel_t *t)
         return 0;
     }
 
+    silent = info.tcpi_last_ack_recv;
+
     return (info.tcpi_retransmits > 1 || info.tcpi_probes > 1)
-           && info.tcpi_last_ack_recv > t->heartbeat * NGX_TRP_BEATS;
+           && silent > t->heartbeat * NGX_TRP_BEATS
+           && silent > t->heartbeat + info.tcpi_rto / 1000;
 
 #else
 
