@@ -255,6 +255,11 @@ sub asked {
 
 
 sub user {
-    return IO::Socket::INET->new('127.0.0.1:' . port(8080))
-        || die "can't connect: $!\n";
+    my $s = IO::Socket::INET->new('127.0.0.1:' . port(8080))
+        or die "can't connect: $!\n";
+
+    # a test that fails must not hang
+    setsockopt $s, SOL_SOCKET, SO_RCVTIMEO, pack 'l! l!', 30, 0;
+
+    return $s;
 }

@@ -237,6 +237,11 @@ is(end_of($s), 'eof', 'whole answer');
 
 sub user {
     my ($port) = @_;
-    return IO::Socket::INET->new('127.0.0.1:' . port($port))
-        || die "can't connect: $!\n";
+    my $s = IO::Socket::INET->new('127.0.0.1:' . port($port))
+        or die "can't connect: $!\n";
+
+    # a test that fails must not hang
+    setsockopt $s, SOL_SOCKET, SO_RCVTIMEO, pack 'l! l!', 30, 0;
+
+    return $s;
 }

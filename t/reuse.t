@@ -176,6 +176,7 @@ sub rounds {
     for (1 .. $count) {
         my $s = IO::Socket::INET->new('127.0.0.1:' . port(8080))
             or die "can't connect: $!\n";
+        setsockopt $s, SOL_SOCKET, SO_RCVTIMEO, pack 'l! l!', 30, 0;
         my $answer = <$s>;
         $answered++ if defined $answer && $answer =~ /^\d+\n/;
     }

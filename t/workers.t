@@ -210,6 +210,11 @@ is(count_log($_, qr/\[(?:warn|error|crit)\]/), 0, 'no errors')
 
 sub user {
     my ($port) = @_;
-    return IO::Socket::INET->new('127.0.0.1:' . port($port))
-        || die "can't connect: $!\n";
+    my $s = IO::Socket::INET->new('127.0.0.1:' . port($port))
+        or die "can't connect: $!\n";
+
+    # a test that fails must not hang
+    setsockopt $s, SOL_SOCKET, SO_RCVTIMEO, pack 'l! l!', 30, 0;
+
+    return $s;
 }
