@@ -70,15 +70,16 @@ static int ngx_trp_relay_select_alpn(ngx_ssl_conn_t *ssl_conn,
     unsigned int inlen, void *arg);
 static ngx_int_t ngx_trp_relay_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_relay_postconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_trp_relay_check_servers(ngx_conf_t *cf,
+    ngx_stream_core_main_conf_t *cmcf);
+static ngx_int_t ngx_trp_relay_check_listen(ngx_conf_t *cf,
+    ngx_stream_conf_ctx_t *ctx, ngx_uint_t ssl, ngx_uint_t proxy_protocol);
 static void *ngx_trp_relay_create_main_conf(ngx_conf_t *cf);
 static void *ngx_trp_relay_create_srv_conf(ngx_conf_t *cf);
 static char *ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static char *ngx_trp_relay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static ngx_int_t ngx_trp_relay_init_module(ngx_cycle_t *cycle);
-static ngx_int_t ngx_trp_relay_check_listening(ngx_cycle_t *cycle);
-static ngx_stream_addr_conf_t *ngx_trp_relay_addr_conf(ngx_listening_t *ls,
-    ngx_stream_port_t *port, ngx_uint_t i);
 static ngx_int_t ngx_trp_relay_init_process(ngx_cycle_t *cycle);
 
 
@@ -774,6 +775,109 @@ ngx_trp_relay_postconfiguration(ngx_conf_t *cf)
 
     *h = ngx_trp_relay_steer_handler;
 
+    return ngx_trp_relay_check_servers(cf, cmcf);
+}
+
+
+#if (nginx_version >= 1025005)
+
+static ngx_int_t
+ngx_trp_relay_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
+{
+    ngx_uint_t                    i, j, k;
+    ngx_stream_conf_port_t       *port;
+    ngx_stream_conf_addr_t       *addr;
+    ngx_stream_core_srv_conf_t  **cscf;
+
+    if (cmcf->ports == NULL) {
+        return NGX_OK;
+    }
+
+    port = cmcf->ports->elts;
+
+    for (i = 0; i < cmcf->ports->nelts; i++) {
+        addr = port[i].addrs.elts;
+
+        for (j = 0; j < port[i].addrs.nelts; j++) {
+            cscf = addr[j].servers.elts;
+
+            for (k = 0; k < addr[j].servers.nelts; k++) {
+
+                if (ngx_trp_relay_check_listen(cf, cscf[k]->ctx,
+                                               addr[j].opt.ssl,
+                                               addr[j].opt.proxy_protocol)
+                    != NGX_OK)
+                {
+                    return NGX_ERROR;
+                }
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+#else
+
+static ngx_int_t
+ngx_trp_relay_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
+{
+    ngx_uint_t            i;
+    ngx_stream_listen_t  *ls;
+
+    ls = cmcf->listen.elts;
+
+    for (i = 0; i < cmcf->listen.nelts; i++) {
+
+        if (ngx_trp_relay_check_listen(cf, ls[i].ctx, ls[i].ssl,
+                                       ls[i].proxy_protocol)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+#endif
+
+
+static ngx_int_t
+ngx_trp_relay_check_listen(ngx_conf_t *cf, ngx_stream_conf_ctx_t *ctx,
+    ngx_uint_t ssl, ngx_uint_t proxy_protocol)
+{
+    ngx_core_conf_t           *ccf;
+    ngx_trp_relay_srv_conf_t  *rscf;
+
+    rscf = ctx->srv_conf[ngx_trp_relay_module.ctx_index];
+
+    if (!rscf->enabled) {
+        return NGX_OK;
+    }
+
+    if (!ssl) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"trp_relay\" in %s:%ui needs TLS, "
+                      "write \"listen PORT ssl\"",
+                      rscf->place.file_name, rscf->place.line);
+        return NGX_ERROR;
+    }
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
+                                           ngx_core_module);
+
+    /* the header of PROXY protocol is gone when a connection is steered */
+
+    if (proxy_protocol && ccf->master != 0 && ccf->worker_processes > 1) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"trp_relay\" in %s:%ui cannot be used with "
+                      "\"proxy_protocol\" and several worker processes, "
+                      "write \"worker_processes 1\"",
+                      rscf->place.file_name, rscf->place.line);
+        return NGX_ERROR;
+    }
+
     return NGX_OK;
 }
 
@@ -907,7 +1011,6 @@ ngx_trp_relay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static ngx_int_t
 ngx_trp_relay_init_module(ngx_cycle_t *cycle)
 {
-    ngx_int_t                   rc;
     ngx_trp_relay_main_conf_t  *rmcf;
 
     rmcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_trp_relay_module);
@@ -916,72 +1019,9 @@ ngx_trp_relay_init_module(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    rc = NGX_OK;
-    rmcf->steer = ngx_trp_steer_create(cycle, &rc);
-
-    if (rmcf->steer && ngx_trp_relay_check_listening(cycle) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return rc;
-}
-
-
-/* the header of PROXY protocol is gone when a connection is handed over */
-
-static ngx_int_t
-ngx_trp_relay_check_listening(ngx_cycle_t *cycle)
-{
-    ngx_uint_t                  i, j;
-    ngx_listening_t            *ls;
-    ngx_stream_port_t          *port;
-    ngx_stream_addr_conf_t     *conf;
-    ngx_trp_relay_srv_conf_t   *rscf;
-
-    ls = cycle->listening.elts;
-
-    for (i = 0; i < cycle->listening.nelts; i++) {
-
-        if (ls[i].handler != ngx_stream_init_connection
-            || ls[i].type != SOCK_STREAM)
-        {
-            continue;
-        }
-
-        port = ls[i].servers;
-
-        for (j = 0; j < port->naddrs; j++) {
-
-            conf = ngx_trp_relay_addr_conf(&ls[i], port, j);
-            rscf = ngx_trp_addr_conf_ctx(conf)
-                       ->srv_conf[ngx_trp_relay_module.ctx_index];
-
-            if (rscf->enabled && conf->proxy_protocol) {
-                ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
-                              "\"trp_relay\" in %s:%ui cannot be used with "
-                              "\"proxy_protocol\" and several worker "
-                              "processes, write \"worker_processes 1\"",
-                              rscf->place.file_name, rscf->place.line);
-                return NGX_ERROR;
-            }
-        }
-    }
+    rmcf->steer = ngx_trp_steer_create(cycle);
 
     return NGX_OK;
-}
-
-
-static ngx_stream_addr_conf_t *
-ngx_trp_relay_addr_conf(ngx_listening_t *ls, ngx_stream_port_t *port,
-    ngx_uint_t i)
-{
-#if (NGX_HAVE_INET6)
-    if (ls->sockaddr->sa_family == AF_INET6) {
-        return &((ngx_stream_in6_addr_t *) port->addrs)[i].conf;
-    }
-#endif
-
-    return &((ngx_stream_in_addr_t *) port->addrs)[i].conf;
 }
 
 

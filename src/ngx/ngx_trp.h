@@ -23,9 +23,6 @@
 
 #if (nginx_version < 1025005)
 typedef ngx_stream_ssl_conf_t  ngx_stream_ssl_srv_conf_t;
-#define ngx_trp_addr_conf_ctx(conf)  (conf)->ctx
-#else
-#define ngx_trp_addr_conf_ctx(conf)  (conf)->default_server->ctx
 #endif
 
 

@@ -21,6 +21,7 @@ typedef struct {
 
 
 static void ngx_trp_steer_close(void *data);
+static void ngx_trp_steer_close_channel(ngx_socket_t *s);
 static ngx_int_t ngx_trp_steer_send(ngx_socket_t channel, ngx_connection_t *c);
 static void ngx_trp_steer_channel_handler(ngx_event_t *rev);
 static ngx_int_t ngx_trp_steer_recv(ngx_connection_t *cc,
@@ -32,7 +33,7 @@ static ngx_int_t ngx_trp_steer_init_connection(ngx_connection_t *c,
 
 
 ngx_trp_steer_t *
-ngx_trp_steer_create(ngx_cycle_t *cycle, ngx_int_t *rc)
+ngx_trp_steer_create(ngx_cycle_t *cycle)
 {
     ngx_uint_t           i;
     ngx_core_conf_t     *ccf;
@@ -44,8 +45,6 @@ ngx_trp_steer_create(ngx_cycle_t *cycle, ngx_int_t *rc)
     if (!ccf->master || ccf->worker_processes < 2) {
         return NULL;
     }
-
-    *rc = NGX_ERROR;
 
     st = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_steer_t));
     cln = ngx_pool_cleanup_add(cycle->pool, 0);
@@ -71,15 +70,14 @@ ngx_trp_steer_create(ngx_cycle_t *cycle, ngx_int_t *rc)
                        st->channels[i])
             == -1)
         {
-            ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_socket_errno,
+            ngx_log_error(NGX_LOG_ALERT, cycle->log, ngx_socket_errno,
                           "socketpair() failed");
-            return NULL;
+            st->channels[i][0] = (ngx_socket_t) -1;
+            st->channels[i][1] = (ngx_socket_t) -1;
         }
 
         st->nworkers++;
     }
-
-    *rc = NGX_OK;
 
     return st;
 }
@@ -93,11 +91,18 @@ ngx_trp_steer_close(void *data)
     ngx_uint_t  i;
 
     for (i = 0; i < st->nworkers; i++) {
-        (void) ngx_close_socket(st->channels[i][0]);
+        ngx_trp_steer_close_channel(&st->channels[i][0]);
+        ngx_trp_steer_close_channel(&st->channels[i][1]);
+    }
+}
 
-        if (st->channels[i][1] != (ngx_socket_t) -1) {
-            (void) ngx_close_socket(st->channels[i][1]);
-        }
+
+static void
+ngx_trp_steer_close_channel(ngx_socket_t *s)
+{
+    if (*s != (ngx_socket_t) -1) {
+        (void) ngx_close_socket(*s);
+        *s = (ngx_socket_t) -1;
     }
 }
 
@@ -124,9 +129,12 @@ ngx_trp_steer_init_worker(ngx_cycle_t *cycle, ngx_trp_steer_t *st)
 
     for (i = 0; i < st->nworkers; i++) {
         if (i != ngx_worker) {
-            (void) ngx_close_socket(st->channels[i][1]);
-            st->channels[i][1] = (ngx_socket_t) -1;
+            ngx_trp_steer_close_channel(&st->channels[i][1]);
         }
+    }
+
+    if (st->channels[ngx_worker][1] == (ngx_socket_t) -1) {
+        return NGX_OK;
     }
 
     /* as ngx_add_channel_event(), which leaves no room for data */

@@ -23,11 +23,11 @@ typedef struct ngx_trp_steer_s  ngx_trp_steer_t;
 
 /*
  * In the master, for each cycle: a channel for every worker, closed with the
- * cycle.  NULL, without a channel, for one worker; NULL and *rc = NGX_ERROR
- * if it failed.
+ * cycle.  NULL for one worker, who needs none.  A failure is logged and no
+ * more: an error at this time would end the master.
  */
 
-ngx_trp_steer_t *ngx_trp_steer_create(ngx_cycle_t *cycle, ngx_int_t *rc);
+ngx_trp_steer_t *ngx_trp_steer_create(ngx_cycle_t *cycle);
 
 /* in a worker: reads its channel, closes the others' reading ends */
 
