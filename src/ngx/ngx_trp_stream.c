@@ -209,8 +209,9 @@ ngx_trp_stream_timeout(ngx_event_t *ev)
 
     st->unreachable = st->waiting;
 
-    ngx_log_error(NGX_LOG_INFO, ev->log, NGX_ETIMEDOUT,
-                  "stream was not opened in time");
+    ngx_log_error(NGX_LOG_ERR, ev->log, NGX_ETIMEDOUT,
+                  "stream was not opened in time%s",
+                  st->waiting ? ", no tunnel was free" : "");
 
     ngx_trp_stream_abort(st, TRP_CODE_TIMED_OUT);
 }
@@ -234,6 +235,7 @@ ngx_trp_stream_accepted(ngx_trp_stream_t *st)
 static void
 ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
 {
+    ngx_uint_t         level;
     trp_refuse_t       refuse;
     ngx_trp_tunnel_t  *t;
 
@@ -245,11 +247,6 @@ ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
         refuse.text.len = 0;
     }
 
-    ngx_log_error(NGX_LOG_INFO, st->connection->log, 0,
-                  "stream was refused: %s%s%*s",
-                  trp_code_text(refuse.code), refuse.text.len ? ", " : "",
-                  refuse.text.len, refuse.text.data);
-
     if (refuse.code == TRP_CODE_DRAINING) {
 
         /* no failure: the tunnel ends in a worker that exits */
@@ -258,6 +255,14 @@ ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
     } else if (refuse.retry && st->retries++ == NGX_TRP_STREAM_RETRIES) {
         refuse.retry = 0;
     }
+
+    level = refuse.retry ? NGX_LOG_INFO : NGX_LOG_ERR;
+
+    ngx_log_error(level, st->connection->log, 0,
+                  "stream was refused: %s%s%*s%s",
+                  trp_code_text(refuse.code), refuse.text.len ? ", " : "",
+                  refuse.text.len, refuse.text.data,
+                  refuse.retry ? ", opening it once more" : "");
 
     if (refuse.retry) {
 
