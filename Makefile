@@ -54,8 +54,8 @@ test-asan:
 demo:
 	@sh examples/demo.sh
 
-bench: all
-	@if [ -x bench/run ]; then exec bench/run; else echo 'see bench/'; fi
+bench:
+	@bench/run
 
 
 # unit tests: each file of t/unit with the whole core
