@@ -55,6 +55,7 @@ typedef struct {
     ngx_event_get_peer_pt             get;
     ngx_event_free_peer_pt            free;
     ngx_event_notify_peer_pt          notify;
+    ngx_uint_t                        no_peer;    /* it has none of its peers */
 } ngx_trp_entry_ctx_t;
 
 
@@ -65,6 +66,10 @@ static ngx_int_t ngx_trp_entry_init_peer(ngx_stream_session_t *s,
     ngx_stream_upstream_srv_conf_t *us);
 static ngx_int_t ngx_trp_entry_get_peer(ngx_peer_connection_t *pc,
     void *data);
+static ngx_int_t ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx,
+    ngx_peer_connection_t *pc, ngx_trp_pool_t **pool);
+static ngx_uint_t ngx_trp_entry_has_relay(ngx_trp_entry_srv_conf_t *escf);
+static void ngx_trp_entry_reroute(ngx_trp_stream_t *st);
 static ngx_trp_pool_t *ngx_trp_entry_find_pool(ngx_trp_entry_srv_conf_t *escf,
     ngx_peer_connection_t *pc);
 static ngx_int_t ngx_trp_entry_open_frame(ngx_trp_entry_ctx_t *ctx);
@@ -340,16 +345,10 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
     ngx_trp_pool_t             *pool;
     ngx_trp_entry_main_conf_t  *emcf;
 
-    rc = ctx->get(pc, ctx->data);
+    rc = ngx_trp_entry_choose_relay(ctx, pc, &pool);
 
     if (rc != NGX_OK) {
         return rc;
-    }
-
-    pool = ngx_trp_entry_find_pool(ctx->conf, pc);
-
-    if (pool == NULL) {
-        return NGX_DECLINED;
     }
 
     emcf = ngx_stream_get_module_main_conf(ctx->session, ngx_trp_entry_module);
@@ -360,6 +359,7 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
 
     ctx->stream.entry = 1;
     ctx->stream.other = ngx_trp_entry_user;
+    ctx->stream.reroute = ngx_trp_entry_reroute;
     ctx->stream.opened = ngx_trp_entry_opened;
     ctx->stream.data = ctx;
     ctx->stream.pool = pool;
@@ -380,6 +380,108 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
     ngx_trp_stream_open(&ctx->stream, ctx->conf->open_timeout);
 
     return NGX_DONE;
+}
+
+
+/* the balancer chooses; a relay without tunnels is passed over for another */
+
+static ngx_int_t
+ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
+    ngx_trp_pool_t **pool)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  n;
+
+    for (n = ctx->conf->pools.nelts; /* void */ ; n--) {
+
+        rc = ctx->get(pc, ctx->data);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        *pool = ngx_trp_entry_find_pool(ctx->conf, pc);
+
+        if (*pool == NULL) {
+            ctx->free(pc, ctx->data, 0);
+            pc->sockaddr = NULL;
+            return NGX_DECLINED;
+        }
+
+        if (n <= 1 || ngx_trp_pool_alive(*pool)
+            || !ngx_trp_entry_has_relay(ctx->conf))
+        {
+            return NGX_OK;
+        }
+
+        ctx->free(pc, ctx->data, NGX_PEER_FAILED);
+        pc->sockaddr = NULL;
+    }
+}
+
+
+static ngx_uint_t
+ngx_trp_entry_has_relay(ngx_trp_entry_srv_conf_t *escf)
+{
+    ngx_uint_t        i;
+    ngx_trp_pool_t  **pools;
+
+    pools = escf->pools.elts;
+
+    for (i = 0; i < escf->pools.nelts; i++) {
+        if (ngx_trp_pool_alive(pools[i])) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* the stream lost its tunnel, perhaps with all the others to that relay */
+
+static void
+ngx_trp_entry_reroute(ngx_trp_stream_t *st)
+{
+    ngx_int_t               rc;
+    ngx_trp_pool_t         *pool;
+    struct sockaddr        *sockaddr;
+    ngx_connection_t       *c;
+    ngx_trp_entry_ctx_t    *ctx;
+    ngx_stream_upstream_t  *u;
+
+    ctx = st->data;
+
+    if (ctx->no_peer || ngx_trp_pool_alive(st->pool)
+        || !ngx_trp_entry_has_relay(ctx->conf))
+    {
+        return;
+    }
+
+    u = ctx->session->upstream;
+
+    /* to the proxy it stays the same connection */
+
+    c = u->peer.connection;
+    sockaddr = u->peer.sockaddr;
+
+    ctx->free(&u->peer, ctx->data, NGX_PEER_FAILED);
+
+    rc = ngx_trp_entry_choose_relay(ctx, &u->peer, &pool);
+
+    u->peer.connection = c;
+
+    if (rc != NGX_OK) {
+        ctx->no_peer = 1;
+        u->peer.sockaddr = sockaddr;
+        return;
+    }
+
+    st->pool = pool;
+
+    if (u->state) {
+        u->state->peer = u->peer.name;
+    }
 }
 
 
@@ -427,7 +529,7 @@ ngx_trp_entry_opened(ngx_trp_stream_t *st, ngx_uint_t code)
     ctx = st->data;
     pc = &ctx->session->upstream->peer;
 
-    if (code == TRP_CODE_NONE && ctx->notify) {
+    if (code == TRP_CODE_NONE && ctx->notify && !ctx->no_peer) {
         ctx->notify(pc, ctx->data, NGX_STREAM_UPSTREAM_NOTIFY_CONNECT);
     }
 }
@@ -470,7 +572,11 @@ ngx_trp_entry_free_peer(ngx_peer_connection_t *pc, void *data,
         ngx_trp_stream_close(st, NULL);
     }
 
-    ctx->free(pc, ctx->data, state);
+    if (!ctx->no_peer) {
+        ctx->free(pc, ctx->data, state);
+    }
+
+    ctx->no_peer = 0;
 }
 
 

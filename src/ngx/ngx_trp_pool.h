@@ -87,6 +87,11 @@ ngx_int_t ngx_trp_pool_start(ngx_cycle_t *cycle, ngx_array_t *pools,
     ngx_stream_upstream_srv_conf_t *us, ngx_trp_agent_conf_t *conf,
     ngx_trp_pool_open_pt open, void *data);
 
+/* 1 if there is a tunnel that is not still being dialled */
+
+#define ngx_trp_pool_alive(pool)  ((pool)->total > (pool)->ndialing)
+
+
 /* a tunnel that may send OPEN, or NULL */
 
 ngx_trp_link_t *ngx_trp_pool_get(ngx_trp_pool_t *pool);

@@ -293,6 +293,8 @@ ngx_trp_stream_retry(ngx_trp_stream_t *st)
         return NGX_DECLINED;
     }
 
+    st->reroute(st);
+
     ngx_trp_stream_open(st, 0);
 
     return NGX_OK;

@@ -52,6 +52,9 @@ struct ngx_trp_stream_s {
     /* the proxy's other connection, NULL if there is none (yet) */
     ngx_connection_t    *(*other)(ngx_trp_stream_t *st);
 
+    /* entry: the stream is opened once more, it may take another pool */
+    void                 (*reroute)(ngx_trp_stream_t *st);
+
     /* entry: ACCEPT came, or it never will */
     void                 (*opened)(ngx_trp_stream_t *st, ngx_uint_t code);
 
