@@ -47,6 +47,7 @@ typedef struct {
     ngx_trp_entry_srv_conf_t         *conf;
     ngx_trp_entry_route_t            *route;
 
+    u_char                            id[TRP_STREAM_ID_LEN];
     u_char                           *open;       /* the frame */
     size_t                            open_len;
 
@@ -317,7 +318,8 @@ ngx_trp_entry_open_frame(ngx_trp_entry_ctx_t *ctx)
     open.port = ctx->route->route.port;
     open.name = ngx_trp_str(&ctx->conf->agent.name);
 
-    randombytes_buf(open.id, TRP_STREAM_ID_LEN);
+    randombytes_buf(ctx->id, TRP_STREAM_ID_LEN);
+    ngx_memcpy(open.id, ctx->id, TRP_STREAM_ID_LEN);
 
     ngx_trp_addr_from_sockaddr(&open.user, &port, c->sockaddr);
     open.user_port = port;
@@ -365,6 +367,7 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
     ctx->stream.pool = pool;
     ctx->stream.open = ctx->open;
     ctx->stream.open_len = ctx->open_len;
+    ngx_memcpy(ctx->stream.id, ctx->id, TRP_STREAM_ID_LEN);
 
     if (ngx_trp_stream_create(&ctx->stream, emcf->fd, pc->log) != NGX_OK) {
         return NGX_ERROR;
@@ -615,6 +618,7 @@ ngx_trp_entry_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
     if (ctx->conf) {
         info->group = ctx->conf->agent.group;
         info->name = ctx->conf->agent.name;
+        info->id = ctx->id;
         info->status = ctx->stream.code;
         info->aborted = (ctx->stream.in != NGX_TRP_STREAM_ENDED
                          || ctx->stream.out != NGX_TRP_STREAM_ENDED);

@@ -559,8 +559,9 @@ ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame)
                                         open->port))
     {
         ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
-                      "entry \"%V\" may not open \"%V\" by \"permitopen\"",
-                      &peer->agent->name, &joint->destination);
+                      "entry \"%V\" may not open \"%V\" by \"permitopen\", "
+                      "stream: %s", &peer->agent->name, &joint->destination,
+                      ngx_trp_id_text(open->id).data);
         ngx_trp_joint_refuse(joint, TRP_CODE_NOT_ALLOWED, 0);
         return NGX_OK;
     }
@@ -729,6 +730,7 @@ ngx_trp_relay_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
     info->group = joint->group;
     info->name = joint->name;
     info->status = joint->code;
+    info->id = joint->open.id;
     info->aborted = (!joint->up || !joint->down);
 
     return NGX_OK;

@@ -249,6 +249,7 @@ ngx_trp_reverse_create_stream(ngx_trp_link_t *link, trp_open_t *open)
 
     ctx->stream.pool = link->pool;
     ctx->stream.other = ngx_trp_reverse_destination;
+    ngx_memcpy(ctx->stream.id, open->id, TRP_STREAM_ID_LEN);
     ctx->stream.opened = ngx_trp_reverse_opened;
     ctx->stream.data = ctx;
 
@@ -476,7 +477,8 @@ ngx_trp_reverse_access_handler(ngx_stream_session_t *s)
     if (rc == NGX_DECLINED) {
         ngx_log_error(NGX_LOG_ERR, s->connection->log, 0,
                       "destination \"%V\" is not allowed by "
-                      "\"trp_reverse_allow\"", &ctx->destination);
+                      "\"trp_reverse_allow\", stream: %s", &ctx->destination,
+                      ngx_trp_id_text(ctx->stream.id).data);
 
         ctx->stream.code = TRP_CODE_NOT_ALLOWED;
         return NGX_STREAM_FORBIDDEN;
@@ -810,6 +812,7 @@ ngx_trp_reverse_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
     info->destination = ctx->destination;
     info->group = ctx->conf->agent.group;
     info->name = ctx->conf->agent.name;
+    info->id = st->id;
     info->status = st->accepted ? TRP_CODE_NONE : ngx_trp_reverse_code(ctx);
     info->aborted = (st->in != NGX_TRP_STREAM_ENDED
                      || st->out != NGX_TRP_STREAM_ENDED);

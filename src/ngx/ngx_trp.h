@@ -41,8 +41,29 @@ typedef struct {
     in_port_t           port;
     ngx_str_t           destination;   /* "host:port" to connect to */
     ngx_uint_t          status;        /* trp_code_e */
+    const u_char       *id;            /* of the stream; NULL: has none yet */
     unsigned            aborted:1;     /* ended by a reset or a lost tunnel */
 } ngx_trp_info_t;
+
+
+/* a stream's id as text, the same on all three roles */
+
+#define NGX_TRP_ID_LEN     (2 * TRP_STREAM_ID_LEN)
+
+typedef struct {
+    u_char              data[NGX_TRP_ID_LEN + 1];
+} ngx_trp_id_text_t;
+
+
+static ngx_inline ngx_trp_id_text_t
+ngx_trp_id_text(const u_char *id)
+{
+    ngx_trp_id_text_t  text;
+
+    *ngx_hex_dump(text.data, (u_char *) id, TRP_STREAM_ID_LEN) = '\0';
+
+    return text;
+}
 
 
 static ngx_inline trp_str_t

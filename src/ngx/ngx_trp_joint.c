@@ -133,8 +133,9 @@ ngx_trp_joint_timeout(ngx_event_t *ev)
     joint = ev->data;
 
     ngx_log_error(NGX_LOG_ERR, ev->log, NGX_ETIMEDOUT,
-                  "no reverse in group \"%V\" was free for \"%V\"",
-                  &joint->group, &joint->destination);
+                  "no reverse in group \"%V\" was free for \"%V\", "
+                  "stream: %s", &joint->group, &joint->destination,
+                  ngx_trp_id_text(joint->open.id).data);
 
     ngx_trp_joint_refuse(joint, TRP_CODE_NO_AGENT, 0);
 }
@@ -531,9 +532,11 @@ ngx_trp_joint_refused(ngx_trp_peer_t *peer, trp_frame_t *frame)
     joint->retried = refuse.retry;
 
     ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
-                  "agent \"%V\" refused \"%V\": %s%s", &peer->agent->name,
-                  &joint->destination, trp_code_text(refuse.code),
-                  refuse.retry ? ", another one may not" : "");
+                  "agent \"%V\" refused \"%V\": %s%s, stream: %s",
+                  &peer->agent->name, &joint->destination,
+                  trp_code_text(refuse.code),
+                  refuse.retry ? ", another one may not" : "",
+                  ngx_trp_id_text(joint->open.id).data);
 
     if (peer->other) {
         ngx_trp_tunnel_send_frame(peer->other->tunnel, buf,

@@ -210,8 +210,9 @@ ngx_trp_stream_timeout(ngx_event_t *ev)
     st->unreachable = st->waiting;
 
     ngx_log_error(NGX_LOG_ERR, ev->log, NGX_ETIMEDOUT,
-                  "stream was not opened in time%s",
-                  st->waiting ? ", no tunnel was free" : "");
+                  "stream was not opened in time%s, stream: %s",
+                  st->waiting ? ", no tunnel was free" : "",
+                  ngx_trp_id_text(st->id).data);
 
     ngx_trp_stream_abort(st, TRP_CODE_TIMED_OUT);
 }
@@ -259,10 +260,11 @@ ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
     level = refuse.retry ? NGX_LOG_INFO : NGX_LOG_ERR;
 
     ngx_log_error(level, st->connection->log, 0,
-                  "stream was refused: %s%s%*s%s",
+                  "stream was refused: %s%s%*s%s, stream: %s",
                   trp_code_text(refuse.code), refuse.text.len ? ", " : "",
                   refuse.text.len, refuse.text.data,
-                  refuse.retry ? ", opening it once more" : "");
+                  refuse.retry ? ", opening it once more" : "",
+                  ngx_trp_id_text(st->id).data);
 
     if (refuse.retry) {
 

@@ -60,6 +60,7 @@ struct ngx_trp_stream_s {
 
     void                  *data;       /* of the module */
 
+    u_char                 id[TRP_STREAM_ID_LEN];
     ngx_uint_t             code;       /* trp_code_e */
     ngx_uint_t             retries;    /* after a refusal, so far */
 

@@ -8,7 +8,8 @@ typedef enum {
     NGX_TRP_VAR_PORT,
     NGX_TRP_VAR_GROUP,
     NGX_TRP_VAR_NAME,
-    NGX_TRP_VAR_STATUS
+    NGX_TRP_VAR_STATUS,
+    NGX_TRP_VAR_STREAM_ID
 } ngx_trp_variable_e;
 
 
@@ -34,7 +35,8 @@ static const ngx_str_t  ngx_trp_variable_names[] = {
     ngx_string("trp_destination_port"),
     ngx_string("trp_group"),
     ngx_string("trp_name"),
-    ngx_string("trp_status")
+    ngx_string("trp_status"),
+    ngx_string("trp_stream_id")
 };
 
 
@@ -46,7 +48,7 @@ ngx_trp_variables_add(ngx_conf_t *cf, ngx_trp_info_pt info)
     ngx_trp_variable_t     *tv;
     ngx_stream_variable_t  *var;
 
-    for (i = NGX_TRP_VAR_DESTINATION; i <= NGX_TRP_VAR_STATUS; i++) {
+    for (i = NGX_TRP_VAR_DESTINATION; i <= NGX_TRP_VAR_STREAM_ID; i++) {
 
         name = ngx_trp_variable_names[i];
 
@@ -141,6 +143,22 @@ ngx_trp_variable_value(ngx_stream_session_t *s, ngx_trp_info_t *info,
 
     case NGX_TRP_VAR_NAME:
         *value = info->name;
+        break;
+
+    case NGX_TRP_VAR_STREAM_ID:
+        ngx_str_null(value);
+
+        if (info->id) {
+            value->data = ngx_pnalloc(s->connection->pool, NGX_TRP_ID_LEN);
+            if (value->data == NULL) {
+                return NGX_ERROR;
+            }
+
+            value->len = ngx_hex_dump(value->data, (u_char *) info->id,
+                                      TRP_STREAM_ID_LEN)
+                         - value->data;
+        }
+
         break;
 
     default: /* NGX_TRP_VAR_STATUS */

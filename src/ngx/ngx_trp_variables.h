@@ -1,7 +1,7 @@
 
 /*
  * $trp_destination, $trp_destination_host, $trp_destination_port,
- * $trp_group, $trp_name, $trp_status.
+ * $trp_group, $trp_name, $trp_status, $trp_stream_id.
  *
  * Each module adds them all.  In an nginx that has several of the modules a
  * variable asks one after the other: the first that knows the session
