@@ -91,7 +91,7 @@ $_->write_file('authorized_keys', $keys) for $first, $second;
 serve($reverse, port(8090), 'echo');
 
 $_->run() for $first, $second, $reverse, $entry;
-$entry->plan(10 + 2 * 3);
+$entry->plan(12 + 2 * 3);
 
 my ($one, $two) = map { "127.0.0.1:$_" } port(8443), port(8444);
 
@@ -117,6 +117,15 @@ ok(wait_for(sub { users(1) && used($entry, $one) > $before }), 'is back');
 $second->stop();
 is(users(20), 20, 'the other one is gone');
 is(count_log($entry, qr/ (?!ok$)/, file => 'access.log'), 0, 'nobody else');
+
+# new workers of the entry: who comes before it has any tunnel waits for the
+# relay that is not there, and finds the one that is
+
+$before = used($entry, $one);
+reload_and_wait($entry);
+is(users(20), 20, 'without the other one from the start');
+is(used($entry, $one), $before + 20, 'by the first');
+
 $second->run();
 ok(ready($reverse, $second), 'is back, too');
 

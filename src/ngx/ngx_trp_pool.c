@@ -26,6 +26,7 @@ static void ngx_trp_pool_post(ngx_trp_pool_t *pool);
 static void ngx_trp_pool_event_handler(ngx_event_t *ev);
 static ngx_uint_t ngx_trp_pool_missing(ngx_trp_pool_t *pool);
 static void ngx_trp_pool_backoff(ngx_trp_pool_t *pool);
+static void ngx_trp_pool_reroute(ngx_trp_pool_t *pool);
 static void ngx_trp_pool_shrink_handler(ngx_event_t *ev);
 static void ngx_trp_pool_take(ngx_trp_link_t *link);
 static void ngx_trp_pool_put(ngx_trp_link_t *link);
@@ -212,6 +213,7 @@ ngx_trp_pool_event_handler(ngx_event_t *ev)
 
         if (ngx_trp_dial(pool) != NGX_OK) {
             ngx_trp_pool_backoff(pool);
+            ngx_trp_pool_reroute(pool);
             return;
         }
     }
@@ -270,6 +272,29 @@ ngx_trp_pool_backoff(ngx_trp_pool_t *pool)
     pool->failures++;
 
     ngx_add_timer(&pool->event, 1 + ngx_random() % max);
+}
+
+
+/* who waits for this relay may find another one that is there */
+
+static void
+ngx_trp_pool_reroute(ngx_trp_pool_t *pool)
+{
+    ngx_uint_t         n;
+    ngx_queue_t       *q;
+    ngx_trp_stream_t  *st;
+
+    if (ngx_trp_pool_alive(pool)) {
+        return;
+    }
+
+    for (n = pool->nwaiting; n; n--) {
+        q = ngx_queue_head(&pool->waiting);
+        st = ngx_queue_data(q, ngx_trp_stream_t, queue);
+
+        ngx_trp_pool_cancel(pool, st);
+        ngx_trp_stream_reopen(st);
+    }
 }
 
 
@@ -654,5 +679,6 @@ ngx_trp_pool_closed(ngx_trp_tunnel_t *t)
         ngx_trp_stream_lost(link->stream);
     }
 
+    ngx_trp_pool_reroute(pool);
     ngx_trp_pool_post(pool);
 }

@@ -295,11 +295,19 @@ ngx_trp_stream_retry(ngx_trp_stream_t *st)
         return NGX_DECLINED;
     }
 
+    ngx_trp_stream_reopen(st);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_trp_stream_reopen(ngx_trp_stream_t *st)
+{
+    st->waiting = 0;
     st->reroute(st);
 
     ngx_trp_stream_open(st, 0);
-
-    return NGX_OK;
 }
 
 

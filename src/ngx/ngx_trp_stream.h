@@ -100,6 +100,10 @@ ngx_trp_stream_t *ngx_trp_stream_of(ngx_connection_t *c);
 void ngx_trp_stream_open(ngx_trp_stream_t *st, ngx_msec_t timeout);
 void ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_link_t *link);
 
+/* entry: the stream has no tunnel, and may look for one in another pool */
+
+void ngx_trp_stream_reopen(ngx_trp_stream_t *st);
+
 /* reverse: the destination answers */
 
 void ngx_trp_stream_accept(ngx_trp_stream_t *st);
