@@ -68,8 +68,8 @@ stream('single bytes', sub {
 });
 
 is(count_log($relay, qr/has a tunnel/), 2, 'the same tunnels');
-is(count_log($relay, qr/^200 13893 4 127.0.0.1:80$/, file => 'access.log'), 2,
-    'access log');
+ok(wait_for(sub { count_log($relay, qr/^200 13893 4 127.0.0.1:80$/,
+    file => 'access.log') == 2 }), 'access log');
 
 # DONE and the next OPEN in one record
 

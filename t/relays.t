@@ -124,7 +124,7 @@ is(count_log($entry, qr/ (?!ok$)/, file => 'access.log'), 0, 'nobody else');
 $before = used($entry, $one);
 reload_and_wait($entry);
 is(users(20), 20, 'without the other one from the start');
-is(used($entry, $one), $before + 20, 'by the first');
+ok(wait_for(sub { used($entry, $one) == $before + 20 }), 'by the first');
 
 $second->run();
 ok(ready($reverse, $second), 'is back, too');

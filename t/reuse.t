@@ -146,7 +146,7 @@ quiet();
 my $tunnels = count_log($relay, qr/ has a tunnel /);
 cmp_ok($tunnels, '<', 20, "no more than $tunnels tunnels");
 
-is(count_log($relay, qr/^200 ok$/, file => 'access.log'), COUNT,
+ok(wait_log($relay, qr/^200 ok$/, file => 'access.log', count => COUNT),
     'access log of the relay');
 
 for my $i (0 .. 2) {
