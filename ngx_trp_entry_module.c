@@ -75,7 +75,7 @@ static ngx_trp_pool_t *ngx_trp_entry_find_pool(ngx_trp_entry_srv_conf_t *escf,
     ngx_peer_connection_t *pc);
 static ngx_int_t ngx_trp_entry_open_frame(ngx_trp_entry_ctx_t *ctx);
 static ngx_connection_t *ngx_trp_entry_user(ngx_trp_stream_t *st);
-static void ngx_trp_entry_opened(ngx_trp_stream_t *st, ngx_uint_t code);
+static void ngx_trp_entry_opened(ngx_trp_stream_t *st);
 static void ngx_trp_entry_notify_peer(ngx_peer_connection_t *pc, void *data,
     ngx_uint_t type);
 static void ngx_trp_entry_free_peer(ngx_peer_connection_t *pc, void *data,
@@ -524,7 +524,7 @@ ngx_trp_entry_user(ngx_trp_stream_t *st)
 
 
 static void
-ngx_trp_entry_opened(ngx_trp_stream_t *st, ngx_uint_t code)
+ngx_trp_entry_opened(ngx_trp_stream_t *st)
 {
     ngx_trp_entry_ctx_t    *ctx;
     ngx_peer_connection_t  *pc;
@@ -532,7 +532,7 @@ ngx_trp_entry_opened(ngx_trp_stream_t *st, ngx_uint_t code)
     ctx = st->data;
     pc = &ctx->session->upstream->peer;
 
-    if (code == TRP_CODE_NONE && ctx->notify && !ctx->no_peer) {
+    if (ctx->notify && !ctx->no_peer) {
         ctx->notify(pc, ctx->data, NGX_STREAM_UPSTREAM_NOTIFY_CONNECT);
     }
 }

@@ -44,7 +44,7 @@ static ngx_msec_t ngx_trp_relay_time_left(ngx_connection_t *c,
     ngx_trp_relay_srv_conf_t *rscf);
 static void ngx_trp_relay_moved(ngx_stream_session_t *s);
 static void ngx_trp_relay_handler(ngx_stream_session_t *s);
-static ngx_int_t ngx_trp_relay_hello(ngx_trp_peer_t *peer);
+static void ngx_trp_relay_hello(ngx_trp_peer_t *peer);
 
 static void ngx_trp_relay_readable(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_writable(ngx_trp_tunnel_t *t);
@@ -292,16 +292,13 @@ ngx_trp_relay_handler(ngx_stream_session_t *s)
     ngx_trp_tunnel_deadline(peer->tunnel, ngx_trp_relay_time_left(c, rscf),
                             "waiting for authentication");
 
-    if (ngx_trp_relay_hello(peer) != NGX_OK) {
-        ngx_trp_tunnel_fail(peer->tunnel);
-        return;
-    }
+    ngx_trp_relay_hello(peer);
 
     ngx_post_event(c->read, &ngx_posted_events);
 }
 
 
-static ngx_int_t
+static void
 ngx_trp_relay_hello(ngx_trp_peer_t *peer)
 {
     u_char                     buf[NGX_TRP_OPEN_MAX];
@@ -317,8 +314,6 @@ ngx_trp_relay_hello(ngx_trp_peer_t *peer)
     ngx_memcpy(hello.nonce, peer->nonce, TRP_NONCE_LEN);
 
     ngx_trp_tunnel_send_frame(peer->tunnel, buf, trp_hello_put(buf, &hello));
-
-    return NGX_OK;
 }
 
 

@@ -64,7 +64,6 @@ static void ngx_trp_reverse_cleanup(void *data);
 static ngx_uint_t ngx_trp_reverse_code(ngx_trp_reverse_ctx_t *ctx);
 static ngx_uint_t ngx_trp_reverse_timed_out(ngx_stream_session_t *s);
 static ngx_connection_t *ngx_trp_reverse_destination(ngx_trp_stream_t *st);
-static void ngx_trp_reverse_opened(ngx_trp_stream_t *st, ngx_uint_t code);
 static ngx_trp_reverse_ctx_t *ngx_trp_reverse_get_ctx(
     ngx_stream_session_t *s);
 
@@ -250,7 +249,6 @@ ngx_trp_reverse_create_stream(ngx_trp_link_t *link, trp_open_t *open)
     ctx->stream.pool = link->pool;
     ctx->stream.other = ngx_trp_reverse_destination;
     ngx_memcpy(ctx->stream.id, open->id, TRP_STREAM_ID_LEN);
-    ctx->stream.opened = ngx_trp_reverse_opened;
     ctx->stream.data = ctx;
 
     rmcf = ngx_stream_cycle_get_module_main_conf(ngx_cycle,
@@ -402,12 +400,6 @@ ngx_trp_reverse_destination(ngx_trp_stream_t *st)
     u = ctx->session->upstream;
 
     return (u && u->connected) ? u->peer.connection : NULL;
-}
-
-
-static void
-ngx_trp_reverse_opened(ngx_trp_stream_t *st, ngx_uint_t code)
-{
 }
 
 

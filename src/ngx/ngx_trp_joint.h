@@ -27,7 +27,7 @@
 
 struct ngx_trp_joint_s {
     ngx_pool_t       *pool;
-    ngx_trp_peer_t   *entry;             /* NULL when it is gone */
+    ngx_trp_peer_t   *entry;             /* there as long as the joint is */
     ngx_trp_peer_t   *reverse;           /* NULL until one is found */
 
     trp_open_t        open;              /* strings in the pool */

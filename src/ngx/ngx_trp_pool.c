@@ -30,6 +30,7 @@ static void ngx_trp_pool_reroute(ngx_trp_pool_t *pool);
 static void ngx_trp_pool_shrink_handler(ngx_event_t *ev);
 static void ngx_trp_pool_take(ngx_trp_link_t *link);
 static void ngx_trp_pool_put(ngx_trp_link_t *link);
+static ngx_uint_t ngx_trp_pool_needed(ngx_trp_pool_t *pool);
 static void ngx_trp_pool_demand(ngx_trp_pool_t *pool, ngx_uint_t more);
 
 static void ngx_trp_pool_readable(ngx_trp_tunnel_t *t);
@@ -226,7 +227,7 @@ ngx_trp_pool_missing(ngx_trp_pool_t *pool)
     ngx_uint_t  n, want, room;
 
     if (ngx_exiting) {
-        want = pool->total - pool->nidle - pool->ndialing + pool->nwaiting;
+        want = ngx_trp_pool_needed(pool);
 
     } else {
         want = pool->peak + pool->conf->idle;
@@ -428,14 +429,23 @@ ngx_trp_pool_put(ngx_trp_link_t *link)
 }
 
 
-/* tunnels that are busy, and "more" that should be */
+/* tunnels that are busy, or would be if they were there */
+
+static ngx_uint_t
+ngx_trp_pool_needed(ngx_trp_pool_t *pool)
+{
+    return pool->total - pool->nidle - pool->ndialing + pool->nwaiting;
+}
+
+
+/* "more" is what the relay has asked for */
 
 static void
 ngx_trp_pool_demand(ngx_trp_pool_t *pool, ngx_uint_t more)
 {
     ngx_uint_t  n;
 
-    n = pool->total - pool->nidle - pool->ndialing + pool->nwaiting + more;
+    n = ngx_trp_pool_needed(pool) + more;
 
     pool->recent = ngx_max(pool->recent, n);
     pool->peak = ngx_max(pool->peak, n);

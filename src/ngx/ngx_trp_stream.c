@@ -31,6 +31,7 @@ static void ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame);
 static ngx_int_t ngx_trp_stream_retry(ngx_trp_stream_t *st);
 static void ngx_trp_stream_got_reset(ngx_trp_stream_t *st);
 static ngx_uint_t ngx_trp_stream_unsent(ngx_connection_t *c);
+static void ngx_trp_stream_stop_waiting(ngx_trp_stream_t *st);
 static void ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code);
 static void ngx_trp_stream_timeout(ngx_event_t *ev);
 static void ngx_trp_stream_wake(ngx_event_t *ev);
@@ -227,7 +228,7 @@ ngx_trp_stream_accepted(ngx_trp_stream_t *st)
         ngx_del_timer(&st->timer);
     }
 
-    st->opened(st, TRP_CODE_NONE);
+    st->opened(st);
 
     ngx_trp_stream_pump(st);
 }
@@ -791,22 +792,24 @@ ngx_trp_stream_got_reset(ngx_trp_stream_t *st)
 static ngx_uint_t
 ngx_trp_stream_unsent(ngx_connection_t *c)
 {
+#ifdef SIOCOUTQ
+
     int  n;
 
-#ifdef SIOCOUTQ
-    if (ioctl(c->fd, SIOCOUTQ, &n) == 0) {
-        return n;
-    }
+    return ioctl(c->fd, SIOCOUTQ, &n) == 0 && n;
+
+#else
+
+    return 0;
+
 #endif
-
-    n = 0;
-
-    return n;
 }
 
 
+/* for ACCEPT, and for a tunnel */
+
 static void
-ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code)
+ngx_trp_stream_stop_waiting(ngx_trp_stream_t *st)
 {
     if (st->timer.timer_set) {
         ngx_del_timer(&st->timer);
@@ -816,13 +819,16 @@ ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code)
         st->waiting = 0;
         ngx_trp_pool_cancel(st->pool, st);
     }
+}
+
+
+static void
+ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code)
+{
+    ngx_trp_stream_stop_waiting(st);
 
     st->in = NGX_TRP_STREAM_ABORTED;
     st->code = code;
-
-    if (st->entry && !st->accepted) {
-        st->opened(st, code);
-    }
 
     ngx_trp_stream_wake(st->connection->read);
     ngx_trp_stream_wake(st->connection->write);
@@ -876,14 +882,7 @@ ngx_trp_stream_close(ngx_trp_stream_t *st, trp_refuse_t *refuse)
 
     st->closed = 1;
 
-    if (st->timer.timer_set) {
-        ngx_del_timer(&st->timer);
-    }
-
-    if (st->waiting) {
-        st->waiting = 0;
-        ngx_trp_pool_cancel(st->pool, st);
-    }
+    ngx_trp_stream_stop_waiting(st);
 
     if (st->link) {
         t = st->link->tunnel;

@@ -55,8 +55,8 @@ struct ngx_trp_stream_s {
     /* entry: the stream is opened once more, it may take another pool */
     void                 (*reroute)(ngx_trp_stream_t *st);
 
-    /* entry: ACCEPT came, or it never will */
-    void                 (*opened)(ngx_trp_stream_t *st, ngx_uint_t code);
+    /* entry: ACCEPT came */
+    void                 (*opened)(ngx_trp_stream_t *st);
 
     void                  *data;       /* of the module */
 

@@ -22,6 +22,7 @@ static ngx_uint_t ngx_trp_tunnel_lost_host(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_settle(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_post(ngx_trp_tunnel_t *t);
 static ngx_int_t ngx_trp_tunnel_drop(ngx_trp_tunnel_t *t);
+static void ngx_trp_tunnel_consume(ngx_trp_tunnel_t *t);
 static ngx_int_t ngx_trp_tunnel_write(ngx_trp_tunnel_t *t, u_char **p,
     u_char *last);
 static void ngx_trp_tunnel_flush(ngx_trp_tunnel_t *t);
@@ -626,12 +627,7 @@ ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
 
     if (t->abandoned && frame->type != TRP_DRAIN) {
 
-        if (t->state.seen & TRP_SEEN_END && !(t->state.sent & TRP_SEEN_DONE)
-            && trp_tunnel_busy(&t->state))
-        {
-            ngx_trp_tunnel_send(t, TRP_DONE);
-        }
-
+        ngx_trp_tunnel_consume(t);
         return NGX_OK;
     }
 
@@ -920,9 +916,7 @@ ngx_trp_tunnel_abandon(ngx_trp_tunnel_t *t, trp_refuse_t *refuse,
         ngx_trp_tunnel_send(t, TRP_RESET);
     }
 
-    if (state->seen & TRP_SEEN_END && !(state->sent & TRP_SEEN_DONE)) {
-        ngx_trp_tunnel_send(t, TRP_DONE);
-    }
+    ngx_trp_tunnel_consume(t);
 
     if (!trp_tunnel_busy(state)) {
         return;
@@ -944,6 +938,19 @@ ngx_trp_tunnel_abandon(ngx_trp_tunnel_t *t, trp_refuse_t *refuse,
     /* DATA may have been left unread when its reader went away */
 
     ngx_post_event(t->connection->read, &ngx_posted_events);
+}
+
+
+/* an abandoned stream has consumed the peer's end when it has come */
+
+static void
+ngx_trp_tunnel_consume(ngx_trp_tunnel_t *t)
+{
+    if (trp_tunnel_busy(&t->state)
+        && t->state.seen & TRP_SEEN_END && !(t->state.sent & TRP_SEEN_DONE))
+    {
+        ngx_trp_tunnel_send(t, TRP_DONE);
+    }
 }
 
 
