@@ -68,8 +68,10 @@ static ngx_int_t ngx_trp_entry_init_peer(ngx_stream_session_t *s,
 static ngx_int_t ngx_trp_entry_get_peer(ngx_peer_connection_t *pc,
     void *data);
 static ngx_int_t ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx,
-    ngx_peer_connection_t *pc, ngx_trp_pool_t **pool);
-static ngx_uint_t ngx_trp_entry_has_relay(ngx_trp_entry_srv_conf_t *escf);
+    ngx_peer_connection_t *pc, ngx_trp_pool_t *leave, ngx_trp_pool_t **pool);
+static ngx_trp_pool_t *ngx_trp_entry_other_pool(
+    ngx_trp_entry_srv_conf_t *escf, ngx_trp_pool_t *pool);
+static ngx_uint_t ngx_trp_entry_elsewhere(ngx_trp_stream_t *st);
 static void ngx_trp_entry_reroute(ngx_trp_stream_t *st);
 static ngx_trp_pool_t *ngx_trp_entry_find_pool(ngx_trp_entry_srv_conf_t *escf,
     ngx_peer_connection_t *pc);
@@ -347,7 +349,7 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
     ngx_trp_pool_t             *pool;
     ngx_trp_entry_main_conf_t  *emcf;
 
-    rc = ngx_trp_entry_choose_relay(ctx, pc, &pool);
+    rc = ngx_trp_entry_choose_relay(ctx, pc, NULL, &pool);
 
     if (rc != NGX_OK) {
         return rc;
@@ -362,11 +364,13 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
     ctx->stream.entry = 1;
     ctx->stream.other = ngx_trp_entry_user;
     ctx->stream.reroute = ngx_trp_entry_reroute;
+    ctx->stream.elsewhere = ngx_trp_entry_elsewhere;
     ctx->stream.opened = ngx_trp_entry_opened;
     ctx->stream.data = ctx;
     ctx->stream.pool = pool;
     ctx->stream.open = ctx->open;
     ctx->stream.open_len = ctx->open_len;
+    ctx->stream.destination = ctx->route->destination;
     ngx_memcpy(ctx->stream.id, ctx->id, TRP_STREAM_ID_LEN);
 
     if (ngx_trp_stream_create(&ctx->stream, emcf->fd, pc->log) != NGX_OK) {
@@ -386,18 +390,35 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
 }
 
 
-/* the balancer chooses; a relay without tunnels is passed over for another */
+/*
+ * The balancer chooses; a relay without tunnels, and the one to be left, is
+ * passed over for another one.  That is no failure of it in the sense of
+ * max_fails: its pool knows better when it is back.
+ */
 
 static ngx_int_t
 ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
-    ngx_trp_pool_t **pool)
+    ngx_trp_pool_t *leave, ngx_trp_pool_t **pool)
 {
-    ngx_int_t   rc;
-    ngx_uint_t  n;
+    ngx_int_t        rc;
+    ngx_uint_t       n;
+    ngx_trp_pool_t  *other;
 
-    for (n = ctx->conf->pools.nelts; /* void */ ; n--) {
+    if (ctx->conf->pools.nelts == 0) {
+
+        /* all servers are "down" */
+        return NGX_BUSY;
+    }
+
+    other = ngx_trp_entry_other_pool(ctx->conf, leave);
+
+    for (n = ctx->conf->pools.nelts; n; n--) {
 
         rc = ctx->get(pc, ctx->data);
+
+        if (rc == NGX_BUSY) {
+            break;
+        }
 
         if (rc != NGX_OK) {
             return rc;
@@ -411,20 +432,34 @@ ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
             return NGX_DECLINED;
         }
 
-        if (n <= 1 || ngx_trp_pool_alive(*pool)
-            || !ngx_trp_entry_has_relay(ctx->conf))
+        if (other == NULL
+            || (*pool != leave && ngx_trp_pool_alive(*pool)))
         {
             return NGX_OK;
         }
 
-        ctx->free(pc, ctx->data, NGX_PEER_FAILED);
+        ctx->free(pc, ctx->data, 0);
         pc->sockaddr = NULL;
     }
+
+    /* the balancer has had enough of all of them, the user has not */
+
+    *pool = other ? other : ((ngx_trp_pool_t **) ctx->conf->pools.elts)[0];
+
+    pc->sockaddr = (*pool)->sockaddr;
+    pc->socklen = (*pool)->socklen;
+    pc->name = &(*pool)->name;
+
+    ctx->no_peer = 1;
+
+    return NGX_OK;
 }
 
 
-static ngx_uint_t
-ngx_trp_entry_has_relay(ngx_trp_entry_srv_conf_t *escf)
+/* a pool with tunnels that is not this one, or NULL */
+
+static ngx_trp_pool_t *
+ngx_trp_entry_other_pool(ngx_trp_entry_srv_conf_t *escf, ngx_trp_pool_t *pool)
 {
     ngx_uint_t        i;
     ngx_trp_pool_t  **pools;
@@ -432,21 +467,35 @@ ngx_trp_entry_has_relay(ngx_trp_entry_srv_conf_t *escf)
     pools = escf->pools.elts;
 
     for (i = 0; i < escf->pools.nelts; i++) {
-        if (ngx_trp_pool_alive(pools[i])) {
-            return 1;
+        if (pools[i] != pool && ngx_trp_pool_alive(pools[i])) {
+            return pools[i];
         }
     }
 
-    return 0;
+    return NULL;
 }
 
 
-/* the stream lost its tunnel, perhaps with all the others to that relay */
+static ngx_uint_t
+ngx_trp_entry_elsewhere(ngx_trp_stream_t *st)
+{
+    ngx_trp_entry_ctx_t  *ctx;
+
+    ctx = st->data;
+
+    return ngx_trp_entry_other_pool(ctx->conf, st->pool) != NULL;
+}
+
+
+/*
+ * The stream lost its tunnel, perhaps with all the others to that relay; or
+ * the relay has nobody to serve it.
+ */
 
 static void
 ngx_trp_entry_reroute(ngx_trp_stream_t *st)
 {
-    ngx_int_t               rc;
+    ngx_uint_t              leave;
     ngx_trp_pool_t         *pool;
     struct sockaddr        *sockaddr;
     ngx_connection_t       *c;
@@ -455,8 +504,11 @@ ngx_trp_entry_reroute(ngx_trp_stream_t *st)
 
     ctx = st->data;
 
-    if (ctx->no_peer || ngx_trp_pool_alive(st->pool)
-        || !ngx_trp_entry_has_relay(ctx->conf))
+    leave = st->leave;
+    st->leave = 0;
+
+    if ((!leave && ngx_trp_pool_alive(st->pool))
+        || !ngx_trp_entry_elsewhere(st))
     {
         return;
     }
@@ -468,18 +520,19 @@ ngx_trp_entry_reroute(ngx_trp_stream_t *st)
     c = u->peer.connection;
     sockaddr = u->peer.sockaddr;
 
-    ctx->free(&u->peer, ctx->data, NGX_PEER_FAILED);
-
-    rc = ngx_trp_entry_choose_relay(ctx, &u->peer, &pool);
-
-    u->peer.connection = c;
-
-    if (rc != NGX_OK) {
-        ctx->no_peer = 1;
-        u->peer.sockaddr = sockaddr;
-        return;
+    if (!ctx->no_peer) {
+        ctx->free(&u->peer, ctx->data, leave ? NGX_PEER_FAILED : 0);
     }
 
+    ctx->no_peer = 0;
+
+    if (ngx_trp_entry_choose_relay(ctx, &u->peer, st->pool, &pool) != NGX_OK) {
+        ctx->no_peer = 1;
+        u->peer.sockaddr = sockaddr;
+        pool = st->pool;
+    }
+
+    u->peer.connection = c;
     st->pool = pool;
 
     if (u->state) {
@@ -583,7 +636,10 @@ ngx_trp_entry_free_peer(ngx_peer_connection_t *pc, void *data,
 }
 
 
-/* the proxy knows of no failure to connect, it was "connected" at once */
+/*
+ * How it ended; the proxy knows of no failure to connect, it was "connected"
+ * at once.
+ */
 
 static ngx_int_t
 ngx_trp_entry_log_handler(ngx_stream_session_t *s)
@@ -592,7 +648,13 @@ ngx_trp_entry_log_handler(ngx_stream_session_t *s)
 
     ctx = ngx_stream_get_module_ctx(s, ngx_trp_entry_module);
 
-    if (ctx && ctx->stream.code && s->status == NGX_STREAM_OK) {
+    if (ctx == NULL || ctx->stream.connection == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_trp_stream_log_end(&ctx->stream, s->connection->log);
+
+    if (ctx->stream.code && s->status == NGX_STREAM_OK) {
         s->status = NGX_STREAM_BAD_GATEWAY;
     }
 

@@ -2,6 +2,7 @@
 #include "ngx_trp.h"
 #include "ngx_trp_addr.h"
 #include "ngx_trp_agent.h"
+#include "ngx_trp_guard.h"
 #include "ngx_trp_joint.h"
 #include "ngx_trp_key_file.h"
 #include "ngx_trp_pair.h"
@@ -32,8 +33,11 @@ typedef struct {
     ngx_msec_t                   auth_timeout;
     ngx_msec_t                   open_timeout;
     ngx_msec_t                   heartbeat;
+    ngx_trp_limits_t             limits;
 
-    ngx_trp_pair_t               pair;      /* of this worker */
+    /* of this worker */
+    ngx_trp_guard_t              guard;
+    ngx_trp_pair_t               pair;
 
     ngx_trp_conf_place_t         place;
 } ngx_trp_relay_srv_conf_t;
@@ -53,7 +57,7 @@ static ngx_int_t ngx_trp_relay_auth(ngx_trp_peer_t *peer, trp_frame_t *frame);
 static const char *ngx_trp_relay_check_auth(ngx_trp_peer_t *peer,
     trp_auth_t *auth);
 static void ngx_trp_relay_reject(ngx_trp_peer_t *peer, const char *reason,
-    trp_auth_t *auth);
+    trp_auth_t *auth, ngx_uint_t code);
 static ngx_int_t ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth);
 static ngx_int_t ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame);
 static void ngx_trp_relay_idle(ngx_trp_tunnel_t *t);
@@ -79,8 +83,12 @@ static void *ngx_trp_relay_create_srv_conf(ngx_conf_t *cf);
 static char *ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static char *ngx_trp_relay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static char *ngx_trp_relay_limit(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static ngx_int_t ngx_trp_relay_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_relay_init_process(ngx_cycle_t *cycle);
+static void ngx_trp_relay_init_guard(ngx_trp_guard_t *guard,
+    ngx_cycle_t *cycle);
 
 
 static const ngx_trp_tunnel_handlers_t  ngx_trp_relay_tunnel_handlers = {
@@ -90,6 +98,11 @@ static const ngx_trp_tunnel_handlers_t  ngx_trp_relay_tunnel_handlers = {
     ngx_trp_relay_frame,
     ngx_trp_relay_drain,
     ngx_trp_relay_closed
+};
+
+
+static ngx_conf_num_bounds_t  ngx_trp_relay_max_bounds = {
+    ngx_conf_check_num_bounds, 1, 1000000
 };
 
 
@@ -115,6 +128,34 @@ static ngx_command_t  ngx_trp_relay_commands[] = {
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_relay_srv_conf_t, auth_timeout),
       (void *) &ngx_trp_agent_positive },
+
+    { ngx_string("trp_relay_max_unauthenticated"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_relay_srv_conf_t, guard.max),
+      (void *) &ngx_trp_relay_max_bounds },
+
+    { ngx_string("trp_relay_max_per_address"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_relay_srv_conf_t, guard.max_per_address),
+      (void *) &ngx_trp_relay_max_bounds },
+
+    { ngx_string("trp_relay_limit_key"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_1MORE,
+      ngx_trp_relay_limit,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_relay_srv_conf_t, limits.key),
+      NULL },
+
+    { ngx_string("trp_relay_limit_group"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_1MORE,
+      ngx_trp_relay_limit,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_relay_srv_conf_t, limits.group),
+      NULL },
 
     { ngx_string("trp_relay_open_timeout"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
@@ -162,12 +203,16 @@ ngx_module_t  ngx_trp_relay_module = {
 };
 
 
-/* an agent has connected: does another worker have its group? */
+/*
+ * An agent has connected: does another worker have its group?  Until there is
+ * a ClientHello, a connection costs no more than nginx's own session.
+ */
 
 static ngx_int_t
 ngx_trp_relay_steer_handler(ngx_stream_session_t *s)
 {
     ngx_int_t                   rc;
+    ngx_trp_guest_t            *guest;
     ngx_connection_t           *c;
     ngx_trp_relay_srv_conf_t   *rscf;
     ngx_trp_relay_main_conf_t  *rmcf;
@@ -175,11 +220,23 @@ ngx_trp_relay_steer_handler(ngx_stream_session_t *s)
     rscf = ngx_stream_get_module_srv_conf(s, ngx_trp_relay_module);
     rmcf = ngx_stream_get_module_main_conf(s, ngx_trp_relay_module);
 
-    if (!rscf->enabled || rmcf->steer == NULL) {
+    if (!rscf->enabled) {
         return NGX_DECLINED;
     }
 
     c = s->connection;
+
+    guest = ngx_stream_get_module_ctx(s, ngx_trp_relay_module);
+
+    if (guest == NULL) {
+        rc = ngx_trp_guard_enter(&rscf->guard, c, &guest);
+
+        if (rc != NGX_OK) {
+            return (rc == NGX_BUSY) ? NGX_STREAM_SERVICE_UNAVAILABLE : rc;
+        }
+
+        ngx_stream_set_ctx(s, guest, ngx_trp_relay_module);
+    }
 
     if (c->read->timedout) {
         ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
@@ -379,14 +436,15 @@ ngx_trp_relay_auth(ngx_trp_peer_t *peer, trp_frame_t *frame)
     t = peer->tunnel;
 
     if (trp_auth_get(&auth, t->reader.buf, frame->len) != TRP_OK) {
-        ngx_trp_relay_reject(peer, "invalid AUTH frame", NULL);
+        ngx_trp_relay_reject(peer, "invalid AUTH frame", NULL,
+                             TRP_CODE_NOT_AUTHORIZED);
         return NGX_OK;
     }
 
     reason = ngx_trp_relay_check_auth(peer, &auth);
 
     if (reason) {
-        ngx_trp_relay_reject(peer, reason, &auth);
+        ngx_trp_relay_reject(peer, reason, &auth, TRP_CODE_NOT_AUTHORIZED);
         return NGX_OK;
     }
 
@@ -426,6 +484,8 @@ ngx_trp_relay_check_auth(ngx_trp_peer_t *peer, trp_auth_t *auth)
         return "key is not in the authorized keys";
     }
 
+    peer->key = key;
+
     if (trp_auth_verify(auth, peer->nonce, exporter) != TRP_OK) {
         return "signature is wrong";
     }
@@ -457,32 +517,43 @@ ngx_trp_relay_check_auth(ngx_trp_peer_t *peer, trp_auth_t *auth)
         return "key may not be used from this address";
     }
 
-    peer->key = key;
-
     return NULL;
 }
 
 
 static void
 ngx_trp_relay_reject(ngx_trp_peer_t *peer, const char *reason,
-    trp_auth_t *auth)
+    trp_auth_t *auth, ngx_uint_t code)
 {
+    char               key[TRP_FINGERPRINT_LEN];
+    trp_str_t          comment;
     ngx_trp_tunnel_t  *t;
 
     t = peer->tunnel;
 
     if (auth) {
+        trp_key_fingerprint(key, auth->public_key);
+
+        ngx_str_null(&comment);
+
+        if (peer->key) {
+            comment = peer->key->comment;
+        }
+
         ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
-                      "agent \"%*s\" for group \"%*s\" is not authorized: %s",
+                      "%s \"%*s\" for group \"%*s\" is not authorized: %s, "
+                      "key: %s (%*s)",
+                      (auth->role == TRP_ROLE_REVERSE) ? "reverse" : "entry",
                       auth->name.len, auth->name.data,
-                      auth->group.len, auth->group.data, reason);
+                      auth->group.len, auth->group.data, reason, key,
+                      ngx_min(comment.len, TRP_LABEL_MAX), comment.data);
 
     } else {
         ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
                       "agent is not authorized: %s", reason);
     }
 
-    ngx_trp_tunnel_error(t, TRP_CODE_NOT_AUTHORIZED);
+    ngx_trp_tunnel_error(t, code);
 }
 
 
@@ -490,6 +561,8 @@ static ngx_int_t
 ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth)
 {
     u_char                     buf[NGX_TRP_OPEN_MAX];
+    ngx_int_t                  rc;
+    const char                *over;
     trp_ready_t                ready;
     ngx_trp_group_t           *group;
     ngx_trp_tunnel_t          *t;
@@ -498,12 +571,19 @@ ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth)
     t = peer->tunnel;
     rscf = ngx_trp_relay_conf(peer);
 
-    if (ngx_trp_pair_join(&rscf->pair, peer, auth->role, auth->group,
-                          auth->name, auth->public_key)
-        != NGX_OK)
-    {
+    rc = ngx_trp_pair_join(&rscf->pair, peer, auth, &rscf->limits, &over);
+
+    if (rc == NGX_ERROR) {
         return NGX_ERROR;
     }
+
+    if (rc == NGX_BUSY) {
+        ngx_trp_relay_reject(peer, over, auth, TRP_CODE_LIMIT);
+        return NGX_OK;
+    }
+
+    ngx_trp_guard_leave(ngx_stream_get_module_ctx(peer->session,
+                                                  ngx_trp_relay_module));
 
     t->state.opener = (auth->role == TRP_ROLE_REVERSE);
     group = peer->agent->group;
@@ -533,8 +613,8 @@ ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth)
 static ngx_int_t
 ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame)
 {
+    const char                *over;
     trp_open_t                *open;
-    ngx_trp_peer_t            *reverse;
     ngx_trp_joint_t           *joint;
     ngx_trp_tunnel_t          *t;
 
@@ -544,7 +624,7 @@ ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame)
 
     if (joint == NULL) {
         ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
-                      "entry sent invalid OPEN");
+                      "%s sent invalid OPEN", ngx_trp_peer_text(peer).data);
         return NGX_ERROR;
     }
 
@@ -554,9 +634,10 @@ ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame)
                                         open->port))
     {
         ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
-                      "entry \"%V\" may not open \"%V\" by \"permitopen\", "
-                      "stream: %s", &peer->agent->name, &joint->destination,
-                      ngx_trp_id_text(open->id).data);
+                      "%s may not open \"%V\" by \"permitopen\", "
+                      "group: \"%V\", stream: %s",
+                      ngx_trp_peer_text(peer).data, &joint->destination,
+                      &joint->group, ngx_trp_id_text(open->id).data);
         ngx_trp_joint_refuse(joint, TRP_CODE_NOT_ALLOWED, 0);
         return NGX_OK;
     }
@@ -566,14 +647,20 @@ ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame)
         return NGX_OK;
     }
 
-    reverse = ngx_trp_pair_choose(peer->agent->group);
+    over = ngx_trp_pair_opened(peer);
 
-    if (reverse) {
-        ngx_trp_joint_connect(joint, reverse);
-
-    } else {
-        ngx_trp_joint_wait(joint, ngx_trp_relay_conf(peer)->open_timeout);
+    if (over) {
+        ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                      "%s may not open \"%V\": %s, group: \"%V\", stream: %s",
+                      ngx_trp_peer_text(peer).data, &joint->destination, over,
+                      &joint->group, ngx_trp_id_text(open->id).data);
+        ngx_trp_joint_refuse(joint, TRP_CODE_LIMIT, 0);
+        return NGX_OK;
     }
+
+    joint->opened = 1;
+
+    ngx_trp_joint_pair(joint, ngx_trp_relay_conf(peer)->open_timeout);
 
     return NGX_OK;
 }
@@ -599,7 +686,7 @@ ngx_trp_relay_idle(ngx_trp_tunnel_t *t)
         return;
     }
 
-    entry = ngx_trp_pair_next(peer->agent->group);
+    entry = ngx_trp_pair_next(peer->agent);
 
     if (entry) {
         ngx_trp_joint_connect(entry->joint, peer);
@@ -670,8 +757,9 @@ ngx_trp_relay_check_key(ngx_trp_peer_t *peer)
         log = peer->tunnel->connection->log;
 
         ngx_log_error(NGX_LOG_INFO, log, 0,
-                      "agent \"%V\" is not authorized any more",
-                      &peer->agent->name);
+                      "%s is not authorized any more, group: \"%V\"",
+                      ngx_trp_peer_text(peer).data,
+                      &peer->agent->group->sn.str);
         ngx_trp_tunnel_fail(peer->tunnel);
     }
 }
@@ -913,6 +1001,8 @@ ngx_trp_relay_create_srv_conf(ngx_conf_t *cf)
     rscf->auth_timeout = NGX_CONF_UNSET_MSEC;
     rscf->open_timeout = NGX_CONF_UNSET_MSEC;
     rscf->heartbeat = NGX_CONF_UNSET_MSEC;
+    rscf->guard.max = NGX_CONF_UNSET_UINT;
+    rscf->guard.max_per_address = NGX_CONF_UNSET_UINT;
 
     return rscf;
 }
@@ -930,6 +1020,13 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_msec_value(conf->auth_timeout, prev->auth_timeout, 10000);
     ngx_conf_merge_msec_value(conf->open_timeout, prev->open_timeout, 10000);
     ngx_conf_merge_msec_value(conf->heartbeat, prev->heartbeat, 20000);
+    ngx_conf_merge_uint_value(conf->guard.max, prev->guard.max, 1024);
+    ngx_conf_merge_uint_value(conf->guard.max_per_address,
+                              prev->guard.max_per_address, 128);
+
+    conf->limits.key = trp_limits_merge(&conf->limits.key, &prev->limits.key);
+    conf->limits.group = trp_limits_merge(&conf->limits.group,
+                                          &prev->limits.group);
 
     if (!conf->enabled) {
         return NGX_CONF_OK;
@@ -1005,6 +1102,37 @@ ngx_trp_relay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* trp_relay_limit_… [tunnels=N] [streams=N] [opens=Nr/s] */
+
+static char *
+ngx_trp_relay_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    trp_limits_t *limits = (trp_limits_t *) ((char *) conf + cmd->offset);
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    if (limits->tunnels || limits->streams || limits->opens) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (trp_limits_parse(limits, ngx_trp_str(&value[i])) != TRP_OK) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\" in \"%V\", write "
+                               "\"tunnels=NUMBER\", \"streams=NUMBER\" or "
+                               "\"opens=NUMBERr/s\"", &value[i], &cmd->name);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 static ngx_int_t
 ngx_trp_relay_init_module(ngx_cycle_t *cycle)
 {
@@ -1048,8 +1176,25 @@ ngx_trp_relay_init_process(ngx_cycle_t *cycle)
     srv = rmcf->servers.elts;
 
     for (i = 0; i < rmcf->servers.nelts; i++) {
+        ngx_trp_relay_init_guard(&srv[i]->guard, cycle);
         ngx_trp_pair_init(&srv[i]->pair);
     }
 
     return ngx_trp_steer_init_worker(cycle, rmcf->steer);
+}
+
+
+/* strangers must leave connections to the others */
+
+static void
+ngx_trp_relay_init_guard(ngx_trp_guard_t *guard, ngx_cycle_t *cycle)
+{
+    ngx_uint_t  max;
+
+    max = ngx_max(cycle->connection_n / 4, 1);
+
+    guard->max = ngx_min(guard->max, max);
+    guard->max_per_address = ngx_min(guard->max_per_address, max);
+
+    ngx_trp_guard_init(guard);
 }

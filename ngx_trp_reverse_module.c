@@ -84,6 +84,7 @@ static void ngx_trp_reverse_notify(ngx_peer_connection_t *pc, void *data,
     ngx_uint_t type);
 static void ngx_trp_reverse_connected(ngx_trp_reverse_ctx_t *ctx,
     ngx_connection_t *pc);
+static ngx_int_t ngx_trp_reverse_log_handler(ngx_stream_session_t *s);
 static ngx_int_t ngx_trp_reverse_info(ngx_stream_session_t *s,
     ngx_trp_info_t *info);
 
@@ -117,6 +118,20 @@ static ngx_command_t  ngx_trp_reverse_commands[] = {
       ngx_trp_reverse_allow,
       NGX_STREAM_SRV_CONF_OFFSET,
       0,
+      NULL },
+
+    { ngx_string("trp_reverse_weight"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_reverse_srv_conf_t, agent.weight),
+      (void *) &ngx_trp_agent_weight_bounds },
+
+    { ngx_string("trp_reverse_backup"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_reverse_srv_conf_t, agent.backup),
       NULL },
 
     NGX_TRP_AGENT_COMMANDS("trp_reverse",
@@ -195,6 +210,7 @@ static ngx_trp_reverse_ctx_t *
 ngx_trp_reverse_create_stream(ngx_trp_link_t *link, trp_open_t *open)
 {
     u_char                       *p;
+    ngx_str_t                     name;
     ngx_log_t                    *log;
     ngx_pool_t                   *pool;
     ngx_connection_t             *c;
@@ -236,9 +252,14 @@ ngx_trp_reverse_create_stream(ngx_trp_link_t *link, trp_open_t *open)
 
     ctx->host.data = p;
 
-    if (p == NULL) {
+    name.len = open->name.len;
+    name.data = ngx_pnalloc(pool, name.len);
+
+    if (p == NULL || name.data == NULL) {
         goto failed;
     }
+
+    ngx_memcpy(name.data, open->name.data, name.len);
 
     ctx->destination = ngx_trp_host_port(pool, &ctx->host, ctx->port);
 
@@ -248,6 +269,8 @@ ngx_trp_reverse_create_stream(ngx_trp_link_t *link, trp_open_t *open)
 
     ctx->stream.pool = link->pool;
     ctx->stream.other = ngx_trp_reverse_destination;
+    ctx->stream.destination = ctx->destination;
+    ctx->stream.name = name;
     ngx_memcpy(ctx->stream.id, open->id, TRP_STREAM_ID_LEN);
     ctx->stream.data = ctx;
 
@@ -434,6 +457,9 @@ ngx_trp_reverse_post_accept_handler(ngx_stream_session_t *s)
 static ngx_int_t
 ngx_trp_reverse_access_handler(ngx_stream_session_t *s)
 {
+    static const trp_str_t  not_allowed =
+        trp_string(": destination is not allowed by \"trp_reverse_allow\"");
+
     ngx_int_t               rc;
     ngx_trp_reverse_ctx_t  *ctx;
 
@@ -467,10 +493,8 @@ ngx_trp_reverse_access_handler(ngx_stream_session_t *s)
     }
 
     if (rc == NGX_DECLINED) {
-        ngx_log_error(NGX_LOG_ERR, s->connection->log, 0,
-                      "destination \"%V\" is not allowed by "
-                      "\"trp_reverse_allow\", stream: %s", &ctx->destination,
-                      ngx_trp_id_text(ctx->stream.id).data);
+        ngx_trp_stream_log(&ctx->stream, NGX_LOG_ERR, s->connection->log,
+                           "was refused", not_allowed);
 
         ctx->stream.code = TRP_CODE_NOT_ALLOWED;
         return NGX_STREAM_FORBIDDEN;
@@ -785,6 +809,38 @@ ngx_trp_reverse_connected(ngx_trp_reverse_ctx_t *ctx, ngx_connection_t *pc)
 }
 
 
+/* one line for what went wrong: nginx has logged its part, without the id */
+
+static ngx_int_t
+ngx_trp_reverse_log_handler(ngx_stream_session_t *s)
+{
+    trp_str_t               text;
+    ngx_trp_stream_t       *st;
+    ngx_trp_reverse_ctx_t  *ctx;
+
+    ctx = ngx_trp_reverse_get_ctx(s);
+
+    if (ctx == NULL) {
+        return NGX_OK;
+    }
+
+    st = &ctx->stream;
+
+    if (st->accepted || st->logged || st->why) {
+        ngx_trp_stream_log_end(st, s->connection->log);
+        return NGX_OK;
+    }
+
+    text.data = (u_char *) trp_code_text(ngx_trp_reverse_code(ctx));
+    text.len = ngx_strlen(text.data);
+
+    ngx_trp_stream_log(st, NGX_LOG_INFO, s->connection->log, "was refused: ",
+                       text);
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_trp_reverse_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
 {
@@ -854,6 +910,13 @@ ngx_trp_reverse_postconfiguration(ngx_conf_t *cf)
     }
 
     *h = ngx_trp_reverse_access_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_STREAM_LOG_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_trp_reverse_log_handler;
 
     return NGX_OK;
 }

@@ -180,8 +180,8 @@ for my $i (0 .. $#tests) {
     }
 }
 
-ok(wait_log($reverse, qr/\[error\].* destination "outside\.example:22" is not /
-    . qr/allowed by "trp_reverse_allow"/), 'not allowed');
+ok(wait_log($reverse, qr/\[error\].* is not allowed by "trp_reverse_allow", /
+    . qr/destination: "outside\.example:22"/), 'not allowed');
 ok(wait_log($reverse, qr/\[error\].* "nobody\.example" could not be resolved /
     . qr/\(3: Host not found\)/), 'no such host');
 ok(wait_log($reverse, qr/\[error\].* no resolver defined to resolve "inside/),

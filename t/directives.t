@@ -46,6 +46,10 @@ stream {
         trp_relay_auth_timeout 10s;
         trp_relay_open_timeout 15s;
         trp_relay_heartbeat 20s;
+        trp_relay_max_unauthenticated 500;
+        trp_relay_max_per_address 100;
+        trp_relay_limit_key tunnels=100 streams=100 opens=100r/s;
+        trp_relay_limit_group tunnels=200 streams=200 opens=200r/s;
     }
 }
 
@@ -147,6 +151,8 @@ stream {
         trp_reverse_ssl_name relay.example;
         trp_reverse_ssl_server_name on;
         trp_reverse_ssl_session_reuse off;
+        trp_reverse_weight 2;
+        trp_reverse_backup off;
         trp_reverse_ssl_protocols TLSv1.2 TLSv1.3;
         trp_reverse_ssl_ciphers HIGH;
         trp_reverse_ssl_trusted_certificate ca.crt;

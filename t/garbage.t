@@ -227,7 +227,7 @@ sub round {
         $entry->write($open);
         $c->expect('OPEN');
         broken($checks, $name, sub { ends($c, $answer{$name}) },
-            qr/agent ".*" refused/);
+            qr/reverse ".*" .* refused/);
         $entry->close();
     }
 
@@ -283,7 +283,7 @@ sub broken {
 
 sub lines {
     my ($also) = @_;
-    my $good = qr/ connected to | has a tunnel /;
+    my $good = qr/ connected to | has a tunnel | was aborted: /;
 
     open my $fh, '<', "$dir/error.log" or die "can't read log: $!\n";
     return scalar grep { /\[(?!notice|debug)\w+\] / && $_ !~ $good

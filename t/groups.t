@@ -152,7 +152,7 @@ is(answers(@more), 'a2 a2 a2', 'the least busy one');
 # one that refuses is passed over
 
 is(answers(map { user(8083) } 1 .. 8), join(' ', ('c1') x 8), 'users');
-ok(wait_log($relay, qr/\[info\].* agent "c2" refused "127\.0\.0\.1:22": not /
+ok(wait_log($relay, qr/\[info\].* reverse "c2" .* refused "127\.0\.0\.1:22": not /
     . qr/allowed, another one may not/), 'one has refused');
 is(count_log($relay, qr/^c near-c (?!ok 200)/, file => 'access.log'), 0,
     'no line for that');
@@ -162,7 +162,7 @@ is(count_log($relay, qr/^c near-c (?!ok 200)/, file => 'access.log'), 0,
 is(end_of(connect_to(port(8084))), 'reset', 'all refuse');
 ok(wait_log($entry, qr/^d near-d not allowed 502$/, file => 'access.log'),
     'status');
-is(count_log($relay, qr/agent "d[12]" refused/), 2, 'each was asked');
+is(count_log($relay, qr/reverse "d[12]" .* refused/), 2, 'each was asked');
 ok(wait_log($relay, qr/^d near-d not allowed 403$/, file => 'access.log'),
     'one line');
 

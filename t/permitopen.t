@@ -157,7 +157,7 @@ sub refused {
 
     ok(wait_log($entry, qr/^\Q$destination\E not allowed 502$/,
         file => 'access.log'), "$name, entry");
-    ok(wait_log($relay, qr/\[info\].* entry "near" may not open /
+    ok(wait_log($relay, qr/\[info\].* entry "near" .* may not open /
         . qr/"\Q$destination\E" by "permitopen"/), "$name, relay");
     ok(wait_log($relay, qr/^\Q$destination\E not allowed 403$/,
         file => 'access.log'), "$name, access log of the relay");

@@ -93,10 +93,10 @@ is((grep { !/^[0-9a-f]{16} / } keys %count), 0, 'form');
 
 my ($id) = map { /^(\w+)/ } grep { / @{[port(8091)]}$/ } keys %count;
 
-is(count_log($t, qr/"trp_reverse_allow", stream: $id/), 1, 'reverse');
-is(count_log($t, qr/agent "\S+" refused .*: not allowed, stream: $id/), 1,
+is(count_log($t, qr/"trp_reverse_allow", .*stream: $id/), 1, 'reverse');
+is(count_log($t, qr/reverse .* refused .*: not allowed, .*stream: $id/), 1,
     'relay');
-is(count_log($t, qr/stream was refused: not allowed, stream: $id/), 1,
+is(count_log($t, qr/stream was refused: not allowed, .*stream: $id/), 1,
     'entry');
 
 

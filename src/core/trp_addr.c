@@ -10,8 +10,6 @@
 
 
 static int trp_prefix_parse(trp_str_t text, unsigned max);
-static int trp_addr_is_mapped(const trp_addr_t *addr);
-static void trp_addr_unmap(trp_addr_t *addr);
 static uint8_t trp_lower(uint8_t c);
 
 
@@ -132,8 +130,7 @@ trp_cidr_parse(trp_cidr_t *cidr, trp_str_t text)
         }
     }
 
-    if (cidr->prefix >= 96 && trp_addr_is_mapped(&cidr->addr)) {
-        trp_addr_unmap(&cidr->addr);
+    if (cidr->prefix >= 96 && trp_addr_unmap(&cidr->addr)) {
         cidr->prefix -= 96;
     }
 
@@ -175,9 +172,7 @@ trp_cidr_match(const trp_cidr_t *cidr, const trp_addr_t *addr)
 
     a = *addr;
 
-    if (trp_addr_is_mapped(&a)) {
-        trp_addr_unmap(&a);
-    }
+    (void) trp_addr_unmap(&a);
 
     if (a.family == 0 || a.family != cidr->addr.family) {
         return 0;
@@ -195,20 +190,20 @@ trp_cidr_match(const trp_cidr_t *cidr, const trp_addr_t *addr)
 }
 
 
-static int
-trp_addr_is_mapped(const trp_addr_t *addr)
-{
-    return addr->family == 6
-           && memcmp(addr->bytes, trp_mapped, sizeof(trp_mapped)) == 0;
-}
-
-
-static void
+int
 trp_addr_unmap(trp_addr_t *addr)
 {
+    if (addr->family != 6
+        || memcmp(addr->bytes, trp_mapped, sizeof(trp_mapped)) != 0)
+    {
+        return 0;
+    }
+
     addr->family = 4;
     memmove(addr->bytes, addr->bytes + 12, 4);
     memset(addr->bytes + 4, 0, 12);
+
+    return 1;
 }
 
 

@@ -46,6 +46,11 @@ int trp_cidr_parse(trp_cidr_t *cidr, trp_str_t text);
 int trp_cidr_match(const trp_cidr_t *cidr, const trp_addr_t *addr);
 
 
+/* an IPv4-mapped IPv6 address becomes the IPv4 address in it: 1, else 0 */
+
+int trp_addr_unmap(trp_addr_t *addr);
+
+
 /* 1 for 127.0.0.0/8, ::1 and their IPv4-mapped form */
 
 int trp_addr_is_loopback(const trp_addr_t *addr);

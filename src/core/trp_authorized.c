@@ -37,6 +37,8 @@ static int trp_permitopen_has_port(trp_str_t text);
 static const char *trp_option_from(trp_authorized_key_t *key, trp_str_t value);
 static const char *trp_option_expiry(trp_authorized_key_t *key,
     trp_str_t value);
+static const char *trp_option_limit(trp_authorized_key_t *key,
+    trp_str_t value);
 static int64_t trp_days_from_civil(unsigned year, unsigned month,
     unsigned day);
 static unsigned trp_days_in_month(unsigned year, unsigned month);
@@ -54,7 +56,8 @@ static const trp_option_t  trp_options[] = {
     { trp_string("group"), trp_option_group },
     { trp_string("permitopen"), trp_option_permitopen },
     { trp_string("from"), trp_option_from },
-    { trp_string("expiry-time"), trp_option_expiry }
+    { trp_string("expiry-time"), trp_option_expiry },
+    { trp_string("limit"), trp_option_limit }
 };
 
 
@@ -451,6 +454,31 @@ trp_option_expiry(trp_authorized_key_t *key, trp_str_t value)
 invalid:
 
     return "has an invalid expiry-time, write it as \"YYYYMMDD[HHMM]\"";
+}
+
+
+static const char *
+trp_option_limit(trp_authorized_key_t *key, trp_str_t value)
+{
+    trp_str_t  item;
+
+    while (trp_list_next(&value, &item, ',')) {
+
+        switch (trp_limits_parse(&key->limits, item)) {
+
+        case TRP_OK:
+            break;
+
+        case TRP_DECLINED:
+            return "has a limit that stands twice";
+
+        default:
+            return "has an invalid limit, "
+                   "write it as \"tunnels=N,streams=N,opens=Nr/s\"";
+        }
+    }
+
+    return NULL;
 }
 
 

@@ -11,6 +11,7 @@
  *     permitopen="host:port,..."    what an entry may ask for (trp_acl.h)
  *     from="CIDR,..."               where the agent may connect from
  *     expiry-time="YYYYMMDD[HHMM]"  UTC, a final "Z" is allowed
+ *     limit="tunnels=N,..."         also streams=N, opens=Nr/s (trp_limit.h)
  *
  * An option that is not in this list, or stands twice, is an error: a
  * restriction must never be dropped in silence.
@@ -22,6 +23,7 @@
 
 
 #include "trp_key.h"
+#include "trp_limit.h"
 #include "trp_wire.h"
 
 
@@ -34,6 +36,7 @@ typedef struct {
     trp_str_t       groups;        /* the lists as they were written; */
     trp_str_t       permitopen;    /* data == NULL: no restriction */
     trp_str_t       from;
+    trp_limits_t    limits;
     int64_t         expiry;        /* seconds since the epoch, 0: never */
     trp_str_t       comment;
 } trp_authorized_key_t;

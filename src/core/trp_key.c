@@ -515,3 +515,27 @@ trp_key_kind_error(const trp_key_kind_t *kind, trp_str_t id)
 
     return kind->err;
 }
+
+
+void
+trp_key_fingerprint(char text[TRP_FINGERPRINT_LEN],
+    const uint8_t public_key[TRP_KEY_PUBLIC_LEN])
+{
+    /* the blob of RFC 8709, section 4 */
+
+    static const char  start[] = "\0\0\0\013ssh-ed25519\0\0\0\040";
+
+    uint8_t  blob[sizeof(start) - 1 + TRP_KEY_PUBLIC_LEN];
+    uint8_t  hash[crypto_hash_sha256_BYTES];
+
+    memcpy(blob, start, sizeof(start) - 1);
+    memcpy(blob + sizeof(start) - 1, public_key, TRP_KEY_PUBLIC_LEN);
+
+    (void) crypto_hash_sha256(hash, blob, sizeof(blob));
+
+    memcpy(text, "SHA256:", sizeof("SHA256:"));
+
+    sodium_bin2base64(text + sizeof("SHA256:") - 1,
+                      TRP_FINGERPRINT_LEN - (sizeof("SHA256:") - 1), hash,
+                      sizeof(hash), sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
+}

@@ -30,6 +30,14 @@
 const char *trp_key_parse(uint8_t secret[TRP_KEY_SECRET_LEN], trp_str_t file);
 
 
+/* "SHA256:…" as ssh-keygen -l shows it, with a zero at the end */
+
+#define TRP_FINGERPRINT_LEN  (sizeof("SHA256:") + 44)
+
+void trp_key_fingerprint(char text[TRP_FINGERPRINT_LEN],
+    const uint8_t public_key[TRP_KEY_PUBLIC_LEN]);
+
+
 #pragma GCC visibility pop
 
 

@@ -238,6 +238,8 @@ trp_auth_put(uint8_t *p, const trp_auth_t *auth)
     p = trp_put_bytes(p, auth->public_key, 32);
     p = trp_put_bytes(p, auth->nonce, TRP_NONCE_LEN);
     p = trp_put_bytes(p, auth->signature, TRP_SIGNATURE_LEN);
+    p = trp_put_u16(p, auth->weight);
+    *p++ = auth->backup;
 
     return trp_put_end(start, p, TRP_AUTH);
 }
@@ -256,7 +258,12 @@ trp_auth_get(trp_auth_t *auth, const uint8_t *p, size_t len)
     trp_get_copy(&cur, auth->nonce, TRP_NONCE_LEN);
     trp_get_copy(&cur, auth->signature, TRP_SIGNATURE_LEN);
 
+    auth->weight = (uint16_t) trp_get_uint(&cur, 2);
+    auth->backup = (uint8_t) trp_get_uint(&cur, 1);
+
     if (cur.error
+        || auth->weight == 0
+        || auth->backup > 1
         || !trp_label_valid(auth->group)
         || !trp_label_valid(auth->name))
     {
@@ -377,6 +384,7 @@ trp_open_put(uint8_t *p, const trp_open_t *open)
     p = trp_put_endpoint(p, &open->user, trp_no_host, open->user_port);
     p = trp_put_endpoint(p, &open->local, trp_no_host, open->local_port);
     p = trp_put_str(p, open->name);
+    *p++ = open->elsewhere;
     *p++ = open->retries;
 
     return trp_put_end(start, p, TRP_OPEN);
@@ -395,6 +403,7 @@ trp_open_get(trp_open_t *open, const uint8_t *p, size_t len)
     open->user_port = trp_get_endpoint(&cur, &open->user, &host);
     open->local_port = trp_get_endpoint(&cur, &open->local, &host);
     open->name = trp_get_str(&cur);
+    open->elsewhere = (uint8_t) trp_get_uint(&cur, 1);
     open->retries = (uint8_t) trp_get_uint(&cur, 1);
 
     if (cur.error

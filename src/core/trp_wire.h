@@ -120,6 +120,8 @@ typedef struct {
     uint8_t      public_key[32];
     uint8_t      nonce[TRP_NONCE_LEN];
     uint8_t      signature[TRP_SIGNATURE_LEN];
+    uint16_t     weight;             /* of a reverse in its group, 1.. */
+    uint8_t      backup;             /* a reverse that stands behind others */
 } trp_auth_t;
 
 
@@ -147,6 +149,7 @@ typedef struct {
     trp_addr_t   local;              /* where the user came in */
     uint16_t     local_port;
     trp_str_t    name;               /* of the entry */
+    uint8_t      elsewhere;          /* 1: the entry has another relay to ask */
     uint8_t      retries;            /* times it may be refused and retried */
 } trp_open_t;
 
@@ -209,7 +212,10 @@ uint8_t *trp_refuse_put(uint8_t *p, unsigned type,
     const trp_refuse_t *refuse);
 int trp_refuse_get(trp_refuse_t *refuse, const uint8_t *p, size_t len);
 
-/* "retries" is the last byte: it may be changed in a frame that was put */
+/* the last two bytes may be changed in a frame that was put */
+
+#define TRP_OPEN_ELSEWHERE  2        /* bytes before the end of the frame */
+#define TRP_OPEN_RETRIES    1
 
 uint8_t *trp_open_put(uint8_t *p, const trp_open_t *open);
 int trp_open_get(trp_open_t *open, const uint8_t *p, size_t len);

@@ -23,6 +23,11 @@ const ngx_conf_num_bounds_t  ngx_trp_agent_depth_bounds = {
 };
 
 
+const ngx_conf_num_bounds_t  ngx_trp_agent_weight_bounds = {
+    ngx_conf_check_num_bounds, 1, 65535
+};
+
+
 const ngx_conf_post_t  ngx_trp_agent_positive = {
     ngx_trp_agent_check_positive
 };
@@ -156,6 +161,8 @@ ngx_trp_agent_create_conf(ngx_trp_agent_conf_t *conf)
      *     conf->ssl_name, ssl_ciphers, … = { 0, NULL };
      */
 
+    conf->weight = NGX_CONF_UNSET_UINT;
+    conf->backup = NGX_CONF_UNSET;
     conf->idle = NGX_CONF_UNSET_UINT;
     conf->max = NGX_CONF_UNSET_UINT;
     conf->connect_timeout = NGX_CONF_UNSET_MSEC;
@@ -176,6 +183,9 @@ ngx_trp_agent_merge_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *prev,
     ngx_conf_merge_str_value(conf->group, prev->group, "0");
     ngx_conf_merge_str_value(conf->name, prev->name, "");
     ngx_conf_merge_str_value(conf->key, prev->key, "");
+
+    ngx_conf_merge_uint_value(conf->weight, prev->weight, 1);
+    ngx_conf_merge_value(conf->backup, prev->backup, 0);
 
     ngx_conf_merge_uint_value(conf->idle, prev->idle, 4);
     ngx_conf_merge_uint_value(conf->max, prev->max,

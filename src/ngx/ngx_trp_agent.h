@@ -26,6 +26,9 @@ typedef struct {
     ngx_str_t        key;
     u_char          *secret;
 
+    ngx_uint_t       weight;                  /* of a reverse */
+    ngx_flag_t       backup;
+
     ngx_uint_t       idle;
     ngx_uint_t       max;
 
@@ -59,6 +62,7 @@ char *ngx_trp_agent_password_file(ngx_conf_t *cf, ngx_command_t *cmd,
 
 extern const ngx_conf_bitmask_t     ngx_trp_agent_ssl_protocols[];
 extern const ngx_conf_num_bounds_t  ngx_trp_agent_depth_bounds;
+extern const ngx_conf_num_bounds_t  ngx_trp_agent_weight_bounds;
 extern const ngx_conf_post_t        ngx_trp_agent_positive;
 
 

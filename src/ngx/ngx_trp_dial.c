@@ -530,6 +530,8 @@ ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame)
     auth.role = (uint8_t) conf->role;
     auth.group = ngx_trp_str(&conf->group);
     auth.name = ngx_trp_str(&conf->name);
+    auth.weight = (uint16_t) conf->weight;
+    auth.backup = (uint8_t) conf->backup;
     randombytes_buf(auth.nonce, TRP_NONCE_LEN);
 
     trp_auth_sign(&auth, hello.nonce, exporter, conf->secret);

@@ -14,6 +14,8 @@ typedef struct {
 
 static ngx_int_t ngx_trp_joint_copy_open(ngx_trp_joint_t *joint, u_char *p,
     size_t len);
+static ngx_uint_t ngx_trp_joint_elsewhere(ngx_trp_joint_t *joint);
+static void ngx_trp_joint_wait(ngx_trp_joint_t *joint, ngx_msec_t timeout);
 static void ngx_trp_joint_timeout(ngx_event_t *ev);
 static ngx_uint_t ngx_trp_joint_blocked(ngx_trp_peer_t *peer);
 static ngx_int_t ngx_trp_joint_process(ngx_trp_peer_t *peer, u_char *p,
@@ -28,6 +30,7 @@ static void ngx_trp_joint_early(ngx_trp_joint_t *joint, u_char *p,
 static void ngx_trp_joint_count(ngx_trp_peer_t *peer, size_t size);
 static void ngx_trp_joint_refused(ngx_trp_peer_t *peer, trp_frame_t *frame);
 static void ngx_trp_joint_close(ngx_trp_joint_t *joint);
+static void ngx_trp_joint_log_abort(ngx_trp_joint_t *joint);
 
 
 ngx_trp_joint_t *
@@ -117,27 +120,92 @@ ngx_trp_joint_copy_open(ngx_trp_joint_t *joint, u_char *p, size_t len)
 
 
 void
+ngx_trp_joint_pair(ngx_trp_joint_t *joint, ngx_msec_t timeout)
+{
+    ngx_trp_peer_t  *reverse;
+
+    reverse = ngx_trp_pair_choose(joint->entry, joint->open.id);
+
+    if (reverse) {
+        ngx_trp_joint_connect(joint, reverse);
+        return;
+    }
+
+    if (joint->entry->agent->group->nreverses == 0
+        && ngx_trp_joint_elsewhere(joint))
+    {
+        ngx_log_error(NGX_LOG_INFO, joint->pool->log, 0,
+                      "no reverse in group \"%V\" for \"%V\", the entry may "
+                      "ask another relay, %s, stream: %s",
+                      &joint->group, &joint->destination,
+                      ngx_trp_peer_text(joint->entry).data,
+                      ngx_trp_id_text(joint->open.id).data);
+
+        ngx_trp_joint_refuse(joint, TRP_CODE_NO_AGENT, 1);
+        return;
+    }
+
+    ngx_trp_pair_wait(joint->entry, joint->open.id);
+
+    ngx_trp_joint_wait(joint, timeout);
+}
+
+
+static ngx_uint_t
+ngx_trp_joint_elsewhere(ngx_trp_joint_t *joint)
+{
+    return joint->open.elsewhere && joint->open.retries;
+}
+
+
+/* in two parts: after the first one any reverse will do */
+
+static void
 ngx_trp_joint_wait(ngx_trp_joint_t *joint, ngx_msec_t timeout)
 {
-    ngx_trp_pair_wait(joint->entry);
+    ngx_msec_t  patience;
 
-    ngx_add_timer(&joint->timer, timeout);
+    patience = ngx_min(timeout / 2, NGX_TRP_PAIR_PATIENCE);
+
+    joint->left = timeout - patience;
+
+    ngx_add_timer(&joint->timer, patience);
 }
 
 
 static void
 ngx_trp_joint_timeout(ngx_event_t *ev)
 {
+    ngx_trp_peer_t   *entry, *reverse;
     ngx_trp_joint_t  *joint;
 
     joint = ev->data;
+    entry = joint->entry;
+
+    if (joint->left) {
+        entry->impatient = 1;
+        reverse = ngx_trp_pair_choose(entry, joint->open.id);
+
+        if (reverse) {
+            ngx_trp_pair_unwait(entry);
+            ngx_trp_joint_connect(joint, reverse);
+            return;
+        }
+
+        ngx_add_timer(ev, joint->left);
+        joint->left = 0;
+
+        return;
+    }
 
     ngx_log_error(NGX_LOG_ERR, ev->log, NGX_ETIMEDOUT,
-                  "no reverse in group \"%V\" was free for \"%V\", "
+                  "no reverse in group \"%V\" was free for \"%V\", %s, "
                   "stream: %s", &joint->group, &joint->destination,
+                  ngx_trp_peer_text(entry).data,
                   ngx_trp_id_text(joint->open.id).data);
 
-    ngx_trp_joint_refuse(joint, TRP_CODE_NO_AGENT, 0);
+    ngx_trp_joint_refuse(joint, TRP_CODE_NO_AGENT,
+                         ngx_trp_joint_elsewhere(joint));
 }
 
 
@@ -158,8 +226,7 @@ ngx_trp_joint_connect(ngx_trp_joint_t *joint, ngx_trp_peer_t *reverse)
     reverse->other = entry;
     entry->other = reverse;
 
-    entry->agent->busy++;
-    reverse->agent->busy++;
+    ngx_trp_pair_busy(entry, reverse);
 
     t = reverse->tunnel;
 
@@ -482,6 +549,7 @@ ngx_trp_joint_frame(ngx_trp_peer_t *peer, trp_frame_t *frame)
 
     case TRP_ACCEPT:
         joint->accepted = 1;
+        ngx_trp_pair_accepted(peer->agent);
         break;
 
     case TRP_REFUSE:
@@ -499,6 +567,11 @@ ngx_trp_joint_frame(ngx_trp_peer_t *peer, trp_frame_t *frame)
         break;
 
     case TRP_RESET:
+        if (joint->why == NULL && joint->code == TRP_CODE_NONE) {
+            joint->why = (peer == joint->entry) ? "reset by the entry"
+                                                : "reset by the reverse";
+        }
+
         if (peer->waiting) {
 
             /* the user has gone, nobody needs a reverse any more */
@@ -525,17 +598,19 @@ ngx_trp_joint_refused(ngx_trp_peer_t *peer, trp_frame_t *frame)
         refuse.text.len = 0;
     }
 
-    refuse.retry &= ngx_trp_pair_refused(peer->agent);
+    refuse.retry &= ngx_trp_pair_refused(peer->agent, joint->open.id,
+                                         refuse.code);
     refuse.retry &= (joint->open.retries != 0);
 
     joint->code = refuse.code;
     joint->retried = refuse.retry;
 
     ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
-                  "agent \"%V\" refused \"%V\": %s%s, stream: %s",
-                  &peer->agent->name, &joint->destination,
+                  "%s refused \"%V\": %s%s, group: \"%V\", %s, stream: %s",
+                  ngx_trp_peer_text(peer).data, &joint->destination,
                   trp_code_text(refuse.code),
                   refuse.retry ? ", another one may not" : "",
+                  &joint->group, ngx_trp_peer_text(joint->entry).data,
                   ngx_trp_id_text(joint->open.id).data);
 
     if (peer->other) {
@@ -563,9 +638,13 @@ ngx_trp_joint_leave(ngx_trp_peer_t *peer, ngx_uint_t gone)
     peer->other = NULL;
     peer->throttled = 0;
 
+    if (gone && joint->why == NULL && joint->code == TRP_CODE_NONE) {
+        joint->why = (peer == joint->entry) ? "tunnel of the entry was lost"
+                                            : "tunnel of the reverse was lost";
+    }
+
     if (other) {
-        peer->agent->busy--;
-        other->agent->busy--;
+        ngx_trp_pair_free(peer, other);
 
         if (other->throttled) {
             other->throttled = 0;
@@ -616,9 +695,35 @@ ngx_trp_joint_close(ngx_trp_joint_t *joint)
         ngx_free(joint->early);
     }
 
+    if (joint->why && (!joint->up || !joint->down)) {
+        ngx_trp_joint_log_abort(joint);
+    }
+
     if (!joint->retried) {
         ngx_trp_session_log(joint);
     }
 
+    if (joint->opened) {
+        ngx_trp_pair_closed(joint->entry);
+    }
+
     ngx_destroy_pool(joint->pool);
+}
+
+
+static void
+ngx_trp_joint_log_abort(ngx_trp_joint_t *joint)
+{
+    ngx_log_t  *log;
+
+    log = joint->entry->tunnel->connection->log;
+
+    ngx_log_error(NGX_LOG_INFO, log, 0,
+                  "stream to \"%V\" was aborted: %s%s, group: \"%V\", %s, %s, "
+                  "stream: %s", &joint->destination, joint->why,
+                  joint->retried ? ", the entry may open it once more" : "",
+                  &joint->group, ngx_trp_peer_text(joint->entry).data,
+                  joint->reverse ? ngx_trp_peer_text(joint->reverse).data
+                                 : (u_char *) "no reverse yet",
+                  ngx_trp_id_text(joint->open.id).data);
 }

@@ -42,6 +42,7 @@ struct ngx_trp_joint_s {
     size_t            early_len;
 
     ngx_event_t       timer;             /* until a reverse is found */
+    ngx_msec_t        left;              /* to wait when it has run out */
 
     ngx_uint_t        number;
     time_t            start_sec;
@@ -50,6 +51,8 @@ struct ngx_trp_joint_s {
     off_t             sent;              /* to the user */
 
     ngx_uint_t        code;              /* trp_code_e */
+    const char       *why;               /* it was aborted, if it was */
+    unsigned          opened:1;
     unsigned          accepted:1;
     unsigned          retried:1;         /* the entry tries once more */
     unsigned          up:1;              /* END went up, to the reverse */
@@ -58,21 +61,25 @@ struct ngx_trp_joint_s {
 
 
 /*
- * An entry has sent OPEN.  NULL: no memory, or an invalid frame.
+ * An entry has sent OPEN.  NULL: no memory, or an invalid frame.  The entry
+ * counts one stream more until the joint is gone, once "opened" is set.
  */
 
 ngx_trp_joint_t *ngx_trp_joint_create(ngx_trp_peer_t *entry,
     trp_frame_t *frame);
 
-/* waits for a reverse; the stream is refused when "timeout" is over */
+/*
+ * Takes a reverse, or waits for one; the stream is refused when "timeout" is
+ * over.
+ */
 
-void ngx_trp_joint_wait(ngx_trp_joint_t *joint, ngx_msec_t timeout);
+void ngx_trp_joint_pair(ngx_trp_joint_t *joint, ngx_msec_t timeout);
 
 /* a reverse is found: OPEN goes to it */
 
 void ngx_trp_joint_connect(ngx_trp_joint_t *joint, ngx_trp_peer_t *reverse);
 
-/* the relay itself ends a stream that has no reverse */
+/* the relay itself ends a stream that has no reverse; the caller logs why */
 
 void ngx_trp_joint_refuse(ngx_trp_joint_t *joint, ngx_uint_t code,
     ngx_uint_t retry);

@@ -1,7 +1,8 @@
 
 /*
  * Who is connected to a relay, in one worker: groups of agents, the idle
- * tunnels of each reverse, the entries that wait for one.
+ * tunnels of each reverse, the entries that wait for one, and what each key
+ * and each group uses of its limits.
  */
 
 
@@ -15,9 +16,21 @@
 #pragma GCC visibility push(hidden)
 
 
-/* how long an agent that refused a stream stands behind the others */
+/*
+ * How long an agent that refused a stream stands behind the others: twice as
+ * long after each further refusal in a row.
+ */
 
-#define NGX_TRP_PAIR_PENALTY  1000
+#define NGX_TRP_PAIR_PENALTY      1000
+#define NGX_TRP_PAIR_PENALTY_MAX  60000
+
+/* how many streams that it refused an agent is remembered for */
+
+#define NGX_TRP_PAIR_REFUSED      16
+
+/* how long a stream waits for those that stand in front */
+
+#define NGX_TRP_PAIR_PATIENCE     1000
 
 
 typedef struct ngx_trp_peer_s   ngx_trp_peer_t;
@@ -30,14 +43,36 @@ typedef struct {
 } ngx_trp_pair_t;
 
 
+/* what a key or a group uses */
+
+typedef struct {
+    trp_limits_t           limits;
+    ngx_uint_t             tunnels;
+    ngx_uint_t             streams;
+    trp_rate_t             opens;
+} ngx_trp_usage_t;
+
+
 typedef struct {
     ngx_str_node_t         sn;
     ngx_trp_pair_t        *pair;
     ngx_queue_t            agents;       /* ngx_trp_agent_t */
+    ngx_queue_t            members;      /* ngx_trp_member_t */
     ngx_queue_t            waiting;      /* ngx_trp_peer_t, entries */
     ngx_uint_t             nwaiting;
-    ngx_uint_t             chosen;       /* counts ngx_trp_pair_choose() */
+    ngx_uint_t             nreverses;    /* among the agents */
+    ngx_trp_usage_t        usage;
+    uint64_t               pass;         /* of the agent chosen last */
 } ngx_trp_group_t;
+
+
+/* a key in a group; there as long as it has tunnels */
+
+typedef struct {
+    ngx_queue_t            queue;        /* in group->members */
+    ngx_trp_usage_t        usage;
+    u_char                 public_key[TRP_KEY_PUBLIC_LEN];
+} ngx_trp_member_t;
 
 
 /* all tunnels of one role with one key and one name, in one group */
@@ -45,15 +80,22 @@ typedef struct {
 typedef struct {
     ngx_queue_t            queue;        /* in group->agents */
     ngx_trp_group_t       *group;
+    ngx_trp_member_t      *member;
     ngx_queue_t            idle;         /* ngx_trp_peer_t, of a reverse */
     ngx_uint_t             role;         /* TRP_ROLE_* */
     ngx_uint_t             tunnels;
     ngx_uint_t             busy;
-    ngx_uint_t             chosen;       /* group->chosen at its last turn */
-    ngx_msec_t             refused;      /* when it last refused a stream */
-    u_char                 public_key[TRP_KEY_PUBLIC_LEN];
+
+    ngx_uint_t             weight;
+    uint64_t               pass;         /* moves on by 1/weight at its turns */
+
+    ngx_uint_t             failures;     /* in a row */
+    ngx_msec_t             refused;      /* when the last of them was */
+    ngx_uint_t             refusals;     /* ever, counts up "streams" */
+    u_char                 streams[NGX_TRP_PAIR_REFUSED][TRP_STREAM_ID_LEN];
+
     ngx_str_t              name;
-    unsigned               penalty:1;
+    unsigned               backup:1;
 } ngx_trp_agent_t;
 
 
@@ -68,26 +110,65 @@ struct ngx_trp_peer_s {
 
     ngx_trp_joint_t       *joint;        /* the stream that it carries */
     ngx_trp_peer_t        *other;        /* its other tunnel */
+    const u_char          *id;           /* of the stream that it waits with */
 
     u_char                 nonce[TRP_NONCE_LEN];
 
     unsigned               idle:1;
     unsigned               waiting:1;
+    unsigned               impatient:1;  /* takes any reverse by now */
     unsigned               throttled:1;  /* not read until output is gone */
 };
 
 
+/* for each key and each group of a server {} */
+
+typedef struct {
+    trp_limits_t           key;
+    trp_limits_t           group;
+} ngx_trp_limits_t;
+
+
+#define NGX_TRP_PEER_TEXT_LEN  256
+
+typedef struct {
+    u_char                 data[NGX_TRP_PEER_TEXT_LEN];
+} ngx_trp_peer_text_t;
+
+
 void ngx_trp_pair_init(ngx_trp_pair_t *pair);
 
-/* NGX_ERROR: no memory */
+/*
+ * The peer, whose key is known, has a tunnel.  NGX_ERROR: no memory.
+ * NGX_BUSY: that would be more tunnels than the limits allow, "over" says
+ * whose they are.
+ */
 
 ngx_int_t ngx_trp_pair_join(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
-    ngx_uint_t role, trp_str_t group, trp_str_t name,
-    const u_char *public_key);
+    trp_auth_t *auth, ngx_trp_limits_t *limits, const char **over);
 
 /* out of all lists; the last one frees agent and group */
 
 void ngx_trp_pair_leave(ngx_trp_peer_t *peer);
+
+
+/* "entry "name" (comment) at 192.0.2.1", for a log; zero-terminated */
+
+ngx_trp_peer_text_t ngx_trp_peer_text(ngx_trp_peer_t *peer);
+
+
+/*
+ * An entry opens a stream, which counts until ngx_trp_pair_closed().  NULL, or
+ * which limit is against it.
+ */
+
+const char *ngx_trp_pair_opened(ngx_trp_peer_t *entry);
+void ngx_trp_pair_closed(ngx_trp_peer_t *entry);
+
+/* the two carry a stream together, or do not any more */
+
+void ngx_trp_pair_busy(ngx_trp_peer_t *entry, ngx_trp_peer_t *reverse);
+void ngx_trp_pair_free(ngx_trp_peer_t *entry, ngx_trp_peer_t *reverse);
 
 
 /* a reverse's tunnel has nothing to do, or has */
@@ -96,22 +177,32 @@ void ngx_trp_pair_park(ngx_trp_peer_t *peer);
 void ngx_trp_pair_unpark(ngx_trp_peer_t *peer);
 
 /*
- * An idle tunnel of the group's least busy agent, of one that has not lately
- * refused if there is one; taken from the idle ones.  NULL if there is none.
+ * An idle tunnel for a stream, taken from the idle ones; NULL if there is
+ * none.  First come agents that have not lately refused and are no backup,
+ * among them the least busy one in proportion to the weights.  Those behind
+ * get a stream if nobody is in front, or if its entry has become impatient.
  */
 
-ngx_trp_peer_t *ngx_trp_pair_choose(ngx_trp_group_t *group);
+ngx_trp_peer_t *ngx_trp_pair_choose(ngx_trp_peer_t *entry, const u_char *id);
 
-/* the agent has refused a stream; 1 if another one may do better */
+/*
+ * A reverse has refused a stream, or has accepted it.  1 if there is one that
+ * has not yet refused this stream.
+ */
 
-ngx_uint_t ngx_trp_pair_refused(ngx_trp_agent_t *agent);
+ngx_uint_t ngx_trp_pair_refused(ngx_trp_agent_t *agent, const u_char *id,
+    ngx_uint_t code);
+void ngx_trp_pair_accepted(ngx_trp_agent_t *agent);
 
-void ngx_trp_pair_wait(ngx_trp_peer_t *peer);
-void ngx_trp_pair_unwait(ngx_trp_peer_t *peer);
+void ngx_trp_pair_wait(ngx_trp_peer_t *entry, const u_char *id);
+void ngx_trp_pair_unwait(ngx_trp_peer_t *entry);
 
-/* the entry that has waited longest, no longer waiting; or NULL */
+/*
+ * The entry that has waited longest of those which this agent may serve, no
+ * longer waiting; or NULL
+ */
 
-ngx_trp_peer_t *ngx_trp_pair_next(ngx_trp_group_t *group);
+ngx_trp_peer_t *ngx_trp_pair_next(ngx_trp_agent_t *agent);
 
 
 #pragma GCC visibility pop

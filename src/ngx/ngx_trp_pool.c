@@ -462,14 +462,14 @@ ngx_trp_pool_ready(ngx_trp_link_t *link, ngx_uint_t slot, ngx_uint_t wanted)
     link->dialing = 0;
     link->ready = ngx_current_msec;
 
+    if (pool->open) {
+        ngx_trp_pool_demand(pool, wanted);
+    }
+
     pool->ndialing--;
     pool->slot = slot;
     pool->moved = 0;
     pool->failures = 0;
-
-    if (pool->open) {
-        ngx_trp_pool_demand(pool, wanted);
-    }
 
     ngx_trp_pool_put(link);
     ngx_trp_pool_post(pool);

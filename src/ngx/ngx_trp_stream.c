@@ -33,6 +33,7 @@ static void ngx_trp_stream_got_reset(ngx_trp_stream_t *st);
 static ngx_uint_t ngx_trp_stream_unsent(ngx_connection_t *c);
 static void ngx_trp_stream_stop_waiting(ngx_trp_stream_t *st);
 static void ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code);
+static void ngx_trp_stream_why(ngx_trp_stream_t *st, const char *why);
 static void ngx_trp_stream_timeout(ngx_event_t *ev);
 static void ngx_trp_stream_wake(ngx_event_t *ev);
 static void ngx_trp_stream_empty_handler(ngx_event_t *ev);
@@ -187,7 +188,9 @@ ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_link_t *link)
         return;
     }
 
-    st->open[st->open_len - 1] = NGX_TRP_STREAM_RETRIES - st->retries;
+    st->open[st->open_len - TRP_OPEN_ELSEWHERE] = (u_char) st->elsewhere(st);
+    st->open[st->open_len - TRP_OPEN_RETRIES] = NGX_TRP_STREAM_RETRIES
+                                                - st->retries;
 
     ngx_trp_tunnel_send_frame(link->tunnel, st->open,
                               st->open + st->open_len);
@@ -204,16 +207,17 @@ ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_link_t *link)
 static void
 ngx_trp_stream_timeout(ngx_event_t *ev)
 {
+    static const trp_str_t  no_tunnel = trp_string(", no tunnel was free");
+    static const trp_str_t  nothing = trp_string("");
+
     ngx_trp_stream_t  *st;
 
     st = ev->data;
 
     st->unreachable = st->waiting;
 
-    ngx_log_error(NGX_LOG_ERR, ev->log, NGX_ETIMEDOUT,
-                  "stream was not opened in time%s, stream: %s",
-                  st->waiting ? ", no tunnel was free" : "",
-                  ngx_trp_id_text(st->id).data);
+    ngx_trp_stream_log(st, NGX_LOG_ERR, ev->log, "was not opened in time",
+                       st->waiting ? no_tunnel : nothing);
 
     ngx_trp_stream_abort(st, TRP_CODE_TIMED_OUT);
 }
@@ -223,6 +227,7 @@ static void
 ngx_trp_stream_accepted(ngx_trp_stream_t *st)
 {
     st->accepted = 1;
+    st->logged = 0;
 
     if (st->timer.timer_set) {
         ngx_del_timer(&st->timer);
@@ -237,7 +242,8 @@ ngx_trp_stream_accepted(ngx_trp_stream_t *st)
 static void
 ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
 {
-    ngx_uint_t         level;
+    u_char             buf[2 * TRP_TEXT_MAX];
+    trp_str_t          text;
     trp_refuse_t       refuse;
     ngx_trp_tunnel_t  *t;
 
@@ -258,14 +264,18 @@ ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
         refuse.retry = 0;
     }
 
-    level = refuse.retry ? NGX_LOG_INFO : NGX_LOG_ERR;
+    text.data = buf;
+    text.len = ngx_snprintf(buf, sizeof(buf), ": %s%s%*s%s",
+                            trp_code_text(refuse.code),
+                            refuse.text.len ? ", " : "",
+                            refuse.text.len, refuse.text.data,
+                            refuse.retry ? ", opening it once more" : "")
+               - buf;
 
-    ngx_log_error(level, st->connection->log, 0,
-                  "stream was refused: %s%s%*s%s, stream: %s",
-                  trp_code_text(refuse.code), refuse.text.len ? ", " : "",
-                  refuse.text.len, refuse.text.data,
-                  refuse.retry ? ", opening it once more" : "",
-                  ngx_trp_id_text(st->id).data);
+    ngx_trp_stream_log(st, refuse.retry ? NGX_LOG_INFO : NGX_LOG_ERR,
+                       st->connection->log, "was refused", text);
+
+    st->leave = (refuse.code == TRP_CODE_NO_AGENT);
 
     if (refuse.retry) {
 
@@ -306,6 +316,7 @@ void
 ngx_trp_stream_reopen(ngx_trp_stream_t *st)
 {
     st->waiting = 0;
+    st->logged = 0;
     st->reroute(st);
 
     ngx_trp_stream_open(st, 0);
@@ -673,6 +684,8 @@ ngx_trp_stream_end(ngx_trp_stream_t *st)
     if (other && (other->read->error || ngx_trp_stream_was_reset(other))) {
 
         /* no end: the session is finalized, and the stream reset with it */
+        ngx_trp_stream_why(st, st->entry ? "user's connection was reset"
+                                      : "destination's connection was reset");
         ngx_trp_stream_abort(st, st->code);
         return;
     }
@@ -755,6 +768,7 @@ ngx_trp_stream_frame(ngx_trp_stream_t *st, trp_frame_t *frame)
         return NGX_DONE;
 
     case TRP_RESET:
+        ngx_trp_stream_why(st, "reset by the far end");
         ngx_trp_stream_got_reset(st);
         return NGX_DONE;
     }
@@ -830,6 +844,12 @@ ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code)
     st->in = NGX_TRP_STREAM_ABORTED;
     st->code = code;
 
+    if (!st->entry && !st->accepted) {
+
+        /* the proxy gives up connecting: nothing reaches the destination */
+        st->connection->write->timedout = 1;
+    }
+
     ngx_trp_stream_wake(st->connection->read);
     ngx_trp_stream_wake(st->connection->write);
 }
@@ -859,6 +879,7 @@ ngx_trp_stream_lost(ngx_trp_stream_t *st)
     }
 
     if (st->in == NGX_TRP_STREAM_ENDED) {
+        ngx_trp_stream_why(st, "tunnel was lost");
         ngx_trp_stream_got_reset(st);
         return;
     }
@@ -867,7 +888,19 @@ ngx_trp_stream_lost(ngx_trp_stream_t *st)
         return;
     }
 
+    ngx_trp_stream_why(st, "tunnel was lost");
     ngx_trp_stream_abort(st, st->accepted ? st->code : TRP_CODE_FAILED);
+}
+
+
+/* the first reason is the one that counts */
+
+static void
+ngx_trp_stream_why(ngx_trp_stream_t *st, const char *why)
+{
+    if (st->why == NULL) {
+        st->why = why;
+    }
 }
 
 
@@ -896,6 +929,43 @@ ngx_trp_stream_close(ngx_trp_stream_t *st, trp_refuse_t *refuse)
         ngx_free(st->early);
         st->early = NULL;
     }
+}
+
+
+void
+ngx_trp_stream_log_end(ngx_trp_stream_t *st, ngx_log_t *log)
+{
+    trp_str_t    text;
+    const char  *why;
+
+    if (st->logged
+        || (st->in == NGX_TRP_STREAM_ENDED && st->out == NGX_TRP_STREAM_ENDED))
+    {
+        return;
+    }
+
+    why = st->why ? st->why : "its session has ended";
+
+    text.data = (const u_char *) why;
+    text.len = ngx_strlen(why);
+
+    ngx_trp_stream_log(st, NGX_LOG_INFO, log, "was aborted: ", text);
+}
+
+
+void
+ngx_trp_stream_log(ngx_trp_stream_t *st, ngx_uint_t level, ngx_log_t *log,
+    const char *what, trp_str_t text)
+{
+    st->logged = 1;
+
+    ngx_log_error(level, log, 0,
+                  "stream %s%*s, destination: \"%V\", group: \"%V\"%s%V%s, "
+                  "stream: %s",
+                  what, text.len, text.data, &st->destination,
+                  &st->pool->conf->group,
+                  st->name.len ? ", entry: \"" : "", &st->name,
+                  st->name.len ? "\"" : "", ngx_trp_id_text(st->id).data);
 }
 
 

@@ -55,12 +55,18 @@ struct ngx_trp_stream_s {
     /* entry: the stream is opened once more, it may take another pool */
     void                 (*reroute)(ngx_trp_stream_t *st);
 
+    /* entry: is there another relay with tunnels? */
+    ngx_uint_t           (*elsewhere)(ngx_trp_stream_t *st);
+
     /* entry: ACCEPT came */
     void                 (*opened)(ngx_trp_stream_t *st);
 
     void                  *data;       /* of the module */
 
+    ngx_str_t              destination; /* for the log */
+    ngx_str_t              name;       /* of the other agent, if it is known */
     u_char                 id[TRP_STREAM_ID_LEN];
+    const char            *why;        /* it was aborted, if it was */
     ngx_uint_t             code;       /* trp_code_e */
     ngx_uint_t             retries;    /* after a refusal, so far */
 
@@ -73,6 +79,8 @@ struct ngx_trp_stream_s {
     unsigned               consumed:1; /* the end of input was handed on */
     unsigned               closed:1;
     unsigned               unreachable:1; /* had no tunnel in time */
+    unsigned               leave:1;    /* this relay, if there is another */
+    unsigned               logged:1;   /* why it failed */
 };
 
 
@@ -115,6 +123,19 @@ void ngx_trp_stream_accept(ngx_trp_stream_t *st);
  */
 
 void ngx_trp_stream_close(ngx_trp_stream_t *st, trp_refuse_t *refuse);
+
+
+/*
+ * The session is over: one line, unless both directions have ended, or what
+ * went wrong was logged before.
+ */
+
+void ngx_trp_stream_log_end(ngx_trp_stream_t *st, ngx_log_t *log);
+
+/* a line with all that follows a stream across machines */
+
+void ngx_trp_stream_log(ngx_trp_stream_t *st, ngx_uint_t level,
+    ngx_log_t *log, const char *what, trp_str_t text);
 
 
 /* from the tunnel; readable returns 1 if the stream will read on its own */

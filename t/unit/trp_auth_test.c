@@ -41,6 +41,7 @@ claims(trp_str_t group, trp_str_t name)
 
     auth.version = TRP_VERSION;
     auth.role = 1;
+    auth.weight = 1;
     auth.group = group;
     auth.name = name;
 

@@ -33,6 +33,9 @@
 #define FROM                                                                  \
     "has an invalid from, write it as \"ADDRESS,ADDRESS/PREFIX,...\""
 #define EXPIRY    "has an invalid expiry-time, write it as \"YYYYMMDD[HHMM]\""
+#define LIMIT                                                                 \
+    "has an invalid limit, "                                                  \
+    "write it as \"tunnels=N,streams=N,opens=Nr/s\""
 #define TYPE      "has an unknown key type, write \"ssh-ed25519\""
 #define KEY_TYPE                                                              \
     "has a key of another type, only \"ssh-ed25519\" is supported"
@@ -210,6 +213,14 @@ test_good(void)
         is_str(string(key.from), good[i].from, "from");
     }
 
+    is_str(options(&key, "limit=\"streams=7,tunnels=999999999\""), NULL,
+           "limits");
+    is_int(key.limits.streams, 7, "streams");
+    is_int(key.limits.tunnels, 999999999, "tunnels");
+    is_int(key.limits.opens, 0, "no limit of opens");
+    is_str(options(&key, "limit=\"opens=50r/s\""), NULL, "opens");
+    is_int(key.limits.opens, 50, "their limit");
+
     snprintf(line, sizeof(line), "ssh-ed25519 %s", ssh_blob);
     is_str(authorized(&key, line), NULL, "no comment");
     is_int(key.comment.len, 0, "it is empty");
@@ -302,6 +313,19 @@ test_bad(void)
         { "permitopen=\"::1\"", NO_PORT },
         { "permitopen=\"2001:db8::1:22\"", NO_PORT },
         { "permitopen=\"h:1,all\"", NO_PORT },
+
+        { "limit=\"\"", LIMIT },
+        { "limit=\"tunnels\"", LIMIT },
+        { "limit=\"tunnels=\"", LIMIT },
+        { "limit=\"tunnels=0\"", LIMIT },
+        { "limit=\"tunnels=-1\"", LIMIT },
+        { "limit=\"tunnels=1000000000\"", LIMIT },
+        { "limit=\"tunnels=1,\"", LIMIT },
+        { "limit=\"opens=1\"", LIMIT },
+        { "limit=\"opens=r/s\"", LIMIT },
+        { "limit=\"opens=1r/m\"", LIMIT },
+        { "limit=\"users=1\"", LIMIT },
+        { "limit=\"streams=1,streams=1\"", "has a limit that stands twice" },
 
         { "from=\"\"", FROM },
         { "from=\"host\"", FROM },

@@ -841,9 +841,22 @@ test_openssh(void)
 }
 
 
+static void
+test_fingerprint(void)
+{
+    char  text[TRP_FINGERPRINT_LEN];
+
+    trp_key_fingerprint(text, p8_secret + 32);
+
+    is_str(text, "SHA256:2gbM7ROR1u1NcBRQOwzTwWqWEH75I6H91x9Lh1EEz1E",
+           "fingerprint, as ssh-keygen -l");
+}
+
+
 int
 main(void)
 {
+    test_fingerprint();
     test_good();
     test_bad();
     test_base64();

@@ -154,7 +154,9 @@ same_message(const message_t *a, const message_t *b)
                && same_str(au->name, bu->name)
                && memcmp(au->public_key, bu->public_key, 32) == 0
                && memcmp(au->nonce, bu->nonce, TRP_NONCE_LEN) == 0
-               && memcmp(au->signature, bu->signature, TRP_SIGNATURE_LEN) == 0;
+               && memcmp(au->signature, bu->signature, TRP_SIGNATURE_LEN) == 0
+               && au->weight == bu->weight
+               && au->backup == bu->backup;
 
     case TRP_READY:
         return a->ready.slot == b->ready.slot
@@ -183,6 +185,7 @@ same_message(const message_t *a, const message_t *b)
                && same_addr(&ao->local, &bo->local)
                && ao->local_port == bo->local_port
                && same_str(ao->name, bo->name)
+               && ao->elsewhere == bo->elsewhere
                && ao->retries == bo->retries;
     }
 }
@@ -226,6 +229,8 @@ sample(message_t *m, size_t i)
         m->auth.signature[n + 32] = (uint8_t) (n * 7);
     }
 
+    m->auth.weight = 1;
+
     for (n = 0; n < sizeof(longest) - 1; n++) {
         longest[n] = (n % 64 == 63) ? '.' : 'a';
     }
@@ -233,6 +238,7 @@ sample(message_t *m, size_t i)
     memcpy(open->id, "\0\1\2\3\374\375\376\377", TRP_STREAM_ID_LEN);
     open->proto = TRP_PROTO_TCP;
     open->name = text("e");
+    open->elsewhere = 1;
     open->retries = 2;
 
     switch (i) {
@@ -257,6 +263,8 @@ sample(message_t *m, size_t i)
     case 3:
         m->auth.version = 255;
         m->auth.role = 255;
+        m->auth.weight = 0xffff;
+        m->auth.backup = 1;
         m->auth.group = text(label);
         m->auth.group.len = TRP_LABEL_MAX - 1;
         m->auth.name = text(label);
@@ -368,14 +376,14 @@ test_bytes(void)
     } wire[] = {
         { 0, 0, 6, "\1\0\0\45\2\1" },
         { 0, 36, 5, "\40\1\2\3\4" },
-        { 2, 0, 11, "\2\0\0\206\2\1\1g\1n\100" },
+        { 2, 0, 11, "\2\0\0\211\2\1\1g\1n\100" },
         { 5, 0, 7, "\3\0\0\3\77\377\376" },
         { 7, 0, 5, "\4\0\0\1\77" },
         { 8, 0, 20, "\5\0\0\20\2\0not authorized" },
         { 9, 0, 6, "\22\0\0\2\0\0" },
-        { 11, 0, 13, "\20\0\0\41\6\0\1\2\3\374\375\376\377" },
-        { 11, 13, 24, "\4\300\0\2\1\0\1\4\300\0\2\2\377\377"
-                      "\4\300\0\2\3\22\064\1e\2" },
+        { 11, 0, 13, "\20\0\0\42\6\0\1\2\3\374\375\376\377" },
+        { 11, 13, 25, "\4\300\0\2\1\0\1\4\300\0\2\2\377\377"
+                      "\4\300\0\2\3\22\064\1e\1\2" },
         { 12, 13, 19, "\6\40\1\15\270\0\0\0\0\0\0\0\0\0\0\0\1\377\377" },
         { 13, 13, 3, "\0\375a" },
         { 13, 268, 12, "\1\273\0\0\0\0\0\0\0\0\1e" }

@@ -23,7 +23,7 @@ our @EXPORT = qw/
     trp_cert trp_ca trp_issue trp_crl trp_keys
     wait_for wait_log count_log reload_and_wait
     serve serve_on served
-    connect_to listener fill noise transfer drain end_of reset_of abort
+    connect_to listener fill noise transfer visit drain end_of reset_of abort
     nginx_test nginx_pid worker_pids fd_count private_memory tcp_count
 /;
 
@@ -611,6 +611,28 @@ sub transfer {
         tail => $tail,
         end => $end,
     };
+}
+
+
+# One user of an echo server: true if he has got all of his bytes back, the
+# digest and a clean end.  Options: bytes; from, the address that he has;
+# timeout.
+
+sub visit {
+    my ($port, %opts) = @_;
+    my $bytes = $opts{bytes} || 100;
+
+    my $s = IO::Socket::INET->new(
+        Proto => 'tcp',
+        PeerAddr => "127.0.0.1:$port",
+        LocalAddr => $opts{from},
+    ) or return 0;
+
+    my $result = transfer($s, $bytes, timeout => $opts{timeout});
+
+    return $result->{end} eq 'eof'
+        && $result->{received_sha} eq $result->{sent_sha}
+        && $result->{tail} eq "$bytes $result->{sent_sha}\n" ? 1 : 0;
 }
 
 

@@ -66,7 +66,8 @@ sub frame {
 }
 
 
-# host (an IPv4 address or a name), port, user, user_port, name, id, proto
+# host (an IPv4 address or a name), port, user, user_port, name, id, proto,
+# elsewhere, retries
 
 sub open_payload {
     my (%opts) = @_;
@@ -75,7 +76,7 @@ sub open_payload {
         . _endpoint($opts{host} || '127.0.0.1', $opts{port})
         . _endpoint($opts{user} || '127.0.0.1', $opts{user_port} || 1024)
         . _endpoint('127.0.0.1', 2048)
-        . pack('C/a C', $opts{name} || 'raw',
+        . pack('C/a C C', $opts{name} || 'raw', $opts{elsewhere} || 0,
             defined $opts{retries} ? $opts{retries} : 2);
 }
 
@@ -176,7 +177,7 @@ sub login {
 }
 
 
-# The bytes of AUTH: key (a file), role, group, name.  What is signed may
+# The bytes of AUTH: key (a file), role, group, name, weight, backup.  What is signed may
 # differ from what is claimed: signed => { group => 'other' }; public_key and
 # signature replace what belongs there.
 
@@ -184,7 +185,7 @@ sub auth {
     my ($self, $hello, %opts) = @_;
 
     my %claim = (version => VERSION, role => 'entry', group => '0',
-        name => 'raw', nonce => 'n' x 32, %opts);
+        name => 'raw', nonce => 'n' x 32, weight => 1, backup => 0, %opts);
     my $key = defined $claim{public_key} ? $claim{public_key}
         : public_key($claim{key});
 
@@ -192,9 +193,9 @@ sub auth {
         : _sign($claim{key}, $self->transcript($hello, %claim,
             %{$claim{signed} || {}}));
 
-    return frame('AUTH', pack('C C C/a C/a a32 a32 a64', $claim{version},
+    return frame('AUTH', pack('C C C/a C/a a32 a32 a64 n C', $claim{version},
         _role($claim{role}), @claim{qw/ group name /}, $key, $claim{nonce},
-        $signature));
+        $signature, @claim{qw/ weight backup /}));
 }
 
 

@@ -1,0 +1,59 @@
+
+/*
+ * Connections that have not yet said who they are, in one worker: how many
+ * there are, in all and from one address.  Where there are too many, the one
+ * that has been there longest gives way, if it had its time.
+ */
+
+
+#ifndef _NGX_TRP_GUARD_H_INCLUDED_
+#define _NGX_TRP_GUARD_H_INCLUDED_
+
+
+#include "ngx_trp.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/* milliseconds that nobody takes from a connection to authenticate */
+
+#define NGX_TRP_GUARD_TIME  1000
+
+
+typedef struct ngx_trp_guest_s  ngx_trp_guest_t;
+
+
+typedef struct {
+    ngx_uint_t             max;
+    ngx_uint_t             max_per_address;
+
+    ngx_queue_t            guests;       /* ngx_trp_guest_t, oldest first */
+    ngx_uint_t             n;
+    ngx_rbtree_t           rbtree;       /* by address */
+    ngx_rbtree_node_t      sentinel;
+} ngx_trp_guard_t;
+
+
+/* the limits are set by the caller */
+
+void ngx_trp_guard_init(ngx_trp_guard_t *guard);
+
+/*
+ * A connection has come.  Its memory is in the connection's pool, and it is
+ * no longer counted when that is destroyed.  NGX_OK; NGX_BUSY, logged;
+ * NGX_ERROR.
+ */
+
+ngx_int_t ngx_trp_guard_enter(ngx_trp_guard_t *guard, ngx_connection_t *c,
+    ngx_trp_guest_t **guest);
+
+/* it is known now; may be called again, and with NULL */
+
+void ngx_trp_guard_leave(ngx_trp_guest_t *guest);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_GUARD_H_INCLUDED_ */
