@@ -3,7 +3,7 @@
 #include "ngx_trp_addr.h"
 #include "ngx_trp_agent.h"
 #include "ngx_trp_listener.h"
-#include "ngx_trp_pool.h"
+#include "ngx_trp_relays.h"
 #include "ngx_trp_stream.h"
 #include "ngx_trp_variables.h"
 #include "trp_route.h"
@@ -35,7 +35,7 @@ typedef struct {
     ngx_trp_agent_conf_t              agent;
     ngx_msec_t                        open_timeout;
     ngx_uint_t                        enabled;
-    ngx_array_t                       pools;      /* ngx_trp_pool_t * */
+    ngx_trp_relays_t                  relays;
     ngx_stream_upstream_init_pt       init_upstream;
     ngx_stream_upstream_init_peer_pt  init_peer;
 } ngx_trp_entry_srv_conf_t;
@@ -69,12 +69,8 @@ static ngx_int_t ngx_trp_entry_get_peer(ngx_peer_connection_t *pc,
     void *data);
 static ngx_int_t ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx,
     ngx_peer_connection_t *pc, ngx_trp_pool_t *leave, ngx_trp_pool_t **pool);
-static ngx_trp_pool_t *ngx_trp_entry_other_pool(
-    ngx_trp_entry_srv_conf_t *escf, ngx_trp_pool_t *pool);
 static ngx_uint_t ngx_trp_entry_elsewhere(ngx_trp_stream_t *st);
 static void ngx_trp_entry_reroute(ngx_trp_stream_t *st);
-static ngx_trp_pool_t *ngx_trp_entry_find_pool(ngx_trp_entry_srv_conf_t *escf,
-    ngx_peer_connection_t *pc);
 static ngx_int_t ngx_trp_entry_open_frame(ngx_trp_entry_ctx_t *ctx);
 static ngx_connection_t *ngx_trp_entry_user(ngx_trp_stream_t *st);
 static void ngx_trp_entry_opened(ngx_trp_stream_t *st);
@@ -400,19 +396,22 @@ static ngx_int_t
 ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
     ngx_trp_pool_t *leave, ngx_trp_pool_t **pool)
 {
-    ngx_int_t        rc;
-    ngx_uint_t       n;
-    ngx_trp_pool_t  *other;
+    ngx_int_t          rc;
+    ngx_uint_t         n;
+    ngx_trp_pool_t    *other;
+    ngx_trp_relays_t  *relays;
 
-    if (ctx->conf->pools.nelts == 0) {
+    relays = &ctx->conf->relays;
 
-        /* all servers are "down" */
+    if (relays->pools.nelts == 0) {
+
+        /* all servers are "down", or their names are not known yet */
         return NGX_BUSY;
     }
 
-    other = ngx_trp_entry_other_pool(ctx->conf, leave);
+    other = ngx_trp_relays_other(relays, leave);
 
-    for (n = ctx->conf->pools.nelts; n; n--) {
+    for (n = relays->pools.nelts; n; n--) {
 
         rc = ctx->get(pc, ctx->data);
 
@@ -424,9 +423,11 @@ ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
             return rc;
         }
 
-        *pool = ngx_trp_entry_find_pool(ctx->conf, pc);
+        *pool = ngx_trp_relays_find(relays, pc->sockaddr, pc->socklen);
 
         if (*pool == NULL) {
+            ngx_log_error(NGX_LOG_ERR, pc->log, 0, "no tunnels to \"%V\"",
+                          pc->name);
             ctx->free(pc, ctx->data, 0);
             pc->sockaddr = NULL;
             return NGX_DECLINED;
@@ -444,7 +445,7 @@ ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
 
     /* the balancer has had enough of all of them, the user has not */
 
-    *pool = other ? other : ((ngx_trp_pool_t **) ctx->conf->pools.elts)[0];
+    *pool = other ? other : ((ngx_trp_pool_t **) relays->pools.elts)[0];
 
     pc->sockaddr = (*pool)->sockaddr;
     pc->socklen = (*pool)->socklen;
@@ -456,26 +457,6 @@ ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
 }
 
 
-/* a pool with tunnels that is not this one, or NULL */
-
-static ngx_trp_pool_t *
-ngx_trp_entry_other_pool(ngx_trp_entry_srv_conf_t *escf, ngx_trp_pool_t *pool)
-{
-    ngx_uint_t        i;
-    ngx_trp_pool_t  **pools;
-
-    pools = escf->pools.elts;
-
-    for (i = 0; i < escf->pools.nelts; i++) {
-        if (pools[i] != pool && ngx_trp_pool_alive(pools[i])) {
-            return pools[i];
-        }
-    }
-
-    return NULL;
-}
-
-
 static ngx_uint_t
 ngx_trp_entry_elsewhere(ngx_trp_stream_t *st)
 {
@@ -483,7 +464,7 @@ ngx_trp_entry_elsewhere(ngx_trp_stream_t *st)
 
     ctx = st->data;
 
-    return ngx_trp_entry_other_pool(ctx->conf, st->pool) != NULL;
+    return ngx_trp_relays_other(&ctx->conf->relays, st->pool) != NULL;
 }
 
 
@@ -538,30 +519,6 @@ ngx_trp_entry_reroute(ngx_trp_stream_t *st)
     if (u->state) {
         u->state->peer = u->peer.name;
     }
-}
-
-
-static ngx_trp_pool_t *
-ngx_trp_entry_find_pool(ngx_trp_entry_srv_conf_t *escf,
-    ngx_peer_connection_t *pc)
-{
-    ngx_uint_t        i;
-    ngx_trp_pool_t  **pools;
-
-    pools = escf->pools.elts;
-
-    for (i = 0; i < escf->pools.nelts; i++) {
-        if (ngx_cmp_sockaddr(pools[i]->sockaddr, pools[i]->socklen,
-                             pc->sockaddr, pc->socklen, 1)
-            == NGX_OK)
-        {
-            return pools[i];
-        }
-    }
-
-    ngx_log_error(NGX_LOG_ERR, pc->log, 0, "no tunnels to \"%V\"", pc->name);
-
-    return NULL;
 }
 
 
@@ -1164,10 +1121,10 @@ ngx_trp_entry_init_process(ngx_cycle_t *cycle)
     for (i = 0; i < emcf->upstreams.nelts; i++) {
         escf = ngx_stream_conf_upstream_srv_conf(us[i], ngx_trp_entry_module);
 
-        if (ngx_trp_pool_start(cycle, &escf->pools, us[i], &escf->agent, NULL,
-                               NULL)
-            != NGX_OK)
-        {
+        escf->relays.upstream = us[i];
+        escf->relays.conf = &escf->agent;
+
+        if (ngx_trp_relays_start(cycle, &escf->relays) != NGX_OK) {
             return NGX_ERROR;
         }
     }

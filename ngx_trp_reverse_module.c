@@ -3,7 +3,7 @@
 #include "ngx_trp_addr.h"
 #include "ngx_trp_agent.h"
 #include "ngx_trp_listener.h"
-#include "ngx_trp_pool.h"
+#include "ngx_trp_relays.h"
 #include "ngx_trp_stream.h"
 #include "ngx_trp_variables.h"
 #include "trp_acl.h"
@@ -28,7 +28,7 @@ typedef struct {
 
     ngx_str_t                       relay;     /* the upstream's name */
     ngx_stream_upstream_srv_conf_t *upstream;
-    ngx_array_t                     pools;
+    ngx_trp_relays_t                relays;
     ngx_trp_listener_t             *listener;
     ngx_stream_core_srv_conf_t     *core;
     ngx_stream_content_handler_pt   handler;   /* of the server, stock */
@@ -1172,10 +1172,12 @@ ngx_trp_reverse_init_process(ngx_cycle_t *cycle)
 
     for (i = 0; i < rmcf->servers.nelts; i++) {
 
-        if (ngx_trp_pool_start(cycle, &rscf[i]->pools, rscf[i]->upstream,
-                               &rscf[i]->agent, ngx_trp_reverse_open, rscf[i])
-            != NGX_OK)
-        {
+        rscf[i]->relays.upstream = rscf[i]->upstream;
+        rscf[i]->relays.conf = &rscf[i]->agent;
+        rscf[i]->relays.open = ngx_trp_reverse_open;
+        rscf[i]->relays.data = rscf[i];
+
+        if (ngx_trp_relays_start(cycle, &rscf[i]->relays) != NGX_OK) {
             return NGX_ERROR;
         }
     }

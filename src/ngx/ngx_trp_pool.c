@@ -18,8 +18,6 @@
 #define NGX_TRP_POOL_MOVES         4
 
 
-static ngx_trp_pool_t *ngx_trp_pool_create(ngx_cycle_t *cycle,
-    ngx_trp_agent_conf_t *conf, ngx_addr_t *addr, ngx_str_t *server);
 static void ngx_trp_pool_cleanup(void *data);
 static ngx_str_t ngx_trp_pool_host(ngx_str_t *server);
 static void ngx_trp_pool_post(ngx_trp_pool_t *pool);
@@ -52,64 +50,18 @@ const ngx_trp_tunnel_handlers_t  ngx_trp_pool_tunnel_handlers = {
 };
 
 
-ngx_int_t
-ngx_trp_pool_start(ngx_cycle_t *cycle, ngx_array_t *pools,
-    ngx_stream_upstream_srv_conf_t *us, ngx_trp_agent_conf_t *conf,
-    ngx_trp_pool_open_pt open, void *data)
+ngx_trp_pool_t *
+ngx_trp_pool_create(ngx_trp_agent_conf_t *conf, struct sockaddr *sockaddr,
+    socklen_t socklen, ngx_str_t *name, ngx_str_t *server)
 {
-    ngx_uint_t                     i, j;
-    ngx_trp_pool_t                *pool, **p;
-    ngx_stream_upstream_server_t  *server;
-
-    if (ngx_array_init(pools, cycle->pool, us->servers->nelts,
-                       sizeof(ngx_trp_pool_t *))
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    server = us->servers->elts;
-
-    for (i = 0; i < us->servers->nelts; i++) {
-
-        if (server[i].down) {
-            continue;
-        }
-
-        for (j = 0; j < server[i].naddrs; j++) {
-
-            pool = ngx_trp_pool_create(cycle, conf, &server[i].addrs[j],
-                                       &server[i].name);
-            p = ngx_array_push(pools);
-
-            if (pool == NULL || p == NULL) {
-                return NGX_ERROR;
-            }
-
-            pool->open = open;
-            pool->data = data;
-            *p = pool;
-
-            /* a posted event would wait for the first other one */
-
-            ngx_add_timer(&pool->event, 1);
-            ngx_add_timer(&pool->shrink, NGX_TRP_POOL_SHRINK_TIME);
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_trp_pool_t *
-ngx_trp_pool_create(ngx_cycle_t *cycle, ngx_trp_agent_conf_t *conf,
-    ngx_addr_t *addr, ngx_str_t *server)
-{
+    ngx_pool_t          *mem;
     ngx_trp_pool_t      *pool;
     ngx_pool_cleanup_t  *cln;
 
-    pool = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_pool_t));
-    cln = ngx_pool_cleanup_add(cycle->pool, 0);
+    mem = ngx_cycle->pool;
+
+    pool = ngx_pcalloc(mem, sizeof(ngx_trp_pool_t));
+    cln = ngx_pool_cleanup_add(mem, 0);
 
     if (pool == NULL || cln == NULL) {
         return NULL;
@@ -118,13 +70,25 @@ ngx_trp_pool_create(ngx_cycle_t *cycle, ngx_trp_agent_conf_t *conf,
     cln->handler = ngx_trp_pool_cleanup;
     cln->data = pool;
 
+    pool->sockaddr = ngx_palloc(mem, socklen);
+    pool->name.data = ngx_pstrdup(mem, name);
+    pool->host.data = ngx_pstrdup(mem, server);
+
+    if (pool->sockaddr == NULL || pool->name.data == NULL
+        || pool->host.data == NULL)
+    {
+        return NULL;
+    }
+
+    ngx_memcpy(pool->sockaddr, sockaddr, socklen);
+    pool->socklen = socklen;
+    pool->name.len = name->len;
+    pool->host.len = server->len;
+    pool->host = ngx_trp_pool_host(&pool->host);
+
     pool->conf = conf;
-    pool->sockaddr = addr->sockaddr;
-    pool->socklen = addr->socklen;
-    pool->name = addr->name;
-    pool->host = ngx_trp_pool_host(server);
     pool->slot = -1;
-    pool->log = cycle->log;
+    pool->log = ngx_cycle->log;
 
     ngx_queue_init(&pool->idle);
     ngx_queue_init(&pool->waiting);
@@ -138,6 +102,11 @@ ngx_trp_pool_create(ngx_cycle_t *cycle, ngx_trp_agent_conf_t *conf,
     pool->shrink.log = pool->log;
     pool->shrink.handler = ngx_trp_pool_shrink_handler;
     pool->shrink.cancelable = 1;
+
+    /* a posted event would wait for the first other one */
+
+    ngx_add_timer(&pool->event, 1);
+    ngx_add_timer(&pool->shrink, NGX_TRP_POOL_SHRINK_TIME);
 
     return pool;
 }
@@ -226,7 +195,7 @@ ngx_trp_pool_missing(ngx_trp_pool_t *pool)
 {
     ngx_uint_t  n, want, room;
 
-    if (ngx_exiting) {
+    if (ngx_exiting || pool->retired) {
         want = ngx_trp_pool_needed(pool);
 
     } else {
@@ -336,6 +305,41 @@ ngx_trp_pool_shrink_handler(ngx_event_t *ev)
 }
 
 
+void
+ngx_trp_pool_retire(ngx_trp_pool_t *pool, ngx_uint_t retired)
+{
+    ngx_queue_t     *q;
+    ngx_trp_link_t  *link;
+
+    pool->retired = retired;
+
+    ngx_log_error(NGX_LOG_NOTICE, pool->log, 0, "relay %V %s", &pool->name,
+                  retired ? "has gone from the upstream"
+                          : "is in the upstream again");
+
+    while (retired && pool->nidle) {
+        q = ngx_queue_head(&pool->idle);
+        link = ngx_queue_data(q, ngx_trp_link_t, queue);
+
+        ngx_trp_pool_drain(link->tunnel);
+    }
+
+    ngx_trp_pool_post(pool);
+}
+
+
+ngx_uint_t
+ngx_trp_pool_alive(ngx_trp_pool_t *pool)
+{
+    if (pool->retired) {
+        return 0;
+    }
+
+    return pool->nidle
+           || (pool->failures == 0 && pool->total > pool->ndialing);
+}
+
+
 ngx_trp_link_t *
 ngx_trp_pool_get(ngx_trp_pool_t *pool)
 {
@@ -418,7 +422,7 @@ ngx_trp_pool_put(ngx_trp_link_t *link)
         return;
     }
 
-    if (ngx_exiting || link->tunnel->draining) {
+    if (ngx_exiting || pool->retired || link->tunnel->draining) {
         ngx_trp_pool_drain(link->tunnel);
         return;
     }

@@ -4,7 +4,7 @@
  * idle ones is kept ready, more are dialled on demand and given up again
  * when they are not needed.
  *
- * All memory of a pool belongs to the cycle; a link lives in the pool of its
+ * A pool lives as long as the cycle; a link lives in the pool of its
  * tunnel's connection.
  */
 
@@ -63,6 +63,10 @@ struct ngx_trp_pool_s {
     ngx_event_t            shrink;
 
     ngx_log_t             *log;
+
+    unsigned               resolved:1;    /* by nginx, at run time */
+    unsigned               found:1;       /* when that was last looked at */
+    unsigned               retired:1;     /* no longer a relay of ours */
 };
 
 
@@ -79,17 +83,21 @@ struct ngx_trp_link_s {
 
 
 /*
- * One pool for each address of the upstream's servers, all of which begin to
- * dial; to be called once, in a worker.  "pools" is initialized here.
+ * Begins to dial at once.  "server" is the name that the configuration has,
+ * with its port.  All is copied; NULL if there is no memory.
  */
 
-ngx_int_t ngx_trp_pool_start(ngx_cycle_t *cycle, ngx_array_t *pools,
-    ngx_stream_upstream_srv_conf_t *us, ngx_trp_agent_conf_t *conf,
-    ngx_trp_pool_open_pt open, void *data);
+ngx_trp_pool_t *ngx_trp_pool_create(ngx_trp_agent_conf_t *conf,
+    struct sockaddr *sockaddr, socklen_t socklen, ngx_str_t *name,
+    ngx_str_t *server);
 
-/* 1 if there is a tunnel that is not still being dialled */
+/* the relay is not used any more, or again; streams in their course go on */
 
-#define ngx_trp_pool_alive(pool)  ((pool)->total > (pool)->ndialing)
+void ngx_trp_pool_retire(ngx_trp_pool_t *pool, ngx_uint_t retired);
+
+/* 1 if a user who comes can expect to be served */
+
+ngx_uint_t ngx_trp_pool_alive(ngx_trp_pool_t *pool);
 
 
 /* a tunnel that may send OPEN, or NULL */
