@@ -5,6 +5,8 @@
 #     t/run.sh             everything
 #     t/run.sh t/foo.t     some of the tests
 #     ASAN=1 t/run.sh      with AddressSanitizer, UndefinedBehaviorSanitizer
+#     VALGRIND=1 t/run.sh  with valgrind, which takes long; tests that look
+#                          for workers by their titles fail then
 #
 # NGINX_SRC and STATIC=1 test with another nginx, see scripts/build.sh; with
 # NGINX_SRC alone, TRP_NGINX is the binary that goes with these modules.
@@ -124,6 +126,17 @@ if [ "${ASAN:-}" ]; then
     export ASAN_OPTIONS UBSAN_OPTIONS TRP_PRELOAD
 fi
 
+TRP_VALGRIND=
+
+if [ "${VALGRIND:-}" ]; then
+    scripts/packages valgrind
+    TRP_VALGRIND=$objs/valgrind
+    rm -rf "$TRP_VALGRIND"
+    mkdir "$TRP_VALGRIND"
+fi
+
+export TRP_VALGRIND
+
 TEST_NGINX_BINARY=$root/scripts/nginx
 export TRP_NGINX TEST_NGINX_BINARY TEST_NGINX_GLOBALS
 
@@ -147,6 +160,12 @@ total=$(sed -n 's/^\(Files=[0-9]*, Tests=[0-9]*\).*/\1/p' "$log")
 skipped=$(grep -c ' skipped: ' "$log" || true)
 
 note "  ${total:-nothing}, skipped files: $skipped"
+
+if [ "$TRP_VALGRIND" ]; then
+    found=$(find "$TRP_VALGRIND" -type f -size +0 | wc -l)
+    note "  processes in which valgrind found something: $found"
+    [ "$found" = 0 ] || failed=1
+fi
 
 case $total in
     ''|*Tests=0)

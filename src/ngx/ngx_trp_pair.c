@@ -20,6 +20,7 @@ static ngx_trp_agent_t *ngx_trp_pair_agent(ngx_trp_group_t *group,
 static ngx_uint_t ngx_trp_pair_full(ngx_uint_t used, uint32_t limit);
 static void ngx_trp_pair_free_member(ngx_trp_member_t *member);
 static void ngx_trp_pair_free_group(ngx_trp_group_t *group);
+static ngx_trp_peer_t *ngx_trp_pair_idle(ngx_trp_agent_t *agent);
 static ngx_uint_t ngx_trp_pair_front(ngx_trp_group_t *group,
     const u_char *id);
 static ngx_uint_t ngx_trp_pair_rank(ngx_trp_agent_t *agent, const u_char *id);
@@ -409,7 +410,7 @@ ngx_trp_pair_choose(ngx_trp_peer_t *entry, const u_char *id)
         agent = ngx_queue_data(q, ngx_trp_agent_t, queue);
 
         if (agent->role != TRP_ROLE_REVERSE
-            || ngx_queue_empty(&agent->idle)
+            || ngx_trp_pair_idle(agent) == NULL
             || ngx_trp_pair_full(agent->member->usage.streams,
                                  agent->member->usage.limits.streams))
         {
@@ -437,8 +438,7 @@ ngx_trp_pair_choose(ngx_trp_peer_t *entry, const u_char *id)
         return NULL;
     }
 
-    q = ngx_queue_head(&best->idle);
-    peer = ngx_queue_data(q, ngx_trp_peer_t, queue);
+    peer = ngx_trp_pair_idle(best);
 
     ngx_trp_pair_unpark(peer);
 
@@ -448,6 +448,29 @@ ngx_trp_pair_choose(ngx_trp_peer_t *entry, const u_char *id)
     best->pass = group->pass + NGX_TRP_PAIR_STRIDE / best->weight;
 
     return peer;
+}
+
+
+/* a tunnel that failed just now is still in the list until it is closed */
+
+static ngx_trp_peer_t *
+ngx_trp_pair_idle(ngx_trp_agent_t *agent)
+{
+    ngx_queue_t     *q;
+    ngx_trp_peer_t  *peer;
+
+    for (q = ngx_queue_head(&agent->idle);
+         q != ngx_queue_sentinel(&agent->idle);
+         q = ngx_queue_next(q))
+    {
+        peer = ngx_queue_data(q, ngx_trp_peer_t, queue);
+
+        if (!peer->tunnel->failed) {
+            return peer;
+        }
+    }
+
+    return NULL;
 }
 
 

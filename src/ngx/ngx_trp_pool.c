@@ -346,20 +346,24 @@ ngx_trp_pool_get(ngx_trp_pool_t *pool)
     ngx_queue_t     *q;
     ngx_trp_link_t  *link;
 
-    if (ngx_queue_empty(&pool->idle)) {
-        return NULL;
-    }
-
     /* the last one used: the others may grow old and be given up */
 
-    q = ngx_queue_head(&pool->idle);
-    link = ngx_queue_data(q, ngx_trp_link_t, queue);
+    for (q = ngx_queue_head(&pool->idle);
+         q != ngx_queue_sentinel(&pool->idle);
+         q = ngx_queue_next(q))
+    {
+        link = ngx_queue_data(q, ngx_trp_link_t, queue);
 
-    ngx_trp_pool_take(link);
-    ngx_trp_pool_demand(pool, 0);
-    ngx_trp_pool_post(pool);
+        if (!link->tunnel->failed) {
+            ngx_trp_pool_take(link);
+            ngx_trp_pool_demand(pool, 0);
+            ngx_trp_pool_post(pool);
 
-    return link;
+            return link;
+        }
+    }
+
+    return NULL;
 }
 
 

@@ -921,8 +921,7 @@ ngx_trp_stream_close(ngx_trp_stream_t *st, trp_refuse_t *refuse)
         t = st->link->tunnel;
 
         ngx_trp_stream_detach(st);
-        ngx_trp_tunnel_abandon(t, refuse,
-                               st->in == NGX_TRP_STREAM_ABORTED);
+        ngx_trp_tunnel_abandon(t, refuse, st->in != NGX_TRP_STREAM_ENDED);
     }
 
     if (st->early) {

@@ -16,6 +16,7 @@
 static void ngx_trp_tunnel_socket_options(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_read_handler(ngx_event_t *rev);
 static void ngx_trp_tunnel_write_handler(ngx_event_t *wev);
+static void ngx_trp_tunnel_unblocked(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_event_handler(ngx_event_t *ev);
 static void ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t);
 static ngx_uint_t ngx_trp_tunnel_lost_host(ngx_trp_tunnel_t *t);
@@ -175,8 +176,20 @@ ngx_trp_tunnel_write_handler(ngx_event_t *wev)
     ngx_trp_tunnel_flush(t);
 
     if (!t->blocked && !t->failed) {
-        t->handlers->writable(t);
+        ngx_trp_tunnel_unblocked(t);
     }
+}
+
+
+static void
+ngx_trp_tunnel_unblocked(ngx_trp_tunnel_t *t)
+{
+    if (t->stalled) {
+        t->stalled = 0;
+        ngx_post_event(t->connection->read, &ngx_posted_events);
+    }
+
+    t->handlers->writable(t);
 }
 
 
@@ -199,7 +212,7 @@ ngx_trp_tunnel_event_handler(ngx_event_t *ev)
     if (blocked && !t->blocked) {
 
         /* the socket takes bytes some time before epoll tells */
-        t->handlers->writable(t);
+        ngx_trp_tunnel_unblocked(t);
     }
 
     ngx_trp_tunnel_settle(t);
@@ -387,6 +400,14 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
         /* a peer that is faster than this worker must not have it alone */
 
         ngx_post_event(c->read, &ngx_posted_next_events);
+        return NGX_AGAIN;
+    }
+
+    if (t->blocked && !t->busy) {
+
+        /* who does not read our answers asks for no more of them */
+
+        t->stalled = 1;
         return NGX_AGAIN;
     }
 
@@ -644,6 +665,10 @@ ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
 ngx_int_t
 ngx_trp_tunnel_sent(ngx_trp_tunnel_t *t, ngx_uint_t type)
 {
+    if (t->failed) {
+        return NGX_ERROR;
+    }
+
     if (trp_tunnel_send(&t->state, type) != TRP_OK) {
         ngx_log_error(NGX_LOG_ALERT, t->connection->log, 0,
                       "frame of type %ui does not fit state %d, %xd/%xd",
@@ -853,7 +878,7 @@ static u_char *
 ngx_trp_tunnel_reserve(ngx_trp_tunnel_t *t, size_t size)
 {
     u_char  *p;
-    size_t   used;
+    size_t   used, need;
 
     used = t->out_last - t->out_pos;
 
@@ -865,8 +890,15 @@ ngx_trp_tunnel_reserve(ngx_trp_tunnel_t *t, size_t size)
         ngx_memmove(t->out, t->out + t->out_pos, used);
 
     } else {
-        p = ngx_alloc(ngx_max(used + size, NGX_TRP_OUT_MIN),
-                      t->connection->log);
+        need = ngx_max(used + size, NGX_TRP_OUT_MIN);
+
+        if (need > NGX_TRP_RECORD_SIZE + NGX_TRP_OUT_CONTROL) {
+
+            /* what grows on is not copied for each frame */
+            need = ngx_max(need, 2 * t->out_size);
+        }
+
+        p = ngx_alloc(need, t->connection->log);
         if (p == NULL) {
             ngx_trp_tunnel_fail(t);
             return NULL;
@@ -878,7 +910,7 @@ ngx_trp_tunnel_reserve(ngx_trp_tunnel_t *t, size_t size)
         }
 
         t->out = p;
-        t->out_size = ngx_max(used + size, NGX_TRP_OUT_MIN);
+        t->out_size = need;
     }
 
     t->out_pos = 0;

@@ -81,6 +81,7 @@ struct ngx_trp_tunnel_s {
     unsigned                          busy:1;     /* a stream is not yet over */
     unsigned                          abandoned:1; /* nobody wants it now */
     unsigned                          blocked:1;  /* the socket takes no more */
+    unsigned                          stalled:1;  /* not read for that reason */
     unsigned                          draining:1; /* no new stream here */
     unsigned                          failed:1;
     unsigned                          missed:2;   /* beats without an answer */

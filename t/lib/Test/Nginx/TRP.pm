@@ -24,7 +24,9 @@ our @EXPORT = qw/
     wait_for wait_log count_log reload_and_wait
     serve serve_on served
     connect_to listener fill noise transfer visit drain end_of reset_of abort
-    nginx_test nginx_pid worker_pids fd_count private_memory tcp_count
+    client_hello
+    nginx_test nginx_pid worker_pids
+    fd_count private_memory anon_memory tcp_count
 /;
 
 use constant {
@@ -702,6 +704,33 @@ sub abort {
 }
 
 
+# the first bytes of a TLS client with these ALPN protocols
+
+sub client_hello {
+    my (@protocols) = @_;
+
+    require Net::SSLeay;
+    Net::SSLeay::initialize();
+
+    my $ctx = Net::SSLeay::CTX_new() or die "no TLS context\n";
+    Net::SSLeay::CTX_set_alpn_protos($ctx, \@protocols) if @protocols;
+
+    my $ssl = Net::SSLeay::new($ctx);
+    my ($in, $out) = map { Net::SSLeay::BIO_new(Net::SSLeay::BIO_s_mem()) }
+        1, 2;
+
+    Net::SSLeay::set_bio($ssl, $in, $out);
+    Net::SSLeay::connect($ssl);
+    my $hello = Net::SSLeay::BIO_read($out, 16384);
+
+    Net::SSLeay::free($ssl);
+    Net::SSLeay::CTX_free($ctx);
+    Net::SSLeay::ERR_clear_error();
+
+    return $hello;
+}
+
+
 # What "nginx -t" says about nginx.conf.  A report of a sanitizer is all that
 # is left then.
 
@@ -734,11 +763,12 @@ sub nginx_pid {
 
 
 # the workers that accept connections; the second argument, a regex for the
-# process title, selects others
+# process title, selects others, the third is another master
 
 sub worker_pids {
-    my ($t, $title) = @_;
-    my $master = nginx_pid($t);
+    my ($t, $title, $master) = @_;
+
+    $master = nginx_pid($t) if !defined $master;
 
     $title = qr/worker process$/ if !defined $title;
 
@@ -791,6 +821,20 @@ sub private_memory {
     for my $pid (@_) {
         my $text = _proc($pid, 'smaps_rollup');
         $total += $1 while $text =~ /^Private_(?:Clean|Dirty): +(\d+)/mg;
+    }
+
+    return $total;
+}
+
+
+# What they have allocated, in KiB, whether it is shared after fork() or not:
+# the measure for a master.
+
+sub anon_memory {
+    my $total = 0;
+
+    for my $pid (@_) {
+        $total += $1 if _proc($pid, 'status') =~ /^RssAnon:\s+(\d+)/m;
     }
 
     return $total;
