@@ -644,7 +644,7 @@ ngx_trp_joint_leave(ngx_trp_peer_t *peer, ngx_uint_t gone)
     }
 
     if (other) {
-        ngx_trp_pair_free(peer, other);
+        ngx_trp_pair_free(joint->entry, joint->reverse);
 
         if (other->throttled) {
             other->throttled = 0;
