@@ -47,6 +47,7 @@ typedef struct {
     ngx_trp_entry_srv_conf_t         *conf;
     ngx_trp_entry_route_t            *route;
 
+    const char                       *why;        /* it has no stream */
     u_char                            id[TRP_STREAM_ID_LEN];
     u_char                           *open;       /* the frame */
     size_t                            open_len;
@@ -79,6 +80,7 @@ static void ngx_trp_entry_notify_peer(ngx_peer_connection_t *pc, void *data,
 static void ngx_trp_entry_free_peer(ngx_peer_connection_t *pc, void *data,
     ngx_uint_t state);
 static ngx_int_t ngx_trp_entry_log_handler(ngx_stream_session_t *s);
+static ngx_uint_t ngx_trp_entry_code(ngx_trp_entry_ctx_t *ctx);
 static ngx_int_t ngx_trp_entry_info(ngx_stream_session_t *s,
     ngx_trp_info_t *info);
 
@@ -194,17 +196,6 @@ ngx_trp_entry_access_handler(ngx_stream_session_t *s)
         return NGX_DECLINED;
     }
 
-    if (route->route.source.addr.family) {
-        ngx_trp_addr_from_sockaddr(&addr, &port, c->sockaddr);
-
-        if (!trp_cidr_match(&route->route.source, &addr)) {
-            ngx_log_error(NGX_LOG_INFO, c->log, 0,
-                          "source is not allowed by \"trp_route\" to \"%V\"",
-                          &route->destination);
-            return NGX_STREAM_FORBIDDEN;
-        }
-    }
-
     ctx = ngx_pcalloc(c->pool, sizeof(ngx_trp_entry_ctx_t));
     if (ctx == NULL) {
         return NGX_ERROR;
@@ -212,8 +203,18 @@ ngx_trp_entry_access_handler(ngx_stream_session_t *s)
 
     ctx->session = s;
     ctx->route = route;
+    randombytes_buf(ctx->id, TRP_STREAM_ID_LEN);
 
     ngx_stream_set_ctx(s, ctx, ngx_trp_entry_module);
+
+    if (route->route.source.addr.family) {
+        ngx_trp_addr_from_sockaddr(&addr, &port, c->sockaddr);
+
+        if (!trp_cidr_match(&route->route.source, &addr)) {
+            ctx->why = "source is not allowed by \"trp_route\"";
+            return NGX_STREAM_FORBIDDEN;
+        }
+    }
 
     return NGX_DECLINED;
 }
@@ -316,7 +317,6 @@ ngx_trp_entry_open_frame(ngx_trp_entry_ctx_t *ctx)
     open.port = ctx->route->route.port;
     open.name = ngx_trp_str(&ctx->conf->agent.name);
 
-    randombytes_buf(ctx->id, TRP_STREAM_ID_LEN);
     ngx_memcpy(open.id, ctx->id, TRP_STREAM_ID_LEN);
 
     ngx_trp_addr_from_sockaddr(&open.user, &port, c->sockaddr);
@@ -406,6 +406,7 @@ ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
     if (relays->pools.nelts == 0) {
 
         /* all servers are "down", or their names are not known yet */
+        pc->name = &relays->upstream->host;
         return NGX_BUSY;
     }
 
@@ -436,6 +437,8 @@ ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
         if (other == NULL
             || (*pool != leave && ngx_trp_pool_alive(*pool)))
         {
+            /* the balancer's own may be gone from its zone before the end */
+            pc->name = &(*pool)->name;
             return NGX_OK;
         }
 
@@ -605,7 +608,16 @@ ngx_trp_entry_log_handler(ngx_stream_session_t *s)
 
     ctx = ngx_stream_get_module_ctx(s, ngx_trp_entry_module);
 
-    if (ctx == NULL || ctx->stream.connection == NULL) {
+    if (ctx == NULL) {
+        return NGX_OK;
+    }
+
+    if (ctx->stream.connection == NULL) {
+        ngx_log_error(NGX_LOG_INFO, s->connection->log, 0,
+                      "stream was refused: %s, destination: \"%V\", stream: %s",
+                      ctx->why ? ctx->why
+                               : trp_code_text(ngx_trp_entry_code(ctx)),
+                      &ctx->route->destination, ngx_trp_id_text(ctx->id).data);
         return NGX_OK;
     }
 
@@ -616,6 +628,28 @@ ngx_trp_entry_log_handler(ngx_stream_session_t *s)
     }
 
     return NGX_OK;
+}
+
+
+/* why there was no stream, or no more; as other modules have decided it */
+
+static ngx_uint_t
+ngx_trp_entry_code(ngx_trp_entry_ctx_t *ctx)
+{
+    if (ctx->stream.connection || ctx->session->status == 0) {
+        return ctx->stream.code;
+    }
+
+    switch (ctx->session->status) {
+
+    case NGX_STREAM_FORBIDDEN:
+        return TRP_CODE_NOT_ALLOWED;
+
+    case NGX_STREAM_SERVICE_UNAVAILABLE:
+        return TRP_CODE_LIMIT;
+    }
+
+    return TRP_CODE_FAILED;
 }
 
 
@@ -634,11 +668,12 @@ ngx_trp_entry_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
     info->port = ctx->route->route.port;
     info->destination = ctx->route->destination;
 
+    info->id = ctx->id;
+    info->status = ngx_trp_entry_code(ctx);
+
     if (ctx->conf) {
         info->group = ctx->conf->agent.group;
         info->name = ctx->conf->agent.name;
-        info->id = ctx->id;
-        info->status = ctx->stream.code;
         info->aborted = (ctx->stream.in != NGX_TRP_STREAM_ENDED
                          || ctx->stream.out != NGX_TRP_STREAM_ENDED);
     }

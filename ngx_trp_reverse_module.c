@@ -861,7 +861,8 @@ ngx_trp_reverse_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
     info->group = ctx->conf->agent.group;
     info->name = ctx->conf->agent.name;
     info->id = st->id;
-    info->status = st->accepted ? TRP_CODE_NONE : ngx_trp_reverse_code(ctx);
+    info->status = (st->accepted || st->why) ? TRP_CODE_NONE
+                                             : ngx_trp_reverse_code(ctx);
     info->aborted = (st->in != NGX_TRP_STREAM_ENDED
                      || st->out != NGX_TRP_STREAM_ENDED);
 

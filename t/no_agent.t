@@ -164,7 +164,7 @@ my $s = user(8081);
 syswrite $s, 'anybody?';
 is(end_of($s), 'reset', 'the user is reset');
 
-ok(wait_log($relay, qr/\[error\].* no reverse in group "0" was free for /),
+ok(wait_log($relay, qr/\[error\].* no reverse in group "0" was there for /),
     'the reason');
 is(count_log($relay, qr/\[error\]/), 1, 'one line');
 ok(wait_log($relay, qr/^503 no agent$/, file => 'access.log'),

@@ -160,13 +160,14 @@ is(ask(8085, '127.0.0.4'), '', 'not in the block');
 is(ask(8082, '127.0.0.2'), '', 'not the source');
 is(ask(8084, '127.0.0.2'), '', 'not the source, four parts');
 
-ok(wait_log($entry, qr/^127.0.0.4:\d+ - 403 /, file => 'access.log'), 'status');
+ok(wait_log($entry, qr/^127.0.0.4:\d+ \S+:22 403 /, file => 'access.log'), 'status');
 is(count_log($entry, qr/\[info\].* client: 127.0.0.4,/), 1, 'one line');
-is(count_log($entry, qr/\[info\].* source is not allowed by "trp_route" to /
-    . qr/"\[2001:db8::5\]:22".* client: 127.0.0.4,/), 1, 'which says why');
+is(count_log($entry, qr/\[info\].* source is not allowed by "trp_route", /
+    . qr/destination: "\[2001:db8::5\]:22".* client: 127.0.0.4,/), 1,
+    'which says why');
 
 is(ask(8089, '127.0.0.2'), '', 'not the source, TLS');
-ok(wait_log($entry, qr/^127.0.0.2:${\port(8089)} - 403 - -$/,
+ok(wait_log($entry, qr/^127.0.0.2:${\port(8089)} \S+ 403 - -$/,
     file => 'access.log'), 'no handshake');
 ok(wait_log($relay, qr/^127.0.0.3 /, file => 'access.log'), 'relay');
 is(count_log($relay, qr/^127.0.0.4 /, file => 'access.log'), 0,

@@ -199,9 +199,10 @@ ngx_trp_joint_timeout(ngx_event_t *ev)
     }
 
     ngx_log_error(NGX_LOG_ERR, ev->log, NGX_ETIMEDOUT,
-                  "no reverse in group \"%V\" was free for \"%V\", %s, "
-                  "stream: %s", &joint->group, &joint->destination,
-                  ngx_trp_peer_text(entry).data,
+                  "no reverse in group \"%V\" %s for \"%V\", %s, stream: %s",
+                  &joint->group,
+                  entry->agent->group->nreverses ? "was free" : "was there",
+                  &joint->destination, ngx_trp_peer_text(entry).data,
                   ngx_trp_id_text(joint->open.id).data);
 
     ngx_trp_joint_refuse(joint, TRP_CODE_NO_AGENT,
@@ -598,6 +599,12 @@ ngx_trp_joint_refused(ngx_trp_peer_t *peer, trp_frame_t *frame)
         refuse.text.len = 0;
     }
 
+    if (joint->why) {
+
+        /* the entry has given it up, and this is just the answer to that */
+        goto forward;
+    }
+
     refuse.retry &= ngx_trp_pair_refused(peer->agent, joint->open.id,
                                          refuse.code);
     refuse.retry &= (joint->open.retries != 0);
@@ -612,6 +619,8 @@ ngx_trp_joint_refused(ngx_trp_peer_t *peer, trp_frame_t *frame)
                   refuse.retry ? ", another one may not" : "",
                   &joint->group, ngx_trp_peer_text(joint->entry).data,
                   ngx_trp_id_text(joint->open.id).data);
+
+forward:
 
     if (peer->other) {
         ngx_trp_tunnel_send_frame(peer->other->tunnel, buf,

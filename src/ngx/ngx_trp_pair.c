@@ -355,7 +355,7 @@ ngx_trp_pair_busy(ngx_trp_peer_t *entry, ngx_trp_peer_t *reverse)
 {
     entry->agent->busy++;
     reverse->agent->busy++;
-    reverse->agent->member->usage.streams++;
+    reverse->agent->member->carried++;
 }
 
 
@@ -364,7 +364,7 @@ ngx_trp_pair_free(ngx_trp_peer_t *entry, ngx_trp_peer_t *reverse)
 {
     entry->agent->busy--;
     reverse->agent->busy--;
-    reverse->agent->member->usage.streams--;
+    reverse->agent->member->carried--;
 }
 
 
@@ -411,7 +411,7 @@ ngx_trp_pair_choose(ngx_trp_peer_t *entry, const u_char *id)
 
         if (agent->role != TRP_ROLE_REVERSE
             || ngx_trp_pair_idle(agent) == NULL
-            || ngx_trp_pair_full(agent->member->usage.streams,
+            || ngx_trp_pair_full(agent->member->carried,
                                  agent->member->usage.limits.streams))
         {
             continue;
@@ -645,7 +645,7 @@ ngx_trp_pair_next(ngx_trp_agent_t *agent)
 
     group = agent->group;
 
-    if (ngx_trp_pair_full(agent->member->usage.streams,
+    if (ngx_trp_pair_full(agent->member->carried,
                           agent->member->usage.limits.streams))
     {
         return NULL;

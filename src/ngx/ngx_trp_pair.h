@@ -70,7 +70,8 @@ typedef struct {
 
 typedef struct {
     ngx_queue_t            queue;        /* in group->members */
-    ngx_trp_usage_t        usage;
+    ngx_trp_usage_t        usage;        /* streams: those of its entries */
+    ngx_uint_t             carried;      /* streams of its reverses */
     u_char                 public_key[TRP_KEY_PUBLIC_LEN];
 } ngx_trp_member_t;
 

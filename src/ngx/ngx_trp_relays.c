@@ -75,7 +75,10 @@ ngx_trp_relays_start(ngx_cycle_t *cycle, ngx_trp_relays_t *relays)
         relays->event.handler = ngx_trp_relays_event_handler;
         relays->event.cancelable = 1;
 
-        ngx_add_timer(&relays->event, 1);
+        /* nginx may know them from before the reload */
+        ngx_trp_relays_update(relays);
+
+        ngx_add_timer(&relays->event, NGX_TRP_RELAYS_TIME);
     }
 
 #endif

@@ -28,11 +28,11 @@ static void ngx_trp_stream_end(ngx_trp_stream_t *st);
 static ngx_uint_t ngx_trp_stream_was_reset(ngx_connection_t *c);
 static void ngx_trp_stream_accepted(ngx_trp_stream_t *st);
 static void ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame);
-static ngx_int_t ngx_trp_stream_retry(ngx_trp_stream_t *st);
 static void ngx_trp_stream_got_reset(ngx_trp_stream_t *st);
 static ngx_uint_t ngx_trp_stream_unsent(ngx_connection_t *c);
 static void ngx_trp_stream_stop_waiting(ngx_trp_stream_t *st);
 static void ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code);
+static const char *ngx_trp_stream_guess(ngx_trp_stream_t *st);
 static void ngx_trp_stream_why(ngx_trp_stream_t *st, const char *why);
 static void ngx_trp_stream_timeout(ngx_event_t *ev);
 static void ngx_trp_stream_wake(ngx_event_t *ev);
@@ -285,9 +285,8 @@ ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
         ngx_trp_tunnel_abandon(t, NULL, 1);
         st->link = NULL;
 
-        if (ngx_trp_stream_retry(st) == NGX_OK) {
-            return;
-        }
+        ngx_trp_stream_reopen(st);
+        return;
     }
 
     ngx_trp_stream_abort(st, refuse.code);
@@ -298,19 +297,6 @@ ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
  * Nothing of a stream that was not accepted has reached its destination.  A
  * lost tunnel is no try: there may be more that died with it.
  */
-
-static ngx_int_t
-ngx_trp_stream_retry(ngx_trp_stream_t *st)
-{
-    if (!st->entry || st->accepted) {
-        return NGX_DECLINED;
-    }
-
-    ngx_trp_stream_reopen(st);
-
-    return NGX_OK;
-}
-
 
 void
 ngx_trp_stream_reopen(ngx_trp_stream_t *st)
@@ -868,6 +854,8 @@ ngx_trp_stream_detach(ngx_trp_stream_t *st)
 void
 ngx_trp_stream_lost(ngx_trp_stream_t *st)
 {
+    static const trp_str_t  again = trp_string(", opening it once more");
+
     if (st->link) {
         ngx_trp_stream_detach(st);
     }
@@ -884,7 +872,10 @@ ngx_trp_stream_lost(ngx_trp_stream_t *st)
         return;
     }
 
-    if (st->in == NGX_TRP_STREAM_OPEN && ngx_trp_stream_retry(st) == NGX_OK) {
+    if (st->in == NGX_TRP_STREAM_OPEN && st->entry && !st->accepted) {
+        ngx_trp_stream_log(st, NGX_LOG_INFO, st->connection->log,
+                           "lost its tunnel", again);
+        ngx_trp_stream_reopen(st);
         return;
     }
 
@@ -943,12 +934,38 @@ ngx_trp_stream_log_end(ngx_trp_stream_t *st, ngx_log_t *log)
         return;
     }
 
-    why = st->why ? st->why : "its session has ended";
+    why = st->why ? st->why : ngx_trp_stream_guess(st);
 
     text.data = (const u_char *) why;
     text.len = ngx_strlen(why);
 
     ngx_trp_stream_log(st, NGX_LOG_INFO, log, "was aborted: ", text);
+}
+
+
+/* the proxy has closed it, and does not tell why */
+
+static const char *
+ngx_trp_stream_guess(ngx_trp_stream_t *st)
+{
+    ngx_connection_t  *other;
+
+    other = st->other(st);
+
+    if (other && (other->error || other->read->error || other->write->error)) {
+        return st->entry ? "user's connection was reset"
+                         : "destination's connection was reset";
+    }
+
+    if (st->in == NGX_TRP_STREAM_ENDED) {
+        return "the far side has ended, this side has not";
+    }
+
+    if (st->out == NGX_TRP_STREAM_ENDED) {
+        return "this side has ended, the far side has not";
+    }
+
+    return "timed out or failed on this side";
 }
 
 
@@ -960,11 +977,12 @@ ngx_trp_stream_log(ngx_trp_stream_t *st, ngx_uint_t level, ngx_log_t *log,
 
     ngx_log_error(level, log, 0,
                   "stream %s%*s, destination: \"%V\", group: \"%V\"%s%V%s, "
-                  "stream: %s",
+                  "relay: %V, stream: %s",
                   what, text.len, text.data, &st->destination,
                   &st->pool->conf->group,
                   st->name.len ? ", entry: \"" : "", &st->name,
-                  st->name.len ? "\"" : "", ngx_trp_id_text(st->id).data);
+                  st->name.len ? "\"" : "", &st->pool->name,
+                  ngx_trp_id_text(st->id).data);
 }
 
 

@@ -4,11 +4,17 @@
 
 #include <netinet/tcp.h>
 
+#if (NGX_LINUX)
+#include <linux/sockios.h>
+#endif
+
 
 #define NGX_TRP_OUT_MIN      512
 #define NGX_TRP_OUT_CONTROL  256     /* behind a full record */
 
 #define NGX_TRP_BEATS        3       /* missed until a peer counts as dead */
+
+#define NGX_TRP_STUCK_BEATS  180     /* the same for a stream that has ended */
 
 #define NGX_TRP_TURN_SIZE    262144  /* read in one turn of the event loop */
 
@@ -20,6 +26,7 @@ static void ngx_trp_tunnel_unblocked(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_event_handler(ngx_event_t *ev);
 static void ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t);
 static ngx_uint_t ngx_trp_tunnel_lost_host(ngx_trp_tunnel_t *t);
+static ngx_uint_t ngx_trp_tunnel_stuck(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_settle(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_post(ngx_trp_tunnel_t *t);
 static ngx_int_t ngx_trp_tunnel_drop(ngx_trp_tunnel_t *t);
@@ -241,6 +248,13 @@ ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t)
         return;
     }
 
+    if (t->abandoned && ngx_trp_tunnel_stuck(t)) {
+        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                      "tunnel's peer does not consume the end of a stream");
+        ngx_trp_tunnel_close(t);
+        return;
+    }
+
     silent = ngx_current_msec - t->received;
 
     if (t->busy || silent < t->heartbeat) {
@@ -300,6 +314,39 @@ ngx_trp_tunnel_lost_host(ngx_trp_tunnel_t *t)
     return 0;
 
 #endif
+}
+
+
+/*
+ * The stream has ended here, and waits for a peer that reads slowly, or hangs:
+ * who has a reader in front of him ends that at some time himself.
+ */
+
+static ngx_uint_t
+ngx_trp_tunnel_stuck(ngx_trp_tunnel_t *t)
+{
+    size_t  unsent;
+
+    unsent = t->out_last - t->out_pos;
+
+#ifdef SIOCOUTQ
+
+    {
+    int  n;
+
+    if (ioctl(t->connection->fd, SIOCOUTQ, &n) == 0) {
+        unsent += n;
+    }
+    }
+
+#endif
+
+    if (unsent != t->unsent) {
+        t->unsent = unsent;
+        t->received = ngx_current_msec;
+    }
+
+    return ngx_current_msec - t->received > t->heartbeat * NGX_TRP_STUCK_BEATS;
 }
 
 

@@ -76,6 +76,7 @@ struct ngx_trp_tunnel_s {
     ngx_msec_t                        received;   /* when something last came */
     const char                       *deadline;   /* what the timer waits for */
     size_t                            dropped;
+    size_t                            unsent;     /* at the last beat */
     size_t                            turn;       /* bytes read in this one */
 
     unsigned                          busy:1;     /* a stream is not yet over */
