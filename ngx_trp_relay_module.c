@@ -14,6 +14,9 @@
 #include <sodium.h>
 
 
+/* how soon a worker that exits knows of a further reload */
+#define NGX_TRP_RELAY_RELOAD_TIME  1000
+
 /* agents close; who does not is helped after this time */
 #define NGX_TRP_RELAY_CLOSE_TIME  5000
 
@@ -21,6 +24,9 @@
 typedef struct {
     ngx_array_t                  servers;   /* ngx_trp_relay_srv_conf_t * */
     ngx_trp_steer_t             *steer;
+    ngx_shm_zone_t              *zone;      /* reloads, an ngx_atomic_t */
+    ngx_atomic_uint_t            reloads;   /* the last that was looked at */
+    ngx_event_t                  event;
     u_char                      *scratch;
 } ngx_trp_relay_main_conf_t;
 
@@ -63,6 +69,8 @@ static ngx_int_t ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame);
 static void ngx_trp_relay_refuse_draining(ngx_trp_joint_t *joint);
 static void ngx_trp_relay_idle(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_drain(ngx_trp_tunnel_t *t);
+static void ngx_trp_relay_reload_handler(ngx_event_t *ev);
+static void ngx_trp_relay_check_peer(ngx_trp_peer_t *peer);
 static void ngx_trp_relay_check_key(ngx_trp_peer_t *peer);
 static void ngx_trp_relay_closed(ngx_trp_tunnel_t *t);
 static ngx_trp_relay_srv_conf_t *ngx_trp_relay_conf(ngx_trp_peer_t *peer);
@@ -83,12 +91,13 @@ static void *ngx_trp_relay_create_main_conf(ngx_conf_t *cf);
 static void *ngx_trp_relay_create_srv_conf(ngx_conf_t *cf);
 static char *ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent,
     void *child);
+static ngx_int_t ngx_trp_relay_init_zone(ngx_shm_zone_t *zone, void *data);
 static char *ngx_trp_relay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static char *ngx_trp_relay_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_int_t ngx_trp_relay_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_relay_init_process(ngx_cycle_t *cycle);
-static void ngx_trp_relay_init_guard(ngx_trp_guard_t *guard,
+static ngx_int_t ngx_trp_relay_init_guard(ngx_trp_guard_t *guard,
     ngx_cycle_t *cycle);
 
 
@@ -746,16 +755,63 @@ ngx_trp_relay_drain(ngx_trp_tunnel_t *t)
 }
 
 
+/*
+ * The master tells a worker to exit once, but a key may be taken out with a
+ * later reload.
+ */
+
+static void
+ngx_trp_relay_reload_handler(ngx_event_t *ev)
+{
+    ngx_uint_t                   i;
+    ngx_atomic_t                *reloads;
+    ngx_trp_relay_srv_conf_t   **srv;
+    ngx_trp_relay_main_conf_t   *rmcf;
+
+    rmcf = ev->data;
+    reloads = rmcf->zone->data;
+
+    if (rmcf->reloads != *reloads) {
+        rmcf->reloads = *reloads;
+
+        srv = rmcf->servers.elts;
+
+        for (i = 0; i < rmcf->servers.nelts; i++) {
+            srv[i]->reread = NULL;
+            ngx_trp_pair_each(&srv[i]->pair, ngx_trp_relay_check_peer);
+        }
+    }
+
+    ngx_add_timer(ev, NGX_TRP_RELAY_RELOAD_TIME);
+}
+
+
+static void
+ngx_trp_relay_check_peer(ngx_trp_peer_t *peer)
+{
+    if (!peer->tunnel->failed) {
+        ngx_trp_relay_check_key(peer);
+    }
+}
+
+
 /* a reload may have come because a key was taken out: its streams end */
 
 static void
 ngx_trp_relay_check_key(ngx_trp_peer_t *peer)
 {
-    ngx_log_t                 *log;
-    ngx_trp_relay_srv_conf_t  *rscf;
+    ngx_log_t                  *log;
+    ngx_trp_relay_srv_conf_t   *rscf;
+    ngx_trp_relay_main_conf_t  *rmcf;
 
     if (!ngx_exiting) {
         return;
+    }
+
+    rmcf = ngx_trp_relay_main(peer);
+
+    if (!rmcf->event.timer_set) {
+        ngx_add_timer(&rmcf->event, NGX_TRP_RELAY_RELOAD_TIME);
     }
 
     rscf = ngx_trp_relay_conf(peer);
@@ -1084,10 +1140,42 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 }
 
 
+/* lives on from one reload to the next */
+
+static ngx_int_t
+ngx_trp_relay_init_zone(ngx_shm_zone_t *zone, void *data)
+{
+    ngx_atomic_t     *reloads;
+    ngx_slab_pool_t  *shpool;
+
+    shpool = (ngx_slab_pool_t *) zone->shm.addr;
+    reloads = data;
+
+    if (reloads == NULL) {
+        reloads = zone->shm.exists ? shpool->data
+                                   : ngx_slab_calloc(shpool,
+                                                     sizeof(ngx_atomic_t));
+    }
+
+    if (reloads == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_atomic_fetch_add(reloads, 1);
+
+    shpool->data = (void *) reloads;
+    zone->data = (void *) reloads;
+
+    return NGX_OK;
+}
+
+
 static char *
 ngx_trp_relay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_trp_relay_srv_conf_t *rscf = conf;
+
+    ngx_str_t                     name = ngx_string("trp_relay");
 
     ngx_trp_relay_srv_conf_t    **srv;
     ngx_trp_relay_main_conf_t    *rmcf;
@@ -1112,6 +1200,14 @@ ngx_trp_relay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     *srv = rscf;
+
+    rmcf->zone = ngx_shared_memory_add(cf, &name, 8 * ngx_pagesize,
+                                       &ngx_trp_relay_module);
+    if (rmcf->zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    rmcf->zone->init = ngx_trp_relay_init_zone;
 
     return NGX_CONF_OK;
 }
@@ -1183,6 +1279,13 @@ ngx_trp_relay_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    rmcf->reloads = *(ngx_atomic_t *) rmcf->zone->data;
+
+    rmcf->event.data = rmcf;
+    rmcf->event.log = cycle->log;
+    rmcf->event.handler = ngx_trp_relay_reload_handler;
+    rmcf->event.cancelable = 1;
+
     rmcf->scratch = ngx_palloc(cycle->pool, NGX_TRP_SCRATCH_SIZE);
     if (rmcf->scratch == NULL) {
         return NGX_ERROR;
@@ -1191,7 +1294,10 @@ ngx_trp_relay_init_process(ngx_cycle_t *cycle)
     srv = rmcf->servers.elts;
 
     for (i = 0; i < rmcf->servers.nelts; i++) {
-        ngx_trp_relay_init_guard(&srv[i]->guard, cycle);
+        if (ngx_trp_relay_init_guard(&srv[i]->guard, cycle) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
         ngx_trp_pair_init(&srv[i]->pair);
     }
 
@@ -1201,7 +1307,7 @@ ngx_trp_relay_init_process(ngx_cycle_t *cycle)
 
 /* strangers must leave connections to the others */
 
-static void
+static ngx_int_t
 ngx_trp_relay_init_guard(ngx_trp_guard_t *guard, ngx_cycle_t *cycle)
 {
     ngx_uint_t  max;
@@ -1211,5 +1317,5 @@ ngx_trp_relay_init_guard(ngx_trp_guard_t *guard, ngx_cycle_t *cycle)
     guard->max = ngx_min(guard->max, max);
     guard->max_per_address = ngx_min(guard->max_per_address, max);
 
-    ngx_trp_guard_init(guard);
+    return ngx_trp_guard_init(guard, cycle->pool);
 }

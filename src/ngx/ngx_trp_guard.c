@@ -7,6 +7,7 @@
 
 typedef struct {
     ngx_str_node_t         sn;
+    ngx_queue_t            queue;        /* in guard->counts[n] */
     ngx_queue_t            guests;
     ngx_uint_t             n;
     trp_addr_t             addr;
@@ -26,22 +27,39 @@ struct ngx_trp_guest_s {
 
 static ngx_trp_guard_source_t *ngx_trp_guard_source(ngx_trp_guard_t *guard,
     ngx_connection_t *c);
+static void ngx_trp_guard_count(ngx_trp_guard_t *guard,
+    ngx_trp_guard_source_t *source, ngx_int_t n);
 static ngx_int_t ngx_trp_guard_make_room(ngx_trp_guard_t *guard,
     ngx_trp_guard_source_t *source, ngx_connection_t *c);
-static ngx_int_t ngx_trp_guard_give_way(ngx_trp_guest_t *guest,
+static ngx_int_t ngx_trp_guard_oldest(ngx_trp_guest_t *guest,
     const char *where, ngx_connection_t *c);
-static void ngx_trp_guard_free_source(ngx_trp_guard_t *guard,
-    ngx_trp_guard_source_t *source);
+static void ngx_trp_guard_give_way(ngx_trp_guest_t *guest, const char *where);
 static void ngx_trp_guard_cleanup(void *data);
 
 
-void
-ngx_trp_guard_init(ngx_trp_guard_t *guard)
+ngx_int_t
+ngx_trp_guard_init(ngx_trp_guard_t *guard, ngx_pool_t *pool)
 {
+    ngx_uint_t  i;
+
     ngx_queue_init(&guard->guests);
 
     ngx_rbtree_init(&guard->rbtree, &guard->sentinel,
                     ngx_str_rbtree_insert_value);
+
+    /* one more for who has just come */
+
+    guard->counts = ngx_palloc(pool, (guard->max_per_address + 2)
+                                     * sizeof(ngx_queue_t));
+    if (guard->counts == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < guard->max_per_address + 2; i++) {
+        ngx_queue_init(&guard->counts[i]);
+    }
+
+    return NGX_OK;
 }
 
 
@@ -69,11 +87,10 @@ ngx_trp_guard_enter(ngx_trp_guard_t *guard, ngx_connection_t *c,
     }
 
     /* it must not go away with the last of the others */
-    source->n++;
+    ngx_trp_guard_count(guard, source, 1);
 
     if (ngx_trp_guard_make_room(guard, source, c) != NGX_OK) {
-        source->n--;
-        ngx_trp_guard_free_source(guard, source);
+        ngx_trp_guard_count(guard, source, -1);
         return NGX_BUSY;
     }
 
@@ -134,42 +151,91 @@ ngx_trp_guard_source(ngx_trp_guard_t *guard, ngx_connection_t *c)
 }
 
 
-static ngx_int_t
-ngx_trp_guard_make_room(ngx_trp_guard_t *guard, ngx_trp_guard_source_t *source,
-    ngx_connection_t *c)
+/* the source with the most is found by its number; without any it is freed */
+
+static void
+ngx_trp_guard_count(ngx_trp_guard_t *guard, ngx_trp_guard_source_t *source,
+    ngx_int_t n)
 {
-    ngx_queue_t  *q;
-
-    if (source->n > guard->max_per_address) {
-        q = ngx_queue_head(&source->guests);
-
-        return ngx_trp_guard_give_way(ngx_queue_data(q, ngx_trp_guest_t, same),
-                                      "from its address", c);
+    if (source->n) {
+        ngx_queue_remove(&source->queue);
     }
 
-    if (guard->n >= guard->max) {
-        q = ngx_queue_head(&guard->guests);
+    source->n += n;
 
-        return ngx_trp_guard_give_way(ngx_queue_data(q, ngx_trp_guest_t, queue),
-                                      "in this worker", c);
+    if (source->n) {
+        ngx_queue_insert_tail(&guard->counts[source->n], &source->queue);
+        guard->most = ngx_max(guard->most, source->n);
+
+    } else {
+        ngx_rbtree_delete(&guard->rbtree, &source->sn.node);
+        ngx_free(source);
     }
 
-    return NGX_OK;
+    while (guard->most && ngx_queue_empty(&guard->counts[guard->most])) {
+        guard->most--;
+    }
 }
 
 
 static ngx_int_t
-ngx_trp_guard_give_way(ngx_trp_guest_t *guest, const char *where,
+ngx_trp_guard_make_room(ngx_trp_guard_t *guard, ngx_trp_guard_source_t *source,
     ngx_connection_t *c)
 {
-    ngx_event_t  *rev;
+    ngx_queue_t             *q;
+    ngx_trp_guard_source_t  *most;
 
+    if (source->n > guard->max_per_address) {
+        q = ngx_queue_head(&source->guests);
+
+        return ngx_trp_guard_oldest(ngx_queue_data(q, ngx_trp_guest_t, same),
+                                    "from its address", c);
+    }
+
+    if (guard->n < guard->max) {
+        return NGX_OK;
+    }
+
+    /* who comes from many addresses at once still cannot take all places */
+
+    q = ngx_queue_head(&guard->counts[guard->most]);
+    most = ngx_queue_data(q, ngx_trp_guard_source_t, queue);
+
+    if (most->n > source->n) {
+        q = ngx_queue_head(&most->guests);
+        ngx_trp_guard_give_way(ngx_queue_data(q, ngx_trp_guest_t, same),
+                               "in this worker");
+        return NGX_OK;
+    }
+
+    q = ngx_queue_head(&guard->guests);
+
+    return ngx_trp_guard_oldest(ngx_queue_data(q, ngx_trp_guest_t, queue),
+                                "in this worker", c);
+}
+
+
+static ngx_int_t
+ngx_trp_guard_oldest(ngx_trp_guest_t *guest, const char *where,
+    ngx_connection_t *c)
+{
     if (ngx_current_msec - guest->since < NGX_TRP_GUARD_TIME) {
         ngx_log_error(NGX_LOG_INFO, c->log, 0,
                       "connection is closed: too many %s are not "
                       "authenticated", where);
         return NGX_BUSY;
     }
+
+    ngx_trp_guard_give_way(guest, where);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_guard_give_way(ngx_trp_guest_t *guest, const char *where)
+{
+    ngx_event_t  *rev;
 
     ngx_log_error(NGX_LOG_INFO, guest->connection->log, 0,
                   "connection gives way to another one: too many %s are not "
@@ -183,8 +249,6 @@ ngx_trp_guard_give_way(ngx_trp_guest_t *guest, const char *where,
     rev->timedout = 1;
 
     ngx_post_event(rev, &ngx_posted_events);
-
-    return NGX_OK;
 }
 
 
@@ -201,20 +265,7 @@ ngx_trp_guard_leave(ngx_trp_guest_t *guest)
     guest->guard->n--;
 
     ngx_queue_remove(&guest->same);
-    guest->source->n--;
-
-    ngx_trp_guard_free_source(guest->guard, guest->source);
-}
-
-
-static void
-ngx_trp_guard_free_source(ngx_trp_guard_t *guard,
-    ngx_trp_guard_source_t *source)
-{
-    if (source->n == 0) {
-        ngx_rbtree_delete(&guard->rbtree, &source->sn.node);
-        ngx_free(source);
-    }
+    ngx_trp_guard_count(guest->guard, guest->source, -1);
 }
 
 

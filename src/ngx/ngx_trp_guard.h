@@ -1,8 +1,9 @@
 
 /*
  * Connections that have not yet said who they are, in one worker: how many
- * there are, in all and from one address.  Where there are too many, the one
- * that has been there longest gives way, if it had its time.
+ * there are, in all and from one address.  Where there are too many, one of
+ * the address that has the most gives way; among equals the one that has been
+ * there longest, if it had its time.
  */
 
 
@@ -18,7 +19,7 @@
 
 /* milliseconds that nobody takes from a connection to authenticate */
 
-#define NGX_TRP_GUARD_TIME  1000
+#define NGX_TRP_GUARD_TIME  500
 
 
 typedef struct ngx_trp_guest_s  ngx_trp_guest_t;
@@ -32,12 +33,14 @@ typedef struct {
     ngx_uint_t             n;
     ngx_rbtree_t           rbtree;       /* by address */
     ngx_rbtree_node_t      sentinel;
+    ngx_queue_t           *counts;       /* addresses by number of guests */
+    ngx_uint_t             most;
 } ngx_trp_guard_t;
 
 
-/* the limits are set by the caller */
+/* the limits are set by the caller; NGX_ERROR: no memory */
 
-void ngx_trp_guard_init(ngx_trp_guard_t *guard);
+ngx_int_t ngx_trp_guard_init(ngx_trp_guard_t *guard, ngx_pool_t *pool);
 
 /*
  * A connection has come.  Its memory is in the connection's pool, and it is

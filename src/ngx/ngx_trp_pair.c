@@ -92,6 +92,7 @@ ngx_trp_pair_join(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
     member->usage.tunnels++;
     agent->tunnels++;
 
+    ngx_queue_insert_tail(&agent->peers, &peer->all);
     peer->agent = agent;
 
     return NGX_OK;
@@ -215,6 +216,7 @@ ngx_trp_pair_agent(ngx_trp_group_t *group, ngx_trp_member_t *member,
     agent->name.data = (u_char *) (agent + 1);
     ngx_memcpy(agent->name.data, auth->name.data, auth->name.len);
 
+    ngx_queue_init(&agent->peers);
     ngx_queue_init(&agent->idle);
     ngx_queue_insert_tail(&group->agents, &agent->queue);
     group->nreverses += (agent->role == TRP_ROLE_REVERSE);
@@ -227,6 +229,41 @@ static ngx_uint_t
 ngx_trp_pair_full(ngx_uint_t used, uint32_t limit)
 {
     return limit != 0 && used >= limit;
+}
+
+
+void
+ngx_trp_pair_each(ngx_trp_pair_t *pair, void (*check)(ngx_trp_peer_t *peer))
+{
+    ngx_queue_t        *q, *p;
+    ngx_trp_agent_t    *agent;
+    ngx_trp_group_t    *group;
+    ngx_rbtree_node_t  *node;
+
+    if (pair->rbtree.root == &pair->sentinel) {
+        return;
+    }
+
+    for (node = ngx_rbtree_min(pair->rbtree.root, &pair->sentinel);
+         node;
+         node = ngx_rbtree_next(&pair->rbtree, node))
+    {
+        group = (ngx_trp_group_t *) node;
+
+        for (q = ngx_queue_head(&group->agents);
+             q != ngx_queue_sentinel(&group->agents);
+             q = ngx_queue_next(q))
+        {
+            agent = ngx_queue_data(q, ngx_trp_agent_t, queue);
+
+            for (p = ngx_queue_head(&agent->peers);
+                 p != ngx_queue_sentinel(&agent->peers);
+                 p = ngx_queue_next(p))
+            {
+                check(ngx_queue_data(p, ngx_trp_peer_t, all));
+            }
+        }
+    }
 }
 
 
@@ -246,6 +283,7 @@ ngx_trp_pair_leave(ngx_trp_peer_t *peer)
     ngx_trp_pair_unpark(peer);
     ngx_trp_pair_unwait(peer);
 
+    ngx_queue_remove(&peer->all);
     peer->agent = NULL;
 
     group = agent->group;

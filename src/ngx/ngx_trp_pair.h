@@ -82,6 +82,7 @@ typedef struct {
     ngx_queue_t            queue;        /* in group->agents */
     ngx_trp_group_t       *group;
     ngx_trp_member_t      *member;
+    ngx_queue_t            peers;        /* ngx_trp_peer_t, all */
     ngx_queue_t            idle;         /* ngx_trp_peer_t, of a reverse */
     ngx_uint_t             role;         /* TRP_ROLE_* */
     ngx_uint_t             tunnels;
@@ -103,6 +104,7 @@ typedef struct {
 /* a tunnel as the relay sees it; lives in the tunnel's pool */
 
 struct ngx_trp_peer_s {
+    ngx_queue_t            all;          /* in agent->peers */
     ngx_queue_t            queue;        /* in agent->idle, group->waiting */
     ngx_trp_tunnel_t      *tunnel;
     ngx_trp_agent_t       *agent;        /* NULL: not authenticated */
@@ -147,6 +149,11 @@ void ngx_trp_pair_init(ngx_trp_pair_t *pair);
 
 ngx_int_t ngx_trp_pair_join(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
     trp_auth_t *auth, ngx_trp_limits_t *limits, const char **over);
+
+/* calls "check" for each peer; it must not close one at once */
+
+void ngx_trp_pair_each(ngx_trp_pair_t *pair,
+    void (*check)(ngx_trp_peer_t *peer));
 
 /* out of all lists; the last one frees agent and group */
 

@@ -10,6 +10,8 @@
 
 static ssize_t ngx_trp_stream_recv(ngx_connection_t *c, u_char *buf,
     size_t size);
+static void ngx_trp_stream_read_ahead(ngx_trp_stream_t *st);
+static void ngx_trp_stream_free_ahead(ngx_trp_stream_t *st);
 static ssize_t ngx_trp_stream_recv_end(ngx_trp_stream_t *st);
 static ssize_t ngx_trp_stream_recv_data(ngx_trp_stream_t *st, u_char *buf,
     size_t size);
@@ -319,9 +321,60 @@ ngx_trp_stream_readable(ngx_trp_stream_t *st)
         return 0;
     }
 
+    if (!st->accepted) {
+        ngx_trp_stream_read_ahead(st);
+    }
+
     ngx_trp_stream_wake(st->connection->read);
 
     return 1;
+}
+
+
+/*
+ * While the proxy connects to the destination its buffer may be full, and a
+ * RESET must be seen behind the data: nothing of an aborted stream may reach
+ * the destination.  An entry sends no more than this ahead of ACCEPT.
+ */
+
+static void
+ngx_trp_stream_read_ahead(ngx_trp_stream_t *st)
+{
+    ssize_t  n;
+
+    if (st->ahead == NULL) {
+        st->ahead = ngx_alloc(NGX_TRP_EARLY_SIZE, st->connection->log);
+        if (st->ahead == NULL) {
+            return;
+        }
+    }
+
+    while (st->in == NGX_TRP_STREAM_OPEN && st->ahead_len < NGX_TRP_EARLY_SIZE)
+    {
+        n = ngx_trp_stream_recv_data(st, st->ahead + st->ahead_len,
+                                     NGX_TRP_EARLY_SIZE - st->ahead_len);
+        if (n == NGX_AGAIN) {
+            break;
+        }
+
+        st->ahead_len += n;
+    }
+
+    ngx_trp_stream_free_ahead(st);
+}
+
+
+/* once it is empty */
+
+static void
+ngx_trp_stream_free_ahead(ngx_trp_stream_t *st)
+{
+    if (st->ahead && st->ahead_pos == st->ahead_len) {
+        ngx_free(st->ahead);
+        st->ahead = NULL;
+        st->ahead_pos = 0;
+        st->ahead_len = 0;
+    }
 }
 
 
@@ -346,6 +399,16 @@ ngx_trp_stream_recv(ngx_connection_t *c, u_char *buf, size_t size)
     st = (ngx_trp_stream_t *) c->udp;
 
     for (done = 0; done < size; done += n) {
+
+        if (st->ahead && st->in != NGX_TRP_STREAM_ABORTED) {
+            n = ngx_min(size - done, st->ahead_len - st->ahead_pos);
+            ngx_memcpy(buf + done, st->ahead + st->ahead_pos, n);
+
+            st->ahead_pos += n;
+            ngx_trp_stream_free_ahead(st);
+
+            continue;
+        }
 
         if (st->in != NGX_TRP_STREAM_OPEN) {
             return done ? (ssize_t) done : ngx_trp_stream_recv_end(st);
@@ -918,6 +981,11 @@ ngx_trp_stream_close(ngx_trp_stream_t *st, trp_refuse_t *refuse)
     if (st->early) {
         ngx_free(st->early);
         st->early = NULL;
+    }
+
+    if (st->ahead) {
+        ngx_free(st->ahead);
+        st->ahead = NULL;
     }
 }
 

@@ -49,6 +49,10 @@ struct ngx_trp_stream_s {
     size_t                 early_len;
     size_t                 early_sent;
 
+    u_char                *ahead;      /* reverse: read ahead of ACCEPT */
+    size_t                 ahead_pos;
+    size_t                 ahead_len;
+
     /* the proxy's other connection, NULL if there is none (yet) */
     ngx_connection_t    *(*other)(ngx_trp_stream_t *st);
 

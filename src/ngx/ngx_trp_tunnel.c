@@ -450,7 +450,7 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
         return NGX_AGAIN;
     }
 
-    if (t->blocked && !t->busy) {
+    if (t->blocked && (!t->busy || t->abandoned)) {
 
         /* who does not read our answers asks for no more of them */
 
