@@ -613,6 +613,13 @@ ngx_trp_entry_log_handler(ngx_stream_session_t *s)
     }
 
     if (ctx->stream.connection == NULL) {
+
+        /* a proxy_pass to somewhere else may have served the user */
+
+        if (s->status == NGX_STREAM_OK) {
+            return NGX_OK;
+        }
+
         ngx_log_error(NGX_LOG_INFO, s->connection->log, 0,
                       "stream was refused: %s, destination: \"%V\", stream: %s",
                       ctx->why ? ctx->why
@@ -636,11 +643,15 @@ ngx_trp_entry_log_handler(ngx_stream_session_t *s)
 static ngx_uint_t
 ngx_trp_entry_code(ngx_trp_entry_ctx_t *ctx)
 {
-    if (ctx->stream.connection || ctx->session->status == 0) {
+    if (ctx->stream.connection) {
         return ctx->stream.code;
     }
 
     switch (ctx->session->status) {
+
+    case 0:
+    case NGX_STREAM_OK:
+        return TRP_CODE_NONE;
 
     case NGX_STREAM_FORBIDDEN:
         return TRP_CODE_NOT_ALLOWED;

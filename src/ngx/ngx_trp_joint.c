@@ -681,6 +681,9 @@ ngx_trp_joint_leave(ngx_trp_peer_t *peer, ngx_uint_t gone)
             joint->retried = 1;
             joint->code = TRP_CODE_FAILED;
 
+            (void) ngx_trp_pair_refused(peer->agent, joint->open.id,
+                                        TRP_CODE_NONE);
+
             ngx_trp_tunnel_abandon(other->tunnel, &refuse, 1);
 
         } else {

@@ -620,9 +620,12 @@ ngx_trp_pair_refused(ngx_trp_agent_t *agent, const u_char *id, ngx_uint_t code)
     ngx_memcpy(agent->streams[agent->refusals++ % NGX_TRP_PAIR_REFUSED], id,
                TRP_STREAM_ID_LEN);
 
-    /* a rule against a destination says nothing of the others */
+    /*
+     * a rule against a destination says nothing of the others, and a lost
+     * tunnel has no code
+     */
 
-    if (code != TRP_CODE_NOT_ALLOWED) {
+    if (code != TRP_CODE_NOT_ALLOWED && code != TRP_CODE_NONE) {
         agent->failures++;
         agent->refused = ngx_current_msec;
     }
