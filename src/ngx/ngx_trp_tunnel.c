@@ -22,7 +22,6 @@
 static void ngx_trp_tunnel_socket_options(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_read_handler(ngx_event_t *rev);
 static void ngx_trp_tunnel_write_handler(ngx_event_t *wev);
-static void ngx_trp_tunnel_unblocked(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_event_handler(ngx_event_t *ev);
 static void ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t);
 static ngx_uint_t ngx_trp_tunnel_lost_host(ngx_trp_tunnel_t *t);
@@ -183,20 +182,8 @@ ngx_trp_tunnel_write_handler(ngx_event_t *wev)
     ngx_trp_tunnel_flush(t);
 
     if (!t->blocked && !t->failed) {
-        ngx_trp_tunnel_unblocked(t);
+        t->handlers->writable(t);
     }
-}
-
-
-static void
-ngx_trp_tunnel_unblocked(ngx_trp_tunnel_t *t)
-{
-    if (t->stalled) {
-        t->stalled = 0;
-        ngx_post_event(t->connection->read, &ngx_posted_events);
-    }
-
-    t->handlers->writable(t);
 }
 
 
@@ -219,7 +206,7 @@ ngx_trp_tunnel_event_handler(ngx_event_t *ev)
     if (blocked && !t->blocked) {
 
         /* the socket takes bytes some time before epoll tells */
-        ngx_trp_tunnel_unblocked(t);
+        t->handlers->writable(t);
     }
 
     ngx_trp_tunnel_settle(t);
@@ -884,6 +871,11 @@ ngx_trp_tunnel_write(ngx_trp_tunnel_t *t, u_char **p, u_char *last)
     }
 
     t->blocked = 0;
+
+    if (t->stalled) {
+        t->stalled = 0;
+        ngx_post_event(c->read, &ngx_posted_events);
+    }
 
     return NGX_OK;
 }
