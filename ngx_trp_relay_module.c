@@ -657,6 +657,19 @@ ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame)
         return NGX_OK;
     }
 
+    if (trp_recent_has(&peer->agent->group->lost, open->id)) {
+
+        /* its early bytes are at the destination, once is enough */
+
+        ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                      "\"%V\" was opened before, and accepted, by %s, "
+                      "group: \"%V\", stream: %s", &joint->destination,
+                      ngx_trp_peer_text(peer).data, &joint->group,
+                      ngx_trp_id_text(open->id).data);
+        ngx_trp_joint_refuse(joint, TRP_CODE_FAILED, 0);
+        return NGX_OK;
+    }
+
     over = ngx_trp_pair_opened(peer);
 
     if (over) {

@@ -175,13 +175,21 @@ ngx_module_t  ngx_trp_reverse_module = {
 static void
 ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
 {
+    ngx_uint_t              lost;
     trp_refuse_t            refuse;
     ngx_connection_t       *c;
     ngx_trp_reverse_ctx_t  *ctx;
 
     ctx = NULL;
 
-    if (open->proto == TRP_PROTO_TCP) {
+    lost = trp_recent_has(&link->pool->conf->lost, open->id);
+
+    if (lost) {
+        ngx_log_error(NGX_LOG_INFO, link->tunnel->connection->log, 0,
+                      "stream was opened before, and accepted, stream: %s",
+                      ngx_trp_id_text(open->id).data);
+
+    } else if (open->proto == TRP_PROTO_TCP) {
         ctx = ngx_trp_reverse_create_stream(link, open);
     }
 
@@ -189,7 +197,7 @@ ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
         ngx_memzero(&refuse, sizeof(trp_refuse_t));
 
         refuse.code = TRP_CODE_FAILED;
-        refuse.retry = (open->proto == TRP_PROTO_TCP);
+        refuse.retry = (open->proto == TRP_PROTO_TCP && !lost);
 
         ngx_trp_tunnel_abandon(link->tunnel, &refuse, 1);
         return;

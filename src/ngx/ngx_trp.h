@@ -19,6 +19,7 @@
 #include "trp_tunnel.h"
 #include "trp_key.h"
 #include "trp_authorized.h"
+#include "trp_recent.h"
 
 
 #if (nginx_version < 1025005)

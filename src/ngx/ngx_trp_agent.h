@@ -50,6 +50,8 @@ typedef struct {
     ngx_array_t     *ssl_conf_commands;
 
     ngx_ssl_t       *ssl;
+
+    trp_recent_t     lost;                    /* accepted; of this worker */
 } ngx_trp_agent_conf_t;
 
 

@@ -652,6 +652,10 @@ ngx_trp_joint_leave(ngx_trp_peer_t *peer, ngx_uint_t gone)
                                             : "tunnel of the reverse was lost";
     }
 
+    if (gone && peer == joint->entry && joint->accepted) {
+        trp_recent_add(&peer->agent->group->lost, joint->open.id);
+    }
+
     if (other) {
         ngx_trp_pair_free(joint->entry, joint->reverse);
 

@@ -27,8 +27,6 @@ static ngx_uint_t ngx_trp_pair_rank(ngx_trp_agent_t *agent, const u_char *id);
 static ngx_uint_t ngx_trp_pair_better(ngx_trp_agent_t *agent,
     ngx_trp_agent_t *best);
 static ngx_uint_t ngx_trp_pair_penalized(ngx_trp_agent_t *agent);
-static ngx_uint_t ngx_trp_pair_has_refused(ngx_trp_agent_t *agent,
-    const u_char *id);
 
 
 void
@@ -550,7 +548,7 @@ ngx_trp_pair_rank(ngx_trp_agent_t *agent, const u_char *id)
         rank += NGX_TRP_PAIR_PENALIZED;
     }
 
-    if (id && ngx_trp_pair_has_refused(agent, id)) {
+    if (id && trp_recent_has(&agent->streams, id)) {
         rank += NGX_TRP_PAIR_HAS_REFUSED;
     }
 
@@ -594,31 +592,13 @@ ngx_trp_pair_penalized(ngx_trp_agent_t *agent)
 }
 
 
-static ngx_uint_t
-ngx_trp_pair_has_refused(ngx_trp_agent_t *agent, const u_char *id)
-{
-    ngx_uint_t  i, n;
-
-    n = ngx_min(agent->refusals, NGX_TRP_PAIR_REFUSED);
-
-    for (i = 0; i < n; i++) {
-        if (ngx_memcmp(agent->streams[i], id, TRP_STREAM_ID_LEN) == 0) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
 ngx_uint_t
 ngx_trp_pair_refused(ngx_trp_agent_t *agent, const u_char *id, ngx_uint_t code)
 {
     ngx_queue_t      *q;
     ngx_trp_agent_t  *other;
 
-    ngx_memcpy(agent->streams[agent->refusals++ % NGX_TRP_PAIR_REFUSED], id,
-               TRP_STREAM_ID_LEN);
+    trp_recent_add(&agent->streams, id);
 
     /*
      * a rule against a destination says nothing of the others, and a lost
@@ -637,7 +617,7 @@ ngx_trp_pair_refused(ngx_trp_agent_t *agent, const u_char *id, ngx_uint_t code)
         other = ngx_queue_data(q, ngx_trp_agent_t, queue);
 
         if (other->role == TRP_ROLE_REVERSE
-            && !ngx_trp_pair_has_refused(other, id))
+            && !trp_recent_has(&other->streams, id))
         {
             return 1;
         }
@@ -707,7 +687,7 @@ ngx_trp_pair_next(ngx_trp_agent_t *agent)
             break;
         }
 
-        if (!ngx_trp_pair_has_refused(agent, entry->id)) {
+        if (!trp_recent_has(&agent->streams, entry->id)) {
             ngx_trp_pair_unwait(entry);
             return entry;
         }

@@ -24,10 +24,6 @@
 #define NGX_TRP_PAIR_PENALTY      1000
 #define NGX_TRP_PAIR_PENALTY_MAX  60000
 
-/* how many streams that it refused an agent is remembered for */
-
-#define NGX_TRP_PAIR_REFUSED      16
-
 /* how long a stream waits for those that stand in front */
 
 #define NGX_TRP_PAIR_PATIENCE     1000
@@ -62,6 +58,7 @@ typedef struct {
     ngx_uint_t             nwaiting;
     ngx_uint_t             nreverses;    /* among the agents */
     ngx_trp_usage_t        usage;
+    trp_recent_t           lost;         /* accepted; does the entry know? */
     uint64_t               pass;         /* of the agent chosen last */
 } ngx_trp_group_t;
 
@@ -93,8 +90,7 @@ typedef struct {
 
     ngx_uint_t             failures;     /* in a row */
     ngx_msec_t             refused;      /* when the last of them was */
-    ngx_uint_t             refusals;     /* ever, counts up "streams" */
-    u_char                 streams[NGX_TRP_PAIR_REFUSED][TRP_STREAM_ID_LEN];
+    trp_recent_t           streams;      /* that it refused */
 
     ngx_str_t              name;
     unsigned               backup:1;

@@ -923,6 +923,12 @@ ngx_trp_stream_lost(ngx_trp_stream_t *st)
         ngx_trp_stream_detach(st);
     }
 
+    if (!st->entry && st->accepted) {
+
+        /* the entry may not have heard of it, and open it once more */
+        trp_recent_add(&st->pool->conf->lost, st->id);
+    }
+
     if (st->in == NGX_TRP_STREAM_ENDED && st->out == NGX_TRP_STREAM_ENDED) {
 
         /* both ends went through, only their DONE did not */
