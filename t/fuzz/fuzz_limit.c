@@ -1,0 +1,118 @@
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "trp_limit.h"
+
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+
+/* a number that was taken is the one that stands there, and is not 0 */
+
+static void
+fuzz_parse(const uint8_t *data, size_t size)
+{
+    int           rc;
+    uint8_t      *p;
+    trp_str_t     text;
+    trp_limits_t  limits, before;
+
+    /* without a byte to spare, so that ASan sees reads past the end */
+
+    p = malloc(size ? size : 1);
+    if (p == NULL) {
+        return;
+    }
+
+    memcpy(p, data, size);
+
+    text.len = size;
+    text.data = p;
+
+    memset(&limits, 0, sizeof(trp_limits_t));
+    rc = trp_limits_parse(&limits, text);
+
+    if (rc == TRP_OK
+        && ((limits.tunnels != 0) + (limits.streams != 0)
+            + (limits.opens != 0) != 1))
+    {
+        abort();
+    }
+
+    if (rc == TRP_OK) {
+        before = limits;
+
+        if (trp_limits_parse(&limits, text) != TRP_DECLINED
+            || memcmp(&before, &limits, sizeof(trp_limits_t)) != 0)
+        {
+            abort();
+        }
+    }
+
+    free(p);
+}
+
+
+/*
+ * Steps of time, each with one more: as many as the limit in a burst, and
+ * after it never more than the time gives; and who asks after a second, is let
+ * in.
+ */
+
+static void
+fuzz_rate(const uint8_t *data, size_t size, uint32_t limit)
+{
+    int         rc;
+    size_t      i;
+    uint64_t    now, start, taken, idle;
+    trp_rate_t  rate;
+
+    memset(&rate, 0, sizeof(trp_rate_t));
+
+    start = 1000;
+    now = start;
+    taken = 0;
+    idle = 1000;
+
+    for (i = 0; i < size; i++) {
+        now += data[i] * (uint64_t) (data[i] & 1 ? 1 : 17);
+        idle += data[i] * (uint64_t) (data[i] & 1 ? 1 : 17);
+
+        rc = trp_rate_take(&rate, limit, now);
+
+        if (rc == TRP_OK) {
+            taken++;
+
+        } else if (limit == 0 || idle >= 1000) {
+            abort();
+        }
+
+        idle = 0;
+
+        if (limit && taken > limit + (now - start) * limit / 1000 + 1) {
+            abort();
+        }
+    }
+}
+
+
+/* the input: four bytes for the limit, and a text that is steps as well */
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint32_t  limit;
+
+    fuzz_parse(data, size);
+
+    if (size < sizeof(limit)) {
+        return 0;
+    }
+
+    memcpy(&limit, data, sizeof(limit));
+    fuzz_rate(data + sizeof(limit), size - sizeof(limit), limit);
+    fuzz_rate(data + sizeof(limit), size - sizeof(limit), limit % 16);
+
+    return 0;
+}
