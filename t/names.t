@@ -18,7 +18,8 @@ if (!$ENV{TRP_OWN_MOUNTS}) {
         if system('unshare -m true >/dev/null 2>&1') != 0;
 
     $ENV{TRP_OWN_MOUNTS} = 1;
-    exec 'unshare', '-m', $^X, map({ "-I$_" } grep { !ref } @INC), $0
+    exec 'unshare', '-m', $^X, map({ "-I$_" } grep { !ref } @INC),
+        "$FindBin::Bin/$FindBin::Script"
         or die "can't run unshare: $!\n";
 }
 

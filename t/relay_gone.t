@@ -193,13 +193,14 @@ sub used {
         timeout => 60), "users by \"$relay\"");
 }
 
-# what is neither good nor a stream that was lost in the middle
+# what is neither good nor a stream that was lost in the middle, or was
+# accepted when its ACCEPT was lost
 
 sub odd {
     my ($t) = @_;
 
     return join "\n",
-        grep { !/^[ab] 200 (?:ok|aborted)$/ } served($t, 'access.log');
+        grep { !/^[ab] (?:200 (?:ok|aborted)|502 failed)$/ } served($t, 'access.log');
 }
 
 sub killed {
