@@ -657,7 +657,9 @@ ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame)
         return NGX_OK;
     }
 
-    if (trp_recent_has(&peer->agent->group->lost, open->id)) {
+    if ((open->flags & TRP_OPEN_AGAIN)
+        && trp_recent_has(&peer->agent->group->lost, open->id))
+    {
 
         /* its early bytes are at the destination, once is enough */
 

@@ -175,16 +175,17 @@ ngx_module_t  ngx_trp_reverse_module = {
 static void
 ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
 {
-    ngx_uint_t              lost;
+    ngx_uint_t              known;
     trp_refuse_t            refuse;
     ngx_connection_t       *c;
     ngx_trp_reverse_ctx_t  *ctx;
 
     ctx = NULL;
 
-    lost = trp_recent_has(&link->pool->conf->lost, open->id);
+    known = (open->flags & TRP_OPEN_AGAIN)
+            && ngx_trp_stream_known(link->pool->conf, open->id);
 
-    if (lost) {
+    if (known) {
         ngx_log_error(NGX_LOG_INFO, link->tunnel->connection->log, 0,
                       "stream was opened before, and accepted, stream: %s",
                       ngx_trp_id_text(open->id).data);
@@ -197,7 +198,7 @@ ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
         ngx_memzero(&refuse, sizeof(trp_refuse_t));
 
         refuse.code = TRP_CODE_FAILED;
-        refuse.retry = (open->proto == TRP_PROTO_TCP && !lost);
+        refuse.retry = (open->proto == TRP_PROTO_TCP && !known);
 
         ngx_trp_tunnel_abandon(link->tunnel, &refuse, 1);
         return;
@@ -295,6 +296,7 @@ ngx_trp_reverse_create_stream(ngx_trp_link_t *link, trp_open_t *open)
     pool->log = log;
 
     if (ngx_trp_reverse_init_connection(c, open) != NGX_OK) {
+        ngx_trp_stream_close(&ctx->stream, NULL);
         ngx_close_connection(c);
         goto failed;
     }

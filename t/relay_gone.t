@@ -200,7 +200,8 @@ sub odd {
     my ($t) = @_;
 
     return join "\n",
-        grep { !/^[ab] (?:200 (?:ok|aborted)|502 failed)$/ } served($t, 'access.log');
+        grep { !/^[ab] (?:200 (?:ok|aborted)|502 failed)$/ }
+        served($t, 'access.log');
 }
 
 sub killed {

@@ -384,7 +384,7 @@ trp_open_put(uint8_t *p, const trp_open_t *open)
     p = trp_put_endpoint(p, &open->user, trp_no_host, open->user_port);
     p = trp_put_endpoint(p, &open->local, trp_no_host, open->local_port);
     p = trp_put_str(p, open->name);
-    *p++ = open->elsewhere;
+    *p++ = open->flags;
     *p++ = open->retries;
 
     return trp_put_end(start, p, TRP_OPEN);
@@ -403,7 +403,7 @@ trp_open_get(trp_open_t *open, const uint8_t *p, size_t len)
     open->user_port = trp_get_endpoint(&cur, &open->user, &host);
     open->local_port = trp_get_endpoint(&cur, &open->local, &host);
     open->name = trp_get_str(&cur);
-    open->elsewhere = (uint8_t) trp_get_uint(&cur, 1);
+    open->flags = (uint8_t) trp_get_uint(&cur, 1);
     open->retries = (uint8_t) trp_get_uint(&cur, 1);
 
     if (cur.error

@@ -138,6 +138,12 @@ typedef struct {
 } trp_refuse_t;
 
 
+/* the entry has another relay to ask; it has sent this OPEN before */
+
+#define TRP_OPEN_ELSEWHERE   0x1
+#define TRP_OPEN_AGAIN       0x2
+
+
 typedef struct {
     uint8_t      proto;
     uint8_t      id[TRP_STREAM_ID_LEN];
@@ -149,7 +155,7 @@ typedef struct {
     trp_addr_t   local;              /* where the user came in */
     uint16_t     local_port;
     trp_str_t    name;               /* of the entry */
-    uint8_t      elsewhere;          /* 1: the entry has another relay to ask */
+    uint8_t      flags;              /* TRP_OPEN_* */
     uint8_t      retries;            /* times it may be refused and retried */
 } trp_open_t;
 
@@ -214,8 +220,8 @@ int trp_refuse_get(trp_refuse_t *refuse, const uint8_t *p, size_t len);
 
 /* the last two bytes may be changed in a frame that was put */
 
-#define TRP_OPEN_ELSEWHERE  2        /* bytes before the end of the frame */
-#define TRP_OPEN_RETRIES    1
+#define TRP_OPEN_FLAGS       2       /* bytes before the end of the frame */
+#define TRP_OPEN_RETRIES     1
 
 uint8_t *trp_open_put(uint8_t *p, const trp_open_t *open);
 int trp_open_get(trp_open_t *open, const uint8_t *p, size_t len);

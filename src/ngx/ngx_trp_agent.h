@@ -51,7 +51,10 @@ typedef struct {
 
     ngx_ssl_t       *ssl;
 
-    trp_recent_t     lost;                    /* accepted; of this worker */
+    /* of a reverse, in this worker */
+
+    ngx_queue_t      streams;                 /* ngx_trp_stream_t */
+    trp_recent_t     lost;                    /* of accepted ones */
 } ngx_trp_agent_conf_t;
 
 

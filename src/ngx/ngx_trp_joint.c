@@ -154,7 +154,7 @@ ngx_trp_joint_pair(ngx_trp_joint_t *joint, ngx_msec_t timeout)
 static ngx_uint_t
 ngx_trp_joint_elsewhere(ngx_trp_joint_t *joint)
 {
-    return joint->open.elsewhere && joint->open.retries;
+    return (joint->open.flags & TRP_OPEN_ELSEWHERE) && joint->open.retries;
 }
 
 

@@ -41,6 +41,8 @@ ngx_trp_relays_start(ngx_cycle_t *cycle, ngx_trp_relays_t *relays)
         return NGX_ERROR;
     }
 
+    ngx_queue_init(&relays->conf->streams);
+
     server = relays->upstream->servers->elts;
 
     for (i = 0; i < relays->upstream->servers->nelts; i++) {

@@ -34,6 +34,7 @@ static void ngx_trp_stream_got_reset(ngx_trp_stream_t *st);
 static ngx_uint_t ngx_trp_stream_unsent(ngx_connection_t *c);
 static void ngx_trp_stream_stop_waiting(ngx_trp_stream_t *st);
 static void ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code);
+static void ngx_trp_stream_forget_not(ngx_trp_stream_t *st);
 static const char *ngx_trp_stream_guess(ngx_trp_stream_t *st);
 static void ngx_trp_stream_why(ngx_trp_stream_t *st, const char *why);
 static void ngx_trp_stream_timeout(ngx_event_t *ev);
@@ -134,6 +135,10 @@ ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
     st->timer.log = log;
     st->timer.handler = ngx_trp_stream_timeout;
 
+    if (!st->entry) {
+        ngx_queue_insert_tail(&st->pool->conf->streams, &st->live);
+    }
+
     return NGX_OK;
 }
 
@@ -190,7 +195,12 @@ ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_link_t *link)
         return;
     }
 
-    st->open[st->open_len - TRP_OPEN_ELSEWHERE] = (u_char) st->elsewhere(st);
+    st->open[st->open_len - TRP_OPEN_FLAGS] =
+                                      (st->elsewhere(st) ? TRP_OPEN_ELSEWHERE
+                                                         : 0)
+                                      | (st->again ? TRP_OPEN_AGAIN : 0);
+    st->again = 1;
+
     st->open[st->open_len - TRP_OPEN_RETRIES] = NGX_TRP_STREAM_RETRIES
                                                 - st->retries;
 
@@ -818,6 +828,7 @@ ngx_trp_stream_frame(ngx_trp_stream_t *st, trp_frame_t *frame)
 
     case TRP_RESET:
         ngx_trp_stream_why(st, "reset by the far end");
+        ngx_trp_stream_forget_not(st);
         ngx_trp_stream_got_reset(st);
         return NGX_DONE;
     }
@@ -923,11 +934,7 @@ ngx_trp_stream_lost(ngx_trp_stream_t *st)
         ngx_trp_stream_detach(st);
     }
 
-    if (!st->entry && st->accepted) {
-
-        /* the entry may not have heard of it, and open it once more */
-        trp_recent_add(&st->pool->conf->lost, st->id);
-    }
+    ngx_trp_stream_forget_not(st);
 
     if (st->in == NGX_TRP_STREAM_ENDED && st->out == NGX_TRP_STREAM_ENDED) {
 
@@ -953,6 +960,42 @@ ngx_trp_stream_lost(ngx_trp_stream_t *st)
 }
 
 
+/* the entry may not have heard of ACCEPT, and open it once more */
+
+static void
+ngx_trp_stream_forget_not(ngx_trp_stream_t *st)
+{
+    if (!st->entry && st->accepted) {
+        trp_recent_add(&st->pool->conf->lost, st->id);
+    }
+}
+
+
+ngx_uint_t
+ngx_trp_stream_known(ngx_trp_agent_conf_t *conf, const u_char *id)
+{
+    ngx_queue_t       *q;
+    ngx_trp_stream_t  *st;
+
+    if (trp_recent_has(&conf->lost, id)) {
+        return 1;
+    }
+
+    for (q = ngx_queue_head(&conf->streams);
+         q != ngx_queue_sentinel(&conf->streams);
+         q = ngx_queue_next(q))
+    {
+        st = ngx_queue_data(q, ngx_trp_stream_t, live);
+
+        if (st->accepted && ngx_memcmp(st->id, id, TRP_STREAM_ID_LEN) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 /* the first reason is the one that counts */
 
 static void
@@ -974,6 +1017,10 @@ ngx_trp_stream_close(ngx_trp_stream_t *st, trp_refuse_t *refuse)
     }
 
     st->closed = 1;
+
+    if (!st->entry) {
+        ngx_queue_remove(&st->live);
+    }
 
     ngx_trp_stream_stop_waiting(st);
 

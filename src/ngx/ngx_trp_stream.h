@@ -41,6 +41,7 @@ struct ngx_trp_stream_s {
     ngx_trp_link_t        *link;       /* NULL: no tunnel yet, or no more */
 
     ngx_queue_t            queue;      /* in pool->waiting */
+    ngx_queue_t            live;       /* reverse: in conf->streams */
     ngx_event_t            timer;      /* until ACCEPT */
 
     u_char                *open;       /* entry: the OPEN frame */
@@ -83,6 +84,7 @@ struct ngx_trp_stream_s {
     unsigned               consumed:1; /* the end of input was handed on */
     unsigned               closed:1;
     unsigned               unreachable:1; /* had no tunnel in time */
+    unsigned               again:1;    /* OPEN was sent before */
     unsigned               leave:1;    /* this relay, if there is another */
     unsigned               logged:1;   /* why it failed */
 };
@@ -115,6 +117,10 @@ void ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_link_t *link);
 /* entry: the stream has no tunnel, and may look for one in another pool */
 
 void ngx_trp_stream_reopen(ngx_trp_stream_t *st);
+
+/* reverse: 1 if a stream with this id was accepted, and may not be again */
+
+ngx_uint_t ngx_trp_stream_known(ngx_trp_agent_conf_t *conf, const u_char *id);
 
 /* reverse: the destination answers */
 

@@ -185,7 +185,7 @@ same_message(const message_t *a, const message_t *b)
                && same_addr(&ao->local, &bo->local)
                && ao->local_port == bo->local_port
                && same_str(ao->name, bo->name)
-               && ao->elsewhere == bo->elsewhere
+               && ao->flags == bo->flags
                && ao->retries == bo->retries;
     }
 }
@@ -238,7 +238,7 @@ sample(message_t *m, size_t i)
     memcpy(open->id, "\0\1\2\3\374\375\376\377", TRP_STREAM_ID_LEN);
     open->proto = TRP_PROTO_TCP;
     open->name = text("e");
-    open->elsewhere = 1;
+    open->flags = TRP_OPEN_ELSEWHERE;
     open->retries = 2;
 
     switch (i) {

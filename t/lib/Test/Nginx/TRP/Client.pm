@@ -67,7 +67,7 @@ sub frame {
 
 
 # host (an IPv4 address or a name), port, user, user_port, name, id, proto,
-# elsewhere, retries
+# elsewhere, again, retries
 
 sub open_payload {
     my (%opts) = @_;
@@ -76,7 +76,8 @@ sub open_payload {
         . _endpoint($opts{host} || '127.0.0.1', $opts{port})
         . _endpoint($opts{user} || '127.0.0.1', $opts{user_port} || 1024)
         . _endpoint('127.0.0.1', 2048)
-        . pack('C/a C C', $opts{name} || 'raw', $opts{elsewhere} || 0,
+        . pack('C/a C C', $opts{name} || 'raw',
+            ($opts{elsewhere} ? 1 : 0) + ($opts{again} ? 2 : 0),
             defined $opts{retries} ? $opts{retries} : 2);
 }
 
