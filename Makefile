@@ -4,6 +4,7 @@ OBJS ?= $(if $(SANITIZE),objs/asan,objs)
 PROVE = prove
 FUZZ_CC = clang
 FUZZ_SECONDS = 20
+MINUTES = 30
 NGINX = nginx
 
 CORE = $(wildcard src/core/*.c)
@@ -37,6 +38,7 @@ help:
 	@echo 'make test-asan    the same with sanitizers'
 	@echo 'make demo         a tunnel on this machine, to look at'
 	@echo 'make bench        speed, as ratios to others'
+	@echo 'make soak         mixed load with reloads, MINUTES=$(MINUTES)'
 	@echo 'make clean'
 	@echo
 	@echo 'Variables: CC CFLAGS LDFLAGS V=1 SANITIZE=1 OBJS=dir,'
@@ -56,6 +58,9 @@ demo:
 
 bench:
 	@bench/run
+
+soak: all
+	@bench/soak $(MINUTES)
 
 
 # unit tests: each file of t/unit with the whole core
@@ -154,7 +159,7 @@ clean:
 	rm -rf objs
 
 
-.PHONY: all help check unit unit-asan replay fuzz test test-asan demo bench
+.PHONY: all help check unit unit-asan replay fuzz test test-asan demo bench soak
 .PHONY: install clean
 
 -include $(wildcard objs/unit/*.d objs/unit/core/*.d)
