@@ -23,6 +23,7 @@ use warnings;
 use Digest::SHA qw/ sha256_hex /;
 use Errno qw/ EAGAIN EINTR EWOULDBLOCK /;
 use Exporter qw/ import /;
+use FindBin;
 use IO::Handle;
 use IO::Select;
 use IO::Socket::INET;
@@ -93,7 +94,8 @@ sub fault_network {
     }
 
     $ENV{TRP_FAULT_NETWORK} = 1;
-    exec 'unshare', '-n', '--', $^X, (map { "-I$_" } @INC), $0, @ARGV
+    exec 'unshare', '-n', '--', $^X, (map { "-I$_" } @INC),
+        "$FindBin::Bin/$FindBin::Script", @ARGV
         or die "can't run unshare: $!\n";
 }
 
