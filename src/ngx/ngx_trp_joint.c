@@ -29,6 +29,8 @@ static void ngx_trp_joint_early(ngx_trp_joint_t *joint, u_char *p,
     size_t size);
 static void ngx_trp_joint_count(ngx_trp_peer_t *peer, size_t size);
 static void ngx_trp_joint_refused(ngx_trp_peer_t *peer, trp_frame_t *frame);
+static void ngx_trp_joint_count_refusal(ngx_trp_peer_t *peer,
+    trp_refuse_t *refuse);
 static void ngx_trp_joint_close(ngx_trp_joint_t *joint);
 static void ngx_trp_joint_log_abort(ngx_trp_joint_t *joint);
 
@@ -585,47 +587,53 @@ ngx_trp_joint_frame(ngx_trp_peer_t *peer, trp_frame_t *frame)
 static void
 ngx_trp_joint_refused(ngx_trp_peer_t *peer, trp_frame_t *frame)
 {
-    u_char             buf[NGX_TRP_OPEN_MAX];
-    trp_refuse_t       refuse;
-    ngx_trp_joint_t   *joint;
-    ngx_trp_tunnel_t  *t;
+    u_char            buf[NGX_TRP_OPEN_MAX];
+    trp_refuse_t      refuse;
+    ngx_trp_joint_t  *joint;
 
-    t = peer->tunnel;
     joint = peer->joint;
 
-    if (trp_refuse_get(&refuse, t->reader.buf, frame->len) != TRP_OK) {
+    if (trp_refuse_get(&refuse, peer->tunnel->reader.buf, frame->len) != TRP_OK)
+    {
         refuse.code = TRP_CODE_FAILED;
         refuse.retry = 1;
         refuse.text.len = 0;
     }
 
-    if (joint->why) {
-
-        /* the entry has given it up, and this is just the answer to that */
-        goto forward;
+    if (joint->why == NULL) {
+        ngx_trp_joint_count_refusal(peer, &refuse);
     }
 
-    refuse.retry &= ngx_trp_pair_refused(peer->agent, joint->open.id,
-                                         refuse.code);
-    refuse.retry &= (joint->open.retries != 0);
-
-    joint->code = refuse.code;
-    joint->retried = refuse.retry;
-
-    ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
-                  "%s refused \"%V\": %s%s, group: \"%V\", %s, stream: %s",
-                  ngx_trp_peer_text(peer).data, &joint->destination,
-                  trp_code_text(refuse.code),
-                  refuse.retry ? ", another one may not" : "",
-                  &joint->group, ngx_trp_peer_text(joint->entry).data,
-                  ngx_trp_id_text(joint->open.id).data);
-
-forward:
+    /* else the entry has given it up, and this is the answer to that */
 
     if (peer->other) {
         ngx_trp_tunnel_send_frame(peer->other->tunnel, buf,
                                   trp_refuse_put(buf, TRP_REFUSE, &refuse));
     }
+}
+
+
+static void
+ngx_trp_joint_count_refusal(ngx_trp_peer_t *peer, trp_refuse_t *refuse)
+{
+    ngx_trp_joint_t  *joint;
+
+    joint = peer->joint;
+
+    refuse->retry &= ngx_trp_pair_refused(peer->agent, joint->open.id,
+                                          refuse->code);
+    refuse->retry &= (joint->open.retries != 0);
+
+    joint->code = refuse->code;
+    joint->retried = refuse->retry;
+
+    ngx_log_error(NGX_LOG_INFO, peer->tunnel->connection->log, 0,
+                  "%s refused \"%V\": %s%s, group: \"%V\", %s, stream: %s",
+                  ngx_trp_peer_text(peer).data, &joint->destination,
+                  trp_code_text(refuse->code),
+                  refuse->retry ? ", another one may not" : "",
+                  &joint->group, ngx_trp_peer_text(joint->entry).data,
+                  ngx_trp_id_text(joint->open.id).data);
 }
 
 

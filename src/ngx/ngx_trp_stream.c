@@ -34,7 +34,7 @@ static void ngx_trp_stream_got_reset(ngx_trp_stream_t *st);
 static ngx_uint_t ngx_trp_stream_unsent(ngx_connection_t *c);
 static void ngx_trp_stream_stop_waiting(ngx_trp_stream_t *st);
 static void ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code);
-static void ngx_trp_stream_forget_not(ngx_trp_stream_t *st);
+static void ngx_trp_stream_remember(ngx_trp_stream_t *st);
 static const char *ngx_trp_stream_guess(ngx_trp_stream_t *st);
 static void ngx_trp_stream_why(ngx_trp_stream_t *st, const char *why);
 static void ngx_trp_stream_timeout(ngx_event_t *ev);
@@ -828,7 +828,7 @@ ngx_trp_stream_frame(ngx_trp_stream_t *st, trp_frame_t *frame)
 
     case TRP_RESET:
         ngx_trp_stream_why(st, "reset by the far end");
-        ngx_trp_stream_forget_not(st);
+        ngx_trp_stream_remember(st);
         ngx_trp_stream_got_reset(st);
         return NGX_DONE;
     }
@@ -934,7 +934,7 @@ ngx_trp_stream_lost(ngx_trp_stream_t *st)
         ngx_trp_stream_detach(st);
     }
 
-    ngx_trp_stream_forget_not(st);
+    ngx_trp_stream_remember(st);
 
     if (st->in == NGX_TRP_STREAM_ENDED && st->out == NGX_TRP_STREAM_ENDED) {
 
@@ -963,7 +963,7 @@ ngx_trp_stream_lost(ngx_trp_stream_t *st)
 /* the entry may not have heard of ACCEPT, and open it once more */
 
 static void
-ngx_trp_stream_forget_not(ngx_trp_stream_t *st)
+ngx_trp_stream_remember(ngx_trp_stream_t *st)
 {
     if (!st->entry && st->accepted) {
         trp_recent_add(&st->pool->conf->lost, st->id);
