@@ -66,7 +66,6 @@ static void ngx_trp_relay_reject(ngx_trp_peer_t *peer, const char *reason,
     trp_auth_t *auth, ngx_uint_t code);
 static ngx_int_t ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth);
 static ngx_int_t ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame);
-static void ngx_trp_relay_refuse_draining(ngx_trp_joint_t *joint);
 static void ngx_trp_relay_idle(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_drain(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_reload_handler(ngx_event_t *ev);
@@ -653,7 +652,7 @@ ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame)
     }
 
     if (ngx_exiting || t->draining) {
-        ngx_trp_relay_refuse_draining(joint);
+        ngx_trp_joint_refuse_draining(joint, "takes over");
         return NGX_OK;
     }
 
@@ -688,20 +687,6 @@ ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame)
     ngx_trp_joint_pair(joint, ngx_trp_relay_conf(peer)->open_timeout);
 
     return NGX_OK;
-}
-
-
-static void
-ngx_trp_relay_refuse_draining(ngx_trp_joint_t *joint)
-{
-    ngx_log_error(NGX_LOG_INFO, joint->pool->log, 0,
-                  "this worker exits, \"%V\" may be opened at another one, "
-                  "group: \"%V\", %s, stream: %s",
-                  &joint->destination, &joint->group,
-                  ngx_trp_peer_text(joint->entry).data,
-                  ngx_trp_id_text(joint->open.id).data);
-
-    ngx_trp_joint_refuse(joint, TRP_CODE_DRAINING, 1);
 }
 
 
@@ -753,7 +738,7 @@ ngx_trp_relay_drain(ngx_trp_tunnel_t *t)
     }
 
     if (peer->waiting) {
-        ngx_trp_relay_refuse_draining(peer->joint);
+        ngx_trp_joint_refuse_draining(peer->joint, "takes over");
         return;
     }
 

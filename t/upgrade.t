@@ -130,7 +130,7 @@ END { stop($relay) if $relay; }
 my $load = Test::Nginx::TRP::Load->new($relay)->serve(port(8081));
 
 $entry->run();
-$reverse->run()->plan(2 * 18 + 1 + 4);
+$reverse->run()->plan(2 * 20 + 1 + 4);
 
 my @clients = ([ short => 3 ], [ up => 1 ], [ down => 1 ]);
 
@@ -150,14 +150,16 @@ for my $workers (1, 4) {
     ok($new, 'a new master, with workers');
     ok(goes_on($load), 'both serve');
 
-    # more users than tunnels: some wait where no reverse is, until WINCH
+    # more users than tunnels: some are where no reverse is
+
+    is(answered(crowd(port(8080))), 100, 'users in between');
 
     my @users = crowd(port(8080));
 
     kill 'WINCH', $old;
     ok(wait_for(sub { !worker_pids($relay, undef, $old) }),
         'old workers stop accepting');
-    is(answered(@users), 100, 'users in between');
+    is(answered(@users), 100, 'users at that moment');
     ok(serves($relay, $new), 'tunnels are in the new workers');
     ok(goes_on($load), 'the new one serves');
 
@@ -182,10 +184,12 @@ for my $workers (1, 4) {
     ok(wait_for(sub { worker_pids($relay, undef, $new) == $workers }),
         'back: new workers of the old master');
     ok(goes_on($load), 'both serve');
+    is(answered(crowd(port(8080))), 100, 'users in between');
+
     @users = crowd(port(8080));
 
     kill 'QUIT', $bad;
-    is(answered(@users), 100, 'users in between');
+    is(answered(@users), 100, 'users at that moment');
     ok(serves($relay, $new), 'tunnels are back');
     ok(goes_on($load), 'serves again');
     finishes($load, 'nothing fails on the way back');

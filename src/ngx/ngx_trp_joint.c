@@ -17,6 +17,8 @@ static ngx_int_t ngx_trp_joint_copy_open(ngx_trp_joint_t *joint, u_char *p,
 static ngx_uint_t ngx_trp_joint_elsewhere(ngx_trp_joint_t *joint);
 static void ngx_trp_joint_wait(ngx_trp_joint_t *joint, ngx_msec_t timeout);
 static void ngx_trp_joint_timeout(ngx_event_t *ev);
+static ngx_uint_t ngx_trp_joint_other_binary(void);
+static ngx_uint_t ngx_trp_joint_alive(ngx_pid_t pid);
 static ngx_uint_t ngx_trp_joint_blocked(ngx_trp_peer_t *peer);
 static ngx_int_t ngx_trp_joint_process(ngx_trp_peer_t *peer, u_char *p,
     u_char *last);
@@ -194,6 +196,13 @@ ngx_trp_joint_timeout(ngx_event_t *ev)
             return;
         }
 
+        if (entry->agent->group->nreverses == 0
+            && ngx_trp_joint_other_binary())
+        {
+            ngx_trp_joint_refuse_draining(joint, "may have the reverse");
+            return;
+        }
+
         ngx_add_timer(ev, joint->left);
         joint->left = 0;
 
@@ -209,6 +218,40 @@ ngx_trp_joint_timeout(ngx_event_t *ev)
 
     ngx_trp_joint_refuse(joint, TRP_CODE_NO_AGENT,
                          ngx_trp_joint_elsewhere(joint));
+}
+
+
+/*
+ * While the binary is being upgraded, workers of two masters accept from the
+ * same sockets: an entry that dials again may get to the other ones.
+ */
+
+static ngx_uint_t
+ngx_trp_joint_other_binary(void)
+{
+    return (ngx_inherited && ngx_trp_joint_alive(ngx_parent))
+           || (ngx_new_binary && ngx_trp_joint_alive(ngx_new_binary));
+}
+
+
+static ngx_uint_t
+ngx_trp_joint_alive(ngx_pid_t pid)
+{
+    return kill(pid, 0) == 0 || ngx_errno == EPERM;
+}
+
+
+void
+ngx_trp_joint_refuse_draining(ngx_trp_joint_t *joint, const char *why)
+{
+    ngx_log_error(NGX_LOG_INFO, joint->pool->log, 0,
+                  "another worker %s, \"%V\" may be opened there, "
+                  "group: \"%V\", %s, stream: %s",
+                  why, &joint->destination, &joint->group,
+                  ngx_trp_peer_text(joint->entry).data,
+                  ngx_trp_id_text(joint->open.id).data);
+
+    ngx_trp_joint_refuse(joint, TRP_CODE_DRAINING, 1);
 }
 
 

@@ -85,6 +85,11 @@ void ngx_trp_joint_refuse(ngx_trp_joint_t *joint, ngx_uint_t code,
     ngx_uint_t retry);
 
 
+/* the same as no fault of anybody: its entry dials again, "why" is logged */
+
+void ngx_trp_joint_refuse_draining(ngx_trp_joint_t *joint, const char *why);
+
+
 /* reads a tunnel's frames, authenticated or not; "scratch" is the worker's */
 
 void ngx_trp_joint_readable(ngx_trp_peer_t *peer, u_char *scratch);
