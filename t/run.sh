@@ -5,8 +5,8 @@
 #     t/run.sh             everything
 #     t/run.sh t/foo.t     some of the tests
 #     ASAN=1 t/run.sh      with AddressSanitizer, UndefinedBehaviorSanitizer
-#     VALGRIND=1 t/run.sh  with valgrind, which takes long; tests that look
-#                          for workers by their titles fail then
+#     VALGRIND=1 t/run.sh  with valgrind, which takes long; some tests that
+#                          tell new workers from old ones fail then
 #
 # NGINX_SRC and STATIC=1 test with another nginx, see scripts/build.sh; with
 # NGINX_SRC alone, TRP_NGINX is the binary that goes with these modules.

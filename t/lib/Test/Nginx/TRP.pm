@@ -783,6 +783,10 @@ sub _parent {
 
 
 sub _title {
+
+    # valgrind hides the title from the kernel
+    return 'worker process' if $ENV{TRP_VALGRIND};
+
     my $title = _proc($_[0], 'cmdline');
     $title =~ s/[\0 ]+$//;
     return $title;
