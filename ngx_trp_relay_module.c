@@ -69,7 +69,6 @@ static ngx_int_t ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame);
 static void ngx_trp_relay_idle(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_drain(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_reload_handler(ngx_event_t *ev);
-static void ngx_trp_relay_check_peer(ngx_trp_peer_t *peer);
 static void ngx_trp_relay_check_key(ngx_trp_peer_t *peer);
 static void ngx_trp_relay_closed(ngx_trp_tunnel_t *t);
 static ngx_trp_relay_srv_conf_t *ngx_trp_relay_conf(ngx_trp_peer_t *peer);
@@ -778,20 +777,11 @@ ngx_trp_relay_reload_handler(ngx_event_t *ev)
 
         for (i = 0; i < rmcf->servers.nelts; i++) {
             srv[i]->reread = NULL;
-            ngx_trp_pair_each(&srv[i]->pair, ngx_trp_relay_check_peer);
+            ngx_trp_pair_each(&srv[i]->pair, ngx_trp_relay_check_key);
         }
     }
 
     ngx_add_timer(ev, NGX_TRP_RELAY_RELOAD_TIME);
-}
-
-
-static void
-ngx_trp_relay_check_peer(ngx_trp_peer_t *peer)
-{
-    if (!peer->tunnel->failed) {
-        ngx_trp_relay_check_key(peer);
-    }
 }
 
 
@@ -804,7 +794,7 @@ ngx_trp_relay_check_key(ngx_trp_peer_t *peer)
     ngx_trp_relay_srv_conf_t   *rscf;
     ngx_trp_relay_main_conf_t  *rmcf;
 
-    if (!ngx_exiting) {
+    if (!ngx_exiting || peer->tunnel->failed) {
         return;
     }
 

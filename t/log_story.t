@@ -10,7 +10,6 @@ use Test::More;
 
 BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, 'lib'; }
 
-use IO::Select;
 use IO::Socket::INET;
 
 use Test::Nginx;
@@ -467,37 +466,4 @@ sub drip {
     my $s = $listener->accept();
     select undef, undef, undef, 0.02 while syswrite $s, "x\n";
     sleep 3600;
-}
-
-
-# connections to a port that it has not answered
-
-sub dialling {
-    my ($port) = @_;
-
-    open my $fh, '<', '/proc/net/tcp' or die "no /proc/net/tcp: $!\n";
-    my $re = sprintf '^ *\d+: \S+ \S+:%04X 02 ', $port;
-
-    return scalar grep { /$re/ } <$fh>;
-}
-
-
-# a port that answers nobody: its queue is full
-
-sub full_listener {
-    my ($port) = @_;
-
-    my @all = IO::Socket::INET->new(Proto => 'tcp', LocalPort => $port,
-        LocalAddr => '127.0.0.1', Listen => 1, ReuseAddr => 1)
-        or die "can't listen on $port: $!\n";
-
-    for (1 .. 20) {
-        my $s = IO::Socket::INET->new(Proto => 'tcp', Blocking => 0,
-            PeerAddr => "127.0.0.1:$port") or last;
-
-        push @all, $s;
-        last if !IO::Select->new($s)->can_write(0.5);
-    }
-
-    return \@all;
 }

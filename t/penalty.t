@@ -10,7 +10,6 @@ use Test::More;
 
 BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, 'lib'; }
 
-use IO::Select;
 use IO::Socket::INET;
 use Time::HiRes qw/ time /;
 
@@ -180,18 +179,6 @@ sub asked {
 }
 
 
-# connections to a port that it has not answered
-
-sub dialling {
-    my ($port) = @_;
-
-    open my $fh, '<', '/proc/net/tcp' or die "no /proc/net/tcp: $!\n";
-    my $re = sprintf '^ *\d+: \S+ \S+:%04X 02 ', $port;
-
-    return scalar grep { /$re/ } <$fh>;
-}
-
-
 sub answer {
     my ($port) = @_;
 
@@ -200,27 +187,6 @@ sub answer {
 
     chomp($line = defined $line ? $line : 'none');
     return $line;
-}
-
-
-# a port that answers nobody: its queue is full
-
-sub full_listener {
-    my ($port) = @_;
-
-    my @all = IO::Socket::INET->new(Proto => 'tcp', LocalPort => $port,
-        LocalAddr => '127.0.0.1', Listen => 1, ReuseAddr => 1)
-        or die "can't listen on $port: $!\n";
-
-    for (1 .. 20) {
-        my $s = IO::Socket::INET->new(Proto => 'tcp', Blocking => 0,
-            PeerAddr => "127.0.0.1:$port") or last;
-
-        push @all, $s;
-        last if !IO::Select->new($s)->can_write(0.5);
-    }
-
-    return \@all;
 }
 
 

@@ -11,7 +11,7 @@
 #define NGX_TRP_RELAYS_TIME     1000
 
 
-static ngx_int_t ngx_trp_relays_add(ngx_trp_relays_t *relays,
+static ngx_trp_pool_t *ngx_trp_relays_add(ngx_trp_relays_t *relays,
     struct sockaddr *sockaddr, socklen_t socklen, ngx_str_t *name,
     ngx_str_t *server);
 static ngx_trp_pool_t *ngx_trp_relays_lookup(ngx_trp_relays_t *relays,
@@ -62,7 +62,7 @@ ngx_trp_relays_start(ngx_cycle_t *cycle, ngx_trp_relays_t *relays)
 
             if (ngx_trp_relays_add(relays, addr->sockaddr, addr->socklen,
                                    &addr->name, &server[i].name)
-                != NGX_OK)
+                == NULL)
             {
                 return NGX_ERROR;
             }
@@ -89,7 +89,7 @@ ngx_trp_relays_start(ngx_cycle_t *cycle, ngx_trp_relays_t *relays)
 }
 
 
-static ngx_int_t
+static ngx_trp_pool_t *
 ngx_trp_relays_add(ngx_trp_relays_t *relays, struct sockaddr *sockaddr,
     socklen_t socklen, ngx_str_t *name, ngx_str_t *server)
 {
@@ -97,21 +97,21 @@ ngx_trp_relays_add(ngx_trp_relays_t *relays, struct sockaddr *sockaddr,
 
     p = ngx_array_push(&relays->pools);
     if (p == NULL) {
-        return NGX_ERROR;
+        return NULL;
     }
 
     pool = ngx_trp_pool_create(relays->conf, sockaddr, socklen, name, server);
 
     if (pool == NULL) {
         relays->pools.nelts--;
-        return NGX_ERROR;
+        return NULL;
     }
 
     pool->open = relays->open;
     pool->data = relays->data;
     *p = pool;
 
-    return NGX_OK;
+    return pool;
 }
 
 
@@ -260,15 +260,11 @@ ngx_trp_relays_update_peers(ngx_trp_relays_t *relays,
 
         if (pool == NULL) {
 
-            if (ngx_trp_relays_add(relays, peer->sockaddr, peer->socklen,
-                                   &peer->name, &peer->server)
-                != NGX_OK)
-            {
+            pool = ngx_trp_relays_add(relays, peer->sockaddr, peer->socklen,
+                                      &peer->name, &peer->server);
+            if (pool == NULL) {
                 continue;
             }
-
-            pool = ((ngx_trp_pool_t **) relays->pools.elts)
-                   [relays->pools.nelts - 1];
 
             pool->resolved = 1;
         }

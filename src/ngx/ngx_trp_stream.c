@@ -3,10 +3,6 @@
 
 #include <netinet/tcp.h>
 
-#if (NGX_LINUX)
-#include <linux/sockios.h>
-#endif
-
 
 static ssize_t ngx_trp_stream_recv(ngx_connection_t *c, u_char *buf,
     size_t size);
@@ -31,7 +27,6 @@ static ngx_uint_t ngx_trp_stream_was_reset(ngx_connection_t *c);
 static void ngx_trp_stream_accepted(ngx_trp_stream_t *st);
 static void ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame);
 static void ngx_trp_stream_got_reset(ngx_trp_stream_t *st);
-static ngx_uint_t ngx_trp_stream_unsent(ngx_connection_t *c);
 static void ngx_trp_stream_stop_waiting(ngx_trp_stream_t *st);
 static void ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code);
 static void ngx_trp_stream_remember(ngx_trp_stream_t *st);
@@ -852,7 +847,7 @@ ngx_trp_stream_got_reset(ngx_trp_stream_t *st)
     other = st->other(st);
 
     if (st->in == NGX_TRP_STREAM_ENDED && other
-        && (!st->consumed || other->buffered || ngx_trp_stream_unsent(other)))
+        && (!st->consumed || other->buffered || ngx_trp_tunnel_unsent(other)))
     {
         st->out = NGX_TRP_STREAM_ABORTED;
         ngx_trp_stream_wake(st->connection->write);
@@ -860,23 +855,6 @@ ngx_trp_stream_got_reset(ngx_trp_stream_t *st)
     }
 
     ngx_trp_stream_abort(st, st->accepted ? st->code : TRP_CODE_FAILED);
-}
-
-
-static ngx_uint_t
-ngx_trp_stream_unsent(ngx_connection_t *c)
-{
-#ifdef SIOCOUTQ
-
-    int  n;
-
-    return ioctl(c->fd, SIOCOUTQ, &n) == 0 && n;
-
-#else
-
-    return 0;
-
-#endif
 }
 
 

@@ -314,19 +314,7 @@ ngx_trp_tunnel_stuck(ngx_trp_tunnel_t *t)
 {
     size_t  unsent;
 
-    unsent = t->out_last - t->out_pos;
-
-#ifdef SIOCOUTQ
-
-    {
-    int  n;
-
-    if (ioctl(t->connection->fd, SIOCOUTQ, &n) == 0) {
-        unsent += n;
-    }
-    }
-
-#endif
+    unsent = t->out_last - t->out_pos + ngx_trp_tunnel_unsent(t->connection);
 
     if (unsent != t->unsent) {
         t->unsent = unsent;
@@ -334,6 +322,23 @@ ngx_trp_tunnel_stuck(ngx_trp_tunnel_t *t)
     }
 
     return ngx_current_msec - t->received > t->heartbeat * NGX_TRP_STUCK_BEATS;
+}
+
+
+size_t
+ngx_trp_tunnel_unsent(ngx_connection_t *c)
+{
+#ifdef SIOCOUTQ
+
+    int  n;
+
+    return (ioctl(c->fd, SIOCOUTQ, &n) == 0) ? n : 0;
+
+#else
+
+    return 0;
+
+#endif
 }
 
 

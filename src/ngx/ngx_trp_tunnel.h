@@ -183,6 +183,11 @@ void ngx_trp_tunnel_deadline(ngx_trp_tunnel_t *t, ngx_msec_t msec,
 void ngx_trp_tunnel_watch(ngx_trp_tunnel_t *t);
 
 
+/* bytes that the socket has, and its peer has not acknowledged */
+
+size_t ngx_trp_tunnel_unsent(ngx_connection_t *c);
+
+
 /* the exporter value of the TLS connection; NGX_ERROR if it has none */
 
 ngx_int_t ngx_trp_tunnel_exporter(ngx_trp_tunnel_t *t, u_char *out);

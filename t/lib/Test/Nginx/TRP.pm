@@ -23,10 +23,10 @@ our @EXPORT = qw/
     trp_cert trp_ca trp_issue trp_crl trp_keys
     wait_for wait_log count_log reload_and_wait
     serve serve_on served
-    connect_to listener fill noise transfer visit drain end_of reset_of abort
-    client_hello
+    connect_to listener full_listener fill noise transfer visit drain end_of
+    reset_of abort client_hello
     nginx_test nginx_pid worker_pids
-    fd_count private_memory anon_memory tcp_count
+    fd_count private_memory anon_memory tcp_count dialling
 /;
 
 use constant {
@@ -293,6 +293,27 @@ sub serve_on {
     close $listener;
 
     return $t;
+}
+
+
+# a port that answers nobody: its queue is full
+
+sub full_listener {
+    my ($port) = @_;
+
+    my @all = IO::Socket::INET->new(Proto => 'tcp', LocalPort => $port,
+        LocalAddr => '127.0.0.1', Listen => 1, ReuseAddr => 1)
+        or die "can't listen on $port: $!\n";
+
+    for (1 .. 20) {
+        my $s = IO::Socket::INET->new(Proto => 'tcp', Blocking => 0,
+            PeerAddr => "127.0.0.1:$port") or last;
+
+        push @all, $s;
+        last if !IO::Select->new($s)->can_write(0.5);
+    }
+
+    return \@all;
 }
 
 
@@ -858,6 +879,17 @@ sub tcp_count {
 
     return scalar grep { /$re/ }
         map { split /\n/, _proc('net', $_) } qw/ tcp tcp6 /;
+}
+
+
+# connections to a port that it has not answered
+
+sub dialling {
+    my ($port) = @_;
+
+    my $re = sprintf '^ *\d+: \S+ \S+:%04X 02 ', $port;
+
+    return scalar grep { /$re/ } split /\n/, _proc('net', 'tcp');
 }
 
 
