@@ -39,6 +39,14 @@ typedef struct {
 } trp_addr_t;
 
 
+/* a transport address, as RFC 8656 calls an IP address with a port */
+
+typedef struct {
+    trp_addr_t      addr;
+    uint16_t        port;
+} trp_taddr_t;
+
+
 /* an address block; prefix is 0..32 or 0..128, host bits are zero */
 
 typedef struct {

@@ -96,6 +96,13 @@ trp_limits_merge(const trp_limits_t *own, const trp_limits_t *other)
 int
 trp_rate_take(trp_rate_t *rate, uint32_t limit, uint64_t now)
 {
+    return trp_rate_take_n(rate, limit, 1, now);
+}
+
+
+int
+trp_rate_take_n(trp_rate_t *rate, uint64_t limit, uint64_t n, uint64_t now)
+{
     uint64_t  leaked, passed;
 
     if (limit == 0) {
@@ -105,16 +112,16 @@ trp_rate_take(trp_rate_t *rate, uint32_t limit, uint64_t now)
     /* a second empties it, so no product can overflow */
 
     passed = (now > rate->last) ? now - rate->last : 0;
-    leaked = (passed < 1000) ? passed * limit : (uint64_t) limit * 1000;
+    leaked = (passed < 1000) ? passed * limit : limit * 1000;
 
     rate->level -= (leaked < rate->level) ? leaked : rate->level;
     rate->last = now;
 
-    if (rate->level + 1000 > (uint64_t) limit * 1000) {
+    if (rate->level + n * 1000 > limit * 1000) {
         return TRP_DECLINED;
     }
 
-    rate->level += 1000;
+    rate->level += n * 1000;
 
     return TRP_OK;
 }

@@ -1,0 +1,49 @@
+
+/*
+ * How often a source may be answered: a table of a fixed size, for any number
+ * of sources.  A source that is not in it takes the place of the one in its
+ * row that has been quiet for the longest time.
+ */
+
+
+#ifndef TRP_BUDGET_H_INCLUDED
+#define TRP_BUDGET_H_INCLUDED
+
+
+#include "trp_core.h"
+#include "trp_limit.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+#define TRP_BUDGET_ROWS  1024
+#define TRP_BUDGET_WAYS  4
+
+
+typedef struct {
+    uint64_t      source;
+    trp_rate_t    rate;
+} trp_budget_entry_t;
+
+
+/* all zero at first; "key" is of TRP_HASH_KEY_LEN secret bytes */
+
+typedef struct {
+    trp_budget_entry_t  rows[TRP_BUDGET_ROWS][TRP_BUDGET_WAYS];
+} trp_budget_t;
+
+
+/*
+ * TRP_OK, or TRP_DECLINED if the source has used up "limit" per second; a
+ * limit of 0 is none.  An IPv6 source is its /64.
+ */
+
+int trp_budget_take(trp_budget_t *budget, const uint8_t *key,
+    const trp_addr_t *source, uint32_t limit, uint64_t now);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* TRP_BUDGET_H_INCLUDED */
