@@ -81,10 +81,8 @@ static int ngx_trp_relay_select_alpn(ngx_ssl_conn_t *ssl_conn,
     unsigned int inlen, void *arg);
 static ngx_int_t ngx_trp_relay_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_relay_postconfiguration(ngx_conf_t *cf);
-static ngx_int_t ngx_trp_relay_check_servers(ngx_conf_t *cf,
-    ngx_stream_core_main_conf_t *cmcf);
 static ngx_int_t ngx_trp_relay_check_listen(ngx_conf_t *cf,
-    ngx_stream_conf_ctx_t *ctx, ngx_uint_t ssl, ngx_uint_t proxy_protocol);
+    ngx_trp_conf_listen_t *listen, void *data);
 static void *ngx_trp_relay_create_main_conf(ngx_conf_t *cf);
 static void *ngx_trp_relay_create_srv_conf(ngx_conf_t *cf);
 static char *ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent,
@@ -921,88 +919,25 @@ ngx_trp_relay_postconfiguration(ngx_conf_t *cf)
 
     *h = ngx_trp_relay_steer_handler;
 
-    return ngx_trp_relay_check_servers(cf, cmcf);
+    return ngx_trp_conf_each_listen(cf, cmcf, ngx_trp_relay_check_listen,
+                                    NULL);
 }
 
 
-#if (nginx_version >= 1025005)
-
 static ngx_int_t
-ngx_trp_relay_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
-{
-    ngx_uint_t                    i, j, k;
-    ngx_stream_conf_port_t       *port;
-    ngx_stream_conf_addr_t       *addr;
-    ngx_stream_core_srv_conf_t  **cscf;
-
-    if (cmcf->ports == NULL) {
-        return NGX_OK;
-    }
-
-    port = cmcf->ports->elts;
-
-    for (i = 0; i < cmcf->ports->nelts; i++) {
-        addr = port[i].addrs.elts;
-
-        for (j = 0; j < port[i].addrs.nelts; j++) {
-            cscf = addr[j].servers.elts;
-
-            for (k = 0; k < addr[j].servers.nelts; k++) {
-
-                if (ngx_trp_relay_check_listen(cf, cscf[k]->ctx,
-                                               addr[j].opt.ssl,
-                                               addr[j].opt.proxy_protocol)
-                    != NGX_OK)
-                {
-                    return NGX_ERROR;
-                }
-            }
-        }
-    }
-
-    return NGX_OK;
-}
-
-#else
-
-static ngx_int_t
-ngx_trp_relay_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
-{
-    ngx_uint_t            i;
-    ngx_stream_listen_t  *ls;
-
-    ls = cmcf->listen.elts;
-
-    for (i = 0; i < cmcf->listen.nelts; i++) {
-
-        if (ngx_trp_relay_check_listen(cf, ls[i].ctx, ls[i].ssl,
-                                       ls[i].proxy_protocol)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-#endif
-
-
-static ngx_int_t
-ngx_trp_relay_check_listen(ngx_conf_t *cf, ngx_stream_conf_ctx_t *ctx,
-    ngx_uint_t ssl, ngx_uint_t proxy_protocol)
+ngx_trp_relay_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
+    void *data)
 {
     ngx_core_conf_t           *ccf;
     ngx_trp_relay_srv_conf_t  *rscf;
 
-    rscf = ctx->srv_conf[ngx_trp_relay_module.ctx_index];
+    rscf = listen->ctx->srv_conf[ngx_trp_relay_module.ctx_index];
 
     if (!rscf->enabled) {
         return NGX_OK;
     }
 
-    if (!ssl) {
+    if (!listen->ssl) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"trp_relay\" in %s:%ui needs TLS, "
                       "write \"listen PORT ssl\"",
@@ -1015,7 +950,9 @@ ngx_trp_relay_check_listen(ngx_conf_t *cf, ngx_stream_conf_ctx_t *ctx,
 
     /* the header of PROXY protocol is gone when a connection is steered */
 
-    if (proxy_protocol && ccf->master != 0 && ccf->worker_processes > 1) {
+    if (listen->proxy_protocol && ccf->master != 0
+        && ccf->worker_processes > 1)
+    {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"trp_relay\" in %s:%ui cannot be used with "
                       "\"proxy_protocol\" and several worker processes, "

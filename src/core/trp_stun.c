@@ -68,7 +68,7 @@ trp_stun_frame(const uint8_t *data, size_t len)
         return TRP_AGAIN;
     }
 
-    if (data[0] > 3 && (data[0] < 0x40 || data[0] > 0x4f)) {
+    if (!trp_stun_is_message(data[0]) && !trp_stun_is_channel(data[0])) {
         return TRP_ERROR;
     }
 
@@ -83,6 +83,20 @@ trp_stun_frame(const uint8_t *data, size_t len)
     }
 
     return (n % 4 == 0) ? (int) (TRP_STUN_HEADER_LEN + n) : TRP_ERROR;
+}
+
+
+int
+trp_stun_is_message(uint8_t first)
+{
+    return first <= 0x03;
+}
+
+
+int
+trp_stun_is_channel(uint8_t first)
+{
+    return first >= 0x40 && first <= 0x7f;
 }
 
 

@@ -118,6 +118,16 @@ typedef struct {
 
 
 /*
+ * What the first byte of a message is (RFC 7983), and that of ChannelData.
+ * RFC 8656 leaves only 0x40 to 0x4f to channels, so that they can share a
+ * port with RTP; there is none here, and clients of RFC 5766 use all up to
+ * 0x7f.
+ */
+
+int trp_stun_is_message(uint8_t first);
+int trp_stun_is_channel(uint8_t first);
+
+/*
  * The length of the message or of the ChannelData at the beginning of a byte
  * stream, padding included (RFC 8656, section 12.5); TRP_AGAIN if more bytes
  * are needed to know, TRP_ERROR if it is neither.

@@ -16,6 +16,7 @@
 
 
 static int trp_turn_request(trp_turn_t *turn, const trp_stun_t *m);
+static int trp_turn_is_request(unsigned method);
 static void trp_turn_binding(trp_turn_t *turn);
 static int trp_turn_authenticate(trp_turn_t *turn, const trp_stun_t *m);
 static unsigned trp_turn_algorithm(const trp_turn_t *turn,
@@ -104,9 +105,7 @@ trp_turn_input(trp_turn_t *turn, const trp_turn_tuple_t *from,
     turn->first = 0;
     turn->ncommands = 0;
 
-    /* RFC 7983: the first byte tells */
-
-    if (len && data[0] >= 0x40 && data[0] <= 0x4f) {
+    if (len && trp_stun_is_channel(data[0])) {
         alloc = trp_turn_find(turn, from);
 
         if (alloc) {
@@ -148,6 +147,12 @@ trp_turn_input(trp_turn_t *turn, const trp_turn_tuple_t *from,
 static int
 trp_turn_request(trp_turn_t *turn, const trp_stun_t *m)
 {
+    if (!trp_turn_is_request(m->method)) {
+
+        /* RFC 8489, section 6.3: discarded in silence */
+        return TRP_OK;
+    }
+
     memset(&turn->request, 0, sizeof(trp_turn_request_t));
 
     turn->request.method = m->method;
@@ -193,6 +198,21 @@ trp_turn_request(trp_turn_t *turn, const trp_stun_t *m)
     trp_turn_dispatch(turn, m);
 
     return TRP_OK;
+}
+
+
+static int
+trp_turn_is_request(unsigned method)
+{
+    unsigned  i;
+
+    for (i = 1; i < TRP_TURN_NMETHODS; i++) {
+        if (trp_turn_methods[i].method == method) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -510,15 +530,8 @@ trp_turn_dispatch(trp_turn_t *turn, const trp_stun_t *m)
         trp_turn_connection_bind(turn, m);
         return;
 
-    case TRP_STUN_REFRESH:
-    case TRP_STUN_CREATE_PERMISSION:
-    case TRP_STUN_CHANNEL_BIND:
-    case TRP_STUN_CONNECT:
-        break;
-
     default:
-        trp_turn_error(turn, 400);
-        return;
+        break;
     }
 
     alloc = trp_turn_find(turn, &turn->from);

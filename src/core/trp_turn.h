@@ -52,7 +52,7 @@
 #define TRP_TURN_V6                2
 
 #define TRP_TURN_CHANNEL_MIN       0x4000
-#define TRP_TURN_CHANNEL_MAX       0x4fff
+#define TRP_TURN_CHANNEL_MAX       0x7fff  /* see trp_stun_is_channel() */
 
 /* at once, for one allocation */
 
@@ -142,6 +142,9 @@ typedef enum {
      * then trp_turn_release()
      */
     TRP_TURN_FREE,
+
+    /* the relayed address of the family of "peer" is given up */
+    TRP_TURN_UNBIND,
 
     /* RFC 6062: connect to "peer" from the relayed address; "connection" */
     TRP_TURN_CONNECT,
@@ -260,8 +263,7 @@ typedef struct {
     uint64_t                 channels;     /* now */
     uint64_t                 connections;  /* now */
     uint64_t                 total_allocations;
-    trp_turn_traffic_t       up;
-    trp_turn_traffic_t       down;
+    trp_turn_traffic_t       relayed;      /* both ways */
     trp_turn_traffic_t       dropped;
     uint64_t                 denied;       /* peers */
     uint64_t                 silenced;     /* strangers over their budget */
@@ -413,6 +415,15 @@ uint8_t trp_turn_connection_slot(uint32_t id);
 
 trp_turn_connection_t *trp_turn_attach(trp_turn_t *turn, uint32_t id,
     trp_str_t username);
+
+/* the same connection later on; or NULL */
+
+trp_turn_connection_t *trp_turn_attached(trp_turn_t *turn, uint32_t id);
+
+/* what went over a connection, as the caller has counted it */
+
+void trp_turn_add_traffic(trp_turn_t *turn, trp_turn_alloc_t *alloc,
+    const trp_turn_traffic_t *up, const trp_turn_traffic_t *down);
 
 /*
  * The answer to ConnectionBind, into "buf" of TRP_TURN_ANSWER_MAX bytes; its

@@ -17,8 +17,8 @@ static unsigned trp_turn_check_families(trp_turn_t *turn,
 static int trp_turn_has_family(const trp_turn_t *turn, unsigned family);
 static unsigned trp_turn_check_port(trp_turn_t *turn, const trp_stun_t *m,
     trp_turn_alloc_t *alloc);
-static uint32_t trp_turn_lifetime(const trp_turn_t *turn,
-    const trp_stun_t *m);
+static int trp_turn_lifetime(const trp_turn_t *turn, const trp_stun_t *m,
+    uint32_t *lifetime);
 static trp_turn_alloc_t *trp_turn_alloc_create(trp_turn_t *turn,
     const trp_turn_alloc_t *asked, uint32_t lifetime);
 static void trp_turn_bind(trp_turn_t *turn, trp_turn_alloc_t *alloc);
@@ -28,6 +28,8 @@ static void trp_turn_allocated(trp_turn_t *turn,
     const trp_turn_alloc_t *alloc);
 static void trp_turn_not_allocated(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     unsigned code);
+static void trp_turn_unbind(trp_turn_t *turn, trp_turn_alloc_t *alloc,
+    uint8_t family);
 
 
 /* RFC 8656, section 7.2 */
@@ -36,6 +38,7 @@ void
 trp_turn_allocate(trp_turn_t *turn, const trp_stun_t *m)
 {
     unsigned           code;
+    uint32_t           lifetime;
     trp_turn_alloc_t  *alloc, asked;
 
     alloc = trp_turn_find(turn, &turn->from);
@@ -56,6 +59,11 @@ trp_turn_allocate(trp_turn_t *turn, const trp_stun_t *m)
 
     memset(&asked, 0, sizeof(trp_turn_alloc_t));
 
+    if (trp_turn_lifetime(turn, m, &lifetime) != TRP_OK) {
+        trp_turn_error(turn, 400);
+        return;
+    }
+
     code = trp_turn_allocate_check(turn, m, &asked);
 
     if (code) {
@@ -63,7 +71,7 @@ trp_turn_allocate(trp_turn_t *turn, const trp_stun_t *m)
         return;
     }
 
-    alloc = trp_turn_alloc_create(turn, &asked, trp_turn_lifetime(turn, m));
+    alloc = trp_turn_alloc_create(turn, &asked, lifetime);
 
     if (alloc == NULL) {
         trp_turn_error(turn, 508);
@@ -178,7 +186,10 @@ trp_turn_check_families(trp_turn_t *turn, const trp_stun_t *m,
         return 440;
     }
 
-    return trp_turn_has_family(turn, alloc->families) ? 0 : 440;
+    /* a reservation has its own */
+
+    return (trp_turn_has_family(turn, alloc->families)
+            || trp_stun_get(m, TRP_STUN_RESERVATION_TOKEN).data) ? 0 : 440;
 }
 
 
@@ -225,7 +236,15 @@ trp_turn_check_port(trp_turn_t *turn, const trp_stun_t *m,
 
         alloc->port = turn->shared.redeem(turn->shared.data, token.data);
 
-        return alloc->port ? 0 : 508;
+        if (alloc->port == 0) {
+            return 508;
+        }
+
+        /* the family of what was allocated beside it */
+
+        alloc->families = (token.data[0] & 1) ? TRP_TURN_V6 : TRP_TURN_V4;
+
+        return trp_turn_has_family(turn, alloc->families) ? 0 : 440;
     }
 
     if (even.data) {
@@ -248,21 +267,35 @@ trp_turn_check_port(trp_turn_t *turn, const trp_stun_t *m,
 }
 
 
-/* a client may ask for more than the default, but not for less */
+/* a client may ask for more than the default, but not for less, but for 0 */
 
-static uint32_t
-trp_turn_lifetime(const trp_turn_t *turn, const trp_stun_t *m)
+static int
+trp_turn_lifetime(const trp_turn_t *turn, const trp_stun_t *m,
+    uint32_t *lifetime)
 {
-    uint32_t  lifetime;
+    int  rc;
 
-    if (trp_stun_get_u32(m, TRP_STUN_LIFETIME, &lifetime) != TRP_OK
-        || lifetime < turn->conf->lifetime)
-    {
-        return turn->conf->lifetime;
+    *lifetime = turn->conf->lifetime;
+
+    rc = trp_stun_get_u32(m, TRP_STUN_LIFETIME, lifetime);
+
+    if (rc == TRP_ERROR) {
+        return TRP_ERROR;
     }
 
-    return (lifetime < turn->conf->max_lifetime) ? lifetime
-                                                 : turn->conf->max_lifetime;
+    if (*lifetime == 0 && m->method == TRP_STUN_REFRESH) {
+        return TRP_OK;
+    }
+
+    if (*lifetime < turn->conf->lifetime) {
+        *lifetime = turn->conf->lifetime;
+    }
+
+    if (*lifetime > turn->conf->max_lifetime) {
+        *lifetime = turn->conf->max_lifetime;
+    }
+
+    return TRP_OK;
 }
 
 
@@ -323,6 +356,9 @@ trp_turn_bind(trp_turn_t *turn, trp_turn_alloc_t *alloc)
 
         if (alloc->reserve) {
             trp_random_bytes(&turn->random, alloc->token, TRP_TURN_TOKEN_LEN);
+
+            alloc->token[0] &= 0xfe;
+            alloc->token[0] |= (alloc->families == TRP_TURN_V6);
 
             if (turn->shared.reserve(turn->shared.data, port + 1, alloc->token)
                 != TRP_OK)
@@ -492,7 +528,6 @@ void
 trp_turn_refresh(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     const trp_stun_t *m)
 {
-    int                rc;
     uint32_t           lifetime;
     trp_str_t          family;
     trp_stun_writer_t  w;
@@ -517,20 +552,19 @@ trp_turn_refresh(trp_turn_t *turn, trp_turn_alloc_t *alloc,
         }
     }
 
-    rc = trp_stun_get_u32(m, TRP_STUN_LIFETIME, &lifetime);
-
-    if (rc == TRP_ERROR) {
+    if (trp_turn_lifetime(turn, m, &lifetime) != TRP_OK) {
         trp_turn_error(turn, 400);
         return;
-    }
-
-    if (rc != TRP_OK || lifetime != 0) {
-        lifetime = trp_turn_lifetime(turn, m);
     }
 
     trp_turn_answer_begin(turn, &w, TRP_STUN_SUCCESS);
     trp_stun_put_u32(&w, TRP_STUN_LIFETIME, lifetime);
     trp_turn_answer_end(turn, &w);
+
+    if (lifetime == 0 && family.data && alloc->families != family.data[0]) {
+        trp_turn_unbind(turn, alloc, family.data[0]);
+        return;
+    }
 
     if (lifetime == 0) {
         trp_turn_free(turn, alloc, TRP_TURN_FREE_DELETED);
@@ -539,6 +573,24 @@ trp_turn_refresh(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 
     trp_turn_timer(turn, &alloc->timer,
                    turn->now + (uint64_t) lifetime * 1000);
+}
+
+
+/* one of two families goes, with what belongs to it */
+
+static void
+trp_turn_unbind(trp_turn_t *turn, trp_turn_alloc_t *alloc, uint8_t family)
+{
+    trp_turn_command_t  *command;
+
+    alloc->families &= (uint8_t) ~family;
+
+    trp_turn_peers_free(turn, alloc, family == TRP_TURN_V4 ? 4 : 6);
+
+    command = trp_turn_command(turn, TRP_TURN_UNBIND);
+
+    command->alloc = alloc;
+    command->peer.addr.family = (family == TRP_TURN_V4) ? 4 : 6;
 }
 
 
@@ -557,7 +609,12 @@ trp_turn_free(trp_turn_t *turn, trp_turn_alloc_t *alloc, trp_turn_free_e why)
     trp_turn_timer_stop(turn, &alloc->timer);
     trp_hash_remove(&turn->allocs, &alloc->node);
 
-    trp_turn_peers_free(turn, alloc);
+    trp_turn_peers_free(turn, alloc, 0);
+
+    trp_hash_done(&alloc->permissions);
+    trp_hash_done(&alloc->numbers);
+    trp_hash_done(&alloc->peers);
+
     trp_turn_connections_free(turn, alloc);
 
     turn->stats.allocations--;

@@ -12,6 +12,10 @@
 #define TRP_TURN_NONCE_LEN    24               /* base64 of 18 bytes */
 #define TRP_TURN_MAC_LEN      14
 
+/* all of them */
+#define TRP_TURN_NONCE_FEATURES                                               \
+    (TRP_TURN_NONCE_ALGORITHMS|TRP_TURN_NONCE_ANONYMITY)
+
 
 static int trp_turn_hex(uint8_t *out, size_t len, trp_str_t text);
 static int trp_turn_key_user(const trp_turn_user_t *user, unsigned algorithm,
@@ -116,6 +120,23 @@ trp_turn_hex(uint8_t *out, size_t len, trp_str_t text)
 }
 
 
+int
+trp_turn_user_known(const trp_turn_user_t *users, size_t n, trp_str_t name)
+{
+    size_t  i;
+
+    for (i = 0; i < n; i++) {
+        if (users[i].name.len == name.len
+            && memcmp(users[i].name.data, name.data, name.len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 trp_str_t
 trp_turn_user_find(const trp_turn_credentials_t *credentials,
     const uint8_t *userhash)
@@ -141,6 +162,21 @@ trp_turn_any_user(const trp_turn_credentials_t *credentials)
 {
     return credentials->nusers || credentials->nsecrets
            || credentials->portal.len;
+}
+
+
+int
+trp_turn_all_md5(const trp_turn_credentials_t *credentials)
+{
+    size_t  i;
+
+    for (i = 0; i < credentials->nusers; i++) {
+        if (!credentials->users[i].has_md5) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -427,37 +463,27 @@ trp_turn_nonce_make(uint8_t *out, const uint8_t *key,
 }
 
 
+/* what we would have made ourselves, and nothing else */
+
 int
 trp_turn_nonce_check(trp_str_t nonce, const uint8_t *key,
     const trp_taddr_t *client, int64_t now, unsigned *features)
 {
-    size_t   n;
-    uint8_t  payload[4 + TRP_TURN_MAC_LEN], mac[TRP_TURN_MAC_LEN], bits[3];
+    size_t          len, n;
+    uint8_t         payload[4 + TRP_TURN_MAC_LEN], own[TRP_TURN_NONCE_MAX];
+    uint32_t        expiry;
+    unsigned        set;
+    const uint8_t  *text;
 
     *features = 0;
 
-    if (nonce.len == TRP_TURN_COOKIE_LEN + TRP_TURN_FEATURES_LEN
-                     + TRP_TURN_NONCE_LEN)
-    {
-        if (sodium_base642bin(bits, sizeof(bits),
-                              (const char *) nonce.data + TRP_TURN_COOKIE_LEN,
-                              TRP_TURN_FEATURES_LEN, NULL, &n, NULL,
-                              sodium_base64_VARIANT_ORIGINAL_NO_PADDING)
-            != 0)
-        {
-            return TRP_DECLINED;
-        }
-
-        *features |= (bits[0] & 0x80) ? TRP_TURN_NONCE_ALGORITHMS : 0;
-        *features |= (bits[0] & 0x40) ? TRP_TURN_NONCE_ANONYMITY : 0;
-
-    } else if (nonce.len != TRP_TURN_NONCE_LEN) {
+    if (nonce.len < TRP_TURN_NONCE_LEN || nonce.len > TRP_TURN_NONCE_MAX) {
         return TRP_DECLINED;
     }
 
-    if (sodium_base642bin(payload, sizeof(payload),
-                          (const char *) nonce.data + nonce.len
-                          - TRP_TURN_NONCE_LEN,
+    text = nonce.data + nonce.len - TRP_TURN_NONCE_LEN;
+
+    if (sodium_base642bin(payload, sizeof(payload), (const char *) text,
                           TRP_TURN_NONCE_LEN, NULL, &n, NULL,
                           sodium_base64_VARIANT_ORIGINAL_NO_PADDING)
         != 0
@@ -466,14 +492,23 @@ trp_turn_nonce_check(trp_str_t nonce, const uint8_t *key,
         return TRP_DECLINED;
     }
 
-    trp_turn_nonce_mac(mac, key, client, *features, payload);
+    expiry = trp_stun_read32(payload);
 
-    if (sodium_memcmp(mac, payload + 4, TRP_TURN_MAC_LEN) != 0) {
+    if ((int32_t) (expiry - (uint32_t) now) <= 0) {
         return TRP_DECLINED;
     }
 
-    return ((int32_t) (trp_stun_read32(payload) - (uint32_t) now) > 0)
-           ? TRP_OK : TRP_DECLINED;
+    for (set = 0; set <= TRP_TURN_NONCE_FEATURES; set++) {
+        len = trp_turn_nonce_make(own, key, client, set,
+                                  (int64_t) expiry - TRP_TURN_NONCE_TIME);
+
+        if (len == nonce.len && sodium_memcmp(own, nonce.data, len) == 0) {
+            *features = set;
+            return TRP_OK;
+        }
+    }
+
+    return TRP_DECLINED;
 }
 
 

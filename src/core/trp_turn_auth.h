@@ -72,6 +72,11 @@ typedef struct {
 const char *trp_turn_user_parse(trp_turn_user_t *user, trp_str_t text,
     trp_str_t realm);
 
+/* 1 if one of these users has this name */
+
+int trp_turn_user_known(const trp_turn_user_t *users, size_t n,
+    trp_str_t name);
+
 /* the user of this hash; data is NULL if there is none */
 
 trp_str_t trp_turn_user_find(const trp_turn_credentials_t *credentials,
@@ -81,8 +86,9 @@ trp_str_t trp_turn_user_find(const trp_turn_credentials_t *credentials,
 
 int trp_turn_any_user(const trp_turn_credentials_t *credentials);
 
-/* 1 if everybody can use SHA-256 */
+/* 1 if everybody can use MD5, or SHA-256 */
 
+int trp_turn_all_md5(const trp_turn_credentials_t *credentials);
 int trp_turn_all_sha256(const trp_turn_credentials_t *credentials);
 
 

@@ -16,7 +16,7 @@ static trp_turn_permission_t *trp_turn_permission_find(
 static uint64_t trp_turn_hash_addr(const trp_turn_alloc_t *alloc,
     const trp_addr_t *addr);
 static int trp_turn_permit(trp_turn_t *turn, trp_turn_alloc_t *alloc,
-    const trp_addr_t *addr);
+    const trp_addr_t *addr, unsigned restricted);
 static trp_turn_channel_t *trp_turn_channel_by_number(
     const trp_turn_alloc_t *alloc, uint32_t number);
 static trp_turn_channel_t *trp_turn_channel_by_peer(
@@ -100,14 +100,17 @@ trp_turn_own_port(const trp_turn_t *turn, uint16_t port)
 }
 
 
-/* RFC 8656, section 10.2: all of the addresses, or none */
+/*
+ * RFC 8656, section 10.2: all of the addresses are allowed, or none.  (With
+ * 508, those before the one that had no place have got their permission.)
+ */
 
 void
 trp_turn_create_permission(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     const trp_stun_t *m)
 {
     size_t             offset, i, n;
-    unsigned           code, restricted;
+    unsigned           code, restricted[TRP_TURN_MAX_PEERS_ASKED];
     trp_str_t          value;
     trp_taddr_t        peers[TRP_TURN_MAX_PEERS_ASKED];
     trp_stun_writer_t  w;
@@ -125,7 +128,8 @@ trp_turn_create_permission(trp_turn_t *turn, trp_turn_alloc_t *alloc,
             return;
         }
 
-        code = trp_turn_check_peer(turn, alloc, &peers[n], 0, &restricted);
+        code = trp_turn_check_peer(turn, alloc, &peers[n], 0,
+                                   &restricted[n]);
 
         if (code) {
             trp_turn_error(turn, code);
@@ -141,7 +145,9 @@ trp_turn_create_permission(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     }
 
     for (i = 0; i < n; i++) {
-        if (trp_turn_permit(turn, alloc, &peers[i].addr) != TRP_OK) {
+        if (trp_turn_permit(turn, alloc, &peers[i].addr, restricted[i])
+            != TRP_OK)
+        {
             trp_turn_error(turn, 508);
             return;
         }
@@ -154,7 +160,7 @@ trp_turn_create_permission(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 
 static int
 trp_turn_permit(trp_turn_t *turn, trp_turn_alloc_t *alloc,
-    const trp_addr_t *addr)
+    const trp_addr_t *addr, unsigned restricted)
 {
     trp_turn_permission_t  *permission;
 
@@ -174,6 +180,7 @@ trp_turn_permit(trp_turn_t *turn, trp_turn_alloc_t *alloc,
         permission->timer.kind = TRP_TURN_TIMER_PERMISSION;
         permission->alloc = alloc;
         permission->addr = *addr;
+        permission->restricted = restricted;
 
         trp_hash_insert(&alloc->permissions, &permission->node,
                         trp_turn_hash_addr(alloc, addr));
@@ -189,13 +196,15 @@ trp_turn_permit(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 
 
 int
-trp_turn_permitted(const trp_turn_alloc_t *alloc, const trp_addr_t *addr)
+trp_turn_permitted(const trp_turn_alloc_t *alloc, const trp_taddr_t *peer)
 {
     trp_turn_permission_t  *permission;
 
-    permission = trp_turn_permission_find(alloc, addr);
+    permission = trp_turn_permission_find(alloc, &peer->addr);
 
-    return permission && permission->timer.node.expires > alloc->turn->now;
+    return permission && permission->timer.node.expires > alloc->turn->now
+           && (!permission->restricted
+               || trp_turn_own_port(alloc->turn, peer->port));
 }
 
 
@@ -289,7 +298,7 @@ trp_turn_channel_bind(trp_turn_t *turn, trp_turn_alloc_t *alloc,
         return;
     }
 
-    if (trp_turn_permit(turn, alloc, &peer.addr) != TRP_OK) {
+    if (trp_turn_permit(turn, alloc, &peer.addr, restricted) != TRP_OK) {
         trp_turn_error(turn, 508);
         return;
     }
@@ -403,23 +412,29 @@ trp_turn_channel_free(trp_turn_t *turn, trp_turn_channel_t *channel)
 
 
 void
-trp_turn_peers_free(trp_turn_t *turn, trp_turn_alloc_t *alloc)
+trp_turn_peers_free(trp_turn_t *turn, trp_turn_alloc_t *alloc, uint8_t family)
 {
-    trp_hash_node_t  *node;
+    trp_hash_node_t        *node, *next;
+    trp_turn_channel_t     *channel;
+    trp_turn_permission_t  *permission;
 
-    while ((node = trp_hash_walk(&alloc->permissions, NULL)) != NULL) {
-        trp_turn_permission_expire(turn, trp_turn_of(trp_turn_permission_t,
-                                                     node, node));
+    for (node = trp_hash_walk(&alloc->permissions, NULL); node; node = next) {
+        next = trp_hash_walk(&alloc->permissions, node);
+        permission = trp_turn_of(trp_turn_permission_t, node, node);
+
+        if (family == 0 || permission->addr.family == family) {
+            trp_turn_permission_expire(turn, permission);
+        }
     }
 
-    while ((node = trp_hash_walk(&alloc->numbers, NULL)) != NULL) {
-        trp_turn_channel_free(turn, trp_turn_of(trp_turn_channel_t, by_number,
-                                                node));
-    }
+    for (node = trp_hash_walk(&alloc->numbers, NULL); node; node = next) {
+        next = trp_hash_walk(&alloc->numbers, node);
+        channel = trp_turn_of(trp_turn_channel_t, by_number, node);
 
-    trp_hash_done(&alloc->permissions);
-    trp_hash_done(&alloc->numbers);
-    trp_hash_done(&alloc->peers);
+        if (family == 0 || channel->peer.addr.family == family) {
+            trp_turn_channel_free(turn, channel);
+        }
+    }
 }
 
 
@@ -439,7 +454,7 @@ trp_turn_send(trp_turn_t *turn, trp_turn_alloc_t *alloc, const trp_stun_t *m)
         || trp_stun_addr(m, trp_stun_get(m, TRP_STUN_XOR_PEER_ADDRESS), &peer)
            != TRP_OK
         || peer.port == 0
-        || !trp_turn_permitted(alloc, &peer.addr)
+        || !trp_turn_permitted(alloc, &peer)
         || trp_turn_check_peer(turn, alloc, &peer, 1, &restricted) != 0)
     {
         trp_turn_drop(turn, alloc, data.len);
@@ -502,8 +517,8 @@ trp_turn_to_peer(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 
     alloc->up.bytes += len;
     alloc->up.packets++;
-    turn->stats.up.bytes += len;
-    turn->stats.up.packets++;
+    turn->stats.relayed.bytes += len;
+    turn->stats.relayed.packets++;
 
     if (alloc->nseen < TRP_TURN_NPEERS) {
         trp_turn_peer_seen(alloc, peer);
@@ -562,7 +577,7 @@ trp_turn_peer_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     turn->ncommands = 0;
 
     if (len > TRP_TURN_DATA_MAX
-        || !trp_turn_permitted(alloc, &peer->addr)
+        || !trp_turn_permitted(alloc, peer)
         || trp_rate_take_n(&alloc->down_rate, turn->conf->rate, len, turn->now)
            != TRP_OK)
     {
@@ -572,8 +587,8 @@ trp_turn_peer_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 
     alloc->down.bytes += len;
     alloc->down.packets++;
-    turn->stats.down.bytes += len;
-    turn->stats.down.packets++;
+    turn->stats.relayed.bytes += len;
+    turn->stats.relayed.packets++;
 
     command = trp_turn_command(turn, TRP_TURN_TO_CLIENT);
 
@@ -641,15 +656,14 @@ trp_turn_peer_icmp(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     turn->first = 0;
     turn->ncommands = 0;
 
-    if (!trp_turn_permitted(alloc, &peer->addr)) {
+    if (!trp_turn_permitted(alloc, peer)) {
         return;
     }
 
-    /* RFC 8656, section 18.13 */
+    /* RFC 8656, section 18.13: 7 bits of the type, 9 of the code */
 
     memset(value, 0, sizeof(value));
-    value[2] = type;
-    value[3] = code;
+    trp_stun_write16(value + 2, (uint16_t) (type << 9 | code));
     trp_stun_write32(value + 4, data);
 
     trp_random_bytes(&turn->random, id, sizeof(id));

@@ -32,6 +32,7 @@ typedef struct {
     trp_turn_timer_t     timer;
     trp_turn_alloc_t    *alloc;
     trp_addr_t           addr;
+    unsigned             restricted:1; /* only to ports of allocations */
 } trp_turn_permission_t;
 
 
@@ -43,7 +44,7 @@ typedef struct {
     trp_taddr_t          peer;
     uint16_t             number;
     unsigned             resting:1;    /* has expired, may not be bound anew */
-    unsigned             restricted:1; /* only to ports of allocations */
+    unsigned             restricted:1;
 } trp_turn_channel_t;
 
 
@@ -106,9 +107,14 @@ void trp_turn_channel_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 void trp_turn_permission_expire(trp_turn_t *turn,
     trp_turn_permission_t *permission);
 void trp_turn_channel_expire(trp_turn_t *turn, trp_turn_channel_t *channel);
-void trp_turn_peers_free(trp_turn_t *turn, trp_turn_alloc_t *alloc);
 
-int trp_turn_permitted(const trp_turn_alloc_t *alloc, const trp_addr_t *addr);
+/* permissions and channels of a family, 4 or 6, or of both: 0 */
+
+void trp_turn_peers_free(trp_turn_t *turn, trp_turn_alloc_t *alloc,
+    uint8_t family);
+
+int trp_turn_permitted(const trp_turn_alloc_t *alloc,
+    const trp_taddr_t *peer);
 
 /* 0 if the allocation may reach this peer, or the code of the error */
 

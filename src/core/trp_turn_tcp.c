@@ -212,8 +212,8 @@ trp_turn_accepted(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     trp_turn_command_t     *command;
     trp_turn_connection_t  *connection;
 
-    if (!trp_turn_permitted(alloc, &peer->addr)
-        || trp_turn_check_peer(turn, alloc, peer, 0, &restricted) != 0)
+    if (!trp_turn_permitted(alloc, peer)
+        || trp_turn_check_peer(turn, alloc, peer, 1, &restricted) != 0)
     {
         return NULL;
     }
@@ -299,6 +299,32 @@ trp_turn_attach(trp_turn_t *turn, uint32_t id, trp_str_t username)
     trp_turn_timer_stop(turn, &connection->timer);
 
     return connection;
+}
+
+
+trp_turn_connection_t *
+trp_turn_attached(trp_turn_t *turn, uint32_t id)
+{
+    trp_turn_connection_t  *connection;
+
+    connection = trp_turn_connection_find(turn, id);
+
+    return (connection && connection->state == TRP_TURN_ATTACHED) ? connection
+                                                                  : NULL;
+}
+
+
+void
+trp_turn_add_traffic(trp_turn_t *turn, trp_turn_alloc_t *alloc,
+    const trp_turn_traffic_t *up, const trp_turn_traffic_t *down)
+{
+    alloc->up.bytes += up->bytes;
+    alloc->up.packets += up->packets;
+    alloc->down.bytes += down->bytes;
+    alloc->down.packets += down->packets;
+
+    turn->stats.relayed.bytes += up->bytes + down->bytes;
+    turn->stats.relayed.packets += up->packets + down->packets;
 }
 
 

@@ -1,7 +1,7 @@
 
 /*
- * Messages about a block of the configuration that was parsed before: they
- * should name its line, not the one where the parser is now.
+ * Configuration: what was parsed before, and where it stands; messages should
+ * name that line, not the one where the parser is now.
  */
 
 
@@ -24,6 +24,32 @@ ngx_trp_conf_set_place(ngx_conf_t *cf, ngx_trp_conf_place_t *place)
     place->file_name = cf->conf_file->file.name.data;
     place->line = cf->conf_file->line;
 }
+
+
+/* one "listen" of a "server" */
+
+typedef struct {
+    ngx_stream_conf_ctx_t   *ctx;          /* of the server */
+    struct sockaddr         *sockaddr;
+    int                      type;         /* SOCK_STREAM, SOCK_DGRAM */
+    unsigned                 ssl:1;
+    unsigned                 proxy_protocol:1;
+} ngx_trp_conf_listen_t;
+
+
+typedef ngx_int_t (*ngx_trp_conf_listen_pt)(ngx_conf_t *cf,
+    ngx_trp_conf_listen_t *listen, void *data);
+
+
+/* after configuration; ends with the first result that is not NGX_OK */
+
+#pragma GCC visibility push(hidden)
+
+ngx_int_t ngx_trp_conf_each_listen(ngx_conf_t *cf,
+    ngx_stream_core_main_conf_t *cmcf, ngx_trp_conf_listen_pt handler,
+    void *data);
+
+#pragma GCC visibility pop
 
 
 /* to be called in pairs, around what may log with ngx_conf_log_error() */

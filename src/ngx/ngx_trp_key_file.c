@@ -1,5 +1,6 @@
 
 #include "ngx_trp_key_file.h"
+#include "trp_str.h"
 
 #include <sodium.h>
 
@@ -8,8 +9,8 @@
 #define NGX_TRP_AUTHORIZED_SIZE  (16 * 1024 * 1024)
 
 
-static ngx_int_t ngx_trp_key_file_read(ngx_conf_t *cf, ngx_str_t *file,
-    ngx_uint_t secret, size_t max, ngx_str_t *text);
+static ngx_int_t ngx_trp_key_file_read(ngx_conf_t *cf, const char *what,
+    ngx_str_t *file, ngx_uint_t secret, size_t max, ngx_str_t *text);
 static void ngx_trp_key_file_wipe(void *data);
 
 
@@ -21,7 +22,8 @@ ngx_trp_key_file_secret(ngx_conf_t *cf, ngx_str_t *file)
     const char          *err;
     ngx_pool_cleanup_t  *cln;
 
-    if (ngx_trp_key_file_read(cf, file, 1, NGX_TRP_KEY_SIZE, &text) != NGX_OK)
+    if (ngx_trp_key_file_read(cf, "key", file, 1, NGX_TRP_KEY_SIZE, &text)
+        != NGX_OK)
     {
         return NULL;
     }
@@ -63,7 +65,8 @@ ngx_trp_key_file_authorized(ngx_conf_t *cf, ngx_str_t *file)
     ngx_array_t           *keys;
     trp_authorized_key_t  *key, parsed;
 
-    if (ngx_trp_key_file_read(cf, file, 0, NGX_TRP_AUTHORIZED_SIZE, &text)
+    if (ngx_trp_key_file_read(cf, "key", file, 0, NGX_TRP_AUTHORIZED_SIZE,
+                              &text)
         != NGX_OK)
     {
         return NULL;
@@ -161,9 +164,47 @@ ngx_trp_key_find(ngx_array_t *keys, const u_char *public_key)
 }
 
 
+ngx_int_t
+ngx_trp_key_file_token(ngx_conf_t *cf, ngx_str_t *file, ngx_str_t *token)
+{
+    size_t      i;
+    trp_str_t   text;
+
+    if (ngx_trp_key_file_read(cf, "token", file, 1, NGX_TRP_KEY_SIZE, token)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    text = ngx_trp_str(token);
+    trp_str_trim(&text);
+
+    token->len = text.len;
+    token->data = (u_char *) text.data;
+
+    for (i = 0; i < token->len; i++) {
+        if (token->data[i] <= ' ' || token->data[i] > '~') {
+            break;
+        }
+    }
+
+    if (i == token->len && i != 0) {
+        return NGX_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "token file \"%V\" must hold one line, the token",
+                       file);
+
+    sodium_memzero(token->data, token->len);
+
+    return NGX_ERROR;
+}
+
+
 static ngx_int_t
-ngx_trp_key_file_read(ngx_conf_t *cf, ngx_str_t *file, ngx_uint_t secret,
-    size_t max, ngx_str_t *text)
+ngx_trp_key_file_read(ngx_conf_t *cf, const char *what, ngx_str_t *file,
+    ngx_uint_t secret, size_t max, ngx_str_t *text)
 {
     ssize_t          n;
     ngx_fd_t         fd;
@@ -192,15 +233,15 @@ ngx_trp_key_file_read(ngx_conf_t *cf, ngx_str_t *file, ngx_uint_t secret,
 
     if (secret && (fi.st_mode & (S_IRWXG|S_IRWXO))) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "key file \"%V\" can be read by others, "
-                           "run \"chmod 600 %V\"", file, file);
+                           "%s file \"%V\" can be read by others, "
+                           "run \"chmod 600 %V\"", what, file, file);
         goto done;
     }
 
     if ((size_t) ngx_file_size(&fi) > max) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "key file \"%V\" is larger than %uz bytes",
-                           file, max);
+                           "%s file \"%V\" is larger than %uz bytes",
+                           what, file, max);
         goto done;
     }
 

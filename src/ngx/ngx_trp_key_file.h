@@ -1,6 +1,6 @@
 
 /*
- * Key files: an agent's private key, the relay's authorized keys.
+ * Key files: an agent's private key, the relay's authorized keys; and tokens.
  */
 
 
@@ -35,6 +35,12 @@ ngx_array_t *ngx_trp_key_file_reread(ngx_pool_t *pool, ngx_str_t *file);
 
 trp_authorized_key_t *ngx_trp_key_find(ngx_array_t *keys,
     const u_char *public_key);
+
+
+/* a word that only the owner of the file may read; the caller wipes it */
+
+ngx_int_t ngx_trp_key_file_token(ngx_conf_t *cf, ngx_str_t *file,
+    ngx_str_t *token);
 
 
 #pragma GCC visibility pop

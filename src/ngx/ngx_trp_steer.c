@@ -1,5 +1,6 @@
 
 #include "ngx_trp_steer.h"
+#include "ngx_trp_pass.h"
 
 
 #define NGX_TRP_STEER_HELLO  (5 + 16384)     /* one TLS record */
@@ -21,7 +22,6 @@ typedef struct {
 
 
 static void ngx_trp_steer_close(void *data);
-static void ngx_trp_steer_close_channel(ngx_socket_t *s);
 static ngx_int_t ngx_trp_steer_send(ngx_socket_t channel, ngx_connection_t *c);
 static void ngx_trp_steer_channel_handler(ngx_event_t *rev);
 static ngx_int_t ngx_trp_steer_recv(ngx_connection_t *cc,
@@ -63,19 +63,7 @@ ngx_trp_steer_create(ngx_cycle_t *cycle)
     cln->data = st;
 
     for (i = 0; i < (ngx_uint_t) ccf->worker_processes; i++) {
-
-        /* not SOCK_DGRAM, whose queue holds ten messages */
-
-        if (socketpair(AF_UNIX, SOCK_SEQPACKET|SOCK_NONBLOCK|SOCK_CLOEXEC, 0,
-                       st->channels[i])
-            == -1)
-        {
-            ngx_log_error(NGX_LOG_ALERT, cycle->log, ngx_socket_errno,
-                          "socketpair() failed");
-            st->channels[i][0] = (ngx_socket_t) -1;
-            st->channels[i][1] = (ngx_socket_t) -1;
-        }
-
+        ngx_trp_pass_pair(st->channels[i], cycle->log);
         st->nworkers++;
     }
 
@@ -91,18 +79,8 @@ ngx_trp_steer_close(void *data)
     ngx_uint_t  i;
 
     for (i = 0; i < st->nworkers; i++) {
-        ngx_trp_steer_close_channel(&st->channels[i][0]);
-        ngx_trp_steer_close_channel(&st->channels[i][1]);
-    }
-}
-
-
-static void
-ngx_trp_steer_close_channel(ngx_socket_t *s)
-{
-    if (*s != (ngx_socket_t) -1) {
-        (void) ngx_close_socket(*s);
-        *s = (ngx_socket_t) -1;
+        ngx_trp_pass_close(&st->channels[i][0]);
+        ngx_trp_pass_close(&st->channels[i][1]);
     }
 }
 
@@ -117,9 +95,7 @@ ngx_trp_steer_close_channel(ngx_socket_t *s)
 ngx_int_t
 ngx_trp_steer_init_worker(ngx_cycle_t *cycle, ngx_trp_steer_t *st)
 {
-    ngx_uint_t         i;
-    ngx_event_t       *rev;
-    ngx_connection_t  *c;
+    ngx_uint_t  i;
 
     if (st == NULL || ngx_worker >= st->nworkers) {
         return NGX_OK;
@@ -129,7 +105,7 @@ ngx_trp_steer_init_worker(ngx_cycle_t *cycle, ngx_trp_steer_t *st)
 
     for (i = 0; i < st->nworkers; i++) {
         if (i != ngx_worker) {
-            ngx_trp_steer_close_channel(&st->channels[i][1]);
+            ngx_trp_pass_close(&st->channels[i][1]);
         }
     }
 
@@ -137,26 +113,9 @@ ngx_trp_steer_init_worker(ngx_cycle_t *cycle, ngx_trp_steer_t *st)
         return NGX_OK;
     }
 
-    /* as ngx_add_channel_event(), which leaves no room for data */
-
-    c = ngx_get_connection(st->channels[ngx_worker][1], cycle->log);
-
-    if (c == NULL) {
-        return NGX_ERROR;
-    }
-
-    c->data = st;
-    c->pool = cycle->pool;
-
-    rev = c->read;
-    rev->log = cycle->log;
-    rev->channel = 1;
-    rev->handler = ngx_trp_steer_channel_handler;
-
-    c->write->log = cycle->log;
-    c->write->channel = 1;
-
-    return ngx_add_event(rev, NGX_READ_EVENT, 0);
+    return ngx_trp_pass_listen(st->channels[ngx_worker][1], cycle,
+                               ngx_trp_steer_channel_handler, st)
+           ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -221,15 +180,8 @@ static ngx_int_t
 ngx_trp_steer_send(ngx_socket_t channel, ngx_connection_t *c)
 {
     struct iovec              iov;
-    struct msghdr             msg;
-    struct cmsghdr           *cmsg;
     ngx_listening_t          *ls;
     ngx_trp_steer_message_t   message;
-
-    union {
-        struct cmsghdr  header;
-        char            space[CMSG_SPACE(sizeof(int))];
-    } control;
 
     ls = ngx_cycle->listening.elts;
 
@@ -244,21 +196,7 @@ ngx_trp_steer_send(ngx_socket_t channel, ngx_connection_t *c)
     iov.iov_base = &message;
     iov.iov_len = sizeof(ngx_trp_steer_message_t);
 
-    ngx_memzero(&msg, sizeof(struct msghdr));
-    ngx_memzero(&control, sizeof(control));
-
-    msg.msg_iov = &iov;
-    msg.msg_iovlen = 1;
-    msg.msg_control = &control;
-    msg.msg_controllen = sizeof(control.space);
-
-    cmsg = CMSG_FIRSTHDR(&msg);
-    cmsg->cmsg_level = SOL_SOCKET;
-    cmsg->cmsg_type = SCM_RIGHTS;
-    cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-    ngx_memcpy(CMSG_DATA(cmsg), &c->fd, sizeof(int));
-
-    if (sendmsg(channel, &msg, MSG_NOSIGNAL) == -1) {
+    if (ngx_trp_pass_send(channel, &iov, 1, c->fd) != NGX_OK) {
         ngx_log_error(NGX_LOG_WARN, c->log, ngx_socket_errno,
                       "sendmsg() of a connection to another worker failed");
         return NGX_ERROR;
@@ -291,49 +229,15 @@ ngx_trp_steer_recv(ngx_connection_t *cc, ngx_trp_steer_message_t *message,
     ngx_socket_t *s)
 {
     ssize_t           n;
-    struct iovec      iov;
-    struct msghdr     msg;
-    struct cmsghdr   *cmsg;
     ngx_trp_steer_t  *st;
-
-    union {
-        struct cmsghdr  header;
-        char            space[CMSG_SPACE(sizeof(int))];
-    } control;
 
     st = cc->data;
 
-    iov.iov_base = message;
-    iov.iov_len = sizeof(ngx_trp_steer_message_t);
+    n = ngx_trp_pass_recv(cc->fd, message, sizeof(ngx_trp_steer_message_t), s,
+                          cc->log);
 
-    ngx_memzero(&msg, sizeof(struct msghdr));
-
-    msg.msg_iov = &iov;
-    msg.msg_iovlen = 1;
-    msg.msg_control = &control;
-    msg.msg_controllen = sizeof(control.space);
-
-    *s = (ngx_socket_t) -1;
-
-    n = recvmsg(cc->fd, &msg, MSG_CMSG_CLOEXEC);
-
-    if (n <= 0) {
-
-        if (n == -1 && ngx_socket_errno != NGX_EAGAIN) {
-            ngx_log_error(NGX_LOG_ALERT, cc->log, ngx_socket_errno,
-                          "recvmsg() from another worker failed");
-        }
-
+    if (n < 0) {
         return NGX_DECLINED;
-    }
-
-    cmsg = CMSG_FIRSTHDR(&msg);
-
-    if (cmsg && cmsg->cmsg_level == SOL_SOCKET
-        && cmsg->cmsg_type == SCM_RIGHTS
-        && cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
-    {
-        ngx_memcpy(s, CMSG_DATA(cmsg), sizeof(int));
     }
 
     if (n != sizeof(ngx_trp_steer_message_t)
@@ -341,11 +245,7 @@ ngx_trp_steer_recv(ngx_connection_t *cc, ngx_trp_steer_message_t *message,
     {
         ngx_log_error(NGX_LOG_ALERT, cc->log, 0,
                       "invalid message from another worker");
-
-        if (*s != (ngx_socket_t) -1) {
-            (void) ngx_close_socket(*s);
-            *s = (ngx_socket_t) -1;
-        }
+        ngx_trp_pass_close(s);
     }
 
     return NGX_OK;

@@ -1,0 +1,1207 @@
+
+#include "ngx_trp.h"
+#include "ngx_trp_conf.h"
+#include "ngx_trp_turn.h"
+#include "ngx_trp_turn_accounts.h"
+
+
+#define NGX_TRP_TURN_ZONE_SIZE  (8 * 1024 * 1024)
+
+
+typedef struct {
+    ngx_array_t                  servers;  /* ngx_trp_turn_server_t * */
+    ngx_array_t                  confs;    /* ngx_trp_turn_srv_conf_t * */
+    ngx_shm_zone_t              *zone;
+    ngx_trp_turn_channel_t      *channel;
+    ngx_trp_turn_worker_t        worker;
+} ngx_trp_turn_main_conf_t;
+
+
+typedef struct {
+    ngx_flag_t                   enabled;
+    ngx_str_t                    realm;
+    ngx_array_t                 *users;        /* ngx_str_t */
+    ngx_array_t                 *secrets;      /* ngx_str_t */
+    ngx_array_t                 *externals;    /* trp_addr_t */
+    ngx_array_t                 *allow;        /* trp_cidr_t */
+    ngx_array_t                 *deny;         /* trp_cidr_t */
+    in_port_t                    first_port;
+    in_port_t                    last_port;
+    time_t                       lifetime;
+    time_t                       max_lifetime;
+    ngx_uint_t                   user_max;
+    ngx_uint_t                   address_max;
+    size_t                       rate;
+    ngx_uint_t                   stranger_rate;
+    ngx_str_t                    software;
+    ngx_flag_t                   tcp;
+
+    /* not inherited */
+    ngx_trp_portal_conf_t        portal_conf;
+    ngx_trp_portal_t            *portal;
+
+    ngx_trp_turn_server_t        server;
+    ngx_trp_conf_place_t         place;
+} ngx_trp_turn_srv_conf_t;
+
+
+static void ngx_trp_turn_handler(ngx_stream_session_t *s);
+static ngx_trp_turn_record_t *ngx_trp_turn_record(ngx_stream_session_t *s);
+static ngx_trp_turn_zone_t *ngx_trp_turn_zone(ngx_stream_session_t *s);
+static ngx_int_t ngx_trp_turn_responses_variable(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data);
+
+static ngx_int_t ngx_trp_turn_preconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_trp_turn_postconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_trp_turn_check_listen(ngx_conf_t *cf,
+    ngx_trp_conf_listen_t *listen, void *data);
+static ngx_int_t ngx_trp_turn_create_portal(ngx_conf_t *cf,
+    ngx_trp_turn_srv_conf_t *conf);
+static void *ngx_trp_turn_create_main_conf(ngx_conf_t *cf);
+static char *ngx_trp_turn_init_main_conf(ngx_conf_t *cf, void *conf);
+static void *ngx_trp_turn_create_srv_conf(ngx_conf_t *cf);
+static char *ngx_trp_turn_merge_srv_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static char *ngx_trp_turn_check(ngx_conf_t *cf,
+    ngx_trp_turn_srv_conf_t *conf);
+static char *ngx_trp_turn_init_credentials(ngx_conf_t *cf,
+    ngx_trp_turn_srv_conf_t *conf);
+static void ngx_trp_turn_init_server(ngx_conf_t *cf,
+    ngx_trp_turn_srv_conf_t *conf);
+
+static char *ngx_trp_turn(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static char *ngx_trp_turn_list(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_trp_turn_external_address(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+static char *ngx_trp_turn_ports(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_trp_turn_access(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_trp_turn_quota(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_trp_turn_unauthenticated_rate(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+static char *ngx_trp_turn_set_portal(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_trp_turn_set_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+static ngx_int_t ngx_trp_turn_init_module(ngx_cycle_t *cycle);
+static ngx_int_t ngx_trp_turn_init_process(ngx_cycle_t *cycle);
+static void ngx_trp_turn_exit_process(ngx_cycle_t *cycle);
+
+
+static ngx_command_t  ngx_trp_turn_commands[] = {
+
+    { ngx_string("trp_turn"),
+      NGX_STREAM_SRV_CONF|NGX_CONF_NOARGS,
+      ngx_trp_turn,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("trp_turn_realm"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_srv_conf_t, realm),
+      NULL },
+
+    { ngx_string("trp_turn_user"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_trp_turn_list,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_srv_conf_t, users),
+      NULL },
+
+    { ngx_string("trp_turn_secret"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_trp_turn_list,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_srv_conf_t, secrets),
+      NULL },
+
+    { ngx_string("trp_turn_external_address"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_trp_turn_external_address,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("trp_turn_ports"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_trp_turn_ports,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("trp_turn_allow"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_1MORE,
+      ngx_trp_turn_access,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_srv_conf_t, allow),
+      NULL },
+
+    { ngx_string("trp_turn_deny"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_1MORE,
+      ngx_trp_turn_access,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_srv_conf_t, deny),
+      NULL },
+
+    { ngx_string("trp_turn_lifetime"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_sec_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_srv_conf_t, lifetime),
+      NULL },
+
+    { ngx_string("trp_turn_max_lifetime"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_sec_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_srv_conf_t, max_lifetime),
+      NULL },
+
+    { ngx_string("trp_turn_quota"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE12,
+      ngx_trp_turn_quota,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("trp_turn_rate"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_srv_conf_t, rate),
+      NULL },
+
+    { ngx_string("trp_turn_unauthenticated_rate"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_trp_turn_unauthenticated_rate,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("trp_turn_software"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_srv_conf_t, software),
+      NULL },
+
+    { ngx_string("trp_turn_tcp_allocations"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_srv_conf_t, tcp),
+      NULL },
+
+    { ngx_string("trp_turn_portal"),
+      NGX_STREAM_SRV_CONF|NGX_CONF_TAKE12,
+      ngx_trp_turn_set_portal,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("trp_turn_portal_token_file"),
+      NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_srv_conf_t, portal_conf.token_file),
+      NULL },
+
+    { ngx_string("trp_turn_portal_name"),
+      NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_srv_conf_t, portal_conf.name),
+      NULL },
+
+    { ngx_string("trp_turn_portal_trusted_certificate"),
+      NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_srv_conf_t, portal_conf.trusted_certificate),
+      NULL },
+
+    { ngx_string("trp_turn_zone"),
+      NGX_STREAM_MAIN_CONF|NGX_CONF_TAKE2,
+      ngx_trp_turn_set_zone,
+      NGX_STREAM_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_stream_module_t  ngx_trp_turn_module_ctx = {
+    ngx_trp_turn_preconfiguration,         /* preconfiguration */
+    ngx_trp_turn_postconfiguration,        /* postconfiguration */
+
+    ngx_trp_turn_create_main_conf,         /* create main configuration */
+    ngx_trp_turn_init_main_conf,           /* init main configuration */
+
+    ngx_trp_turn_create_srv_conf,          /* create server configuration */
+    ngx_trp_turn_merge_srv_conf            /* merge server configuration */
+};
+
+
+ngx_module_t  ngx_trp_turn_module = {
+    NGX_MODULE_V1,
+    &ngx_trp_turn_module_ctx,              /* module context */
+    ngx_trp_turn_commands,                 /* module directives */
+    NGX_STREAM_MODULE,                     /* module type */
+    NULL,                                  /* init master */
+    ngx_trp_turn_init_module,              /* init module */
+    ngx_trp_turn_init_process,             /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    ngx_trp_turn_exit_process,             /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+/* clients over TCP and TLS; those over UDP have no session */
+
+static void
+ngx_trp_turn_handler(ngx_stream_session_t *s)
+{
+    ngx_trp_turn_srv_conf_t  *tscf;
+
+    tscf = ngx_stream_get_module_srv_conf(s, ngx_trp_turn_module);
+
+    ngx_trp_turn_tcp_handler(s, &tscf->server);
+}
+
+
+static ngx_trp_turn_record_t *
+ngx_trp_turn_record(ngx_stream_session_t *s)
+{
+    ngx_trp_turn_client_t  *client;
+
+    client = ngx_stream_get_module_ctx(s, ngx_trp_turn_module);
+
+    return client ? client->record : NULL;
+}
+
+
+static ngx_trp_turn_zone_t *
+ngx_trp_turn_zone(ngx_stream_session_t *s)
+{
+    ngx_trp_turn_main_conf_t  *tmcf;
+
+    tmcf = ngx_stream_get_module_main_conf(s, ngx_trp_turn_module);
+
+    return tmcf->zone ? tmcf->zone->data : NULL;
+}
+
+
+/* $trp_turn_responses_METHOD_CODE */
+
+static ngx_int_t
+ngx_trp_turn_responses_variable(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data)
+{
+    ngx_trp_turn_zone_t  *zone;
+
+    zone = ngx_trp_turn_zone(s);
+
+    if (zone == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    return ngx_trp_turn_log_responses(s, v, (ngx_str_t *) data, zone);
+}
+
+
+static ngx_int_t
+ngx_trp_turn_preconfiguration(ngx_conf_t *cf)
+{
+    ngx_str_t               name = ngx_string(NGX_TRP_TURN_RESPONSES);
+    ngx_stream_variable_t  *var;
+
+    var = ngx_stream_add_variable(cf, &name, NGX_STREAM_VAR_NOCACHEABLE
+                                             |NGX_STREAM_VAR_PREFIX);
+    if (var == NULL) {
+        return NGX_ERROR;
+    }
+
+    var->get_handler = ngx_trp_turn_responses_variable;
+
+    return ngx_trp_turn_log_add_variables(cf, ngx_trp_turn_record,
+                                          ngx_trp_turn_zone);
+}
+
+
+static ngx_int_t
+ngx_trp_turn_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_uint_t                     i;
+    ngx_trp_turn_srv_conf_t      **confs;
+    ngx_trp_turn_main_conf_t      *tmcf;
+    ngx_stream_core_main_conf_t   *cmcf;
+
+    cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
+    tmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_turn_module);
+
+    if (ngx_trp_conf_each_listen(cf, cmcf, ngx_trp_turn_check_listen, NULL)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    confs = tmcf->confs.elts;
+
+    for (i = 0; i < tmcf->confs.nelts; i++) {
+        if (ngx_trp_turn_create_portal(cf, confs[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_turn_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
+    void *data)
+{
+    ngx_trp_turn_srv_conf_t  *tscf;
+
+    tscf = listen->ctx->srv_conf[ngx_trp_turn_module.ctx_index];
+
+    if (!tscf->enabled) {
+        return NGX_OK;
+    }
+
+    if (listen->proxy_protocol && listen->type == SOCK_DGRAM) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"trp_turn\" in %s:%ui cannot be used with "
+                      "\"proxy_protocol\" over UDP, write it to TCP listens "
+                      "only", tscf->place.file_name, tscf->place.line);
+        return NGX_ERROR;
+    }
+
+    /* what the portal tells its clients; UDP comes first */
+
+    if (tscf->portal_conf.port == 0 || listen->type == SOCK_DGRAM) {
+        tscf->portal_conf.port = ngx_inet_get_port(listen->sockaddr);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_turn_create_portal(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
+{
+    u_char                  text[2][TRP_ADDR_TEXT_LEN];
+    ngx_trp_portal_conf_t  *portal;
+
+    portal = &conf->portal_conf;
+
+    if (portal->url.len == 0) {
+        return NGX_OK;
+    }
+
+    portal->ipv4.data = text[0];
+    portal->ipv4.len = trp_addr_text(text[0], &conf->server.conf.external[0]);
+    portal->ipv6.data = text[1];
+    portal->ipv6.len = trp_addr_text(text[1], &conf->server.conf.external[1]);
+
+    ngx_trp_conf_swap_place(cf, &conf->place);
+
+    conf->portal = ngx_trp_portal_create(cf, portal);
+
+    ngx_trp_conf_swap_place(cf, &conf->place);
+
+    return conf->portal ? NGX_OK : NGX_ERROR;
+}
+
+
+static void *
+ngx_trp_turn_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_trp_turn_main_conf_t  *tmcf;
+
+    tmcf = ngx_pcalloc(cf->pool, sizeof(ngx_trp_turn_main_conf_t));
+    if (tmcf == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&tmcf->servers, cf->pool, 1,
+                       sizeof(ngx_trp_turn_server_t *))
+        != NGX_OK
+        || ngx_array_init(&tmcf->confs, cf->pool, 1,
+                          sizeof(ngx_trp_turn_srv_conf_t *))
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return tmcf;
+}
+
+
+static char *
+ngx_trp_turn_init_main_conf(ngx_conf_t *cf, void *conf)
+{
+    ngx_trp_turn_main_conf_t *tmcf = conf;
+
+    ngx_str_t  name = ngx_string("trp_turn");
+
+    if (tmcf->servers.nelts == 0 || tmcf->zone) {
+        return NGX_CONF_OK;
+    }
+
+    tmcf->zone = ngx_trp_turn_zone_add(cf, &name, NGX_TRP_TURN_ZONE_SIZE,
+                                       &ngx_trp_turn_module);
+
+    return tmcf->zone ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+static void *
+ngx_trp_turn_create_srv_conf(ngx_conf_t *cf)
+{
+    ngx_trp_turn_srv_conf_t  *tscf;
+
+    tscf = ngx_pcalloc(cf->pool, sizeof(ngx_trp_turn_srv_conf_t));
+    if (tscf == NULL) {
+        return NULL;
+    }
+
+    tscf->users = NGX_CONF_UNSET_PTR;
+    tscf->secrets = NGX_CONF_UNSET_PTR;
+    tscf->externals = NGX_CONF_UNSET_PTR;
+    tscf->allow = NGX_CONF_UNSET_PTR;
+    tscf->deny = NGX_CONF_UNSET_PTR;
+    tscf->lifetime = NGX_CONF_UNSET;
+    tscf->max_lifetime = NGX_CONF_UNSET;
+    tscf->user_max = NGX_CONF_UNSET_UINT;
+    tscf->address_max = NGX_CONF_UNSET_UINT;
+    tscf->rate = NGX_CONF_UNSET_SIZE;
+    tscf->stranger_rate = NGX_CONF_UNSET_UINT;
+    tscf->tcp = NGX_CONF_UNSET;
+
+    return tscf;
+}
+
+
+static char *
+ngx_trp_turn_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_trp_turn_srv_conf_t *prev = parent;
+    ngx_trp_turn_srv_conf_t *conf = child;
+
+    char  *rv;
+
+    ngx_conf_merge_str_value(conf->realm, prev->realm, "");
+    ngx_conf_merge_ptr_value(conf->users, prev->users, NULL);
+    ngx_conf_merge_ptr_value(conf->secrets, prev->secrets, NULL);
+    ngx_conf_merge_ptr_value(conf->externals, prev->externals, NULL);
+    ngx_conf_merge_ptr_value(conf->allow, prev->allow, NULL);
+    ngx_conf_merge_ptr_value(conf->deny, prev->deny, NULL);
+    ngx_conf_merge_sec_value(conf->lifetime, prev->lifetime, 600);
+    ngx_conf_merge_sec_value(conf->max_lifetime, prev->max_lifetime, 3600);
+    ngx_conf_merge_uint_value(conf->user_max, prev->user_max, 0);
+    ngx_conf_merge_uint_value(conf->address_max, prev->address_max, 0);
+    ngx_conf_merge_size_value(conf->rate, prev->rate, 0);
+    ngx_conf_merge_uint_value(conf->stranger_rate, prev->stranger_rate, 10);
+    ngx_conf_merge_str_value(conf->software, prev->software, "");
+    ngx_conf_merge_value(conf->tcp, prev->tcp, 0);
+
+    if (conf->first_port == 0) {
+        conf->first_port = prev->first_port ? prev->first_port : 49152;
+        conf->last_port = prev->last_port ? prev->last_port : 65535;
+    }
+
+    if (!conf->enabled) {
+        return NGX_CONF_OK;
+    }
+
+    conf->server.portal = (conf->portal_conf.url.len != 0);
+
+    if (conf->server.portal && conf->realm.len == 0) {
+        ngx_str_set(&conf->realm, "firezone");
+    }
+
+    ngx_trp_conf_swap_place(cf, &conf->place);
+
+    rv = ngx_trp_turn_check(cf, conf);
+
+    if (rv == NGX_CONF_OK) {
+        rv = ngx_trp_turn_init_credentials(cf, conf);
+    }
+
+    ngx_trp_conf_swap_place(cf, &conf->place);
+
+    if (rv == NGX_CONF_OK) {
+        ngx_trp_turn_init_server(cf, conf);
+    }
+
+    return rv;
+}
+
+
+static char *
+ngx_trp_turn_check(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
+{
+    if (conf->realm.len == 0 && (conf->users || conf->secrets)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "no \"trp_turn_realm\" is defined for \"trp_turn\" "
+                           "with users or secrets, "
+                           "write \"trp_turn_realm DOMAIN\"");
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->realm.len > TRP_STUN_REALM_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"trp_turn_realm\" is longer than %d bytes",
+                           TRP_STUN_REALM_MAX);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->software.len > 128) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"trp_turn_software\" is longer than 128 bytes");
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->server.portal != (conf->portal_conf.token_file.len != 0)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"trp_turn_portal\" and "
+                           "\"trp_turn_portal_token_file\" need each other, "
+                           "write both or none");
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->server.portal
+        && (conf->externals == NULL || conf->externals->nelts == 0))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"trp_turn_portal\" needs an address to tell the "
+                           "portal, write \"trp_turn_external_address "
+                           "ADDRESS\"");
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->lifetime == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"trp_turn_lifetime\" must be positive");
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->max_lifetime < conf->lifetime) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"trp_turn_max_lifetime\" must not be less than "
+                           "\"trp_turn_lifetime\", which is %T seconds",
+                           conf->lifetime);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_trp_turn_init_credentials(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
+{
+    ngx_uint_t               i;
+    ngx_str_t               *value;
+    trp_str_t               *secrets;
+    const char              *error;
+    trp_turn_user_t         *users;
+    trp_turn_credentials_t  *credentials;
+
+    credentials = &conf->server.conf.credentials;
+
+    credentials->realm = ngx_trp_str(&conf->realm);
+
+    if (conf->portal_conf.account_validation) {
+        credentials->account = ngx_trp_turn_zone_has_account;
+    }
+
+    if (conf->users) {
+        value = conf->users->elts;
+
+        users = ngx_palloc(cf->pool, conf->users->nelts
+                                     * sizeof(trp_turn_user_t));
+        if (users == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        for (i = 0; i < conf->users->nelts; i++) {
+            error = trp_turn_user_parse(&users[i], ngx_trp_str(&value[i]),
+                                        credentials->realm);
+            if (error) {
+
+                /* a password must not get into the log */
+
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "user \"%*s\" of \"trp_turn_user\" %s",
+                                   users[i].name.data ? users[i].name.len : 0,
+                                   users[i].name.data, error);
+                return NGX_CONF_ERROR;
+            }
+
+            if (trp_turn_user_known(users, i, users[i].name)) {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "user \"%*s\" of \"trp_turn_user\" is "
+                                   "duplicate",
+                                   users[i].name.len, users[i].name.data);
+                return NGX_CONF_ERROR;
+            }
+        }
+
+        credentials->users = users;
+        credentials->nusers = conf->users->nelts;
+
+        if (!trp_turn_all_md5(credentials)
+            && !trp_turn_all_sha256(credentials))
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"trp_turn_user\" has users with an MD5 key "
+                               "and with a SHA-256 key, write passwords or "
+                               "keys of one kind");
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (conf->secrets) {
+        value = conf->secrets->elts;
+
+        secrets = ngx_palloc(cf->pool, conf->secrets->nelts
+                                       * sizeof(trp_str_t));
+        if (secrets == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        for (i = 0; i < conf->secrets->nelts; i++) {
+            secrets[i] = ngx_trp_str(&value[i]);
+        }
+
+        credentials->secrets = secrets;
+        credentials->nsecrets = conf->secrets->nelts;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_trp_turn_init_server(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
+{
+    ngx_uint_t                   i;
+    trp_addr_t                  *addr;
+    trp_turn_conf_t             *tc;
+    ngx_trp_turn_server_t       *server;
+    ngx_stream_conf_ctx_t       *ctx;
+    ngx_stream_core_srv_conf_t  *cscf;
+
+    server = &conf->server;
+    tc = &server->conf;
+    ctx = cf->ctx;
+
+    if (conf->externals) {
+        addr = conf->externals->elts;
+
+        for (i = 0; i < conf->externals->nelts; i++) {
+            tc->external[addr[i].family == 4 ? 0 : 1] = addr[i];
+        }
+    }
+
+    if (conf->allow) {
+        tc->access.allow = conf->allow->elts;
+        tc->access.nallow = conf->allow->nelts;
+    }
+
+    if (conf->deny) {
+        tc->access.deny = conf->deny->elts;
+        tc->access.ndeny = conf->deny->nelts;
+    }
+
+    tc->first_port = conf->first_port;
+    tc->last_port = conf->last_port;
+    tc->lifetime = (uint32_t) conf->lifetime;
+    tc->max_lifetime = (uint32_t) conf->max_lifetime;
+    tc->stranger_rate = (uint32_t) conf->stranger_rate;
+    tc->rate = conf->rate;
+    tc->software = ngx_trp_str(&conf->software);
+    tc->tcp = conf->tcp;
+
+    cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
+
+    server->user_max = conf->user_max;
+    server->address_max = conf->address_max;
+    server->main_conf = ctx->main_conf;
+    server->srv_conf = cscf->ctx->srv_conf;
+    server->ctx_index = ngx_trp_turn_module.ctx_index;
+    server->log = cscf->error_log ? cscf->error_log : &cf->cycle->new_log;
+}
+
+
+static char *
+ngx_trp_turn(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_trp_turn_srv_conf_t *tscf = conf;
+
+    ngx_trp_turn_server_t       **server;
+    ngx_trp_turn_srv_conf_t     **confs;
+    ngx_trp_turn_main_conf_t     *tmcf;
+    ngx_stream_core_srv_conf_t   *cscf;
+
+    if (tscf->enabled) {
+        return "is duplicate";
+    }
+
+    cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
+
+    if (cscf->handler) {
+        return "cannot be used together with another content handler "
+               "in the same server, write a server of its own";
+    }
+
+    tscf->enabled = 1;
+    cscf->handler = ngx_trp_turn_handler;
+
+    ngx_trp_conf_set_place(cf, &tscf->place);
+
+    tmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_turn_module);
+
+    server = ngx_array_push(&tmcf->servers);
+    confs = ngx_array_push(&tmcf->confs);
+
+    if (server == NULL || confs == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *server = &tscf->server;
+    *confs = tscf;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_trp_turn_list(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_array_t **list = (ngx_array_t **) ((char *) conf + cmd->offset);
+
+    ngx_str_t  *value, *s;
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0) {
+        return "has an empty value";
+    }
+
+    if (*list == NGX_CONF_UNSET_PTR) {
+        *list = ngx_array_create(cf->pool, 4, sizeof(ngx_str_t));
+        if (*list == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    s = ngx_array_push(*list);
+    if (s == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *s = value[1];
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_trp_turn_external_address(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_trp_turn_srv_conf_t *tscf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+    trp_addr_t   addr, any, *other;
+
+    value = cf->args->elts;
+
+    ngx_memzero(&any, sizeof(trp_addr_t));
+
+    if (trp_addr_parse(&addr, ngx_trp_str(&value[1])) != TRP_OK
+        || ngx_memcmp(addr.bytes, any.bytes, 16) == 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid address \"%V\" in \"%V\", write an IPv4 "
+                           "or IPv6 address that peers can reach",
+                           &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (tscf->externals == NGX_CONF_UNSET_PTR) {
+        tscf->externals = ngx_array_create(cf->pool, 2, sizeof(trp_addr_t));
+        if (tscf->externals == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    other = tscf->externals->elts;
+
+    for (i = 0; i < tscf->externals->nelts; i++) {
+        if (other[i].family == addr.family) {
+            return "is duplicate: there may be one IPv4 and one IPv6 address";
+        }
+    }
+
+    other = ngx_array_push(tscf->externals);
+    if (other == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *other = addr;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_trp_turn_ports(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_trp_turn_srv_conf_t *tscf = conf;
+
+    u_char     *p;
+    ngx_str_t  *value;
+    trp_str_t   first, last;
+
+    if (tscf->first_port) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    p = ngx_strlchr(value[1].data, value[1].data + value[1].len, '-');
+
+    if (p) {
+        first.data = value[1].data;
+        first.len = p - value[1].data;
+        last.data = p + 1;
+        last.len = value[1].len - first.len - 1;
+
+        tscf->first_port = trp_port_parse(first);
+        tscf->last_port = trp_port_parse(last);
+    }
+
+    if (p == NULL || tscf->first_port == 0
+        || tscf->last_port < tscf->first_port)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid range of ports \"%V\" in \"%V\", "
+                           "write \"FIRST-LAST\", for example \"49152-65535\"",
+                           &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_trp_turn_access(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_array_t **list = (ngx_array_t **) ((char *) conf + cmd->offset);
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+    trp_cidr_t  *cidr;
+
+    value = cf->args->elts;
+
+    if (*list == NGX_CONF_UNSET_PTR) {
+        *list = ngx_array_create(cf->pool, 4, sizeof(trp_cidr_t));
+        if (*list == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strcmp(value[i].data, "all") == 0) {
+            cidr = ngx_array_push_n(*list, 2);
+            if (cidr == NULL) {
+                return NGX_CONF_ERROR;
+            }
+
+            ngx_memzero(cidr, 2 * sizeof(trp_cidr_t));
+            cidr[0].addr.family = 4;
+            cidr[1].addr.family = 6;
+            continue;
+        }
+
+        cidr = ngx_array_push(*list);
+        if (cidr == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        if (trp_cidr_parse(cidr, ngx_trp_str(&value[i])) != TRP_OK) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid address \"%V\" in \"%V\", write "
+                               "\"ADDRESS\", \"ADDRESS/PREFIX\" or \"all\"",
+                               &value[i], &cmd->name);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* trp_turn_quota [user=N] [address=N] */
+
+static char *
+ngx_trp_turn_quota(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_trp_turn_srv_conf_t *tscf = conf;
+
+    size_t       len;
+    ngx_int_t    n;
+    ngx_str_t   *value;
+    ngx_uint_t   i, *max;
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "user=", 5) == 0) {
+            max = &tscf->user_max;
+            len = 5;
+
+        } else if (ngx_strncmp(value[i].data, "address=", 8) == 0) {
+            max = &tscf->address_max;
+            len = 8;
+
+        } else {
+            goto invalid;
+        }
+
+        if (*max != NGX_CONF_UNSET_UINT) {
+            return "is duplicate";
+        }
+
+        n = ngx_atoi(value[i].data + len, value[i].len - len);
+
+        if (n == NGX_ERROR || n == 0) {
+            goto invalid;
+        }
+
+        *max = n;
+    }
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid parameter \"%V\" in \"%V\", write "
+                       "\"user=NUMBER\" or \"address=NUMBER\"",
+                       &value[i], &cmd->name);
+    return NGX_CONF_ERROR;
+}
+
+
+/* trp_turn_unauthenticated_rate Nr/s | off */
+
+static char *
+ngx_trp_turn_unauthenticated_rate(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_trp_turn_srv_conf_t *tscf = conf;
+
+    ngx_int_t   n;
+    ngx_str_t  *value;
+
+    if (tscf->stranger_rate != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        tscf->stranger_rate = 0;
+        return NGX_CONF_OK;
+    }
+
+    n = NGX_ERROR;
+
+    if (value[1].len > 3
+        && ngx_strncmp(value[1].data + value[1].len - 3, "r/s", 3) == 0)
+    {
+        n = ngx_atoi(value[1].data, value[1].len - 3);
+    }
+
+    if (n == NGX_ERROR || n == 0 || n > 1000000) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid rate \"%V\" in \"%V\", write "
+                           "\"NUMBERr/s\" or \"off\"",
+                           &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    tscf->stranger_rate = n;
+
+    return NGX_CONF_OK;
+}
+
+
+/* trp_turn_portal URL [account_validation] */
+
+static char *
+ngx_trp_turn_set_portal(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_trp_turn_srv_conf_t *tscf = conf;
+
+    ngx_str_t  *value;
+
+    if (tscf->portal_conf.url.len) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0) {
+        return "has an empty URL";
+    }
+
+    tscf->portal_conf.url = value[1];
+
+    if (cf->args->nelts == 2) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value[2].data, "account_validation") != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\" in \"%V\", write "
+                           "\"account_validation\" or nothing",
+                           &value[2], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    tscf->portal_conf.account_validation = 1;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_trp_turn_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_trp_turn_main_conf_t *tmcf = conf;
+
+    ssize_t     size;
+    ngx_str_t  *value;
+
+    if (tmcf->zone) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    size = ngx_parse_size(&value[2]);
+
+    if (size == NGX_ERROR || size < NGX_TRP_TURN_ZONE_MIN) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid size \"%V\" in \"%V\", "
+                           "write \"1m\" or more", &value[2], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    tmcf->zone = ngx_trp_turn_zone_add(cf, &value[1], size,
+                                       &ngx_trp_turn_module);
+
+    return tmcf->zone ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+static ngx_int_t
+ngx_trp_turn_init_module(ngx_cycle_t *cycle)
+{
+    ngx_cycle_t               *old;
+    ngx_trp_turn_main_conf_t  *tmcf, *omcf;
+
+    tmcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_trp_turn_module);
+
+    if (tmcf == NULL || tmcf->servers.nelts == 0) {
+        return NGX_OK;
+    }
+
+    old = (ngx_cycle_t *) ngx_cycle;
+
+    omcf = (old && old != cycle && old->conf_ctx)
+           ? ngx_stream_cycle_get_module_main_conf(old, ngx_trp_turn_module)
+           : NULL;
+
+    tmcf->channel = ngx_trp_turn_channel_create(cycle, tmcf->zone->data,
+                                                omcf ? omcf->channel : NULL);
+
+    return tmcf->channel ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_trp_turn_init_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                  i;
+    ngx_trp_turn_srv_conf_t   **confs;
+    ngx_trp_turn_main_conf_t   *tmcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    tmcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_trp_turn_module);
+
+    if (tmcf == NULL || tmcf->servers.nelts == 0) {
+        return NGX_OK;
+    }
+
+    tmcf->worker.zone = tmcf->zone->data;
+    tmcf->worker.channel = tmcf->channel;
+    tmcf->worker.servers = &tmcf->servers;
+
+    if (ngx_trp_turn_init_worker(&tmcf->worker, cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    confs = tmcf->confs.elts;
+
+    for (i = 0; ngx_worker == 0 && i < tmcf->confs.nelts; i++) {
+
+        if (confs[i]->portal
+            && ngx_trp_turn_accounts_start(&confs[i]->server,
+                                           confs[i]->portal)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_turn_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_trp_turn_main_conf_t  *tmcf;
+
+    tmcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_trp_turn_module);
+
+    if (tmcf && tmcf->worker.zone) {
+        ngx_trp_turn_exit_worker(&tmcf->worker);
+    }
+}

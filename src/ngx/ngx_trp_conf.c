@@ -1,0 +1,79 @@
+
+#include "ngx_trp_conf.h"
+
+
+#if (nginx_version >= 1025005)
+
+ngx_int_t
+ngx_trp_conf_each_listen(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf,
+    ngx_trp_conf_listen_pt handler, void *data)
+{
+    ngx_int_t                     rc;
+    ngx_uint_t                    i, j, k;
+    ngx_stream_conf_port_t       *port;
+    ngx_stream_conf_addr_t       *addr;
+    ngx_trp_conf_listen_t         listen;
+    ngx_stream_core_srv_conf_t  **cscf;
+
+    if (cmcf->ports == NULL) {
+        return NGX_OK;
+    }
+
+    port = cmcf->ports->elts;
+
+    for (i = 0; i < cmcf->ports->nelts; i++) {
+        addr = port[i].addrs.elts;
+
+        for (j = 0; j < port[i].addrs.nelts; j++) {
+            cscf = addr[j].servers.elts;
+
+            for (k = 0; k < addr[j].servers.nelts; k++) {
+                listen.ctx = cscf[k]->ctx;
+                listen.sockaddr = addr[j].opt.sockaddr;
+                listen.type = addr[j].opt.type;
+                listen.ssl = addr[j].opt.ssl;
+                listen.proxy_protocol = addr[j].opt.proxy_protocol;
+
+                rc = handler(cf, &listen, data);
+
+                if (rc != NGX_OK) {
+                    return rc;
+                }
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+#else
+
+ngx_int_t
+ngx_trp_conf_each_listen(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf,
+    ngx_trp_conf_listen_pt handler, void *data)
+{
+    ngx_int_t               rc;
+    ngx_uint_t              i;
+    ngx_stream_listen_t    *ls;
+    ngx_trp_conf_listen_t   listen;
+
+    ls = cmcf->listen.elts;
+
+    for (i = 0; i < cmcf->listen.nelts; i++) {
+        listen.ctx = ls[i].ctx;
+        listen.sockaddr = ls[i].sockaddr;
+        listen.type = ls[i].type;
+        listen.ssl = ls[i].ssl;
+        listen.proxy_protocol = ls[i].proxy_protocol;
+
+        rc = handler(cf, &listen, data);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    return NGX_OK;
+}
+
+#endif

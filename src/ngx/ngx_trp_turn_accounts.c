@@ -1,0 +1,176 @@
+
+#include "ngx_trp_turn_accounts.h"
+
+#include <sodium.h>
+
+
+typedef u_char  ngx_trp_turn_account_t[TRP_TURN_ACCOUNT_LEN + 1];
+
+
+static void ngx_trp_turn_accounts_init(void *data, ngx_array_t *accounts);
+static void ngx_trp_turn_accounts_added(void *data, ngx_str_t *id);
+static void ngx_trp_turn_accounts_removed(void *data, ngx_str_t *id);
+static void ngx_trp_turn_accounts_fatal(void *data);
+static void ngx_trp_turn_accounts_hash(ngx_trp_turn_account_t hash,
+    ngx_str_t *id);
+static void ngx_trp_turn_accounts_end(ngx_trp_turn_worker_t *worker,
+    ngx_trp_turn_account_t hash);
+
+
+static const ngx_trp_portal_handlers_t  ngx_trp_turn_accounts_handlers = {
+    ngx_trp_turn_accounts_init,
+    ngx_trp_turn_accounts_added,
+    ngx_trp_turn_accounts_removed,
+    ngx_trp_turn_accounts_fatal
+};
+
+
+ngx_int_t
+ngx_trp_turn_accounts_start(ngx_trp_turn_server_t *server,
+    ngx_trp_portal_t *portal)
+{
+    ngx_str_t  secret;
+
+    secret.len = NGX_TRP_TURN_SECRET_LEN;
+    secret.data = server->worker->zone->shared->secret;
+
+    return ngx_trp_portal_start(portal, &secret,
+                                &ngx_trp_turn_accounts_handlers, server,
+                                server->log);
+}
+
+
+/* those that are not named any more have ended while nobody listened */
+
+static void
+ngx_trp_turn_accounts_init(void *data, ngx_array_t *accounts)
+{
+    ngx_trp_turn_server_t *server = data;
+
+    ngx_str_t               *id;
+    ngx_uint_t               i, j, n;
+    ngx_trp_turn_zone_t     *zone;
+    ngx_trp_turn_account_t   hash, known;
+
+    zone = server->worker->zone;
+
+    n = accounts ? accounts->nelts : 0;
+    id = accounts ? accounts->elts : NULL;
+
+    if (server->conf.credentials.account) {
+
+        for (i = 0; i < zone->shared->naccounts; i++) {
+            ngx_memcpy(known, zone->shared->accounts[i], sizeof(known));
+
+            if (known[0] == '\0') {
+                continue;
+            }
+
+            for (j = 0; j < n; j++) {
+                ngx_trp_turn_accounts_hash(hash, &id[j]);
+
+                if (ngx_memcmp(hash, known, TRP_TURN_ACCOUNT_LEN) == 0) {
+                    break;
+                }
+            }
+
+            if (j == n) {
+                ngx_trp_turn_accounts_end(server->worker, known);
+            }
+        }
+
+        for (i = 0; i < n; i++) {
+            ngx_trp_turn_accounts_added(data, &id[i]);
+        }
+    }
+
+    if (!zone->shared->admitted) {
+        ngx_log_error(NGX_LOG_NOTICE, server->log, 0,
+                      "portal has said init, TURN server serves now");
+    }
+
+    zone->shared->admitted = 1;
+}
+
+
+static void
+ngx_trp_turn_accounts_added(void *data, ngx_str_t *id)
+{
+    ngx_trp_turn_server_t *server = data;
+
+    ngx_trp_turn_account_t  hash;
+
+    ngx_trp_turn_accounts_hash(hash, id);
+
+    if (ngx_trp_turn_zone_add_account(server->worker->zone, hash) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, server->log, 0,
+                      "no room for account \"%V\", "
+                      "write a larger \"trp_turn_zone\"", id);
+    }
+}
+
+
+static void
+ngx_trp_turn_accounts_removed(void *data, ngx_str_t *id)
+{
+    ngx_trp_turn_server_t *server = data;
+
+    ngx_trp_turn_account_t  hash;
+
+    ngx_trp_turn_accounts_hash(hash, id);
+    ngx_trp_turn_accounts_end(server->worker, hash);
+}
+
+
+/* what was granted is not taken back */
+
+static void
+ngx_trp_turn_accounts_fatal(void *data)
+{
+}
+
+
+static void
+ngx_trp_turn_accounts_hash(ngx_trp_turn_account_t hash, ngx_str_t *id)
+{
+    u_char  digest[crypto_hash_sha256_BYTES];
+
+    crypto_hash_sha256(digest, id->data, id->len);
+
+    sodium_bin2base64((char *) hash, sizeof(ngx_trp_turn_account_t), digest,
+                      sizeof(digest),
+                      sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
+}
+
+
+/* its allocations in all workers, also of older configurations */
+
+static void
+ngx_trp_turn_accounts_end(ngx_trp_turn_worker_t *worker,
+    ngx_trp_turn_account_t hash)
+{
+    ngx_uint_t               i;
+    ngx_trp_turn_message_t   message;
+
+    ngx_trp_turn_zone_remove_account(worker->zone, hash);
+
+    ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
+
+    message.type = NGX_TRP_TURN_REMOVE_ACCOUNT;
+    message.slot = ngx_trp_turn_channel_slot(worker->channel);
+
+    for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
+
+        if (i != message.slot
+            && worker->zone->shared->slots[i].state
+               != NGX_TRP_TURN_SLOT_FREE)
+        {
+            (void) ngx_trp_turn_channel_send(
+                                ngx_trp_turn_channel_to(worker->channel, i),
+                                &message, hash, TRP_TURN_ACCOUNT_LEN,
+                                (ngx_socket_t) -1);
+        }
+    }
+
+    ngx_trp_turn_remove_account(worker, hash);
+}

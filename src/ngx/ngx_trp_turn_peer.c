@@ -1,0 +1,740 @@
+
+#include "ngx_trp_turn_peer.h"
+#include "ngx_trp_pass.h"
+
+
+/* for another worker to answer */
+#define NGX_TRP_TURN_ATTACH_TIME  10000
+
+
+/* trp_turn_connection_t.data: in the worker of the allocation */
+
+typedef struct {
+    ngx_trp_turn_alloc_t    *alloc;
+    trp_turn_connection_t   *connection;
+    ngx_connection_t        *c;            /* until it is attached */
+
+    /* where it is attached: this worker's client, or another worker */
+    ngx_trp_turn_client_t   *client;
+    ngx_socket_t             channel;
+    uint64_t                 cookie;
+} ngx_trp_turn_peer_t;
+
+
+static ngx_trp_turn_peer_t *ngx_trp_turn_peer_create(
+    ngx_trp_turn_alloc_t *alloc);
+static ngx_socket_t ngx_trp_turn_peer_socket(ngx_trp_turn_alloc_t *alloc,
+    trp_taddr_t *to);
+static void ngx_trp_turn_peer_connect_handler(ngx_event_t *wev);
+static void ngx_trp_turn_peer_connect_failed(ngx_trp_turn_alloc_t *alloc,
+    trp_turn_connection_t *connection);
+static void ngx_trp_turn_peer_handler(ngx_event_t *ev);
+static ngx_trp_turn_peer_t *ngx_trp_turn_peer_find(
+    ngx_trp_turn_worker_t *worker, uint64_t realm, uint32_t id,
+    trp_str_t username);
+static ngx_socket_t ngx_trp_turn_peer_take(ngx_trp_turn_peer_t *peer);
+static void ngx_trp_turn_peer_answer(ngx_trp_turn_client_t *client, int ok);
+static void ngx_trp_turn_peer_spliced(void *data);
+static void ngx_trp_turn_peer_count(ngx_trp_turn_worker_t *worker,
+    uint64_t realm, uint32_t id, trp_turn_traffic_t *up,
+    trp_turn_traffic_t *down);
+static ngx_trp_turn_client_t *ngx_trp_turn_peer_by_cookie(
+    ngx_trp_turn_worker_t *worker, uint64_t cookie);
+
+
+void
+ngx_trp_turn_peer_connect(ngx_trp_turn_alloc_t *alloc,
+    trp_turn_connection_t *connection)
+{
+    ngx_socket_t            s;
+    ngx_connection_t       *c;
+    ngx_trp_turn_peer_t    *peer;
+
+    peer = ngx_trp_turn_peer_create(alloc);
+
+    if (peer == NULL) {
+        ngx_trp_turn_peer_connect_failed(alloc, connection);
+        return;
+    }
+
+    peer->connection = connection;
+    connection->data = peer;
+
+    s = ngx_trp_turn_peer_socket(alloc, &connection->peer);
+
+    if (s == (ngx_socket_t) -1) {
+        ngx_trp_turn_peer_connect_failed(alloc, connection);
+        return;
+    }
+
+    c = ngx_get_connection(s, alloc->server->log);
+
+    if (c == NULL) {
+        (void) ngx_close_socket(s);
+        ngx_trp_turn_peer_connect_failed(alloc, connection);
+        return;
+    }
+
+    c->data = peer;
+    c->read->log = alloc->server->log;
+    c->write->log = alloc->server->log;
+    c->read->handler = ngx_trp_turn_peer_handler;
+    c->write->handler = ngx_trp_turn_peer_connect_handler;
+
+    peer->c = c;
+
+    if (ngx_add_event(c->write, NGX_WRITE_EVENT, 0) != NGX_OK) {
+        ngx_trp_turn_peer_connect_failed(alloc, connection);
+    }
+}
+
+
+static ngx_trp_turn_peer_t *
+ngx_trp_turn_peer_create(ngx_trp_turn_alloc_t *alloc)
+{
+    ngx_trp_turn_peer_t  *peer;
+
+    peer = ngx_calloc(sizeof(ngx_trp_turn_peer_t), alloc->server->log);
+
+    if (peer) {
+        peer->alloc = alloc;
+        peer->channel = (ngx_socket_t) -1;
+    }
+
+    return peer;
+}
+
+
+static ngx_socket_t
+ngx_trp_turn_peer_socket(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *to)
+{
+    int             one;
+    socklen_t       len;
+    trp_taddr_t     local;
+    ngx_socket_t    s;
+    ngx_sockaddr_t  sa, remote;
+
+    one = 1;
+
+    ngx_memzero(&local, sizeof(trp_taddr_t));
+    local.addr.family = to->addr.family;
+    local.port = alloc->alloc->port;
+
+    len = ngx_trp_turn_sockaddr(&sa, &local);
+    (void) ngx_trp_turn_sockaddr(&remote, to);
+
+    s = socket(sa.sockaddr.sa_family, SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC,
+               0);
+
+    if (s == (ngx_socket_t) -1) {
+        return s;
+    }
+
+    if (setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1
+        || setsockopt(s, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) == -1
+        || (to->addr.family == 6
+            && setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one))
+               == -1)
+        || bind(s, &sa.sockaddr, len) == -1
+        || (connect(s, &remote.sockaddr, len) == -1
+            && ngx_socket_errno != NGX_EINPROGRESS))
+    {
+        (void) ngx_close_socket(s);
+        return (ngx_socket_t) -1;
+    }
+
+    return s;
+}
+
+
+static void
+ngx_trp_turn_peer_connect_handler(ngx_event_t *wev)
+{
+    int                     err;
+    socklen_t               len;
+    ngx_connection_t       *c;
+    ngx_trp_turn_peer_t    *peer;
+    ngx_trp_turn_server_t  *server;
+
+    c = wev->data;
+    peer = c->data;
+    server = peer->alloc->server;
+
+    err = 0;
+    len = sizeof(int);
+
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, (void *) &err, &len) == -1) {
+        err = ngx_socket_errno;
+    }
+
+    if (err) {
+        ngx_trp_turn_peer_connect_failed(peer->alloc, peer->connection);
+        return;
+    }
+
+    if (ngx_del_event(c->write, NGX_WRITE_EVENT, 0) != NGX_OK) {
+        ngx_trp_turn_peer_connect_failed(peer->alloc, peer->connection);
+        return;
+    }
+
+    c->write->handler = ngx_trp_turn_peer_handler;
+
+    ngx_trp_turn_time(server);
+
+    trp_turn_connected(server->turn, peer->connection, 1);
+    ngx_trp_turn_run(server, NULL);
+}
+
+
+static void
+ngx_trp_turn_peer_connect_failed(ngx_trp_turn_alloc_t *alloc,
+    trp_turn_connection_t *connection)
+{
+    ngx_trp_turn_server_t  *server;
+
+    server = alloc->server;
+
+    ngx_trp_turn_time(server);
+
+    trp_turn_connected(server->turn, connection, 0);
+    ngx_trp_turn_run(server, NULL);
+}
+
+
+/* nothing is read before it is attached */
+
+static void
+ngx_trp_turn_peer_handler(ngx_event_t *ev)
+{
+    ngx_connection_t       *c;
+    ngx_trp_turn_peer_t    *peer;
+    ngx_trp_turn_server_t  *server;
+
+    c = ev->data;
+    peer = c->data;
+    server = peer->alloc->server;
+
+    if (c->close) {
+        ngx_trp_turn_time(server);
+        trp_turn_disconnected(server->turn, peer->connection);
+        ngx_trp_turn_run(server, NULL);
+    }
+}
+
+
+void
+ngx_trp_turn_peer_accept(ngx_event_t *rev)
+{
+    socklen_t               len;
+    trp_taddr_t             addr;
+    ngx_socket_t            s;
+    ngx_sockaddr_t          sa;
+    ngx_connection_t       *c, *lc;
+    ngx_trp_turn_peer_t    *peer;
+    ngx_trp_turn_alloc_t   *alloc;
+    ngx_trp_turn_server_t  *server;
+
+    lc = rev->data;
+    alloc = lc->data;
+    server = alloc->server;
+
+    ngx_trp_turn_time(server);
+
+    if (lc->close) {
+        trp_turn_fail(server->turn, alloc->alloc);
+        ngx_trp_turn_run(server, NULL);
+        return;
+    }
+
+    len = sizeof(sa);
+
+    s = accept4(lc->fd, &sa.sockaddr, &len, SOCK_NONBLOCK|SOCK_CLOEXEC);
+
+    if (s == (ngx_socket_t) -1) {
+        return;
+    }
+
+    ngx_trp_turn_taddr(&addr, &sa.sockaddr);
+
+    c = ngx_get_connection(s, server->log);
+    peer = ngx_trp_turn_peer_create(alloc);
+
+    if (c == NULL || peer == NULL) {
+        goto failed;
+    }
+
+    peer->connection = trp_turn_accepted(server->turn, alloc->alloc, &addr);
+
+    if (peer->connection == NULL) {
+        goto failed;
+    }
+
+    c->data = peer;
+    c->read->log = server->log;
+    c->write->log = server->log;
+    c->read->handler = ngx_trp_turn_peer_handler;
+    c->write->handler = ngx_trp_turn_peer_handler;
+
+    peer->c = c;
+    peer->connection->data = peer;
+
+    ngx_trp_turn_run(server, NULL);
+
+    return;
+
+failed:
+
+    if (c) {
+        c->read->log = server->log;
+        c->write->log = server->log;
+        ngx_close_connection(c);
+
+    } else {
+        (void) ngx_close_socket(s);
+    }
+
+    if (peer) {
+        ngx_free(peer);
+    }
+}
+
+
+void
+ngx_trp_turn_peer_close(trp_turn_connection_t *connection)
+{
+    trp_turn_traffic_t       up, down;
+    ngx_trp_turn_peer_t     *peer;
+    ngx_trp_turn_client_t   *client;
+    ngx_trp_turn_message_t   message;
+
+    peer = connection->data;
+    connection->data = NULL;
+
+    if (peer == NULL) {
+        return;
+    }
+
+    if (peer->c) {
+        ngx_close_connection(peer->c);
+    }
+
+    client = peer->client;
+
+    if (client) {
+        peer->client = NULL;
+
+        if (client->splice) {
+            ngx_trp_turn_splice_traffic(client->splice, &up, &down);
+            trp_turn_add_traffic(peer->alloc->server->turn, connection->alloc,
+                                 &up, &down);
+        }
+
+        client->failed = 1;
+        ngx_trp_turn_tcp_close(client, NGX_STREAM_OK);
+    }
+
+    if (peer->channel != (ngx_socket_t) -1) {
+        ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
+
+        message.type = NGX_TRP_TURN_DETACH;
+        message.cookie = peer->cookie;
+
+        (void) ngx_trp_turn_channel_send(peer->channel, &message, NULL, 0,
+                                         (ngx_socket_t) -1);
+        ngx_trp_pass_close(&peer->channel);
+    }
+
+    ngx_free(peer);
+}
+
+
+void
+ngx_trp_turn_peer_attach(ngx_trp_turn_server_t *server,
+    ngx_trp_turn_client_t *client, const trp_turn_command_t *command)
+{
+    trp_str_t                username;
+    ngx_uint_t               slot;
+    ngx_socket_t             to;
+    ngx_trp_turn_peer_t     *peer;
+    ngx_trp_turn_worker_t   *worker;
+    ngx_trp_turn_message_t   message;
+
+    worker = server->worker;
+
+    client->attaching = 1;
+    client->request = server->turn->request;
+    client->id = command->id;
+    client->cookie = ++worker->cookies;
+    client->connection->idle = 0;
+
+    ngx_queue_insert_tail(&worker->attached, &client->queue);
+
+    username.data = command->data;
+    username.len = command->len;
+
+    slot = trp_turn_connection_slot(command->id);
+
+    if (slot == (uint8_t) ngx_trp_turn_channel_slot(worker->channel)) {
+        peer = ngx_trp_turn_peer_find(worker, server->realm, command->id,
+                                      username);
+        if (peer) {
+            peer->client = client;
+        }
+
+        ngx_trp_turn_peer_attached(client, peer ? ngx_trp_turn_peer_take(peer)
+                                                : (ngx_socket_t) -1);
+        return;
+    }
+
+    ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
+
+    message.type = NGX_TRP_TURN_ATTACH;
+    message.slot = ngx_trp_turn_channel_slot(worker->channel);
+    message.realm = server->realm;
+    message.cookie = client->cookie;
+    message.id = command->id;
+
+    to = ngx_trp_turn_channel_to(worker->channel, slot);
+
+    if (ngx_trp_turn_channel_send(to, &message, username.data, username.len,
+                                  ngx_trp_turn_channel_own(worker->channel))
+        != NGX_OK)
+    {
+        ngx_trp_turn_peer_attached(client, (ngx_socket_t) -1);
+        return;
+    }
+
+    ngx_add_timer(client->connection->read, NGX_TRP_TURN_ATTACH_TIME);
+}
+
+
+static ngx_trp_turn_peer_t *
+ngx_trp_turn_peer_find(ngx_trp_turn_worker_t *worker, uint64_t realm,
+    uint32_t id, trp_str_t username)
+{
+    ngx_uint_t               i;
+    trp_turn_connection_t   *connection;
+    ngx_trp_turn_server_t  **server;
+
+    server = worker->servers->elts;
+
+    for (i = 0; i < worker->servers->nelts; i++) {
+
+        if (server[i]->realm != realm) {
+            continue;
+        }
+
+        connection = trp_turn_attach(server[i]->turn, id, username);
+
+        if (connection) {
+            return connection->data;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* the socket is the caller's now, and nothing is left of it in epoll */
+
+static ngx_socket_t
+ngx_trp_turn_peer_take(ngx_trp_turn_peer_t *peer)
+{
+    ngx_socket_t       s;
+    ngx_connection_t  *c;
+
+    c = peer->c;
+    peer->c = NULL;
+
+    s = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
+
+    if (c->read->active) {
+        (void) ngx_del_event(c->read, NGX_READ_EVENT, 0);
+    }
+
+    if (c->write->active) {
+        (void) ngx_del_event(c->write, NGX_WRITE_EVENT, 0);
+    }
+
+    ngx_close_connection(c);
+
+    return s;
+}
+
+
+void
+ngx_trp_turn_peer_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd)
+{
+    ngx_connection_t  *c, *pc;
+
+    c = client->connection;
+
+    client->attaching = 0;
+
+    if (c->read->timer_set) {
+        ngx_del_timer(c->read);
+    }
+
+    if (fd == (ngx_socket_t) -1) {
+        ngx_queue_remove(&client->queue);
+        client->cookie = 0;
+
+        ngx_trp_turn_peer_answer(client, 0);
+
+        /* it may go on, or not */
+
+        ngx_post_event(c->read, &ngx_posted_events);
+        return;
+    }
+
+    pc = ngx_get_connection(fd, client->server->log);
+
+    if (pc == NULL) {
+        (void) ngx_close_socket(fd);
+        goto failed;
+    }
+
+    pc->recv = ngx_recv;
+    pc->send = ngx_send;
+    pc->read->log = client->server->log;
+    pc->write->log = client->server->log;
+    pc->write->ready = 1;
+    pc->read->ready = 1;
+    pc->log = client->server->log;
+
+    ngx_trp_turn_peer_answer(client, 1);
+
+    /* the answer comes first, and it is short */
+
+    if (client->out == NULL) {
+        client->splice = ngx_trp_turn_splice_create(c, pc,
+                                                client->server->conf.rate,
+                                                ngx_trp_turn_peer_spliced,
+                                                client);
+    }
+
+    if (client->splice) {
+
+        /* what has come before it was attached; else the reader has it */
+
+        if (client->part == NULL
+            || ngx_trp_turn_splice_feed(client->splice, client->part,
+                                        client->part_len)
+               == NGX_OK)
+        {
+            return;
+        }
+
+        goto failed;
+    }
+
+    ngx_close_connection(pc);
+
+failed:
+
+    client->failed = 1;
+    ngx_post_event(c->read, &ngx_posted_events);
+}
+
+
+static void
+ngx_trp_turn_peer_answer(ngx_trp_turn_client_t *client, int ok)
+{
+    size_t  len;
+    u_char  buf[TRP_TURN_ANSWER_MAX];
+
+    len = trp_turn_attach_answer(client->server->turn, buf, &client->request,
+                                 client->id, ok);
+
+    ngx_trp_turn_tcp_send(client, buf, len, 0);
+}
+
+
+static void
+ngx_trp_turn_peer_spliced(void *data)
+{
+    ngx_trp_turn_tcp_close(data, NGX_STREAM_OK);
+}
+
+
+/* the data connection ends */
+
+void
+ngx_trp_turn_peer_detach(ngx_trp_turn_client_t *client)
+{
+    ngx_uint_t               slot;
+    ngx_trp_turn_worker_t   *worker;
+    ngx_trp_turn_message_t   message;
+
+    if (client->cookie == 0) {
+        return;
+    }
+
+    worker = client->server->worker;
+
+    ngx_queue_remove(&client->queue);
+    client->cookie = 0;
+
+    ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
+
+    if (client->splice) {
+        ngx_trp_turn_splice_traffic(client->splice, &message.up,
+                                    &message.down);
+        client->session->received += message.up.bytes;
+        ngx_trp_turn_splice_destroy(client->splice);
+        client->splice = NULL;
+    }
+
+    slot = trp_turn_connection_slot(client->id);
+
+    if (slot == (uint8_t) ngx_trp_turn_channel_slot(worker->channel)) {
+        ngx_trp_turn_peer_count(worker, client->server->realm, client->id,
+                                &message.up, &message.down);
+        return;
+    }
+
+    message.type = NGX_TRP_TURN_DETACHED;
+    message.slot = ngx_trp_turn_channel_slot(worker->channel);
+    message.realm = client->server->realm;
+    message.id = client->id;
+
+    (void) ngx_trp_turn_channel_send(ngx_trp_turn_channel_to(worker->channel,
+                                                             slot),
+                                     &message, NULL, 0, (ngx_socket_t) -1);
+}
+
+
+/* the allocation's worker: a data connection has ended */
+
+static void
+ngx_trp_turn_peer_count(ngx_trp_turn_worker_t *worker, uint64_t realm,
+    uint32_t id, trp_turn_traffic_t *up, trp_turn_traffic_t *down)
+{
+    ngx_uint_t               i;
+    ngx_trp_turn_peer_t     *peer;
+    trp_turn_connection_t   *connection;
+    ngx_trp_turn_server_t  **server;
+
+    server = worker->servers->elts;
+
+    for (i = 0; i < worker->servers->nelts; i++) {
+
+        if (server[i]->realm != realm) {
+            continue;
+        }
+
+        connection = trp_turn_attached(server[i]->turn, id);
+
+        if (connection == NULL) {
+            continue;
+        }
+
+        trp_turn_add_traffic(server[i]->turn, connection->alloc, up, down);
+
+        peer = connection->data;
+
+        if (peer == NULL) {
+            return;
+        }
+
+        peer->client = NULL;
+        ngx_trp_pass_close(&peer->channel);
+
+        ngx_trp_turn_time(server[i]);
+        trp_turn_disconnected(server[i]->turn, connection);
+        ngx_trp_turn_run(server[i], NULL);
+
+        return;
+    }
+}
+
+
+void
+ngx_trp_turn_peer_message(ngx_trp_turn_worker_t *worker,
+    ngx_trp_turn_message_t *message, u_char *payload, size_t len,
+    ngx_socket_t *fd)
+{
+    trp_str_t                username;
+    ngx_socket_t             s;
+    ngx_trp_turn_peer_t     *peer;
+    ngx_trp_turn_client_t   *client;
+    ngx_trp_turn_message_t   answer;
+
+    switch (message->type) {
+
+    case NGX_TRP_TURN_ATTACH:
+
+        username.data = payload;
+        username.len = len;
+
+        peer = ngx_trp_turn_peer_find(worker, message->realm, message->id,
+                                      username);
+
+        s = peer ? ngx_trp_turn_peer_take(peer) : (ngx_socket_t) -1;
+
+        ngx_memzero(&answer, sizeof(ngx_trp_turn_message_t));
+
+        answer.type = NGX_TRP_TURN_ATTACHED;
+        answer.cookie = message->cookie;
+
+        (void) ngx_trp_turn_channel_send(*fd, &answer, NULL, 0, s);
+
+        ngx_trp_pass_close(&s);
+
+        if (peer) {
+            peer->channel = *fd;
+            peer->cookie = message->cookie;
+            *fd = (ngx_socket_t) -1;
+        }
+
+        break;
+
+    case NGX_TRP_TURN_ATTACHED:
+
+        client = ngx_trp_turn_peer_by_cookie(worker, message->cookie);
+
+        if (client && client->attaching) {
+            s = *fd;
+            *fd = (ngx_socket_t) -1;
+            ngx_trp_turn_peer_attached(client, s);
+        }
+
+        break;
+
+    case NGX_TRP_TURN_DETACHED:
+
+        ngx_trp_turn_peer_count(worker, message->realm, message->id,
+                                &message->up, &message->down);
+        break;
+
+    default: /* NGX_TRP_TURN_DETACH */
+
+        client = ngx_trp_turn_peer_by_cookie(worker, message->cookie);
+
+        if (client) {
+            client->failed = 1;
+            ngx_trp_turn_tcp_close(client, NGX_STREAM_OK);
+        }
+    }
+}
+
+
+static ngx_trp_turn_client_t *
+ngx_trp_turn_peer_by_cookie(ngx_trp_turn_worker_t *worker, uint64_t cookie)
+{
+    ngx_queue_t            *q;
+    ngx_trp_turn_client_t  *client;
+
+    for (q = ngx_queue_head(&worker->attached);
+         q != ngx_queue_sentinel(&worker->attached);
+         q = ngx_queue_next(q))
+    {
+        client = ngx_queue_data(q, ngx_trp_turn_client_t, queue);
+
+        if (client->cookie == cookie) {
+            return client;
+        }
+    }
+
+    return NULL;
+}

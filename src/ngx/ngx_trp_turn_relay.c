@@ -1,0 +1,362 @@
+
+#include "ngx_trp_turn.h"
+#include "ngx_trp_turn_peer.h"
+
+#include <linux/errqueue.h>
+
+
+/* turns in one event: others wait, too */
+#define NGX_TRP_TURN_TURNS  4
+
+
+static ngx_socket_t ngx_trp_turn_relay_socket(ngx_trp_turn_alloc_t *alloc,
+    ngx_uint_t v6, in_port_t port);
+static void ngx_trp_turn_relay_handler(ngx_event_t *rev);
+static void ngx_trp_turn_relay_errors(ngx_trp_turn_alloc_t *alloc,
+    ngx_connection_t *c);
+static void ngx_trp_turn_relay_dont_fragment(ngx_trp_turn_alloc_t *alloc,
+    ngx_uint_t v6, ngx_uint_t on);
+
+
+/*
+ * RFC 8656, section 7.2: the same port for both families.  Of an additional
+ * family that this machine does not have the client is told.
+ */
+
+trp_turn_bound_e
+ngx_trp_turn_relay_bind(ngx_trp_turn_alloc_t *alloc, in_port_t port,
+    uint8_t *families)
+{
+    uint8_t                 family;
+    ngx_uint_t              i;
+    ngx_socket_t            s;
+    trp_turn_bound_e        rc;
+    ngx_event_handler_pt    handler;
+    ngx_trp_turn_worker_t  *worker;
+
+    worker = alloc->server->worker;
+
+    handler = (alloc->alloc->protocol == TRP_TURN_PROTOCOL_TCP)
+              ? ngx_trp_turn_peer_accept : ngx_trp_turn_relay_handler;
+
+    rc = TRP_TURN_NO_CAPACITY;
+
+    for (i = 0; i < 2; i++) {
+        family = (i == 0) ? TRP_TURN_V4 : TRP_TURN_V6;
+
+        if (!(*families & family)) {
+            continue;
+        }
+
+        s = ngx_trp_turn_relay_socket(alloc, i, port);
+
+        if (s == (ngx_socket_t) -1) {
+
+            if (ngx_socket_errno == NGX_EADDRINUSE) {
+                rc = TRP_TURN_PORT_IN_USE;
+                goto failed;
+            }
+
+            if (i == 1 && alloc->relay[0]) {
+                *families = TRP_TURN_V4;
+                break;
+            }
+
+            goto failed;
+        }
+
+        alloc->relay[i] = ngx_trp_turn_connection(worker, s, handler, alloc);
+
+        if (alloc->relay[i] == NULL) {
+            goto failed;
+        }
+    }
+
+    return TRP_TURN_BOUND;
+
+failed:
+
+    ngx_trp_turn_relay_close(alloc);
+
+    return rc;
+}
+
+
+static ngx_socket_t
+ngx_trp_turn_relay_socket(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6,
+    in_port_t port)
+{
+    int             one, type;
+    ngx_err_t       err;
+    socklen_t       len;
+    trp_taddr_t     addr;
+    ngx_socket_t    s;
+    ngx_sockaddr_t  sa;
+
+    one = 1;
+
+    type = (alloc->alloc->protocol == TRP_TURN_PROTOCOL_TCP) ? SOCK_STREAM
+                                                             : SOCK_DGRAM;
+
+    s = socket(v6 ? AF_INET6 : AF_INET, type|SOCK_NONBLOCK|SOCK_CLOEXEC, 0);
+
+    if (s == (ngx_socket_t) -1) {
+        return s;
+    }
+
+    ngx_memzero(&addr, sizeof(trp_taddr_t));
+    addr.addr.family = v6 ? 6 : 4;
+    addr.port = port;
+
+    len = ngx_trp_turn_sockaddr(&sa, &addr);
+
+    if (v6 && setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one))
+              == -1)
+    {
+        goto failed;
+    }
+
+    if (type == SOCK_STREAM) {
+
+        /* RFC 6062, section 5.2: connections to peers have the same port */
+
+        if (setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1
+            || setsockopt(s, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one))
+               == -1
+            || bind(s, &sa.sockaddr, len) == -1
+            || listen(s, NGX_LISTEN_BACKLOG) == -1)
+        {
+            goto failed;
+        }
+
+        return s;
+    }
+
+    if (bind(s, &sa.sockaddr, len) == -1) {
+        goto failed;
+    }
+
+    /* ICMP errors; a socket that cannot tell them is good enough */
+
+    (void) setsockopt(s, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
+                      v6 ? IPV6_RECVERR : IP_RECVERR, &one, sizeof(one));
+
+    return s;
+
+failed:
+
+    err = ngx_socket_errno;
+
+    (void) ngx_close_socket(s);
+
+    ngx_set_socket_errno(err);
+
+    return (ngx_socket_t) -1;
+}
+
+
+void
+ngx_trp_turn_relay_unbind(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6)
+{
+    ngx_trp_turn_close_connection(alloc->server->worker, &alloc->relay[v6]);
+}
+
+
+void
+ngx_trp_turn_relay_close(ngx_trp_turn_alloc_t *alloc)
+{
+    ngx_trp_turn_relay_unbind(alloc, 0);
+    ngx_trp_turn_relay_unbind(alloc, 1);
+}
+
+
+static void
+ngx_trp_turn_relay_handler(ngx_event_t *rev)
+{
+    size_t                  len;
+    u_char                 *data;
+    ngx_int_t               n;
+    ngx_uint_t              i, first, more, turns;
+    trp_taddr_t             peer;
+    ngx_connection_t       *c;
+    ngx_trp_turn_batch_t   *batch;
+    ngx_trp_turn_alloc_t   *alloc;
+    ngx_trp_turn_server_t  *server;
+
+    c = rev->data;
+    alloc = c->data;
+    server = alloc->server;
+    batch = &server->worker->batch;
+
+    ngx_trp_turn_time(server);
+
+    if (c->close) {
+        trp_turn_fail(server->turn, alloc->alloc);
+        ngx_trp_turn_run(server, NULL);
+        return;
+    }
+
+    for (turns = 0; turns < NGX_TRP_TURN_TURNS; turns++) {
+        n = ngx_trp_turn_batch_recv(batch, c->fd, &first, &more);
+
+        if (n <= 0) {
+
+            /* an error wakes up, too, and only one can be read at a time */
+
+            if (turns == 0) {
+                ngx_trp_turn_relay_errors(alloc, c);
+            }
+
+            return;
+        }
+
+        for (i = first; i < first + n; i++) {
+            data = ngx_trp_turn_batch_data(batch, i, &len);
+
+            ngx_trp_turn_taddr(&peer, ngx_trp_turn_batch_from(batch, i));
+
+            trp_turn_peer_data(server->turn, alloc->alloc, &peer, data, len);
+
+            ngx_trp_turn_run(server, NULL);
+        }
+
+        if (!more) {
+            return;
+        }
+    }
+}
+
+
+/* RFC 8656, section 11.5 */
+
+static void
+ngx_trp_turn_relay_errors(ngx_trp_turn_alloc_t *alloc, ngx_connection_t *c)
+{
+    ssize_t                    n;
+    u_char                     type, code;
+    trp_taddr_t                peer;
+    struct iovec               iov;
+    ngx_sockaddr_t             sa;
+    struct msghdr              msg;
+    struct cmsghdr            *cmsg;
+    ngx_trp_turn_server_t     *server;
+    struct sock_extended_err   err;
+
+    u_char                     data[1];
+    u_char                     control[512];
+
+    server = alloc->server;
+
+    for ( ;; ) {
+        iov.iov_base = data;
+        iov.iov_len = sizeof(data);
+
+        ngx_memzero(&msg, sizeof(struct msghdr));
+
+        msg.msg_name = &sa;
+        msg.msg_namelen = sizeof(sa);
+        msg.msg_iov = &iov;
+        msg.msg_iovlen = 1;
+        msg.msg_control = control;
+        msg.msg_controllen = sizeof(control);
+
+        n = recvmsg(c->fd, &msg, MSG_ERRQUEUE|MSG_DONTWAIT);
+
+        if (n == -1) {
+            return;
+        }
+
+        for (cmsg = CMSG_FIRSTHDR(&msg); cmsg; cmsg = CMSG_NXTHDR(&msg, cmsg))
+        {
+            if (!((cmsg->cmsg_level == IPPROTO_IP
+                   && cmsg->cmsg_type == IP_RECVERR)
+                  || (cmsg->cmsg_level == IPPROTO_IPV6
+                      && cmsg->cmsg_type == IPV6_RECVERR)))
+            {
+                continue;
+            }
+
+            ngx_memcpy(&err, CMSG_DATA(cmsg), sizeof(err));
+
+            if (err.ee_origin == SO_EE_ORIGIN_LOCAL
+                && err.ee_errno == EMSGSIZE)
+            {
+                /* as the next router would say: fragmentation needed */
+
+                type = (sa.sockaddr.sa_family == AF_INET) ? 3 : 2;
+                code = (sa.sockaddr.sa_family == AF_INET) ? 4 : 0;
+
+            } else if (err.ee_origin == SO_EE_ORIGIN_ICMP
+                       || err.ee_origin == SO_EE_ORIGIN_ICMP6)
+            {
+                type = err.ee_type;
+                code = err.ee_code;
+
+            } else {
+                continue;
+            }
+
+            ngx_trp_turn_taddr(&peer, &sa.sockaddr);
+
+            trp_turn_peer_icmp(server->turn, alloc->alloc, &peer, type, code,
+                               err.ee_info);
+            ngx_trp_turn_run(server, NULL);
+        }
+    }
+}
+
+
+void
+ngx_trp_turn_relay_send(ngx_trp_turn_alloc_t *alloc,
+    const trp_turn_command_t *command)
+{
+    ngx_uint_t             v6;
+    ngx_trp_turn_batch_t  *batch;
+
+    v6 = (command->peer.addr.family == 6);
+    batch = &alloc->server->worker->batch;
+
+    if (alloc->relay[v6] == NULL) {
+        return;
+    }
+
+    if (command->dont_fragment != ((alloc->dont_fragment >> v6) & 1)) {
+        ngx_trp_turn_batch_flush(batch);
+        ngx_trp_turn_relay_dont_fragment(alloc, v6, command->dont_fragment);
+    }
+
+    /* what a stream brought lies in a buffer that is needed at once */
+
+    ngx_trp_turn_batch_send(batch, alloc->relay[v6]->fd, &command->peer, NULL,
+                            command->data, command->len,
+                            alloc->origin.client != NULL);
+}
+
+
+static void
+ngx_trp_turn_relay_dont_fragment(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6,
+    ngx_uint_t on)
+{
+    int           value;
+    ngx_socket_t  s;
+
+    s = alloc->relay[v6]->fd;
+
+    if (v6) {
+        value = on ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_WANT;
+        (void) setsockopt(s, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &value,
+                          sizeof(value));
+
+    } else {
+        value = on ? IP_PMTUDISC_DO : IP_PMTUDISC_WANT;
+        (void) setsockopt(s, IPPROTO_IP, IP_MTU_DISCOVER, &value,
+                          sizeof(value));
+    }
+
+    if (on) {
+        alloc->dont_fragment |= 1 << v6;
+
+    } else {
+        alloc->dont_fragment &= ~(1 << v6);
+    }
+}

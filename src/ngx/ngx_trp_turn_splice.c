@@ -1,0 +1,353 @@
+
+#include "ngx_trp_turn_splice.h"
+
+
+#define NGX_TRP_TURN_SPLICE_BUFFER  16384
+
+/* a timer keeps a worker that exits until its connections have ended */
+#define NGX_TRP_TURN_SPLICE_TIME    60000
+
+
+/* one direction */
+
+typedef struct {
+    ngx_connection_t      *from;
+    ngx_connection_t      *to;
+    trp_turn_traffic_t     traffic;
+    ngx_event_t            event;          /* waits for the rate */
+    uint64_t               rate;
+    uint64_t               allowed;        /* bytes, until now */
+    ngx_msec_t             start;
+    u_char                *pos;
+    u_char                *last;
+    unsigned               eof:1;          /* nothing more to read */
+    unsigned               done:1;         /* and the other side knows */
+    u_char                 data[NGX_TRP_TURN_SPLICE_BUFFER];
+} ngx_trp_turn_way_t;
+
+
+struct ngx_trp_turn_splice_s {
+    ngx_trp_turn_way_t      up;
+    ngx_trp_turn_way_t      down;
+    ngx_event_t             timer;
+    ngx_trp_turn_splice_pt  handler;
+    void                   *data;
+};
+
+
+static void ngx_trp_turn_splice_handler(ngx_event_t *ev);
+static void ngx_trp_turn_splice_rate_handler(ngx_event_t *ev);
+static void ngx_trp_turn_splice_timer_handler(ngx_event_t *ev);
+static void ngx_trp_turn_splice_run(ngx_trp_turn_splice_t *splice);
+static ngx_int_t ngx_trp_turn_splice_way(ngx_trp_turn_way_t *way);
+static ngx_int_t ngx_trp_turn_splice_end(ngx_trp_turn_way_t *way);
+static size_t ngx_trp_turn_splice_allowed(ngx_trp_turn_way_t *way);
+static void ngx_trp_turn_splice_reset(ngx_connection_t *c);
+
+
+ngx_trp_turn_splice_t *
+ngx_trp_turn_splice_create(ngx_connection_t *client, ngx_connection_t *peer,
+    uint64_t rate, ngx_trp_turn_splice_pt done, void *data)
+{
+    ngx_uint_t              i;
+    ngx_trp_turn_way_t     *way;
+    ngx_trp_turn_splice_t  *splice;
+
+    splice = ngx_alloc(sizeof(ngx_trp_turn_splice_t), client->log);
+    if (splice == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(splice, sizeof(ngx_trp_turn_splice_t));
+
+    splice->handler = done;
+    splice->data = data;
+
+    splice->up.from = client;
+    splice->up.to = peer;
+    splice->down.from = peer;
+    splice->down.to = client;
+
+    for (i = 0; i < 2; i++) {
+        way = (i == 0) ? &splice->up : &splice->down;
+
+        way->rate = rate;
+        way->start = ngx_current_msec;
+        way->pos = way->data;
+        way->last = way->data;
+
+        way->event.data = splice;
+        way->event.log = client->log;
+        way->event.handler = ngx_trp_turn_splice_rate_handler;
+
+        way->from->data = splice;
+        way->from->idle = 0;
+        way->from->read->handler = ngx_trp_turn_splice_handler;
+        way->from->write->handler = ngx_trp_turn_splice_handler;
+
+        if (way->from->read->timer_set) {
+            ngx_del_timer(way->from->read);
+        }
+    }
+
+    splice->timer.data = splice;
+    splice->timer.log = client->log;
+    splice->timer.handler = ngx_trp_turn_splice_timer_handler;
+
+    ngx_add_timer(&splice->timer, NGX_TRP_TURN_SPLICE_TIME);
+
+    /* not here: the caller has to know of it first */
+
+    ngx_post_event(client->read, &ngx_posted_events);
+
+    return splice;
+}
+
+
+ngx_int_t
+ngx_trp_turn_splice_feed(ngx_trp_turn_splice_t *splice, u_char *data,
+    size_t len)
+{
+    ngx_trp_turn_way_t  *way;
+
+    way = &splice->up;
+
+    if (len > (size_t) (way->data + NGX_TRP_TURN_SPLICE_BUFFER - way->last)) {
+        return NGX_ERROR;
+    }
+
+    way->last = ngx_cpymem(way->last, data, len);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_turn_splice_timer_handler(ngx_event_t *ev)
+{
+    ngx_add_timer(ev, NGX_TRP_TURN_SPLICE_TIME);
+}
+
+
+static void
+ngx_trp_turn_splice_rate_handler(ngx_event_t *ev)
+{
+    ngx_trp_turn_splice_run(ev->data);
+}
+
+
+static void
+ngx_trp_turn_splice_handler(ngx_event_t *ev)
+{
+    ngx_connection_t  *c;
+
+    c = ev->data;
+
+    ngx_trp_turn_splice_run(c->data);
+}
+
+
+static void
+ngx_trp_turn_splice_run(ngx_trp_turn_splice_t *splice)
+{
+    ngx_connection_t  *client, *peer;
+
+    client = splice->up.from;
+    peer = splice->down.from;
+
+    if (client->close || peer->close
+        || ngx_trp_turn_splice_way(&splice->up) != NGX_OK
+        || ngx_trp_turn_splice_way(&splice->down) != NGX_OK)
+    {
+        splice->handler(splice->data);
+        return;
+    }
+
+    if (splice->up.done && splice->down.done) {
+        splice->handler(splice->data);
+        return;
+    }
+
+    if (ngx_handle_read_event(client->read, 0) != NGX_OK
+        || ngx_handle_read_event(peer->read, 0) != NGX_OK
+        || ngx_handle_write_event(client->write, 0) != NGX_OK
+        || ngx_handle_write_event(peer->write, 0) != NGX_OK)
+    {
+        splice->handler(splice->data);
+    }
+}
+
+
+static ngx_int_t
+ngx_trp_turn_splice_way(ngx_trp_turn_way_t *way)
+{
+    size_t   size;
+    ssize_t  n;
+
+    for ( ;; ) {
+
+        while (way->pos != way->last && way->to->write->ready) {
+            n = way->to->send(way->to, way->pos, way->last - way->pos);
+
+            if (n == NGX_ERROR) {
+                return NGX_ERROR;
+            }
+
+            if (n == NGX_AGAIN) {
+                break;
+            }
+
+            way->pos += n;
+            way->traffic.bytes += n;
+        }
+
+        if (way->pos != way->last) {
+            return NGX_OK;
+        }
+
+        if (way->eof) {
+            return way->done ? NGX_OK : ngx_trp_turn_splice_end(way);
+        }
+
+        if (!way->from->read->ready) {
+            return NGX_OK;
+        }
+
+        size = ngx_trp_turn_splice_allowed(way);
+
+        if (size == 0) {
+            return NGX_OK;
+        }
+
+        way->pos = way->data;
+        way->last = way->data;
+
+        n = way->from->recv(way->from, way->data, size);
+
+        if (n == NGX_AGAIN) {
+            return NGX_OK;
+        }
+
+        if (n == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (n == 0) {
+            way->eof = 1;
+            continue;
+        }
+
+        way->last += n;
+        way->traffic.packets++;
+    }
+}
+
+
+/* the other direction goes on */
+
+static ngx_int_t
+ngx_trp_turn_splice_end(ngx_trp_turn_way_t *way)
+{
+    way->done = 1;
+
+    if (way->to->ssl) {
+        ERR_clear_error();
+
+        /* close_notify, as far as it can be sent */
+        (void) SSL_shutdown(way->to->ssl->connection);
+
+        return NGX_OK;
+    }
+
+    return (ngx_shutdown_socket(way->to->fd, NGX_WRITE_SHUTDOWN) == -1)
+           ? NGX_ERROR : NGX_OK;
+}
+
+
+/* 0: not now, the event will tell */
+
+static size_t
+ngx_trp_turn_splice_allowed(ngx_trp_turn_way_t *way)
+{
+    uint64_t  allowed;
+
+    if (way->rate == 0) {
+        return NGX_TRP_TURN_SPLICE_BUFFER;
+    }
+
+    allowed = way->rate
+              + way->rate * (uint64_t) (ngx_current_msec - way->start) / 1000;
+
+    if (allowed > way->traffic.bytes) {
+        return ngx_min(allowed - way->traffic.bytes,
+                       NGX_TRP_TURN_SPLICE_BUFFER);
+    }
+
+    if (!way->event.timer_set) {
+        ngx_add_timer(&way->event,
+                      (way->traffic.bytes - allowed) * 1000 / way->rate + 10);
+    }
+
+    return 0;
+}
+
+
+void
+ngx_trp_turn_splice_traffic(ngx_trp_turn_splice_t *splice,
+    trp_turn_traffic_t *up, trp_turn_traffic_t *down)
+{
+    *up = splice->up.traffic;
+    *down = splice->down.traffic;
+}
+
+
+void
+ngx_trp_turn_splice_destroy(ngx_trp_turn_splice_t *splice)
+{
+    if (splice->timer.timer_set) {
+        ngx_del_timer(&splice->timer);
+    }
+
+    if (splice->up.event.timer_set) {
+        ngx_del_timer(&splice->up.event);
+    }
+
+    if (splice->down.event.timer_set) {
+        ngx_del_timer(&splice->down.event);
+    }
+
+    /* who has not got everything must see that */
+
+    if (!splice->up.done) {
+        ngx_trp_turn_splice_reset(splice->up.to);
+    }
+
+    if (!splice->down.done) {
+        ngx_trp_turn_splice_reset(splice->down.to);
+    }
+
+    ngx_close_connection(splice->up.to);
+
+    ngx_free(splice);
+}
+
+
+static void
+ngx_trp_turn_splice_reset(ngx_connection_t *c)
+{
+    struct linger  linger;
+
+    linger.l_onoff = 1;
+    linger.l_linger = 0;
+
+    (void) setsockopt(c->fd, SOL_SOCKET, SO_LINGER, (const void *) &linger,
+                      sizeof(struct linger));
+
+    if (c->ssl) {
+
+        /* no close_notify */
+
+        c->ssl->no_wait_shutdown = 1;
+        c->ssl->no_send_shutdown = 1;
+    }
+}

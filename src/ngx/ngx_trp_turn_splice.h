@@ -1,0 +1,60 @@
+
+/*
+ * Two connections whose bytes go from one to the other, with half-close: a
+ * client's data connection and its peer (RFC 6062).
+ */
+
+
+#ifndef _NGX_TRP_TURN_SPLICE_H_INCLUDED_
+#define _NGX_TRP_TURN_SPLICE_H_INCLUDED_
+
+
+#include "ngx_trp.h"
+#include "trp_turn.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+typedef struct ngx_trp_turn_splice_s  ngx_trp_turn_splice_t;
+
+
+/* both have ended, or one has failed; the splice is over */
+
+typedef void (*ngx_trp_turn_splice_pt)(void *data);
+
+
+/*
+ * Takes over the events of both connections, and their "data".  "rate" is in
+ * bytes per second each way, 0: any.  NULL without memory.
+ */
+
+ngx_trp_turn_splice_t *ngx_trp_turn_splice_create(ngx_connection_t *client,
+    ngx_connection_t *peer, uint64_t rate, ngx_trp_turn_splice_pt done,
+    void *data);
+
+/*
+ * Bytes of the client that have been read already, before the event loop goes
+ * on; NGX_ERROR if they are too many.
+ */
+
+ngx_int_t ngx_trp_turn_splice_feed(ngx_trp_turn_splice_t *splice,
+    u_char *data, size_t len);
+
+/* what went to the peer, and what came from it */
+
+void ngx_trp_turn_splice_traffic(ngx_trp_turn_splice_t *splice,
+    trp_turn_traffic_t *up, trp_turn_traffic_t *down);
+
+/*
+ * Closes the connection to the peer, but not the one to the client; a reset
+ * for whom data may be missing.
+ */
+
+void ngx_trp_turn_splice_destroy(ngx_trp_turn_splice_t *splice);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_TURN_SPLICE_H_INCLUDED_ */

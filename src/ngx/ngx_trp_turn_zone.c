@@ -1,0 +1,763 @@
+
+#include "ngx_trp_turn_zone.h"
+
+#include <sodium.h>
+
+
+/* how far from its place an entry may be */
+#define NGX_TRP_TURN_PROBES  16
+
+
+static ngx_int_t ngx_trp_turn_zone_init(ngx_shm_zone_t *shm_zone, void *data);
+static ngx_trp_turn_shared_t *ngx_trp_turn_zone_create(
+    ngx_slab_pool_t *shpool, size_t size);
+static void ngx_trp_turn_zone_free_slot(ngx_trp_turn_zone_t *zone,
+    ngx_uint_t slot);
+static void ngx_trp_turn_zone_free_owner(ngx_trp_turn_zone_t *zone,
+    ngx_trp_turn_owner_t *owner);
+static void ngx_trp_turn_zone_set_port(ngx_trp_turn_shared_t *sh,
+    in_port_t port, ngx_uint_t taken);
+static void ngx_trp_turn_zone_expire_reservations(ngx_trp_turn_shared_t *sh);
+static ngx_trp_turn_usage_t *ngx_trp_turn_zone_usage(
+    ngx_trp_turn_shared_t *sh, uint64_t hash);
+static u_char *ngx_trp_turn_zone_account(ngx_trp_turn_shared_t *sh,
+    const u_char *account, ngx_uint_t create);
+
+
+ngx_shm_zone_t *
+ngx_trp_turn_zone_add(ngx_conf_t *cf, ngx_str_t *name, size_t size, void *tag)
+{
+    ngx_shm_zone_t       *shm_zone;
+    ngx_trp_turn_zone_t  *zone;
+
+    shm_zone = ngx_shared_memory_add(cf, name, size, tag);
+    zone = ngx_pcalloc(cf->pool, sizeof(ngx_trp_turn_zone_t));
+
+    if (shm_zone == NULL || zone == NULL) {
+        return NULL;
+    }
+
+    shm_zone->init = ngx_trp_turn_zone_init;
+    shm_zone->data = zone;
+
+    return shm_zone;
+}
+
+
+/* as it is, after a reload */
+
+static ngx_int_t
+ngx_trp_turn_zone_init(ngx_shm_zone_t *shm_zone, void *data)
+{
+    ngx_trp_turn_zone_t *old = data;
+
+    ngx_trp_turn_zone_t  *zone;
+
+    zone = shm_zone->data;
+    zone->pool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+    if (old) {
+        zone->shared = old->shared;
+        return NGX_OK;
+    }
+
+    if (shm_zone->shm.exists) {
+        zone->shared = zone->pool->data;
+        return NGX_OK;
+    }
+
+    zone->shared = ngx_trp_turn_zone_create(zone->pool, shm_zone->shm.size);
+
+    if (zone->shared == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "shared memory zone \"%V\" is too small, "
+                      "write a larger size", &shm_zone->shm.name);
+        return NGX_ERROR;
+    }
+
+    zone->pool->data = zone->shared;
+
+    return NGX_OK;
+}
+
+
+static ngx_trp_turn_shared_t *
+ngx_trp_turn_zone_create(ngx_slab_pool_t *shpool, size_t size)
+{
+    size_t                  n;
+    u_char                  seed[NGX_TRP_TURN_SECRET_LEN / 2];
+    u_char                  secret[NGX_TRP_TURN_SECRET_LEN + 1];
+    ngx_trp_turn_shared_t  *sh;
+
+    sh = ngx_slab_calloc(shpool, sizeof(ngx_trp_turn_shared_t));
+    if (sh == NULL) {
+        return NULL;
+    }
+
+    /* a quarter, or up to a half; the slab needs some room itself */
+
+    for (n = 1024; n * 2 * sizeof(ngx_trp_turn_owner_t) <= size / 2; n *= 2) {
+        /* void */
+    }
+
+    sh->nowners = n;
+    sh->nusage = n;
+    sh->naccounts = n / 8;
+
+    sh->owners = ngx_slab_calloc(shpool, n * sizeof(ngx_trp_turn_owner_t));
+    sh->usage = ngx_slab_calloc(shpool, n * sizeof(ngx_trp_turn_usage_t));
+    sh->accounts = ngx_slab_calloc(shpool, sh->naccounts
+                                           * sizeof(*sh->accounts));
+
+    if (sh->owners == NULL || sh->usage == NULL || sh->accounts == NULL) {
+        return NULL;
+    }
+
+    randombytes_buf(sh->nonce_key, sizeof(sh->nonce_key));
+    randombytes_buf(sh->hash_key, sizeof(sh->hash_key));
+    randombytes_buf(seed, sizeof(seed));
+
+    sodium_bin2hex((char *) secret, sizeof(secret), seed, sizeof(seed));
+    ngx_memcpy(sh->secret, secret, NGX_TRP_TURN_SECRET_LEN);
+
+    return sh;
+}
+
+
+ngx_uint_t
+ngx_trp_turn_zone_reserve_slot(ngx_trp_turn_zone_t *zone,
+    ngx_uint_t generation)
+{
+    ngx_uint_t            i;
+    ngx_trp_turn_slot_t  *slot;
+
+    ngx_shmtx_lock(&zone->pool->mutex);
+
+    for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
+        slot = &zone->shared->slots[i];
+
+        if (slot->state == NGX_TRP_TURN_SLOT_FREE) {
+            slot->pid = 0;
+            slot->generation = generation;
+            slot->state = NGX_TRP_TURN_SLOT_STARTING;
+            break;
+        }
+    }
+
+    ngx_shmtx_unlock(&zone->pool->mutex);
+
+    return i;
+}
+
+
+void
+ngx_trp_turn_zone_enter(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
+{
+    ngx_uint_t            generation;
+    ngx_trp_turn_slot_t  *s;
+
+    if (slot == NGX_TRP_TURN_NO_SLOT) {
+        return;
+    }
+
+    s = &zone->shared->slots[slot];
+
+    ngx_shmtx_lock(&zone->pool->mutex);
+
+    /* in place of a worker that has died */
+
+    generation = s->generation;
+    ngx_trp_turn_zone_free_slot(zone, slot);
+
+    s->generation = generation;
+    s->pid = ngx_pid;
+    s->state = NGX_TRP_TURN_SLOT_RUNNING;
+
+    ngx_shmtx_unlock(&zone->pool->mutex);
+}
+
+
+void
+ngx_trp_turn_zone_switched(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
+{
+    if (slot != NGX_TRP_TURN_NO_SLOT) {
+        zone->shared->slots[slot].state = NGX_TRP_TURN_SLOT_SWITCHED;
+    }
+}
+
+
+void
+ngx_trp_turn_zone_leave(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
+{
+    if (slot != NGX_TRP_TURN_NO_SLOT) {
+        ngx_shmtx_lock(&zone->pool->mutex);
+        ngx_trp_turn_zone_free_slot(zone, slot);
+        ngx_shmtx_unlock(&zone->pool->mutex);
+    }
+}
+
+
+void
+ngx_trp_turn_zone_reap(ngx_trp_turn_zone_t *zone, ngx_log_t *log)
+{
+    ngx_uint_t            i;
+    ngx_trp_turn_slot_t  *slot;
+
+    ngx_shmtx_lock(&zone->pool->mutex);
+
+    for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
+        slot = &zone->shared->slots[i];
+
+        switch (slot->state) {
+
+        case NGX_TRP_TURN_SLOT_FREE:
+            continue;
+
+        case NGX_TRP_TURN_SLOT_STARTING:
+
+            /* a worker has either started meanwhile, or never will */
+
+            if (slot->generation + 2 > zone->shared->generation) {
+                continue;
+            }
+
+            break;
+
+        default:
+
+            if (kill((ngx_pid_t) slot->pid, 0) == 0 || ngx_errno != NGX_ESRCH)
+            {
+                continue;
+            }
+
+            ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                          "worker process %P is gone, its allocations, too",
+                          (ngx_pid_t) slot->pid);
+        }
+
+        ngx_trp_turn_zone_free_slot(zone, i);
+    }
+
+    ngx_shmtx_unlock(&zone->pool->mutex);
+}
+
+
+static void
+ngx_trp_turn_zone_free_slot(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
+{
+    ngx_uint_t              i;
+    ngx_trp_turn_shared_t  *sh;
+
+    sh = zone->shared;
+
+    for (i = 0; i < sh->nowners; i++) {
+        if (sh->owners[i].hash && sh->owners[i].slot == slot) {
+            ngx_trp_turn_zone_set_port(sh, sh->owners[i].port, 0);
+            ngx_trp_turn_zone_free_owner(zone, &sh->owners[i]);
+        }
+    }
+
+    ngx_trp_turn_zone_add_stats(&sh->past, &sh->slots[slot].stats, 0);
+    ngx_memzero(&sh->slots[slot], sizeof(ngx_trp_turn_slot_t));
+}
+
+
+ngx_uint_t
+ngx_trp_turn_zone_older_reads(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
+{
+    ngx_uint_t            i;
+    ngx_trp_turn_slot_t  *slots;
+
+    if (slot == NGX_TRP_TURN_NO_SLOT) {
+        return 0;
+    }
+
+    slots = zone->shared->slots;
+
+    for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
+        if (slots[i].state == NGX_TRP_TURN_SLOT_RUNNING
+            && slots[i].generation != slots[slot].generation
+            && (kill((ngx_pid_t) slots[i].pid, 0) == 0
+                || ngx_errno != NGX_ESRCH))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_int_t
+ngx_trp_turn_zone_take_port(ngx_trp_turn_zone_t *zone, in_port_t port)
+{
+    ngx_int_t               rc;
+    ngx_trp_turn_shared_t  *sh;
+
+    sh = zone->shared;
+    rc = NGX_BUSY;
+
+    ngx_shmtx_lock(&zone->pool->mutex);
+
+    if (!((sh->ports[port / 8] >> (port % 8)) & 1)) {
+        ngx_trp_turn_zone_set_port(sh, port, 1);
+        rc = NGX_OK;
+    }
+
+    ngx_shmtx_unlock(&zone->pool->mutex);
+
+    return rc;
+}
+
+
+void
+ngx_trp_turn_zone_give_port(ngx_trp_turn_zone_t *zone, in_port_t port)
+{
+    ngx_shmtx_lock(&zone->pool->mutex);
+    ngx_trp_turn_zone_set_port(zone->shared, port, 0);
+    ngx_shmtx_unlock(&zone->pool->mutex);
+}
+
+
+static void
+ngx_trp_turn_zone_set_port(ngx_trp_turn_shared_t *sh, in_port_t port,
+    ngx_uint_t taken)
+{
+    u_char  bit;
+
+    bit = (u_char) (1 << (port % 8));
+
+    if (taken) {
+        sh->ports[port / 8] |= bit;
+
+    } else {
+        sh->ports[port / 8] &= (u_char) ~bit;
+    }
+}
+
+
+int
+ngx_trp_turn_zone_reserve(void *data, uint16_t port, const uint8_t *token)
+{
+    ngx_trp_turn_zone_t *zone = data;
+
+    int                          rc;
+    ngx_uint_t                   i;
+    ngx_trp_turn_shared_t       *sh;
+    ngx_trp_turn_reservation_t  *reservation;
+
+    sh = zone->shared;
+    rc = TRP_DECLINED;
+
+    ngx_shmtx_lock(&zone->pool->mutex);
+
+    ngx_trp_turn_zone_expire_reservations(sh);
+
+    for (i = 0; i < NGX_TRP_TURN_RESERVATIONS; i++) {
+        reservation = &sh->reservations[i];
+
+        if (reservation->port || ((sh->ports[port / 8] >> (port % 8)) & 1)) {
+            continue;
+        }
+
+        ngx_memcpy(reservation->token, token, TRP_TURN_TOKEN_LEN);
+        reservation->port = port;
+        reservation->expires = ngx_current_msec + TRP_TURN_RESERVATION_TIME;
+
+        ngx_trp_turn_zone_set_port(sh, port, 1);
+
+        rc = TRP_OK;
+        break;
+    }
+
+    ngx_shmtx_unlock(&zone->pool->mutex);
+
+    return rc;
+}
+
+
+uint16_t
+ngx_trp_turn_zone_redeem(void *data, const uint8_t *token)
+{
+    ngx_trp_turn_zone_t *zone = data;
+
+    ngx_uint_t                   i;
+    in_port_t                    port;
+    ngx_trp_turn_shared_t       *sh;
+    ngx_trp_turn_reservation_t  *reservation;
+
+    sh = zone->shared;
+    port = 0;
+
+    ngx_shmtx_lock(&zone->pool->mutex);
+
+    ngx_trp_turn_zone_expire_reservations(sh);
+
+    for (i = 0; i < NGX_TRP_TURN_RESERVATIONS; i++) {
+        reservation = &sh->reservations[i];
+
+        if (reservation->port
+            && sodium_memcmp(reservation->token, token, TRP_TURN_TOKEN_LEN)
+               == 0)
+        {
+            port = reservation->port;
+            reservation->port = 0;
+            ngx_trp_turn_zone_set_port(sh, port, 0);
+            break;
+        }
+    }
+
+    ngx_shmtx_unlock(&zone->pool->mutex);
+
+    return port;
+}
+
+
+static void
+ngx_trp_turn_zone_expire_reservations(ngx_trp_turn_shared_t *sh)
+{
+    ngx_uint_t                   i;
+    ngx_trp_turn_reservation_t  *reservation;
+
+    for (i = 0; i < NGX_TRP_TURN_RESERVATIONS; i++) {
+        reservation = &sh->reservations[i];
+
+        if (reservation->port
+            && (ngx_msec_int_t) (reservation->expires - ngx_current_msec) <= 0)
+        {
+            ngx_trp_turn_zone_set_port(sh, reservation->port, 0);
+            reservation->port = 0;
+        }
+    }
+}
+
+
+ngx_int_t
+ngx_trp_turn_zone_add_owner(ngx_trp_turn_zone_t *zone,
+    ngx_trp_turn_owner_t *owner, ngx_uint_t user_max, ngx_uint_t address_max)
+{
+    ngx_int_t               rc;
+    ngx_uint_t              i;
+    ngx_trp_turn_usage_t   *user, *address;
+    ngx_trp_turn_owner_t   *entry;
+    ngx_trp_turn_shared_t  *sh;
+
+    sh = zone->shared;
+    rc = NGX_DECLINED;
+
+    ngx_shmtx_lock(&zone->pool->mutex);
+
+    user = ngx_trp_turn_zone_usage(sh, owner->user);
+
+    if (user) {
+
+        /* so that the other one is not given the same entry */
+
+        user->hash = owner->user;
+        user->user++;
+
+        address = ngx_trp_turn_zone_usage(sh, owner->address);
+
+        if (address) {
+            address->hash = owner->address;
+            address->address++;
+        }
+
+    } else {
+        address = NULL;
+    }
+
+    if (user == NULL || address == NULL) {
+        goto failed;
+    }
+
+    if ((user_max && user->user > user_max)
+        || (address_max && address->address > address_max))
+    {
+        rc = NGX_BUSY;
+        goto failed;
+    }
+
+    for (i = 0; i < NGX_TRP_TURN_PROBES; i++) {
+        entry = &sh->owners[(owner->hash + i) & (sh->nowners - 1)];
+
+        if (entry->hash == 0) {
+            entry->slot = owner->slot;
+            entry->port = owner->port;
+            entry->user = owner->user;
+            entry->address = owner->address;
+
+            ngx_memory_barrier();
+
+            entry->hash = owner->hash;
+
+            ngx_shmtx_unlock(&zone->pool->mutex);
+
+            return NGX_OK;
+        }
+    }
+
+failed:
+
+    if (user) {
+        user->user--;
+    }
+
+    if (address) {
+        address->address--;
+    }
+
+    ngx_shmtx_unlock(&zone->pool->mutex);
+
+    return rc;
+}
+
+
+void
+ngx_trp_turn_zone_remove_owner(ngx_trp_turn_zone_t *zone,
+    ngx_trp_turn_owner_t *owner)
+{
+    ngx_uint_t              i;
+    ngx_trp_turn_owner_t   *entry;
+    ngx_trp_turn_shared_t  *sh;
+
+    sh = zone->shared;
+
+    ngx_shmtx_lock(&zone->pool->mutex);
+
+    for (i = 0; i < NGX_TRP_TURN_PROBES; i++) {
+        entry = &sh->owners[(owner->hash + i) & (sh->nowners - 1)];
+
+        if (entry->hash == owner->hash && entry->slot == owner->slot) {
+            ngx_trp_turn_zone_free_owner(zone, entry);
+            break;
+        }
+    }
+
+    ngx_shmtx_unlock(&zone->pool->mutex);
+}
+
+
+static void
+ngx_trp_turn_zone_free_owner(ngx_trp_turn_zone_t *zone,
+    ngx_trp_turn_owner_t *owner)
+{
+    ngx_trp_turn_usage_t  *usage;
+
+    usage = ngx_trp_turn_zone_usage(zone->shared, owner->user);
+
+    if (usage && usage->user) {
+        usage->user--;
+    }
+
+    usage = ngx_trp_turn_zone_usage(zone->shared, owner->address);
+
+    if (usage && usage->address) {
+        usage->address--;
+    }
+
+    owner->hash = 0;
+}
+
+
+/* its entry, or a free one; NULL if there is no room */
+
+static ngx_trp_turn_usage_t *
+ngx_trp_turn_zone_usage(ngx_trp_turn_shared_t *sh, uint64_t hash)
+{
+    ngx_uint_t             i;
+    ngx_trp_turn_usage_t  *usage, *empty;
+
+    empty = NULL;
+
+    for (i = 0; i < NGX_TRP_TURN_PROBES; i++) {
+        usage = &sh->usage[(hash + i) & (sh->nusage - 1)];
+
+        if (usage->user == 0 && usage->address == 0) {
+            if (empty == NULL) {
+                empty = usage;
+            }
+
+        } else if (usage->hash == hash) {
+            return usage;
+        }
+    }
+
+    return empty;
+}
+
+
+ngx_uint_t
+ngx_trp_turn_zone_find_owner(ngx_trp_turn_zone_t *zone, uint64_t hash)
+{
+    ngx_uint_t             i;
+    ngx_trp_turn_owner_t  *owner;
+
+    for (i = 0; i < NGX_TRP_TURN_PROBES; i++) {
+        owner = &zone->shared->owners[(hash + i)
+                                      & (zone->shared->nowners - 1)];
+        if (owner->hash == hash) {
+            return owner->slot;
+        }
+    }
+
+    return NGX_TRP_TURN_NO_SLOT;
+}
+
+
+uint64_t
+ngx_trp_turn_zone_hash(ngx_trp_turn_zone_t *zone, const void *data, size_t len)
+{
+    uint64_t  hash;
+
+    crypto_shorthash((u_char *) &hash, data, len, zone->shared->hash_key);
+
+    return hash ? hash : 1;
+}
+
+
+uint64_t
+ngx_trp_turn_zone_hash_tuple(ngx_trp_turn_zone_t *zone,
+    const trp_turn_tuple_t *tuple)
+{
+    u_char  buf[2 * sizeof(trp_addr_t) + 5], *p;
+
+    p = ngx_cpymem(buf, &tuple->client.addr, sizeof(trp_addr_t));
+    p = ngx_cpymem(p, &tuple->server.addr, sizeof(trp_addr_t));
+
+    trp_stun_write16(p, tuple->client.port);
+    trp_stun_write16(p + 2, tuple->server.port);
+    p[4] = tuple->transport;
+
+    return ngx_trp_turn_zone_hash(zone, buf, sizeof(buf));
+}
+
+
+int
+ngx_trp_turn_zone_has_account(void *data, const uint8_t *account)
+{
+    ngx_trp_turn_zone_t *zone = data;
+
+    u_char  *entry;
+
+    ngx_shmtx_lock(&zone->pool->mutex);
+    entry = ngx_trp_turn_zone_account(zone->shared, account, 0);
+    ngx_shmtx_unlock(&zone->pool->mutex);
+
+    return entry != NULL;
+}
+
+
+ngx_int_t
+ngx_trp_turn_zone_add_account(ngx_trp_turn_zone_t *zone, u_char *account)
+{
+    u_char  *entry;
+
+    ngx_shmtx_lock(&zone->pool->mutex);
+
+    entry = ngx_trp_turn_zone_account(zone->shared, account, 1);
+
+    if (entry) {
+        ngx_memcpy(entry, account, TRP_TURN_ACCOUNT_LEN);
+    }
+
+    ngx_shmtx_unlock(&zone->pool->mutex);
+
+    return entry ? NGX_OK : NGX_DECLINED;
+}
+
+
+void
+ngx_trp_turn_zone_remove_account(ngx_trp_turn_zone_t *zone, u_char *account)
+{
+    u_char  *entry;
+
+    ngx_shmtx_lock(&zone->pool->mutex);
+
+    entry = ngx_trp_turn_zone_account(zone->shared, account, 0);
+
+    if (entry) {
+        ngx_memzero(entry, TRP_TURN_ACCOUNT_LEN);
+    }
+
+    ngx_shmtx_unlock(&zone->pool->mutex);
+}
+
+
+static u_char *
+ngx_trp_turn_zone_account(ngx_trp_turn_shared_t *sh, const u_char *account,
+    ngx_uint_t create)
+{
+    u_char      *entry, *empty;
+    uint64_t     hash;
+    ngx_uint_t   i;
+
+    crypto_shorthash((u_char *) &hash, account, TRP_TURN_ACCOUNT_LEN,
+                     sh->hash_key);
+
+    empty = NULL;
+
+    for (i = 0; i < NGX_TRP_TURN_PROBES; i++) {
+        entry = sh->accounts[(hash + i) & (sh->naccounts - 1)];
+
+        if (entry[0] == '\0') {
+            if (empty == NULL) {
+                empty = entry;
+            }
+
+        } else if (ngx_memcmp(entry, account, TRP_TURN_ACCOUNT_LEN) == 0) {
+            return entry;
+        }
+    }
+
+    return create ? empty : NULL;
+}
+
+
+void
+ngx_trp_turn_zone_sum(ngx_trp_turn_zone_t *zone, trp_turn_stats_t *stats)
+{
+    ngx_uint_t  i;
+
+    ngx_shmtx_lock(&zone->pool->mutex);
+
+    *stats = zone->shared->past;
+
+    for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
+        if (zone->shared->slots[i].state != NGX_TRP_TURN_SLOT_FREE) {
+            ngx_trp_turn_zone_add_stats(stats, &zone->shared->slots[i].stats,
+                                        1);
+        }
+    }
+
+    ngx_shmtx_unlock(&zone->pool->mutex);
+}
+
+
+void
+ngx_trp_turn_zone_add_stats(trp_turn_stats_t *sum, trp_turn_stats_t *stats,
+    ngx_uint_t now)
+{
+    ngx_uint_t  i, j;
+
+    if (now) {
+        sum->allocations += stats->allocations;
+        sum->permissions += stats->permissions;
+        sum->channels += stats->channels;
+        sum->connections += stats->connections;
+    }
+
+    sum->total_allocations += stats->total_allocations;
+    sum->relayed.bytes += stats->relayed.bytes;
+    sum->relayed.packets += stats->relayed.packets;
+    sum->dropped.bytes += stats->dropped.bytes;
+    sum->dropped.packets += stats->dropped.packets;
+    sum->denied += stats->denied;
+    sum->silenced += stats->silenced;
+
+    for (i = 0; i < TRP_TURN_NMETHODS; i++) {
+        for (j = 0; j < TRP_TURN_NCODES; j++) {
+            sum->responses[i][j] += stats->responses[i][j];
+        }
+    }
+}

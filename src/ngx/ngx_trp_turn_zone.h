@@ -1,0 +1,187 @@
+
+/*
+ * What the workers of a TURN server share, through reloads: the keys of its
+ * nonces and of its portal, which ports are taken, which worker has which
+ * allocation, how many a user or an address has, and what was counted.
+ *
+ * All of it has a fixed size.  A worker has a slot, other than its number:
+ * workers of older configurations, which have still got allocations, keep
+ * theirs.
+ */
+
+
+#ifndef _NGX_TRP_TURN_ZONE_H_INCLUDED_
+#define _NGX_TRP_TURN_ZONE_H_INCLUDED_
+
+
+#include "ngx_trp.h"
+#include "trp_turn.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+#define NGX_TRP_TURN_SLOTS         256
+#define NGX_TRP_TURN_NO_SLOT       NGX_TRP_TURN_SLOTS
+#define NGX_TRP_TURN_RESERVATIONS  256
+#define NGX_TRP_TURN_SECRET_LEN    64          /* hexadecimal digits */
+#define NGX_TRP_TURN_ZONE_MIN      (1024 * 1024)
+
+
+typedef enum {
+    NGX_TRP_TURN_SLOT_FREE = 0,
+    NGX_TRP_TURN_SLOT_STARTING,
+    NGX_TRP_TURN_SLOT_RUNNING,         /* reads the sockets of its listens */
+    NGX_TRP_TURN_SLOT_SWITCHED         /* reads its clients' sockets only */
+} ngx_trp_turn_slot_e;
+
+
+typedef struct {
+    ngx_atomic_t         pid;
+    ngx_atomic_t         state;
+    ngx_atomic_uint_t    generation;
+    trp_turn_stats_t     stats;
+} ngx_trp_turn_slot_t;
+
+
+/* of one allocation; hash is 0 in an entry that is free */
+
+typedef struct {
+    ngx_atomic_t         hash;         /* of the tuple */
+    uint32_t             slot;
+    uint32_t             port;
+    uint64_t             user;
+    uint64_t             address;
+} ngx_trp_turn_owner_t;
+
+
+typedef struct {
+    uint64_t             hash;
+    uint32_t             user;         /* allocations of it */
+    uint32_t             address;
+} ngx_trp_turn_usage_t;
+
+
+typedef struct {
+    u_char               token[TRP_TURN_TOKEN_LEN];
+    ngx_msec_t           expires;
+    in_port_t            port;         /* 0: free */
+} ngx_trp_turn_reservation_t;
+
+
+typedef struct {
+    ngx_atomic_t                 generation;
+    ngx_atomic_t                 admitted; /* the portal has said "init" */
+    u_char                       nonce_key[TRP_TURN_NONCE_KEY_LEN];
+    u_char                       hash_key[TRP_HASH_KEY_LEN];
+    u_char                       secret[NGX_TRP_TURN_SECRET_LEN];
+    u_char                       ports[65536 / 8];
+    ngx_trp_turn_reservation_t   reservations[NGX_TRP_TURN_RESERVATIONS];
+    ngx_trp_turn_slot_t          slots[NGX_TRP_TURN_SLOTS];
+    trp_turn_stats_t             past;     /* of slots that are free again */
+
+    /* powers of two */
+    ngx_uint_t                   nowners;
+    ngx_uint_t                   nusage;
+    ngx_uint_t                   naccounts;
+
+    ngx_trp_turn_owner_t        *owners;
+    ngx_trp_turn_usage_t        *usage;
+    u_char                     (*accounts)[TRP_TURN_ACCOUNT_LEN + 1];
+} ngx_trp_turn_shared_t;
+
+
+typedef struct {
+    ngx_slab_pool_t             *pool;
+    ngx_trp_turn_shared_t       *shared;
+} ngx_trp_turn_zone_t;
+
+
+/* at configuration time; shm_zone->data becomes an ngx_trp_turn_zone_t */
+
+ngx_shm_zone_t *ngx_trp_turn_zone_add(ngx_conf_t *cf, ngx_str_t *name,
+    size_t size, void *tag);
+
+
+/*
+ * A slot for a worker that is to start, NGX_TRP_TURN_NO_SLOT if there is none;
+ * for the worker itself; and its end.
+ */
+
+ngx_uint_t ngx_trp_turn_zone_reserve_slot(ngx_trp_turn_zone_t *zone,
+    ngx_uint_t generation);
+void ngx_trp_turn_zone_enter(ngx_trp_turn_zone_t *zone, ngx_uint_t slot);
+void ngx_trp_turn_zone_switched(ngx_trp_turn_zone_t *zone, ngx_uint_t slot);
+void ngx_trp_turn_zone_leave(ngx_trp_turn_zone_t *zone, ngx_uint_t slot);
+
+/* tidies up after workers that are not there any more */
+
+void ngx_trp_turn_zone_reap(ngx_trp_turn_zone_t *zone, ngx_log_t *log);
+
+/* 1 if a worker of another generation still reads sockets */
+
+ngx_uint_t ngx_trp_turn_zone_older_reads(ngx_trp_turn_zone_t *zone,
+    ngx_uint_t slot);
+
+
+/* NGX_OK, NGX_BUSY: is taken */
+
+ngx_int_t ngx_trp_turn_zone_take_port(ngx_trp_turn_zone_t *zone,
+    in_port_t port);
+void ngx_trp_turn_zone_give_port(ngx_trp_turn_zone_t *zone, in_port_t port);
+
+/* as in trp_turn_shared_t */
+
+int ngx_trp_turn_zone_reserve(void *data, uint16_t port,
+    const uint8_t *token);
+uint16_t ngx_trp_turn_zone_redeem(void *data, const uint8_t *token);
+
+
+/*
+ * An allocation: NGX_OK, NGX_BUSY if the user or the address has got as many
+ * as it may (0: any number), NGX_DECLINED if there is no room.
+ */
+
+ngx_int_t ngx_trp_turn_zone_add_owner(ngx_trp_turn_zone_t *zone,
+    ngx_trp_turn_owner_t *owner, ngx_uint_t user_max,
+    ngx_uint_t address_max);
+void ngx_trp_turn_zone_remove_owner(ngx_trp_turn_zone_t *zone,
+    ngx_trp_turn_owner_t *owner);
+
+/* the slot that has this tuple, or NGX_TRP_TURN_NO_SLOT; takes no lock */
+
+ngx_uint_t ngx_trp_turn_zone_find_owner(ngx_trp_turn_zone_t *zone,
+    uint64_t hash);
+
+/* never 0 */
+
+uint64_t ngx_trp_turn_zone_hash(ngx_trp_turn_zone_t *zone, const void *data,
+    size_t len);
+uint64_t ngx_trp_turn_zone_hash_tuple(ngx_trp_turn_zone_t *zone,
+    const trp_turn_tuple_t *tuple);
+
+
+/* of the portal: texts of TRP_TURN_ACCOUNT_LEN bytes */
+
+int ngx_trp_turn_zone_has_account(void *data, const uint8_t *account);
+ngx_int_t ngx_trp_turn_zone_add_account(ngx_trp_turn_zone_t *zone,
+    u_char *account);
+void ngx_trp_turn_zone_remove_account(ngx_trp_turn_zone_t *zone,
+    u_char *account);
+
+
+/* the counters of all workers, and those that have ended */
+
+void ngx_trp_turn_zone_sum(ngx_trp_turn_zone_t *zone,
+    trp_turn_stats_t *stats);
+
+/* "now": with what is there now, too */
+
+void ngx_trp_turn_zone_add_stats(trp_turn_stats_t *sum,
+    trp_turn_stats_t *stats, ngx_uint_t now);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_TURN_ZONE_H_INCLUDED_ */

@@ -1,0 +1,452 @@
+
+/*
+ * Which peers are allowed: every block that is denied by itself and what is
+ * next to it, addresses inside addresses, rules.
+ */
+
+
+#include <stdlib.h>
+
+#include "tap.h"
+#include "rnd.h"
+
+#include "trp_addr.h"
+#include "trp_turn_access.h"
+
+
+#define nelts(a)  (sizeof(a) / sizeof((a)[0]))
+
+#define BY_RULE   TRP_TURN_DENIED_BY_RULE
+#define DENIED    TRP_TURN_DENIED
+#define ALLOWED   TRP_TURN_ALLOWED
+#define YES       TRP_TURN_ALLOWED_BY_RULE
+
+
+static const trp_turn_access_t  none;
+
+
+static trp_addr_t
+address(const char *text)
+{
+    trp_str_t   s;
+    trp_addr_t  a;
+
+    s.data = (const uint8_t *) text;
+    s.len = strlen(text);
+
+    memset(&a, 0, sizeof(a));
+
+    if (trp_addr_parse(&a, s) != TRP_OK) {
+        printf("# no address: %s\n", text);
+        abort();
+    }
+
+    return a;
+}
+
+
+static trp_cidr_t
+block(const char *text)
+{
+    trp_str_t   s;
+    trp_cidr_t  c;
+
+    s.data = (const uint8_t *) text;
+    s.len = strlen(text);
+
+    if (trp_cidr_parse(&c, s) != TRP_OK) {
+        printf("# no block: %s\n", text);
+        abort();
+    }
+
+    return c;
+}
+
+
+static trp_turn_access_e
+access_to(const char *text)
+{
+    trp_addr_t  a;
+
+    a = address(text);
+
+    return trp_turn_access(&none, &a);
+}
+
+
+/* one more or one less; 0 if there is none */
+
+static int
+step(trp_addr_t *a, int up)
+{
+    int  i;
+
+    for (i = (a->family == 4 ? 4 : 16) - 1; i >= 0; i--) {
+
+        if (up ? ++a->bytes[i] != 0 : a->bytes[i]-- != 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* the first and last address of each block, and the neighbours */
+
+static void
+test_blocks(void)
+{
+    int         below, above;
+    char        text[TRP_ADDR_TEXT_LEN + 1];
+    size_t      i, j;
+    trp_addr_t  first, last, a;
+    trp_cidr_t  c;
+
+    static const struct {
+        const char *block;
+        const char *outside;           /* "<" before it, ">" behind it */
+    } blocks[] = {
+        { "0.0.0.0/8", ">" },
+        { "10.0.0.0/8", "<>" },
+        { "100.64.0.0/10", "<>" },
+        { "127.0.0.0/8", "<>" },
+        { "169.254.0.0/16", "<>" },
+        { "172.16.0.0/12", "<>" },
+        { "192.0.0.0/24", "<>" },
+        { "192.0.2.0/24", "<>" },
+        { "192.88.99.0/24", "<>" },
+        { "192.168.0.0/16", "<>" },
+        { "198.18.0.0/15", "<>" },
+        { "198.51.100.0/24", "<>" },
+        { "203.0.113.0/24", "<>" },
+        { "224.0.0.0/4", "<" },
+        { "240.0.0.0/4", "" },
+        { "::/128", "" },
+        { "::1/128", "" },
+        { "64:ff9b:1::/48", "<>" },
+        { "100::/64", "<>" },
+        { "2001::/32", "<>" },
+        { "2001:db8::/32", "<>" },
+        { "2002::/16", "<>" },
+        { "fc00::/7", "<>" },
+        { "fe80::/10", "<" },
+        { "fec0::/10", "" },
+        { "ff00::/8", "" }
+    };
+
+    for (i = 0; i < nelts(blocks); i++) {
+        c = block(blocks[i].block);
+
+        first = c.addr;
+        last = c.addr;
+
+        for (j = c.prefix; j < (c.addr.family == 4 ? 32 : 128); j++) {
+            last.bytes[j / 8] |= (uint8_t) (0x80 >> (j % 8));
+        }
+
+        is_int(trp_turn_access(&none, &first), DENIED, "first of %s",
+               blocks[i].block);
+        is_int(trp_turn_access(&none, &last), DENIED, "last of %s",
+               blocks[i].block);
+
+        below = strchr(blocks[i].outside, '<') != NULL;
+        above = strchr(blocks[i].outside, '>') != NULL;
+
+        a = first;
+
+        if (step(&a, 0)) {
+            text[trp_addr_text((uint8_t *) text, &a)] = '\0';
+            is_int(trp_turn_access(&none, &a), below ? ALLOWED : DENIED,
+                   "%s, before %s", text, blocks[i].block);
+        }
+
+        a = last;
+
+        if (step(&a, 1)) {
+            text[trp_addr_text((uint8_t *) text, &a)] = '\0';
+            is_int(trp_turn_access(&none, &a), above ? ALLOWED : DENIED,
+                   "%s, behind %s", text, blocks[i].block);
+        }
+    }
+}
+
+
+/* what firewalls and other servers have let through */
+
+static void
+test_addresses(void)
+{
+    size_t  i;
+
+    static const struct {
+        const char        *addr;
+        trp_turn_access_e  rc;
+    } addresses[] = {
+
+        /* CVE-2020-26262: the unspecified address reaches the loopback */
+        { "0.0.0.0", DENIED },
+        { "::", DENIED },
+        { "::1", DENIED },
+
+        /* CVE-2026-27624: IPv4-mapped */
+        { "::ffff:127.0.0.1", DENIED },
+        { "::ffff:0.0.0.0", DENIED },
+        { "::ffff:10.0.0.1", DENIED },
+        { "::ffff:8.8.8.8", DENIED },
+        { "::ffff:255.255.255.255", DENIED },
+
+        /* CVE-2026-53450: other forms with an IPv4 address inside */
+        { "::127.0.0.1", DENIED },
+        { "::10.1.2.3", DENIED },
+        { "::8.8.8.8", DENIED },
+        { "64:ff9b::127.0.0.1", DENIED },
+        { "64:ff9b::10.0.0.1", DENIED },
+        { "64:ff9b::169.254.169.254", DENIED },
+        { "64:ff9b::0.0.0.0", DENIED },
+        { "64:ff9b::224.0.0.1", DENIED },
+        { "64:ff9b::8.8.8.8", ALLOWED },
+        { "64:ff9b:0:0:0:1:808:808", ALLOWED },
+        { "64:ff9b:1::8.8.8.8", DENIED },
+        { "2002:7f00:1::", DENIED },
+        { "2002:a00:1::1", DENIED },
+        { "2002:808:808::1", DENIED },
+        { "2001:0:808:808::1", DENIED },
+        { "2a00:1::5efe:127.0.0.1", DENIED },
+        { "2a00:1::200:5efe:10.0.0.1", DENIED },
+        { "2a00:1::5efe:8.8.8.8", ALLOWED },
+        { "2a00:1::100:5efe:10.0.0.1", ALLOWED },
+        { "fe80::5efe:8.8.8.8", DENIED },
+
+        /* metadata services */
+        { "169.254.169.254", DENIED },
+        { "fd00:ec2::254", DENIED },
+        { "100.100.100.200", DENIED },
+
+        { "255.255.255.255", DENIED },
+        { "8.8.8.8", ALLOWED },
+        { "1.1.1.1", ALLOWED },
+        { "223.255.255.255", ALLOWED },
+        { "2606:4700::1111", ALLOWED },
+        { "3fff:ffff::1", ALLOWED },
+        { "ff02::1", DENIED }
+    };
+
+    for (i = 0; i < nelts(addresses); i++) {
+        is_int(access_to(addresses[i].addr), addresses[i].rc, "%s",
+               addresses[i].addr);
+    }
+}
+
+
+static void
+test_family(void)
+{
+    trp_addr_t         a;
+    trp_cidr_t         all[2];
+    trp_turn_access_t  access = { all, 2, NULL, 0 };
+
+    all[0] = block("0.0.0.0/0");
+    all[1] = block("::/0");
+
+    memset(&a, 0, sizeof(a));
+    is_int(trp_turn_access(&access, &a), DENIED, "no address at all");
+
+    a.family = 5;
+    is_int(trp_turn_access(&access, &a), DENIED, "no such family");
+
+    /* an IPv4 address in bytes that others have left something in */
+
+    a = address("8.8.8.8");
+    memset(a.bytes + 4, 0xff, 12);
+    is_int(trp_turn_access(&none, &a), ALLOWED, "what is behind IPv4");
+}
+
+
+static void
+test_embedded(void)
+{
+    char        text[TRP_ADDR_TEXT_LEN + 1];
+    size_t      i;
+    trp_addr_t  a, inside;
+
+    static const struct {
+        const char *addr;
+        const char *inside;
+    } forms[] = {
+        { "::ffff:192.0.2.1", "192.0.2.1" },
+        { "::192.0.2.1", "192.0.2.1" },
+        { "2002:c000:201::", "192.0.2.1" },
+        { "2002:c000:201:1:2:3:4:5", "192.0.2.1" },
+        { "64:ff9b::192.0.2.1", "192.0.2.1" },
+        { "fe80::5efe:192.0.2.1", "192.0.2.1" },
+        { "2a00::200:5efe:192.0.2.1", "192.0.2.1" },
+        { "::", NULL },
+        { "::1", NULL },
+        { "::1:0", "0.1.0.0" },
+        { "2a00::1", NULL },
+        { "64:ff9b:1::192.0.2.1", NULL },
+        { "64:ff9c::192.0.2.1", NULL },
+        { "2a00::300:5efe:192.0.2.1", NULL },
+        { "192.0.2.1", NULL }
+    };
+
+    for (i = 0; i < nelts(forms); i++) {
+        a = address(forms[i].addr);
+
+        if (trp_turn_embedded(&a, &inside)) {
+            text[trp_addr_text((uint8_t *) text, &inside)] = '\0';
+            is_str(text, forms[i].inside, "inside %s", forms[i].addr);
+
+        } else {
+            is_str(NULL, forms[i].inside, "nothing inside %s", forms[i].addr);
+        }
+    }
+}
+
+
+/* deny, then allow, then what is denied by itself */
+
+static void
+test_rules(void)
+{
+    size_t      i, j;
+    trp_addr_t  a;
+
+    static const struct {
+        const char        *allow[2];
+        const char        *deny[2];
+        const char        *addr;
+        trp_turn_access_e  rc;
+    } rules[] = {
+        { { "10.0.0.0/8" }, { NULL }, "10.1.1.1", YES },
+        { { "10.0.0.0/8" }, { NULL }, "11.1.1.1", ALLOWED },
+        { { "10.0.0.0/8" }, { NULL }, "192.168.0.1", DENIED },
+        { { NULL }, { "8.8.8.0/24" }, "8.8.8.8", BY_RULE },
+        { { NULL }, { "8.8.8.0/24" }, "8.8.9.8", ALLOWED },
+        { { NULL }, { "10.0.0.0/8" }, "10.0.0.1", BY_RULE },
+        { { NULL }, { "10.0.0.0/8" }, "172.16.0.1", DENIED },
+        { { "10.0.0.0/8" }, { "10.0.0.1/32" }, "10.0.0.1", BY_RULE },
+        { { "10.0.0.0/8" }, { "10.0.0.1/32" }, "10.0.0.2", YES },
+        { { "10.0.0.1/32" }, { "10.0.0.0/8" }, "10.0.0.1", BY_RULE },
+        { { "0.0.0.0/0" }, { NULL }, "127.0.0.1", YES },
+        { { "0.0.0.0/0" }, { NULL }, "2a00::1", ALLOWED },
+        { { "0.0.0.0/0" }, { NULL }, "::1", DENIED },
+        { { "::/0" }, { NULL }, "::1", YES },
+        { { "::/0" }, { NULL }, "fe80::1", YES },
+        { { NULL }, { "::/0" }, "2a00::1", BY_RULE },
+        { { NULL }, { "0.0.0.0/0" }, "2a00::1", ALLOWED },
+        { { NULL }, { "0.0.0.0/0", "::/0" }, "1.1.1.1", BY_RULE },
+
+        /* an IPv4-mapped address is none that could be reached rightly */
+        { { "::/0", "0.0.0.0/0" }, { NULL }, "::ffff:8.8.8.8", DENIED },
+        { { "::/0", "0.0.0.0/0" }, { NULL }, "::ffff:127.0.0.1", DENIED },
+
+        /* what is inside is looked at as well */
+        { { "::/0" }, { NULL }, "64:ff9b::10.0.0.1", DENIED },
+        { { "::/0" }, { NULL }, "2002:a00:1::1", DENIED },
+        { { "::/0" }, { NULL }, "2002:808:808::1", YES },
+        { { "::/0" }, { NULL }, "::127.0.0.1", DENIED },
+        { { "2002::/16" }, { NULL }, "2002:7f00:1::", DENIED },
+        { { "2002::/16", "127.0.0.0/8" }, { NULL }, "2002:7f00:1::", YES },
+        { { "10.0.0.0/8" }, { NULL }, "64:ff9b::10.0.0.1", ALLOWED },
+        { { "10.0.0.0/8" }, { NULL }, "2002:a00:1::", DENIED },
+        { { NULL }, { "8.8.8.8" }, "64:ff9b::8.8.8.8", BY_RULE },
+        { { NULL }, { "8.8.8.8" }, "64:ff9b::8.8.8.9", ALLOWED },
+        { { NULL }, { "8.8.8.8" }, "2a00::5efe:8.8.8.8", BY_RULE },
+        { { "64:ff9b::/96" }, { "8.8.8.8" }, "64:ff9b::8.8.8.8", BY_RULE },
+        { { "::/0" }, { "8.8.8.8" }, "2002:808:808::", BY_RULE },
+        { { NULL }, { "64:ff9b::/96" }, "64:ff9b::8.8.8.8", BY_RULE },
+
+        /* prefixes that do not end with a byte, and the longest ones */
+        { { "172.16.0.0/13" }, { NULL }, "172.23.255.255", YES },
+        { { "172.16.0.0/13" }, { NULL }, "172.24.0.0", DENIED },
+        { { "fd00::/9" }, { NULL }, "fd7f::1", YES },
+        { { "fd00::/9" }, { NULL }, "fd80::1", DENIED },
+        { { "10.0.0.1/32" }, { NULL }, "10.0.0.0", DENIED },
+        { { "10.0.0.1/31" }, { NULL }, "10.0.0.0", YES },
+        { { "fd00::1/128" }, { NULL }, "fd00::1", YES },
+        { { "fd00::1/128" }, { NULL }, "fd00::2", DENIED },
+        { { "fd00::1/127" }, { NULL }, "fd00::", YES }
+    };
+
+    for (i = 0; i < nelts(rules); i++) {
+        trp_cidr_t         allow[2], deny[2];
+        trp_turn_access_t  access = { allow, 0, deny, 0 };
+
+        for (j = 0; j < 2; j++) {
+
+            if (rules[i].allow[j]) {
+                allow[access.nallow++] = block(rules[i].allow[j]);
+            }
+
+            if (rules[i].deny[j]) {
+                deny[access.ndeny++] = block(rules[i].deny[j]);
+            }
+        }
+
+        a = address(rules[i].addr);
+
+        is_int(trp_turn_access(&access, &a), rules[i].rc,
+               "allow %s, deny %s: %s",
+               rules[i].allow[0] ? rules[i].allow[0] : "-",
+               rules[i].deny[0] ? rules[i].deny[0] : "-", rules[i].addr);
+    }
+}
+
+
+/* whatever form a denied IPv4 address is written in, it is denied */
+
+static void
+test_random(void)
+{
+    size_t      i;
+    unsigned    n, opened, j;
+    trp_addr_t  v4, v6;
+
+    static const char  *forms[] = { "::ffff:0:0", "::", "64:ff9b::", "2002::",
+                                    "2a00::5efe:0:0", "2a00::200:5efe:0:0" };
+
+    rnd_seed(29);
+    opened = 0;
+
+    for (n = 0; n < 100000; n++) {
+        memset(&v4, 0, sizeof(v4));
+        v4.family = 4;
+
+        for (i = 0; i < 4; i++) {
+            v4.bytes[i] = (uint8_t) rnd(256);
+        }
+
+        /* a short part of them is denied, so steer some there */
+
+        if (rnd(2)) {
+            v4.bytes[0] = "\x00\x0a\x7f\xc0\xac\xa9\xe0\xff"[rnd(8)];
+            v4.bytes[1] = "\x00\x10\xa8\xfe\x01"[rnd(5)];
+        }
+
+        for (j = 0; j < nelts(forms); j++) {
+            v6 = address(forms[j]);
+            memcpy(v6.bytes + (j == 3 ? 2 : 12), v4.bytes, 4);
+
+            opened += trp_turn_access(&none, &v6) > DENIED
+                      && trp_turn_access(&none, &v4) <= DENIED;
+        }
+    }
+
+    is_int(opened, 0, "no form opens what is denied as IPv4");
+}
+
+
+int
+main(void)
+{
+    test_blocks();
+    test_addresses();
+    test_family();
+    test_embedded();
+    test_rules();
+    test_random();
+
+    return done_testing();
+}
