@@ -10,7 +10,8 @@
 #define TRP_TURN_DATA_MAX         65400
 
 
-static int trp_turn_external(const trp_turn_t *turn, const trp_addr_t *addr);
+static int trp_turn_own_addr(const trp_turn_alloc_t *alloc,
+    const trp_addr_t *addr);
 static trp_turn_permission_t *trp_turn_permission_find(
     const trp_turn_alloc_t *alloc, const trp_addr_t *addr);
 static uint64_t trp_turn_hash_addr(const trp_turn_alloc_t *alloc,
@@ -58,7 +59,7 @@ trp_turn_check_peer(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
      * on this machine.
      */
 
-    *restricted = trp_turn_external(turn, &peer->addr);
+    *restricted = trp_turn_own_addr(alloc, &peer->addr);
 
     if (*restricted && rc == TRP_TURN_DENIED) {
         rc = TRP_TURN_ALLOWED;
@@ -81,15 +82,16 @@ trp_turn_check_peer(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
 }
 
 
+/* the address that other allocations have, too */
+
 static int
-trp_turn_external(const trp_turn_t *turn, const trp_addr_t *addr)
+trp_turn_own_addr(const trp_turn_alloc_t *alloc, const trp_addr_t *addr)
 {
-    const trp_addr_t  *external;
+    int  i;
 
-    external = turn->conf->external;
+    i = (addr->family == 4) ? 0 : 1;
 
-    return (external[0].family && trp_turn_addr_equal(&external[0], addr))
-           || (external[1].family && trp_turn_addr_equal(&external[1], addr));
+    return trp_turn_addr_equal(&alloc->relayed[i].addr, addr);
 }
 
 

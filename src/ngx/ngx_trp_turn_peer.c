@@ -496,11 +496,16 @@ ngx_trp_turn_peer_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd)
 
     pc->recv = ngx_recv;
     pc->send = ngx_send;
-    pc->read->log = client->server->log;
-    pc->write->log = client->server->log;
+    pc->read->log = c->log;
+    pc->write->log = c->log;
     pc->write->ready = 1;
     pc->read->ready = 1;
-    pc->log = client->server->log;
+
+    /* what a peer does is no fault of ours */
+
+    pc->log = c->log;
+    pc->log_error = NGX_ERROR_INFO;
+    c->log->action = "relaying TCP";
 
     ngx_trp_turn_peer_answer(client, 1);
 

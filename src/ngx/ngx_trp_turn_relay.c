@@ -14,8 +14,8 @@ static ngx_socket_t ngx_trp_turn_relay_socket(ngx_trp_turn_alloc_t *alloc,
 static void ngx_trp_turn_relay_handler(ngx_event_t *rev);
 static void ngx_trp_turn_relay_errors(ngx_trp_turn_alloc_t *alloc,
     ngx_connection_t *c);
-static void ngx_trp_turn_relay_dont_fragment(ngx_trp_turn_alloc_t *alloc,
-    ngx_uint_t v6, ngx_uint_t on);
+static void ngx_trp_turn_relay_dont_fragment(ngx_socket_t s, ngx_uint_t v6,
+    ngx_uint_t on);
 
 
 /*
@@ -140,6 +140,8 @@ ngx_trp_turn_relay_socket(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6,
 
     (void) setsockopt(s, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
                       v6 ? IPV6_RECVERR : IP_RECVERR, &one, sizeof(one));
+
+    ngx_trp_turn_relay_dont_fragment(s, v6, 0);
 
     return s;
 
@@ -322,7 +324,9 @@ ngx_trp_turn_relay_send(ngx_trp_turn_alloc_t *alloc,
 
     if (command->dont_fragment != ((alloc->dont_fragment >> v6) & 1)) {
         ngx_trp_turn_batch_flush(batch);
-        ngx_trp_turn_relay_dont_fragment(alloc, v6, command->dont_fragment);
+        ngx_trp_turn_relay_dont_fragment(alloc->relay[v6]->fd, v6,
+                                         command->dont_fragment);
+        alloc->dont_fragment ^= 1 << v6;
     }
 
     /* what a stream brought lies in a buffer that is needed at once */
@@ -333,30 +337,20 @@ ngx_trp_turn_relay_send(ngx_trp_turn_alloc_t *alloc,
 }
 
 
-static void
-ngx_trp_turn_relay_dont_fragment(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6,
-    ngx_uint_t on)
-{
-    int           value;
-    ngx_socket_t  s;
+/* Linux would set the bit even if nobody has asked for it */
 
-    s = alloc->relay[v6]->fd;
+static void
+ngx_trp_turn_relay_dont_fragment(ngx_socket_t s, ngx_uint_t v6, ngx_uint_t on)
+{
+    int  value;
 
     if (v6) {
-        value = on ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_WANT;
+        value = on ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_DONT;
         (void) setsockopt(s, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &value,
                           sizeof(value));
-
-    } else {
-        value = on ? IP_PMTUDISC_DO : IP_PMTUDISC_WANT;
-        (void) setsockopt(s, IPPROTO_IP, IP_MTU_DISCOVER, &value,
-                          sizeof(value));
+        return;
     }
 
-    if (on) {
-        alloc->dont_fragment |= 1 << v6;
-
-    } else {
-        alloc->dont_fragment &= ~(1 << v6);
-    }
+    value = on ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT;
+    (void) setsockopt(s, IPPROTO_IP, IP_MTU_DISCOVER, &value, sizeof(value));
 }

@@ -407,7 +407,16 @@ fuzz_step(fuzz_reader_t *r)
         break;
 
     case 6:
-        refresh(&w, c, fuzz_byte(r) * 20);
+        number = fuzz_byte(r);
+        ask(&w, c, TRP_STUN_REFRESH);
+        trp_stun_put_u32(&w.ask, TRP_STUN_LIFETIME, (number & 0xfc) * 20);
+
+        if (number & 3) {
+            trp_stun_put_u32(&w.ask, TRP_STUN_REQUESTED_ADDRESS_FAMILY,
+                             (number & 3) << 24);
+        }
+
+        ask_signed(&w, c);
         break;
 
     case 7:
@@ -418,7 +427,7 @@ fuzz_step(fuzz_reader_t *r)
     case 9:
     case 10:
         number = fuzz_byte(r);
-        bind_channel(&w, c, 0x4000 + (number & 7) + ((number & 0x80) << 5),
+        bind_channel(&w, c, 0x4000 + (number & 7) + ((number & 0x80) << 7),
                      fuzz_peer(r));
         break;
 

@@ -519,8 +519,8 @@ test_frame(void)
         { TRP_ERROR, { 4 }, 1 },
         { TRP_ERROR, { 0x3f }, 1 },
         { TRP_AGAIN, { 0x40 }, 1 },
-        { TRP_AGAIN, { 0x4f }, 1 },
-        { TRP_ERROR, { 0x50 }, 1 },
+        { TRP_AGAIN, { 0x7f }, 1 },
+        { TRP_ERROR, { 0x80 }, 1 },
         { TRP_ERROR, { 0xff }, 1 },
         { 4, { 0x40, 0, 0, 0 }, 4 },
         { 8, { 0x40, 0, 0, 1 }, 4 },
@@ -546,7 +546,7 @@ test_frame(void)
 
             wrong += trp_stun_frame(b, 4)
                      != (i < 4 ? (n % 4 ? TRP_ERROR : (int) n + 20)
-                         : i >= 0x40 && i < 0x50 ? (int) (n + 3) / 4 * 4 + 4
+                         : i >= 0x40 && i < 0x80 ? (int) (n + 3) / 4 * 4 + 4
                          : TRP_ERROR);
         }
     }

@@ -58,7 +58,7 @@ any_peer(void)
 static unsigned
 any_number(void)
 {
-    return 0x4000 + rnd(4) + (rnd(50) == 0 ? 0x1000 : 0);
+    return 0x4000 + rnd(4) + (rnd(50) == 0 ? 0x4000 : 0);
 }
 
 
@@ -325,7 +325,16 @@ step(void)
         break;
 
     case 3:
-        refresh(&w, c, rnd(4) ? 600 : any_lifetime());
+        ask(&w, c, TRP_STUN_REFRESH);
+        trp_stun_put_u32(&w.ask, TRP_STUN_LIFETIME,
+                         rnd(4) ? 600 : any_lifetime());
+
+        if (rnd(4) == 0) {
+            trp_stun_put_u32(&w.ask, TRP_STUN_REQUESTED_ADDRESS_FAMILY,
+                             (1 + rnd(2)) << 24);
+        }
+
+        ask_signed(&w, c);
         break;
 
     case 4:

@@ -572,6 +572,16 @@ world_forbidden(const world_t *w, const trp_addr_t *a)
 }
 
 
+/* this machine, and not an allocation of it */
+
+static inline int
+world_is_own(const world_t *w, const trp_taddr_t *peer)
+{
+    return same_addr(&peer->addr, &w->conf.external[peer->addr.family == 6])
+           && w->conf.access.nallow == 0 && !world_port(w, peer->port);
+}
+
+
 static inline void
 world_check_to_peer(world_t *w, const trp_turn_command_t *c)
 {
@@ -598,9 +608,7 @@ world_check_to_peer(world_t *w, const trp_turn_command_t *c)
         world_wrong(w, "data to a forbidden peer");
     }
 
-    if (same_addr(&c->peer.addr, &w->conf.external[c->peer.addr.family == 6])
-        && w->conf.access.nallow == 0 && !world_port(w, c->peer.port))
-    {
+    if (world_is_own(w, &c->peer)) {
         world_wrong(w, "data to a port of this machine");
     }
 
@@ -641,6 +649,10 @@ world_check_to_client(world_t *w, const trp_turn_command_t *c)
 
     if (e == NULL || e->until <= w->turn.now) {
         world_wrong(w, "data from a peer without a permission");
+    }
+
+    if (world_is_own(w, w->talking)) {
+        world_wrong(w, "data from a port of this machine");
     }
 
     if (c->alloc->tuple.transport != TRP_TURN_UDP
@@ -813,6 +825,44 @@ world_free(world_t *w, trp_turn_alloc_t *alloc)
 }
 
 
+/* one of two families goes, and all that belongs to it */
+
+static inline void
+world_unbind(world_t *w, const trp_turn_command_t *c)
+{
+    unsigned  i, family;
+    relay_t  *relay;
+
+    relay = world_relay(w, c->alloc);
+    family = (c->peer.addr.family == 4) ? TRP_TURN_V4 : TRP_TURN_V6;
+
+    if (relay == NULL || relay->families != (TRP_TURN_V4 | TRP_TURN_V6)) {
+        world_wrong(w, "a family goes that is not there, or the last");
+        return;
+    }
+
+    relay->families &= (uint8_t) ~family;
+
+    for (i = 0; i < relay->npermissions; /* void */ ) {
+        if (relay->permissions[i].peer.addr.family == c->peer.addr.family) {
+            relay->permissions[i] = relay->permissions[--relay->npermissions];
+            continue;
+        }
+
+        i++;
+    }
+
+    for (i = 0; i < relay->nchannels; /* void */ ) {
+        if (relay->channels[i].peer.addr.family == c->peer.addr.family) {
+            relay->channels[i] = relay->channels[--relay->nchannels];
+            continue;
+        }
+
+        i++;
+    }
+}
+
+
 static inline event_t *
 world_event(world_t *w, const trp_turn_command_t *c)
 {
@@ -821,8 +871,8 @@ world_event(world_t *w, const trp_turn_command_t *c)
     const char  *name;
 
     static const char  *names[] = {
-        "reply", "to-client", "to-peer", "bind", "free", "connect", "attach",
-        "disconnect"
+        "reply", "to-client", "to-peer", "bind", "free", "unbind", "connect",
+        "attach", "disconnect"
     };
 
     name = names[c->type];
@@ -951,6 +1001,10 @@ world_run(world_t *w)
 
         case TRP_TURN_FREE:
             world_free(w, c.alloc);
+            break;
+
+        case TRP_TURN_UNBIND:
+            world_unbind(w, &c);
             break;
 
         case TRP_TURN_CONNECT:

@@ -260,7 +260,7 @@ sub stun_parse {
 
     return { class => 'channel', channel => $type, size => length $bytes,
             raw => $bytes, data => substr $bytes, 4, $length }
-        if $type >= 0x4000 && $type <= 0x4fff && length $bytes >= 4 + $length;
+        if $type >= 0x4000 && $type <= 0x7fff && length $bytes >= 4 + $length;
 
     return if length $bytes != 20 + $length || $type >= 0x4000;
     my ($cookie, $id) = unpack 'x4 N a12', $bytes;
@@ -696,7 +696,7 @@ sub _frame {
     my ($type, $length) = unpack 'n n', $self->{in};
 
     my $size = $type < 0x4000 ? 20 + $length
-        : $type < 0x5000 ? 4 + $length + -$length % 4 : 0;
+        : $type < 0x8000 ? 4 + $length + -$length % 4 : 0;
 
     if (!$size) {
         $self->{end} = 'garbage';
