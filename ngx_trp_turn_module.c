@@ -55,6 +55,8 @@ static ngx_int_t ngx_trp_turn_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_turn_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_turn_check_listen(ngx_conf_t *cf,
     ngx_trp_conf_listen_t *listen, void *data);
+static ngx_int_t ngx_trp_turn_check_shared(ngx_conf_t *cf,
+    ngx_trp_conf_listen_t *listen, void *data);
 static ngx_int_t ngx_trp_turn_create_portal(ngx_conf_t *cf,
     ngx_trp_turn_srv_conf_t *conf);
 static void *ngx_trp_turn_create_main_conf(ngx_conf_t *cf);
@@ -388,6 +390,20 @@ ngx_trp_turn_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
         return NGX_ERROR;
     }
 
+    if (listen->type == SOCK_DGRAM
+        && ngx_trp_conf_each_listen(cf,
+               ngx_stream_conf_get_module_main_conf(cf,
+                                                    ngx_stream_core_module),
+               ngx_trp_turn_check_shared, listen)
+           != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"trp_turn\" in %s:%ui has a UDP port that another "
+                      "server listens on, too, write \"bind\" to the address",
+                      tscf->place.file_name, tscf->place.line);
+        return NGX_ERROR;
+    }
+
     /* what the portal tells its clients; UDP comes first */
 
     if (tscf->portal_conf.port == 0 || listen->type == SOCK_DGRAM) {
@@ -395,6 +411,36 @@ ngx_trp_turn_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
     }
 
     return NGX_OK;
+}
+
+
+/* addresses of a port get one socket if one of them is the wildcard */
+
+static ngx_int_t
+ngx_trp_turn_check_shared(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
+    void *data)
+{
+    ngx_trp_conf_listen_t *own = data;
+
+    if (listen->ctx == own->ctx
+        || listen->type != SOCK_DGRAM
+        || listen->sockaddr->sa_family != own->sockaddr->sa_family
+        || ngx_inet_get_port(listen->sockaddr)
+           != ngx_inet_get_port(own->sockaddr))
+    {
+        return NGX_OK;
+    }
+
+    if (listen->wildcard == own->wildcard) {
+
+        /* two addresses, or the same one with names */
+        return ngx_cmp_sockaddr(listen->sockaddr, sizeof(ngx_sockaddr_t),
+                                own->sockaddr, sizeof(ngx_sockaddr_t), 0)
+               == NGX_OK ? NGX_DECLINED : NGX_OK;
+    }
+
+    return (listen->wildcard ? own->bind : listen->bind) ? NGX_OK
+                                                         : NGX_DECLINED;
 }
 
 
@@ -1129,7 +1175,9 @@ ngx_trp_turn_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static ngx_int_t
 ngx_trp_turn_init_module(ngx_cycle_t *cycle)
 {
+    ngx_uint_t                 i;
     ngx_cycle_t               *old;
+    ngx_listening_t           *ls;
     ngx_trp_turn_main_conf_t  *tmcf, *omcf;
 
     tmcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_trp_turn_module);
@@ -1147,7 +1195,22 @@ ngx_trp_turn_init_module(ngx_cycle_t *cycle)
     tmcf->channel = ngx_trp_turn_channel_create(cycle, tmcf->zone->data,
                                                 omcf ? omcf->channel : NULL);
 
-    return tmcf->channel ? NGX_OK : NGX_ERROR;
+    /* nginx forgets it before a worker could ask */
+
+    tmcf->worker.inherited = ngx_pcalloc(cycle->pool,
+                                         cycle->listening.nelts + 1);
+
+    if (tmcf->channel == NULL || tmcf->worker.inherited == NULL) {
+        return NGX_ERROR;
+    }
+
+    ls = cycle->listening.elts;
+
+    for (i = 0; i < cycle->listening.nelts; i++) {
+        tmcf->worker.inherited[i] = (ls[i].inherited || ls[i].previous);
+    }
+
+    return NGX_OK;
 }
 
 

@@ -586,6 +586,7 @@ trp_turn_unbind(trp_turn_t *turn, trp_turn_alloc_t *alloc, uint8_t family)
     alloc->families &= (uint8_t) ~family;
 
     trp_turn_peers_free(turn, alloc, family == TRP_TURN_V4 ? 4 : 6);
+    trp_turn_connections_expire(turn, alloc, family == TRP_TURN_V4 ? 4 : 6);
 
     command = trp_turn_command(turn, TRP_TURN_UNBIND);
 

@@ -499,6 +499,11 @@ trp_turn_nonce_check(trp_str_t nonce, const uint8_t *key,
     }
 
     for (set = 0; set <= TRP_TURN_NONCE_FEATURES; set++) {
+
+        if ((set == 0) != (nonce.len == TRP_TURN_NONCE_LEN)) {
+            continue;
+        }
+
         len = trp_turn_nonce_make(own, key, client, set,
                                   (int64_t) expiry - TRP_TURN_NONCE_TIME);
 

@@ -137,6 +137,11 @@ void trp_turn_connect(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 void trp_turn_connection_bind(trp_turn_t *turn, const trp_stun_t *m);
 void trp_turn_connection_expire(trp_turn_t *turn,
     trp_turn_connection_t *connection);
+
+/* those of a family, 4 or 6, are due now */
+
+void trp_turn_connections_expire(trp_turn_t *turn, trp_turn_alloc_t *alloc,
+    uint8_t family);
 void trp_turn_connections_free(trp_turn_t *turn, trp_turn_alloc_t *alloc);
 
 

@@ -398,6 +398,23 @@ trp_turn_connection_release(trp_turn_t *turn,
 }
 
 
+void
+trp_turn_connections_expire(trp_turn_t *turn, trp_turn_alloc_t *alloc,
+    uint8_t family)
+{
+    trp_turn_connection_t  *connection;
+
+    for (connection = alloc->connections;
+         connection;
+         connection = connection->next)
+    {
+        if (connection->peer.addr.family == family) {
+            trp_turn_timer(turn, &connection->timer, turn->now);
+        }
+    }
+}
+
+
 /* the caller closes them with the allocation, which keeps the list */
 
 void

@@ -32,6 +32,8 @@ ngx_trp_conf_each_listen(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf,
                 listen.sockaddr = addr[j].opt.sockaddr;
                 listen.type = addr[j].opt.type;
                 listen.ssl = addr[j].opt.ssl;
+                listen.bind = addr[j].opt.bind;
+                listen.wildcard = addr[j].opt.wildcard;
                 listen.proxy_protocol = addr[j].opt.proxy_protocol;
 
                 rc = handler(cf, &listen, data);
@@ -64,6 +66,8 @@ ngx_trp_conf_each_listen(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf,
         listen.sockaddr = ls[i].sockaddr;
         listen.type = ls[i].type;
         listen.ssl = ls[i].ssl;
+        listen.bind = ls[i].bind;
+        listen.wildcard = ls[i].wildcard;
         listen.proxy_protocol = ls[i].proxy_protocol;
 
         rc = handler(cf, &listen, data);

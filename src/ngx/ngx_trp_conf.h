@@ -33,6 +33,8 @@ typedef struct {
     struct sockaddr         *sockaddr;
     int                      type;         /* SOCK_STREAM, SOCK_DGRAM */
     unsigned                 ssl:1;
+    unsigned                 bind:1;       /* has a socket of its own */
+    unsigned                 wildcard:1;
     unsigned                 proxy_protocol:1;
 } ngx_trp_conf_listen_t;
 

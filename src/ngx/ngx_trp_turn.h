@@ -38,6 +38,7 @@ typedef struct {
     ngx_trp_turn_zone_t       *zone;
     ngx_trp_turn_channel_t    *channel;
     ngx_array_t               *servers;    /* ngx_trp_turn_server_t * */
+    u_char                    *inherited;  /* 1 for each listen that was */
     ngx_array_t                listeners;  /* ngx_trp_turn_listener_t */
     ngx_uint_t                 reading;    /* listeners that are read */
     ngx_trp_turn_batch_t       batch;

@@ -20,8 +20,9 @@ typedef enum {
     NGX_TRP_TURN_DATAGRAM = 0,         /* of "tuple", in the payload */
     NGX_TRP_TURN_ATTACH,               /* "id", user in the payload, and how
                                           to answer in "fd" */
-    NGX_TRP_TURN_ATTACHED,             /* to "cookie": the peer in "fd" */
-    NGX_TRP_TURN_DETACHED,             /* "id" has ended, "traffic" */
+    NGX_TRP_TURN_ATTACHED,             /* to "cookie": the peer in "fd", and
+                                          a "tally" to write to */
+    NGX_TRP_TURN_DETACHED,             /* "id" has ended */
     NGX_TRP_TURN_DETACH,               /* "cookie" is to end */
     NGX_TRP_TURN_REMOVE_ACCOUNT        /* in the payload */
 } ngx_trp_turn_message_e;
@@ -34,8 +35,7 @@ typedef struct {
     uint64_t                     realm;    /* a hash of it */
     uint64_t                     cookie;
     uint32_t                     id;
-    trp_turn_traffic_t           up;
-    trp_turn_traffic_t           down;
+    ngx_uint_t                   tally;    /* in the zone */
 } ngx_trp_turn_message_t;
 
 

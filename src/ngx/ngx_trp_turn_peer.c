@@ -18,6 +18,7 @@ typedef struct {
     ngx_trp_turn_client_t   *client;
     ngx_socket_t             channel;
     uint64_t                 cookie;
+    ngx_uint_t               tally;
 } ngx_trp_turn_peer_t;
 
 
@@ -35,9 +36,10 @@ static ngx_trp_turn_peer_t *ngx_trp_turn_peer_find(
 static ngx_socket_t ngx_trp_turn_peer_take(ngx_trp_turn_peer_t *peer);
 static void ngx_trp_turn_peer_answer(ngx_trp_turn_client_t *client, int ok);
 static void ngx_trp_turn_peer_spliced(void *data);
-static void ngx_trp_turn_peer_count(ngx_trp_turn_worker_t *worker,
-    uint64_t realm, uint32_t id, trp_turn_traffic_t *up,
-    trp_turn_traffic_t *down);
+static void ngx_trp_turn_peer_detached(ngx_trp_turn_worker_t *worker,
+    uint64_t realm, uint32_t id);
+static void ngx_trp_turn_peer_count(ngx_trp_turn_peer_t *peer,
+    trp_turn_connection_t *connection);
 static ngx_trp_turn_client_t *ngx_trp_turn_peer_by_cookie(
     ngx_trp_turn_worker_t *worker, uint64_t cookie);
 
@@ -99,6 +101,7 @@ ngx_trp_turn_peer_create(ngx_trp_turn_alloc_t *alloc)
     if (peer) {
         peer->alloc = alloc;
         peer->channel = (ngx_socket_t) -1;
+        peer->tally = NGX_TRP_TURN_NO_TALLY;
     }
 
     return peer;
@@ -302,7 +305,6 @@ failed:
 void
 ngx_trp_turn_peer_close(trp_turn_connection_t *connection)
 {
-    trp_turn_traffic_t       up, down;
     ngx_trp_turn_peer_t     *peer;
     ngx_trp_turn_client_t   *client;
     ngx_trp_turn_message_t   message;
@@ -318,17 +320,12 @@ ngx_trp_turn_peer_close(trp_turn_connection_t *connection)
         ngx_close_connection(peer->c);
     }
 
+    ngx_trp_turn_peer_count(peer, connection);
+
     client = peer->client;
 
     if (client) {
         peer->client = NULL;
-
-        if (client->splice) {
-            ngx_trp_turn_splice_traffic(client->splice, &up, &down);
-            trp_turn_add_traffic(peer->alloc->server->turn, connection->alloc,
-                                 &up, &down);
-        }
-
         client->failed = 1;
         ngx_trp_turn_tcp_close(client, NGX_STREAM_OK);
     }
@@ -354,7 +351,7 @@ ngx_trp_turn_peer_attach(ngx_trp_turn_server_t *server,
 {
     trp_str_t                username;
     ngx_uint_t               slot;
-    ngx_socket_t             to;
+    ngx_socket_t             s, to;
     ngx_trp_turn_peer_t     *peer;
     ngx_trp_turn_worker_t   *worker;
     ngx_trp_turn_message_t   message;
@@ -381,8 +378,10 @@ ngx_trp_turn_peer_attach(ngx_trp_turn_server_t *server,
             peer->client = client;
         }
 
-        ngx_trp_turn_peer_attached(client, peer ? ngx_trp_turn_peer_take(peer)
-                                                : (ngx_socket_t) -1);
+        s = peer ? ngx_trp_turn_peer_take(peer) : (ngx_socket_t) -1;
+
+        ngx_trp_turn_peer_attached(client, s, peer ? peer->tally
+                                                   : NGX_TRP_TURN_NO_TALLY);
         return;
     }
 
@@ -400,7 +399,8 @@ ngx_trp_turn_peer_attach(ngx_trp_turn_server_t *server,
                                   ngx_trp_turn_channel_own(worker->channel))
         != NGX_OK)
     {
-        ngx_trp_turn_peer_attached(client, (ngx_socket_t) -1);
+        ngx_trp_turn_peer_attached(client, (ngx_socket_t) -1,
+                                   NGX_TRP_TURN_NO_TALLY);
         return;
     }
 
@@ -440,13 +440,19 @@ ngx_trp_turn_peer_find(ngx_trp_turn_worker_t *worker, uint64_t realm,
 static ngx_socket_t
 ngx_trp_turn_peer_take(ngx_trp_turn_peer_t *peer)
 {
-    ngx_socket_t       s;
-    ngx_connection_t  *c;
+    ngx_socket_t            s;
+    ngx_connection_t       *c;
+    ngx_trp_turn_worker_t  *worker;
 
     c = peer->c;
     peer->c = NULL;
 
     s = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
+
+    worker = peer->alloc->server->worker;
+
+    peer->tally = ngx_trp_turn_zone_take_tally(worker->zone,
+                                  ngx_trp_turn_channel_slot(worker->channel));
 
     if (c->read->active) {
         (void) ngx_del_event(c->read, NGX_READ_EVENT, 0);
@@ -463,7 +469,8 @@ ngx_trp_turn_peer_take(ngx_trp_turn_peer_t *peer)
 
 
 void
-ngx_trp_turn_peer_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd)
+ngx_trp_turn_peer_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd,
+    ngx_uint_t tally)
 {
     ngx_connection_t  *c, *pc;
 
@@ -513,9 +520,10 @@ ngx_trp_turn_peer_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd)
 
     if (client->out == NULL) {
         client->splice = ngx_trp_turn_splice_create(c, pc,
-                                                client->server->conf.rate,
-                                                ngx_trp_turn_peer_spliced,
-                                                client);
+                     client->server->conf.rate,
+                     ngx_trp_turn_zone_tally(client->server->worker->zone,
+                                             tally),
+                     ngx_trp_turn_peer_spliced, client);
     }
 
     if (client->splice) {
@@ -580,12 +588,7 @@ ngx_trp_turn_peer_detach(ngx_trp_turn_client_t *client)
     ngx_queue_remove(&client->queue);
     client->cookie = 0;
 
-    ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
-
     if (client->splice) {
-        ngx_trp_turn_splice_traffic(client->splice, &message.up,
-                                    &message.down);
-        client->session->received += message.up.bytes;
         ngx_trp_turn_splice_destroy(client->splice);
         client->splice = NULL;
     }
@@ -593,10 +596,11 @@ ngx_trp_turn_peer_detach(ngx_trp_turn_client_t *client)
     slot = trp_turn_connection_slot(client->id);
 
     if (slot == (uint8_t) ngx_trp_turn_channel_slot(worker->channel)) {
-        ngx_trp_turn_peer_count(worker, client->server->realm, client->id,
-                                &message.up, &message.down);
+        ngx_trp_turn_peer_detached(worker, client->server->realm, client->id);
         return;
     }
+
+    ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
 
     message.type = NGX_TRP_TURN_DETACHED;
     message.slot = ngx_trp_turn_channel_slot(worker->channel);
@@ -612,8 +616,8 @@ ngx_trp_turn_peer_detach(ngx_trp_turn_client_t *client)
 /* the allocation's worker: a data connection has ended */
 
 static void
-ngx_trp_turn_peer_count(ngx_trp_turn_worker_t *worker, uint64_t realm,
-    uint32_t id, trp_turn_traffic_t *up, trp_turn_traffic_t *down)
+ngx_trp_turn_peer_detached(ngx_trp_turn_worker_t *worker, uint64_t realm,
+    uint32_t id)
 {
     ngx_uint_t               i;
     ngx_trp_turn_peer_t     *peer;
@@ -634,22 +638,37 @@ ngx_trp_turn_peer_count(ngx_trp_turn_worker_t *worker, uint64_t realm,
             continue;
         }
 
-        trp_turn_add_traffic(server[i]->turn, connection->alloc, up, down);
-
         peer = connection->data;
 
-        if (peer == NULL) {
-            return;
+        if (peer) {
+            peer->client = NULL;
+            ngx_trp_pass_close(&peer->channel);
         }
-
-        peer->client = NULL;
-        ngx_trp_pass_close(&peer->channel);
 
         ngx_trp_turn_time(server[i]);
         trp_turn_disconnected(server[i]->turn, connection);
         ngx_trp_turn_run(server[i], NULL);
 
         return;
+    }
+}
+
+
+static void
+ngx_trp_turn_peer_count(ngx_trp_turn_peer_t *peer,
+    trp_turn_connection_t *connection)
+{
+    ngx_trp_turn_tally_t   *tally;
+    ngx_trp_turn_server_t  *server;
+
+    server = peer->alloc->server;
+    tally = ngx_trp_turn_zone_tally(server->worker->zone, peer->tally);
+
+    if (tally) {
+        trp_turn_add_traffic(server->turn, connection->alloc, &tally->up,
+                             &tally->down);
+        tally->slot = 0;
+        peer->tally = NGX_TRP_TURN_NO_TALLY;
     }
 }
 
@@ -681,6 +700,7 @@ ngx_trp_turn_peer_message(ngx_trp_turn_worker_t *worker,
 
         answer.type = NGX_TRP_TURN_ATTACHED;
         answer.cookie = message->cookie;
+        answer.tally = peer ? peer->tally : NGX_TRP_TURN_NO_TALLY;
 
         (void) ngx_trp_turn_channel_send(*fd, &answer, NULL, 0, s);
 
@@ -701,15 +721,14 @@ ngx_trp_turn_peer_message(ngx_trp_turn_worker_t *worker,
         if (client && client->attaching) {
             s = *fd;
             *fd = (ngx_socket_t) -1;
-            ngx_trp_turn_peer_attached(client, s);
+            ngx_trp_turn_peer_attached(client, s, message->tally);
         }
 
         break;
 
     case NGX_TRP_TURN_DETACHED:
 
-        ngx_trp_turn_peer_count(worker, message->realm, message->id,
-                                &message->up, &message->down);
+        ngx_trp_turn_peer_detached(worker, message->realm, message->id);
         break;
 
     default: /* NGX_TRP_TURN_DETACH */

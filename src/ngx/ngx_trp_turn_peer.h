@@ -28,13 +28,13 @@ void ngx_trp_turn_peer_accept(ngx_event_t *rev);
 
 /*
  * A client asks for a connection; later it gets the peer's socket, or -1 for
- * none; and it ends.
+ * none, and where to count; and it ends.
  */
 
 void ngx_trp_turn_peer_attach(ngx_trp_turn_server_t *server,
     ngx_trp_turn_client_t *client, const trp_turn_command_t *command);
 void ngx_trp_turn_peer_attached(ngx_trp_turn_client_t *client,
-    ngx_socket_t fd);
+    ngx_socket_t fd, ngx_uint_t tally);
 void ngx_trp_turn_peer_detach(ngx_trp_turn_client_t *client);
 
 /* of another worker; *fd is -1 afterwards if it was needed */

@@ -30,6 +30,7 @@ struct ngx_trp_turn_splice_s {
     ngx_trp_turn_way_t      up;
     ngx_trp_turn_way_t      down;
     ngx_event_t             timer;
+    ngx_trp_turn_tally_t   *tally;
     ngx_trp_turn_splice_pt  handler;
     void                   *data;
 };
@@ -47,7 +48,8 @@ static void ngx_trp_turn_splice_reset(ngx_connection_t *c);
 
 ngx_trp_turn_splice_t *
 ngx_trp_turn_splice_create(ngx_connection_t *client, ngx_connection_t *peer,
-    uint64_t rate, ngx_trp_turn_splice_pt done, void *data)
+    uint64_t rate, ngx_trp_turn_tally_t *tally, ngx_trp_turn_splice_pt done,
+    void *data)
 {
     ngx_uint_t              i;
     ngx_trp_turn_way_t     *way;
@@ -60,6 +62,7 @@ ngx_trp_turn_splice_create(ngx_connection_t *client, ngx_connection_t *peer,
 
     ngx_memzero(splice, sizeof(ngx_trp_turn_splice_t));
 
+    splice->tally = tally;
     splice->handler = done;
     splice->data = data;
 
@@ -150,15 +153,24 @@ ngx_trp_turn_splice_handler(ngx_event_t *ev)
 static void
 ngx_trp_turn_splice_run(ngx_trp_turn_splice_t *splice)
 {
+    ngx_int_t          rc;
     ngx_connection_t  *client, *peer;
 
     client = splice->up.from;
     peer = splice->down.from;
 
-    if (client->close || peer->close
-        || ngx_trp_turn_splice_way(&splice->up) != NGX_OK
-        || ngx_trp_turn_splice_way(&splice->down) != NGX_OK)
-    {
+    rc = (client->close || peer->close) ? NGX_ERROR
+                                        : ngx_trp_turn_splice_way(&splice->up);
+    if (rc == NGX_OK) {
+        rc = ngx_trp_turn_splice_way(&splice->down);
+    }
+
+    if (splice->tally) {
+        splice->tally->up = splice->up.traffic;
+        splice->tally->down = splice->down.traffic;
+    }
+
+    if (rc != NGX_OK) {
         splice->handler(splice->data);
         return;
     }
@@ -289,15 +301,6 @@ ngx_trp_turn_splice_allowed(ngx_trp_turn_way_t *way)
     }
 
     return 0;
-}
-
-
-void
-ngx_trp_turn_splice_traffic(ngx_trp_turn_splice_t *splice,
-    trp_turn_traffic_t *up, trp_turn_traffic_t *down)
-{
-    *up = splice->up.traffic;
-    *down = splice->down.traffic;
 }
 
 

@@ -10,7 +10,7 @@
 
 
 #include "ngx_trp.h"
-#include "trp_turn.h"
+#include "ngx_trp_turn_zone.h"
 
 
 #pragma GCC visibility push(hidden)
@@ -26,12 +26,13 @@ typedef void (*ngx_trp_turn_splice_pt)(void *data);
 
 /*
  * Takes over the events of both connections, and their "data".  "rate" is in
- * bytes per second each way, 0: any.  NULL without memory.
+ * bytes per second each way, 0: any.  What goes is written to "tally", which
+ * may be NULL.  NULL without memory.
  */
 
 ngx_trp_turn_splice_t *ngx_trp_turn_splice_create(ngx_connection_t *client,
-    ngx_connection_t *peer, uint64_t rate, ngx_trp_turn_splice_pt done,
-    void *data);
+    ngx_connection_t *peer, uint64_t rate, ngx_trp_turn_tally_t *tally,
+    ngx_trp_turn_splice_pt done, void *data);
 
 /*
  * Bytes of the client that have been read already, before the event loop goes
@@ -40,11 +41,6 @@ ngx_trp_turn_splice_t *ngx_trp_turn_splice_create(ngx_connection_t *client,
 
 ngx_int_t ngx_trp_turn_splice_feed(ngx_trp_turn_splice_t *splice,
     u_char *data, size_t len);
-
-/* what went to the peer, and what came from it */
-
-void ngx_trp_turn_splice_traffic(ngx_trp_turn_splice_t *splice,
-    trp_turn_traffic_t *up, trp_turn_traffic_t *down);
 
 /*
  * Closes the connection to the peer, but not the one to the client; a reset

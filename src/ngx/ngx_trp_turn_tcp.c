@@ -150,7 +150,8 @@ ngx_trp_turn_tcp_read_handler(ngx_event_t *rev)
         rev->timedout = 0;
 
         if (client->attaching) {
-            ngx_trp_turn_peer_attached(client, (ngx_socket_t) -1);
+            ngx_trp_turn_peer_attached(client, (ngx_socket_t) -1,
+                                       NGX_TRP_TURN_NO_TALLY);
             return;
         }
 

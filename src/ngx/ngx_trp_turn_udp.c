@@ -44,6 +44,7 @@ struct ngx_trp_turn_listener_s {
     ngx_event_t              event;        /* waits for the old reader */
     ngx_uint_t               waits;
     unsigned                 wildcard:1;
+    unsigned                 inherited:1;  /* another worker may read it */
     unsigned                 over:1;       /* is not read any more */
 };
 
@@ -52,7 +53,7 @@ static ngx_trp_turn_server_t *ngx_trp_turn_udp_server(
     ngx_trp_turn_worker_t *worker, ngx_listening_t *ls);
 static void **ngx_trp_turn_udp_srv_conf(ngx_listening_t *ls, ngx_uint_t i);
 static ngx_int_t ngx_trp_turn_udp_take(ngx_trp_turn_worker_t *worker,
-    ngx_trp_turn_server_t *server, ngx_listening_t *ls);
+    ngx_trp_turn_server_t *server, ngx_listening_t *ls, ngx_uint_t inherited);
 static ngx_int_t ngx_trp_turn_udp_start(ngx_trp_turn_listener_t *l);
 static void ngx_trp_turn_udp_wait_handler(ngx_event_t *ev);
 static void ngx_trp_turn_udp_handler(ngx_event_t *rev);
@@ -124,7 +125,8 @@ ngx_trp_turn_udp_init_worker(ngx_trp_turn_worker_t *worker,
             continue;
         }
 
-        if (ngx_trp_turn_udp_take(worker, server, &ls[i]) != NGX_OK) {
+        if (ngx_trp_turn_udp_take(worker, server, &ls[i],
+                                  worker->inherited[i]) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -238,7 +240,7 @@ ngx_trp_turn_udp_srv_conf(ngx_listening_t *ls, ngx_uint_t i)
 
 static ngx_int_t
 ngx_trp_turn_udp_take(ngx_trp_turn_worker_t *worker,
-    ngx_trp_turn_server_t *server, ngx_listening_t *ls)
+    ngx_trp_turn_server_t *server, ngx_listening_t *ls, ngx_uint_t inherited)
 {
     ngx_socket_t              s;
     ngx_connection_t         *c;
@@ -285,6 +287,7 @@ ngx_trp_turn_udp_take(ngx_trp_turn_worker_t *worker,
     l->listening = ls;
     l->connection = c;
     l->wildcard = ls->wildcard;
+    l->inherited = inherited;
 
     ngx_trp_turn_taddr(&l->local, ls->sockaddr);
 
@@ -316,7 +319,7 @@ ngx_trp_turn_udp_start(ngx_trp_turn_listener_t *l)
     l->event.handler = ngx_trp_turn_udp_wait_handler;
     l->event.cancelable = 1;
 
-    if (l->listening->inherited || l->listening->previous) {
+    if (l->inherited) {
 
         if (ngx_trp_turn_zone_older_reads(worker->zone,
                                   ngx_trp_turn_channel_slot(worker->channel)))
@@ -505,9 +508,12 @@ ngx_trp_turn_udp_elsewhere(ngx_trp_turn_worker_t *worker,
         return NGX_OK;
     }
 
-    /* a queue that is full loses it; a worker that is gone has nothing */
+    /*
+     * It is lost if the owner cannot be reached, for the client will send it
+     * again.  An answer from here would say that there is no allocation.
+     */
 
-    return (ngx_socket_errno == NGX_EAGAIN) ? NGX_OK : NGX_DECLINED;
+    return ngx_trp_turn_zone_alive(worker->zone, slot) ? NGX_OK : NGX_DECLINED;
 }
 
 

@@ -10,7 +10,7 @@
 
 static ngx_int_t ngx_trp_turn_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 static ngx_trp_turn_shared_t *ngx_trp_turn_zone_create(
-    ngx_slab_pool_t *shpool, size_t size);
+    ngx_slab_pool_t *shpool);
 static void ngx_trp_turn_zone_free_slot(ngx_trp_turn_zone_t *zone,
     ngx_uint_t slot);
 static void ngx_trp_turn_zone_free_owner(ngx_trp_turn_zone_t *zone,
@@ -66,7 +66,7 @@ ngx_trp_turn_zone_init(ngx_shm_zone_t *shm_zone, void *data)
         return NGX_OK;
     }
 
-    zone->shared = ngx_trp_turn_zone_create(zone->pool, shm_zone->shm.size);
+    zone->shared = ngx_trp_turn_zone_create(zone->pool);
 
     if (zone->shared == NULL) {
         ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
@@ -82,9 +82,9 @@ ngx_trp_turn_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
 
 static ngx_trp_turn_shared_t *
-ngx_trp_turn_zone_create(ngx_slab_pool_t *shpool, size_t size)
+ngx_trp_turn_zone_create(ngx_slab_pool_t *shpool)
 {
-    size_t                  n;
+    size_t                  n, room, each;
     u_char                  seed[NGX_TRP_TURN_SECRET_LEN / 2];
     u_char                  secret[NGX_TRP_TURN_SECRET_LEN + 1];
     ngx_trp_turn_shared_t  *sh;
@@ -94,11 +94,15 @@ ngx_trp_turn_zone_create(ngx_slab_pool_t *shpool, size_t size)
         return NULL;
     }
 
-    /* a quarter, or up to a half; the slab needs some room itself */
+    /* whole pages; a page more for each of the three tables */
 
-    for (n = 1024; n * 2 * sizeof(ngx_trp_turn_owner_t) <= size / 2; n *= 2) {
-        /* void */
-    }
+    room = shpool->pfree * ngx_pagesize;
+    room -= ngx_min(room, 4 * ngx_pagesize);
+
+    each = sizeof(ngx_trp_turn_owner_t) + sizeof(ngx_trp_turn_usage_t)
+           + (sizeof(*sh->accounts) + 7) / 8;
+
+    for (n = 1024; n * 2 * each <= room; n *= 2) { /* void */ }
 
     sh->nowners = n;
     sh->nusage = n;
@@ -225,8 +229,7 @@ ngx_trp_turn_zone_reap(ngx_trp_turn_zone_t *zone, ngx_log_t *log)
 
         default:
 
-            if (kill((ngx_pid_t) slot->pid, 0) == 0 || ngx_errno != NGX_ESRCH)
-            {
+            if (ngx_trp_turn_zone_alive(zone, i)) {
                 continue;
             }
 
@@ -257,8 +260,26 @@ ngx_trp_turn_zone_free_slot(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
         }
     }
 
+    for (i = 0; i < NGX_TRP_TURN_TALLIES; i++) {
+        if (sh->tallies[i].slot == slot + 1) {
+            sh->tallies[i].slot = 0;
+        }
+    }
+
     ngx_trp_turn_zone_add_stats(&sh->past, &sh->slots[slot].stats, 0);
     ngx_memzero(&sh->slots[slot], sizeof(ngx_trp_turn_slot_t));
+}
+
+
+ngx_uint_t
+ngx_trp_turn_zone_alive(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
+{
+    ngx_trp_turn_slot_t  *s;
+
+    s = &zone->shared->slots[slot];
+
+    return s->state != NGX_TRP_TURN_SLOT_FREE && s->pid != 0
+           && (kill((ngx_pid_t) s->pid, 0) == 0 || ngx_errno != NGX_ESRCH);
 }
 
 
@@ -277,8 +298,7 @@ ngx_trp_turn_zone_older_reads(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
     for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
         if (slots[i].state == NGX_TRP_TURN_SLOT_RUNNING
             && slots[i].generation != slots[slot].generation
-            && (kill((ngx_pid_t) slots[i].pid, 0) == 0
-                || ngx_errno != NGX_ESRCH))
+            && ngx_trp_turn_zone_alive(zone, i))
         {
             return 1;
         }
@@ -630,6 +650,37 @@ ngx_trp_turn_zone_hash_tuple(ngx_trp_turn_zone_t *zone,
     p[4] = tuple->transport;
 
     return ngx_trp_turn_zone_hash(zone, buf, sizeof(buf));
+}
+
+
+ngx_uint_t
+ngx_trp_turn_zone_take_tally(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
+{
+    ngx_uint_t             i;
+    ngx_trp_turn_tally_t  *tally;
+
+    ngx_shmtx_lock(&zone->pool->mutex);
+
+    for (i = 0; i < NGX_TRP_TURN_TALLIES; i++) {
+        tally = &zone->shared->tallies[i];
+
+        if (tally->slot == 0) {
+            ngx_memzero(tally, sizeof(ngx_trp_turn_tally_t));
+            tally->slot = slot + 1;
+            break;
+        }
+    }
+
+    ngx_shmtx_unlock(&zone->pool->mutex);
+
+    return i;
+}
+
+
+ngx_trp_turn_tally_t *
+ngx_trp_turn_zone_tally(ngx_trp_turn_zone_t *zone, ngx_uint_t i)
+{
+    return (i < NGX_TRP_TURN_TALLIES) ? &zone->shared->tallies[i] : NULL;
 }
 
 

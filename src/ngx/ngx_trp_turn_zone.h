@@ -24,6 +24,8 @@
 #define NGX_TRP_TURN_SLOTS         256
 #define NGX_TRP_TURN_NO_SLOT       NGX_TRP_TURN_SLOTS
 #define NGX_TRP_TURN_RESERVATIONS  256
+#define NGX_TRP_TURN_TALLIES       4096
+#define NGX_TRP_TURN_NO_TALLY      NGX_TRP_TURN_TALLIES
 #define NGX_TRP_TURN_SECRET_LEN    64          /* hexadecimal digits */
 #define NGX_TRP_TURN_ZONE_MIN      (1024 * 1024)
 
@@ -62,6 +64,18 @@ typedef struct {
 } ngx_trp_turn_usage_t;
 
 
+/*
+ * What went over a TCP connection of a peer: written by the worker that has
+ * the data connection, read by the one that has the allocation.
+ */
+
+typedef struct {
+    ngx_atomic_t         slot;         /* of the allocation, plus 1; 0: free */
+    trp_turn_traffic_t   up;
+    trp_turn_traffic_t   down;
+} ngx_trp_turn_tally_t;
+
+
 typedef struct {
     u_char               token[TRP_TURN_TOKEN_LEN];
     ngx_msec_t           expires;
@@ -79,6 +93,7 @@ typedef struct {
     ngx_trp_turn_reservation_t   reservations[NGX_TRP_TURN_RESERVATIONS];
     ngx_trp_turn_slot_t          slots[NGX_TRP_TURN_SLOTS];
     trp_turn_stats_t             past;     /* of slots that are free again */
+    ngx_trp_turn_tally_t         tallies[NGX_TRP_TURN_TALLIES];
 
     /* powers of two */
     ngx_uint_t                   nowners;
@@ -117,6 +132,11 @@ void ngx_trp_turn_zone_leave(ngx_trp_turn_zone_t *zone, ngx_uint_t slot);
 /* tidies up after workers that are not there any more */
 
 void ngx_trp_turn_zone_reap(ngx_trp_turn_zone_t *zone, ngx_log_t *log);
+
+/* 1 if the worker of this slot is there */
+
+ngx_uint_t ngx_trp_turn_zone_alive(ngx_trp_turn_zone_t *zone,
+    ngx_uint_t slot);
 
 /* 1 if a worker of another generation still reads sockets */
 
@@ -159,6 +179,14 @@ uint64_t ngx_trp_turn_zone_hash(ngx_trp_turn_zone_t *zone, const void *data,
     size_t len);
 uint64_t ngx_trp_turn_zone_hash_tuple(ngx_trp_turn_zone_t *zone,
     const trp_turn_tuple_t *tuple);
+
+
+/* NGX_TRP_TURN_NO_TALLY if there is none: then nothing is counted */
+
+ngx_uint_t ngx_trp_turn_zone_take_tally(ngx_trp_turn_zone_t *zone,
+    ngx_uint_t slot);
+ngx_trp_turn_tally_t *ngx_trp_turn_zone_tally(ngx_trp_turn_zone_t *zone,
+    ngx_uint_t i);
 
 
 /* of the portal: texts of TRP_TURN_ACCOUNT_LEN bytes */
