@@ -38,6 +38,7 @@ help:
 	@echo 'make test-asan    the same with sanitizers'
 	@echo 'make demo         a tunnel on this machine, to look at'
 	@echo 'make bench        speed, as ratios to others'
+	@echo 'make bench-turn   the TURN server, against coturn'
 	@echo 'make soak         mixed load with reloads, MINUTES=$(MINUTES)'
 	@echo 'make clean'
 	@echo
@@ -58,6 +59,9 @@ demo:
 
 bench:
 	@bench/run
+
+bench-turn:
+	@bench/turn
 
 soak: all
 	@bench/soak $(MINUTES)
@@ -159,8 +163,8 @@ clean:
 	rm -rf objs
 
 
-.PHONY: all help check unit unit-asan replay fuzz test test-asan demo bench soak
-.PHONY: install clean
+.PHONY: all help check unit unit-asan replay fuzz test test-asan demo bench
+.PHONY: bench-turn soak install clean
 
 -include $(wildcard objs/unit/*.d objs/unit/core/*.d)
 -include $(wildcard objs/unit-asan/*.d objs/unit-asan/core/*.d objs/replay/*.d)

@@ -364,6 +364,7 @@ static ngx_int_t
 ngx_trp_turn_enter(ngx_trp_turn_alloc_t *alloc, in_port_t port)
 {
     u_char                  text[1 + TRP_STUN_USERNAME_MAX];
+    ngx_int_t               rc;
     trp_str_t               name;
     trp_turn_alloc_t       *a;
     ngx_trp_turn_zone_t    *zone;
@@ -393,8 +394,18 @@ ngx_trp_turn_enter(ngx_trp_turn_alloc_t *alloc, in_port_t port)
     owner->address = ngx_trp_turn_zone_hash(zone, text,
                                             1 + sizeof(trp_addr_t));
 
-    return ngx_trp_turn_zone_add_owner(zone, owner, server->user_max,
-                                       server->address_max);
+    rc = ngx_trp_turn_zone_add_owner(zone, owner, server->user_max,
+                                     server->address_max);
+
+    if (rc == NGX_DECLINED && server->worker->warned != ngx_time()) {
+        server->worker->warned = ngx_time();
+
+        ngx_log_error(NGX_LOG_WARN, server->log, 0,
+                      "no room for a TURN allocation, "
+                      "write a larger \"trp_turn_zone\"");
+    }
+
+    return rc;
 }
 
 

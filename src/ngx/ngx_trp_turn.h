@@ -46,6 +46,7 @@ typedef struct {
     uint64_t                   cookies;    /* given to them */
     u_char                    *scratch;
     ngx_event_t                stats;
+    time_t                     warned;     /* of no room in the zone */
     ngx_log_t                 *log;
 } ngx_trp_turn_worker_t;
 

@@ -64,6 +64,7 @@ static void ngx_trp_turn_udp_datagram(ngx_trp_turn_listener_t *l,
 static ngx_int_t ngx_trp_turn_udp_elsewhere(ngx_trp_turn_worker_t *worker,
     trp_turn_tuple_t *tuple, u_char *data, size_t len);
 static void ngx_trp_turn_udp_exit(ngx_trp_turn_listener_t *l);
+static void ngx_trp_turn_udp_own_socket(ngx_trp_turn_alloc_t *alloc);
 static ngx_int_t ngx_trp_turn_udp_connect(ngx_trp_turn_alloc_t *alloc);
 static void ngx_trp_turn_udp_client_handler(ngx_event_t *rev);
 
@@ -530,9 +531,7 @@ ngx_trp_turn_udp_handed(ngx_trp_turn_worker_t *worker,
         return;
     }
 
-    if (alloc->origin.socket == NULL) {
-        (void) ngx_trp_turn_udp_connect(alloc);
-    }
+    ngx_trp_turn_udp_own_socket(alloc);
 
     origin = alloc->origin;
 
@@ -555,8 +554,8 @@ ngx_trp_turn_udp_send(ngx_trp_turn_origin_t *origin,
     l = origin->listener;
     batch = &l->worker->batch;
 
-    if (origin->socket == NULL && l->over && alloc) {
-        (void) ngx_trp_turn_udp_connect(alloc);
+    if (alloc && l->over) {
+        ngx_trp_turn_udp_own_socket(alloc);
     }
 
     if (origin->socket) {
@@ -688,6 +687,21 @@ ngx_trp_turn_udp_exit(ngx_trp_turn_listener_t *l)
     if (--worker->reading == 0) {
         ngx_trp_turn_zone_switched(worker->zone,
                                    ngx_trp_turn_channel_slot(worker->channel));
+    }
+}
+
+
+/* unless it was tried in vain, and the listener's socket kept instead */
+
+static void
+ngx_trp_turn_udp_own_socket(ngx_trp_turn_alloc_t *alloc)
+{
+    ngx_trp_turn_listener_t  *l;
+
+    l = alloc->origin.listener;
+
+    if (alloc->origin.socket == NULL && (!l->over || l->connection == NULL)) {
+        (void) ngx_trp_turn_udp_connect(alloc);
     }
 }
 
