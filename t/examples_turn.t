@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use IO::Socket::IP;
 use Test::More;
 
 BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, 'lib'; }
