@@ -599,6 +599,18 @@ ngx_trp_turn_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 static char *
 ngx_trp_turn_check(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
 {
+    ngx_stream_core_srv_conf_t  *cscf;
+
+    cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
+
+    if (cscf->handler != ngx_trp_turn_handler) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"trp_turn\" cannot be used together with another "
+                           "content handler in the same server, write a "
+                           "server of its own");
+        return NGX_CONF_ERROR;
+    }
+
     if (conf->realm.len == 0 && (conf->users || conf->secrets)) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "no \"trp_turn_realm\" is defined for \"trp_turn\" "
@@ -807,15 +819,15 @@ ngx_trp_turn(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "is duplicate";
     }
 
+    tscf->enabled = 1;
+
     cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
 
-    if (cscf->handler) {
-        return "cannot be used together with another content handler "
-               "in the same server, write a server of its own";
-    }
+    /* another one, before or after, is found when everything is read */
 
-    tscf->enabled = 1;
-    cscf->handler = ngx_trp_turn_handler;
+    if (cscf->handler == NULL) {
+        cscf->handler = ngx_trp_turn_handler;
+    }
 
     ngx_trp_conf_set_place(cf, &tscf->place);
 
@@ -873,13 +885,14 @@ ngx_trp_turn_external_address(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_str_t   *value;
     ngx_uint_t   i;
-    trp_addr_t   addr, any, *other;
+    trp_addr_t   addr, any, inside, *other;
 
     value = cf->args->elts;
 
     ngx_memzero(&any, sizeof(trp_addr_t));
 
     if (trp_addr_parse(&addr, ngx_trp_str(&value[1])) != TRP_OK
+        || trp_turn_embedded(&addr, &inside)
         || ngx_memcmp(addr.bytes, any.bytes, 16) == 0)
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,

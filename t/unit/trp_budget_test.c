@@ -78,7 +78,7 @@ test_sources(void)
 static void
 test_flood(void)
 {
-    int         i, answered;
+    int         i, answered, new;
     uint64_t    now;
     trp_addr_t  spoofed, own;
 
@@ -89,6 +89,7 @@ test_flood(void)
     own = source("198.51.100.7");
     now = 10000;
     answered = 0;
+    new = 0;
 
     rnd_seed(23);
 
@@ -100,7 +101,7 @@ test_flood(void)
         spoofed.bytes[2] = (uint8_t) rnd(256);
         spoofed.bytes[3] = (uint8_t) rnd(256);
 
-        (void) trp_budget_take(&budget, key, &spoofed, 10, now);
+        new += trp_budget_take(&budget, key, &spoofed, 1, now) == TRP_OK;
 
         /* two seconds, so it has 30 in all if it keeps its place */
 
@@ -109,6 +110,8 @@ test_flood(void)
 
     ok(answered >= 29 && answered <= 31,
        "%d answers in two seconds under a flood", answered);
+
+    ok(new > 199900, "%d of 200000 sources are new and get an answer", new);
 
     is_int(sizeof(trp_budget_t),
            TRP_BUDGET_ROWS * TRP_BUDGET_WAYS * sizeof(trp_budget_entry_t),

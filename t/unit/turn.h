@@ -382,6 +382,8 @@ world_start(world_t *w)
     static uint8_t  key[TRP_TURN_NONCE_KEY_LEN] = { 1, 2, 3 };
     static uint8_t  seed[TRP_RANDOM_SEED_LEN] = { 4, 5, 6 };
 
+    memset(&w->turn, 0xee, sizeof(w->turn));
+
     rc = trp_turn_init(&w->turn, &w->conf, &w->shared, &w->memory, key, seed,
                        7);
 
@@ -727,6 +729,12 @@ world_check_reply(world_t *w, const trp_turn_command_t *c)
     {
         world_wrong(w, "a challenge without a nonce");
     }
+
+    if ((w->code == 401 || w->code == 438 || w->m.method == TRP_STUN_BINDING)
+        && (w->m.sha1 || w->m.sha256))
+    {
+        world_wrong(w, "an answer that is signed for somebody else");
+    }
 }
 
 
@@ -1021,6 +1029,10 @@ world_run(world_t *w)
             break;
 
         default: /* TRP_TURN_DISCONNECT */
+            if (c.alloc != c.connection->alloc) {
+                world_wrong(w, "a connection of another allocation");
+            }
+
             world_stream_gone(w, c.connection, NULL);
             e->id = c.connection->id;
             trp_turn_connection_release(&w->turn, c.connection);
@@ -1293,12 +1305,24 @@ static inline unsigned
 ask_plain(world_t *w, client_t *c)
 {
     uint8_t    buf[TRP_DIGEST_MAX];
+    unsigned   i, n;
     trp_str_t  key, nonce;
 
     world_input(w, &c->tuple, w->ask.data, w->ask.len);
 
     if (w->code == 0) {
         return 0;
+    }
+
+    for (i = 0, n = 0; i < w->nevents; i++) {
+        n += w->events[i].type == TRP_TURN_REPLY;
+    }
+
+    if (n != 1
+        || (w->code != 200
+            && w->events[w->nevents - 1].type != TRP_TURN_REPLY))
+    {
+        world_wrong(w, "more than an answer");
     }
 
     if (memcmp(w->m.data + 8, c->id, TRP_STUN_ID_LEN) != 0) {
