@@ -17,6 +17,7 @@ static trp_turn_connection_t *trp_turn_connection_find(
     const trp_turn_t *turn, uint32_t id);
 static void trp_turn_connection_end(trp_turn_t *turn,
     trp_turn_connection_t *connection);
+static int trp_turn_connection_good(const trp_turn_connection_t *connection);
 static void trp_turn_connection_fail(trp_turn_t *turn,
     trp_turn_connection_t *connection);
 static void trp_turn_connect_answer(trp_turn_t *turn,
@@ -146,7 +147,7 @@ void
 trp_turn_connected(trp_turn_t *turn, trp_turn_connection_t *connection,
     int ok)
 {
-    if (!ok) {
+    if (!ok || !trp_turn_connection_good(connection)) {
         trp_turn_connection_fail(turn, connection);
         return;
     }
@@ -156,6 +157,19 @@ trp_turn_connected(trp_turn_t *turn, trp_turn_connection_t *connection,
     trp_turn_timer(turn, &connection->timer, turn->now + TRP_TURN_BIND_TIME);
 
     trp_turn_connect_answer(turn, connection, 0);
+}
+
+
+/* its relayed address may have been given up meanwhile */
+
+static int
+trp_turn_connection_good(const trp_turn_connection_t *connection)
+{
+    unsigned  family;
+
+    family = (connection->peer.addr.family == 4) ? TRP_TURN_V4 : TRP_TURN_V6;
+
+    return (connection->alloc->families & family) != 0;
 }
 
 
@@ -282,7 +296,9 @@ trp_turn_attach(trp_turn_t *turn, uint32_t id, trp_str_t username)
 
     connection = trp_turn_connection_find(turn, id);
 
-    if (connection == NULL || connection->state != TRP_TURN_WAITING) {
+    if (connection == NULL || connection->state != TRP_TURN_WAITING
+        || !trp_turn_connection_good(connection))
+    {
         return NULL;
     }
 

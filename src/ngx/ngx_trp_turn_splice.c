@@ -115,6 +115,10 @@ ngx_trp_turn_splice_feed(ngx_trp_turn_splice_t *splice, u_char *data,
 
     way = &splice->up;
 
+    if (len == 0) {
+        return NGX_OK;
+    }
+
     if (len > (size_t) (way->data + NGX_TRP_TURN_SPLICE_BUFFER - way->last)) {
         return NGX_ERROR;
     }

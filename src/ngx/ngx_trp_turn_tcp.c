@@ -13,6 +13,9 @@
 /* without an allocation, between two messages */
 #define NGX_TRP_TURN_CLIENT_TIME  60000
 
+/* to get one, in a worker that exits */
+#define NGX_TRP_TURN_EXIT_TIME    5000
+
 
 struct ngx_trp_turn_chunk_s {
     ngx_trp_turn_chunk_t   *next;
@@ -92,6 +95,10 @@ ngx_trp_turn_tcp_handler(ngx_stream_session_t *s,
         return;
     }
 
+    if (c->ssl) {
+        c->ssl->no_wait_shutdown = 1;
+    }
+
     if (ngx_tcp_nodelay(c) != NGX_OK) {
         ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
         return;
@@ -141,6 +148,17 @@ ngx_trp_turn_tcp_read_handler(ngx_event_t *rev)
     c = rev->data;
     client = c->data;
 
+    if (c->close && c->idle) {
+
+        /* the worker exits, but an Allocate may be on its way */
+
+        c->close = 0;
+        c->idle = 0;
+
+        ngx_add_timer(rev, NGX_TRP_TURN_EXIT_TIME);
+        return;
+    }
+
     if (c->close || client->failed) {
         ngx_trp_turn_tcp_close(client, NGX_STREAM_OK);
         return;
@@ -156,7 +174,7 @@ ngx_trp_turn_tcp_read_handler(ngx_event_t *rev)
         }
 
         ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
-                      "TURN client has no allocation and sent nothing");
+                      "TURN client has no allocation");
         ngx_trp_turn_tcp_close(client, NGX_STREAM_OK);
         return;
     }
@@ -206,23 +224,15 @@ ngx_trp_turn_tcp_wait(ngx_trp_turn_client_t *client)
 
     allocated = trp_turn_find(client->server->turn, &client->tuple) != NULL;
 
-    c->idle = !allocated;
+    c->idle = (!allocated && !ngx_exiting);
 
-    if (allocated) {
-        if (c->read->timer_set) {
-            ngx_del_timer(c->read);
-        }
+    if (!allocated) {
+        ngx_add_timer(c->read, ngx_exiting ? NGX_TRP_TURN_EXIT_TIME
+                                           : NGX_TRP_TURN_CLIENT_TIME);
 
-        return;
+    } else if (c->read->timer_set) {
+        ngx_del_timer(c->read);
     }
-
-    if (ngx_exiting) {
-        client->failed = 1;
-        ngx_post_event(c->read, &ngx_posted_events);
-        return;
-    }
-
-    ngx_add_timer(c->read, NGX_TRP_TURN_CLIENT_TIME);
 }
 
 
