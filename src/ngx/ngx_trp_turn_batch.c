@@ -2,8 +2,17 @@
 #include "ngx_trp_turn_batch.h"
 #include "ngx_trp_addr.h"
 
+#include <netinet/udp.h>
+
 
 #define NGX_TRP_TURN_DATAGRAM  65536
+
+/* what fits into any path, so that it need not be cut into fragments */
+#define NGX_TRP_TURN_SEGMENT_MAX  1232
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT  103
+#endif
 
 #define NGX_TRP_TURN_BUFFER                                                   \
     ngx_align(TRP_TURN_HEADROOM + NGX_TRP_TURN_DATAGRAM + TRP_TURN_TAILROOM,  \
@@ -13,8 +22,17 @@
 static void ngx_trp_turn_batch_handler(ngx_event_t *ev);
 static void ngx_trp_turn_batch_reset(ngx_trp_turn_batch_t *batch,
     ngx_uint_t i);
+static void ngx_trp_turn_batch_send_one(ngx_trp_turn_datagram_t *d,
+    struct iovec *piece);
 static void ngx_trp_turn_batch_message(struct msghdr *msg,
-    ngx_trp_turn_datagram_t *d, ngx_trp_turn_control_t *control);
+    ngx_trp_turn_datagram_t *d, struct iovec *pieces, ngx_uint_t n,
+    ngx_trp_turn_control_t *control);
+static void ngx_trp_turn_batch_control(struct msghdr *msg, int level,
+    int type, const void *data, size_t len);
+static ngx_uint_t ngx_trp_turn_batch_segments(ngx_trp_turn_batch_t *batch,
+    ngx_uint_t i);
+static void ngx_trp_turn_batch_send_all(ngx_trp_turn_batch_t *batch,
+    ngx_trp_turn_datagram_t *d, ngx_uint_t n);
 
 
 ngx_int_t
@@ -163,9 +181,8 @@ ngx_trp_turn_batch_send(ngx_trp_turn_batch_t *batch, ngx_socket_t fd,
     const trp_taddr_t *to, const trp_addr_t *source, const u_char *data,
     size_t len, ngx_uint_t now)
 {
-    struct msghdr             msg;
     trp_taddr_t               addr;
-    ngx_trp_turn_control_t    control;
+    struct iovec             *piece, one;
     ngx_trp_turn_datagram_t  *d, datagram;
 
     if (!now && batch->nout == NGX_TRP_TURN_BATCH) {
@@ -173,12 +190,14 @@ ngx_trp_turn_batch_send(ngx_trp_turn_batch_t *batch, ngx_socket_t fd,
     }
 
     d = now ? &datagram : &batch->out[batch->nout];
+    piece = now ? &one : &batch->pieces[batch->nout];
 
     d->fd = fd;
     d->socklen = 0;
     d->source.family = 0;
-    d->iov.iov_base = (void *) data;
-    d->iov.iov_len = len;
+
+    piece->iov_base = (void *) data;
+    piece->iov_len = len;
 
     if (to) {
         addr = *to;
@@ -190,14 +209,7 @@ ngx_trp_turn_batch_send(ngx_trp_turn_batch_t *batch, ngx_socket_t fd,
     }
 
     if (now) {
-        ngx_trp_turn_batch_message(&msg, d, &control);
-
-        /* an ICMP error for something else may be waiting to be told */
-
-        if (sendmsg(fd, &msg, 0) == -1 && ngx_socket_errno != NGX_EAGAIN) {
-            (void) sendmsg(fd, &msg, 0);
-        }
-
+        ngx_trp_turn_batch_send_one(d, piece);
         return;
     }
 
@@ -210,106 +222,203 @@ ngx_trp_turn_batch_send(ngx_trp_turn_batch_t *batch, ngx_socket_t fd,
 
 
 static void
-ngx_trp_turn_batch_message(struct msghdr *msg, ngx_trp_turn_datagram_t *d,
-    ngx_trp_turn_control_t *control)
+ngx_trp_turn_batch_send_one(ngx_trp_turn_datagram_t *d, struct iovec *piece)
 {
-    struct cmsghdr      *cmsg;
+    struct msghdr            msg;
+    ngx_trp_turn_control_t   control;
+
+    ngx_trp_turn_batch_message(&msg, d, piece, 1, &control);
+
+    /* an ICMP error for something else may be waiting to be told */
+
+    if (sendmsg(d->fd, &msg, 0) == -1 && ngx_socket_errno != NGX_EAGAIN) {
+        (void) sendmsg(d->fd, &msg, 0);
+    }
+}
+
+
+static void
+ngx_trp_turn_batch_message(struct msghdr *msg, ngx_trp_turn_datagram_t *d,
+    struct iovec *pieces, ngx_uint_t n, ngx_trp_turn_control_t *control)
+{
+    uint16_t             size;
     struct in_pktinfo    pkt;
     struct in6_pktinfo   pkt6;
 
     ngx_memzero(msg, sizeof(struct msghdr));
 
-    msg->msg_iov = &d->iov;
-    msg->msg_iovlen = 1;
+    msg->msg_iov = pieces;
+    msg->msg_iovlen = n;
 
     if (d->socklen) {
         msg->msg_name = &d->to;
         msg->msg_namelen = d->socklen;
     }
 
-    if (d->source.family == 0) {
-        return;
-    }
-
     msg->msg_control = control;
 
     if (d->source.family == 4) {
-        msg->msg_controllen = CMSG_SPACE(sizeof(pkt));
-
-        cmsg = CMSG_FIRSTHDR(msg);
-        cmsg->cmsg_level = IPPROTO_IP;
-        cmsg->cmsg_type = IP_PKTINFO;
-        cmsg->cmsg_len = CMSG_LEN(sizeof(pkt));
-
         ngx_memzero(&pkt, sizeof(pkt));
         ngx_memcpy(&pkt.ipi_spec_dst, d->source.bytes, 4);
-        ngx_memcpy(CMSG_DATA(cmsg), &pkt, sizeof(pkt));
-        return;
+
+        ngx_trp_turn_batch_control(msg, IPPROTO_IP, IP_PKTINFO, &pkt,
+                                   sizeof(pkt));
+
+    } else if (d->source.family == 6) {
+        ngx_memzero(&pkt6, sizeof(pkt6));
+        ngx_memcpy(&pkt6.ipi6_addr, d->source.bytes, 16);
+
+        ngx_trp_turn_batch_control(msg, IPPROTO_IPV6, IPV6_PKTINFO, &pkt6,
+                                   sizeof(pkt6));
     }
 
-    msg->msg_controllen = CMSG_SPACE(sizeof(pkt6));
+    if (n > 1) {
+        size = (uint16_t) pieces[0].iov_len;
 
-    cmsg = CMSG_FIRSTHDR(msg);
-    cmsg->cmsg_level = IPPROTO_IPV6;
-    cmsg->cmsg_type = IPV6_PKTINFO;
-    cmsg->cmsg_len = CMSG_LEN(sizeof(pkt6));
+        ngx_trp_turn_batch_control(msg, SOL_UDP, UDP_SEGMENT, &size,
+                                   sizeof(size));
+    }
 
-    ngx_memzero(&pkt6, sizeof(pkt6));
-    ngx_memcpy(&pkt6.ipi6_addr, d->source.bytes, 16);
-    ngx_memcpy(CMSG_DATA(cmsg), &pkt6, sizeof(pkt6));
+    if (msg->msg_controllen == 0) {
+        msg->msg_control = NULL;
+    }
+}
+
+
+static void
+ngx_trp_turn_batch_control(struct msghdr *msg, int level, int type,
+    const void *data, size_t len)
+{
+    struct cmsghdr  *cmsg;
+
+    cmsg = (struct cmsghdr *) ((u_char *) msg->msg_control
+                               + msg->msg_controllen);
+
+    cmsg->cmsg_level = level;
+    cmsg->cmsg_type = type;
+    cmsg->cmsg_len = CMSG_LEN(len);
+
+    ngx_memcpy(CMSG_DATA(cmsg), data, len);
+
+    msg->msg_controllen += CMSG_SPACE(len);
 }
 
 
 void
 ngx_trp_turn_batch_flush(ngx_trp_turn_batch_t *batch)
 {
-    int          sent;
-    ngx_uint_t   i, n, tries;
+    ngx_uint_t  i, n, k, segments;
 
     for (i = 0; i < batch->nout; /* void */ ) {
 
-        n = 0;
+        k = 0;
+        n = i;
+
+        /* messages to one socket, of one datagram or more */
 
         do {
-            ngx_trp_turn_batch_message(&batch->messages[n].msg_hdr,
-                                       &batch->out[i + n],
-                                       &batch->sources[n]);
-            n++;
-        } while (i + n < batch->nout
-                 && batch->out[i + n].fd == batch->out[i].fd);
+            segments = ngx_trp_turn_batch_segments(batch, n);
 
-        tries = 0;
+            ngx_trp_turn_batch_message(&batch->messages[k].msg_hdr,
+                                       &batch->out[n], &batch->pieces[n],
+                                       segments, &batch->sources[k]);
+            k++;
+            n += segments;
 
-        while (n) {
-            sent = sendmmsg(batch->out[i].fd, batch->messages, n, 0);
+        } while (n < batch->nout && batch->out[n].fd == batch->out[i].fd);
 
-            if (sent > 0 && (ngx_uint_t) sent == n) {
-                i += n;
-                break;
-            }
+        ngx_trp_turn_batch_send_all(batch, &batch->out[i], k);
 
-            if (sent <= 0) {
-
-                /*
-                 * The error may be an older one that was told now.  A
-                 * datagram that cannot be sent must not hold up the others.
-                 */
-
-                if (ngx_socket_errno != NGX_EAGAIN && tries++ == 0) {
-                    continue;
-                }
-
-                sent = 1;
-            }
-
-            tries = 0;
-            i += sent;
-            n -= sent;
-
-            ngx_memmove(batch->messages, batch->messages + sent,
-                        n * sizeof(struct mmsghdr));
-        }
+        i = n;
     }
 
     batch->nout = 0;
+}
+
+
+/* how many datagrams from "i" on make one message */
+
+static ngx_uint_t
+ngx_trp_turn_batch_segments(ngx_trp_turn_batch_t *batch, ngx_uint_t i)
+{
+    size_t                    len;
+    ngx_uint_t                n;
+    ngx_trp_turn_datagram_t  *d, *next;
+
+    d = &batch->out[i];
+    len = batch->pieces[i].iov_len;
+
+    if (batch->no_gso || len == 0 || len > NGX_TRP_TURN_SEGMENT_MAX) {
+        return 1;
+    }
+
+    for (n = 1; i + n < batch->nout && (n + 1) * len < 65000; n++) {
+        next = &batch->out[i + n];
+
+        if (batch->pieces[i + n].iov_len != len
+            || next->fd != d->fd
+            || next->socklen != d->socklen
+            || ngx_memcmp(&next->to, &d->to, d->socklen) != 0
+            || next->source.family != d->source.family
+            || (d->source.family
+                && ngx_memcmp(next->source.bytes, d->source.bytes, 16) != 0))
+        {
+            break;
+        }
+    }
+
+    return n;
+}
+
+
+/* "n" messages to one socket, the first of which begins with "d" */
+
+static void
+ngx_trp_turn_batch_send_all(ngx_trp_turn_batch_t *batch,
+    ngx_trp_turn_datagram_t *d, ngx_uint_t n)
+{
+    int              sent;
+    ngx_uint_t       i, j, tries;
+    struct msghdr   *msg;
+
+    tries = 0;
+
+    for (i = 0; i < n; /* void */ ) {
+
+        sent = sendmmsg(d->fd, &batch->messages[i], n - i, 0);
+
+        if (sent > 0) {
+            i += sent;
+            tries = 0;
+            continue;
+        }
+
+        /* the error may be an older one that was told now */
+
+        if (ngx_socket_errno != NGX_EAGAIN && tries++ == 0) {
+            continue;
+        }
+
+        msg = &batch->messages[i].msg_hdr;
+
+        if (msg->msg_iovlen > 1 && ngx_socket_errno != NGX_EAGAIN) {
+
+            /* the way there, or its device, takes no segments */
+
+            if (ngx_socket_errno == EIO) {
+                batch->no_gso = 1;
+            }
+
+            for (j = 0; j < msg->msg_iovlen; j++) {
+                ngx_trp_turn_batch_send_one(
+                        &batch->out[&msg->msg_iov[j] - batch->pieces],
+                        &msg->msg_iov[j]);
+            }
+        }
+
+        /* one that cannot be sent must not hold up the others */
+
+        tries = 0;
+        i++;
+    }
 }

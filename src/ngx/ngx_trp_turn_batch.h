@@ -1,7 +1,9 @@
 
 /*
  * Datagrams, many with one system call: received into buffers that stay as
- * they are until what is to be sent of them has been sent.
+ * they are until what is to be sent of them has been sent.  Those that go one
+ * after the other to the same address, and have the same length, go through
+ * the kernel as one (generic segmentation offload).
  */
 
 
@@ -24,13 +26,15 @@ typedef struct {
     ngx_sockaddr_t        to;
     socklen_t             socklen;     /* 0: the socket is connected */
     trp_addr_t            source;      /* family 0: the socket knows */
-    struct iovec          iov;
 } ngx_trp_turn_datagram_t;
 
 
+/* the address to which, or from which; and the size of segments */
+
 typedef union {
     struct cmsghdr        header;
-    char                  space[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+    char                  space[CMSG_SPACE(sizeof(struct in6_pktinfo))
+                                + CMSG_SPACE(sizeof(uint16_t))];
 } ngx_trp_turn_control_t;
 
 
@@ -47,8 +51,10 @@ typedef struct {
     ngx_trp_turn_control_t    controls[NGX_TRP_TURN_BATCH];
 
     ngx_trp_turn_datagram_t   out[NGX_TRP_TURN_BATCH];
+    struct iovec              pieces[NGX_TRP_TURN_BATCH];
     struct mmsghdr            messages[NGX_TRP_TURN_BATCH];
     ngx_trp_turn_control_t    sources[NGX_TRP_TURN_BATCH];
+    unsigned                  no_gso:1;
 } ngx_trp_turn_batch_t;
 
 

@@ -798,7 +798,7 @@ sub key {
     my %o = (%$self, %opts);
 
     return $o{key} if defined $o{key};
-    return if !defined $o{password} || !defined $o{realm};
+    return if grep { !defined $o{$_} } qw/ user password realm /;
     return stun_key(@o{qw/ user realm password /},
         $o{algorithms} && $o{algorithm} || 'md5');
 }
