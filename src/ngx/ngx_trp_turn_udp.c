@@ -426,6 +426,7 @@ ngx_trp_turn_udp_datagram(ngx_trp_turn_listener_t *l, ngx_connection_t *c,
     u_char                 *data;
     trp_turn_tuple_t        tuple;
     ngx_trp_turn_batch_t   *batch;
+    ngx_trp_turn_alloc_t   *owner;
     ngx_trp_turn_origin_t   origin;
 
     batch = &l->worker->batch;
@@ -449,7 +450,11 @@ ngx_trp_turn_udp_datagram(ngx_trp_turn_listener_t *l, ngx_connection_t *c,
     tuple.server = l->local;
     tuple.transport = TRP_TURN_UDP;
 
-    if (l->wildcard) {
+    if (c != l->connection) {
+        owner = c->data;
+        tuple.server = owner->alloc->tuple.server;
+
+    } else if (l->wildcard) {
         (void) ngx_trp_turn_batch_to(batch, i, &tuple.server.addr);
     }
 
