@@ -14,6 +14,7 @@ typedef struct {
     ngx_shm_zone_t              *zone;
     ngx_trp_turn_channel_t      *channel;
     ngx_trp_turn_worker_t        worker;
+    ngx_uint_t                   portal;   /* a server has one */
 } ngx_trp_turn_main_conf_t;
 
 
@@ -1123,11 +1124,20 @@ ngx_trp_turn_set_portal(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_trp_turn_srv_conf_t *tscf = conf;
 
-    ngx_str_t  *value;
+    ngx_str_t                 *value;
+    ngx_trp_turn_main_conf_t  *tmcf;
 
     if (tscf->portal_conf.url.len) {
         return "is duplicate";
     }
+
+    tmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_turn_module);
+
+    if (tmcf->portal) {
+        return "is duplicate: one server may have a portal";
+    }
+
+    tmcf->portal = 1;
 
     value = cf->args->elts;
 

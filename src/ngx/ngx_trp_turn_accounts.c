@@ -8,7 +8,13 @@ typedef u_char  ngx_trp_turn_account_t[TRP_TURN_ACCOUNT_LEN + 1];
 
 
 static void ngx_trp_turn_accounts_init(void *data, ngx_array_t *accounts);
+static void ngx_trp_turn_accounts_keep(ngx_trp_turn_server_t *server,
+    ngx_array_t *accounts);
+static int ngx_libc_cdecl ngx_trp_turn_accounts_compare(const void *one,
+    const void *two);
 static void ngx_trp_turn_accounts_added(void *data, ngx_str_t *id);
+static void ngx_trp_turn_accounts_add(ngx_trp_turn_server_t *server,
+    ngx_trp_turn_account_t hash);
 static void ngx_trp_turn_accounts_removed(void *data, ngx_str_t *id);
 static void ngx_trp_turn_accounts_fatal(void *data);
 static void ngx_trp_turn_accounts_hash(ngx_trp_turn_account_t hash,
@@ -47,65 +53,94 @@ ngx_trp_turn_accounts_init(void *data, ngx_array_t *accounts)
 {
     ngx_trp_turn_server_t *server = data;
 
+    ngx_uint_t  first;
+
+    if (server->conf.credentials.account) {
+        ngx_trp_turn_accounts_keep(server, accounts);
+    }
+
+    first = !server->worker->zone->shared->admitted;
+
+    server->worker->zone->shared->admitted = 1;
+
+    if (first) {
+        ngx_log_error(NGX_LOG_NOTICE, server->log, 0,
+                      "portal has said init, TURN server serves now");
+    }
+}
+
+
+static void
+ngx_trp_turn_accounts_keep(ngx_trp_turn_server_t *server,
+    ngx_array_t *accounts)
+{
     ngx_str_t               *id;
-    ngx_uint_t               i, j, n;
+    ngx_uint_t               i, n;
     ngx_trp_turn_zone_t     *zone;
-    ngx_trp_turn_account_t   hash, known;
+    ngx_trp_turn_account_t  *hashes, known;
 
     zone = server->worker->zone;
 
     n = accounts ? accounts->nelts : 0;
     id = accounts ? accounts->elts : NULL;
 
-    if (server->conf.credentials.account) {
+    hashes = ngx_alloc((n + 1) * sizeof(ngx_trp_turn_account_t), server->log);
+    if (hashes == NULL) {
+        return;
+    }
 
-        for (i = 0; i < zone->shared->naccounts; i++) {
-            ngx_memcpy(known, zone->shared->accounts[i], sizeof(known));
+    for (i = 0; i < n; i++) {
+        ngx_trp_turn_accounts_hash(hashes[i], &id[i]);
+    }
 
-            if (known[0] == '\0') {
-                continue;
-            }
+    ngx_qsort(hashes, n, sizeof(ngx_trp_turn_account_t),
+              ngx_trp_turn_accounts_compare);
 
-            for (j = 0; j < n; j++) {
-                ngx_trp_turn_accounts_hash(hash, &id[j]);
+    for (i = 0; i < zone->shared->naccounts; i++) {
+        ngx_memcpy(known, zone->shared->accounts[i], sizeof(known));
 
-                if (ngx_memcmp(hash, known, TRP_TURN_ACCOUNT_LEN) == 0) {
-                    break;
-                }
-            }
-
-            if (j == n) {
-                ngx_trp_turn_accounts_end(server->worker, known);
-            }
-        }
-
-        for (i = 0; i < n; i++) {
-            ngx_trp_turn_accounts_added(data, &id[i]);
+        if (known[0] != '\0'
+            && bsearch(known, hashes, n, sizeof(ngx_trp_turn_account_t),
+                       ngx_trp_turn_accounts_compare)
+               == NULL)
+        {
+            ngx_trp_turn_accounts_end(server->worker, known);
         }
     }
 
-    if (!zone->shared->admitted) {
-        ngx_log_error(NGX_LOG_NOTICE, server->log, 0,
-                      "portal has said init, TURN server serves now");
+    for (i = 0; i < n; i++) {
+        ngx_trp_turn_accounts_add(server, hashes[i]);
     }
 
-    zone->shared->admitted = 1;
+    ngx_free(hashes);
+}
+
+
+static int ngx_libc_cdecl
+ngx_trp_turn_accounts_compare(const void *one, const void *two)
+{
+    return ngx_memcmp(one, two, TRP_TURN_ACCOUNT_LEN);
 }
 
 
 static void
 ngx_trp_turn_accounts_added(void *data, ngx_str_t *id)
 {
-    ngx_trp_turn_server_t *server = data;
-
     ngx_trp_turn_account_t  hash;
 
     ngx_trp_turn_accounts_hash(hash, id);
+    ngx_trp_turn_accounts_add(data, hash);
+}
 
+
+static void
+ngx_trp_turn_accounts_add(ngx_trp_turn_server_t *server,
+    ngx_trp_turn_account_t hash)
+{
     if (ngx_trp_turn_zone_add_account(server->worker->zone, hash) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, server->log, 0,
-                      "no room for account \"%V\", "
-                      "write a larger \"trp_turn_zone\"", id);
+                      "no room for the account with hash \"%s\", "
+                      "write a larger \"trp_turn_zone\"", hash);
     }
 }
 
