@@ -1198,9 +1198,7 @@ ngx_trp_turn_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static ngx_int_t
 ngx_trp_turn_init_module(ngx_cycle_t *cycle)
 {
-    ngx_uint_t                 i;
     ngx_cycle_t               *old;
-    ngx_listening_t           *ls;
     ngx_trp_turn_main_conf_t  *tmcf, *omcf;
 
     tmcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_trp_turn_module);
@@ -1218,22 +1216,13 @@ ngx_trp_turn_init_module(ngx_cycle_t *cycle)
     tmcf->channel = ngx_trp_turn_channel_create(cycle, tmcf->zone->data,
                                                 omcf ? omcf->channel : NULL);
 
-    /* nginx forgets it before a worker could ask */
-
-    tmcf->worker.inherited = ngx_pcalloc(cycle->pool,
-                                         cycle->listening.nelts + 1);
-
-    if (tmcf->channel == NULL || tmcf->worker.inherited == NULL) {
+    if (tmcf->channel == NULL) {
         return NGX_ERROR;
     }
 
-    ls = cycle->listening.elts;
+    tmcf->worker.servers = &tmcf->servers;
 
-    for (i = 0; i < cycle->listening.nelts; i++) {
-        tmcf->worker.inherited[i] = (ls[i].inherited || ls[i].previous);
-    }
-
-    return NGX_OK;
+    return ngx_trp_turn_udp_init_module(&tmcf->worker, cycle);
 }
 
 
@@ -1257,7 +1246,6 @@ ngx_trp_turn_init_process(ngx_cycle_t *cycle)
 
     tmcf->worker.zone = tmcf->zone->data;
     tmcf->worker.channel = tmcf->channel;
-    tmcf->worker.servers = &tmcf->servers;
 
     if (ngx_trp_turn_init_worker(&tmcf->worker, cycle) != NGX_OK) {
         return NGX_ERROR;

@@ -131,6 +131,11 @@ void ngx_trp_turn_remove_account(ngx_trp_turn_worker_t *worker,
 
 /* of ngx_trp_turn_udp.c */
 
+/* in the master, for each cycle; worker->servers is set */
+
+ngx_int_t ngx_trp_turn_udp_init_module(ngx_trp_turn_worker_t *worker,
+    ngx_cycle_t *cycle);
+
 ngx_int_t ngx_trp_turn_udp_init_worker(ngx_trp_turn_worker_t *worker,
     ngx_cycle_t *cycle);
 

@@ -21,6 +21,9 @@
 /* datagrams in one event: others wait, too */
 #define NGX_TRP_TURN_TURNS      4
 
+/* unless "listen" has "rcvbuf" or "sndbuf" */
+#define NGX_TRP_TURN_SOCKET_BUFFER  (4 * 1024 * 1024)
+
 /* connecting many sockets takes quadratic time: the others are handed over */
 #define NGX_TRP_TURN_CONNECTED  1000
 
@@ -49,6 +52,7 @@ struct ngx_trp_turn_listener_s {
 };
 
 
+static void ngx_trp_turn_udp_buffers(ngx_listening_t *ls);
 static ngx_trp_turn_server_t *ngx_trp_turn_udp_server(
     ngx_trp_turn_worker_t *worker, ngx_listening_t *ls);
 static void **ngx_trp_turn_udp_srv_conf(ngx_listening_t *ls, ngx_uint_t i);
@@ -67,6 +71,65 @@ static void ngx_trp_turn_udp_exit(ngx_trp_turn_listener_t *l);
 static void ngx_trp_turn_udp_own_socket(ngx_trp_turn_alloc_t *alloc);
 static ngx_int_t ngx_trp_turn_udp_connect(ngx_trp_turn_alloc_t *alloc);
 static void ngx_trp_turn_udp_client_handler(ngx_event_t *rev);
+
+
+ngx_int_t
+ngx_trp_turn_udp_init_module(ngx_trp_turn_worker_t *worker,
+    ngx_cycle_t *cycle)
+{
+    ngx_uint_t        i;
+    ngx_listening_t  *ls;
+
+    worker->log = cycle->log;
+    worker->inherited = ngx_pcalloc(cycle->pool, cycle->listening.nelts + 1);
+
+    if (worker->inherited == NULL) {
+        return NGX_ERROR;
+    }
+
+    ls = cycle->listening.elts;
+
+    for (i = 0; i < cycle->listening.nelts; i++) {
+
+        /* nginx forgets it before a worker could ask */
+
+        worker->inherited[i] = (ls[i].inherited || ls[i].previous);
+
+        if (ngx_trp_turn_udp_server(worker, &ls[i])) {
+            ngx_trp_turn_udp_buffers(&ls[i]);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * All clients of a worker share the buffers of one socket.  The master may
+ * make them larger than the system's limit for others.
+ */
+
+static void
+ngx_trp_turn_udp_buffers(ngx_listening_t *ls)
+{
+    int  size;
+
+    size = NGX_TRP_TURN_SOCKET_BUFFER;
+
+    if (ls->rcvbuf == -1
+        && setsockopt(ls->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size))
+           == -1)
+    {
+        (void) setsockopt(ls->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+    }
+
+    if (ls->sndbuf == -1
+        && setsockopt(ls->fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size))
+           == -1)
+    {
+        (void) setsockopt(ls->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    }
+}
 
 
 ngx_int_t
