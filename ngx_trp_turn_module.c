@@ -1222,7 +1222,7 @@ ngx_trp_turn_init_module(ngx_cycle_t *cycle)
 
     tmcf->worker.servers = &tmcf->servers;
 
-    return ngx_trp_turn_udp_init_module(&tmcf->worker, cycle);
+    return ngx_trp_turn_udp_init_sockets(&tmcf->worker, cycle);
 }
 
 

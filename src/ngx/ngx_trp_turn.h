@@ -133,7 +133,7 @@ void ngx_trp_turn_remove_account(ngx_trp_turn_worker_t *worker,
 
 /* in the master, for each cycle; worker->servers is set */
 
-ngx_int_t ngx_trp_turn_udp_init_module(ngx_trp_turn_worker_t *worker,
+ngx_int_t ngx_trp_turn_udp_init_sockets(ngx_trp_turn_worker_t *worker,
     ngx_cycle_t *cycle);
 
 ngx_int_t ngx_trp_turn_udp_init_worker(ngx_trp_turn_worker_t *worker,

@@ -74,7 +74,7 @@ static void ngx_trp_turn_udp_client_handler(ngx_event_t *rev);
 
 
 ngx_int_t
-ngx_trp_turn_udp_init_module(ngx_trp_turn_worker_t *worker,
+ngx_trp_turn_udp_init_sockets(ngx_trp_turn_worker_t *worker,
     ngx_cycle_t *cycle)
 {
     ngx_uint_t        i;
