@@ -812,6 +812,14 @@ trp_turn_next(trp_turn_t *turn)
 }
 
 
+const trp_turn_command_t *
+trp_turn_peek(const trp_turn_t *turn)
+{
+    return (turn->first < turn->ncommands) ? &turn->commands[turn->first]
+                                           : NULL;
+}
+
+
 uint64_t
 trp_turn_deadline(const trp_turn_t *turn)
 {

@@ -167,6 +167,7 @@ typedef struct {
     const trp_turn_tuple_t  *to;
     const uint8_t           *data;
     size_t                   len;
+    size_t                   payload;      /* bytes of a peer in "data" */
     trp_taddr_t              peer;
     uint32_t                 id;           /* of a connection */
     uint16_t                 port;
@@ -355,6 +356,11 @@ trp_turn_alloc_t *trp_turn_find(const trp_turn_t *turn,
 void trp_turn_peer_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     const trp_taddr_t *peer, uint8_t *data, size_t len);
 
+/* "payload" bytes of a peer could not be sent to the client */
+
+void trp_turn_undelivered(trp_turn_t *turn, trp_turn_alloc_t *alloc,
+    size_t payload);
+
 /* an ICMP error for data that went to a peer (RFC 8656, section 11.5) */
 
 void trp_turn_peer_icmp(trp_turn_t *turn, trp_turn_alloc_t *alloc,
@@ -383,6 +389,10 @@ void trp_turn_release(trp_turn_t *turn, trp_turn_alloc_t *alloc);
 /* NULL: all commands are carried out */
 
 const trp_turn_command_t *trp_turn_next(trp_turn_t *turn);
+
+/* the one that trp_turn_next() will return */
+
+const trp_turn_command_t *trp_turn_peek(const trp_turn_t *turn);
 
 /* in milliseconds; 0 if nothing is waited for */
 

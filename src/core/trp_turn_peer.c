@@ -596,6 +596,7 @@ trp_turn_peer_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 
     command->alloc = alloc;
     command->to = &alloc->tuple;
+    command->payload = len;
 
     channel = trp_turn_channel_by_peer(alloc, peer);
     n = (4 - len % 4) % 4;
@@ -644,6 +645,19 @@ trp_turn_peer_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 
     command->data = data;
     command->len = len;
+}
+
+
+void
+trp_turn_undelivered(trp_turn_t *turn, trp_turn_alloc_t *alloc,
+    size_t payload)
+{
+    alloc->down.bytes -= payload;
+    alloc->down.packets--;
+    turn->stats.relayed.bytes -= payload;
+    turn->stats.relayed.packets--;
+
+    trp_turn_drop(turn, alloc, payload);
 }
 
 

@@ -26,6 +26,7 @@ static ngx_int_t ngx_trp_turn_enter(ngx_trp_turn_alloc_t *alloc,
     in_port_t port);
 static void ngx_trp_turn_free(ngx_trp_turn_server_t *server,
     trp_turn_alloc_t *a);
+static void ngx_trp_turn_give_back(ngx_trp_turn_alloc_t *alloc);
 static void ngx_trp_turn_set_timer(ngx_trp_turn_server_t *server);
 static void ngx_trp_turn_timer_handler(ngx_event_t *ev);
 static void ngx_trp_turn_message(void *data, ngx_trp_turn_message_t *message,
@@ -189,9 +190,17 @@ ngx_trp_turn_input(ngx_trp_turn_server_t *server,
 void
 ngx_trp_turn_run(ngx_trp_turn_server_t *server, ngx_trp_turn_origin_t *origin)
 {
-    const trp_turn_command_t  *command;
+    const trp_turn_command_t  *command, *next;
 
     while ((command = trp_turn_next(server->turn)) != NULL) {
+        next = trp_turn_peek(server->turn);
+
+        /* who has the answer may use what an allocation has given back */
+
+        if (next && next->type == TRP_TURN_FREE) {
+            ngx_trp_turn_give_back(next->alloc->data);
+        }
+
         ngx_trp_turn_carry_out(server, origin, command);
     }
 
@@ -261,8 +270,16 @@ ngx_trp_turn_send(ngx_trp_turn_server_t *server,
            && command->data < server->turn->answer + TRP_TURN_ANSWER_MAX);
 
     if (origin->client) {
-        ngx_trp_turn_tcp_send(origin->client, command->data, command->len,
-                              !now);
+
+        if (ngx_trp_turn_tcp_send(origin->client, command->data, command->len,
+                                  !now)
+            != NGX_OK
+            && command->payload)
+        {
+            trp_turn_undelivered(server->turn, command->alloc,
+                                 command->payload);
+        }
+
         return;
     }
 
@@ -412,12 +429,10 @@ ngx_trp_turn_enter(ngx_trp_turn_alloc_t *alloc, in_port_t port)
 static void
 ngx_trp_turn_free(ngx_trp_turn_server_t *server, trp_turn_alloc_t *a)
 {
-    ngx_trp_turn_zone_t    *zone;
     ngx_trp_turn_alloc_t   *alloc;
     trp_turn_connection_t  *connection;
 
     alloc = a->data;
-    zone = server->worker->zone;
 
     for (connection = a->connections;
          connection;
@@ -436,12 +451,29 @@ ngx_trp_turn_free(ngx_trp_turn_server_t *server, trp_turn_alloc_t *a)
         ngx_trp_turn_udp_remove(alloc);
     }
 
-    ngx_trp_turn_zone_remove_owner(zone, &alloc->owner);
-    ngx_trp_turn_zone_give_port(zone, alloc->owner.port);
+    ngx_trp_turn_give_back(alloc);
 
     ngx_free(alloc);
 
     trp_turn_release(server->turn, a);
+}
+
+
+static void
+ngx_trp_turn_give_back(ngx_trp_turn_alloc_t *alloc)
+{
+    ngx_trp_turn_zone_t  *zone;
+
+    if (alloc->given_back) {
+        return;
+    }
+
+    alloc->given_back = 1;
+
+    zone = alloc->server->worker->zone;
+
+    ngx_trp_turn_zone_remove_owner(zone, &alloc->owner);
+    ngx_trp_turn_zone_give_port(zone, alloc->owner.port);
 }
 
 

@@ -92,6 +92,7 @@ typedef struct {
     time_t                     start_sec;
     ngx_msec_t                 start_msec;
     unsigned                   dont_fragment:2;    /* of each relay */
+    unsigned                   given_back:1;       /* port and quota */
 } ngx_trp_turn_alloc_t;
 
 
@@ -196,10 +197,13 @@ struct ngx_trp_turn_client_s {
 void ngx_trp_turn_tcp_handler(ngx_stream_session_t *s,
     ngx_trp_turn_server_t *server);
 
-/* "data": of a peer, may be dropped, as datagrams are, if too much waits */
+/*
+ * "data": of a peer, may be dropped, as datagrams are, if too much waits, and
+ * that is NGX_DECLINED.
+ */
 
-void ngx_trp_turn_tcp_send(ngx_trp_turn_client_t *client, const u_char *bytes,
-    size_t len, ngx_uint_t data);
+ngx_int_t ngx_trp_turn_tcp_send(ngx_trp_turn_client_t *client,
+    const u_char *bytes, size_t len, ngx_uint_t data);
 
 /* everything ends: the connection, what is queued and what belongs to it */
 

@@ -559,7 +559,7 @@ ngx_trp_turn_peer_answer(ngx_trp_turn_client_t *client, int ok)
     len = trp_turn_attach_answer(client->server->turn, buf, &client->request,
                                  client->id, ok);
 
-    ngx_trp_turn_tcp_send(client, buf, len, 0);
+    (void) ngx_trp_turn_tcp_send(client, buf, len, 0);
 }
 
 

@@ -118,13 +118,16 @@ ngx_trp_turn_relay_socket(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6,
 
     if (type == SOCK_STREAM) {
 
-        /* RFC 6062, section 5.2: connections to peers have the same port */
+        /*
+         * RFC 6062, section 5.2: connections to peers have the same port,
+         * but no other process may listen on it.
+         */
 
         if (setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1
-            || setsockopt(s, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one))
-               == -1
             || bind(s, &sa.sockaddr, len) == -1
-            || listen(s, NGX_LISTEN_BACKLOG) == -1)
+            || listen(s, NGX_LISTEN_BACKLOG) == -1
+            || setsockopt(s, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one))
+               == -1)
         {
             goto failed;
         }

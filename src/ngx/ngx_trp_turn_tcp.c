@@ -365,7 +365,7 @@ ngx_trp_turn_tcp_keep(ngx_trp_turn_client_t *client, u_char *data, size_t len)
 }
 
 
-void
+ngx_int_t
 ngx_trp_turn_tcp_send(ngx_trp_turn_client_t *client, const u_char *bytes,
     size_t len, ngx_uint_t data)
 {
@@ -374,7 +374,7 @@ ngx_trp_turn_tcp_send(ngx_trp_turn_client_t *client, const u_char *bytes,
     if (client->failed
         || (data && client->queued + len > NGX_TRP_TURN_QUEUE_DATA))
     {
-        return;
+        return NGX_DECLINED;
     }
 
     if (client->queued + len > NGX_TRP_TURN_QUEUE_MAX) {
@@ -401,7 +401,7 @@ ngx_trp_turn_tcp_send(ngx_trp_turn_client_t *client, const u_char *bytes,
     client->queued += len;
 
     if (ngx_trp_turn_tcp_write(client) == NGX_OK) {
-        return;
+        return NGX_OK;
     }
 
 failed:
@@ -410,6 +410,8 @@ failed:
 
     client->failed = 1;
     ngx_post_event(client->connection->read, &ngx_posted_events);
+
+    return NGX_DECLINED;
 }
 
 
