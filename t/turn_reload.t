@@ -2,7 +2,8 @@
 
 # Tests for allocations that live through reloads: the number of workers stays
 # or changes, clients over UDP, TCP and TLS lose nothing, each of their
-# requests is answered, and old workers go when their allocations end.
+# requests is answered, and old workers go when their allocations end.  Over
+# UDP each worker has a socket, on one address or on all, or all have one.
 #
 #     TRP_RELOADS=100 t/run.sh t/turn_reload.t
 
@@ -42,6 +43,8 @@ stream {
 
     server {
         listen 127.0.0.1:%%PORT_8478_UDP%% udp reuseport;
+        listen %%PORT_8481_UDP%% udp reuseport;
+        listen 127.0.0.1:%%PORT_8482_UDP%% udp;
         listen 127.0.0.1:%%PORT_8479%%;
         listen 127.0.0.1:%%PORT_8480%% ssl;
         ssl_certificate localhost.crt;
@@ -74,6 +77,8 @@ my %load = (
         port(8478, udp => 1) ],
     send => [ @rest, qw/ -m 4 -r 100 -R 50 -s 127.0.0.1 /,
         port(8478, udp => 1) ],
+    any => [ qw/ -m 10 -r 500 -R 20 127.0.0.1 /, port(8481, udp => 1) ],
+    shared => [ qw/ -m 10 -r 500 -R 20 127.0.0.1 /, port(8482, udp => 1) ],
     tcp => [ qw/ -m 4 -r 200 -R 50 -t 127.0.0.1 /, port(8479) ],
     tls => [ @rest, qw/ -m 4 -r 200 -R 50 -S -l 500 127.0.0.1 /, port(8480) ],
     many => [ qw/ -m 4 -r 100 -R 50 -c 200 -S 127.0.0.1 /, port(8480) ],
