@@ -18,7 +18,7 @@ use Test::Nginx::TRP::WebRTC;
 my $missing = browser_missing();
 plan(skip_all => $missing) if $missing;
 
-my $t = Test::Nginx->new()->has(qw/ stream stream_ssl /)->plan(24 + 2);
+my $t = Test::Nginx->new()->has(qw/ stream stream_ssl /)->plan(24);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -121,10 +121,9 @@ for my $case (
 is(count_log($t, qr/^\S+ (?:nobody|1700000000) /, file => 'turn.log'), 0,
     'no allocation');
 
-# the browser looks at certificates
+# browsers look at certificates
 
-my $strict = Test::Nginx->new();
-my $other = browser($strict, port(8991));
+my $other = browser($t, port(8991));
 
 my $result = $other->relay(url => $url{tls}, username => 'user',
     password => 'password');

@@ -6,7 +6,7 @@
 #include <sodium.h>
 
 
-#define NGX_TRP_TURN_STATS_TIME  200
+#define NGX_TRP_TURN_STATS_TIME  200       /* milliseconds */
 
 
 static ngx_int_t ngx_trp_turn_init_server(ngx_trp_turn_worker_t *worker,
@@ -68,8 +68,6 @@ ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
     worker->stats.log = cycle->log;
     worker->stats.handler = ngx_trp_turn_stats_handler;
     worker->stats.cancelable = 1;
-
-    ngx_add_timer(&worker->stats, NGX_TRP_TURN_STATS_TIME);
 
     return ngx_trp_turn_udp_init_worker(worker, cycle);
 }
@@ -202,6 +200,10 @@ ngx_trp_turn_run(ngx_trp_turn_server_t *server, ngx_trp_turn_origin_t *origin)
         }
 
         ngx_trp_turn_carry_out(server, origin, command);
+    }
+
+    if (!server->worker->stats.timer_set) {
+        ngx_add_timer(&server->worker->stats, NGX_TRP_TURN_STATS_TIME);
     }
 
     ngx_trp_turn_set_timer(server);
@@ -609,12 +611,12 @@ ngx_trp_turn_message(void *data, ngx_trp_turn_message_t *message,
 }
 
 
+/* a while after something has happened */
+
 static void
 ngx_trp_turn_stats_handler(ngx_event_t *ev)
 {
     ngx_trp_turn_publish(ev->data);
-
-    ngx_add_timer(ev, NGX_TRP_TURN_STATS_TIME);
 }
 
 

@@ -79,9 +79,9 @@ sub browser {
     my ($t, $port, %opts) = @_;
     my $dir = $t->testdir();
 
-    my $self = bless { dir => "$dir/browser", cases => 0 };
+    my $self = bless { dir => "$dir/browser-$port", cases => 0 };
 
-    mkdir "$self->{dir}" or die "mkdir: $!\n";
+    mkdir $self->{dir} or die "mkdir: $!\n";
     mkdir "$self->{dir}/home" or die "mkdir: $!\n";
 
     my $listener = IO::Socket::INET->new(
@@ -98,7 +98,7 @@ sub browser {
         --headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage
         --disable-background-networking --disable-component-update
         --disable-breakpad --no-first-run --no-proxy-server
-        --allow-loopback-in-peer-connection --remote-debugging-port=0
+        --allow-loopback-in-peer-connection
         /,
         '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, '
             . 'EXCLUDE localhost, EXCLUDE ::1',
