@@ -44,7 +44,7 @@ stream {
         trp_turn;
 
         # a reserved port is not bound: nobody else must get it by chance
-        trp_turn_ports 20000-31999;
+        trp_turn_ports 11000-12999;
     }
 
     server {

@@ -61,7 +61,7 @@ EOC
 trp_cert($t);
 $t->run()->plan(20);
 
-my ($worker) = worker_pids($t);
+my $worker = wait_for(sub { (worker_pids($t))[0] });
 
 for my $transport (qw/ tcp tls /) {
     datagrams($transport);

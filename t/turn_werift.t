@@ -69,8 +69,16 @@ my %url = (
 my @all = ('201 messages, 270336 bytes') x 2;
 
 for my $transport (qw/ udp tcp tls /) {
-    my $result = node_relay($t, 'werift', url => $url{$transport},
-        username => 'user', password => 'password', large => 65536);
+    my $result;
+
+    # on a busy machine the ICE of this library fails now and then, with any
+    # server
+
+    for (1 .. 3) {
+        $result = node_relay($t, 'werift', url => $url{$transport},
+            username => 'user', password => 'password', large => 65536);
+        last if $result->{state} ne 'disconnected';
+    }
 
     is($result->{state}, 'complete', "$transport, state");
     is_deeply($result->{received}, \@all, "$transport, received");

@@ -17,7 +17,8 @@ typedef struct {
     /* where it is attached: this worker's client, or another worker */
     ngx_trp_turn_client_t   *client;
     ngx_socket_t             channel;
-    uint64_t                 cookie;
+    ngx_uint_t               slot;         /* of the worker */
+    uint64_t                 cookie;       /* of the client there */
     ngx_uint_t               tally;
 } ngx_trp_turn_peer_t;
 
@@ -36,8 +37,10 @@ static ngx_trp_turn_peer_t *ngx_trp_turn_peer_find(
 static ngx_socket_t ngx_trp_turn_peer_take(ngx_trp_turn_peer_t *peer);
 static void ngx_trp_turn_peer_answer(ngx_trp_turn_client_t *client, int ok);
 static void ngx_trp_turn_peer_spliced(void *data);
+static void ngx_trp_turn_peer_send_detached(ngx_trp_turn_client_t *client);
 static void ngx_trp_turn_peer_detached(ngx_trp_turn_worker_t *worker,
-    uint64_t realm, uint32_t id);
+    ngx_trp_turn_message_t *message);
+static void ngx_trp_turn_peer_end(ngx_trp_turn_peer_t *peer);
 static void ngx_trp_turn_peer_count(ngx_trp_turn_peer_t *peer,
     trp_turn_connection_t *connection);
 static ngx_trp_turn_client_t *ngx_trp_turn_peer_by_cookie(
@@ -374,14 +377,19 @@ ngx_trp_turn_peer_attach(ngx_trp_turn_server_t *server,
     if (slot == (uint8_t) ngx_trp_turn_channel_slot(worker->channel)) {
         peer = ngx_trp_turn_peer_find(worker, server->realm, command->id,
                                       username);
-        if (peer) {
-            peer->client = client;
+        if (peer == NULL) {
+            ngx_trp_turn_peer_attached(client, (ngx_socket_t) -1,
+                                       NGX_TRP_TURN_NO_TALLY);
+            return;
         }
 
-        s = peer ? ngx_trp_turn_peer_take(peer) : (ngx_socket_t) -1;
+        peer->client = client;
+        peer->slot = ngx_trp_turn_channel_slot(worker->channel);
+        peer->cookie = client->cookie;
 
-        ngx_trp_turn_peer_attached(client, s, peer ? peer->tally
-                                                   : NGX_TRP_TURN_NO_TALLY);
+        s = ngx_trp_turn_peer_take(peer);
+
+        ngx_trp_turn_peer_attached(client, s, peer->tally);
         return;
     }
 
@@ -483,9 +491,10 @@ ngx_trp_turn_peer_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd,
     }
 
     if (fd == (ngx_socket_t) -1) {
-        ngx_queue_remove(&client->queue);
-        client->cookie = 0;
 
+        /* who has the connection may believe that it is attached */
+
+        ngx_trp_turn_peer_detach(client);
         ngx_trp_turn_peer_answer(client, 0);
 
         /* it may go on, or not */
@@ -575,30 +584,29 @@ ngx_trp_turn_peer_spliced(void *data)
 void
 ngx_trp_turn_peer_detach(ngx_trp_turn_client_t *client)
 {
-    ngx_uint_t               slot;
-    ngx_trp_turn_worker_t   *worker;
-    ngx_trp_turn_message_t   message;
-
     if (client->cookie == 0) {
         return;
     }
 
-    worker = client->server->worker;
-
     ngx_queue_remove(&client->queue);
-    client->cookie = 0;
 
     if (client->splice) {
         ngx_trp_turn_splice_destroy(client->splice);
         client->splice = NULL;
     }
 
-    slot = trp_turn_connection_slot(client->id);
+    ngx_trp_turn_peer_send_detached(client);
+}
 
-    if (slot == (uint8_t) ngx_trp_turn_channel_slot(worker->channel)) {
-        ngx_trp_turn_peer_detached(worker, client->server->realm, client->id);
-        return;
-    }
+
+static void
+ngx_trp_turn_peer_send_detached(ngx_trp_turn_client_t *client)
+{
+    ngx_uint_t               slot;
+    ngx_trp_turn_worker_t   *worker;
+    ngx_trp_turn_message_t   message;
+
+    worker = client->server->worker;
 
     ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
 
@@ -606,6 +614,16 @@ ngx_trp_turn_peer_detach(ngx_trp_turn_client_t *client)
     message.slot = ngx_trp_turn_channel_slot(worker->channel);
     message.realm = client->server->realm;
     message.id = client->id;
+    message.cookie = client->cookie;
+
+    client->cookie = 0;
+
+    slot = trp_turn_connection_slot(client->id);
+
+    if (slot == (uint8_t) message.slot) {
+        ngx_trp_turn_peer_detached(worker, &message);
+        return;
+    }
 
     (void) ngx_trp_turn_channel_send(ngx_trp_turn_channel_to(worker->channel,
                                                              slot),
@@ -616,8 +634,8 @@ ngx_trp_turn_peer_detach(ngx_trp_turn_client_t *client)
 /* the allocation's worker: a data connection has ended */
 
 static void
-ngx_trp_turn_peer_detached(ngx_trp_turn_worker_t *worker, uint64_t realm,
-    uint32_t id)
+ngx_trp_turn_peer_detached(ngx_trp_turn_worker_t *worker,
+    ngx_trp_turn_message_t *message)
 {
     ngx_uint_t               i;
     ngx_trp_turn_peer_t     *peer;
@@ -628,11 +646,11 @@ ngx_trp_turn_peer_detached(ngx_trp_turn_worker_t *worker, uint64_t realm,
 
     for (i = 0; i < worker->servers->nelts; i++) {
 
-        if (server[i]->realm != realm) {
+        if (server[i]->realm != message->realm) {
             continue;
         }
 
-        connection = trp_turn_attached(server[i]->turn, id);
+        connection = trp_turn_attached(server[i]->turn, message->id);
 
         if (connection == NULL) {
             continue;
@@ -640,17 +658,32 @@ ngx_trp_turn_peer_detached(ngx_trp_turn_worker_t *worker, uint64_t realm,
 
         peer = connection->data;
 
-        if (peer) {
-            peer->client = NULL;
-            ngx_trp_pass_close(&peer->channel);
-        }
+        /* another client may have been faster */
 
-        ngx_trp_turn_time(server[i]);
-        trp_turn_disconnected(server[i]->turn, connection);
-        ngx_trp_turn_run(server[i], NULL);
+        if (peer && peer->slot == message->slot
+            && peer->cookie == message->cookie)
+        {
+            ngx_trp_turn_peer_end(peer);
+        }
 
         return;
     }
+}
+
+
+static void
+ngx_trp_turn_peer_end(ngx_trp_turn_peer_t *peer)
+{
+    ngx_trp_turn_server_t  *server;
+
+    server = peer->alloc->server;
+
+    peer->client = NULL;
+    ngx_trp_pass_close(&peer->channel);
+
+    ngx_trp_turn_time(server);
+    trp_turn_disconnected(server->turn, peer->connection);
+    ngx_trp_turn_run(server, NULL);
 }
 
 
@@ -678,6 +711,7 @@ ngx_trp_turn_peer_message(ngx_trp_turn_worker_t *worker,
     ngx_trp_turn_message_t *message, u_char *payload, size_t len,
     ngx_socket_t *fd)
 {
+    ngx_int_t                rc;
     trp_str_t                username;
     ngx_socket_t             s;
     ngx_trp_turn_peer_t     *peer;
@@ -702,15 +736,20 @@ ngx_trp_turn_peer_message(ngx_trp_turn_worker_t *worker,
         answer.cookie = message->cookie;
         answer.tally = peer ? peer->tally : NGX_TRP_TURN_NO_TALLY;
 
-        (void) ngx_trp_turn_channel_send(*fd, &answer, NULL, 0, s);
-
-        ngx_trp_pass_close(&s);
+        rc = ngx_trp_turn_channel_send(*fd, &answer, NULL, 0, s);
 
         if (peer) {
             peer->channel = *fd;
+            peer->slot = message->slot;
             peer->cookie = message->cookie;
             *fd = (ngx_socket_t) -1;
+
+            if (s == (ngx_socket_t) -1 || rc != NGX_OK) {
+                ngx_trp_turn_peer_end(peer);
+            }
         }
+
+        ngx_trp_pass_close(&s);
 
         break;
 
@@ -728,7 +767,7 @@ ngx_trp_turn_peer_message(ngx_trp_turn_worker_t *worker,
 
     case NGX_TRP_TURN_DETACHED:
 
-        ngx_trp_turn_peer_detached(worker, message->realm, message->id);
+        ngx_trp_turn_peer_detached(worker, message);
         break;
 
     default: /* NGX_TRP_TURN_DETACH */

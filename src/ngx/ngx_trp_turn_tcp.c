@@ -274,6 +274,10 @@ ngx_trp_turn_tcp_read(ngx_trp_turn_client_t *client)
             len += n;
         }
 
+        /* all of it is in "scratch" now, for whom the messages are */
+
+        (void) ngx_trp_turn_tcp_keep(client, NULL, 0);
+
         used = ngx_trp_turn_tcp_messages(client, scratch, len);
 
         if (used < 0) {

@@ -109,6 +109,15 @@ function description(pc) {
 }
 
 
+// all candidates first: werift gives up when it has none for a while
+
+async function gathered(pc) {
+    while (pc.iceGatheringState !== 'complete') {
+        await new Promise(done => setTimeout(done, 10));
+    }
+}
+
+
 // Chromium now and then loses the first messages of a channel that it has been
 // told of, so that both sides make it.
 
@@ -117,9 +126,13 @@ async function connect(a, b) {
         pc.createDataChannel('data', { negotiated: true, id: 0 })));
 
     await a.setLocalDescription(await a.createOffer());
+    await gathered(a);
     await b.setRemoteDescription(description(a));
+    b.takes_candidates();
     await b.setLocalDescription(await b.createAnswer());
+    await gathered(b);
     await a.setRemoteDescription(description(b));
+    a.takes_candidates();
 
     await Promise.all(sides.map(side => side.opened));
     return sides;
@@ -179,6 +192,11 @@ async function relay(c, RTCPeerConnection, pause) {
     const pcs = [ 0, 1 ].map(() => new RTCPeerConnection(config));
     let timer;
 
+    // libraries do not keep candidates that come too early
+
+    const ready = pcs.map(pc => new Promise(
+        done => pc.takes_candidates = done));
+
     const failed = new Promise((done, fail) => {
         timer = setTimeout(() => fail('timeout'), (c.timeout || 40) * 1000);
 
@@ -188,7 +206,8 @@ async function relay(c, RTCPeerConnection, pause) {
             pc.onicecandidate = e => {
                 if (e.candidate) {
                     candidates++;
-                    pcs[1 - i].addIceCandidate(e.candidate);
+                    ready[1 - i].then(
+                        () => pcs[1 - i].addIceCandidate(e.candidate));
 
                 } else if (e.candidate === null && !candidates) {
                     fail('no candidates');
