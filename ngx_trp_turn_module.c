@@ -383,6 +383,16 @@ ngx_trp_turn_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
         return NGX_OK;
     }
 
+    if (listen->sockaddr->sa_family == AF_INET6 && listen->wildcard
+        && !listen->ipv6only)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"trp_turn\" in %s:%ui cannot be used with "
+                      "\"ipv6only=off\", write a listen for IPv4 and one for "
+                      "IPv6", tscf->place.file_name, tscf->place.line);
+        return NGX_ERROR;
+    }
+
     if (listen->proxy_protocol && listen->type == SOCK_DGRAM) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"trp_turn\" in %s:%ui cannot be used with "

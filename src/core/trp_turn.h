@@ -273,15 +273,17 @@ typedef struct {
 
 
 /*
- * What several servers share.  "ports" is a map of the ports that are bound
- * to allocations or reserved, 1 bit each, for all servers of this machine
- * address; others change it meanwhile.  The functions look after reservations
+ * What several servers share.  "ports" is a map of the ports that are taken
+ * by allocations or reservations, 1 bit each; "udp" and "tcp" are those that
+ * allocations of the protocol are bound to.  Others change them meanwhile.  The functions look after reservations
  * (RFC 8656, section 7): keep a port under a token that they write, and give
  * it back once: its port, or 0.
  */
 
 typedef struct {
     volatile const uint8_t  *ports;
+    volatile const uint8_t  *udp;
+    volatile const uint8_t  *tcp;
     int                    (*reserve)(void *data, uint16_t port,
                                       const uint8_t *token);
     uint16_t               (*redeem)(void *data, const uint8_t *token);

@@ -388,7 +388,7 @@ trp_turn_pick_port(trp_turn_t *turn, const trp_turn_alloc_t *alloc)
     for (i = 0; i < n; i++) {
         port = turn->conf->first_port + (start + i) % n;
 
-        if (trp_turn_own_port(turn, (uint16_t) port)
+        if (trp_turn_port_is_set(turn->shared.ports, port)
             || (alloc->even && port % 2))
         {
             continue;
@@ -396,7 +396,7 @@ trp_turn_pick_port(trp_turn_t *turn, const trp_turn_alloc_t *alloc)
 
         if (alloc->reserve
             && (port == turn->conf->last_port
-                || trp_turn_own_port(turn, (uint16_t) (port + 1))))
+                || trp_turn_port_is_set(turn->shared.ports, port + 1)))
         {
             continue;
         }

@@ -38,6 +38,7 @@ trp_turn_check_peer(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
     const trp_taddr_t *peer, int with_port, unsigned *restricted)
 {
     unsigned           family;
+    trp_addr_t         inside;
     trp_turn_access_e  rc;
 
     *restricted = 0;
@@ -59,6 +60,17 @@ trp_turn_check_peer(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
      * on this machine.
      */
 
+    /* the way round by a NAT64 leads here, too */
+
+    if (trp_turn_embedded(&peer->addr, &inside)
+        && (trp_turn_own_addr(alloc, &inside)
+            || trp_turn_addr_equal(&turn->conf->external[0], &inside)
+            || trp_turn_addr_equal(&alloc->tuple.server.addr, &inside)))
+    {
+        turn->stats.denied++;
+        return 403;
+    }
+
     *restricted = trp_turn_own_addr(alloc, &peer->addr);
 
     if (*restricted && rc == TRP_TURN_DENIED) {
@@ -69,7 +81,7 @@ trp_turn_check_peer(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
         *restricted = 1;
     }
 
-    if (*restricted && with_port && !trp_turn_own_port(turn, peer->port)) {
+    if (*restricted && with_port && !trp_turn_own_port(alloc, peer->port)) {
         rc = TRP_TURN_DENIED;
     }
 
@@ -96,9 +108,21 @@ trp_turn_own_addr(const trp_turn_alloc_t *alloc, const trp_addr_t *addr)
 
 
 int
-trp_turn_own_port(const trp_turn_t *turn, uint16_t port)
+trp_turn_own_port(const trp_turn_alloc_t *alloc, uint16_t port)
 {
-    return (turn->shared.ports[port / 8] >> (port % 8)) & 1;
+    const trp_turn_shared_t  *shared;
+
+    shared = &alloc->turn->shared;
+
+    return trp_turn_port_is_set(alloc->protocol == TRP_TURN_PROTOCOL_TCP
+                                ? shared->tcp : shared->udp, port);
+}
+
+
+int
+trp_turn_port_is_set(volatile const uint8_t *map, uint32_t port)
+{
+    return (map[port / 8] >> (port % 8)) & 1;
 }
 
 
@@ -206,7 +230,7 @@ trp_turn_permitted(const trp_turn_alloc_t *alloc, const trp_taddr_t *peer)
 
     return permission && permission->timer.node.expires > alloc->turn->now
            && (!permission->restricted
-               || trp_turn_own_port(alloc->turn, peer->port));
+               || trp_turn_own_port(alloc, peer->port));
 }
 
 
@@ -492,7 +516,7 @@ trp_turn_channel_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 
     if (channel == NULL || channel->resting
         || (channel->restricted
-            && !trp_turn_own_port(turn, channel->peer.port)))
+            && !trp_turn_own_port(alloc, channel->peer.port)))
     {
         trp_turn_drop(turn, alloc, n);
         return;

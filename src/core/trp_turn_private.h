@@ -121,9 +121,13 @@ int trp_turn_permitted(const trp_turn_alloc_t *alloc,
 unsigned trp_turn_check_peer(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
     const trp_taddr_t *peer, int with_port, unsigned *restricted);
 
-/* 1 if an allocation, or a reservation, has this port */
+/* 1 if an allocation of the same protocol is bound to this port */
 
-int trp_turn_own_port(const trp_turn_t *turn, uint16_t port);
+int trp_turn_own_port(const trp_turn_alloc_t *alloc, uint16_t port);
+
+/* the bit of a port */
+
+int trp_turn_port_is_set(volatile const uint8_t *map, uint32_t port);
 
 /* for the log */
 

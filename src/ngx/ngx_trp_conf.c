@@ -34,6 +34,7 @@ ngx_trp_conf_each_listen(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf,
                 listen.ssl = addr[j].opt.ssl;
                 listen.bind = addr[j].opt.bind;
                 listen.wildcard = addr[j].opt.wildcard;
+                listen.ipv6only = addr[j].opt.ipv6only;
                 listen.proxy_protocol = addr[j].opt.proxy_protocol;
 
                 rc = handler(cf, &listen, data);
@@ -68,6 +69,7 @@ ngx_trp_conf_each_listen(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf,
         listen.ssl = ls[i].ssl;
         listen.bind = ls[i].bind;
         listen.wildcard = ls[i].wildcard;
+        listen.ipv6only = ls[i].ipv6only;
         listen.proxy_protocol = ls[i].proxy_protocol;
 
         rc = handler(cf, &listen, data);

@@ -35,6 +35,7 @@ typedef struct {
     unsigned                 ssl:1;
     unsigned                 bind:1;       /* has a socket of its own */
     unsigned                 wildcard:1;
+    unsigned                 ipv6only:1;
     unsigned                 proxy_protocol:1;
 } ngx_trp_conf_listen_t;
 

@@ -44,6 +44,11 @@ ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
     worker->log = cycle->log;
 
     ngx_queue_init(&worker->attached);
+    ngx_queue_init(&worker->holds);
+
+    /* not those of a worker that has died in this place */
+
+    randombytes_buf(&worker->cookies, sizeof(worker->cookies));
 
     if (ngx_trp_turn_batch_init(&worker->batch, cycle) != NGX_OK
         || ngx_trp_turn_channel_init_worker(cycle, worker->channel,
@@ -89,9 +94,11 @@ ngx_trp_turn_init_server(ngx_trp_turn_worker_t *worker,
     memory.data = cycle->log;
 
     shared.ports = worker->zone->shared->ports;
-    shared.reserve = ngx_trp_turn_zone_reserve;
-    shared.redeem = ngx_trp_turn_zone_redeem;
-    shared.data = worker->zone;
+    shared.udp = worker->zone->shared->bound[0];
+    shared.tcp = worker->zone->shared->bound[1];
+    shared.reserve = ngx_trp_turn_relay_reserve;
+    shared.redeem = ngx_trp_turn_relay_redeem;
+    shared.data = worker;
 
     randombytes_buf(seed, sizeof(seed));
 
@@ -149,6 +156,7 @@ ngx_trp_turn_exit_worker(ngx_trp_turn_worker_t *worker)
         trp_turn_done(server[i]->turn);
     }
 
+    ngx_trp_turn_relay_exit(worker);
     ngx_trp_turn_publish(worker);
 
     ngx_trp_turn_zone_leave(worker->zone,
@@ -176,6 +184,11 @@ ngx_trp_turn_input(ngx_trp_turn_server_t *server,
     }
 
     ngx_trp_turn_time(server);
+
+    if (server->worker->tidied != server->turn->time) {
+        server->worker->tidied = server->turn->time;
+        ngx_trp_turn_zone_tidy(server->worker->zone);
+    }
 
     rc = trp_turn_input(server->turn, tuple, data, len);
 
@@ -345,6 +358,8 @@ ngx_trp_turn_bind(ngx_trp_turn_server_t *server,
 
     a->data = alloc;
 
+    ngx_trp_turn_zone_bind_port(zone, port, alloc->owner.tcp);
+
     if (origin->client == NULL) {
         ngx_trp_turn_udp_add(alloc);
     }
@@ -398,6 +413,7 @@ ngx_trp_turn_enter(ngx_trp_turn_alloc_t *alloc, in_port_t port)
     owner->hash = ngx_trp_turn_zone_hash_tuple(zone, &a->tuple);
     owner->slot = ngx_trp_turn_channel_slot(server->worker->channel);
     owner->port = port;
+    owner->tcp = (a->protocol == TRP_TURN_PROTOCOL_TCP);
 
     /* a user of one realm is not the user of another one */
 
@@ -449,7 +465,10 @@ ngx_trp_turn_free(ngx_trp_turn_server_t *server, trp_turn_alloc_t *a)
 
     ngx_trp_turn_relay_close(alloc);
 
-    if (alloc->origin.client == NULL) {
+    if (alloc->origin.client) {
+        ngx_trp_turn_tcp_freed(alloc->origin.client);
+
+    } else {
         ngx_trp_turn_udp_remove(alloc);
     }
 

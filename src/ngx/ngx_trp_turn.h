@@ -44,9 +44,11 @@ typedef struct {
     ngx_trp_turn_batch_t       batch;
     ngx_queue_t                attached;   /* ngx_trp_turn_client_t */
     uint64_t                   cookies;    /* given to them */
+    ngx_queue_t                holds;      /* ports that are reserved */
     u_char                    *scratch;
     ngx_event_t                stats;
     time_t                     warned;     /* of no room in the zone */
+    time_t                     tidied;
     ngx_log_t                 *log;
 } ngx_trp_turn_worker_t;
 
@@ -205,6 +207,10 @@ void ngx_trp_turn_tcp_handler(ngx_stream_session_t *s,
 ngx_int_t ngx_trp_turn_tcp_send(ngx_trp_turn_client_t *client,
     const u_char *bytes, size_t len, ngx_uint_t data);
 
+/* its allocation has ended: it has some time to get another one */
+
+void ngx_trp_turn_tcp_freed(ngx_trp_turn_client_t *client);
+
 /* everything ends: the connection, what is queued and what belongs to it */
 
 void ngx_trp_turn_tcp_close(ngx_trp_turn_client_t *client, ngx_uint_t rc);
@@ -218,6 +224,16 @@ void ngx_trp_turn_relay_send(ngx_trp_turn_alloc_t *alloc,
     const trp_turn_command_t *command);
 void ngx_trp_turn_relay_unbind(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6);
 void ngx_trp_turn_relay_close(ngx_trp_turn_alloc_t *alloc);
+
+/* as in trp_turn_shared_t, for a worker: nobody else gets the port by chance */
+
+int ngx_trp_turn_relay_reserve(void *data, uint16_t port,
+    const uint8_t *token);
+uint16_t ngx_trp_turn_relay_redeem(void *data, const uint8_t *token);
+
+/* gives up what is held for reservations */
+
+void ngx_trp_turn_relay_exit(ngx_trp_turn_worker_t *worker);
 
 
 /* of ngx_trp_turn_log.c */

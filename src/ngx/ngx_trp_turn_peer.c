@@ -6,6 +6,9 @@
 /* for another worker to answer */
 #define NGX_TRP_TURN_ATTACH_TIME  10000
 
+/* without descriptors */
+#define NGX_TRP_TURN_ACCEPT_DELAY  500
+
 
 /* trp_turn_connection_t.data: in the worker of the allocation */
 
@@ -254,9 +257,29 @@ ngx_trp_turn_peer_accept(ngx_event_t *rev)
 
     len = sizeof(sa);
 
+    if (rev->timedout) {
+        rev->timedout = 0;
+        (void) ngx_add_event(rev, NGX_READ_EVENT, 0);
+        return;
+    }
+
     s = accept4(lc->fd, &sa.sockaddr, &len, SOCK_NONBLOCK|SOCK_CLOEXEC);
 
     if (s == (ngx_socket_t) -1) {
+
+        if (ngx_socket_errno == NGX_EMFILE || ngx_socket_errno == NGX_ENFILE) {
+
+            /* as ngx_event_accept(): it would be told again at once */
+
+            ngx_log_error(NGX_LOG_CRIT, server->log, ngx_socket_errno,
+                          "accept4() of a peer failed");
+
+            (void) ngx_del_event(rev, NGX_READ_EVENT, 0);
+
+            rev->cancelable = 1;
+            ngx_add_timer(rev, NGX_TRP_TURN_ACCEPT_DELAY);
+        }
+
         return;
     }
 
@@ -460,7 +483,8 @@ ngx_trp_turn_peer_take(ngx_trp_turn_peer_t *peer)
     worker = peer->alloc->server->worker;
 
     peer->tally = ngx_trp_turn_zone_take_tally(worker->zone,
-                                  ngx_trp_turn_channel_slot(worker->channel));
+                                  ngx_trp_turn_channel_slot(worker->channel),
+                                  peer->connection->id);
 
     if (c->read->active) {
         (void) ngx_del_event(c->read, NGX_READ_EVENT, 0);

@@ -9,6 +9,19 @@
 #define NGX_TRP_TURN_TURNS  4
 
 
+/* a port that is reserved (EVEN-PORT) */
+
+typedef struct {
+    ngx_queue_t      queue;
+    ngx_event_t      event;
+    ngx_socket_t     fd;
+    in_port_t        port;
+} ngx_trp_turn_hold_t;
+
+
+static ngx_socket_t ngx_trp_turn_relay_hold(in_port_t port, ngx_uint_t v6);
+static void ngx_trp_turn_relay_hold_handler(ngx_event_t *ev);
+static void ngx_trp_turn_relay_let_go(ngx_trp_turn_hold_t *hold);
 static ngx_socket_t ngx_trp_turn_relay_socket(ngx_trp_turn_alloc_t *alloc,
     ngx_uint_t v6, in_port_t port);
 static void ngx_trp_turn_relay_handler(ngx_event_t *rev);
@@ -86,7 +99,7 @@ static ngx_socket_t
 ngx_trp_turn_relay_socket(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6,
     in_port_t port)
 {
-    int             one, type;
+    int             one, zero, type;
     ngx_err_t       err;
     socklen_t       len;
     trp_taddr_t     addr;
@@ -135,7 +148,23 @@ ngx_trp_turn_relay_socket(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6,
         return s;
     }
 
+    /* a port that was reserved is held by a socket that shares it */
+
+    zero = 0;
+
+    if (alloc->alloc->port
+        && setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1)
+    {
+        goto failed;
+    }
+
     if (bind(s, &sa.sockaddr, len) == -1) {
+        goto failed;
+    }
+
+    if (alloc->alloc->port
+        && setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &zero, sizeof(zero)) == -1)
+    {
         goto failed;
     }
 
@@ -157,6 +186,149 @@ failed:
     ngx_set_socket_errno(err);
 
     return (ngx_socket_t) -1;
+}
+
+
+int
+ngx_trp_turn_relay_reserve(void *data, uint16_t port, const uint8_t *token)
+{
+    ngx_trp_turn_worker_t *worker = data;
+
+    ngx_trp_turn_hold_t  *hold;
+
+    if (ngx_trp_turn_zone_reserve(worker->zone, port, token) != TRP_OK) {
+        return TRP_DECLINED;
+    }
+
+    hold = ngx_calloc(sizeof(ngx_trp_turn_hold_t), worker->log);
+
+    if (hold) {
+        hold->port = port;
+
+        /* the token tells the family */
+        hold->fd = ngx_trp_turn_relay_hold(port, token[0] & 1);
+
+        if (hold->fd != (ngx_socket_t) -1) {
+            hold->event.data = hold;
+            hold->event.log = worker->log;
+            hold->event.handler = ngx_trp_turn_relay_hold_handler;
+            hold->event.cancelable = 1;
+
+            ngx_queue_insert_tail(&worker->holds, &hold->queue);
+            ngx_add_timer(&hold->event, TRP_TURN_RESERVATION_TIME);
+
+            return TRP_OK;
+        }
+
+        ngx_free(hold);
+    }
+
+    (void) ngx_trp_turn_zone_redeem(worker->zone, token);
+
+    return TRP_DECLINED;
+}
+
+
+static ngx_socket_t
+ngx_trp_turn_relay_hold(in_port_t port, ngx_uint_t v6)
+{
+    int             one;
+    socklen_t       len;
+    trp_taddr_t     addr;
+    ngx_socket_t    s;
+    ngx_sockaddr_t  sa;
+
+    one = 1;
+
+    ngx_memzero(&addr, sizeof(trp_taddr_t));
+    addr.addr.family = v6 ? 6 : 4;
+    addr.port = port;
+
+    len = ngx_trp_turn_sockaddr(&sa, &addr);
+
+    s = socket(sa.sockaddr.sa_family, SOCK_DGRAM|SOCK_NONBLOCK|SOCK_CLOEXEC,
+               0);
+
+    if (s == (ngx_socket_t) -1) {
+        return s;
+    }
+
+    /* shared from now on, but not with who has got the port before */
+
+    if ((v6 && setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one))
+               == -1)
+        || bind(s, &sa.sockaddr, len) == -1
+        || setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1)
+    {
+        (void) ngx_close_socket(s);
+        return (ngx_socket_t) -1;
+    }
+
+    return s;
+}
+
+
+static void
+ngx_trp_turn_relay_hold_handler(ngx_event_t *ev)
+{
+    ngx_trp_turn_relay_let_go(ev->data);
+}
+
+
+static void
+ngx_trp_turn_relay_let_go(ngx_trp_turn_hold_t *hold)
+{
+    if (hold->event.timer_set) {
+        ngx_del_timer(&hold->event);
+    }
+
+    ngx_queue_remove(&hold->queue);
+
+    (void) ngx_close_socket(hold->fd);
+
+    ngx_free(hold);
+}
+
+
+/* another worker may hold it, for as long as the reservation would be good */
+
+uint16_t
+ngx_trp_turn_relay_redeem(void *data, const uint8_t *token)
+{
+    ngx_trp_turn_worker_t *worker = data;
+
+    in_port_t             port;
+    ngx_queue_t          *q;
+    ngx_trp_turn_hold_t  *hold;
+
+    port = ngx_trp_turn_zone_redeem(worker->zone, token);
+
+    for (q = ngx_queue_head(&worker->holds);
+         port && q != ngx_queue_sentinel(&worker->holds);
+         q = ngx_queue_next(q))
+    {
+        hold = ngx_queue_data(q, ngx_trp_turn_hold_t, queue);
+
+        if (hold->port == port) {
+            ngx_trp_turn_relay_let_go(hold);
+            break;
+        }
+    }
+
+    return port;
+}
+
+
+void
+ngx_trp_turn_relay_exit(ngx_trp_turn_worker_t *worker)
+{
+    ngx_queue_t  *q;
+
+    while (!ngx_queue_empty(&worker->holds)) {
+        q = ngx_queue_head(&worker->holds);
+        ngx_trp_turn_relay_let_go(ngx_queue_data(q, ngx_trp_turn_hold_t,
+                                                 queue));
+    }
 }
 
 

@@ -4,8 +4,15 @@
 
 #define NGX_TRP_TURN_SPLICE_BUFFER  16384
 
-/* a timer keeps a worker that exits until its connections have ended */
-#define NGX_TRP_TURN_SPLICE_TIME    60000
+/* with a rate: so much at least, and so long until the next time */
+#define NGX_TRP_TURN_SPLICE_MIN     1024
+#define NGX_TRP_TURN_SPLICE_WAIT    50
+
+/*
+ * A timer keeps a worker that exits until its connections have ended, and
+ * looks for the allocation, whose worker may have died.
+ */
+#define NGX_TRP_TURN_SPLICE_TIME    5000
 
 
 /* one direction */
@@ -16,8 +23,8 @@ typedef struct {
     trp_turn_traffic_t     traffic;
     ngx_event_t            event;          /* waits for the rate */
     uint64_t               rate;
-    uint64_t               allowed;        /* bytes, until now */
-    ngx_msec_t             start;
+    uint64_t               allowed;        /* bytes */
+    ngx_msec_t             last_time;
     u_char                *pos;
     u_char                *last;
     unsigned               eof:1;          /* nothing more to read */
@@ -31,6 +38,8 @@ struct ngx_trp_turn_splice_s {
     ngx_trp_turn_way_t      down;
     ngx_event_t             timer;
     ngx_trp_turn_tally_t   *tally;
+    ngx_atomic_uint_t       slot;          /* as it was in the tally */
+    ngx_atomic_uint_t       id;
     ngx_trp_turn_splice_pt  handler;
     void                   *data;
 };
@@ -39,6 +48,7 @@ struct ngx_trp_turn_splice_s {
 static void ngx_trp_turn_splice_handler(ngx_event_t *ev);
 static void ngx_trp_turn_splice_rate_handler(ngx_event_t *ev);
 static void ngx_trp_turn_splice_timer_handler(ngx_event_t *ev);
+static ngx_uint_t ngx_trp_turn_splice_owned(ngx_trp_turn_splice_t *splice);
 static void ngx_trp_turn_splice_run(ngx_trp_turn_splice_t *splice);
 static ngx_int_t ngx_trp_turn_splice_way(ngx_trp_turn_way_t *way);
 static ngx_int_t ngx_trp_turn_splice_end(ngx_trp_turn_way_t *way);
@@ -63,6 +73,8 @@ ngx_trp_turn_splice_create(ngx_connection_t *client, ngx_connection_t *peer,
     ngx_memzero(splice, sizeof(ngx_trp_turn_splice_t));
 
     splice->tally = tally;
+    splice->slot = tally ? tally->slot : 0;
+    splice->id = tally ? tally->id : 0;
     splice->handler = done;
     splice->data = data;
 
@@ -75,7 +87,8 @@ ngx_trp_turn_splice_create(ngx_connection_t *client, ngx_connection_t *peer,
         way = (i == 0) ? &splice->up : &splice->down;
 
         way->rate = rate;
-        way->start = ngx_current_msec;
+        way->allowed = rate;
+        way->last_time = ngx_current_msec;
         way->pos = way->data;
         way->last = way->data;
 
@@ -132,7 +145,25 @@ ngx_trp_turn_splice_feed(ngx_trp_turn_splice_t *splice, u_char *data,
 static void
 ngx_trp_turn_splice_timer_handler(ngx_event_t *ev)
 {
+    ngx_trp_turn_splice_t  *splice;
+
+    splice = ev->data;
+
+    if (!ngx_trp_turn_splice_owned(splice)) {
+        splice->handler(splice->data);
+        return;
+    }
+
     ngx_add_timer(ev, NGX_TRP_TURN_SPLICE_TIME);
+}
+
+
+static ngx_uint_t
+ngx_trp_turn_splice_owned(ngx_trp_turn_splice_t *splice)
+{
+    return splice->tally == NULL
+           || (splice->tally->slot == splice->slot
+               && splice->tally->id == splice->id);
 }
 
 
@@ -169,7 +200,7 @@ ngx_trp_turn_splice_run(ngx_trp_turn_splice_t *splice)
         rc = ngx_trp_turn_splice_way(&splice->down);
     }
 
-    if (splice->tally) {
+    if (splice->tally && ngx_trp_turn_splice_owned(splice)) {
         splice->tally->up = splice->up.traffic;
         splice->tally->down = splice->down.traffic;
     }
@@ -254,6 +285,7 @@ ngx_trp_turn_splice_way(ngx_trp_turn_way_t *way)
         }
 
         way->last += n;
+        way->allowed -= ngx_min(way->allowed, (uint64_t) n);
         way->traffic.packets++;
     }
 }
@@ -285,23 +317,26 @@ ngx_trp_turn_splice_end(ngx_trp_turn_way_t *way)
 static size_t
 ngx_trp_turn_splice_allowed(ngx_trp_turn_way_t *way)
 {
-    uint64_t  allowed;
+    uint64_t  passed;
 
     if (way->rate == 0) {
         return NGX_TRP_TURN_SPLICE_BUFFER;
     }
 
-    allowed = way->rate
-              + way->rate * (uint64_t) (ngx_current_msec - way->start) / 1000;
+    /* at most a second's worth is saved up */
 
-    if (allowed > way->traffic.bytes) {
-        return ngx_min(allowed - way->traffic.bytes,
-                       NGX_TRP_TURN_SPLICE_BUFFER);
+    passed = ngx_current_msec - way->last_time;
+    way->last_time = ngx_current_msec;
+
+    way->allowed += way->rate * ngx_min(passed, 1000) / 1000;
+    way->allowed = ngx_min(way->allowed, way->rate);
+
+    if (way->allowed >= ngx_min(way->rate, NGX_TRP_TURN_SPLICE_MIN)) {
+        return ngx_min(way->allowed, NGX_TRP_TURN_SPLICE_BUFFER);
     }
 
     if (!way->event.timer_set) {
-        ngx_add_timer(&way->event,
-                      (way->traffic.bytes - allowed) * 1000 / way->rate + 10);
+        ngx_add_timer(&way->event, NGX_TRP_TURN_SPLICE_WAIT);
     }
 
     return 0;

@@ -236,6 +236,15 @@ ngx_trp_turn_tcp_wait(ngx_trp_turn_client_t *client)
 }
 
 
+void
+ngx_trp_turn_tcp_freed(ngx_trp_turn_client_t *client)
+{
+    if (!client->failed) {
+        ngx_trp_turn_tcp_wait(client);
+    }
+}
+
+
 static ngx_int_t
 ngx_trp_turn_tcp_read(ngx_trp_turn_client_t *client)
 {

@@ -33,6 +33,9 @@
 /* the second byte of a Send indication */
 #define NGX_TRP_TURN_SEND       0x16
 
+/* batches: more than fit into a socket's buffer */
+#define NGX_TRP_TURN_DRAIN      256
+
 #define NGX_TRP_TURN_WAIT       2          /* milliseconds */
 #define NGX_TRP_TURN_WAITS      500        /* at most */
 
@@ -705,6 +708,12 @@ ngx_trp_turn_udp_exit(ngx_trp_turn_listener_t *l)
         ngx_del_timer(&l->event);
     }
 
+    /* epoll would not forget a socket that other processes have open */
+
+    if (c->read->active) {
+        (void) ngx_del_event(c->read, NGX_READ_EVENT, 0);
+    }
+
     ngx_trp_turn_batch_flush(&worker->batch);
 
     n = 0;
@@ -722,7 +731,9 @@ ngx_trp_turn_udp_exit(ngx_trp_turn_listener_t *l)
         }
     }
 
-    while (ngx_trp_turn_udp_read(l, c, NGX_TRP_TURN_TURNS)) { /* void */ }
+    /* what was there when it began, but not what a flood brings meanwhile */
+
+    (void) ngx_trp_turn_udp_read(l, c, NGX_TRP_TURN_DRAIN);
 
     ngx_trp_turn_batch_flush(&worker->batch);
 
@@ -737,18 +748,7 @@ ngx_trp_turn_udp_exit(ngx_trp_turn_listener_t *l)
                       "TURN clients of %V are served through other workers",
                       &l->listening->addr_text);
 
-        if (c->read->active) {
-            (void) ngx_del_event(c->read, NGX_READ_EVENT, 0);
-        }
-
     } else {
-
-        /* epoll would not forget a socket that other processes have open */
-
-        if (c->read->active) {
-            (void) ngx_del_event(c->read, NGX_READ_EVENT, 0);
-        }
-
         ngx_trp_turn_close_connection(worker, &l->connection);
     }
 

@@ -15,8 +15,8 @@ static void ngx_trp_turn_zone_free_slot(ngx_trp_turn_zone_t *zone,
     ngx_uint_t slot);
 static void ngx_trp_turn_zone_free_owner(ngx_trp_turn_zone_t *zone,
     ngx_trp_turn_owner_t *owner);
-static void ngx_trp_turn_zone_set_port(ngx_trp_turn_shared_t *sh,
-    in_port_t port, ngx_uint_t taken);
+static void ngx_trp_turn_zone_set_port(u_char *map, in_port_t port,
+    ngx_uint_t on);
 static void ngx_trp_turn_zone_expire_reservations(ngx_trp_turn_shared_t *sh);
 static ngx_trp_turn_usage_t *ngx_trp_turn_zone_usage(
     ngx_trp_turn_shared_t *sh, uint64_t hash);
@@ -255,7 +255,7 @@ ngx_trp_turn_zone_free_slot(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
 
     for (i = 0; i < sh->nowners; i++) {
         if (sh->owners[i].hash && sh->owners[i].slot == slot) {
-            ngx_trp_turn_zone_set_port(sh, sh->owners[i].port, 0);
+            ngx_trp_turn_zone_set_port(sh->ports, sh->owners[i].port, 0);
             ngx_trp_turn_zone_free_owner(zone, &sh->owners[i]);
         }
     }
@@ -319,8 +319,10 @@ ngx_trp_turn_zone_take_port(ngx_trp_turn_zone_t *zone, in_port_t port)
 
     ngx_shmtx_lock(&zone->pool->mutex);
 
+    ngx_trp_turn_zone_expire_reservations(sh);
+
     if (!((sh->ports[port / 8] >> (port % 8)) & 1)) {
-        ngx_trp_turn_zone_set_port(sh, port, 1);
+        ngx_trp_turn_zone_set_port(sh->ports, port, 1);
         rc = NGX_OK;
     }
 
@@ -334,33 +336,41 @@ void
 ngx_trp_turn_zone_give_port(ngx_trp_turn_zone_t *zone, in_port_t port)
 {
     ngx_shmtx_lock(&zone->pool->mutex);
-    ngx_trp_turn_zone_set_port(zone->shared, port, 0);
+    ngx_trp_turn_zone_set_port(zone->shared->ports, port, 0);
+    ngx_shmtx_unlock(&zone->pool->mutex);
+}
+
+
+void
+ngx_trp_turn_zone_bind_port(ngx_trp_turn_zone_t *zone, in_port_t port,
+    ngx_uint_t tcp)
+{
+    ngx_shmtx_lock(&zone->pool->mutex);
+    ngx_trp_turn_zone_set_port(zone->shared->bound[tcp], port, 1);
     ngx_shmtx_unlock(&zone->pool->mutex);
 }
 
 
 static void
-ngx_trp_turn_zone_set_port(ngx_trp_turn_shared_t *sh, in_port_t port,
-    ngx_uint_t taken)
+ngx_trp_turn_zone_set_port(u_char *map, in_port_t port, ngx_uint_t on)
 {
     u_char  bit;
 
     bit = (u_char) (1 << (port % 8));
 
-    if (taken) {
-        sh->ports[port / 8] |= bit;
+    if (on) {
+        map[port / 8] |= bit;
 
     } else {
-        sh->ports[port / 8] &= (u_char) ~bit;
+        map[port / 8] &= (u_char) ~bit;
     }
 }
 
 
 int
-ngx_trp_turn_zone_reserve(void *data, uint16_t port, const uint8_t *token)
+ngx_trp_turn_zone_reserve(ngx_trp_turn_zone_t *zone, in_port_t port,
+    const uint8_t *token)
 {
-    ngx_trp_turn_zone_t *zone = data;
-
     int                          rc;
     ngx_uint_t                   i;
     ngx_trp_turn_shared_t       *sh;
@@ -384,7 +394,7 @@ ngx_trp_turn_zone_reserve(void *data, uint16_t port, const uint8_t *token)
         reservation->port = port;
         reservation->expires = ngx_current_msec + TRP_TURN_RESERVATION_TIME;
 
-        ngx_trp_turn_zone_set_port(sh, port, 1);
+        ngx_trp_turn_zone_set_port(sh->ports, port, 1);
 
         rc = TRP_OK;
         break;
@@ -396,11 +406,9 @@ ngx_trp_turn_zone_reserve(void *data, uint16_t port, const uint8_t *token)
 }
 
 
-uint16_t
-ngx_trp_turn_zone_redeem(void *data, const uint8_t *token)
+in_port_t
+ngx_trp_turn_zone_redeem(ngx_trp_turn_zone_t *zone, const uint8_t *token)
 {
-    ngx_trp_turn_zone_t *zone = data;
-
     ngx_uint_t                   i;
     in_port_t                    port;
     ngx_trp_turn_shared_t       *sh;
@@ -422,7 +430,7 @@ ngx_trp_turn_zone_redeem(void *data, const uint8_t *token)
         {
             port = reservation->port;
             reservation->port = 0;
-            ngx_trp_turn_zone_set_port(sh, port, 0);
+            ngx_trp_turn_zone_set_port(sh->ports, port, 0);
             break;
         }
     }
@@ -430,6 +438,15 @@ ngx_trp_turn_zone_redeem(void *data, const uint8_t *token)
     ngx_shmtx_unlock(&zone->pool->mutex);
 
     return port;
+}
+
+
+void
+ngx_trp_turn_zone_tidy(ngx_trp_turn_zone_t *zone)
+{
+    ngx_shmtx_lock(&zone->pool->mutex);
+    ngx_trp_turn_zone_expire_reservations(zone->shared);
+    ngx_shmtx_unlock(&zone->pool->mutex);
 }
 
 
@@ -445,7 +462,7 @@ ngx_trp_turn_zone_expire_reservations(ngx_trp_turn_shared_t *sh)
         if (reservation->port
             && (ngx_msec_int_t) (reservation->expires - ngx_current_msec) <= 0)
         {
-            ngx_trp_turn_zone_set_port(sh, reservation->port, 0);
+            ngx_trp_turn_zone_set_port(sh->ports, reservation->port, 0);
             reservation->port = 0;
         }
     }
@@ -504,6 +521,7 @@ ngx_trp_turn_zone_add_owner(ngx_trp_turn_zone_t *zone,
         if (entry->hash == 0) {
             entry->slot = owner->slot;
             entry->port = owner->port;
+            entry->tcp = owner->tcp;
             entry->user = owner->user;
             entry->address = owner->address;
 
@@ -576,6 +594,8 @@ ngx_trp_turn_zone_free_owner(ngx_trp_turn_zone_t *zone,
         usage->address--;
     }
 
+    ngx_trp_turn_zone_set_port(zone->shared->bound[owner->tcp], owner->port,
+                               0);
     owner->hash = 0;
 }
 
@@ -654,7 +674,8 @@ ngx_trp_turn_zone_hash_tuple(ngx_trp_turn_zone_t *zone,
 
 
 ngx_uint_t
-ngx_trp_turn_zone_take_tally(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
+ngx_trp_turn_zone_take_tally(ngx_trp_turn_zone_t *zone, ngx_uint_t slot,
+    uint32_t id)
 {
     ngx_uint_t             i;
     ngx_trp_turn_tally_t  *tally;
@@ -667,6 +688,7 @@ ngx_trp_turn_zone_take_tally(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
         if (tally->slot == 0) {
             ngx_memzero(tally, sizeof(ngx_trp_turn_tally_t));
             tally->slot = slot + 1;
+            tally->id = id;
             break;
         }
     }

@@ -51,7 +51,8 @@ typedef struct {
 typedef struct {
     ngx_atomic_t         hash;         /* of the tuple */
     uint32_t             slot;
-    uint32_t             port;
+    uint16_t             port;
+    uint16_t             tcp;          /* its protocol, 1 or 0 */
     uint64_t             user;
     uint64_t             address;
 } ngx_trp_turn_owner_t;
@@ -71,6 +72,7 @@ typedef struct {
 
 typedef struct {
     ngx_atomic_t         slot;         /* of the allocation, plus 1; 0: free */
+    ngx_atomic_t         id;           /* of the connection */
     trp_turn_traffic_t   up;
     trp_turn_traffic_t   down;
 } ngx_trp_turn_tally_t;
@@ -89,7 +91,8 @@ typedef struct {
     u_char                       nonce_key[TRP_TURN_NONCE_KEY_LEN];
     u_char                       hash_key[TRP_HASH_KEY_LEN];
     u_char                       secret[NGX_TRP_TURN_SECRET_LEN];
-    u_char                       ports[65536 / 8];
+    u_char                       ports[65536 / 8];     /* taken */
+    u_char                       bound[2][65536 / 8];  /* UDP, TCP */
     ngx_trp_turn_reservation_t   reservations[NGX_TRP_TURN_RESERVATIONS];
     ngx_trp_turn_slot_t          slots[NGX_TRP_TURN_SLOTS];
     trp_turn_stats_t             past;     /* of slots that are free again */
@@ -150,11 +153,22 @@ ngx_int_t ngx_trp_turn_zone_take_port(ngx_trp_turn_zone_t *zone,
     in_port_t port);
 void ngx_trp_turn_zone_give_port(ngx_trp_turn_zone_t *zone, in_port_t port);
 
+/* an allocation is bound to a port that was taken */
+
+void ngx_trp_turn_zone_bind_port(ngx_trp_turn_zone_t *zone, in_port_t port,
+    ngx_uint_t tcp);
+
 /* as in trp_turn_shared_t */
 
-int ngx_trp_turn_zone_reserve(void *data, uint16_t port,
+int ngx_trp_turn_zone_reserve(ngx_trp_turn_zone_t *zone, in_port_t port,
     const uint8_t *token);
-uint16_t ngx_trp_turn_zone_redeem(void *data, const uint8_t *token);
+in_port_t ngx_trp_turn_zone_redeem(ngx_trp_turn_zone_t *zone,
+    const uint8_t *token);
+
+
+/* reservations that nobody has used end */
+
+void ngx_trp_turn_zone_tidy(ngx_trp_turn_zone_t *zone);
 
 
 /*
@@ -184,7 +198,7 @@ uint64_t ngx_trp_turn_zone_hash_tuple(ngx_trp_turn_zone_t *zone,
 /* NGX_TRP_TURN_NO_TALLY if there is none: then nothing is counted */
 
 ngx_uint_t ngx_trp_turn_zone_take_tally(ngx_trp_turn_zone_t *zone,
-    ngx_uint_t slot);
+    ngx_uint_t slot, uint32_t id);
 ngx_trp_turn_tally_t *ngx_trp_turn_zone_tally(ngx_trp_turn_zone_t *zone,
     ngx_uint_t i);
 

@@ -364,6 +364,8 @@ world_init(world_t *w)
     w->families = TRP_TURN_V4 | TRP_TURN_V6;
 
     w->shared.ports = w->ports;
+    w->shared.udp = w->ports;
+    w->shared.tcp = w->ports;
     w->shared.reserve = world_reserve;
     w->shared.redeem = world_redeem;
     w->shared.data = w;
