@@ -223,7 +223,7 @@ typedef struct {
 struct trp_turn_alloc_s {
     trp_hash_node_t          node;
     trp_turn_timer_t         timer;
-    uint8_t                  protocol;     /* of peers: TRP_TURN_PROTOCOL_… */
+    uint8_t                  protocol;     /* TRP_TURN_PROTOCOL_UDP, _TCP */
     uint8_t                  families;     /* TRP_TURN_V4, TRP_TURN_V6 */
     uint8_t                  why;          /* trp_turn_free_e */
     unsigned                 failed_v6:1;  /* the additional family */

@@ -296,16 +296,34 @@ ngx_trp_turn_splice_way(ngx_trp_turn_way_t *way)
 static ngx_int_t
 ngx_trp_turn_splice_end(ngx_trp_turn_way_t *way)
 {
-    way->done = 1;
+    int  n;
 
     if (way->to->ssl) {
+
+        if (!way->to->write->ready) {
+            return NGX_OK;
+        }
+
         ERR_clear_error();
 
-        /* close_notify, as far as it can be sent */
-        (void) SSL_shutdown(way->to->ssl->connection);
+        n = SSL_shutdown(way->to->ssl->connection);
+
+        if (n < 0 && SSL_get_error(way->to->ssl->connection, n)
+                     == SSL_ERROR_WANT_WRITE)
+        {
+            /* close_notify goes with the next event */
+
+            way->to->write->ready = 0;
+            return NGX_OK;
+        }
+
+        ERR_clear_error();
+        way->done = 1;
 
         return NGX_OK;
     }
+
+    way->done = 1;
 
     return (ngx_shutdown_socket(way->to->fd, NGX_WRITE_SHUTDOWN) == -1)
            ? NGX_ERROR : NGX_OK;

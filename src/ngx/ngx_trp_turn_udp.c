@@ -52,6 +52,7 @@ struct ngx_trp_turn_listener_s {
     unsigned                 wildcard:1;
     unsigned                 inherited:1;  /* another worker may read it */
     unsigned                 over:1;       /* is not read any more */
+    unsigned                 keep:1;       /* but clients need it */
 };
 
 
@@ -655,8 +656,8 @@ ngx_trp_turn_udp_add(ngx_trp_turn_alloc_t *alloc)
 
     ngx_queue_insert_tail(&l->allocs, &alloc->queue);
 
-    if (l->over) {
-        (void) ngx_trp_turn_udp_connect(alloc);
+    if (l->over && ngx_trp_turn_udp_connect(alloc) != NGX_OK) {
+        l->keep = 1;
     }
 }
 
@@ -724,9 +725,12 @@ ngx_trp_turn_udp_exit(ngx_trp_turn_listener_t *l)
     {
         alloc = ngx_queue_data(q, ngx_trp_turn_alloc_t, queue);
 
-        if (n++ == NGX_TRP_TURN_CONNECTED
-            || ngx_trp_turn_udp_connect(alloc) != NGX_OK)
-        {
+        if (n++ == NGX_TRP_TURN_CONNECTED) {
+            break;
+        }
+
+        if (ngx_trp_turn_udp_connect(alloc) != NGX_OK) {
+            l->keep = 1;
             break;
         }
     }
@@ -737,7 +741,7 @@ ngx_trp_turn_udp_exit(ngx_trp_turn_listener_t *l)
 
     ngx_trp_turn_batch_flush(&worker->batch);
 
-    if (q != ngx_queue_sentinel(&l->allocs) && n <= NGX_TRP_TURN_CONNECTED) {
+    if (l->keep) {
 
         /*
          * A port below 1024 is not for a worker to bind.  The socket stays,
