@@ -275,9 +275,9 @@ typedef struct {
 /*
  * What several servers share.  "ports" is a map of the ports that are taken
  * by allocations or reservations, 1 bit each; "udp" and "tcp" are those that
- * allocations of the protocol are bound to.  Others change them meanwhile.  The functions look after reservations
- * (RFC 8656, section 7): keep a port under a token that they write, and give
- * it back once: its port, or 0.
+ * allocations of the protocol are bound to.  Others change them meanwhile.
+ * The functions look after reservations (RFC 8656, section 7): keep a port
+ * under a token that they write, and give it back once: its port, or 0.
  */
 
 typedef struct {
