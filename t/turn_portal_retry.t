@@ -39,7 +39,7 @@ stream {
 
         trp_turn;
         trp_turn_external_address 127.0.0.1;
-        trp_turn_portal ws://localhost:%%PORT_8081%%;
+        trp_turn_portal ws://127.0.0.1:%%PORT_8081%%;
         trp_turn_portal_token_file token;
     }
 }
