@@ -125,7 +125,6 @@ my @replaced = (
         qr/no "trp_turn_realm" is defined for "trp_turn" with users or / ],
     [ 'trp_turn_realm example.org;', 'trp_turn_realm ' . 'x' x 800 . ';',
         qr/long/ ],
-    [ 'trp_turn;', '', qr/no handler for server/ ],
     [ 'trp_turn;', 'return a; trp_turn;', qr/"trp_turn" .*handler/ ],
     [ 'server {', "trp_turn_zone turn 1;\n    server {", qr/size/ ],
     [ 'server {', "trp_turn_zone turn;\n    server {",

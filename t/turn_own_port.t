@@ -21,9 +21,13 @@ my $t = Test::Nginx->new()->has(qw/ stream /)->plan(7);
 
 # a TCP service of this machine on the first of two ports
 
-my $service = listener(0);
-my $first = $service->sockport() & ~1;
-$service = listener($first) if $first != $service->sockport();
+my ($first, $service);
+
+wait_for(sub {
+    $first = 13000 + 2 * int rand 500;
+    return $service = eval { close listener($first + 1); listener($first) };
+});
+
 my $range = $first . '-' . ($first + 1);
 
 $t->write_file_expand('nginx.conf', <<"EOC");
