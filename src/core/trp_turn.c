@@ -758,6 +758,34 @@ trp_turn_remove_account(trp_turn_t *turn, const uint8_t *account)
 }
 
 
+int
+trp_turn_remove_unknown(trp_turn_t *turn)
+{
+    trp_str_t                      own;
+    trp_hash_node_t               *node;
+    trp_turn_alloc_t              *alloc;
+    const trp_turn_credentials_t  *credentials;
+
+    credentials = &turn->conf->credentials;
+
+    for (node = credentials->account ? trp_hash_walk(&turn->allocs, NULL)
+                                     : NULL;
+         node;
+         node = trp_hash_walk(&turn->allocs, node))
+    {
+        alloc = trp_turn_of(trp_turn_alloc_t, node, node);
+        own = trp_turn_user_account(alloc->username);
+
+        if (own.data && !credentials->account(credentials->data, own.data)) {
+            trp_turn_free(turn, alloc, TRP_TURN_FREE_ACCOUNT_REMOVED);
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 static int
 trp_turn_remove_one(trp_turn_t *turn, const uint8_t *account,
     trp_turn_free_e why)

@@ -381,6 +381,7 @@ void trp_turn_client_gone(trp_turn_t *turn, const trp_turn_tuple_t *tuple);
 /* the next allocation that ends so; 0 if there was none, else carry on */
 
 int trp_turn_remove_account(trp_turn_t *turn, const uint8_t *account);
+int trp_turn_remove_unknown(trp_turn_t *turn);     /* accounts */
 int trp_turn_shutdown(trp_turn_t *turn);
 
 void trp_turn_fail(trp_turn_t *turn, trp_turn_alloc_t *alloc);

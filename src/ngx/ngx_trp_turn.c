@@ -32,6 +32,7 @@ static void ngx_trp_turn_timer_handler(ngx_event_t *ev);
 static void ngx_trp_turn_message(void *data, ngx_trp_turn_message_t *message,
     u_char *payload, size_t len, ngx_socket_t fd);
 static void ngx_trp_turn_stats_handler(ngx_event_t *ev);
+static void ngx_trp_turn_remove_unknown(ngx_trp_turn_worker_t *worker);
 static void ngx_trp_turn_publish(ngx_trp_turn_worker_t *worker);
 
 
@@ -49,6 +50,8 @@ ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
     /* not those of a worker that has died in this place */
 
     randombytes_buf(&worker->cookies, sizeof(worker->cookies));
+
+    worker->removals = worker->zone->shared->removals;
 
     if (ngx_trp_turn_batch_init(&worker->batch, cycle) != NGX_OK
         || ngx_trp_turn_channel_init_worker(cycle, worker->channel,
@@ -635,7 +638,34 @@ ngx_trp_turn_message(void *data, ngx_trp_turn_message_t *message,
 static void
 ngx_trp_turn_stats_handler(ngx_event_t *ev)
 {
-    ngx_trp_turn_publish(ev->data);
+    ngx_trp_turn_worker_t  *worker;
+
+    worker = ev->data;
+
+    ngx_trp_turn_publish(worker);
+
+    if (worker->removals != worker->zone->shared->removals) {
+        worker->removals = worker->zone->shared->removals;
+        ngx_trp_turn_remove_unknown(worker);
+    }
+}
+
+
+static void
+ngx_trp_turn_remove_unknown(ngx_trp_turn_worker_t *worker)
+{
+    ngx_uint_t               i;
+    ngx_trp_turn_server_t  **server;
+
+    server = worker->servers->elts;
+
+    for (i = 0; i < worker->servers->nelts; i++) {
+        ngx_trp_turn_time(server[i]);
+
+        while (trp_turn_remove_unknown(server[i]->turn)) {
+            ngx_trp_turn_run(server[i], NULL);
+        }
+    }
 }
 
 

@@ -49,6 +49,7 @@ typedef struct {
     ngx_event_t                stats;
     time_t                     warned;     /* of no room in the zone */
     time_t                     tidied;
+    ngx_atomic_uint_t          removals;   /* of accounts, that it knows of */
     ngx_log_t                 *log;
 } ngx_trp_turn_worker_t;
 

@@ -189,6 +189,10 @@ ngx_trp_turn_accounts_end(ngx_trp_turn_worker_t *worker,
 
     ngx_trp_turn_zone_remove_account(worker->zone, hash);
 
+    /* for a worker that the message cannot reach now */
+
+    (void) ngx_atomic_fetch_add(&worker->zone->shared->removals, 1);
+
     ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
 
     message.type = NGX_TRP_TURN_REMOVE_ACCOUNT;

@@ -88,6 +88,7 @@ typedef struct {
 typedef struct {
     ngx_atomic_t                 generation;
     ngx_atomic_t                 admitted; /* the portal has said "init" */
+    ngx_atomic_t                 removals; /* of accounts */
     u_char                       nonce_key[TRP_TURN_NONCE_KEY_LEN];
     u_char                       hash_key[TRP_HASH_KEY_LEN];
     u_char                       secret[NGX_TRP_TURN_SECRET_LEN];
