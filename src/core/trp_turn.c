@@ -15,25 +15,37 @@
 #define TRP_TURN_AMPLIFICATION    3
 
 
+/* 1 if it is to end: an allocation of account "own", which may be none */
+
+typedef int (*trp_turn_match_pt)(const trp_turn_t *turn, trp_str_t own,
+    const uint8_t *account);
+
+
 static int trp_turn_request(trp_turn_t *turn, const trp_stun_t *m);
 static int trp_turn_is_request(unsigned method);
 static void trp_turn_binding(trp_turn_t *turn);
 static int trp_turn_authenticate(trp_turn_t *turn, const trp_stun_t *m);
-static unsigned trp_turn_algorithm(const trp_turn_t *turn,
-    const trp_stun_t *m, unsigned features, unsigned *algorithm);
+static unsigned trp_turn_algorithm(const trp_stun_t *m, unsigned features,
+    unsigned *algorithm);
 static int trp_turn_find_key(trp_turn_t *turn, const trp_stun_t *m,
     trp_str_t name, unsigned algorithm);
 static void trp_turn_challenge(trp_turn_t *turn, const trp_stun_t *m,
     unsigned code);
 static unsigned trp_turn_features(const trp_turn_t *turn);
-static void trp_turn_put_algorithms(trp_stun_writer_t *w);
 static void trp_turn_unknown(trp_turn_t *turn, const trp_stun_t *m);
 static int trp_turn_stranger(trp_turn_t *turn);
+static void trp_turn_stranger_error(trp_turn_t *turn, unsigned code);
 static void trp_turn_dispatch(trp_turn_t *turn, const trp_stun_t *m);
 static void trp_turn_count(trp_turn_t *turn, unsigned method, unsigned code);
 static uint8_t *trp_turn_pack(uint8_t *p, const trp_taddr_t *addr);
-static int trp_turn_remove_one(trp_turn_t *turn, const uint8_t *account,
-    trp_turn_free_e why);
+static int trp_turn_remove_first(trp_turn_t *turn, trp_turn_match_pt match,
+    const uint8_t *account, trp_turn_free_e why);
+static int trp_turn_match_any(const trp_turn_t *turn, trp_str_t own,
+    const uint8_t *account);
+static int trp_turn_match_account(const trp_turn_t *turn, trp_str_t own,
+    const uint8_t *account);
+static int trp_turn_match_unknown(const trp_turn_t *turn, trp_str_t own,
+    const uint8_t *account);
 
 
 static const struct {
@@ -48,6 +60,14 @@ static const struct {
     { TRP_STUN_CHANNEL_BIND, "channelbind" },
     { TRP_STUN_CONNECT, "connect" },
     { TRP_STUN_CONNECTION_BIND, "connectionbind" }
+};
+
+
+/* PASSWORD-ALGORITHMS, both without parameters */
+
+static const uint8_t  trp_turn_algorithms[8] = {
+    0, TRP_STUN_ALGORITHM_SHA256, 0, 0,
+    0, TRP_STUN_ALGORITHM_MD5, 0, 0
 };
 
 
@@ -70,6 +90,8 @@ trp_turn_init(trp_turn_t *turn, const trp_turn_conf_t *conf,
     turn->slot = slot;
 
     memcpy(turn->nonce_key, nonce_key, TRP_TURN_NONCE_KEY_LEN);
+
+    turn->features = trp_turn_features(turn);
 
     trp_random_init(&turn->random, seed);
     trp_random_bytes(&turn->random, turn->hash_key, TRP_HASH_KEY_LEN);
@@ -179,9 +201,7 @@ trp_turn_request(trp_turn_t *turn, const trp_stun_t *m)
     if (!trp_turn_any_user(&turn->conf->credentials)
         || m->len > TRP_TURN_REQUEST_MAX)
     {
-        if (trp_turn_stranger(turn) == TRP_OK) {
-            trp_turn_error(turn, 400);
-        }
+        trp_turn_stranger_error(turn, 400);
 
         return TRP_OK;
     }
@@ -253,9 +273,7 @@ trp_turn_authenticate(trp_turn_t *turn, const trp_stun_t *m)
         || trp_stun_get(m, TRP_STUN_REALM).data == NULL
         || nonce.data == NULL)
     {
-        if (trp_turn_stranger(turn) == TRP_OK) {
-            trp_turn_error(turn, 400);
-        }
+        trp_turn_stranger_error(turn, 400);
 
         return TRP_DECLINED;
     }
@@ -268,12 +286,10 @@ trp_turn_authenticate(trp_turn_t *turn, const trp_stun_t *m)
         return TRP_DECLINED;
     }
 
-    code = trp_turn_algorithm(turn, m, features, &algorithm);
+    code = trp_turn_algorithm(m, features, &algorithm);
 
     if (code) {
-        if (trp_turn_stranger(turn) == TRP_OK) {
-            trp_turn_error(turn, code);
-        }
+        trp_turn_stranger_error(turn, code);
 
         return TRP_DECLINED;
     }
@@ -301,12 +317,10 @@ trp_turn_authenticate(trp_turn_t *turn, const trp_stun_t *m)
  */
 
 static unsigned
-trp_turn_algorithm(const trp_turn_t *turn, const trp_stun_t *m,
-    unsigned features, unsigned *algorithm)
+trp_turn_algorithm(const trp_stun_t *m, unsigned features,
+    unsigned *algorithm)
 {
-    uint8_t            buf[TRP_STUN_HEADER_LEN + 16];
-    trp_str_t          list, choice;
-    trp_stun_writer_t  w;
+    trp_str_t  list, choice;
 
     *algorithm = TRP_STUN_ALGORITHM_MD5;
 
@@ -321,16 +335,11 @@ trp_turn_algorithm(const trp_turn_t *turn, const trp_stun_t *m,
         return 400;
     }
 
-    if (features & TRP_TURN_NONCE_ALGORITHMS) {
-        trp_stun_begin(&w, buf, sizeof(buf), TRP_STUN_REQUEST, 0,
-                       turn->request.id);
-        trp_turn_put_algorithms(&w);
-
-        if (list.len != w.len - TRP_STUN_HEADER_LEN - 4
-            || memcmp(list.data, buf + TRP_STUN_HEADER_LEN + 4, list.len) != 0)
-        {
-            return 400;
-        }
+    if ((features & TRP_TURN_NONCE_ALGORITHMS)
+        && (list.len != sizeof(trp_turn_algorithms)
+            || memcmp(list.data, trp_turn_algorithms, list.len) != 0))
+    {
+        return 400;
     }
 
     *algorithm = trp_stun_read16(choice.data);
@@ -400,7 +409,7 @@ trp_turn_challenge(trp_turn_t *turn, const trp_stun_t *m, unsigned code)
         return;
     }
 
-    features = trp_turn_features(turn);
+    features = turn->features;
 
     for ( ;; ) {
         trp_turn_answer_begin(turn, &w, TRP_STUN_ERROR);
@@ -414,7 +423,8 @@ trp_turn_challenge(trp_turn_t *turn, const trp_stun_t *m, unsigned code)
         trp_stun_put(&w, TRP_STUN_NONCE, nonce, len);
 
         if (features & TRP_TURN_NONCE_ALGORITHMS) {
-            trp_turn_put_algorithms(&w);
+            trp_stun_put(&w, TRP_STUN_PASSWORD_ALGORITHMS, trp_turn_algorithms,
+                         sizeof(trp_turn_algorithms));
         }
 
         if (features == 0
@@ -459,20 +469,6 @@ trp_turn_features(const trp_turn_t *turn)
 
 
 static void
-trp_turn_put_algorithms(trp_stun_writer_t *w)
-{
-    uint8_t  list[8];
-
-    memset(list, 0, sizeof(list));
-
-    trp_stun_write16(list, TRP_STUN_ALGORITHM_SHA256);
-    trp_stun_write16(list + 4, TRP_STUN_ALGORITHM_MD5);
-
-    trp_stun_put(w, TRP_STUN_PASSWORD_ALGORITHMS, list, sizeof(list));
-}
-
-
-static void
 trp_turn_unknown(trp_turn_t *turn, const trp_stun_t *m)
 {
     uint8_t            types[TRP_STUN_UNKNOWN_MAX * 2];
@@ -512,6 +508,15 @@ trp_turn_stranger(trp_turn_t *turn)
     }
 
     return rc;
+}
+
+
+static void
+trp_turn_stranger_error(trp_turn_t *turn, unsigned code)
+{
+    if (trp_turn_stranger(turn) == TRP_OK) {
+        trp_turn_error(turn, code);
+    }
 }
 
 
@@ -675,13 +680,22 @@ trp_turn_find(const trp_turn_t *turn, const trp_turn_tuple_t *tuple)
 uint64_t
 trp_turn_hash_tuple(const trp_turn_t *turn, const trp_turn_tuple_t *tuple)
 {
-    uint8_t  buf[2 * (16 + 3) + 1], *p;
+    uint8_t  buf[TRP_TURN_TUPLE_MAX];
+
+    return trp_hash(&turn->allocs, buf, trp_turn_tuple_pack(buf, tuple));
+}
+
+
+size_t
+trp_turn_tuple_pack(uint8_t *buf, const trp_turn_tuple_t *tuple)
+{
+    uint8_t  *p;
 
     p = trp_turn_pack(buf, &tuple->client);
     p = trp_turn_pack(p, &tuple->server);
     *p++ = tuple->transport;
 
-    return trp_hash(&turn->allocs, buf, p - buf);
+    return p - buf;
 }
 
 
@@ -747,37 +761,43 @@ trp_turn_fail(trp_turn_t *turn, trp_turn_alloc_t *alloc)
 int
 trp_turn_shutdown(trp_turn_t *turn)
 {
-    return trp_turn_remove_one(turn, NULL, TRP_TURN_FREE_SHUTDOWN);
+    return trp_turn_remove_first(turn, trp_turn_match_any, NULL,
+                                 TRP_TURN_FREE_SHUTDOWN);
 }
 
 
 int
 trp_turn_remove_account(trp_turn_t *turn, const uint8_t *account)
 {
-    return trp_turn_remove_one(turn, account, TRP_TURN_FREE_ACCOUNT_REMOVED);
+    return trp_turn_remove_first(turn, trp_turn_match_account, account,
+                                 TRP_TURN_FREE_ACCOUNT_REMOVED);
 }
 
 
 int
 trp_turn_remove_unknown(trp_turn_t *turn)
 {
-    trp_str_t                      own;
-    trp_hash_node_t               *node;
-    trp_turn_alloc_t              *alloc;
-    const trp_turn_credentials_t  *credentials;
+    return turn->conf->credentials.account
+           && trp_turn_remove_first(turn, trp_turn_match_unknown, NULL,
+                                    TRP_TURN_FREE_ACCOUNT_REMOVED);
+}
 
-    credentials = &turn->conf->credentials;
 
-    for (node = credentials->account ? trp_hash_walk(&turn->allocs, NULL)
-                                     : NULL;
+static int
+trp_turn_remove_first(trp_turn_t *turn, trp_turn_match_pt match,
+    const uint8_t *account, trp_turn_free_e why)
+{
+    trp_hash_node_t   *node;
+    trp_turn_alloc_t  *alloc;
+
+    for (node = trp_hash_walk(&turn->allocs, NULL);
          node;
          node = trp_hash_walk(&turn->allocs, node))
     {
         alloc = trp_turn_of(trp_turn_alloc_t, node, node);
-        own = trp_turn_user_account(alloc->username);
 
-        if (own.data && !credentials->account(credentials->data, own.data)) {
-            trp_turn_free(turn, alloc, TRP_TURN_FREE_ACCOUNT_REMOVED);
+        if (match(turn, trp_turn_user_account(alloc->username), account)) {
+            trp_turn_free(turn, alloc, why);
             return 1;
         }
     }
@@ -787,29 +807,38 @@ trp_turn_remove_unknown(trp_turn_t *turn)
 
 
 static int
-trp_turn_remove_one(trp_turn_t *turn, const uint8_t *account,
-    trp_turn_free_e why)
+trp_turn_match_any(const trp_turn_t *turn, trp_str_t own,
+    const uint8_t *account)
 {
-    trp_str_t          own;
-    trp_hash_node_t   *node;
-    trp_turn_alloc_t  *alloc;
+    (void) turn;
+    (void) own;
+    (void) account;
 
-    for (node = trp_hash_walk(&turn->allocs, NULL);
-         node;
-         node = trp_hash_walk(&turn->allocs, node))
-    {
-        alloc = trp_turn_of(trp_turn_alloc_t, node, node);
-        own = trp_turn_user_account(alloc->username);
+    return 1;
+}
 
-        if (account == NULL
-            || (own.data && memcmp(own.data, account, own.len) == 0))
-        {
-            trp_turn_free(turn, alloc, why);
-            return 1;
-        }
-    }
 
-    return 0;
+static int
+trp_turn_match_account(const trp_turn_t *turn, trp_str_t own,
+    const uint8_t *account)
+{
+    (void) turn;
+
+    return own.data && memcmp(own.data, account, own.len) == 0;
+}
+
+
+static int
+trp_turn_match_unknown(const trp_turn_t *turn, trp_str_t own,
+    const uint8_t *account)
+{
+    const trp_turn_credentials_t  *credentials;
+
+    (void) account;
+
+    credentials = &turn->conf->credentials;
+
+    return own.data && !credentials->account(credentials->data, own.data);
 }
 
 

@@ -92,6 +92,13 @@ typedef struct {
 } trp_turn_tuple_t;
 
 
+/* writes what tells tuples apart, for a hash of them; returns its length */
+
+#define TRP_TURN_TUPLE_MAX  (2 * (1 + 2 + 16) + 1)
+
+size_t trp_turn_tuple_pack(uint8_t *buf, const trp_turn_tuple_t *tuple);
+
+
 typedef struct {
     trp_turn_credentials_t   credentials;
     trp_turn_access_t        access;
@@ -299,6 +306,7 @@ struct trp_turn_s {
     trp_turn_shared_t        shared;
     trp_memory_t             memory;
     trp_random_t             random;
+    unsigned                 features;     /* of nonces, as long as "conf" */
     uint8_t                  slot;         /* in the ids of connections */
     uint8_t                  nonce_key[TRP_TURN_NONCE_KEY_LEN];
     uint8_t                  hash_key[TRP_HASH_KEY_LEN];
@@ -324,7 +332,8 @@ struct trp_turn_s {
 
 /*
  * Everything is in "turn" but allocations and the budget of strangers, which
- * come from the memory; TRP_ERROR without it.  "nonce_key" and "seed" are
+ * come from the memory; TRP_ERROR without it.  The users, secrets and the
+ * portal of "conf" stay what they are.  "nonce_key" and "seed" are
  * secret; "slot" tells the servers apart that share connections.
  */
 

@@ -32,7 +32,8 @@ ngx_trp_addr_from_sockaddr(trp_addr_t *addr, in_port_t *port,
 
 
 socklen_t
-ngx_trp_addr_to_sockaddr(ngx_sockaddr_t *sa, trp_addr_t *addr, in_port_t port)
+ngx_trp_addr_to_sockaddr(ngx_sockaddr_t *sa, const trp_addr_t *addr,
+    in_port_t port)
 {
     ngx_memzero(sa, sizeof(ngx_sockaddr_t));
 

@@ -21,8 +21,8 @@ void ngx_trp_addr_from_sockaddr(trp_addr_t *addr, in_port_t *port,
 
 /* AF_UNIX without a path for family 0; returns the length */
 
-socklen_t ngx_trp_addr_to_sockaddr(ngx_sockaddr_t *sa, trp_addr_t *addr,
-    in_port_t port);
+socklen_t ngx_trp_addr_to_sockaddr(ngx_sockaddr_t *sa,
+    const trp_addr_t *addr, in_port_t port);
 
 /* "host:port", IPv6 in brackets, from the pool; data is NULL without memory */
 

@@ -714,11 +714,7 @@ ngx_trp_turn_taddr(trp_taddr_t *addr, struct sockaddr *sa)
 socklen_t
 ngx_trp_turn_sockaddr(ngx_sockaddr_t *sa, const trp_taddr_t *addr)
 {
-    trp_addr_t  a;
-
-    a = addr->addr;
-
-    return ngx_trp_addr_to_sockaddr(sa, &a, addr->port);
+    return ngx_trp_addr_to_sockaddr(sa, &addr->addr, addr->port);
 }
 
 

@@ -181,7 +181,6 @@ ngx_trp_turn_batch_send(ngx_trp_turn_batch_t *batch, ngx_socket_t fd,
     const trp_taddr_t *to, const trp_addr_t *source, const u_char *data,
     size_t len, ngx_uint_t now)
 {
-    trp_taddr_t               addr;
     struct iovec             *piece, one;
     ngx_trp_turn_datagram_t  *d, datagram;
 
@@ -200,8 +199,7 @@ ngx_trp_turn_batch_send(ngx_trp_turn_batch_t *batch, ngx_socket_t fd,
     piece->iov_len = len;
 
     if (to) {
-        addr = *to;
-        d->socklen = ngx_trp_addr_to_sockaddr(&d->to, &addr.addr, addr.port);
+        d->socklen = ngx_trp_addr_to_sockaddr(&d->to, &to->addr, to->port);
     }
 
     if (source) {

@@ -62,6 +62,7 @@ static ngx_trp_turn_server_t *ngx_trp_turn_udp_server(
 static void **ngx_trp_turn_udp_srv_conf(ngx_listening_t *ls, ngx_uint_t i);
 static ngx_int_t ngx_trp_turn_udp_take(ngx_trp_turn_worker_t *worker,
     ngx_trp_turn_server_t *server, ngx_listening_t *ls, ngx_uint_t inherited);
+static ngx_int_t ngx_trp_turn_udp_release(ngx_listening_t *ls);
 static ngx_int_t ngx_trp_turn_udp_start(ngx_trp_turn_listener_t *l);
 static void ngx_trp_turn_udp_wait_handler(ngx_event_t *ev);
 static void ngx_trp_turn_udp_handler(ngx_event_t *rev);
@@ -177,24 +178,17 @@ ngx_trp_turn_udp_init_worker(ngx_trp_turn_worker_t *worker,
 #endif
         if (n > 1 && i % n != ngx_worker) {
 
-            if (ls[i].connection && ls[i].connection->read->active
-                && ngx_del_event(ls[i].connection->read, NGX_READ_EVENT, 0)
-                   != NGX_OK)
-            {
+            if (ngx_trp_turn_udp_release(&ls[i]) != NGX_OK) {
                 return NGX_ERROR;
-            }
-
-            if (ls[i].connection) {
-                ngx_free_connection(ls[i].connection);
-                ls[i].connection->fd = (ngx_socket_t) -1;
-                ls[i].connection = NULL;
             }
 
             continue;
         }
 
         if (ngx_trp_turn_udp_take(worker, server, &ls[i],
-                                  worker->inherited[i]) != NGX_OK) {
+                                  worker->inherited[i])
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }
@@ -314,18 +308,8 @@ ngx_trp_turn_udp_take(ngx_trp_turn_worker_t *worker,
     ngx_connection_t         *c;
     ngx_trp_turn_listener_t  *l;
 
-    c = ls->connection;
-
-    if (c) {
-        if (c->read->active
-            && ngx_del_event(c->read, NGX_READ_EVENT, 0) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        ngx_free_connection(c);
-        c->fd = (ngx_socket_t) -1;
-        ls->connection = NULL;
+    if (ngx_trp_turn_udp_release(ls) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     s = fcntl(ls->fd, F_DUPFD_CLOEXEC, 0);
@@ -358,6 +342,32 @@ ngx_trp_turn_udp_take(ngx_trp_turn_worker_t *worker,
     l->inherited = inherited;
 
     ngx_trp_turn_taddr(&l->local, ls->sockaddr);
+
+    return NGX_OK;
+}
+
+
+/* nginx does not read the socket any more, in this worker */
+
+static ngx_int_t
+ngx_trp_turn_udp_release(ngx_listening_t *ls)
+{
+    ngx_connection_t  *c;
+
+    c = ls->connection;
+
+    if (c == NULL) {
+        return NGX_OK;
+    }
+
+    if (c->read->active && ngx_del_event(c->read, NGX_READ_EVENT, 0) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_free_connection(c);
+    c->fd = (ngx_socket_t) -1;
+    ls->connection = NULL;
 
     return NGX_OK;
 }

@@ -660,16 +660,9 @@ uint64_t
 ngx_trp_turn_zone_hash_tuple(ngx_trp_turn_zone_t *zone,
     const trp_turn_tuple_t *tuple)
 {
-    u_char  buf[2 * sizeof(trp_addr_t) + 5], *p;
+    u_char  buf[TRP_TURN_TUPLE_MAX];
 
-    p = ngx_cpymem(buf, &tuple->client.addr, sizeof(trp_addr_t));
-    p = ngx_cpymem(p, &tuple->server.addr, sizeof(trp_addr_t));
-
-    trp_stun_write16(p, tuple->client.port);
-    trp_stun_write16(p + 2, tuple->server.port);
-    p[4] = tuple->transport;
-
-    return ngx_trp_turn_zone_hash(zone, buf, sizeof(buf));
+    return ngx_trp_turn_zone_hash(zone, buf, trp_turn_tuple_pack(buf, tuple));
 }
 
 
