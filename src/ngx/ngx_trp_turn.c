@@ -718,6 +718,53 @@ ngx_trp_turn_sockaddr(ngx_sockaddr_t *sa, const trp_taddr_t *addr)
 }
 
 
+socklen_t
+ngx_trp_turn_wildcard(ngx_sockaddr_t *sa, ngx_uint_t v6, in_port_t port)
+{
+    trp_addr_t  any;
+
+    ngx_memzero(&any, sizeof(trp_addr_t));
+    any.family = v6 ? 6 : 4;
+
+    return ngx_trp_addr_to_sockaddr(sa, &any, port);
+}
+
+
+ngx_socket_t
+ngx_trp_turn_socket(int family, int type)
+{
+    int           one;
+    ngx_socket_t  s;
+
+    one = 1;
+
+    s = socket(family, type|SOCK_NONBLOCK|SOCK_CLOEXEC, 0);
+
+    if (s != (ngx_socket_t) -1
+        && family == AF_INET6
+        && setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) == -1)
+    {
+        ngx_trp_turn_socket_failed(s);
+        return (ngx_socket_t) -1;
+    }
+
+    return s;
+}
+
+
+void
+ngx_trp_turn_socket_failed(ngx_socket_t s)
+{
+    ngx_err_t  err;
+
+    err = ngx_socket_errno;
+
+    (void) ngx_close_socket(s);
+
+    ngx_set_socket_errno(err);
+}
+
+
 ngx_connection_t *
 ngx_trp_turn_connection(ngx_trp_turn_worker_t *worker, ngx_socket_t s,
     ngx_event_handler_pt handler, void *data)

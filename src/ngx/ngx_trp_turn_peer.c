@@ -119,21 +119,16 @@ ngx_trp_turn_peer_socket(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *to)
 {
     int             one;
     socklen_t       len;
-    trp_taddr_t     local;
     ngx_socket_t    s;
     ngx_sockaddr_t  sa, remote;
 
     one = 1;
 
-    ngx_memzero(&local, sizeof(trp_taddr_t));
-    local.addr.family = to->addr.family;
-    local.port = alloc->alloc->port;
-
-    len = ngx_trp_turn_sockaddr(&sa, &local);
+    len = ngx_trp_turn_wildcard(&sa, to->addr.family == 6,
+                                alloc->alloc->port);
     (void) ngx_trp_turn_sockaddr(&remote, to);
 
-    s = socket(sa.sockaddr.sa_family, SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC,
-               0);
+    s = ngx_trp_turn_socket(sa.sockaddr.sa_family, SOCK_STREAM);
 
     if (s == (ngx_socket_t) -1) {
         return s;
@@ -141,14 +136,11 @@ ngx_trp_turn_peer_socket(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *to)
 
     if (setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1
         || setsockopt(s, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) == -1
-        || (to->addr.family == 6
-            && setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one))
-               == -1)
         || bind(s, &sa.sockaddr, len) == -1
         || (connect(s, &remote.sockaddr, len) == -1
             && ngx_socket_errno != NGX_EINPROGRESS))
     {
-        (void) ngx_close_socket(s);
+        ngx_trp_turn_socket_failed(s);
         return (ngx_socket_t) -1;
     }
 

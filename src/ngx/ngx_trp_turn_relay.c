@@ -100,9 +100,7 @@ ngx_trp_turn_relay_socket(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6,
     in_port_t port)
 {
     int             one, zero, type;
-    ngx_err_t       err;
     socklen_t       len;
-    trp_taddr_t     addr;
     ngx_socket_t    s;
     ngx_sockaddr_t  sa;
 
@@ -111,22 +109,12 @@ ngx_trp_turn_relay_socket(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6,
     type = (alloc->alloc->protocol == TRP_TURN_PROTOCOL_TCP) ? SOCK_STREAM
                                                              : SOCK_DGRAM;
 
-    s = socket(v6 ? AF_INET6 : AF_INET, type|SOCK_NONBLOCK|SOCK_CLOEXEC, 0);
+    len = ngx_trp_turn_wildcard(&sa, v6, port);
+
+    s = ngx_trp_turn_socket(sa.sockaddr.sa_family, type);
 
     if (s == (ngx_socket_t) -1) {
         return s;
-    }
-
-    ngx_memzero(&addr, sizeof(trp_taddr_t));
-    addr.addr.family = v6 ? 6 : 4;
-    addr.port = port;
-
-    len = ngx_trp_turn_sockaddr(&sa, &addr);
-
-    if (v6 && setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one))
-              == -1)
-    {
-        goto failed;
     }
 
     if (type == SOCK_STREAM) {
@@ -179,11 +167,7 @@ ngx_trp_turn_relay_socket(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6,
 
 failed:
 
-    err = ngx_socket_errno;
-
-    (void) ngx_close_socket(s);
-
-    ngx_set_socket_errno(err);
+    ngx_trp_turn_socket_failed(s);
 
     return (ngx_socket_t) -1;
 }
@@ -234,20 +218,14 @@ ngx_trp_turn_relay_hold(in_port_t port, ngx_uint_t v6)
 {
     int             one;
     socklen_t       len;
-    trp_taddr_t     addr;
     ngx_socket_t    s;
     ngx_sockaddr_t  sa;
 
     one = 1;
 
-    ngx_memzero(&addr, sizeof(trp_taddr_t));
-    addr.addr.family = v6 ? 6 : 4;
-    addr.port = port;
+    len = ngx_trp_turn_wildcard(&sa, v6, port);
 
-    len = ngx_trp_turn_sockaddr(&sa, &addr);
-
-    s = socket(sa.sockaddr.sa_family, SOCK_DGRAM|SOCK_NONBLOCK|SOCK_CLOEXEC,
-               0);
+    s = ngx_trp_turn_socket(sa.sockaddr.sa_family, SOCK_DGRAM);
 
     if (s == (ngx_socket_t) -1) {
         return s;
@@ -255,12 +233,10 @@ ngx_trp_turn_relay_hold(in_port_t port, ngx_uint_t v6)
 
     /* shared from now on, but not with who has got the port before */
 
-    if ((v6 && setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one))
-               == -1)
-        || bind(s, &sa.sockaddr, len) == -1
+    if (bind(s, &sa.sockaddr, len) == -1
         || setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1)
     {
-        (void) ngx_close_socket(s);
+        ngx_trp_turn_socket_failed(s);
         return (ngx_socket_t) -1;
     }
 

@@ -815,21 +815,17 @@ ngx_trp_turn_udp_connect(ngx_trp_turn_alloc_t *alloc)
     len = ngx_trp_turn_sockaddr(&local, &tuple->server);
     (void) ngx_trp_turn_sockaddr(&client, &tuple->client);
 
-    s = socket(local.sockaddr.sa_family,
-               SOCK_DGRAM|SOCK_NONBLOCK|SOCK_CLOEXEC, 0);
+    s = ngx_trp_turn_socket(local.sockaddr.sa_family, SOCK_DGRAM);
 
     if (s == (ngx_socket_t) -1) {
         return NGX_ERROR;
     }
 
     if (setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1
-        || (local.sockaddr.sa_family == AF_INET6
-            && setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one))
-               == -1)
         || bind(s, &local.sockaddr, len) == -1
         || connect(s, &client.sockaddr, len) == -1)
     {
-        (void) ngx_close_socket(s);
+        ngx_trp_turn_socket_failed(s);
         return NGX_ERROR;
     }
 
