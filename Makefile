@@ -39,6 +39,7 @@ help:
 	@echo 'make demo         a tunnel on this machine, to look at'
 	@echo 'make bench        speed, as ratios to others'
 	@echo 'make bench-turn   the TURN server, against coturn'
+	@echo 'make bench-socks  SOCKS5, against microsocks, dante, stock nginx'
 	@echo 'make soak         mixed load with reloads, MINUTES=$(MINUTES)'
 	@echo 'make clean'
 	@echo
@@ -62,6 +63,9 @@ bench:
 
 bench-turn:
 	@bench/turn
+
+bench-socks:
+	@bench/socks
 
 soak: all
 	@bench/soak $(MINUTES)
@@ -164,7 +168,7 @@ clean:
 
 
 .PHONY: all help check unit unit-asan replay fuzz test test-asan demo bench
-.PHONY: bench-turn soak install clean
+.PHONY: bench-turn bench-socks soak install clean
 
 -include $(wildcard objs/unit/*.d objs/unit/core/*.d)
 -include $(wildcard objs/unit-asan/*.d objs/unit-asan/core/*.d objs/replay/*.d)

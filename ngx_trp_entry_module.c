@@ -4,6 +4,7 @@
 #include "ngx_trp_agent.h"
 #include "ngx_trp_listener.h"
 #include "ngx_trp_relays.h"
+#include "ngx_trp_socks5.h"
 #include "ngx_trp_stream.h"
 #include "ngx_trp_variables.h"
 #include "trp_route.h"
@@ -45,7 +46,12 @@ typedef struct {
     ngx_trp_stream_t                  stream;
     ngx_stream_session_t             *session;
     ngx_trp_entry_srv_conf_t         *conf;
-    ngx_trp_entry_route_t            *route;
+    ngx_trp_socks5_t                 *socks;      /* NULL: came by a route */
+
+    trp_addr_t                        addr;       /* family 0: "host" is name */
+    ngx_str_t                         host;
+    in_port_t                         port;
+    ngx_str_t                         destination;
 
     const char                       *why;        /* it has no stream */
     u_char                            id[TRP_STREAM_ID_LEN];
@@ -64,6 +70,9 @@ typedef struct {
 static ngx_int_t ngx_trp_entry_access_handler(ngx_stream_session_t *s);
 static ngx_trp_entry_route_t *ngx_trp_entry_find_route(ngx_connection_t *c,
     ngx_trp_entry_srv_conf_t *escf);
+static ngx_trp_entry_ctx_t *ngx_trp_entry_create_ctx(ngx_stream_session_t *s);
+static ngx_int_t ngx_trp_entry_find_ctx(ngx_stream_session_t *s,
+    ngx_trp_entry_ctx_t **ctx);
 static ngx_int_t ngx_trp_entry_init_peer(ngx_stream_session_t *s,
     ngx_stream_upstream_srv_conf_t *us);
 static ngx_int_t ngx_trp_entry_get_peer(ngx_peer_connection_t *pc,
@@ -75,6 +84,7 @@ static void ngx_trp_entry_reroute(ngx_trp_stream_t *st);
 static ngx_int_t ngx_trp_entry_open_frame(ngx_trp_entry_ctx_t *ctx);
 static ngx_connection_t *ngx_trp_entry_user(ngx_trp_stream_t *st);
 static void ngx_trp_entry_opened(ngx_trp_stream_t *st);
+static void ngx_trp_entry_failed(ngx_trp_stream_t *st);
 static void ngx_trp_entry_notify_peer(ngx_peer_connection_t *pc, void *data,
     ngx_uint_t type);
 static void ngx_trp_entry_free_peer(ngx_peer_connection_t *pc, void *data,
@@ -103,6 +113,9 @@ static char *ngx_trp_entry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static ngx_int_t ngx_trp_entry_init_upstream(ngx_conf_t *cf,
     ngx_stream_upstream_srv_conf_t *us);
 static ngx_int_t ngx_trp_entry_init_process(ngx_cycle_t *cycle);
+
+
+extern ngx_module_t  ngx_trp_socks5_module;
 
 
 static ngx_command_t  ngx_trp_entry_commands[] = {
@@ -196,16 +209,15 @@ ngx_trp_entry_access_handler(ngx_stream_session_t *s)
         return NGX_DECLINED;
     }
 
-    ctx = ngx_pcalloc(c->pool, sizeof(ngx_trp_entry_ctx_t));
+    ctx = ngx_trp_entry_create_ctx(s);
     if (ctx == NULL) {
         return NGX_ERROR;
     }
 
-    ctx->session = s;
-    ctx->route = route;
-    randombytes_buf(ctx->id, TRP_STREAM_ID_LEN);
-
-    ngx_stream_set_ctx(s, ctx, ngx_trp_entry_module);
+    ctx->addr = route->route.addr;
+    ctx->host = route->host;
+    ctx->port = route->route.port;
+    ctx->destination = route->destination;
 
     if (route->route.source.addr.family) {
         ngx_trp_addr_from_sockaddr(&addr, &port, c->sockaddr);
@@ -252,25 +264,100 @@ ngx_trp_entry_find_route(ngx_connection_t *c, ngx_trp_entry_srv_conf_t *escf)
 }
 
 
+static ngx_trp_entry_ctx_t *
+ngx_trp_entry_create_ctx(ngx_stream_session_t *s)
+{
+    ngx_trp_entry_ctx_t  *ctx;
+
+    ctx = ngx_pcalloc(s->connection->pool, sizeof(ngx_trp_entry_ctx_t));
+    if (ctx == NULL) {
+        return NULL;
+    }
+
+    ctx->session = s;
+    randombytes_buf(ctx->id, TRP_STREAM_ID_LEN);
+
+    ngx_stream_set_ctx(s, ctx, ngx_trp_entry_module);
+
+    return ctx;
+}
+
+
+/* a SOCKS5 client has said where to, after the access phase */
+
+static ngx_int_t
+ngx_trp_entry_find_ctx(ngx_stream_session_t *s, ngx_trp_entry_ctx_t **ctx)
+{
+    ngx_trp_socks5_t  *sk;
+
+    *ctx = ngx_stream_get_module_ctx(s, ngx_trp_entry_module);
+
+    if (*ctx) {
+        return NGX_OK;
+    }
+
+    sk = ngx_stream_get_module_ctx(s, ngx_trp_socks5_module);
+
+    if (sk == NULL) {
+        return NGX_DECLINED;
+    }
+
+    sk->served = 1;
+
+    if (sk->addr.family == 0
+        && ngx_trp_socks5_check_name(sk->conf, ngx_trp_str(&sk->host),
+                                     sk->port)
+           != NGX_OK)
+    {
+        sk->code = TRP_CODE_NOT_ALLOWED;
+
+        ngx_log_error(NGX_LOG_ERR, s->connection->log, 0,
+                      "\"%V\" is resolved behind the tunnel only, so it has "
+                      "to be in \"trp_socks5_allow\" by name, with no address "
+                      "in \"trp_socks5_deny\"", &sk->host);
+        return NGX_ERROR;
+    }
+
+    *ctx = ngx_trp_entry_create_ctx(s);
+    if (*ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    (*ctx)->socks = sk;
+    (*ctx)->addr = sk->addr;
+    (*ctx)->host = sk->host;
+    (*ctx)->port = sk->port;
+    (*ctx)->destination = sk->destination;
+
+    return NGX_OK;
+}
+
+
 /* the stock proxy asks for an upstream: a stream on a tunnel */
 
 static ngx_int_t
 ngx_trp_entry_init_peer(ngx_stream_session_t *s,
     ngx_stream_upstream_srv_conf_t *us)
 {
+    ngx_int_t                  rc;
     ngx_trp_entry_ctx_t       *ctx;
     ngx_stream_upstream_t     *u;
     ngx_trp_entry_srv_conf_t  *escf;
 
     escf = ngx_stream_conf_upstream_srv_conf(us, ngx_trp_entry_module);
 
-    ctx = ngx_stream_get_module_ctx(s, ngx_trp_entry_module);
+    rc = ngx_trp_entry_find_ctx(s, &ctx);
 
-    if (ctx == NULL) {
+    if (rc == NGX_DECLINED) {
         ngx_log_error(NGX_LOG_ERR, s->connection->log, 0,
                       "no \"trp_route\" says where to, a server that passes "
-                      "to \"%V\" needs one in place of \"listen\"",
+                      "to \"%V\" needs one in place of \"listen\", or "
+                      "\"trp_socks5\"",
                       &us->host);
+        return NGX_ERROR;
+    }
+
+    if (rc != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -312,9 +399,9 @@ ngx_trp_entry_open_frame(ngx_trp_entry_ctx_t *ctx)
     ngx_memzero(&open, sizeof(trp_open_t));
 
     open.proto = TRP_PROTO_TCP;
-    open.addr = ctx->route->route.addr;
-    open.host = ctx->route->route.host;
-    open.port = ctx->route->route.port;
+    open.addr = ctx->addr;
+    open.host = ngx_trp_str(&ctx->host);
+    open.port = ctx->port;
     open.name = ngx_trp_str(&ctx->conf->agent.name);
 
     ngx_memcpy(open.id, ctx->id, TRP_STREAM_ID_LEN);
@@ -362,11 +449,12 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
     ctx->stream.reroute = ngx_trp_entry_reroute;
     ctx->stream.elsewhere = ngx_trp_entry_elsewhere;
     ctx->stream.opened = ngx_trp_entry_opened;
+    ctx->stream.failed = ngx_trp_entry_failed;
     ctx->stream.data = ctx;
     ctx->stream.pool = pool;
     ctx->stream.open = ctx->open;
     ctx->stream.open_len = ctx->open_len;
-    ctx->stream.destination = ctx->route->destination;
+    ctx->stream.destination = ctx->destination;
     ngx_memcpy(ctx->stream.id, ctx->id, TRP_STREAM_ID_LEN);
 
     if (ngx_trp_stream_create(&ctx->stream, emcf->fd, pc->log) != NGX_OK) {
@@ -378,7 +466,9 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
 
     /* whatever happens from now to the end of the answer is no clean end */
 
-    ngx_trp_stream_arm(ctx->session->connection);
+    if (ctx->socks == NULL) {
+        ngx_trp_stream_arm(ctx->session->connection);
+    }
 
     ngx_trp_stream_open(&ctx->stream, ctx->conf->open_timeout);
 
@@ -532,6 +622,12 @@ ngx_trp_entry_user(ngx_trp_stream_t *st)
 
     ctx = st->data;
 
+    if (ctx->socks && ctx->socks->code != TRP_CODE_NONE) {
+
+        /* he hears of a failure in the reply */
+        return NULL;
+    }
+
     return ctx->session->connection;
 }
 
@@ -545,8 +641,29 @@ ngx_trp_entry_opened(ngx_trp_stream_t *st)
     ctx = st->data;
     pc = &ctx->session->upstream->peer;
 
+    if (ctx->socks) {
+        (void) ngx_trp_socks5_succeed(ctx->socks, NULL);
+        ngx_trp_stream_arm(ctx->session->connection);
+    }
+
     if (ctx->notify && !ctx->no_peer) {
         ctx->notify(pc, ctx->data, NGX_STREAM_UPSTREAM_NOTIFY_CONNECT);
+    }
+}
+
+
+/* now: the proxy may half-close the connection to the client, and then end */
+
+static void
+ngx_trp_entry_failed(ngx_trp_stream_t *st)
+{
+    ngx_trp_entry_ctx_t  *ctx;
+
+    ctx = st->data;
+
+    if (ctx->socks) {
+        ctx->socks->code = st->code;
+        ngx_trp_socks5_finish(ctx->socks);
     }
 }
 
@@ -612,6 +729,10 @@ ngx_trp_entry_log_handler(ngx_stream_session_t *s)
         return NGX_OK;
     }
 
+    if (ctx->socks && !ctx->socks->replied) {
+        ctx->socks->code = ngx_trp_entry_code(ctx);
+    }
+
     if (ctx->stream.connection == NULL) {
 
         /* a proxy_pass to somewhere else may have served the user */
@@ -624,7 +745,7 @@ ngx_trp_entry_log_handler(ngx_stream_session_t *s)
                       "stream was refused: %s, destination: \"%V\", stream: %s",
                       ctx->why ? ctx->why
                                : trp_code_text(ngx_trp_entry_code(ctx)),
-                      &ctx->route->destination, ngx_trp_id_text(ctx->id).data);
+                      &ctx->destination, ngx_trp_id_text(ctx->id).data);
         return NGX_OK;
     }
 
@@ -675,9 +796,9 @@ ngx_trp_entry_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
         return NGX_DECLINED;
     }
 
-    info->host = ctx->route->host;
-    info->port = ctx->route->route.port;
-    info->destination = ctx->route->destination;
+    info->host = ctx->host;
+    info->port = ctx->port;
+    info->destination = ctx->destination;
 
     info->id = ctx->id;
     info->status = ngx_trp_entry_code(ctx);

@@ -47,6 +47,8 @@ typedef struct {
 
     ngx_resolver_ctx_t             *resolver;
     ngx_event_notify_peer_pt        notify;    /* the balancer's */
+    ngx_event_handler_pt            connect;   /* the proxy's */
+    ngx_log_t                       silent;
     ngx_uint_t                     *closed;    /* told when the stream closes */
 
     unsigned                        checked:1;
@@ -63,6 +65,8 @@ static ngx_int_t ngx_trp_reverse_init_connection(ngx_connection_t *c,
 static void ngx_trp_reverse_cleanup(void *data);
 static ngx_uint_t ngx_trp_reverse_code(ngx_trp_reverse_ctx_t *ctx);
 static ngx_uint_t ngx_trp_reverse_timed_out(ngx_stream_session_t *s);
+static ngx_uint_t ngx_trp_reverse_no_route(ngx_trp_reverse_ctx_t *ctx);
+static ngx_uint_t ngx_trp_reverse_error_code(ngx_err_t err);
 static ngx_connection_t *ngx_trp_reverse_destination(ngx_trp_stream_t *st);
 static ngx_trp_reverse_ctx_t *ngx_trp_reverse_get_ctx(
     ngx_stream_session_t *s);
@@ -80,6 +84,7 @@ static void ngx_trp_reverse_resolve_handler(ngx_resolver_ctx_t *rctx);
 static ngx_int_t ngx_trp_reverse_use_addr(ngx_trp_reverse_ctx_t *ctx,
     struct sockaddr *sa);
 static void ngx_trp_reverse_content_handler(ngx_stream_session_t *s);
+static void ngx_trp_reverse_connect_handler(ngx_event_t *ev);
 static void ngx_trp_reverse_notify(ngx_peer_connection_t *pc, void *data,
     ngx_uint_t type);
 static void ngx_trp_reverse_connected(ngx_trp_reverse_ctx_t *ctx,
@@ -398,7 +403,7 @@ ngx_trp_reverse_code(ngx_trp_reverse_ctx_t *ctx)
 
     case NGX_STREAM_BAD_GATEWAY:
         return ngx_trp_reverse_timed_out(s) ? TRP_CODE_TIMED_OUT
-                                            : TRP_CODE_REFUSED;
+                                            : ngx_trp_reverse_no_route(ctx);
     }
 
     return TRP_CODE_FAILED;
@@ -415,6 +420,59 @@ ngx_trp_reverse_timed_out(ngx_stream_session_t *s)
 
     return timeout && s->upstream && s->upstream->state
            && s->upstream->state->response_time >= *timeout;
+}
+
+
+/*
+ * connect() failed at once, and the proxy does not tell how: a socket for
+ * datagrams finds the same route, or none, and sends nothing.
+ */
+
+static ngx_uint_t
+ngx_trp_reverse_no_route(ngx_trp_reverse_ctx_t *ctx)
+{
+    ngx_err_t       err;
+    socklen_t       len;
+    ngx_socket_t    fd;
+    ngx_sockaddr_t  sa;
+
+    if (ctx->addr.family == 0) {
+        return TRP_CODE_REFUSED;
+    }
+
+    len = ngx_trp_addr_to_sockaddr(&sa, &ctx->addr, ctx->port);
+
+    fd = ngx_socket(sa.sockaddr.sa_family, SOCK_DGRAM, 0);
+
+    if (fd == (ngx_socket_t) -1) {
+        return TRP_CODE_FAILED;
+    }
+
+    err = (connect(fd, &sa.sockaddr, len) == -1) ? ngx_socket_errno : 0;
+
+    (void) ngx_close_socket(fd);
+
+    return ngx_trp_reverse_error_code(err);
+}
+
+
+static ngx_uint_t
+ngx_trp_reverse_error_code(ngx_err_t err)
+{
+    switch (err) {
+
+    case NGX_ENETUNREACH:
+        return TRP_CODE_NET_UNREACHABLE;
+
+    case NGX_EHOSTUNREACH:
+        return TRP_CODE_HOST_UNREACHABLE;
+
+    case NGX_ETIMEDOUT:
+        return TRP_CODE_TIMED_OUT;
+
+    default:
+        return TRP_CODE_REFUSED;
+    }
 }
 
 
@@ -745,6 +803,7 @@ static void
 ngx_trp_reverse_content_handler(ngx_stream_session_t *s)
 {
     ngx_uint_t                   closed;
+    ngx_connection_t            *c;
     ngx_stream_upstream_t       *u;
     ngx_trp_reverse_ctx_t       *ctx;
     ngx_trp_reverse_srv_conf_t  *rscf;
@@ -781,6 +840,56 @@ ngx_trp_reverse_content_handler(ngx_stream_session_t *s)
 
     ctx->notify = u->peer.notify;
     u->peer.notify = ngx_trp_reverse_notify;
+
+    c = u->peer.connection;
+
+    if (c) {
+        ctx->connect = c->write->handler;
+
+        c->read->handler = ngx_trp_reverse_connect_handler;
+        c->write->handler = ngx_trp_reverse_connect_handler;
+    }
+}
+
+
+/*
+ * The proxy is about to learn how connect() ended.  An error is told once: it
+ * is taken and logged here, and the proxy gives up as after its timeout.
+ */
+
+static void
+ngx_trp_reverse_connect_handler(ngx_event_t *ev)
+{
+    int                     err;
+    socklen_t               len;
+    ngx_connection_t       *c;
+    ngx_event_handler_pt    handler;
+    ngx_trp_reverse_ctx_t  *ctx;
+
+    c = ev->data;
+    ctx = ngx_trp_reverse_get_ctx(c->data);
+    handler = ctx->connect;
+
+    c->read->handler = handler;
+    c->write->handler = handler;
+
+    err = 0;
+    len = sizeof(int);
+
+    if (!ev->timedout
+        && getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len) == 0
+        && err)
+    {
+        (void) ngx_connection_error(c, err, "connect() failed");
+
+        ctx->stream.code = ngx_trp_reverse_error_code(err);
+        ctx->silent.log_level = NGX_LOG_STDERR;
+
+        c->log = &ctx->silent;
+        ev->timedout = 1;
+    }
+
+    handler(ev);
 }
 
 
@@ -814,6 +923,9 @@ ngx_trp_reverse_connected(ngx_trp_reverse_ctx_t *ctx, ngx_connection_t *pc)
     if (!ctx->stream.consumed) {
         ngx_trp_stream_arm(pc);
     }
+
+    /* the address before this one may have failed */
+    ctx->stream.code = TRP_CODE_NONE;
 
     ngx_trp_stream_accept(&ctx->stream);
 }

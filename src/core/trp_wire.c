@@ -529,6 +529,12 @@ trp_code_text(unsigned code)
 
     case TRP_CODE_LIMIT:
         return "over the limit";
+
+    case TRP_CODE_NET_UNREACHABLE:
+        return "network unreachable";
+
+    case TRP_CODE_HOST_UNREACHABLE:
+        return "host unreachable";
     }
 
     return "failed";

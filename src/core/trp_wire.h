@@ -78,7 +78,9 @@ typedef enum {
     TRP_CODE_REFUSED,                /* by the destination */
     TRP_CODE_TIMED_OUT,
     TRP_CODE_LIMIT,
-    TRP_CODE_FAILED                  /* anything else */
+    TRP_CODE_FAILED,                 /* anything else */
+    TRP_CODE_NET_UNREACHABLE,
+    TRP_CODE_HOST_UNREACHABLE
 } trp_code_e;
 
 

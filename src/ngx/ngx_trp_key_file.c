@@ -165,6 +165,15 @@ ngx_trp_key_find(ngx_array_t *keys, const u_char *public_key)
 
 
 ngx_int_t
+ngx_trp_key_file_text(ngx_conf_t *cf, const char *what, ngx_str_t *file,
+    ngx_str_t *text)
+{
+    return ngx_trp_key_file_read(cf, what, file, 0, NGX_TRP_AUTHORIZED_SIZE,
+                                 text);
+}
+
+
+ngx_int_t
 ngx_trp_key_file_token(ngx_conf_t *cf, ngx_str_t *file, ngx_str_t *token)
 {
     size_t      i;

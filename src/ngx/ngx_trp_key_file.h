@@ -43,6 +43,12 @@ ngx_int_t ngx_trp_key_file_token(ngx_conf_t *cf, ngx_str_t *file,
     ngx_str_t *token);
 
 
+/* the text of a file that is "what", and no secret */
+
+ngx_int_t ngx_trp_key_file_text(ngx_conf_t *cf, const char *what,
+    ngx_str_t *file, ngx_str_t *text);
+
+
 #pragma GCC visibility pop
 
 

@@ -882,10 +882,16 @@ ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code)
     st->in = NGX_TRP_STREAM_ABORTED;
     st->code = code;
 
-    if (!st->entry && !st->accepted) {
+    if (!st->accepted) {
 
-        /* the proxy gives up connecting: nothing reaches the destination */
-        st->connection->write->timedout = 1;
+        if (st->entry) {
+            st->failed(st);
+
+        } else {
+
+            /* the proxy gives up connecting: nothing reaches the destination */
+            st->connection->write->timedout = 1;
+        }
     }
 
     ngx_trp_stream_wake(st->connection->read);

@@ -66,6 +66,9 @@ struct ngx_trp_stream_s {
     /* entry: ACCEPT came */
     void                 (*opened)(ngx_trp_stream_t *st);
 
+    /* entry: it never will, "code" says why */
+    void                 (*failed)(ngx_trp_stream_t *st);
+
     void                  *data;       /* of the module */
 
     ngx_str_t              destination; /* for the log */

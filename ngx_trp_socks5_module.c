@@ -1,0 +1,314 @@
+
+#include "ngx_trp.h"
+#include "ngx_trp_agent.h"
+#include "ngx_trp_conf.h"
+#include "ngx_trp_socks5.h"
+#include "ngx_trp_variables.h"
+
+
+static ngx_int_t ngx_trp_socks5_preread_handler(ngx_stream_session_t *s);
+static ngx_int_t ngx_trp_socks5_log_handler(ngx_stream_session_t *s);
+static ngx_int_t ngx_trp_socks5_info(ngx_stream_session_t *s,
+    ngx_trp_info_t *info);
+static ngx_int_t ngx_trp_socks5_user_variable(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data);
+
+static ngx_int_t ngx_trp_socks5_preconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_trp_socks5_postconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_trp_socks5_init_listen(ngx_conf_t *cf,
+    ngx_trp_conf_listen_t *listen, void *data);
+static ngx_int_t ngx_trp_socks5_check_servers(ngx_conf_t *cf,
+    ngx_stream_core_main_conf_t *cmcf);
+static void *ngx_trp_socks5_create_srv_conf(ngx_conf_t *cf);
+static char *ngx_trp_socks5_merge_srv_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+
+
+static ngx_command_t  ngx_trp_socks5_commands[] = {
+
+    { ngx_string("trp_socks5"),
+      NGX_STREAM_SRV_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_trp_socks5_set,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("trp_socks5_user"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_trp_socks5_set_user,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("trp_socks5_user_file"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_trp_socks5_set_user_file,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("trp_socks5_allow"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_1MORE,
+      ngx_trp_socks5_set_rules,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("trp_socks5_deny"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_1MORE,
+      ngx_trp_socks5_set_rules,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("trp_socks5_udp"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_socks5_conf_t, udp),
+      NULL },
+
+    { ngx_string("trp_socks5_udp_timeout"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_socks5_conf_t, udp_timeout),
+      (void *) &ngx_trp_agent_positive },
+
+      ngx_null_command
+};
+
+
+static ngx_stream_module_t  ngx_trp_socks5_module_ctx = {
+    ngx_trp_socks5_preconfiguration,       /* preconfiguration */
+    ngx_trp_socks5_postconfiguration,      /* postconfiguration */
+
+    NULL,                                  /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    ngx_trp_socks5_create_srv_conf,        /* create server configuration */
+    ngx_trp_socks5_merge_srv_conf          /* merge server configuration */
+};
+
+
+ngx_module_t  ngx_trp_socks5_module = {
+    NGX_MODULE_V1,
+    &ngx_trp_socks5_module_ctx,            /* module context */
+    ngx_trp_socks5_commands,               /* module directives */
+    NGX_STREAM_MODULE,                     /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static ngx_int_t
+ngx_trp_socks5_preread_handler(ngx_stream_session_t *s)
+{
+    ngx_trp_socks5_t       *sk;
+    ngx_trp_socks5_conf_t  *conf;
+
+    conf = ngx_stream_get_module_srv_conf(s, ngx_trp_socks5_module);
+
+    if (!conf->enabled) {
+        return NGX_DECLINED;
+    }
+
+    sk = ngx_stream_get_module_ctx(s, ngx_trp_socks5_module);
+
+    if (sk == NULL) {
+        sk = ngx_trp_socks5_create(s, conf);
+        if (sk == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_stream_set_ctx(s, sk, ngx_trp_socks5_module);
+    }
+
+    return ngx_trp_socks5_handshake(sk);
+}
+
+
+static ngx_int_t
+ngx_trp_socks5_log_handler(ngx_stream_session_t *s)
+{
+    ngx_trp_socks5_t  *sk;
+
+    sk = ngx_stream_get_module_ctx(s, ngx_trp_socks5_module);
+
+    if (sk) {
+        ngx_trp_socks5_finish(sk);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_socks5_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
+{
+    ngx_trp_socks5_t  *sk;
+
+    sk = ngx_stream_get_module_ctx(s, ngx_trp_socks5_module);
+
+    if (sk == NULL) {
+        return NGX_DECLINED;
+    }
+
+    info->host = sk->host;
+    info->port = sk->port;
+    info->destination = sk->destination;
+    info->status = sk->code;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_socks5_user_variable(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data)
+{
+    ngx_trp_socks5_t  *sk;
+
+    sk = ngx_stream_get_module_ctx(s, ngx_trp_socks5_module);
+
+    if (sk == NULL || sk->user.len == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->len = sk->user.len;
+    v->data = sk->user.data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_socks5_preconfiguration(ngx_conf_t *cf)
+{
+    ngx_str_t               name = ngx_string("trp_socks5_user");
+    ngx_stream_variable_t  *var;
+
+    var = ngx_stream_add_variable(cf, &name, NGX_STREAM_VAR_NOCACHEABLE);
+    if (var == NULL) {
+        return NGX_ERROR;
+    }
+
+    var->get_handler = ngx_trp_socks5_user_variable;
+
+    return ngx_trp_variables_add(cf, ngx_trp_socks5_info);
+}
+
+
+static ngx_int_t
+ngx_trp_socks5_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_stream_handler_pt        *h;
+    ngx_stream_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
+
+    if (ngx_trp_conf_each_listen(cf, cmcf, ngx_trp_socks5_init_listen, NULL)
+        != NGX_OK
+        || ngx_trp_socks5_check_servers(cf, cmcf) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    h = ngx_array_push(&cmcf->phases[NGX_STREAM_PREREAD_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_trp_socks5_preread_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_STREAM_LOG_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_trp_socks5_log_handler;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_socks5_init_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
+    void *data)
+{
+    ngx_trp_socks5_conf_t  *conf;
+
+    conf = listen->ctx->srv_conf[ngx_trp_socks5_module.ctx_index];
+
+    return conf->enabled ? ngx_trp_socks5_check_listen(cf, conf, listen)
+                         : NGX_OK;
+}
+
+
+/* the stock proxy cannot speak TLS on what our upstreams give it */
+
+static ngx_int_t
+ngx_trp_socks5_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
+{
+    void                        **srv_conf;
+    ngx_flag_t                   *ssl;
+    ngx_uint_t                    i;
+    ngx_trp_socks5_conf_t        *conf;
+    ngx_stream_core_srv_conf_t  **cscf;
+
+    cscf = cmcf->servers.elts;
+
+    for (i = 0; i < cmcf->servers.nelts; i++) {
+        srv_conf = cscf[i]->ctx->srv_conf;
+        conf = srv_conf[ngx_trp_socks5_module.ctx_index];
+
+        ssl = ngx_trp_conf_member(&ngx_stream_proxy_module, srv_conf,
+                                  "proxy_ssl");
+
+        if (conf->enabled && ssl && *ssl == 1) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"proxy_ssl\" cannot be used with \"trp_socks5\" "
+                          "in %s:%ui, what the client wants to speak with the "
+                          "destination is its own affair",
+                          conf->place.file_name, conf->place.line);
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static void *
+ngx_trp_socks5_create_srv_conf(ngx_conf_t *cf)
+{
+    ngx_trp_socks5_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_trp_socks5_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    ngx_trp_socks5_create_conf(conf);
+
+    return conf;
+}
+
+
+static char *
+ngx_trp_socks5_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_trp_socks5_merge_conf(parent, child);
+
+    return NGX_CONF_OK;
+}
