@@ -7,20 +7,6 @@ static char *ngx_trp_agent_check_positive(ngx_conf_t *cf, void *post,
     void *data);
 static ngx_int_t ngx_trp_agent_load(ngx_conf_t *cf,
     ngx_trp_agent_conf_t *conf, const char *prefix);
-static ngx_int_t ngx_trp_agent_create_ssl(ngx_conf_t *cf,
-    ngx_trp_agent_conf_t *conf, const char *prefix);
-
-
-const ngx_conf_bitmask_t  ngx_trp_agent_ssl_protocols[] = {
-    { ngx_string("TLSv1.2"), NGX_SSL_TLSv1_2 },
-    { ngx_string("TLSv1.3"), NGX_SSL_TLSv1_3 },
-    { ngx_null_string, 0 }
-};
-
-
-const ngx_conf_num_bounds_t  ngx_trp_agent_depth_bounds = {
-    ngx_conf_check_num_bounds, 0, 100
-};
 
 
 const ngx_conf_num_bounds_t  ngx_trp_agent_weight_bounds = {
@@ -117,26 +103,6 @@ ngx_trp_agent_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-char *
-ngx_trp_agent_password_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_str_t     *value;
-    ngx_array_t  **passwords;
-
-    passwords = (ngx_array_t **) ((char *) conf + cmd->offset);
-
-    if (*passwords != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    *passwords = ngx_ssl_read_password_file(cf, &value[1]);
-
-    return (*passwords == NULL) ? NGX_CONF_ERROR : NGX_CONF_OK;
-}
-
-
 static char *
 ngx_trp_agent_check_positive(ngx_conf_t *cf, void *post, void *data)
 {
@@ -157,8 +123,6 @@ ngx_trp_agent_create_conf(ngx_trp_agent_conf_t *conf)
      * set by ngx_pcalloc():
      *
      *     conf->group = conf->name = conf->key = { 0, NULL };
-     *     conf->ssl_protocols = 0;
-     *     conf->ssl_name, ssl_ciphers, … = { 0, NULL };
      */
 
     conf->weight = NGX_CONF_UNSET_UINT;
@@ -167,12 +131,8 @@ ngx_trp_agent_create_conf(ngx_trp_agent_conf_t *conf)
     conf->max = NGX_CONF_UNSET_UINT;
     conf->connect_timeout = NGX_CONF_UNSET_MSEC;
     conf->heartbeat = NGX_CONF_UNSET_MSEC;
-    conf->ssl_verify = NGX_CONF_UNSET;
-    conf->ssl_verify_depth = NGX_CONF_UNSET_UINT;
-    conf->ssl_server_name = NGX_CONF_UNSET;
-    conf->ssl_session_reuse = NGX_CONF_UNSET;
-    conf->ssl_passwords = NGX_CONF_UNSET_PTR;
-    conf->ssl_conf_commands = NGX_CONF_UNSET_PTR;
+
+    ngx_trp_ssl_create_conf(&conf->ssl);
 }
 
 
@@ -195,27 +155,7 @@ ngx_trp_agent_merge_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *prev,
                               prev->connect_timeout, 10000);
     ngx_conf_merge_msec_value(conf->heartbeat, prev->heartbeat, 20000);
 
-    ngx_conf_merge_value(conf->ssl_verify, prev->ssl_verify, 1);
-    ngx_conf_merge_uint_value(conf->ssl_verify_depth,
-                              prev->ssl_verify_depth, 1);
-    ngx_conf_merge_value(conf->ssl_server_name, prev->ssl_server_name, 1);
-    ngx_conf_merge_value(conf->ssl_session_reuse,
-                              prev->ssl_session_reuse, 1);
-    ngx_conf_merge_bitmask_value(conf->ssl_protocols, prev->ssl_protocols,
-                              (NGX_CONF_BITMASK_SET|NGX_SSL_TLSv1_2
-                               |NGX_SSL_TLSv1_3));
-    ngx_conf_merge_str_value(conf->ssl_name, prev->ssl_name, "");
-    ngx_conf_merge_str_value(conf->ssl_ciphers, prev->ssl_ciphers, "DEFAULT");
-    ngx_conf_merge_str_value(conf->ssl_trusted_certificate,
-                              prev->ssl_trusted_certificate, "");
-    ngx_conf_merge_str_value(conf->ssl_crl, prev->ssl_crl, "");
-    ngx_conf_merge_str_value(conf->ssl_certificate,
-                              prev->ssl_certificate, "");
-    ngx_conf_merge_str_value(conf->ssl_certificate_key,
-                              prev->ssl_certificate_key, "");
-    ngx_conf_merge_ptr_value(conf->ssl_passwords, prev->ssl_passwords, NULL);
-    ngx_conf_merge_ptr_value(conf->ssl_conf_commands,
-                              prev->ssl_conf_commands, NULL);
+    ngx_trp_ssl_merge_conf(&prev->ssl, &conf->ssl);
 
     if (conf->name.len == 0) {
         conf->name = cf->cycle->hostname;
@@ -269,88 +209,6 @@ ngx_trp_agent_load(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
         return NGX_ERROR;
     }
 
-    return ngx_trp_agent_create_ssl(cf, conf, prefix);
+    return ngx_trp_ssl_init_conf(cf, &conf->ssl, prefix, "relay");
 }
 
-
-static ngx_int_t
-ngx_trp_agent_create_ssl(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
-    const char *prefix)
-{
-    ngx_pool_cleanup_t  *cln;
-
-    conf->ssl = ngx_pcalloc(cf->pool, sizeof(ngx_ssl_t));
-    if (conf->ssl == NULL) {
-        return NGX_ERROR;
-    }
-
-    conf->ssl->log = cf->log;
-
-    if (ngx_ssl_create(conf->ssl, conf->ssl_protocols, NULL) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    cln = ngx_pool_cleanup_add(cf->pool, 0);
-    if (cln == NULL) {
-        ngx_ssl_cleanup_ctx(conf->ssl);
-        return NGX_ERROR;
-    }
-
-    cln->handler = ngx_ssl_cleanup_ctx;
-    cln->data = conf->ssl;
-
-    if (ngx_ssl_ciphers(cf, conf->ssl, &conf->ssl_ciphers, 0) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (conf->ssl_certificate.len) {
-
-        if (conf->ssl_certificate_key.len == 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "no \"%s_ssl_certificate_key\" is defined for "
-                               "certificate \"%V\"",
-                               prefix, &conf->ssl_certificate);
-            return NGX_ERROR;
-        }
-
-        if (ngx_ssl_certificate(cf, conf->ssl, &conf->ssl_certificate,
-                                &conf->ssl_certificate_key,
-                                conf->ssl_passwords)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    if (conf->ssl_verify) {
-
-        if (conf->ssl_trusted_certificate.len == 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "no \"%s_ssl_trusted_certificate\" is defined "
-                               "for \"%s\", it names the file with the "
-                               "certificate of the relay, or of its CA",
-                               prefix, prefix);
-            return NGX_ERROR;
-        }
-
-        if (ngx_ssl_trusted_certificate(cf, conf->ssl,
-                                        &conf->ssl_trusted_certificate,
-                                        conf->ssl_verify_depth)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        if (ngx_ssl_crl(cf, conf->ssl, &conf->ssl_crl) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    if (ngx_ssl_client_session_cache(cf, conf->ssl, conf->ssl_session_reuse)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_ssl_conf_commands(cf, conf->ssl, conf->ssl_conf_commands);
-}

@@ -11,6 +11,7 @@
 
 #include "ngx_trp.h"
 #include "ngx_trp_conf.h"
+#include "ngx_trp_ssl.h"
 
 
 #pragma GCC visibility push(hidden)
@@ -35,21 +36,7 @@ typedef struct {
     ngx_msec_t       connect_timeout;
     ngx_msec_t       heartbeat;
 
-    ngx_flag_t       ssl_verify;
-    ngx_uint_t       ssl_verify_depth;
-    ngx_flag_t       ssl_server_name;
-    ngx_flag_t       ssl_session_reuse;
-    ngx_uint_t       ssl_protocols;
-    ngx_str_t        ssl_name;
-    ngx_str_t        ssl_ciphers;
-    ngx_str_t        ssl_trusted_certificate;
-    ngx_str_t        ssl_crl;
-    ngx_str_t        ssl_certificate;
-    ngx_str_t        ssl_certificate_key;
-    ngx_array_t     *ssl_passwords;
-    ngx_array_t     *ssl_conf_commands;
-
-    ngx_ssl_t       *ssl;
+    ngx_trp_ssl_conf_t  ssl;
 
     /* of a reverse, in this worker */
 
@@ -62,11 +49,7 @@ typedef struct {
 
 char *ngx_trp_agent_label(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_trp_agent_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_trp_agent_password_file(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 
-extern const ngx_conf_bitmask_t     ngx_trp_agent_ssl_protocols[];
-extern const ngx_conf_num_bounds_t  ngx_trp_agent_depth_bounds;
 extern const ngx_conf_num_bounds_t  ngx_trp_agent_weight_bounds;
 extern const ngx_conf_post_t        ngx_trp_agent_positive;
 
@@ -114,37 +97,7 @@ ngx_int_t ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
         ngx_conf_set_msec_slot, type, agent, heartbeat,                      \
         &ngx_trp_agent_positive),                                            \
                                                                              \
-    ngx_trp_agent_command(prefix, "_ssl_verify", ctx, NGX_CONF_FLAG,         \
-        ngx_conf_set_flag_slot, type, agent, ssl_verify, NULL),              \
-    ngx_trp_agent_command(prefix, "_ssl_verify_depth", ctx, NGX_CONF_TAKE1,  \
-        ngx_conf_set_num_slot, type, agent, ssl_verify_depth,                \
-        &ngx_trp_agent_depth_bounds),                                        \
-    ngx_trp_agent_command(prefix, "_ssl_name", ctx, NGX_CONF_TAKE1,          \
-        ngx_conf_set_str_slot, type, agent, ssl_name, NULL),                 \
-    ngx_trp_agent_command(prefix, "_ssl_server_name", ctx, NGX_CONF_FLAG,    \
-        ngx_conf_set_flag_slot, type, agent, ssl_server_name, NULL),         \
-    ngx_trp_agent_command(prefix, "_ssl_session_reuse", ctx, NGX_CONF_FLAG,  \
-        ngx_conf_set_flag_slot, type, agent, ssl_session_reuse, NULL),       \
-    ngx_trp_agent_command(prefix, "_ssl_protocols", ctx, NGX_CONF_1MORE,     \
-        ngx_conf_set_bitmask_slot, type, agent, ssl_protocols,               \
-        &ngx_trp_agent_ssl_protocols),                                       \
-    ngx_trp_agent_command(prefix, "_ssl_ciphers", ctx, NGX_CONF_TAKE1,       \
-        ngx_conf_set_str_slot, type, agent, ssl_ciphers, NULL),              \
-    ngx_trp_agent_command(prefix, "_ssl_trusted_certificate", ctx,           \
-        NGX_CONF_TAKE1, ngx_conf_set_str_slot, type, agent,                  \
-        ssl_trusted_certificate, NULL),                                      \
-    ngx_trp_agent_command(prefix, "_ssl_crl", ctx, NGX_CONF_TAKE1,           \
-        ngx_conf_set_str_slot, type, agent, ssl_crl, NULL),                  \
-    ngx_trp_agent_command(prefix, "_ssl_certificate", ctx, NGX_CONF_TAKE1,   \
-        ngx_conf_set_str_slot, type, agent, ssl_certificate, NULL),          \
-    ngx_trp_agent_command(prefix, "_ssl_certificate_key", ctx,               \
-        NGX_CONF_TAKE1, ngx_conf_set_str_slot, type, agent,                  \
-        ssl_certificate_key, NULL),                                          \
-    ngx_trp_agent_command(prefix, "_ssl_password_file", ctx,                 \
-        NGX_CONF_TAKE1, ngx_trp_agent_password_file, type, agent,            \
-        ssl_passwords, NULL),                                                \
-    ngx_trp_agent_command(prefix, "_ssl_conf_command", ctx, NGX_CONF_TAKE2,  \
-        ngx_conf_set_keyval_slot, type, agent, ssl_conf_commands, NULL)
+    NGX_TRP_SSL_COMMANDS(prefix "_ssl", ctx, type, agent.ssl)
 
 
 #pragma GCC visibility pop

@@ -2,7 +2,6 @@
 #include "ngx_trp_dial.h"
 #include "trp_auth.h"
 
-#include <openssl/x509v3.h>
 #include <sodium.h>
 
 
@@ -12,10 +11,8 @@ static void ngx_trp_dial_connect_handler(ngx_event_t *ev);
 static void ngx_trp_dial_ssl(ngx_trp_link_t *link);
 static ngx_int_t ngx_trp_dial_ssl_init(ngx_trp_link_t *link);
 static ngx_int_t ngx_trp_dial_ssl_alpn(ngx_trp_link_t *link);
-static ngx_int_t ngx_trp_dial_ssl_name(ngx_trp_link_t *link);
 static void ngx_trp_dial_ssl_handler(ngx_connection_t *c);
 static ngx_int_t ngx_trp_dial_ssl_check(ngx_trp_link_t *link);
-static ngx_int_t ngx_trp_dial_resume_session(ngx_trp_link_t *link);
 static void ngx_trp_dial_save_session(ngx_connection_t *c);
 static ngx_int_t ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame);
 
@@ -198,52 +195,18 @@ ngx_trp_dial_ssl_init(ngx_trp_link_t *link)
     pool = link->pool;
     c = link->tunnel->connection;
 
-    if (ngx_ssl_create_connection(pool->conf->ssl, c, NGX_SSL_CLIENT)
+    if (ngx_trp_ssl_create_connection(&pool->conf->ssl, c, &pool->host,
+                                      pool->session)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    if (ngx_trp_dial_ssl_alpn(link) != NGX_OK
-        || ngx_trp_dial_ssl_name(link) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (pool->conf->ssl_session_reuse) {
+    if (pool->conf->ssl.session_reuse) {
         c->ssl->save_session = ngx_trp_dial_save_session;
-        return ngx_trp_dial_resume_session(link);
     }
 
-    return NGX_OK;
-}
-
-
-/*
- * OpenSSL lets a TLS 1.3 session be resumed once, and forgets one whose
- * connection failed.  Tunnels are dialled in batches: each resumes a copy.
- */
-
-static ngx_int_t
-ngx_trp_dial_resume_session(ngx_trp_link_t *link)
-{
-    ngx_int_t           rc;
-    ngx_ssl_session_t  *session;
-
-    if (link->pool->session == NULL) {
-        return NGX_OK;
-    }
-
-    session = SSL_SESSION_dup(link->pool->session);
-    if (session == NULL) {
-        return NGX_ERROR;
-    }
-
-    rc = ngx_ssl_set_session(link->tunnel->connection, session);
-
-    ngx_ssl_free_session(session);
-
-    return rc;
+    return ngx_trp_dial_ssl_alpn(link);
 }
 
 
@@ -268,64 +231,6 @@ ngx_trp_dial_ssl_alpn(ngx_trp_link_t *link)
 
     if (SSL_set_alpn_protos(c->ssl->connection, buf, p - buf) != 0) {
         ngx_ssl_error(NGX_LOG_ERR, c->log, 0, "SSL_set_alpn_protos() failed");
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-/*
- * OpenSSL compares the name, unlike ngx_ssl_check_host(), which does not know
- * of IP addresses in certificates.
- */
-
-static ngx_int_t
-ngx_trp_dial_ssl_name(ngx_trp_link_t *link)
-{
-    u_char                *name;
-    trp_addr_t             addr;
-    ngx_str_t             *host;
-    ngx_ssl_conn_t        *ssl;
-    X509_VERIFY_PARAM     *param;
-    ngx_trp_agent_conf_t  *conf;
-
-    conf = link->pool->conf;
-    ssl = link->tunnel->connection->ssl->connection;
-
-    host = conf->ssl_name.len ? &conf->ssl_name : &link->pool->host;
-
-    name = ngx_pnalloc(link->tunnel->connection->pool, host->len + 1);
-    if (name == NULL) {
-        return NGX_ERROR;
-    }
-
-    (void) ngx_cpystrn(name, host->data, host->len + 1);
-
-    param = SSL_get0_param(ssl);
-
-    if (trp_addr_parse(&addr, ngx_trp_str(host)) == TRP_OK) {
-
-        if (conf->ssl_verify
-            && X509_VERIFY_PARAM_set1_ip(param, addr.bytes,
-                                         addr.family == 4 ? 4 : 16)
-               != 1)
-        {
-            return NGX_ERROR;
-        }
-
-        return NGX_OK;
-    }
-
-    if (conf->ssl_verify
-        && X509_VERIFY_PARAM_set1_host(param, (char *) name, host->len) != 1)
-    {
-        return NGX_ERROR;
-    }
-
-    if (conf->ssl_server_name
-        && SSL_set_tlsext_host_name(ssl, (char *) name) != 1)
-    {
         return NGX_ERROR;
     }
 
@@ -374,25 +279,17 @@ ngx_trp_dial_ssl_handler(ngx_connection_t *c)
 static ngx_int_t
 ngx_trp_dial_ssl_check(ngx_trp_link_t *link)
 {
-    long               rc;
     unsigned           len;
     const u_char      *alpn;
     ngx_connection_t  *c;
 
     c = link->tunnel->connection;
 
-    if (link->pool->conf->ssl_verify) {
-        rc = SSL_get_verify_result(c->ssl->connection);
-
-        if (rc != X509_V_OK) {
-            ngx_log_error(NGX_LOG_ERR, c->log, 0,
-                          "relay SSL certificate verify error: (%l:%s), "
-                          "expected name \"%V\"",
-                          rc, X509_verify_cert_error_string(rc),
-                          link->pool->conf->ssl_name.len
-                          ? &link->pool->conf->ssl_name : &link->pool->host);
-            return NGX_ERROR;
-        }
+    if (ngx_trp_ssl_verify(&link->pool->conf->ssl, c, &link->pool->host,
+                           "relay")
+        != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     SSL_get0_alpn_selected(c->ssl->connection, &alpn, &len);
@@ -414,32 +311,13 @@ ngx_trp_dial_ssl_check(ngx_trp_link_t *link)
 static void
 ngx_trp_dial_save_session(ngx_connection_t *c)
 {
-    ngx_trp_link_t     *link;
-    ngx_trp_tunnel_t   *t;
-    ngx_ssl_session_t  *session, *copy;
+    ngx_trp_link_t    *link;
+    ngx_trp_tunnel_t  *t;
 
     t = c->data;
     link = t->data;
 
-    session = ngx_ssl_get_session(c);
-
-    if (session == NULL) {
-        return;
-    }
-
-    copy = SSL_SESSION_dup(session);
-
-    ngx_ssl_free_session(session);
-
-    if (copy == NULL) {
-        return;
-    }
-
-    if (link->pool->session) {
-        ngx_ssl_free_session(link->pool->session);
-    }
-
-    link->pool->session = copy;
+    ngx_trp_ssl_save_session(c, &link->pool->session);
 }
 
 
