@@ -310,6 +310,21 @@ trp_stun_each(const trp_stun_t *m, trp_stun_attribute_e type, size_t *offset,
 int
 trp_stun_addr(const trp_stun_t *m, trp_str_t value, trp_taddr_t *addr)
 {
+    if (trp_stun_plain_addr(value, addr) != TRP_OK) {
+        return TRP_ERROR;
+    }
+
+    addr->port ^= TRP_STUN_COOKIE >> 16;
+
+    trp_stun_xor(addr->addr.bytes, addr->addr.family == 4 ? 4 : 16, m->data);
+
+    return TRP_OK;
+}
+
+
+int
+trp_stun_plain_addr(trp_str_t value, trp_taddr_t *addr)
+{
     size_t  len;
 
     memset(addr, 0, sizeof(trp_taddr_t));
@@ -338,12 +353,33 @@ trp_stun_addr(const trp_stun_t *m, trp_str_t value, trp_taddr_t *addr)
         return TRP_ERROR;
     }
 
-    addr->port = trp_stun_read16(value.data + 2) ^ (TRP_STUN_COOKIE >> 16);
+    addr->port = trp_stun_read16(value.data + 2);
 
     memcpy(addr->addr.bytes, value.data + 4, len);
-    trp_stun_xor(addr->addr.bytes, len, m->data);
 
     return TRP_OK;
+}
+
+
+unsigned
+trp_stun_error(const trp_stun_t *m)
+{
+    unsigned   hundreds;
+    trp_str_t  value;
+
+    value = trp_stun_get(m, TRP_STUN_ERROR_CODE);
+
+    if (value.len < 4) {
+        return 0;
+    }
+
+    hundreds = value.data[2] & 7;
+
+    if (hundreds < 3 || hundreds > 6 || value.data[3] > 99) {
+        return 0;
+    }
+
+    return hundreds * 100 + value.data[3];
 }
 
 

@@ -81,6 +81,7 @@ typedef enum {
     TRP_STUN_PASSWORD_ALGORITHMS = 0x8002,
     TRP_STUN_ICMP = 0x8004,
     TRP_STUN_SOFTWARE = 0x8022,
+    TRP_STUN_ALTERNATE_SERVER = 0x8023,
     TRP_STUN_FINGERPRINT = 0x8028
 } trp_stun_attribute_e;
 
@@ -164,6 +165,14 @@ int trp_stun_each(const trp_stun_t *m, trp_stun_attribute_e type,
 /* an XOR-…-ADDRESS; TRP_OK or TRP_ERROR */
 
 int trp_stun_addr(const trp_stun_t *m, trp_str_t value, trp_taddr_t *addr);
+
+/* an address that stands there as it is: MAPPED-ADDRESS, ALTERNATE-SERVER */
+
+int trp_stun_plain_addr(trp_str_t value, trp_taddr_t *addr);
+
+/* the code of ERROR-CODE, 300 to 699; 0 if there is none */
+
+unsigned trp_stun_error(const trp_stun_t *m);
 
 
 /*

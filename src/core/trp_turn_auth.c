@@ -26,8 +26,6 @@ static int trp_turn_key_secret(const trp_turn_credentials_t *credentials,
 static int trp_turn_key_portal(const trp_turn_credentials_t *credentials,
     trp_str_t name, unsigned algorithm, int64_t now, trp_turn_key_t *key);
 static int trp_turn_expiry(trp_str_t name, int64_t *expiry, trp_str_t *rest);
-static int trp_turn_key_make(trp_str_t name, trp_str_t realm,
-    trp_str_t password, unsigned algorithm, trp_turn_key_t *key);
 static void trp_turn_nonce_mac(uint8_t *mac, const uint8_t *key,
     const trp_taddr_t *client, unsigned features, const uint8_t *expiry);
 
@@ -249,33 +247,46 @@ trp_turn_key_user(const trp_turn_user_t *user, unsigned algorithm,
 }
 
 
-/* the password is base64(HMAC-SHA1(secret, name)), and the name has a time */
+/* the name has a time in it */
 
 static int
 trp_turn_key_secret(const trp_turn_credentials_t *credentials,
     trp_str_t secret, trp_str_t name, unsigned algorithm, int64_t now,
     trp_turn_key_t *key)
 {
-    char       text[sodium_base64_ENCODED_LEN(20,
-                                              sodium_base64_VARIANT_ORIGINAL)];
-    uint8_t    digest[TRP_DIGEST_MAX];
+    char       text[TRP_TURN_PASSWORD_LEN + 1];
     int64_t    expiry;
     trp_str_t  rest, password;
 
     if (trp_turn_expiry(name, &expiry, &rest) != TRP_OK || expiry <= now
-        || trp_hmac(TRP_SHA1, digest, secret, &name, 1) != TRP_OK)
+        || trp_turn_password(text, secret, name) != TRP_OK)
     {
         return TRP_AGAIN;
     }
 
-    sodium_bin2base64(text, sizeof(text), digest, 20,
-                      sodium_base64_VARIANT_ORIGINAL);
-
     password.data = (uint8_t *) text;
-    password.len = strlen(text);
+    password.len = TRP_TURN_PASSWORD_LEN;
 
     return trp_turn_key_make(name, credentials->realm, password, algorithm,
                              key);
+}
+
+
+/* base64(HMAC-SHA1(secret, name)) */
+
+int
+trp_turn_password(char *out, trp_str_t secret, trp_str_t name)
+{
+    uint8_t  digest[TRP_DIGEST_MAX];
+
+    if (trp_hmac(TRP_SHA1, digest, secret, &name, 1) != TRP_OK) {
+        return TRP_ERROR;
+    }
+
+    sodium_bin2base64(out, TRP_TURN_PASSWORD_LEN + 1, digest, 20,
+                      sodium_base64_VARIANT_ORIGINAL);
+
+    return TRP_OK;
 }
 
 
@@ -369,7 +380,7 @@ trp_turn_expiry(trp_str_t name, int64_t *expiry, trp_str_t *rest)
 }
 
 
-static int
+int
 trp_turn_key_make(trp_str_t name, trp_str_t realm, trp_str_t password,
     unsigned algorithm, trp_turn_key_t *key)
 {
@@ -514,6 +525,32 @@ trp_turn_nonce_check(trp_str_t nonce, const uint8_t *key,
     }
 
     return TRP_DECLINED;
+}
+
+
+unsigned
+trp_turn_nonce_features(trp_str_t nonce)
+{
+    size_t    n;
+    uint8_t   bits[3];
+    unsigned  features;
+
+    if (nonce.len < TRP_TURN_COOKIE_LEN + TRP_TURN_FEATURES_LEN
+        || memcmp(nonce.data, TRP_TURN_COOKIE, TRP_TURN_COOKIE_LEN) != 0
+        || sodium_base642bin(bits, sizeof(bits),
+                             (const char *) nonce.data + TRP_TURN_COOKIE_LEN,
+                             TRP_TURN_FEATURES_LEN, NULL, &n, NULL,
+                             sodium_base64_VARIANT_ORIGINAL_NO_PADDING)
+           != 0
+        || n != sizeof(bits))
+    {
+        return TRP_TURN_NONCE_PLAIN;
+    }
+
+    features = (bits[0] & 0x80) ? TRP_TURN_NONCE_ALGORITHMS : 0;
+    features |= (bits[0] & 0x40) ? TRP_TURN_NONCE_ANONYMITY : 0;
+
+    return features;
 }
 
 

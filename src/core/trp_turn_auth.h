@@ -23,6 +23,7 @@
 #define TRP_TURN_NONCE_MAX      37
 #define TRP_TURN_NONCE_TIME     3600       /* seconds */
 #define TRP_TURN_ACCOUNT_LEN    43         /* base64 of SHA-256 */
+#define TRP_TURN_PASSWORD_LEN   28         /* base64 of HMAC-SHA1 */
 
 
 /*
@@ -101,6 +102,18 @@ int trp_turn_all_sha256(const trp_turn_credentials_t *credentials);
 int trp_turn_key(const trp_turn_credentials_t *credentials, size_t n,
     trp_str_t name, unsigned algorithm, int64_t now, trp_turn_key_t *key);
 
+/* TRP_OK, or TRP_AGAIN if OpenSSL refuses, as it may do for MD5 */
+
+int trp_turn_key_make(trp_str_t name, trp_str_t realm, trp_str_t password,
+    unsigned algorithm, trp_turn_key_t *key);
+
+/*
+ * Writes the TRP_TURN_PASSWORD_LEN bytes and a null byte that a secret gives
+ * for a name with a time in it; TRP_OK, or TRP_ERROR if OpenSSL refuses.
+ */
+
+int trp_turn_password(char *out, trp_str_t secret, trp_str_t name);
+
 /* the part of a user name that stays when its time changes */
 
 trp_str_t trp_turn_user_stable(trp_str_t name);
@@ -130,6 +143,10 @@ size_t trp_turn_nonce_make(uint8_t *out, const uint8_t *key,
 
 int trp_turn_nonce_check(trp_str_t nonce, const uint8_t *key,
     const trp_taddr_t *client, int64_t now, unsigned *features);
+
+/* what any server's nonce says of it */
+
+unsigned trp_turn_nonce_features(trp_str_t nonce);
 
 
 #pragma GCC visibility pop

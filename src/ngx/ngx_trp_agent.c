@@ -211,4 +211,3 @@ ngx_trp_agent_load(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
 
     return ngx_trp_ssl_init_conf(cf, &conf->ssl, prefix, "relay");
 }
-
