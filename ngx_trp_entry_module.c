@@ -2,6 +2,7 @@
 #include "ngx_trp.h"
 #include "ngx_trp_addr.h"
 #include "ngx_trp_agent.h"
+#include "ngx_trp_ends.h"
 #include "ngx_trp_listener.h"
 #include "ngx_trp_relays.h"
 #include "ngx_trp_socks5.h"
@@ -302,22 +303,6 @@ ngx_trp_entry_find_ctx(ngx_stream_session_t *s, ngx_trp_entry_ctx_t **ctx)
         return NGX_DECLINED;
     }
 
-    sk->served = 1;
-
-    if (sk->addr.family == 0
-        && ngx_trp_socks5_check_name(sk->conf, ngx_trp_str(&sk->host),
-                                     sk->port)
-           != NGX_OK)
-    {
-        sk->code = TRP_CODE_NOT_ALLOWED;
-
-        ngx_log_error(NGX_LOG_ERR, s->connection->log, 0,
-                      "\"%V\" is resolved behind the tunnel only, so it has "
-                      "to be in \"trp_socks5_allow\" by name, with no address "
-                      "in \"trp_socks5_deny\"", &sk->host);
-        return NGX_ERROR;
-    }
-
     *ctx = ngx_trp_entry_create_ctx(s);
     if (*ctx == NULL) {
         return NGX_ERROR;
@@ -328,6 +313,17 @@ ngx_trp_entry_find_ctx(ngx_stream_session_t *s, ngx_trp_entry_ctx_t **ctx)
     (*ctx)->host = sk->host;
     (*ctx)->port = sk->port;
     (*ctx)->destination = sk->destination;
+
+    if (sk->addr.family == 0
+        && ngx_trp_socks5_check_name(sk->conf, ngx_trp_str(&sk->host),
+                                     sk->port)
+           != NGX_OK)
+    {
+        (*ctx)->why = "a name, which is resolved behind the tunnel only, has "
+                      "to be in \"trp_socks5_allow\", with no address in "
+                      "\"trp_socks5_deny\"";
+        return NGX_ERROR;
+    }
 
     return NGX_OK;
 }
@@ -467,7 +463,7 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
     /* whatever happens from now to the end of the answer is no clean end */
 
     if (ctx->socks == NULL) {
-        ngx_trp_stream_arm(ctx->session->connection);
+        ngx_trp_ends_arm(ctx->session->connection);
     }
 
     ngx_trp_stream_open(&ctx->stream, ctx->conf->open_timeout);
@@ -643,7 +639,7 @@ ngx_trp_entry_opened(ngx_trp_stream_t *st)
 
     if (ctx->socks) {
         (void) ngx_trp_socks5_succeed(ctx->socks, NULL);
-        ngx_trp_stream_arm(ctx->session->connection);
+        ngx_trp_ends_arm(ctx->session->connection);
     }
 
     if (ctx->notify && !ctx->no_peer) {
@@ -727,6 +723,12 @@ ngx_trp_entry_log_handler(ngx_stream_session_t *s)
 
     if (ctx == NULL) {
         return NGX_OK;
+    }
+
+    if (ctx->socks && ctx->why) {
+
+        /* the proxy takes it for an error of its own */
+        s->status = NGX_STREAM_FORBIDDEN;
     }
 
     if (ctx->socks && !ctx->socks->replied) {

@@ -2,6 +2,7 @@
 #include "ngx_trp.h"
 #include "ngx_trp_addr.h"
 #include "ngx_trp_agent.h"
+#include "ngx_trp_ends.h"
 #include "ngx_trp_listener.h"
 #include "ngx_trp_relays.h"
 #include "ngx_trp_stream.h"
@@ -916,12 +917,12 @@ static void
 ngx_trp_reverse_connected(ngx_trp_reverse_ctx_t *ctx, ngx_connection_t *pc)
 {
     if (ctx->stream.in == NGX_TRP_STREAM_ABORTED) {
-        ngx_trp_stream_reset(pc);
+        ngx_trp_ends_reset(pc);
         return;
     }
 
     if (!ctx->stream.consumed) {
-        ngx_trp_stream_arm(pc);
+        ngx_trp_ends_arm(pc);
     }
 
     /* the address before this one may have failed */

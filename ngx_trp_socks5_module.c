@@ -24,6 +24,9 @@ static char *ngx_trp_socks5_merge_srv_conf(ngx_conf_t *cf, void *parent,
     void *child);
 
 
+extern ngx_module_t  ngx_trp_entry_module;
+
+
 static ngx_command_t  ngx_trp_socks5_commands[] = {
 
     { ngx_string("trp_socks5"),
@@ -156,7 +159,7 @@ ngx_trp_socks5_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
 
     sk = ngx_stream_get_module_ctx(s, ngx_trp_socks5_module);
 
-    if (sk == NULL) {
+    if (sk == NULL || ngx_stream_get_module_ctx(s, ngx_trp_entry_module)) {
         return NGX_DECLINED;
     }
 

@@ -21,6 +21,7 @@ our @EXPORT = qw/
 /;
 
 my ($root, $dir, $binary, $modules, %pids);
+my $ticks = POSIX::sysconf(POSIX::_SC_CLK_TCK());
 
 END { local $?; kill 'TERM', keys %pids if %pids; }
 
@@ -149,15 +150,18 @@ sub tree {
     return ($pid, map { tree($_) } @children);
 }
 
-# seconds of all their threads, those that have ended too: the clock of a
-# process, as clock_getcpuclockid() has it
+# seconds of all their threads and of children that have ended: the clock of
+# a process, as clock_getcpuclockid() has it, and ticks
 
 sub cpu {
     my $total = 0;
 
     for my $pid (map { tree($_) } @_) {
         my $seconds = clock_gettime(-8 * ($pid + 1) + 2);
+        my @stat = split ' ', slurp("/proc/$pid/stat") =~ s/.*\)//sr;
+
         $total += $seconds if $seconds > 0;
+        $total += ($stat[13] + $stat[14]) / $ticks if @stat > 14;
     }
 
     return $total;

@@ -530,6 +530,10 @@ ngx_trp_socks5_refuse(ngx_trp_socks5_t *sk, trp_socks5_reply_e reply,
                   sk->destination.len ? ", destination: " : "",
                   &sk->destination);
 
+    if (reply == TRP_SOCKS5_NOT_ALLOWED) {
+        sk->code = TRP_CODE_NOT_ALLOWED;
+    }
+
     (void) ngx_trp_socks5_reply(sk, reply, NULL);
 
     return (reply == TRP_SOCKS5_NOT_ALLOWED) ? NGX_STREAM_FORBIDDEN

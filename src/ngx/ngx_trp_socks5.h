@@ -61,7 +61,6 @@ typedef struct {
 
     unsigned                requested:1; /* the client expects a reply */
     unsigned                replied:1;
-    unsigned                served:1;    /* by an upstream that can do it */
 } ngx_trp_socks5_t;
 
 

@@ -1,7 +1,6 @@
 
 #include "ngx_trp_stream.h"
-
-#include <netinet/tcp.h>
+#include "ngx_trp_ends.h"
 
 
 static ssize_t ngx_trp_stream_recv(ngx_connection_t *c, u_char *buf,
@@ -23,7 +22,6 @@ static size_t ngx_trp_stream_write_early(ngx_trp_stream_t *st, u_char *p,
     size_t size);
 static void ngx_trp_stream_pump(ngx_trp_stream_t *st);
 static void ngx_trp_stream_end(ngx_trp_stream_t *st);
-static ngx_uint_t ngx_trp_stream_was_reset(ngx_connection_t *c);
 static void ngx_trp_stream_accepted(ngx_trp_stream_t *st);
 static void ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame);
 static void ngx_trp_stream_got_reset(ngx_trp_stream_t *st);
@@ -35,7 +33,6 @@ static void ngx_trp_stream_why(ngx_trp_stream_t *st, const char *why);
 static void ngx_trp_stream_timeout(ngx_event_t *ev);
 static void ngx_trp_stream_wake(ngx_event_t *ev);
 static void ngx_trp_stream_empty_handler(ngx_event_t *ev);
-static void ngx_trp_stream_set_linger(ngx_connection_t *c, int on);
 
 
 ngx_socket_t
@@ -60,8 +57,8 @@ ngx_trp_stream_socket(ngx_log_t *log)
 }
 
 
-ngx_int_t
-ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
+ngx_connection_t *
+ngx_trp_stream_connection(ngx_socket_t fd, ngx_log_t *log)
 {
     ngx_socket_t       s;
     ngx_connection_t  *c;
@@ -76,7 +73,7 @@ ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
     if (s == (ngx_socket_t) -1) {
         ngx_log_error(NGX_LOG_ALERT, log, ngx_socket_errno,
                       "fcntl(F_DUPFD_CLOEXEC) failed");
-        return NGX_ERROR;
+        return NULL;
     }
 
     c = ngx_get_connection(s, log);
@@ -87,21 +84,13 @@ ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
                           ngx_close_socket_n " failed");
         }
 
-        return NGX_ERROR;
+        return NULL;
     }
 
     c->type = SOCK_STREAM;
 
-    c->recv = ngx_trp_stream_recv;
-    c->send = ngx_trp_stream_send;
-    c->recv_chain = ngx_trp_stream_recv_chain;
-    c->send_chain = ngx_trp_stream_send_chain;
-
     c->tcp_nodelay = NGX_TCP_NODELAY_DISABLED;
     c->tcp_nopush = NGX_TCP_NOPUSH_DISABLED;
-
-    /* END and RESET are told from the last buffer */
-    c->need_last_buf = 1;
 
     /* an event that is active is never handed to epoll */
     c->read->active = 1;
@@ -116,6 +105,29 @@ ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
 
     c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
     c->start_time = ngx_current_msec;
+
+    return c;
+}
+
+
+ngx_int_t
+ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
+{
+    ngx_connection_t  *c;
+
+    c = ngx_trp_stream_connection(fd, log);
+
+    if (c == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->recv = ngx_trp_stream_recv;
+    c->send = ngx_trp_stream_send;
+    c->recv_chain = ngx_trp_stream_recv_chain;
+    c->send_chain = ngx_trp_stream_send_chain;
+
+    /* END and RESET are told from the last buffer */
+    c->need_last_buf = 1;
 
     /*
      * the proxy overwrites data, log and pool; what datagrams have here is
@@ -496,7 +508,7 @@ ngx_trp_stream_recv_end(ngx_trp_stream_t *st)
             st->consumed = 1;
 
             if (other) {
-                ngx_trp_stream_disarm(other);
+                ngx_trp_ends_disarm(other);
             }
 
             if (st->link) {
@@ -510,7 +522,7 @@ ngx_trp_stream_recv_end(ngx_trp_stream_t *st)
     rev->error = 1;
 
     if (other) {
-        ngx_trp_stream_reset(other);
+        ngx_trp_ends_reset(other);
     }
 
     return NGX_ERROR;
@@ -735,7 +747,7 @@ ngx_trp_stream_end(ngx_trp_stream_t *st)
 
     other = st->other(st);
 
-    if (other && (other->read->error || ngx_trp_stream_was_reset(other))) {
+    if (other && (other->read->error || ngx_trp_ends_was_reset(other))) {
 
         /* no end: the session is finalized, and the stream reset with it */
         ngx_trp_stream_why(st, st->entry ? "user's connection was reset"
@@ -755,33 +767,6 @@ ngx_trp_stream_end(ngx_trp_stream_t *st)
     st->out = NGX_TRP_STREAM_ENDED;
 
     ngx_trp_stream_pump(st);
-}
-
-
-/* nginx takes a reset for an end where there is TLS, TCP's state does not */
-
-static ngx_uint_t
-ngx_trp_stream_was_reset(ngx_connection_t *c)
-{
-#if (NGX_LINUX && NGX_STREAM_SSL && defined TCP_INFO)
-
-    socklen_t        len;
-    struct tcp_info  info;
-
-    if (c->ssl == NULL) {
-        return 0;
-    }
-
-    len = sizeof(struct tcp_info);
-
-    return getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0
-           && info.tcpi_state == TCP_CLOSE;
-
-#else
-
-    return 0;
-
-#endif
 }
 
 
@@ -1088,59 +1073,4 @@ ngx_trp_stream_log(ngx_trp_stream_t *st, ngx_uint_t level, ngx_log_t *log,
                   st->name.len ? ", entry: \"" : "", &st->name,
                   st->name.len ? "\"" : "", &st->pool->name,
                   ngx_trp_id_text(st->id).data);
-}
-
-
-void
-ngx_trp_stream_arm(ngx_connection_t *c)
-{
-    ngx_trp_stream_set_linger(c, 1);
-}
-
-
-void
-ngx_trp_stream_disarm(ngx_connection_t *c)
-{
-    ngx_trp_stream_set_linger(c, 0);
-}
-
-
-/*
- * The peer of this connection sees a reset at once, whatever the proxy does
- * with half-closed connections; "error" makes it finalize the session.
- */
-
-void
-ngx_trp_stream_reset(ngx_connection_t *c)
-{
-    struct sockaddr  sa;
-
-    if (c->error) {
-        return;
-    }
-
-    ngx_trp_stream_arm(c);
-
-    sa.sa_family = AF_UNSPEC;
-    (void) connect(c->fd, &sa, sizeof(struct sockaddr));
-
-    c->error = 1;
-}
-
-
-static void
-ngx_trp_stream_set_linger(ngx_connection_t *c, int on)
-{
-    struct linger  linger;
-
-    linger.l_onoff = on;
-    linger.l_linger = 0;
-
-    if (setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &linger,
-                   sizeof(struct linger))
-        == -1)
-    {
-        ngx_connection_error(c, ngx_socket_errno,
-                             "setsockopt(SO_LINGER) failed");
-    }
 }

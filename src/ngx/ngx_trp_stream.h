@@ -99,6 +99,14 @@ ngx_socket_t ngx_trp_stream_socket(ngx_log_t *log);
 
 
 /*
+ * A connection without a socket, whose recv and send functions and all else
+ * are the caller's; NULL without a descriptor, logged.  "fd" is a socket of
+ * the process, of which it has a dup.
+ */
+
+ngx_connection_t *ngx_trp_stream_connection(ngx_socket_t fd, ngx_log_t *log);
+
+/*
  * Makes the connection and ties it to "st", which is zeroed by the caller
  * but for what he has to say.  NGX_ERROR: no descriptor or no connection,
  * logged.  "fd" is a socket of the process, of which each stream has a dup.
@@ -158,16 +166,6 @@ void ngx_trp_stream_writable(ngx_trp_stream_t *st);
 ngx_int_t ngx_trp_stream_frame(ngx_trp_stream_t *st, trp_frame_t *frame);
 void ngx_trp_stream_detach(ngx_trp_stream_t *st);
 void ngx_trp_stream_lost(ngx_trp_stream_t *st);
-
-
-/* a reset, not a clean end, if the connection closes before _disarm() */
-
-void ngx_trp_stream_arm(ngx_connection_t *c);
-void ngx_trp_stream_disarm(ngx_connection_t *c);
-
-/* a reset, now */
-
-void ngx_trp_stream_reset(ngx_connection_t *c);
 
 
 #pragma GCC visibility pop

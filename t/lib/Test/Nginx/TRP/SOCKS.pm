@@ -226,8 +226,7 @@ sub _dial {
     $s->autoflush(1);
     $s->blocking(0);
 
-    $self->{socket} = $s;
-    $self->write($self->{before}) if defined $self->{before};
+    syswrite $s, $self->{before} if defined $self->{before};
 
     return $s if !$self->{ssl};
 

@@ -1,0 +1,864 @@
+
+#include "ngx_trp.h"
+#include "ngx_trp_addr.h"
+#include "ngx_trp_agent.h"
+#include "ngx_trp_ends.h"
+#include "ngx_trp_socks5.h"
+#include "ngx_trp_stream.h"
+#include "ngx_trp_turn_connect.h"
+
+
+typedef struct {
+    ngx_array_t                       upstreams;  /* uscf */
+    ngx_socket_t                      fd;
+} ngx_trp_turn_client_main_conf_t;
+
+
+typedef struct {
+    ngx_trp_turn_client_conf_t        client;
+    ngx_stream_upstream_init_pt       init_upstream;
+    ngx_stream_upstream_init_peer_pt  init_peer;
+    ngx_queue_t                       servers;    /* of this worker */
+} ngx_trp_turn_client_srv_conf_t;
+
+
+/* a session whose upstream is a TURN server */
+
+typedef struct {
+    ngx_trp_turn_connect_t            connect;
+    ngx_stream_session_t             *session;
+    ngx_trp_socks5_t                 *socks;
+    ngx_trp_turn_client_srv_conf_t   *conf;
+    ngx_stream_upstream_srv_conf_t   *upstream;
+    ngx_trp_turn_server_t            *server;
+
+    ngx_resolver_ctx_t               *resolver;
+    ngx_addr_t                       *addrs;      /* of the destination */
+    ngx_uint_t                        naddrs;
+    ngx_uint_t                        next;       /* to be tried */
+
+    ngx_connection_t                 *holder;     /* what the proxy waits on */
+    ngx_log_t                         silent;
+
+    /* the balancer's */
+    void                             *data;
+    ngx_event_get_peer_pt             get;
+    ngx_event_free_peer_pt            free;
+    ngx_event_notify_peer_pt          notify;
+
+    unsigned                          connecting:1;
+    unsigned                          server_failed:1;
+} ngx_trp_turn_client_ctx_t;
+
+
+static ngx_int_t ngx_trp_turn_client_init_peer(ngx_stream_session_t *s,
+    ngx_stream_upstream_srv_conf_t *us);
+static ngx_int_t ngx_trp_turn_client_get_peer(ngx_peer_connection_t *pc,
+    void *data);
+static ngx_trp_turn_server_t *ngx_trp_turn_client_server(
+    ngx_trp_turn_client_ctx_t *ctx, ngx_peer_connection_t *pc);
+static ngx_int_t ngx_trp_turn_client_host(ngx_stream_upstream_srv_conf_t *us,
+    ngx_peer_connection_t *pc, ngx_pool_t *pool, ngx_str_t *host);
+static void ngx_trp_turn_client_begin(ngx_event_t *ev);
+static void ngx_trp_turn_client_resolve(ngx_trp_turn_client_ctx_t *ctx);
+static void ngx_trp_turn_client_resolve_handler(ngx_resolver_ctx_t *rctx);
+static ngx_int_t ngx_trp_turn_client_add_addrs(ngx_trp_turn_client_ctx_t *ctx,
+    ngx_resolver_addr_t *addrs, ngx_uint_t n);
+static void ngx_trp_turn_client_next(ngx_trp_turn_client_ctx_t *ctx);
+static void ngx_trp_turn_client_done(ngx_trp_turn_connect_t *tc,
+    ngx_uint_t code);
+static void ngx_trp_turn_client_give(ngx_trp_turn_client_ctx_t *ctx,
+    ngx_connection_t *c);
+static void ngx_trp_turn_client_fail(ngx_trp_turn_client_ctx_t *ctx,
+    ngx_uint_t code);
+static void ngx_trp_turn_client_stop(ngx_trp_turn_client_ctx_t *ctx);
+static void ngx_trp_turn_client_notify_peer(ngx_peer_connection_t *pc,
+    void *data, ngx_uint_t type);
+static void ngx_trp_turn_client_free_peer(ngx_peer_connection_t *pc,
+    void *data, ngx_uint_t state);
+
+static ngx_int_t ngx_trp_turn_client_postconfiguration(ngx_conf_t *cf);
+static void *ngx_trp_turn_client_create_main_conf(ngx_conf_t *cf);
+static void *ngx_trp_turn_client_create_srv_conf(ngx_conf_t *cf);
+static char *ngx_trp_turn_client(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static ngx_int_t ngx_trp_turn_client_init_upstream(ngx_conf_t *cf,
+    ngx_stream_upstream_srv_conf_t *us);
+static ngx_int_t ngx_trp_turn_client_init_process(ngx_cycle_t *cycle);
+
+
+extern ngx_module_t  ngx_trp_socks5_module;
+
+
+static ngx_command_t  ngx_trp_turn_client_commands[] = {
+
+    { ngx_string("trp_turn_client"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_trp_turn_client,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("trp_turn_client_allocations"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_client_srv_conf_t, client.allocations),
+      (void *) &ngx_trp_turn_client_bounds },
+
+    { ngx_string("trp_turn_client_connect_timeout"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_client_srv_conf_t, client.connect_timeout),
+      (void *) &ngx_trp_agent_positive },
+
+    NGX_TRP_TURN_CLIENT_COMMANDS("trp_turn_client", NGX_STREAM_UPS_CONF,
+                                 ngx_trp_turn_client_srv_conf_t, client),
+
+      ngx_null_command
+};
+
+
+static ngx_stream_module_t  ngx_trp_turn_client_module_ctx = {
+    NULL,                                  /* preconfiguration */
+    ngx_trp_turn_client_postconfiguration, /* postconfiguration */
+
+    ngx_trp_turn_client_create_main_conf,  /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    ngx_trp_turn_client_create_srv_conf,   /* create server configuration */
+    NULL                                   /* merge server configuration */
+};
+
+
+ngx_module_t  ngx_trp_turn_client_module = {
+    NGX_MODULE_V1,
+    &ngx_trp_turn_client_module_ctx,       /* module context */
+    ngx_trp_turn_client_commands,          /* module directives */
+    NGX_STREAM_MODULE,                     /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_trp_turn_client_init_process,      /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+/* the stock proxy asks for an upstream: a connection through a TURN server */
+
+static ngx_int_t
+ngx_trp_turn_client_init_peer(ngx_stream_session_t *s,
+    ngx_stream_upstream_srv_conf_t *us)
+{
+    ngx_trp_socks5_t                *sk;
+    ngx_stream_upstream_t           *u;
+    ngx_trp_turn_client_ctx_t       *ctx;
+    ngx_trp_turn_client_srv_conf_t  *tcf;
+
+    tcf = ngx_stream_conf_upstream_srv_conf(us, ngx_trp_turn_client_module);
+
+    sk = ngx_stream_get_module_ctx(s, ngx_trp_socks5_module);
+
+    if (sk == NULL) {
+        ngx_log_error(NGX_LOG_ERR, s->connection->log, 0,
+                      "nothing says where to, a server that passes to \"%V\" "
+                      "needs \"trp_socks5\"", &us->host);
+        return NGX_ERROR;
+    }
+
+    if (tcf->init_peer(s, us) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ctx = ngx_pcalloc(s->connection->pool, sizeof(ngx_trp_turn_client_ctx_t));
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->session = s;
+    ctx->socks = sk;
+    ctx->conf = tcf;
+    ctx->upstream = us;
+
+    u = s->upstream;
+
+    ctx->data = u->peer.data;
+    ctx->get = u->peer.get;
+    ctx->free = u->peer.free;
+    ctx->notify = u->peer.notify;
+
+    u->peer.data = ctx;
+    u->peer.get = ngx_trp_turn_client_get_peer;
+    u->peer.free = ngx_trp_turn_client_free_peer;
+    u->peer.notify = ngx_trp_turn_client_notify_peer;
+
+    return NGX_OK;
+}
+
+
+/*
+ * The proxy gets a connection that seems to be under way, and waits for it,
+ * as long as its proxy_connect_timeout says.
+ */
+
+static ngx_int_t
+ngx_trp_turn_client_get_peer(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_trp_turn_client_ctx_t *ctx = data;
+
+    ngx_int_t                         rc;
+    ngx_connection_t                 *c;
+    ngx_trp_turn_client_main_conf_t  *tmcf;
+
+    rc = ctx->get(pc, ctx->data);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ctx->server = ngx_trp_turn_client_server(ctx, pc);
+    if (ctx->server == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* the balancer's own may be gone from its zone before the end */
+    pc->name = &ctx->server->name;
+
+    tmcf = ngx_stream_get_module_main_conf(ctx->session,
+                                           ngx_trp_turn_client_module);
+
+    c = ngx_trp_stream_connection(tmcf->fd, pc->log);
+    if (c == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->holder = c;
+    ctx->server_failed = 0;
+
+    /* not before the proxy has its handlers there */
+
+    ctx->connect.event.data = ctx;
+    ctx->connect.event.log = pc->log;
+    ctx->connect.event.handler = ngx_trp_turn_client_begin;
+
+    ngx_post_event(&ctx->connect.event, &ngx_posted_events);
+
+    pc->connection = c;
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_trp_turn_server_t *
+ngx_trp_turn_client_server(ngx_trp_turn_client_ctx_t *ctx,
+    ngx_peer_connection_t *pc)
+{
+    ngx_str_t               host;
+    ngx_queue_t            *q;
+    ngx_trp_turn_server_t  *server;
+
+    for (q = ngx_queue_head(&ctx->conf->servers);
+         q != ngx_queue_sentinel(&ctx->conf->servers);
+         q = ngx_queue_next(q))
+    {
+        server = ngx_queue_data(q, ngx_trp_turn_server_t, queue);
+
+        if (ngx_cmp_sockaddr(server->sockaddr, server->socklen, pc->sockaddr,
+                             pc->socklen, 1)
+            == NGX_OK)
+        {
+            return server;
+        }
+    }
+
+    if (ngx_trp_turn_client_host(ctx->upstream, pc,
+                                 ctx->session->connection->pool, &host)
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    server = ngx_trp_turn_server_create(&ctx->conf->client, pc->sockaddr,
+                                        pc->socklen, pc->name, &host);
+    if (server) {
+        ngx_queue_insert_tail(&ctx->conf->servers, &server->queue);
+    }
+
+    return server;
+}
+
+
+/* the name in the configuration, for TLS */
+
+static ngx_int_t
+ngx_trp_turn_client_host(ngx_stream_upstream_srv_conf_t *us,
+    ngx_peer_connection_t *pc, ngx_pool_t *pool, ngx_str_t *host)
+{
+    ngx_str_t                       *name;
+    ngx_url_t                        url;
+    ngx_stream_upstream_rr_peer_t   *peer;
+    ngx_stream_upstream_rr_peers_t  *peers;
+
+    ngx_memzero(&url, sizeof(ngx_url_t));
+
+    name = pc->name;
+
+    for (peers = us->peer.data; peers; peers = peers->next) {
+
+        ngx_stream_upstream_rr_peers_rlock(peers);
+
+        for (peer = peers->peer; peer; peer = peer->next) {
+            if (peer->sockaddr == pc->sockaddr) {
+                name = &peer->server;
+            }
+        }
+
+        url.url.len = name->len;
+        url.url.data = ngx_pstrdup(pool, name);
+
+        ngx_stream_upstream_rr_peers_unlock(peers);
+
+        if (url.url.data == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    url.default_port = 1;
+    url.no_resolve = 1;
+
+    if (ngx_parse_url(pool, &url) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    *host = url.host;
+
+    if (host->len > 2 && host->data[0] == '[') {
+        host->data++;
+        host->len -= 2;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_turn_client_begin(ngx_event_t *ev)
+{
+    ngx_trp_socks5_t           *sk;
+    ngx_resolver_addr_t         addr;
+    ngx_sockaddr_t              sa;
+    ngx_trp_turn_client_ctx_t  *ctx;
+
+    ctx = ev->data;
+    sk = ctx->socks;
+
+    if (ctx->naddrs) {
+        ctx->next = 0;
+        ngx_trp_turn_client_next(ctx);
+        return;
+    }
+
+    if (sk->addr.family == 0) {
+        ngx_trp_turn_client_resolve(ctx);
+        return;
+    }
+
+    ngx_memzero(&addr, sizeof(ngx_resolver_addr_t));
+
+    addr.sockaddr = &sa.sockaddr;
+    addr.socklen = ngx_trp_addr_to_sockaddr(&sa, &sk->addr, sk->port);
+
+    if (ngx_trp_turn_client_add_addrs(ctx, &addr, 1) != NGX_OK) {
+        ngx_trp_turn_client_fail(ctx, TRP_CODE_FAILED);
+        return;
+    }
+
+    ngx_trp_turn_client_next(ctx);
+}
+
+
+static void
+ngx_trp_turn_client_resolve(ngx_trp_turn_client_ctx_t *ctx)
+{
+    ngx_log_t                   *log;
+    ngx_resolver_ctx_t          *rctx, temp;
+    ngx_stream_core_srv_conf_t  *cscf;
+
+    log = ctx->session->connection->log;
+
+    cscf = ngx_stream_get_module_srv_conf(ctx->session,
+                                          ngx_stream_core_module);
+
+    ngx_memzero(&temp, sizeof(ngx_resolver_ctx_t));
+    temp.name = ctx->socks->host;
+
+    rctx = ngx_resolve_start(cscf->resolver, &temp);
+
+    if (rctx == NULL) {
+        ngx_trp_turn_client_fail(ctx, TRP_CODE_FAILED);
+        return;
+    }
+
+    if (rctx == NGX_NO_RESOLVER) {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "no resolver defined to resolve \"%V\"",
+                      &ctx->socks->host);
+        ngx_trp_turn_client_fail(ctx, TRP_CODE_NO_SUCH_HOST);
+        return;
+    }
+
+    rctx->name = ctx->socks->host;
+    rctx->handler = ngx_trp_turn_client_resolve_handler;
+    rctx->data = ctx;
+    rctx->timeout = cscf->resolver_timeout;
+
+    ctx->resolver = rctx;
+
+    if (ngx_resolve_name(rctx) != NGX_OK) {
+        ctx->resolver = NULL;
+        ngx_trp_turn_client_fail(ctx, TRP_CODE_FAILED);
+    }
+}
+
+
+static void
+ngx_trp_turn_client_resolve_handler(ngx_resolver_ctx_t *rctx)
+{
+    ngx_int_t                   rc;
+    ngx_trp_turn_client_ctx_t  *ctx;
+
+    ctx = rctx->data;
+    ctx->resolver = NULL;
+
+    if (rctx->state) {
+        ngx_log_error(NGX_LOG_ERR, ctx->session->connection->log, 0,
+                      "\"%V\" could not be resolved (%i: %s)",
+                      &rctx->name, rctx->state,
+                      ngx_resolver_strerror(rctx->state));
+
+        ngx_resolve_name_done(rctx);
+        ngx_trp_turn_client_fail(ctx, TRP_CODE_NO_SUCH_HOST);
+        return;
+    }
+
+    rc = ngx_trp_turn_client_add_addrs(ctx, rctx->addrs, rctx->naddrs);
+
+    ngx_resolve_name_done(rctx);
+
+    if (rc != NGX_OK) {
+        ngx_trp_turn_client_fail(ctx, TRP_CODE_FAILED);
+        return;
+    }
+
+    ngx_trp_turn_client_next(ctx);
+}
+
+
+/* copies those that the client may go to */
+
+static ngx_int_t
+ngx_trp_turn_client_add_addrs(ngx_trp_turn_client_ctx_t *ctx,
+    ngx_resolver_addr_t *addrs, ngx_uint_t n)
+{
+    ngx_uint_t         i;
+    in_port_t          port;
+    trp_str_t          name;
+    ngx_addr_t        *to;
+    trp_addr_t         addr;
+    ngx_pool_t        *pool;
+    ngx_trp_socks5_t  *sk;
+
+    sk = ctx->socks;
+    pool = ctx->session->connection->pool;
+
+    name = ngx_trp_str(&sk->host);
+
+    if (sk->addr.family) {
+        name.len = 0;
+    }
+
+    ctx->addrs = ngx_pcalloc(pool, n * sizeof(ngx_addr_t));
+    if (ctx->addrs == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        ngx_trp_addr_from_sockaddr(&addr, &port, addrs[i].sockaddr);
+
+        if (ngx_trp_socks5_check_addr(sk->conf, name, &addr, sk->port)
+            != NGX_OK)
+        {
+            continue;
+        }
+
+        to = &ctx->addrs[ctx->naddrs++];
+
+        to->socklen = addrs[i].socklen;
+        to->sockaddr = ngx_palloc(pool, to->socklen);
+        if (to->sockaddr == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(to->sockaddr, addrs[i].sockaddr, to->socklen);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_turn_client_next(ngx_trp_turn_client_ctx_t *ctx)
+{
+    in_port_t                port;
+    ngx_trp_turn_connect_t  *tc;
+
+    if (ctx->naddrs == 0) {
+        ngx_log_error(NGX_LOG_INFO, ctx->session->connection->log, 0,
+                      "SOCKS5 request was refused: not allowed by "
+                      "\"trp_socks5_allow\" and \"trp_socks5_deny\", "
+                      "destination: %V", &ctx->socks->destination);
+
+        ngx_trp_turn_client_fail(ctx, TRP_CODE_NOT_ALLOWED);
+        return;
+    }
+
+    tc = &ctx->connect;
+
+    ngx_memzero(tc, sizeof(ngx_trp_turn_connect_t));
+
+    tc->server = ctx->server;
+    tc->log = ctx->session->connection->log;
+    tc->pool = ctx->session->connection->pool;
+    tc->done = ngx_trp_turn_client_done;
+    tc->data = ctx;
+
+    ngx_trp_addr_from_sockaddr(&tc->user.peer.addr, &port,
+                               ctx->addrs[ctx->next++].sockaddr);
+    tc->user.peer.port = ctx->socks->port;
+
+    ctx->connecting = 1;
+
+    if (ngx_trp_turn_connect(tc) != NGX_OK) {
+        ctx->connecting = 0;
+        ngx_trp_turn_client_fail(ctx, TRP_CODE_FAILED);
+    }
+}
+
+
+static void
+ngx_trp_turn_client_done(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
+{
+    ngx_trp_turn_client_ctx_t  *ctx;
+
+    ctx = tc->data;
+
+    if (code == TRP_CODE_NONE) {
+        ngx_trp_turn_client_give(ctx, tc->connection);
+        return;
+    }
+
+    ctx->connecting = 0;
+    ctx->server_failed = tc->server_failed;
+
+    if (!ctx->server_failed && ctx->next < ctx->naddrs) {
+        ngx_trp_turn_client_next(ctx);
+        return;
+    }
+
+    ngx_trp_turn_client_fail(ctx, code);
+}
+
+
+/* to the proxy, in place of what it has waited on */
+
+static void
+ngx_trp_turn_client_give(ngx_trp_turn_client_ctx_t *ctx, ngx_connection_t *c)
+{
+    ngx_connection_t     *holder;
+    ngx_event_handler_pt  handler;
+
+    holder = ctx->holder;
+    ctx->holder = NULL;
+
+    handler = holder->write->handler;
+
+    c->data = ctx->session;
+    c->read->handler = handler;
+    c->write->handler = handler;
+
+    ctx->session->upstream->peer.connection = c;
+
+    ngx_close_connection(holder);
+
+    /* which the proxy is going to delete */
+
+    ngx_add_timer(c->write, ctx->conf->client.connect_timeout);
+
+    handler(c->write);
+}
+
+
+/*
+ * To the proxy this is a timeout, about which it logs nothing: that was done
+ * better.  If it is not the server's fault, no other server is asked.
+ */
+
+static void
+ngx_trp_turn_client_fail(ngx_trp_turn_client_ctx_t *ctx, ngx_uint_t code)
+{
+    ngx_connection_t  *c;
+
+    ctx->socks->code = code;
+
+    if (!ctx->server_failed) {
+        ctx->session->upstream->peer.tries = 0;
+    }
+
+    c = ctx->holder;
+    ctx->holder = NULL;
+
+    ctx->silent.log_level = NGX_LOG_STDERR;
+
+    c->log = &ctx->silent;
+    c->write->timedout = 1;
+
+    c->write->handler(c->write);
+}
+
+
+static void
+ngx_trp_turn_client_notify_peer(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t type)
+{
+    ngx_trp_turn_client_ctx_t *ctx = data;
+
+    ngx_sockaddr_t      sa;
+    const trp_taddr_t  *relayed;
+
+    if (ctx->notify) {
+        ctx->notify(pc, ctx->data, type);
+    }
+
+    if (type != NGX_STREAM_UPSTREAM_NOTIFY_CONNECT) {
+        return;
+    }
+
+    ngx_memzero(&sa, sizeof(ngx_sockaddr_t));
+
+    if (ctx->connect.user.allocation) {
+        relayed = trp_turn_client_relayed(ctx->connect.user.allocation->client);
+        ngx_trp_addr_to_sockaddr(&sa, &relayed->addr, relayed->port);
+    }
+
+    (void) ngx_trp_socks5_succeed(ctx->socks, &sa.sockaddr);
+
+    ngx_trp_ends_watch(ctx->session);
+}
+
+
+static void
+ngx_trp_turn_client_free_peer(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t state)
+{
+    ngx_trp_turn_client_ctx_t *ctx = data;
+
+    ngx_trp_turn_client_stop(ctx);
+
+    if (ctx->holder && (state & NGX_PEER_FAILED)) {
+
+        /* proxy_connect_timeout: whose fault that is nobody knows */
+
+        ctx->socks->code = TRP_CODE_TIMED_OUT;
+
+    } else if (!ctx->server_failed) {
+        state &= ~NGX_PEER_FAILED;
+    }
+
+    ctx->holder = NULL;
+
+    ctx->free(pc, ctx->data, state);
+}
+
+
+/* the session does not need it any more; the connection is the proxy's */
+
+static void
+ngx_trp_turn_client_stop(ngx_trp_turn_client_ctx_t *ctx)
+{
+    if (ctx->connecting) {
+        ctx->connecting = 0;
+        ngx_trp_turn_disconnect(&ctx->connect);
+
+    } else if (ctx->connect.event.posted) {
+        ngx_delete_posted_event(&ctx->connect.event);
+    }
+
+    if (ctx->resolver) {
+        ngx_resolve_name_done(ctx->resolver);
+        ctx->resolver = NULL;
+    }
+}
+
+
+static ngx_int_t
+ngx_trp_turn_client_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_uint_t                         i;
+    ngx_stream_upstream_srv_conf_t   **us;
+    ngx_trp_turn_client_main_conf_t   *tmcf;
+
+    tmcf = ngx_stream_conf_get_module_main_conf(cf,
+                                                ngx_trp_turn_client_module);
+    us = tmcf->upstreams.elts;
+
+    for (i = 0; i < tmcf->upstreams.nelts; i++) {
+        if (us[i]->peer.init_upstream != ngx_trp_turn_client_init_upstream) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"trp_turn_client\" must stand behind the load "
+                          "balancing method of upstream \"%V\" in %s:%ui",
+                          &us[i]->host, us[i]->file_name, us[i]->line);
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static void *
+ngx_trp_turn_client_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_trp_turn_client_main_conf_t  *tmcf;
+
+    tmcf = ngx_pcalloc(cf->pool, sizeof(ngx_trp_turn_client_main_conf_t));
+    if (tmcf == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&tmcf->upstreams, cf->pool, 1,
+                       sizeof(ngx_stream_upstream_srv_conf_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return tmcf;
+}
+
+
+static void *
+ngx_trp_turn_client_create_srv_conf(ngx_conf_t *cf)
+{
+    ngx_trp_turn_client_srv_conf_t  *tcf;
+
+    tcf = ngx_pcalloc(cf->pool, sizeof(ngx_trp_turn_client_srv_conf_t));
+    if (tcf == NULL) {
+        return NULL;
+    }
+
+    ngx_trp_turn_client_create_conf(&tcf->client);
+
+    return tcf;
+}
+
+
+static char *
+ngx_trp_turn_client(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_trp_turn_client_srv_conf_t *tcf = conf;
+
+    char                              *rv;
+    ngx_stream_upstream_srv_conf_t    *uscf, **us;
+    ngx_trp_turn_client_main_conf_t   *tmcf;
+
+    rv = ngx_trp_turn_client_set(cf, cmd, &tcf->client);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    tmcf = ngx_stream_conf_get_module_main_conf(cf,
+                                                ngx_trp_turn_client_module);
+    uscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_upstream_module);
+
+    us = ngx_array_push(&tmcf->upstreams);
+    if (us == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *us = uscf;
+
+    tcf->init_upstream = uscf->peer.init_upstream
+                         ? uscf->peer.init_upstream
+                         : ngx_stream_upstream_init_round_robin;
+
+    uscf->peer.init_upstream = ngx_trp_turn_client_init_upstream;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_turn_client_init_upstream(ngx_conf_t *cf,
+    ngx_stream_upstream_srv_conf_t *us)
+{
+    ngx_trp_turn_client_conf_t       defaults;
+    ngx_trp_turn_client_srv_conf_t  *tcf;
+
+    tcf = ngx_stream_conf_upstream_srv_conf(us, ngx_trp_turn_client_module);
+
+    if (tcf->init_upstream(cf, us) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    tcf->init_peer = us->peer.init;
+    us->peer.init = ngx_trp_turn_client_init_peer;
+
+    ngx_memzero(&defaults, sizeof(ngx_trp_turn_client_conf_t));
+    ngx_trp_turn_client_create_conf(&defaults);
+    ngx_trp_turn_client_merge_conf(&defaults, &tcf->client);
+
+    return ngx_trp_turn_client_init_conf(cf, &tcf->client, "trp_turn_client");
+}
+
+
+static ngx_int_t
+ngx_trp_turn_client_init_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                         i;
+    ngx_stream_upstream_srv_conf_t   **us;
+    ngx_trp_turn_client_srv_conf_t    *tcf;
+    ngx_trp_turn_client_main_conf_t   *tmcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    tmcf = ngx_stream_cycle_get_module_main_conf(cycle,
+                                                 ngx_trp_turn_client_module);
+
+    if (tmcf == NULL || tmcf->upstreams.nelts == 0) {
+        return NGX_OK;
+    }
+
+    tmcf->fd = ngx_trp_stream_socket(cycle->log);
+
+    if (tmcf->fd == (ngx_socket_t) -1) {
+        return NGX_ERROR;
+    }
+
+    us = tmcf->upstreams.elts;
+
+    for (i = 0; i < tmcf->upstreams.nelts; i++) {
+        tcf = ngx_stream_conf_upstream_srv_conf(us[i],
+                                                ngx_trp_turn_client_module);
+        ngx_queue_init(&tcf->servers);
+    }
+
+    return NGX_OK;
+}

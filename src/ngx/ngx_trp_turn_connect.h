@@ -1,0 +1,80 @@
+
+/*
+ * One TCP connection through a TURN server (RFC 6062): Connect on an
+ * allocation's control connection, and at the same time a data connection,
+ * which ConnectionBind joins to it.
+ */
+
+
+#ifndef _NGX_TRP_TURN_CONNECT_H_INCLUDED_
+#define _NGX_TRP_TURN_CONNECT_H_INCLUDED_
+
+
+#include "ngx_trp_turn_client.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+typedef struct ngx_trp_turn_connect_s  ngx_trp_turn_connect_t;
+
+
+/*
+ * The end, which never comes from inside a call of one of the functions below.
+ * "code" is a trp_code_e; with TRP_CODE_NONE the data connection carries the
+ * peer's bytes, and is the caller's to close; else there is none.
+ */
+
+typedef void (*ngx_trp_turn_connect_pt)(ngx_trp_turn_connect_t *tc,
+    ngx_uint_t code);
+
+
+struct ngx_trp_turn_connect_s {
+
+    /* the caller's; "peer" of the user must be set as well */
+    ngx_trp_turn_user_t         user;
+    ngx_trp_turn_server_t      *server;
+    ngx_log_t                  *log;
+    ngx_pool_t                 *pool;      /* for TLS; outlives this */
+    ngx_trp_turn_connect_pt     done;
+    void                       *data;
+
+    ngx_connection_t           *connection; /* for data */
+    ngx_trp_turn_allocation_t  *refused;   /* 446: has this peer already */
+    ngx_uint_t                  tries;
+    ngx_msec_t                  start;
+    ngx_event_t                 timer;
+    ngx_event_t                 event;     /* tells the end */
+    ngx_uint_t                  code;
+
+    uint32_t                    id;        /* of the connection */
+    u_char                      tid[TRP_STUN_ID_LEN];
+    u_char                     *buf;       /* ConnectionBind, then the answer */
+    size_t                      pos;
+    size_t                      len;
+
+    unsigned                    open:1;    /* the data connection is */
+    unsigned                    connected:1; /* the peer is, "id" is valid */
+    unsigned                    bound:1;   /* ConnectionBind is on its way */
+    unsigned                    server_failed:1; /* another one may do */
+    unsigned                    ended:1;
+};
+
+
+/* NGX_OK, or NGX_ERROR: it could not even begin; done() is not called */
+
+ngx_int_t ngx_trp_turn_connect(ngx_trp_turn_connect_t *tc);
+
+/*
+ * Nobody waits for it any more, or the connection that it has made is over:
+ * the peer may be connected to again.  The data connection is closed if the
+ * caller was not given it.
+ */
+
+void ngx_trp_turn_disconnect(ngx_trp_turn_connect_t *tc);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_TURN_CONNECT_H_INCLUDED_ */
