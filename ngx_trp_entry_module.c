@@ -140,7 +140,7 @@ static ngx_command_t  ngx_trp_entry_commands[] = {
       ngx_conf_set_msec_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, open_timeout),
-      (void *) &ngx_trp_agent_positive },
+      (void *) &ngx_trp_conf_positive },
 
     NGX_TRP_AGENT_COMMANDS("trp_entry", NGX_STREAM_UPS_CONF,
                            ngx_trp_entry_srv_conf_t, agent),

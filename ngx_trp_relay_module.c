@@ -1,7 +1,7 @@
 
 #include "ngx_trp.h"
 #include "ngx_trp_addr.h"
-#include "ngx_trp_agent.h"
+#include "ngx_trp_conf.h"
 #include "ngx_trp_guard.h"
 #include "ngx_trp_joint.h"
 #include "ngx_trp_key_file.h"
@@ -133,7 +133,7 @@ static ngx_command_t  ngx_trp_relay_commands[] = {
       ngx_conf_set_msec_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_relay_srv_conf_t, auth_timeout),
-      (void *) &ngx_trp_agent_positive },
+      (void *) &ngx_trp_conf_positive },
 
     { ngx_string("trp_relay_max_unauthenticated"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
@@ -168,14 +168,14 @@ static ngx_command_t  ngx_trp_relay_commands[] = {
       ngx_conf_set_msec_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_relay_srv_conf_t, open_timeout),
-      (void *) &ngx_trp_agent_positive },
+      (void *) &ngx_trp_conf_positive },
 
     { ngx_string("trp_relay_heartbeat"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_relay_srv_conf_t, heartbeat),
-      (void *) &ngx_trp_agent_positive },
+      (void *) &ngx_trp_conf_positive },
 
       ngx_null_command
 };

@@ -1,6 +1,5 @@
 
 #include "ngx_trp.h"
-#include "ngx_trp_agent.h"
 #include "ngx_trp_conf.h"
 #include "ngx_trp_socks5.h"
 #include "ngx_trp_variables.h"
@@ -76,7 +75,7 @@ static ngx_command_t  ngx_trp_socks5_commands[] = {
       ngx_conf_set_msec_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_socks5_conf_t, udp_timeout),
-      (void *) &ngx_trp_agent_positive },
+      (void *) &ngx_trp_conf_positive },
 
       ngx_null_command
 };

@@ -1,7 +1,6 @@
 
 #include "ngx_trp.h"
 #include "ngx_trp_addr.h"
-#include "ngx_trp_agent.h"
 #include "ngx_trp_ends.h"
 #include "ngx_trp_socks5.h"
 #include "ngx_trp_stream.h"
@@ -111,7 +110,7 @@ static ngx_command_t  ngx_trp_turn_client_commands[] = {
       ngx_conf_set_msec_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_turn_client_srv_conf_t, client.connect_timeout),
-      (void *) &ngx_trp_agent_positive },
+      (void *) &ngx_trp_conf_positive },
 
     NGX_TRP_TURN_CLIENT_COMMANDS("trp_turn_client", NGX_STREAM_UPS_CONF,
                                  ngx_trp_turn_client_srv_conf_t, client),

@@ -3,19 +3,12 @@
 #include "ngx_trp_key_file.h"
 
 
-static char *ngx_trp_agent_check_positive(ngx_conf_t *cf, void *post,
-    void *data);
 static ngx_int_t ngx_trp_agent_load(ngx_conf_t *cf,
     ngx_trp_agent_conf_t *conf, const char *prefix);
 
 
 const ngx_conf_num_bounds_t  ngx_trp_agent_weight_bounds = {
     ngx_conf_check_num_bounds, 1, 65535
-};
-
-
-const ngx_conf_post_t  ngx_trp_agent_positive = {
-    ngx_trp_agent_check_positive
 };
 
 
@@ -103,19 +96,6 @@ ngx_trp_agent_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-static char *
-ngx_trp_agent_check_positive(ngx_conf_t *cf, void *post, void *data)
-{
-    ngx_msec_t  *msp = data;
-
-    if (*msp == 0 || *msp > 24 * 60 * 60 * 1000) {
-        return "must be between 1ms and 24h";
-    }
-
-    return NGX_CONF_OK;
-}
-
-
 void
 ngx_trp_agent_create_conf(ngx_trp_agent_conf_t *conf)
 {
@@ -133,6 +113,7 @@ ngx_trp_agent_create_conf(ngx_trp_agent_conf_t *conf)
     conf->heartbeat = NGX_CONF_UNSET_MSEC;
 
     ngx_trp_ssl_create_conf(&conf->ssl);
+    ngx_trp_turn_client_create_conf(&conf->turn);
 }
 
 
@@ -156,6 +137,7 @@ ngx_trp_agent_merge_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *prev,
     ngx_conf_merge_msec_value(conf->heartbeat, prev->heartbeat, 20000);
 
     ngx_trp_ssl_merge_conf(&prev->ssl, &conf->ssl);
+    ngx_trp_turn_client_merge_conf(&prev->turn, &conf->turn);
 
     if (conf->name.len == 0) {
         conf->name = cf->cycle->hostname;
@@ -189,7 +171,14 @@ ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
 
     ngx_trp_conf_swap_place(cf, &conf->place);
 
-    return rc;
+    if (rc != NGX_OK || !conf->turn.enabled) {
+        return rc;
+    }
+
+    return ngx_trp_turn_client_init_conf(cf, &conf->turn,
+                                         role == TRP_ROLE_ENTRY
+                                         ? "trp_entry_turn"
+                                         : "trp_reverse_turn");
 }
 
 

@@ -12,6 +12,7 @@
 #include "ngx_trp.h"
 #include "ngx_trp_conf.h"
 #include "ngx_trp_ssl.h"
+#include "ngx_trp_turn_client.h"
 
 
 #pragma GCC visibility push(hidden)
@@ -36,12 +37,15 @@ typedef struct {
     ngx_msec_t       connect_timeout;
     ngx_msec_t       heartbeat;
 
-    ngx_trp_ssl_conf_t  ssl;
+    ngx_trp_ssl_conf_t          ssl;
+    ngx_trp_turn_client_conf_t  turn;         /* the way to the relay */
 
-    /* of a reverse, in this worker */
+    /* in this worker; the first two are of a reverse */
 
     ngx_queue_t      streams;                 /* ngx_trp_stream_t */
     trp_recent_t     lost;                    /* of accepted ones */
+    ngx_trp_turn_server_t  **turn_servers;    /* for the addresses of "turn" */
+    ngx_uint_t       turn_next;
 } ngx_trp_agent_conf_t;
 
 
@@ -51,7 +55,6 @@ char *ngx_trp_agent_label(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_trp_agent_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 extern const ngx_conf_num_bounds_t  ngx_trp_agent_weight_bounds;
-extern const ngx_conf_post_t        ngx_trp_agent_positive;
 
 
 /* all to UNSET; inherit and set defaults; then make what they describe */
@@ -92,12 +95,16 @@ ngx_int_t ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
         ngx_trp_agent_pool, type, agent, role, NULL),                        \
     ngx_trp_agent_command(prefix, "_connect_timeout", ctx, NGX_CONF_TAKE1,   \
         ngx_conf_set_msec_slot, type, agent, connect_timeout,                \
-        &ngx_trp_agent_positive),                                            \
+        &ngx_trp_conf_positive),                                            \
     ngx_trp_agent_command(prefix, "_heartbeat", ctx, NGX_CONF_TAKE1,         \
         ngx_conf_set_msec_slot, type, agent, heartbeat,                      \
-        &ngx_trp_agent_positive),                                            \
+        &ngx_trp_conf_positive),                                            \
                                                                              \
-    NGX_TRP_SSL_COMMANDS(prefix "_ssl", ctx, type, agent.ssl)
+    NGX_TRP_SSL_COMMANDS(prefix "_ssl", ctx, type, agent.ssl),               \
+                                                                             \
+    ngx_trp_ssl_command(prefix "_turn", ctx, NGX_CONF_TAKE12,                \
+        ngx_trp_turn_client_set_server, type, agent.turn, NULL),             \
+    NGX_TRP_TURN_CLIENT_COMMANDS(prefix "_turn", ctx, type, agent.turn)
 
 
 #pragma GCC visibility pop

@@ -2,6 +2,29 @@
 #include "ngx_trp_conf.h"
 
 
+static char *ngx_trp_conf_check_positive(ngx_conf_t *cf, void *post,
+    void *data);
+
+
+const ngx_conf_post_t  ngx_trp_conf_positive = {
+    ngx_trp_conf_check_positive
+};
+
+
+static char *
+ngx_trp_conf_check_positive(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_msec_t  *msp = data;
+
+    if (*msp == 0 || *msp > 24 * 60 * 60 * 1000) {
+        return "must be between 1ms and 24h";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+
 #if (nginx_version >= 1025005)
 
 ngx_int_t

@@ -52,6 +52,10 @@ ngx_int_t ngx_trp_conf_each_listen(ngx_conf_t *cf,
     ngx_stream_core_main_conf_t *cmcf, ngx_trp_conf_listen_pt handler,
     void *data);
 
+/* behind ngx_conf_set_msec_slot: not 0, and no longer than a day */
+
+extern const ngx_conf_post_t  ngx_trp_conf_positive;
+
 #pragma GCC visibility pop
 
 

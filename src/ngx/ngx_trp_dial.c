@@ -1,10 +1,32 @@
 
 #include "ngx_trp_dial.h"
+#include "ngx_trp_addr.h"
+#include "ngx_trp_turn_connect.h"
 #include "trp_auth.h"
 
 #include <sodium.h>
 
 
+typedef struct {
+    ngx_trp_turn_connect_t  connect;
+    ngx_trp_pool_t         *pool;
+    ngx_pool_t             *mem;         /* the connection's, later */
+    ngx_log_t               log;
+    ngx_event_t             timer;
+} ngx_trp_dial_turn_t;
+
+
+static ngx_int_t ngx_trp_dial_relay(ngx_trp_pool_t *pool);
+static ngx_int_t ngx_trp_dial_create_link(ngx_trp_pool_t *pool,
+    ngx_connection_t *c);
+static ngx_int_t ngx_trp_dial_turn(ngx_trp_pool_t *pool);
+static ngx_trp_turn_server_t *ngx_trp_dial_turn_server(
+    ngx_trp_agent_conf_t *conf);
+static void ngx_trp_dial_turn_done(ngx_trp_turn_connect_t *tc,
+    ngx_uint_t code);
+static void ngx_trp_dial_turn_timeout(ngx_event_t *ev);
+static void ngx_trp_dial_turn_failed(ngx_trp_dial_turn_t *dial);
+static void ngx_trp_dial_turn_cleanup(void *data);
 static u_char *ngx_trp_dial_log_error(ngx_log_t *log, u_char *buf,
     size_t len);
 static void ngx_trp_dial_connect_handler(ngx_event_t *ev);
@@ -20,10 +42,24 @@ static ngx_int_t ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame);
 ngx_int_t
 ngx_trp_dial(ngx_trp_pool_t *pool)
 {
+    ngx_int_t  rc;
+
+    rc = pool->conf->turn.enabled ? ngx_trp_dial_turn(pool)
+                                  : ngx_trp_dial_relay(pool);
+
+    if (rc == NGX_OK) {
+        pool->ndialing++;
+        pool->total++;
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_trp_dial_relay(ngx_trp_pool_t *pool)
+{
     ngx_int_t              rc;
-    ngx_log_t             *log;
-    ngx_pool_t            *mem;
-    ngx_trp_link_t        *link;
     ngx_connection_t      *c;
     ngx_peer_connection_t  pc;
 
@@ -49,6 +85,27 @@ ngx_trp_dial(ngx_trp_pool_t *pool)
         ngx_close_connection(c);
         return NGX_ERROR;
     }
+
+    if (ngx_trp_dial_create_link(pool, c) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_OK) {
+        ngx_post_event(c->write, &ngx_posted_events);
+    }
+
+    return NGX_OK;
+}
+
+
+/* the connection is closed if that fails */
+
+static ngx_int_t
+ngx_trp_dial_create_link(ngx_trp_pool_t *pool, ngx_connection_t *c)
+{
+    ngx_log_t       *log;
+    ngx_pool_t      *mem;
+    ngx_trp_link_t  *link;
 
     link = ngx_pcalloc(c->pool, sizeof(ngx_trp_link_t));
     log = ngx_palloc(c->pool, sizeof(ngx_log_t));
@@ -78,8 +135,6 @@ ngx_trp_dial(ngx_trp_pool_t *pool)
 
     link->pool = pool;
     link->dialing = 1;
-    pool->ndialing++;
-    pool->total++;
 
     /* one timer for all that follows, until the relay is ready */
 
@@ -88,10 +143,6 @@ ngx_trp_dial(ngx_trp_pool_t *pool)
 
     c->read->handler = ngx_trp_dial_connect_handler;
     c->write->handler = ngx_trp_dial_connect_handler;
-
-    if (rc == NGX_OK) {
-        ngx_post_event(c->write, &ngx_posted_events);
-    }
 
     return NGX_OK;
 
@@ -103,6 +154,174 @@ failed:
     ngx_destroy_pool(mem);
 
     return NGX_ERROR;
+}
+
+
+/* a connection to the relay that a TURN server makes (RFC 6062) */
+
+static ngx_int_t
+ngx_trp_dial_turn(ngx_trp_pool_t *pool)
+{
+    in_port_t             port;
+    ngx_pool_t           *mem;
+    ngx_trp_dial_turn_t  *dial;
+
+    mem = ngx_create_pool(1024, pool->log);
+    if (mem == NULL) {
+        return NGX_ERROR;
+    }
+
+    dial = ngx_pcalloc(mem, sizeof(ngx_trp_dial_turn_t));
+    if (dial == NULL) {
+        goto failed;
+    }
+
+    dial->pool = pool;
+    dial->mem = mem;
+
+    dial->log = *pool->log;
+    dial->log.handler = ngx_trp_dial_log_error;
+    dial->log.data = pool;
+    dial->log.action = "connecting to relay through TURN server";
+
+    dial->timer.data = dial;
+    dial->timer.log = &dial->log;
+    dial->timer.handler = ngx_trp_dial_turn_timeout;
+    dial->timer.cancelable = 1;
+
+    dial->connect.server = ngx_trp_dial_turn_server(pool->conf);
+    dial->connect.log = &dial->log;
+    dial->connect.pool = mem;
+    dial->connect.done = ngx_trp_dial_turn_done;
+    dial->connect.data = dial;
+
+    ngx_trp_addr_from_sockaddr(&dial->connect.user.peer.addr, &port,
+                               pool->sockaddr);
+    dial->connect.user.peer.port = port;
+
+    if (dial->connect.server == NULL
+        || ngx_trp_turn_connect(&dial->connect) != NGX_OK)
+    {
+        goto failed;
+    }
+
+    ngx_add_timer(&dial->timer, pool->conf->connect_timeout);
+
+    return NGX_OK;
+
+failed:
+
+    ngx_destroy_pool(mem);
+
+    return NGX_ERROR;
+}
+
+
+/* they take turns: one that fails is not asked next */
+
+static ngx_trp_turn_server_t *
+ngx_trp_dial_turn_server(ngx_trp_agent_conf_t *conf)
+{
+    ngx_uint_t               i;
+    ngx_url_t               *url;
+    ngx_trp_turn_server_t  **servers;
+
+    url = &conf->turn.url;
+    servers = conf->turn_servers;
+
+    if (servers == NULL) {
+        servers = ngx_palloc(ngx_cycle->pool,
+                             url->naddrs * sizeof(ngx_trp_turn_server_t *));
+        if (servers == NULL) {
+            return NULL;
+        }
+
+        for (i = 0; i < url->naddrs; i++) {
+            servers[i] = ngx_trp_turn_server_create(&conf->turn,
+                                                    url->addrs[i].sockaddr,
+                                                    url->addrs[i].socklen,
+                                                    &url->addrs[i].name,
+                                                    &url->host);
+            if (servers[i] == NULL) {
+                return NULL;
+            }
+        }
+
+        conf->turn_servers = servers;
+    }
+
+    return servers[conf->turn_next++ % url->naddrs];
+}
+
+
+static void
+ngx_trp_dial_turn_done(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
+{
+    ngx_connection_t     *c;
+    ngx_pool_cleanup_t   *cln;
+    ngx_trp_dial_turn_t  *dial;
+
+    dial = tc->data;
+
+    if (dial->timer.timer_set) {
+        ngx_del_timer(&dial->timer);
+    }
+
+    cln = (code == TRP_CODE_NONE) ? ngx_pool_cleanup_add(dial->mem, 0) : NULL;
+
+    if (cln == NULL) {
+        ngx_trp_dial_turn_failed(dial);
+        return;
+    }
+
+    cln->handler = ngx_trp_dial_turn_cleanup;
+    cln->data = dial;
+
+    c = tc->connection;
+
+    if (ngx_trp_dial_create_link(dial->pool, c) != NGX_OK) {
+        ngx_trp_pool_undialled(dial->pool);
+        return;
+    }
+
+    ngx_trp_dial_connect_handler(c->write);
+}
+
+
+static void
+ngx_trp_dial_turn_timeout(ngx_event_t *ev)
+{
+    ngx_log_error(NGX_LOG_ERR, ev->log, NGX_ETIMEDOUT, "relay timed out");
+
+    ngx_trp_dial_turn_failed(ev->data);
+}
+
+
+static void
+ngx_trp_dial_turn_failed(ngx_trp_dial_turn_t *dial)
+{
+    ngx_trp_pool_t  *pool;
+
+    pool = dial->pool;
+
+    ngx_trp_turn_disconnect(&dial->connect);
+
+    /* the log is in it, too */
+    dial->mem->log = pool->log;
+    ngx_destroy_pool(dial->mem);
+
+    ngx_trp_pool_undialled(pool);
+}
+
+
+/* the tunnel is closed: the allocation may have another one */
+
+static void
+ngx_trp_dial_turn_cleanup(void *data)
+{
+    ngx_trp_dial_turn_t *dial = data;
+
+    ngx_trp_turn_disconnect(&dial->connect);
 }
 
 
@@ -189,16 +408,18 @@ ngx_trp_dial_ssl(ngx_trp_link_t *link)
 static ngx_int_t
 ngx_trp_dial_ssl_init(ngx_trp_link_t *link)
 {
+    ngx_int_t          rc;
     ngx_trp_pool_t    *pool;
     ngx_connection_t  *c;
 
     pool = link->pool;
     c = link->tunnel->connection;
 
-    if (ngx_trp_ssl_create_connection(&pool->conf->ssl, c, &pool->host,
-                                      pool->session)
-        != NGX_OK)
-    {
+    rc = c->ssl ? ngx_trp_ssl_nest(&pool->conf->ssl, c, &pool->host,
+                                   pool->session)
+                : ngx_trp_ssl_create_connection(&pool->conf->ssl, c,
+                                                &pool->host, pool->session);
+    if (rc != NGX_OK) {
         return NGX_ERROR;
     }
 

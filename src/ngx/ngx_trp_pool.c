@@ -485,6 +485,18 @@ ngx_trp_pool_ready(ngx_trp_link_t *link, ngx_uint_t slot, ngx_uint_t wanted)
 
 
 void
+ngx_trp_pool_undialled(ngx_trp_pool_t *pool)
+{
+    pool->total--;
+    pool->ndialing--;
+
+    ngx_trp_pool_backoff(pool);
+    ngx_trp_pool_reroute(pool);
+    ngx_trp_pool_post(pool);
+}
+
+
+void
 ngx_trp_pool_moved(ngx_trp_link_t *link, ngx_uint_t slot)
 {
     ngx_trp_pool_t  *pool;

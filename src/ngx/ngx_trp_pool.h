@@ -116,6 +116,10 @@ void ngx_trp_pool_ready(ngx_trp_link_t *link, ngx_uint_t slot,
     ngx_uint_t wanted);
 void ngx_trp_pool_moved(ngx_trp_link_t *link, ngx_uint_t slot);
 
+/* there is not even a link */
+
+void ngx_trp_pool_undialled(ngx_trp_pool_t *pool);
+
 
 extern const ngx_trp_tunnel_handlers_t  ngx_trp_pool_tunnel_handlers;
 

@@ -206,6 +206,58 @@ ngx_trp_ssl_create_connection(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
 
 
 /*
+ * The outer connection becomes a BIO of OpenSSL's.  Its callbacks still find a
+ * connection, but not this one, whose "ssl" is the inner one from now on.
+ */
+
+ngx_int_t
+ngx_trp_ssl_nest(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
+    ngx_str_t *host, ngx_ssl_session_t *session)
+{
+    BIO               *bio;
+    ngx_connection_t  *outer;
+
+    outer = ngx_palloc(c->pool, sizeof(ngx_connection_t));
+    bio = BIO_new(BIO_f_ssl());
+
+    if (outer == NULL || bio == NULL) {
+        BIO_free(bio);
+        return NGX_ERROR;
+    }
+
+    *outer = *c;
+
+    SSL_set_mode(outer->ssl->connection, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+
+    if (SSL_set_ex_data(outer->ssl->connection, ngx_ssl_connection_index,
+                        outer)
+        == 0)
+    {
+        BIO_free(bio);
+        return NGX_ERROR;
+    }
+
+    BIO_set_ssl(bio, outer->ssl->connection, BIO_CLOSE);
+
+    c->ssl = NULL;
+
+    c->recv = ngx_recv;
+    c->send = ngx_send;
+    c->recv_chain = ngx_recv_chain;
+    c->send_chain = ngx_send_chain;
+
+    if (ngx_trp_ssl_create_connection(conf, c, host, session) != NGX_OK) {
+        BIO_free(bio);
+        return NGX_ERROR;
+    }
+
+    SSL_set_bio(c->ssl->connection, bio, bio);
+
+    return NGX_OK;
+}
+
+
+/*
  * OpenSSL compares the name, unlike ngx_ssl_check_host(), which does not know
  * of IP addresses in certificates.
  */

@@ -63,6 +63,14 @@ ngx_int_t ngx_trp_ssl_init_conf(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf,
 ngx_int_t ngx_trp_ssl_create_connection(ngx_trp_ssl_conf_t *conf,
     ngx_connection_t *c, ngx_str_t *host, ngx_ssl_session_t *session);
 
+/*
+ * The same inside of a connection that has TLS with somebody else already,
+ * which then ends with this one.
+ */
+
+ngx_int_t ngx_trp_ssl_nest(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
+    ngx_str_t *host, ngx_ssl_session_t *session);
+
 /* behind it; NGX_ERROR if the certificate is not the right one, logged */
 
 ngx_int_t ngx_trp_ssl_verify(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,

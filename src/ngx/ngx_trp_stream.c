@@ -917,7 +917,9 @@ ngx_trp_stream_lost(ngx_trp_stream_t *st)
         return;
     }
 
-    if (st->in == NGX_TRP_STREAM_OPEN && st->entry && !st->accepted) {
+    if (st->in == NGX_TRP_STREAM_OPEN && st->entry && !st->accepted
+        && st->losses++ < NGX_TRP_STREAM_LOSSES)
+    {
         ngx_trp_stream_log(st, NGX_LOG_INFO, st->connection->log,
                            "lost its tunnel", again);
         ngx_trp_stream_reopen(st);

@@ -27,6 +27,10 @@
 
 #define NGX_TRP_STREAM_RETRIES  2
 
+/* tunnels that may be lost with it, until it counts as the stream's fault */
+
+#define NGX_TRP_STREAM_LOSSES   64
+
 
 typedef enum {
     NGX_TRP_STREAM_OPEN = 0,
@@ -77,6 +81,7 @@ struct ngx_trp_stream_s {
     const char            *why;        /* it was aborted, if it was */
     ngx_uint_t             code;       /* trp_code_e */
     ngx_uint_t             retries;    /* after a refusal, so far */
+    ngx_uint_t             losses;     /* of a tunnel, ahead of ACCEPT */
 
     ngx_trp_stream_end_e   in;
     ngx_trp_stream_end_e   out;

@@ -18,6 +18,7 @@
 #define NGX_TRP_TURN_KEY_LEN     19
 
 
+static void ngx_trp_turn_server_cleanup(void *data);
 static ngx_int_t ngx_trp_turn_user_join(ngx_trp_turn_allocation_t *a,
     ngx_trp_turn_user_t *user);
 static size_t ngx_trp_turn_user_key(u_char *p, const trp_taddr_t *peer);
@@ -84,16 +85,21 @@ ngx_trp_turn_server_create(ngx_trp_turn_client_conf_t *conf,
 {
     u_char                 *p;
     ngx_pool_t             *pool;
+    ngx_pool_cleanup_t     *cln;
     ngx_trp_turn_server_t  *server;
 
     pool = ngx_cycle->pool;
 
     server = ngx_pcalloc(pool, sizeof(ngx_trp_turn_server_t));
     p = ngx_pnalloc(pool, socklen + name->len + host->len);
+    cln = ngx_pool_cleanup_add(pool, 0);
 
-    if (server == NULL || p == NULL) {
+    if (server == NULL || p == NULL || cln == NULL) {
         return NULL;
     }
+
+    cln->handler = ngx_trp_turn_server_cleanup;
+    cln->data = server;
 
     server->conf = conf;
 
@@ -120,6 +126,18 @@ ngx_trp_turn_server_create(ngx_trp_turn_client_conf_t *conf,
     ngx_queue_init(&server->allocations);
 
     return server;
+}
+
+
+static void
+ngx_trp_turn_server_cleanup(void *data)
+{
+    ngx_trp_turn_server_t *server = data;
+
+    if (server->session) {
+        ngx_ssl_free_session(server->session);
+        server->session = NULL;
+    }
 }
 
 
