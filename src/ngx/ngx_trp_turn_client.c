@@ -335,8 +335,16 @@ ngx_trp_turn_user_detach(ngx_trp_turn_user_t *user)
         return;
     }
 
-    ngx_add_timer(&a->idle, (a->exiting || ngx_exiting) ? 1
-                                                        : NGX_TRP_TURN_IDLE);
+    if (a->exiting || ngx_exiting) {
+
+        /* the worker stays for as long as it takes to give it back */
+
+        a->idle.cancelable = 0;
+        ngx_add_timer(&a->idle, 1);
+        return;
+    }
+
+    ngx_add_timer(&a->idle, NGX_TRP_TURN_IDLE);
 }
 
 
@@ -812,12 +820,10 @@ ngx_trp_turn_close_handler(ngx_trp_turn_allocation_t *a)
 
         ngx_trp_turn_allocation_fail(a, 0);
 
-        /* outside of the event loop: make it turn once more */
+        /* outside of the event loop, which may not turn once more */
 
-        if (a->event.posted) {
-            ngx_delete_posted_event(&a->event);
-            ngx_post_event(&a->event, &ngx_posted_next_events);
-        }
+        ngx_delete_posted_event(&a->event);
+        ngx_trp_turn_destroy_handler(&a->event);
 
         return;
     }
