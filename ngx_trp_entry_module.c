@@ -2,6 +2,7 @@
 #include "ngx_trp.h"
 #include "ngx_trp_addr.h"
 #include "ngx_trp_agent.h"
+#include "ngx_trp_associate_tunnel.h"
 #include "ngx_trp_ends.h"
 #include "ngx_trp_listener.h"
 #include "ngx_trp_relays.h"
@@ -48,6 +49,7 @@ typedef struct {
     ngx_stream_session_t             *session;
     ngx_trp_entry_srv_conf_t         *conf;
     ngx_trp_socks5_t                 *socks;      /* NULL: came by a route */
+    ngx_trp_associate_t              *associate;  /* NULL: a stream of TCP */
 
     trp_addr_t                        addr;       /* family 0: "host" is name */
     ngx_str_t                         host;
@@ -78,6 +80,8 @@ static ngx_int_t ngx_trp_entry_init_peer(ngx_stream_session_t *s,
     ngx_stream_upstream_srv_conf_t *us);
 static ngx_int_t ngx_trp_entry_get_peer(ngx_peer_connection_t *pc,
     void *data);
+static ngx_int_t ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx,
+    ngx_peer_connection_t *pc);
 static ngx_int_t ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx,
     ngx_peer_connection_t *pc, ngx_trp_pool_t *leave, ngx_trp_pool_t **pool);
 static ngx_uint_t ngx_trp_entry_elsewhere(ngx_trp_stream_t *st);
@@ -314,7 +318,7 @@ ngx_trp_entry_find_ctx(ngx_stream_session_t *s, ngx_trp_entry_ctx_t **ctx)
     (*ctx)->port = sk->port;
     (*ctx)->destination = sk->destination;
 
-    if (sk->addr.family == 0
+    if (sk->command == TRP_SOCKS5_CONNECT && sk->addr.family == 0
         && ngx_trp_socks5_check_name(sk->conf, ngx_trp_str(&sk->host),
                                      sk->port)
            != NGX_OK)
@@ -428,6 +432,10 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
     ngx_trp_pool_t             *pool;
     ngx_trp_entry_main_conf_t  *emcf;
 
+    if (ctx->socks && ctx->socks->command == TRP_SOCKS5_UDP_ASSOCIATE) {
+        return ngx_trp_entry_associate(ctx, pc);
+    }
+
     rc = ngx_trp_entry_choose_relay(ctx, pc, NULL, &pool);
 
     if (rc != NGX_OK) {
@@ -467,6 +475,63 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
     }
 
     ngx_trp_stream_open(&ctx->stream, ctx->conf->open_timeout);
+
+    return NGX_DONE;
+}
+
+
+/* each of its datagrams finds a relay of its own, this one is for the log */
+
+static ngx_int_t
+ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
+{
+    trp_taddr_t                 asked;
+    ngx_trp_pool_t             *pool;
+    ngx_trp_socks5_t           *sk;
+    ngx_trp_associate_t        *as;
+    ngx_trp_entry_main_conf_t  *emcf;
+
+    sk = ctx->socks;
+    ctx->no_peer = 1;
+
+    pool = ngx_trp_relays_choose(&ctx->conf->relays);
+
+    if (pool == NULL) {
+        pc->name = &ctx->conf->relays.upstream->host;
+        return NGX_BUSY;
+    }
+
+    pc->sockaddr = pool->sockaddr;
+    pc->socklen = pool->socklen;
+    pc->name = &pool->name;
+
+    as = ngx_pcalloc(sk->session->connection->pool,
+                     sizeof(ngx_trp_associate_t));
+    if (as == NULL) {
+        return NGX_ERROR;
+    }
+
+    as->socks = sk;
+    ctx->associate = as;
+
+    asked.addr = sk->addr;
+    asked.port = sk->port;
+
+    emcf = ngx_stream_get_module_main_conf(ctx->session, ngx_trp_entry_module);
+
+    if (ngx_trp_associate_tunnel(as, &ctx->conf->relays, emcf->fd,
+                                 ctx->conf->open_timeout,
+                                 sk->conf->udp_timeout)
+        != NGX_OK
+        || ngx_trp_associate_open(as, &asked) != NGX_OK
+        || ngx_trp_associate_peer(as, emcf->fd, pc) != NGX_DONE)
+    {
+        return NGX_ERROR;
+    }
+
+    /* if the client does not take it, the proxy will find out */
+
+    (void) ngx_trp_socks5_succeed(sk, &as->local.sockaddr);
 
     return NGX_DONE;
 }
@@ -701,6 +766,10 @@ ngx_trp_entry_free_peer(ngx_peer_connection_t *pc, void *data,
         ngx_trp_stream_close(st, NULL);
     }
 
+    if (ctx->associate) {
+        ngx_trp_associate_close(ctx->associate);
+    }
+
     if (!ctx->no_peer) {
         ctx->free(pc, ctx->data, state);
     }
@@ -808,8 +877,9 @@ ngx_trp_entry_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
     if (ctx->conf) {
         info->group = ctx->conf->agent.group;
         info->name = ctx->conf->agent.name;
-        info->aborted = (ctx->stream.in != NGX_TRP_STREAM_ENDED
-                         || ctx->stream.out != NGX_TRP_STREAM_ENDED);
+        info->aborted = (ctx->associate == NULL
+                         && (ctx->stream.in != NGX_TRP_STREAM_ENDED
+                             || ctx->stream.out != NGX_TRP_STREAM_ENDED));
     }
 
     return NGX_OK;

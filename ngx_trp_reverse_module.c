@@ -10,6 +10,10 @@
 #include "trp_acl.h"
 
 
+/* a session of UDP begins with its first datagram */
+#define NGX_TRP_REVERSE_FIRST_TIME  30000
+
+
 typedef struct {
     ngx_array_t                     servers;   /* ngx_trp_reverse_srv_conf_t */
     ngx_socket_t                    fd;
@@ -63,6 +67,8 @@ static ngx_trp_reverse_ctx_t *ngx_trp_reverse_create_stream(
     ngx_trp_link_t *link, trp_open_t *open);
 static ngx_int_t ngx_trp_reverse_init_connection(ngx_connection_t *c,
     trp_open_t *open);
+static void ngx_trp_reverse_udp_handler(ngx_event_t *rev);
+static ngx_int_t ngx_trp_reverse_udp_first(ngx_connection_t *c);
 static void ngx_trp_reverse_cleanup(void *data);
 static ngx_uint_t ngx_trp_reverse_code(ngx_trp_reverse_ctx_t *ctx);
 static ngx_uint_t ngx_trp_reverse_timed_out(ngx_stream_session_t *s);
@@ -181,12 +187,13 @@ ngx_module_t  ngx_trp_reverse_module = {
 static void
 ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
 {
-    ngx_uint_t              known;
+    ngx_uint_t              udp, known;
     trp_refuse_t            refuse;
     ngx_connection_t       *c;
     ngx_trp_reverse_ctx_t  *ctx;
 
     ctx = NULL;
+    udp = (open->proto == TRP_PROTO_UDP);
 
     known = (open->flags & TRP_OPEN_AGAIN)
             && ngx_trp_stream_known(link->pool->conf, open->id);
@@ -196,7 +203,10 @@ ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
                       "stream was opened before, and accepted, stream: %s",
                       ngx_trp_id_text(open->id).data);
 
-    } else if (open->proto == TRP_PROTO_TCP) {
+    } else if (open->proto == TRP_PROTO_TCP || (udp && !ngx_exiting)) {
+
+        /* nginx ends sessions of UDP in a worker that exits */
+
         ctx = ngx_trp_reverse_create_stream(link, open);
     }
 
@@ -204,7 +214,7 @@ ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
         ngx_memzero(&refuse, sizeof(trp_refuse_t));
 
         refuse.code = TRP_CODE_FAILED;
-        refuse.retry = (open->proto == TRP_PROTO_TCP && !known);
+        refuse.retry = ((open->proto == TRP_PROTO_TCP || udp) && !known);
 
         ngx_trp_tunnel_abandon(link->tunnel, &refuse, 1);
         return;
@@ -217,7 +227,76 @@ ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
     /* DATA may already be here, behind OPEN */
     c->read->ready = 1;
 
+    if (udp) {
+        c->read->handler = ngx_trp_reverse_udp_handler;
+        ngx_add_timer(c->read, NGX_TRP_REVERSE_FIRST_TIME);
+        ngx_post_event(c->read, &ngx_posted_events);
+        return;
+    }
+
     ngx_trp_listener_accept(ctx->conf->listener, c);
+}
+
+
+/* as nginx does it, the first datagram is there before the session begins */
+
+static void
+ngx_trp_reverse_udp_handler(ngx_event_t *rev)
+{
+    ngx_int_t               rc;
+    ngx_pool_t             *pool;
+    ngx_connection_t       *c;
+    ngx_trp_reverse_ctx_t  *ctx;
+
+    c = rev->data;
+
+    rc = (rev->timedout || c->close) ? NGX_ERROR
+                                     : ngx_trp_reverse_udp_first(c);
+
+    if (rc == NGX_AGAIN) {
+        return;
+    }
+
+    if (rc == NGX_ERROR) {
+        pool = c->pool;
+
+        ngx_close_connection(c);
+        ngx_destroy_pool(pool);
+
+        return;
+    }
+
+    ngx_del_timer(rev);
+
+    ctx = ngx_trp_stream_of(c)->data;
+
+    /* the proxy's buffer may be smaller than the one here */
+    ctx->stream.room = 0;
+
+    ngx_trp_listener_accept(ctx->conf->listener, c);
+}
+
+
+static ngx_int_t
+ngx_trp_reverse_udp_first(ngx_connection_t *c)
+{
+    u_char   buf[TRP_DATA_MAX];
+    ssize_t  n;
+
+    n = c->recv(c, buf, sizeof(buf));
+
+    if (n == NGX_AGAIN || n == NGX_ERROR) {
+        return n;
+    }
+
+    c->buffer = ngx_create_temp_buf(c->pool, n);
+    if (c->buffer == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->buffer->last = ngx_cpymem(c->buffer->last, buf, n);
+
+    return NGX_OK;
 }
 
 
@@ -282,6 +361,7 @@ ngx_trp_reverse_create_stream(ngx_trp_link_t *link, trp_open_t *open)
         goto failed;
     }
 
+    ctx->stream.udp = (open->proto == TRP_PROTO_UDP);
     ctx->stream.pool = link->pool;
     ctx->stream.other = ngx_trp_reverse_destination;
     ctx->stream.destination = ctx->destination;
@@ -916,19 +996,35 @@ ngx_trp_reverse_notify(ngx_peer_connection_t *pc, void *data, ngx_uint_t type)
 static void
 ngx_trp_reverse_connected(ngx_trp_reverse_ctx_t *ctx, ngx_connection_t *pc)
 {
-    if (ctx->stream.in == NGX_TRP_STREAM_ABORTED) {
+    ngx_trp_stream_t  *st;
+
+    st = &ctx->stream;
+
+    if (st->udp) {
+
+        if (st->in != NGX_TRP_STREAM_OPEN) {
+            ngx_trp_stream_wake(st->connection->read);
+            return;
+        }
+
+        st->code = TRP_CODE_NONE;
+        ngx_trp_stream_accept(st);
+        return;
+    }
+
+    if (st->in == NGX_TRP_STREAM_ABORTED) {
         ngx_trp_ends_reset(pc);
         return;
     }
 
-    if (!ctx->stream.consumed) {
+    if (!st->consumed) {
         ngx_trp_ends_arm(pc);
     }
 
     /* the address before this one may have failed */
-    ctx->stream.code = TRP_CODE_NONE;
+    st->code = TRP_CODE_NONE;
 
-    ngx_trp_stream_accept(&ctx->stream);
+    ngx_trp_stream_accept(st);
 }
 
 
@@ -986,8 +1082,9 @@ ngx_trp_reverse_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
     info->id = st->id;
     info->status = (st->accepted || st->why) ? TRP_CODE_NONE
                                              : ngx_trp_reverse_code(ctx);
-    info->aborted = (st->in != NGX_TRP_STREAM_ENDED
-                     || st->out != NGX_TRP_STREAM_ENDED);
+    info->aborted = st->udp ? st->why != NULL
+                            : (st->in != NGX_TRP_STREAM_ENDED
+                               || st->out != NGX_TRP_STREAM_ENDED);
 
     return NGX_OK;
 }

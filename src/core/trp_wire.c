@@ -72,7 +72,6 @@ trp_frame_limits(unsigned type, size_t *min, size_t *max)
         return 1;
 
     case TRP_DATA:
-        *min = 1;
         *max = TRP_DATA_MAX;
         return 1;
 
@@ -107,6 +106,7 @@ trp_reader_init(trp_reader_t *r)
     r->left = 0;
     r->payload = 0;
     r->skip = 0;
+    r->data = 0;
 }
 
 
@@ -129,6 +129,7 @@ trp_reader_header(trp_reader_t *r)
     r->frame.len = (uint16_t) (r->buf[2] << 8 | r->buf[3]);
     r->have = 0;
     r->skip = 0;
+    r->data = 0;
 
     if (!trp_frame_limits(r->frame.type, &min, &max)) {
         if (!(r->frame.flags & TRP_FLAG_OPTIONAL)) {
@@ -146,6 +147,7 @@ trp_reader_header(trp_reader_t *r)
 
     if (r->frame.type == TRP_DATA) {
         r->left = r->frame.len;
+        r->data = 1;
         return TRP_DECLINED;
     }
 
@@ -183,6 +185,10 @@ void
 trp_reader_take(trp_reader_t *r, size_t n)
 {
     r->left -= n;
+
+    if (r->left == 0) {
+        r->data = 0;
+    }
 }
 
 

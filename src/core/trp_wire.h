@@ -103,6 +103,7 @@ typedef struct {
     size_t       left;               /* bytes of DATA not yet taken */
     unsigned     payload:1;
     unsigned     skip:1;
+    unsigned     data:1;             /* a DATA frame is not yet all taken */
     uint8_t      buf[TRP_CONTROL_MAX];
 } trp_reader_t;
 
@@ -177,7 +178,8 @@ uint8_t *trp_header_put(uint8_t *p, unsigned type, size_t len);
  *     TRP_ERROR     the peer broke the protocol, or sent an unknown frame
  *
  * After TRP_DECLINED the caller takes all of "left" himself, in pieces, with
- * trp_reader_take(), before he asks for space again.
+ * trp_reader_take(), before he asks for space again.  An empty DATA frame is
+ * taken with 0 bytes.
  */
 
 void trp_reader_init(trp_reader_t *r);

@@ -664,6 +664,10 @@ ngx_trp_pool_drain(ngx_trp_tunnel_t *t)
     }
 
     if (t->busy) {
+        if (link->stream) {
+            ngx_trp_stream_drain(link->stream);
+        }
+
         return;
     }
 

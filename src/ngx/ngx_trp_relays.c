@@ -11,6 +11,8 @@
 #define NGX_TRP_RELAYS_TIME     1000
 
 
+static ngx_int_t ngx_trp_relays_add_servers(ngx_trp_relays_t *relays,
+    ngx_uint_t backup);
 static ngx_trp_pool_t *ngx_trp_relays_add(ngx_trp_relays_t *relays,
     struct sockaddr *sockaddr, socklen_t socklen, ngx_str_t *name,
     ngx_str_t *server);
@@ -29,9 +31,7 @@ static void ngx_trp_relays_update_peers(ngx_trp_relays_t *relays,
 ngx_int_t
 ngx_trp_relays_start(ngx_cycle_t *cycle, ngx_trp_relays_t *relays)
 {
-    ngx_uint_t                     i, j;
-    ngx_addr_t                    *addr;
-    ngx_stream_upstream_server_t  *server;
+    ngx_uint_t  backup;
 
     if (ngx_array_init(&relays->pools, cycle->pool,
                        relays->upstream->servers->nelts,
@@ -43,11 +43,46 @@ ngx_trp_relays_start(ngx_cycle_t *cycle, ngx_trp_relays_t *relays)
 
     ngx_queue_init(&relays->conf->streams);
 
+    /* who looks for one looks at the backup servers last */
+
+    for (backup = 0; backup < 2; backup++) {
+        if (ngx_trp_relays_add_servers(relays, backup) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+#if (NGX_TRP_RELAYS_RESOLVE)
+
+    if (ngx_trp_relays_resolved(relays)) {
+        relays->event.data = relays;
+        relays->event.log = cycle->log;
+        relays->event.handler = ngx_trp_relays_event_handler;
+        relays->event.cancelable = 1;
+
+        /* nginx may know them from before the reload */
+        ngx_trp_relays_update(relays);
+
+        ngx_add_timer(&relays->event, NGX_TRP_RELAYS_TIME);
+    }
+
+#endif
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_relays_add_servers(ngx_trp_relays_t *relays, ngx_uint_t backup)
+{
+    ngx_uint_t                     i, j;
+    ngx_addr_t                    *addr;
+    ngx_stream_upstream_server_t  *server;
+
     server = relays->upstream->servers->elts;
 
     for (i = 0; i < relays->upstream->servers->nelts; i++) {
 
-        if (server[i].down) {
+        if (server[i].down || server[i].backup != backup) {
             continue;
         }
 
@@ -68,22 +103,6 @@ ngx_trp_relays_start(ngx_cycle_t *cycle, ngx_trp_relays_t *relays)
             }
         }
     }
-
-#if (NGX_TRP_RELAYS_RESOLVE)
-
-    if (ngx_trp_relays_resolved(relays)) {
-        relays->event.data = relays;
-        relays->event.log = cycle->log;
-        relays->event.handler = ngx_trp_relays_event_handler;
-        relays->event.cancelable = 1;
-
-        /* nginx may know them from before the reload */
-        ngx_trp_relays_update(relays);
-
-        ngx_add_timer(&relays->event, NGX_TRP_RELAYS_TIME);
-    }
-
-#endif
 
     return NGX_OK;
 }
@@ -155,6 +174,23 @@ ngx_trp_relays_lookup(ngx_trp_relays_t *relays, struct sockaddr *sockaddr,
     }
 
     return NULL;
+}
+
+
+ngx_trp_pool_t *
+ngx_trp_relays_choose(ngx_trp_relays_t *relays)
+{
+    ngx_trp_pool_t  *pool, **pools;
+
+    pool = ngx_trp_relays_other(relays, NULL);
+
+    if (pool || relays->pools.nelts == 0) {
+        return pool;
+    }
+
+    pools = relays->pools.elts;
+
+    return pools[0];
 }
 
 

@@ -35,6 +35,10 @@ ngx_int_t ngx_trp_relays_start(ngx_cycle_t *cycle, ngx_trp_relays_t *relays);
 ngx_trp_pool_t *ngx_trp_relays_find(ngx_trp_relays_t *relays,
     struct sockaddr *sockaddr, socklen_t socklen);
 
+/* the first one that can serve a user, or else the first; NULL if none is */
+
+ngx_trp_pool_t *ngx_trp_relays_choose(ngx_trp_relays_t *relays);
+
 /* one that can serve a user, and is not this one; or NULL */
 
 ngx_trp_pool_t *ngx_trp_relays_other(ngx_trp_relays_t *relays,

@@ -20,7 +20,6 @@ static size_t ngx_trp_stream_write(ngx_trp_stream_t *st, u_char *p,
     size_t size);
 static size_t ngx_trp_stream_write_early(ngx_trp_stream_t *st, u_char *p,
     size_t size);
-static void ngx_trp_stream_pump(ngx_trp_stream_t *st);
 static void ngx_trp_stream_end(ngx_trp_stream_t *st);
 static void ngx_trp_stream_accepted(ngx_trp_stream_t *st);
 static void ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame);
@@ -29,9 +28,8 @@ static void ngx_trp_stream_stop_waiting(ngx_trp_stream_t *st);
 static void ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code);
 static void ngx_trp_stream_remember(ngx_trp_stream_t *st);
 static const char *ngx_trp_stream_guess(ngx_trp_stream_t *st);
-static void ngx_trp_stream_why(ngx_trp_stream_t *st, const char *why);
+static ngx_uint_t ngx_trp_stream_level(ngx_trp_stream_t *st);
 static void ngx_trp_stream_timeout(ngx_event_t *ev);
-static void ngx_trp_stream_wake(ngx_event_t *ev);
 static void ngx_trp_stream_empty_handler(ngx_event_t *ev);
 
 
@@ -121,20 +119,37 @@ ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
         return NGX_ERROR;
     }
 
-    c->recv = ngx_trp_stream_recv;
-    c->send = ngx_trp_stream_send;
-    c->recv_chain = ngx_trp_stream_recv_chain;
-    c->send_chain = ngx_trp_stream_send_chain;
-
-    /* END and RESET are told from the last buffer */
+    /* the end, which may be a reset, is told from the last buffer */
     c->need_last_buf = 1;
 
     /*
-     * the proxy overwrites data, log and pool; what datagrams have here is
-     * left alone on a connection of the type SOCK_STREAM
+     * The proxy overwrites data, log and pool.  What datagrams have in "udp"
+     * is left alone on a connection of the type SOCK_STREAM.  On one of the
+     * type SOCK_DGRAM "proxy_requests" would remove it from a tree, but that
+     * one is never in the queue of those that may be reused.
      */
 
-    c->udp = (ngx_udp_connection_t *) st;
+    if (st->udp) {
+        c->type = SOCK_DGRAM;
+        c->queue.next = (ngx_queue_t *) st;
+
+        c->recv = ngx_trp_stream_udp_recv;
+        c->send = ngx_trp_stream_udp_send;
+        c->send_chain = ngx_trp_stream_udp_send_chain;
+
+#if (nginx_version >= 1023000)
+        /* a datagram may be empty */
+        c->need_flush_buf = 1;
+#endif
+
+    } else {
+        c->udp = (ngx_udp_connection_t *) st;
+
+        c->recv = ngx_trp_stream_recv;
+        c->send = ngx_trp_stream_send;
+        c->recv_chain = ngx_trp_stream_recv_chain;
+        c->send_chain = ngx_trp_stream_send_chain;
+    }
 
     st->connection = c;
 
@@ -153,11 +168,15 @@ ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
 ngx_trp_stream_t *
 ngx_trp_stream_of(ngx_connection_t *c)
 {
-    if (c->recv != ngx_trp_stream_recv) {
-        return NULL;
+    if (c->recv == ngx_trp_stream_recv) {
+        return (ngx_trp_stream_t *) c->udp;
     }
 
-    return (ngx_trp_stream_t *) c->udp;
+    if (c->recv == ngx_trp_stream_udp_recv) {
+        return (ngx_trp_stream_t *) c->queue.next;
+    }
+
+    return NULL;
 }
 
 
@@ -235,7 +254,8 @@ ngx_trp_stream_timeout(ngx_event_t *ev)
 
     st->unreachable = st->waiting;
 
-    ngx_trp_stream_log(st, NGX_LOG_ERR, ev->log, "was not opened in time",
+    ngx_trp_stream_log(st, ngx_trp_stream_level(st), ev->log,
+                       "was not opened in time",
                        st->waiting ? no_tunnel : nothing);
 
     ngx_trp_stream_abort(st, TRP_CODE_TIMED_OUT);
@@ -291,7 +311,8 @@ ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
                             refuse.retry ? ", opening it once more" : "")
                - buf;
 
-    ngx_trp_stream_log(st, refuse.retry ? NGX_LOG_INFO : NGX_LOG_ERR,
+    ngx_trp_stream_log(st,
+                       refuse.retry ? NGX_LOG_INFO : ngx_trp_stream_level(st),
                        st->connection->log, "was refused", text);
 
     st->leave = (refuse.code == TRP_CODE_NO_AGENT);
@@ -338,7 +359,7 @@ ngx_trp_stream_readable(ngx_trp_stream_t *st)
         return 0;
     }
 
-    if (!st->accepted) {
+    if (!st->accepted && !st->udp) {
         ngx_trp_stream_read_ahead(st);
     }
 
@@ -395,7 +416,7 @@ ngx_trp_stream_free_ahead(ngx_trp_stream_t *st)
 }
 
 
-static void
+void
 ngx_trp_stream_wake(ngx_event_t *ev)
 {
     ev->ready = 1;
@@ -443,7 +464,7 @@ ngx_trp_stream_recv(ngx_connection_t *c, u_char *buf, size_t size)
 }
 
 
-/* bytes, 0 if there is an end to look at, or NGX_AGAIN */
+/* bytes, 0 if there may be an end to look at, or NGX_AGAIN */
 
 static ssize_t
 ngx_trp_stream_recv_data(ngx_trp_stream_t *st, u_char *buf, size_t size)
@@ -472,6 +493,11 @@ ngx_trp_stream_recv_data(ngx_trp_stream_t *st, u_char *buf, size_t size)
 
         if (rc != NGX_OK) {
             return NGX_AGAIN;
+        }
+
+        if (t->reader.left == 0) {
+            trp_reader_take(&t->reader, 0);
+            return 0;
         }
     }
 
@@ -698,7 +724,7 @@ ngx_trp_stream_write_early(ngx_trp_stream_t *st, u_char *p, size_t size)
 
 /* the early bytes and the end to the tunnel, as far as it takes them */
 
-static void
+void
 ngx_trp_stream_pump(ngx_trp_stream_t *st)
 {
     ngx_trp_tunnel_t  *t;
@@ -710,8 +736,15 @@ ngx_trp_stream_pump(ngx_trp_stream_t *st)
     t = st->link->tunnel;
 
     if (st->early_sent < st->early_len) {
-        st->early_sent += ngx_trp_tunnel_data(t, st->early + st->early_sent,
+
+        if (st->udp) {
+            ngx_trp_stream_udp_pump_early(st);
+
+        } else {
+            st->early_sent += ngx_trp_tunnel_data(t,
+                                              st->early + st->early_sent,
                                               st->early_len - st->early_sent);
+        }
 
         if (st->early_sent < st->early_len) {
             return;
@@ -730,6 +763,7 @@ ngx_trp_stream_pump(ngx_trp_stream_t *st)
         st->early = NULL;
         st->early_len = 0;
         st->early_sent = 0;
+        st->early_datagrams = 0;
 
         if (st->out == NGX_TRP_STREAM_OPEN) {
             ngx_trp_stream_wake(st->connection->write);
@@ -831,7 +865,7 @@ ngx_trp_stream_got_reset(ngx_trp_stream_t *st)
 
     other = st->other(st);
 
-    if (st->in == NGX_TRP_STREAM_ENDED && other
+    if (st->in == NGX_TRP_STREAM_ENDED && other && !st->udp
         && (!st->consumed || other->buffered || ngx_trp_tunnel_unsent(other)))
     {
         st->out = NGX_TRP_STREAM_ABORTED;
@@ -872,7 +906,7 @@ ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code)
         if (st->entry) {
             st->failed(st);
 
-        } else {
+        } else if (!st->udp) {
 
             /* the proxy gives up connecting: nothing reaches the destination */
             st->connection->write->timedout = 1;
@@ -967,9 +1001,27 @@ ngx_trp_stream_known(ngx_trp_agent_conf_t *conf, const u_char *id)
 }
 
 
-/* the first reason is the one that counts */
+/*
+ * A worker that exits ends a session of UDP with its next event.  Rather than
+ * with a datagram, which would be lost, it does so now.
+ */
 
-static void
+void
+ngx_trp_stream_drain(ngx_trp_stream_t *st)
+{
+    ngx_event_t  *rev;
+
+    rev = st->connection->read;
+
+    if (st->udp && !st->entry && !rev->posted) {
+
+        /* outside of the event loop: make it turn once more */
+        ngx_post_event(rev, &ngx_posted_next_events);
+    }
+}
+
+
+void
 ngx_trp_stream_why(ngx_trp_stream_t *st, const char *why)
 {
     if (st->why == NULL) {
@@ -998,13 +1050,23 @@ ngx_trp_stream_close(ngx_trp_stream_t *st, trp_refuse_t *refuse)
     if (st->link) {
         t = st->link->tunnel;
 
+        if (st->udp) {
+            ngx_trp_stream_udp_end(st);
+        }
+
         ngx_trp_stream_detach(st);
-        ngx_trp_tunnel_abandon(t, refuse, st->in != NGX_TRP_STREAM_ENDED);
+        ngx_trp_tunnel_abandon(t, refuse,
+                               st->in != NGX_TRP_STREAM_ENDED && !st->udp);
     }
 
     if (st->early) {
         ngx_free(st->early);
         st->early = NULL;
+    }
+
+    if (st->part) {
+        ngx_free(st->part);
+        st->part = NULL;
     }
 
     if (st->ahead) {
@@ -1026,12 +1088,27 @@ ngx_trp_stream_log_end(ngx_trp_stream_t *st, ngx_log_t *log)
         return;
     }
 
+    if (st->udp && st->why == NULL) {
+
+        /* it was not used for some time */
+        return;
+    }
+
     why = st->why ? st->why : ngx_trp_stream_guess(st);
 
     text.data = (const u_char *) why;
     text.len = ngx_strlen(why);
 
     ngx_trp_stream_log(st, NGX_LOG_INFO, log, "was aborted: ", text);
+}
+
+
+/* one more datagram is one more try, nobody is to be told of each */
+
+static ngx_uint_t
+ngx_trp_stream_level(ngx_trp_stream_t *st)
+{
+    return st->udp ? NGX_LOG_INFO : NGX_LOG_ERR;
 }
 
 

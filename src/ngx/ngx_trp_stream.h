@@ -5,6 +5,9 @@
  * does any other connection, at the entry as its upstream's, at the reverse
  * as its client's.
  *
+ * A stream of UDP has datagrams in place of bytes, each of them one frame.
+ * What cannot be sent at once is dropped.
+ *
  * The object must live as long as the connection, until
  * ngx_trp_stream_close().  What is then still to be said on the tunnel, the
  * tunnel says alone.
@@ -24,6 +27,7 @@
 /* what an entry sends ahead of ACCEPT, and keeps to be sent again */
 
 #define NGX_TRP_EARLY_SIZE      16384
+#define NGX_TRP_EARLY_DATAGRAMS 8
 
 #define NGX_TRP_STREAM_RETRIES  2
 
@@ -53,10 +57,14 @@ struct ngx_trp_stream_s {
     u_char                *early;
     size_t                 early_len;
     size_t                 early_sent;
+    ngx_uint_t             early_datagrams;
 
     u_char                *ahead;      /* reverse: read ahead of ACCEPT */
     size_t                 ahead_pos;
     size_t                 ahead_len;
+
+    u_char                *part;       /* of a datagram */
+    size_t                 room;       /* for one, at most, at its reader's */
 
     /* the proxy's other connection, NULL if there is none (yet) */
     ngx_connection_t    *(*other)(ngx_trp_stream_t *st);
@@ -87,6 +95,7 @@ struct ngx_trp_stream_s {
     ngx_trp_stream_end_e   out;
 
     unsigned               entry:1;
+    unsigned               udp:1;
     unsigned               waiting:1;
     unsigned               accepted:1;
     unsigned               consumed:1; /* the end of input was handed on */
@@ -94,6 +103,8 @@ struct ngx_trp_stream_s {
     unsigned               unreachable:1; /* had no tunnel in time */
     unsigned               again:1;    /* OPEN was sent before */
     unsigned               leave:1;    /* this relay, if there is another */
+    unsigned               skip:1;     /* the rest of this datagram */
+    unsigned               truncated:1; /* and that was logged */
     unsigned               logged:1;   /* why it failed */
 };
 
@@ -171,6 +182,30 @@ void ngx_trp_stream_writable(ngx_trp_stream_t *st);
 ngx_int_t ngx_trp_stream_frame(ngx_trp_stream_t *st, trp_frame_t *frame);
 void ngx_trp_stream_detach(ngx_trp_stream_t *st);
 void ngx_trp_stream_lost(ngx_trp_stream_t *st);
+void ngx_trp_stream_drain(ngx_trp_stream_t *st);
+
+
+/* its reader or writer is to have a look */
+
+void ngx_trp_stream_wake(ngx_event_t *ev);
+
+/* what is sent early goes to the tunnel, as far as it takes it */
+
+void ngx_trp_stream_pump(ngx_trp_stream_t *st);
+
+/* the first reason is the one that counts */
+
+void ngx_trp_stream_why(ngx_trp_stream_t *st, const char *why);
+
+
+/* of streams of UDP: what differs */
+
+ssize_t ngx_trp_stream_udp_recv(ngx_connection_t *c, u_char *buf, size_t size);
+ssize_t ngx_trp_stream_udp_send(ngx_connection_t *c, u_char *buf, size_t size);
+ngx_chain_t *ngx_trp_stream_udp_send_chain(ngx_connection_t *c,
+    ngx_chain_t *in, off_t limit);
+void ngx_trp_stream_udp_pump_early(ngx_trp_stream_t *st);
+void ngx_trp_stream_udp_end(ngx_trp_stream_t *st);
 
 
 #pragma GCC visibility pop

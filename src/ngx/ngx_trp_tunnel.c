@@ -516,7 +516,7 @@ ngx_trp_tunnel_input(ngx_trp_tunnel_t *t)
 
     for ( ;; ) {
 
-        if (t->reader.left) {
+        if (t->reader.data) {
             if (!t->abandoned) {
                 return NGX_OK;
             }
@@ -598,6 +598,11 @@ ngx_trp_tunnel_drop(ngx_trp_tunnel_t *t)
 {
     ssize_t  n;
     u_char   buf[4096];
+
+    if (t->reader.left == 0) {
+        trp_reader_take(&t->reader, 0);
+        return NGX_OK;
+    }
 
     n = ngx_trp_tunnel_recv(t, buf, ngx_min(sizeof(buf), t->reader.left));
 
@@ -808,6 +813,53 @@ ngx_trp_tunnel_data(ngx_trp_tunnel_t *t, u_char *p, size_t size)
     }
 
     return done;
+}
+
+
+u_char *
+ngx_trp_tunnel_datagram(ngx_trp_tunnel_t *t, size_t size)
+{
+    size_t   used;
+    u_char  *dst;
+
+    if (t->failed) {
+        return NULL;
+    }
+
+    used = t->out_last - t->out_pos;
+
+    if (used + TRP_HEADER_LEN + size > NGX_TRP_RECORD_SIZE) {
+
+        ngx_trp_tunnel_flush(t);
+
+        if (t->blocked || t->failed) {
+            return NULL;
+        }
+
+        used = 0;
+    }
+
+    if (ngx_trp_tunnel_sent(t, TRP_DATA) != NGX_OK) {
+        return NULL;
+    }
+
+    /* many small ones have one buffer, which is not copied for each */
+
+    dst = ngx_trp_tunnel_reserve(t, ngx_min(ngx_max(TRP_HEADER_LEN + size,
+                                                    used),
+                                            NGX_TRP_RECORD_SIZE
+                                            + NGX_TRP_OUT_CONTROL - used));
+    if (dst == NULL) {
+        return NULL;
+    }
+
+    t->out_last += TRP_HEADER_LEN + size;
+
+    if (!t->blocked) {
+        ngx_trp_tunnel_post(t);
+    }
+
+    return trp_header_put(dst, TRP_DATA, size);
 }
 
 

@@ -120,9 +120,10 @@ ssize_t ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size);
 
 
 /*
- * Reads frames one by one.  NGX_OK: a DATA frame begins, reader.left says how
- * much.  NGX_AGAIN: no more for now.  NGX_DONE: the stream's other direction
- * has ended with this frame.  NGX_ERROR: the tunnel has failed.
+ * Reads frames one by one.  NGX_OK: a DATA frame begins, or is not yet all
+ * taken, reader.left says how much; an empty one is taken, too.  NGX_AGAIN: no
+ * more for now.  NGX_DONE: the stream's other direction has ended with this
+ * frame.  NGX_ERROR: the tunnel has failed.
  */
 
 ngx_int_t ngx_trp_tunnel_input(ngx_trp_tunnel_t *t);
@@ -146,6 +147,13 @@ void ngx_trp_tunnel_send(ngx_trp_tunnel_t *t, ngx_uint_t type);
 void ngx_trp_tunnel_send_frame(ngx_trp_tunnel_t *t, u_char *start,
     u_char *last);
 size_t ngx_trp_tunnel_data(ngx_trp_tunnel_t *t, u_char *p, size_t size);
+
+/*
+ * A datagram of "size" bytes, at most TRP_DATA_MAX, as one DATA frame: where
+ * the caller puts it, at once, or NULL if the output has no room for all of it.
+ */
+
+u_char *ngx_trp_tunnel_datagram(ngx_trp_tunnel_t *t, size_t size);
 
 /*
  * Bytes of whole or partial frames as they are: at once, the rest is kept.

@@ -633,7 +633,7 @@ test_limits(void)
         { TRP_OPEN, 25, 1024 },
         { TRP_ACCEPT, 0, 0 },
         { TRP_REFUSE, 2, 130 },
-        { TRP_DATA, 1, 16380 },
+        { TRP_DATA, 0, 16380 },
         { TRP_END, 0, 0 },
         { TRP_RESET, 0, 0 },
         { TRP_DONE, 0, 0 },
@@ -892,6 +892,40 @@ test_reader(void)
     free(want.data);
     free(out.data);
     free(ends);
+}
+
+
+/* an empty DATA frame has to be taken, too */
+
+static void
+test_reader_data(void)
+{
+    size_t        size;
+    trp_reader_t  r;
+
+    trp_reader_init(&r);
+    is_int(r.data, 0, "no DATA yet");
+
+    trp_header_put(trp_reader_space(&r, &size), TRP_DATA, 0);
+    is_int(trp_reader_commit(&r, 4), TRP_DECLINED, "an empty DATA frame");
+    ok(r.left == 0 && r.data && trp_reader_boundary(&r), "nothing is left");
+    trp_reader_take(&r, 0);
+    is_int(r.data, 0, "taken");
+
+    trp_header_put(trp_reader_space(&r, &size), TRP_DATA, 3);
+    is_int(trp_reader_commit(&r, 4), TRP_DECLINED, "DATA of 3 bytes");
+    trp_reader_take(&r, 2);
+    ok(r.left == 1 && r.data, "one byte is left");
+    trp_reader_take(&r, 1);
+    is_int(r.data, 0, "all taken");
+
+    /* who passes frames on does not look at it */
+
+    trp_header_put(trp_reader_space(&r, &size), TRP_DATA, 0);
+    is_int(trp_reader_commit(&r, 4), TRP_DECLINED, "an empty DATA frame");
+    trp_header_put(trp_reader_space(&r, &size), TRP_PING, 0);
+    is_int(trp_reader_commit(&r, 4), TRP_OK, "another frame behind it");
+    is_int(r.data, 0, "which is no DATA");
 }
 
 
@@ -1203,6 +1237,7 @@ main(void)
     test_refused();
     test_limits();
     test_reader();
+    test_reader_data();
     test_skip();
     test_labels();
     test_slots();
