@@ -485,13 +485,10 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
 static ngx_int_t
 ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
 {
-    trp_taddr_t                 asked;
-    ngx_trp_pool_t             *pool;
-    ngx_trp_socks5_t           *sk;
-    ngx_trp_associate_t        *as;
-    ngx_trp_entry_main_conf_t  *emcf;
+    ngx_trp_pool_t              *pool;
+    ngx_trp_entry_main_conf_t   *emcf;
+    ngx_trp_associate_tunnel_t  *tunnel;
 
-    sk = ctx->socks;
     ctx->no_peer = 1;
 
     pool = ngx_trp_relays_choose(&ctx->conf->relays);
@@ -505,33 +502,23 @@ ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
     pc->socklen = pool->socklen;
     pc->name = &pool->name;
 
-    as = ngx_pcalloc(sk->session->connection->pool,
-                     sizeof(ngx_trp_associate_t));
-    if (as == NULL) {
+    tunnel = ngx_palloc(ctx->session->connection->pool,
+                        sizeof(ngx_trp_associate_tunnel_t));
+    if (tunnel == NULL) {
         return NGX_ERROR;
     }
-
-    as->socks = sk;
-    ctx->associate = as;
-
-    asked.addr = sk->addr;
-    asked.port = sk->port;
 
     emcf = ngx_stream_get_module_main_conf(ctx->session, ngx_trp_entry_module);
 
-    if (ngx_trp_associate_tunnel(as, &ctx->conf->relays, emcf->fd,
-                                 ctx->conf->open_timeout,
-                                 sk->conf->udp_timeout)
-        != NGX_OK
-        || ngx_trp_associate_open(as, &asked) != NGX_OK
-        || ngx_trp_associate_peer(as, emcf->fd, pc) != NGX_DONE)
-    {
+    tunnel->relays = &ctx->conf->relays;
+    tunnel->fd = emcf->fd;
+    tunnel->open_timeout = ctx->conf->open_timeout;
+
+    ctx->associate = ngx_trp_associate(ctx->socks, &ngx_trp_associate_tunnel,
+                                       tunnel, emcf->fd, pc);
+    if (ctx->associate == NULL) {
         return NGX_ERROR;
     }
-
-    /* if the client does not take it, the proxy will find out */
-
-    (void) ngx_trp_socks5_succeed(sk, &as->local.sockaddr);
 
     return NGX_DONE;
 }

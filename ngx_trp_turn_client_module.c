@@ -1,6 +1,7 @@
 
 #include "ngx_trp.h"
 #include "ngx_trp_addr.h"
+#include "ngx_trp_associate_turn.h"
 #include "ngx_trp_ends.h"
 #include "ngx_trp_socks5.h"
 #include "ngx_trp_stream.h"
@@ -37,6 +38,8 @@ typedef struct {
     ngx_uint_t                        next;       /* to be tried */
 
     ngx_connection_t                 *holder;     /* what the proxy waits on */
+    ngx_event_t                       gone;       /* the client is */
+    ngx_trp_associate_t              *associate;  /* NULL: TCP */
     ngx_log_t                         silent;
 
     /* the balancer's */
@@ -58,6 +61,9 @@ static ngx_trp_turn_server_t *ngx_trp_turn_client_server(
     ngx_trp_turn_client_ctx_t *ctx, ngx_peer_connection_t *pc);
 static ngx_int_t ngx_trp_turn_client_host(ngx_stream_upstream_srv_conf_t *us,
     ngx_peer_connection_t *pc, ngx_pool_t *pool, ngx_str_t *host);
+static ssize_t ngx_trp_turn_client_recv(ngx_connection_t *c, u_char *buf,
+    size_t size);
+static void ngx_trp_turn_client_gone(ngx_event_t *ev);
 static void ngx_trp_turn_client_begin(ngx_event_t *ev);
 static void ngx_trp_turn_client_resolve(ngx_trp_turn_client_ctx_t *ctx);
 static void ngx_trp_turn_client_resolve_handler(ngx_resolver_ctx_t *rctx);
@@ -183,6 +189,12 @@ ngx_trp_turn_client_init_peer(ngx_stream_session_t *s,
     ctx->conf = tcf;
     ctx->upstream = us;
 
+    ctx->gone.data = ctx;
+    ctx->gone.log = s->connection->log;
+    ctx->gone.handler = ngx_trp_turn_client_gone;
+
+    ngx_stream_set_ctx(s, ctx, ngx_trp_turn_client_module);
+
     u = s->upstream;
 
     ctx->data = u->peer.data;
@@ -230,6 +242,13 @@ ngx_trp_turn_client_get_peer(ngx_peer_connection_t *pc, void *data)
     tmcf = ngx_stream_get_module_main_conf(ctx->session,
                                            ngx_trp_turn_client_module);
 
+    if (ctx->socks->command == TRP_SOCKS5_UDP_ASSOCIATE) {
+        ctx->associate = ngx_trp_associate(ctx->socks, &ngx_trp_associate_turn,
+                                           ctx->server, tmcf->fd, pc);
+
+        return ctx->associate ? NGX_DONE : NGX_ERROR;
+    }
+
     c = ngx_trp_stream_connection(tmcf->fd, pc->log);
     if (c == NULL) {
         return NGX_ERROR;
@@ -237,6 +256,8 @@ ngx_trp_turn_client_get_peer(ngx_peer_connection_t *pc, void *data)
 
     ctx->holder = c;
     ctx->server_failed = 0;
+
+    ctx->session->connection->recv = ngx_trp_turn_client_recv;
 
     /* not before the proxy has its handlers there */
 
@@ -341,6 +362,53 @@ ngx_trp_turn_client_host(ngx_stream_upstream_srv_conf_t *us,
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * What the proxy reads from the client while it waits: an upstream that is
+ * under way would be waited for although nobody is there any more.
+ */
+
+static ssize_t
+ngx_trp_turn_client_recv(ngx_connection_t *c, u_char *buf, size_t size)
+{
+    ssize_t                     n;
+    ngx_flag_t                 *half_close;
+    ngx_stream_session_t       *s;
+    ngx_trp_turn_client_ctx_t  *ctx;
+
+    n = c->ssl ? ngx_ssl_recv(c, buf, size) : ngx_recv(c, buf, size);
+
+    if (n > 0 || n == NGX_AGAIN) {
+        return n;
+    }
+
+    s = c->data;
+    ctx = ngx_stream_get_module_ctx(s, ngx_trp_turn_client_module);
+
+    half_close = ngx_trp_conf_member(&ngx_stream_proxy_module, s->srv_conf,
+                                     "proxy_half_close");
+
+    if (ctx->holder && (n == NGX_ERROR || half_close == NULL || !*half_close))
+    {
+        ngx_post_event(&ctx->gone, &ngx_posted_events);
+    }
+
+    return n;
+}
+
+
+static void
+ngx_trp_turn_client_gone(ngx_event_t *ev)
+{
+    ngx_trp_turn_client_ctx_t  *ctx;
+
+    ctx = ev->data;
+
+    if (ctx->holder) {
+        ngx_trp_turn_client_fail(ctx, TRP_CODE_FAILED);
+    }
 }
 
 
@@ -613,7 +681,7 @@ ngx_trp_turn_client_fail(ngx_trp_turn_client_ctx_t *ctx, ngx_uint_t code)
 
     ctx->socks->code = code;
 
-    if (!ctx->server_failed) {
+    if (!ctx->server_failed || ctx->session->connection->read->eof) {
         ctx->session->upstream->peer.tries = 0;
     }
 
@@ -642,7 +710,7 @@ ngx_trp_turn_client_notify_peer(ngx_peer_connection_t *pc, void *data,
         ctx->notify(pc, ctx->data, type);
     }
 
-    if (type != NGX_STREAM_UPSTREAM_NOTIFY_CONNECT) {
+    if (type != NGX_STREAM_UPSTREAM_NOTIFY_CONNECT || ctx->associate) {
         return;
     }
 
@@ -664,6 +732,10 @@ ngx_trp_turn_client_free_peer(ngx_peer_connection_t *pc, void *data,
     ngx_uint_t state)
 {
     ngx_trp_turn_client_ctx_t *ctx = data;
+
+    if (ctx->associate) {
+        ngx_trp_associate_close(ctx->associate);
+    }
 
     ngx_trp_turn_client_stop(ctx);
 
@@ -699,6 +771,10 @@ ngx_trp_turn_client_stop(ngx_trp_turn_client_ctx_t *ctx)
     if (ctx->resolver) {
         ngx_resolve_name_done(ctx->resolver);
         ctx->resolver = NULL;
+    }
+
+    if (ctx->gone.posted) {
+        ngx_delete_posted_event(&ctx->gone);
     }
 }
 

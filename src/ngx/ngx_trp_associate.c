@@ -11,10 +11,10 @@
 #define NGX_TRP_ASSOCIATE_WAKE  300
 
 
+static ngx_int_t ngx_trp_associate_open(ngx_trp_associate_t *as);
 static void ngx_trp_associate_cleanup(void *data);
 static ngx_socket_t ngx_trp_associate_socket(ngx_trp_associate_t *as);
-static void ngx_trp_associate_expect(ngx_trp_associate_t *as,
-    const trp_taddr_t *asked);
+static void ngx_trp_associate_expect(ngx_trp_associate_t *as);
 static void ngx_trp_associate_read_handler(ngx_event_t *rev);
 static void ngx_trp_associate_empty_handler(ngx_event_t *ev);
 static ngx_uint_t ngx_trp_associate_is_client(ngx_trp_associate_t *as,
@@ -26,6 +26,8 @@ static ngx_uint_t ngx_trp_associate_allowed(ngx_trp_associate_t *as,
 static void ngx_trp_associate_wake(ngx_trp_associate_t *as);
 static void ngx_trp_associate_count(ngx_trp_associate_t *as);
 
+static ngx_int_t ngx_trp_associate_hold(ngx_trp_associate_t *as,
+    ngx_socket_t fd, ngx_peer_connection_t *pc);
 static ssize_t ngx_trp_associate_recv(ngx_connection_t *c, u_char *buf,
     size_t size);
 static ssize_t ngx_trp_associate_send(ngx_connection_t *c, u_char *buf,
@@ -34,15 +36,47 @@ static ngx_chain_t *ngx_trp_associate_send_chain(ngx_connection_t *c,
     ngx_chain_t *in, off_t limit);
 
 
-ngx_int_t
-ngx_trp_associate_open(ngx_trp_associate_t *as, const trp_taddr_t *asked)
+ngx_trp_associate_t *
+ngx_trp_associate(ngx_trp_socks5_t *sk, const ngx_trp_associate_path_t *path,
+    void *data, ngx_socket_t fd, ngx_peer_connection_t *pc)
+{
+    ngx_trp_associate_t  *as;
+
+    as = ngx_pcalloc(sk->session->connection->pool,
+                     sizeof(ngx_trp_associate_t));
+    if (as == NULL) {
+        return NULL;
+    }
+
+    as->socks = sk;
+    as->path = path;
+    as->data = data;
+    as->client = sk->session->connection;
+
+    ngx_trp_associate_dests_init(as);
+
+    if (ngx_trp_associate_open(as) != NGX_OK
+        || ngx_trp_associate_hold(as, fd, pc) != NGX_OK)
+    {
+        return NULL;
+    }
+
+    /* if the client does not take it, the proxy will find out */
+
+    (void) ngx_trp_socks5_succeed(sk, &as->local.sockaddr);
+
+    return as;
+}
+
+
+static ngx_int_t
+ngx_trp_associate_open(ngx_trp_associate_t *as)
 {
     ngx_socket_t         s;
     ngx_connection_t    *c, *client;
     ngx_pool_cleanup_t  *cln;
 
-    client = as->socks->session->connection;
-    as->client = client;
+    client = as->client;
 
     cln = ngx_pool_cleanup_add(client->pool, 0);
     if (cln == NULL) {
@@ -75,7 +109,7 @@ ngx_trp_associate_open(ngx_trp_associate_t *as, const trp_taddr_t *asked)
     cln->handler = ngx_trp_associate_cleanup;
     cln->data = as;
 
-    ngx_trp_associate_expect(as, asked);
+    ngx_trp_associate_expect(as);
 
     if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
         ngx_trp_associate_close(as);
@@ -177,19 +211,16 @@ failed:
  */
 
 static void
-ngx_trp_associate_expect(ngx_trp_associate_t *as, const trp_taddr_t *asked)
+ngx_trp_associate_expect(ngx_trp_associate_t *as)
 {
-    in_port_t   port;
-    trp_addr_t  addr;
+    in_port_t  port;
 
     ngx_trp_addr_from_sockaddr(&as->peer.addr, &port, as->client->sockaddr);
     (void) trp_addr_unmap(&as->peer.addr);
 
-    addr = asked->addr;
-    (void) trp_addr_unmap(&addr);
-
-    if (ngx_memcmp(&addr, &as->peer.addr, sizeof(trp_addr_t)) == 0) {
-        as->peer.port = asked->port;
+    if (ngx_memcmp(&as->socks->addr, &as->peer.addr, sizeof(trp_addr_t)) == 0)
+    {
+        as->peer.port = as->socks->port;
     }
 }
 
@@ -295,7 +326,7 @@ ngx_trp_associate_datagram(ngx_trp_associate_t *as, ngx_sockaddr_t *sa,
     (void) trp_addr_unmap(&to.addr);
 
     if (ngx_trp_associate_allowed(as, &to)) {
-        as->path->send(as, &to, p + used, len - used);
+        ngx_trp_associate_dests_send(as, &to, p + used, len - used);
     }
 }
 
@@ -362,13 +393,18 @@ ngx_trp_associate_allowed(ngx_trp_associate_t *as, trp_socks5_addr_t *to)
 
 
 void
-ngx_trp_associate_received(ngx_trp_associate_t *as,
+ngx_trp_associate_received(ngx_trp_associate_dest_t *dest,
     const trp_socks5_addr_t *from, u_char *p, size_t len)
 {
-    u_char         header[TRP_SOCKS5_HEADER_MAX];
-    ssize_t        n;
-    struct iovec   iovs[2];
-    struct msghdr  msg;
+    u_char                header[TRP_SOCKS5_HEADER_MAX];
+    ssize_t               n;
+    struct iovec          iovs[2];
+    struct msghdr         msg;
+    ngx_trp_associate_t  *as;
+
+    as = dest->associate;
+
+    ngx_trp_associate_dests_used(dest);
 
     if (as->udp == NULL || as->socklen == 0) {
         return;
@@ -446,7 +482,7 @@ ngx_trp_associate_close(ngx_trp_associate_t *as)
     as->udp = NULL;
     as->holder = NULL;
 
-    as->path->close(as);
+    ngx_trp_associate_dests_close(as);
 
     ngx_close_connection(c);
 
@@ -464,8 +500,8 @@ ngx_trp_associate_count(ngx_trp_associate_t *as)
 }
 
 
-ngx_int_t
-ngx_trp_associate_peer(ngx_trp_associate_t *as, ngx_socket_t fd,
+static ngx_int_t
+ngx_trp_associate_hold(ngx_trp_associate_t *as, ngx_socket_t fd,
     ngx_peer_connection_t *pc)
 {
     ngx_connection_t  *c;
@@ -493,7 +529,7 @@ ngx_trp_associate_peer(ngx_trp_associate_t *as, ngx_socket_t fd,
     pc->connection = c;
     pc->cached = 1;
 
-    return NGX_DONE;
+    return NGX_OK;
 }
 
 

@@ -11,26 +11,32 @@
 
 
 #include "ngx_trp_socks5.h"
+#include "trp_hash.h"
 
 
 #pragma GCC visibility push(hidden)
 
 
-typedef struct ngx_trp_associate_s  ngx_trp_associate_t;
+typedef struct ngx_trp_associate_s       ngx_trp_associate_t;
+typedef struct ngx_trp_associate_dest_s  ngx_trp_associate_dest_t;
 
+
+/* what a path does with a destination */
 
 typedef struct {
 
-    /*
-     * A datagram of the client, for a destination that he may use; it may be
-     * dropped.  A name points into memory that does not last.
-     */
-    void                  (*send)(ngx_trp_associate_t *as,
-                                  trp_socks5_addr_t *to, u_char *p,
+    /* of its structure, which begins with an ngx_trp_associate_dest_t */
+    size_t                  size;
+
+    /* all behind that is zeroed; NGX_ERROR: there is none */
+    ngx_int_t             (*open)(ngx_trp_associate_dest_t *dest);
+
+    /* a datagram, which may be dropped; also from inside of open() */
+    void                  (*send)(ngx_trp_associate_dest_t *dest, u_char *p,
                                   size_t len);
 
-    /* the association ends */
-    void                  (*close)(ngx_trp_associate_t *as);
+    /* not called for a destination that was refused */
+    void                  (*close)(ngx_trp_associate_dest_t *dest);
 
     /*
      * It knows the addresses of names, and asks ngx_trp_socks5_check_addr()
@@ -41,12 +47,34 @@ typedef struct {
 } ngx_trp_associate_path_t;
 
 
-/* zeroed by the caller, but for socks, path and data */
+struct ngx_trp_associate_dest_s {
+    ngx_trp_associate_t    *associate;
+    trp_hash_node_t         node;
+    ngx_queue_t             queue;
+    trp_socks5_addr_t       addr;        /* a name points into "key" */
+    ngx_msec_t              used;
+    unsigned                refused:1;
+    size_t                  len;
+    u_char                 *key;         /* the address as bytes */
+};
+
+
+/* a table of the destinations, and the one that was used last in front */
+
+typedef struct {
+    trp_hash_t              hash;
+    ngx_queue_t             queue;
+    ngx_event_t             timer;       /* of the one used first */
+    trp_memory_t            memory;
+    u_char                  key[TRP_HASH_KEY_LEN];
+} ngx_trp_associate_dests_t;
+
 
 struct ngx_trp_associate_s {
     ngx_trp_socks5_t                *socks;
     const ngx_trp_associate_path_t  *path;
     void                            *data;      /* of the path */
+    ngx_trp_associate_dests_t        dests;
 
     ngx_connection_t                *client;    /* TCP */
     ngx_connection_t                *udp;       /* NULL: it is closed */
@@ -69,25 +97,19 @@ struct ngx_trp_associate_s {
 
 
 /*
- * Opens the socket, at the address where the client came in.  "asked" is what
- * the client has announced.  NGX_ERROR is logged.
+ * Opens the socket, at the address where the client came in, and tells it the
+ * client.  The proxy that asks an upstream for a connection gets one that
+ * carries no bytes; what the client sends on it is dropped, and each datagram
+ * in either direction holds off "proxy_timeout".  NULL is logged.
  */
 
-ngx_int_t ngx_trp_associate_open(ngx_trp_associate_t *as,
-    const trp_taddr_t *asked);
-
-/*
- * A connection for the proxy that asks an upstream for one: it carries no
- * bytes, and what the client sends on it is dropped.  Each datagram in either
- * direction holds off "proxy_timeout".  NGX_DONE, or NGX_ERROR, logged.
- */
-
-ngx_int_t ngx_trp_associate_peer(ngx_trp_associate_t *as, ngx_socket_t fd,
+ngx_trp_associate_t *ngx_trp_associate(ngx_trp_socks5_t *sk,
+    const ngx_trp_associate_path_t *path, void *data, ngx_socket_t fd,
     ngx_peer_connection_t *pc);
 
 /* a datagram for the client, from this address or name */
 
-void ngx_trp_associate_received(ngx_trp_associate_t *as,
+void ngx_trp_associate_received(ngx_trp_associate_dest_t *dest,
     const trp_socks5_addr_t *from, u_char *p, size_t len);
 
 /* the path cannot go on: the session ends soon */
@@ -97,6 +119,24 @@ void ngx_trp_associate_end(ngx_trp_associate_t *as);
 /* may be called more than once */
 
 void ngx_trp_associate_close(ngx_trp_associate_t *as);
+
+
+/*
+ * A path has closed the destination: it is forgotten, or what goes there is
+ * dropped for a while, so that it is not opened for each datagram.
+ */
+
+void ngx_trp_associate_forget(ngx_trp_associate_dest_t *dest);
+void ngx_trp_associate_refuse(ngx_trp_associate_dest_t *dest);
+
+
+/* the table; "dests" of an association that has begun, or ends */
+
+void ngx_trp_associate_dests_init(ngx_trp_associate_t *as);
+void ngx_trp_associate_dests_send(ngx_trp_associate_t *as,
+    trp_socks5_addr_t *to, u_char *p, size_t len);
+void ngx_trp_associate_dests_used(ngx_trp_associate_dest_t *dest);
+void ngx_trp_associate_dests_close(ngx_trp_associate_t *as);
 
 
 #pragma GCC visibility pop

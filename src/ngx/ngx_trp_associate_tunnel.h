@@ -16,15 +16,16 @@
 #pragma GCC visibility push(hidden)
 
 
-/*
- * Sets the path of an association, before it is opened.  "open_timeout" is
- * for each stream, until it is accepted; "timeout" for a destination without
- * datagrams.  NGX_ERROR: there is no memory.
- */
+/* the "data" of an association on this path, and lives as long */
 
-ngx_int_t ngx_trp_associate_tunnel(ngx_trp_associate_t *as,
-    ngx_trp_relays_t *relays, ngx_socket_t fd, ngx_msec_t open_timeout,
-    ngx_msec_t timeout);
+typedef struct {
+    ngx_trp_relays_t  *relays;
+    ngx_socket_t       fd;             /* of the process */
+    ngx_msec_t         open_timeout;   /* of a stream, until it is accepted */
+} ngx_trp_associate_tunnel_t;
+
+
+extern const ngx_trp_associate_path_t  ngx_trp_associate_tunnel;
 
 
 #pragma GCC visibility pop

@@ -1,0 +1,413 @@
+
+#include "ngx_trp_associate_turn.h"
+#include "ngx_trp_addr.h"
+
+
+/* what waits for an address and for an allocation: so much is kept */
+
+#define NGX_TRP_ASSOCIATE_WAIT   16384
+
+
+typedef struct {
+    ngx_trp_associate_dest_t  dest;
+    ngx_trp_turn_user_t       user;
+    ngx_resolver_ctx_t       *resolver;
+    ngx_uint_t                tries;
+    u_char                   *waiting;     /* datagrams, a length ahead */
+    size_t                    waiting_len;
+    unsigned                  forbidden:1;
+} ngx_trp_associate_peer_t;
+
+
+static ngx_int_t ngx_trp_associate_peer_open(ngx_trp_associate_dest_t *dest);
+static ngx_int_t ngx_trp_associate_peer_resolve(
+    ngx_trp_associate_peer_t *peer);
+static void ngx_trp_associate_peer_resolve_handler(ngx_resolver_ctx_t *rctx);
+static ngx_int_t ngx_trp_associate_peer_choose(ngx_trp_associate_peer_t *peer,
+    ngx_resolver_ctx_t *rctx);
+static void ngx_trp_associate_peer_attach(ngx_trp_associate_peer_t *peer,
+    ngx_int_t rc);
+static void ngx_trp_associate_peer_ready(ngx_trp_turn_user_t *user);
+static void ngx_trp_associate_peer_failed(ngx_trp_turn_user_t *user,
+    ngx_trp_turn_allocation_t *a, ngx_uint_t code);
+static void ngx_trp_associate_peer_received(ngx_trp_turn_user_t *user,
+    u_char *p, size_t len);
+static void ngx_trp_associate_peer_forbidden(ngx_trp_turn_user_t *user,
+    ngx_uint_t code);
+static void ngx_trp_associate_peer_send(ngx_trp_associate_dest_t *dest,
+    u_char *p, size_t len);
+static void ngx_trp_associate_peer_keep(ngx_trp_associate_peer_t *peer,
+    u_char *p, size_t len);
+static void ngx_trp_associate_peer_refuse(ngx_trp_associate_peer_t *peer);
+static void ngx_trp_associate_peer_close(ngx_trp_associate_dest_t *dest);
+static void ngx_trp_associate_peer_free(ngx_trp_associate_peer_t *peer);
+
+
+static const ngx_trp_turn_user_handlers_t  ngx_trp_associate_peer_handlers = {
+    ngx_trp_associate_peer_ready,
+    ngx_trp_associate_peer_failed,
+    NULL,
+    NULL,
+    ngx_trp_associate_peer_received,
+    ngx_trp_associate_peer_forbidden
+};
+
+
+const ngx_trp_associate_path_t  ngx_trp_associate_turn = {
+    sizeof(ngx_trp_associate_peer_t),
+    ngx_trp_associate_peer_open,
+    ngx_trp_associate_peer_send,
+    ngx_trp_associate_peer_close,
+    1
+};
+
+
+/* what fails is refused, and not tried for each datagram */
+
+static ngx_int_t
+ngx_trp_associate_peer_open(ngx_trp_associate_dest_t *dest)
+{
+    ngx_trp_associate_peer_t  *peer;
+
+    peer = (ngx_trp_associate_peer_t *) dest;
+
+    peer->user.handlers = &ngx_trp_associate_peer_handlers;
+    peer->user.data = peer;
+    peer->user.transport = TRP_PROTO_UDP;
+    peer->user.peer.port = dest->addr.port;
+
+    if (dest->addr.addr.family == 0) {
+        return ngx_trp_associate_peer_resolve(peer);
+    }
+
+    peer->user.peer.addr = dest->addr.addr;
+
+    ngx_trp_associate_peer_attach(peer,
+                     ngx_trp_turn_user_attach(dest->associate->data,
+                                              &peer->user, NULL));
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_associate_peer_resolve(ngx_trp_associate_peer_t *peer)
+{
+    ngx_str_t                    name;
+    ngx_resolver_ctx_t          *rctx, temp;
+    ngx_trp_associate_t         *as;
+    ngx_stream_core_srv_conf_t  *cscf;
+
+    as = peer->dest.associate;
+
+    cscf = ngx_stream_get_module_srv_conf(as->socks->session,
+                                          ngx_stream_core_module);
+
+    name.len = peer->dest.addr.host.len;
+    name.data = (u_char *) peer->dest.addr.host.data;
+
+    ngx_memzero(&temp, sizeof(ngx_resolver_ctx_t));
+    temp.name = name;
+
+    rctx = ngx_resolve_start(cscf->resolver, &temp);
+
+    if (rctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (rctx == NGX_NO_RESOLVER) {
+        ngx_log_error(NGX_LOG_ERR, as->client->log, 0,
+                      "no resolver defined to resolve \"%V\"", &name);
+        ngx_trp_associate_peer_refuse(peer);
+        return NGX_OK;
+    }
+
+    rctx->name = name;
+    rctx->handler = ngx_trp_associate_peer_resolve_handler;
+    rctx->data = peer;
+    rctx->timeout = cscf->resolver_timeout;
+
+    peer->resolver = rctx;
+
+    if (ngx_resolve_name(rctx) != NGX_OK) {
+        peer->resolver = NULL;
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_associate_peer_resolve_handler(ngx_resolver_ctx_t *rctx)
+{
+    ngx_int_t                  rc;
+    ngx_trp_associate_t       *as;
+    ngx_trp_associate_peer_t  *peer;
+
+    peer = rctx->data;
+    peer->resolver = NULL;
+
+    as = peer->dest.associate;
+
+    if (rctx->state) {
+        ngx_log_error(NGX_LOG_ERR, as->client->log, 0,
+                      "\"%V\" could not be resolved (%i: %s)",
+                      &rctx->name, rctx->state,
+                      ngx_resolver_strerror(rctx->state));
+    }
+
+    rc = ngx_trp_associate_peer_choose(peer, rctx);
+
+    ngx_resolve_name_done(rctx);
+
+    if (rc != NGX_OK) {
+        ngx_trp_associate_peer_refuse(peer);
+        return;
+    }
+
+    ngx_trp_associate_peer_attach(peer,
+                                  ngx_trp_turn_user_attach(as->data,
+                                                           &peer->user, NULL));
+}
+
+
+/* the first address that the client may go to */
+
+static ngx_int_t
+ngx_trp_associate_peer_choose(ngx_trp_associate_peer_t *peer,
+    ngx_resolver_ctx_t *rctx)
+{
+    in_port_t     port;
+    ngx_uint_t    i;
+    trp_taddr_t  *to;
+
+    to = &peer->user.peer;
+
+    for (i = 0; i < rctx->naddrs; i++) {
+        ngx_trp_addr_from_sockaddr(&to->addr, &port, rctx->addrs[i].sockaddr);
+
+        if (ngx_trp_socks5_check_addr(peer->dest.associate->socks->conf,
+                                      peer->dest.addr.host, &to->addr,
+                                      to->port)
+            == NGX_OK)
+        {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_ERROR;
+}
+
+
+/* "rc" is that of an attach */
+
+static void
+ngx_trp_associate_peer_attach(ngx_trp_associate_peer_t *peer, ngx_int_t rc)
+{
+    ngx_trp_associate_t    *as;
+    ngx_trp_turn_server_t  *server;
+
+    as = peer->dest.associate;
+    server = as->data;
+
+    switch (rc) {
+
+    case NGX_OK:
+        ngx_trp_associate_peer_ready(&peer->user);
+        return;
+
+    case NGX_AGAIN:
+        return;
+
+    case NGX_BUSY:
+        ngx_log_error(NGX_LOG_ERR, as->client->log, 0,
+                      "all %ui allocations on TURN server %V have a "
+                      "client for this destination, there may be more with "
+                      "\"trp_turn_client_allocations\"",
+                      server->conf->allocations, &server->name);
+        ngx_trp_associate_peer_refuse(peer);
+        return;
+
+    default: /* NGX_ERROR */
+        ngx_trp_associate_peer_refuse(peer);
+        ngx_trp_associate_end(as);
+    }
+}
+
+
+static void
+ngx_trp_associate_peer_ready(ngx_trp_turn_user_t *user)
+{
+    u_char                    *p, *last;
+    size_t                     len;
+    ngx_trp_associate_peer_t  *peer;
+
+    peer = user->data;
+
+    if (peer->waiting == NULL) {
+        return;
+    }
+
+    p = peer->waiting;
+    last = p + peer->waiting_len;
+
+    while (p < last) {
+        ngx_memcpy(&len, p, sizeof(size_t));
+        p += sizeof(size_t);
+
+        (void) ngx_trp_turn_user_send(user, p, len);
+        p += len;
+    }
+
+    ngx_trp_associate_peer_free(peer);
+}
+
+
+/* the server has failed: the client may find another one if he comes again */
+
+static void
+ngx_trp_associate_peer_failed(ngx_trp_turn_user_t *user,
+    ngx_trp_turn_allocation_t *a, ngx_uint_t code)
+{
+    ngx_int_t                  rc;
+    ngx_trp_associate_t       *as;
+    ngx_trp_associate_peer_t  *peer;
+
+    peer = user->data;
+    as = peer->dest.associate;
+
+    if (code == 300) {
+        rc = ngx_trp_turn_user_follow(a, user);
+
+    } else if ((code == 0 || code == 437) && peer->tries++ == 0) {
+        rc = ngx_trp_turn_user_attach(as->data, user, NULL);
+
+    } else {
+        rc = NGX_ERROR;
+    }
+
+    ngx_trp_associate_peer_attach(peer, rc);
+}
+
+
+static void
+ngx_trp_associate_peer_received(ngx_trp_turn_user_t *user, u_char *p,
+    size_t len)
+{
+    trp_socks5_addr_t          from;
+    ngx_trp_associate_peer_t  *peer;
+
+    peer = user->data;
+    peer->tries = 0;
+
+    ngx_memzero(&from, sizeof(trp_socks5_addr_t));
+
+    from.addr = user->peer.addr;
+    from.port = user->peer.port;
+
+    ngx_trp_associate_received(&peer->dest, &from, p, len);
+}
+
+
+static void
+ngx_trp_associate_peer_forbidden(ngx_trp_turn_user_t *user, ngx_uint_t code)
+{
+    ngx_trp_associate_peer_t  *peer;
+
+    peer = user->data;
+
+    if (peer->forbidden) {
+        return;
+    }
+
+    peer->forbidden = 1;
+
+    ngx_log_error(NGX_LOG_ERR, peer->dest.associate->client->log, 0,
+                  "TURN server %V does not send datagrams to this "
+                  "destination: %ui (%s)", &user->allocation->name, code,
+                  ngx_trp_turn_client_text(code));
+}
+
+
+static void
+ngx_trp_associate_peer_send(ngx_trp_associate_dest_t *dest, u_char *p,
+    size_t len)
+{
+    ngx_trp_associate_peer_t  *peer;
+
+    peer = (ngx_trp_associate_peer_t *) dest;
+
+    if (dest->refused || peer->forbidden) {
+        return;
+    }
+
+    if (peer->user.allocation && peer->user.allocation->ready) {
+        (void) ngx_trp_turn_user_send(&peer->user, p, len);
+        return;
+    }
+
+    ngx_trp_associate_peer_keep(peer, p, len);
+}
+
+
+static void
+ngx_trp_associate_peer_keep(ngx_trp_associate_peer_t *peer, u_char *p,
+    size_t len)
+{
+    u_char  *to;
+
+    if (peer->waiting == NULL) {
+        peer->waiting = ngx_alloc(NGX_TRP_ASSOCIATE_WAIT,
+                                  peer->dest.associate->client->log);
+        if (peer->waiting == NULL) {
+            return;
+        }
+    }
+
+    if (NGX_TRP_ASSOCIATE_WAIT - peer->waiting_len < sizeof(size_t) + len) {
+        return;
+    }
+
+    to = peer->waiting + peer->waiting_len;
+
+    to = ngx_cpymem(to, &len, sizeof(size_t));
+    ngx_memcpy(to, p, len);
+
+    peer->waiting_len += sizeof(size_t) + len;
+}
+
+
+static void
+ngx_trp_associate_peer_refuse(ngx_trp_associate_peer_t *peer)
+{
+    ngx_trp_associate_peer_free(peer);
+    ngx_trp_associate_refuse(&peer->dest);
+}
+
+
+static void
+ngx_trp_associate_peer_close(ngx_trp_associate_dest_t *dest)
+{
+    ngx_trp_associate_peer_t  *peer;
+
+    peer = (ngx_trp_associate_peer_t *) dest;
+
+    if (peer->resolver) {
+        ngx_resolve_name_done(peer->resolver);
+        peer->resolver = NULL;
+    }
+
+    ngx_trp_turn_user_detach(&peer->user);
+    ngx_trp_associate_peer_free(peer);
+}
+
+
+static void
+ngx_trp_associate_peer_free(ngx_trp_associate_peer_t *peer)
+{
+    if (peer->waiting) {
+        ngx_free(peer->waiting);
+        peer->waiting = NULL;
+        peer->waiting_len = 0;
+    }
+}
