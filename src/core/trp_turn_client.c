@@ -6,17 +6,13 @@
 #include <sodium.h>
 
 
-/* EXPIRY, a colon and a null byte, before the name; then the password */
-
-#define TRP_TURN_CLIENT_EXPIRY_LEN  22
-
 /* seconds; what an answer without LIFETIME means (RFC 8656, section 3.2) */
 
-#define TRP_TURN_CLIENT_LIFETIME    600
+#define TRP_TURN_CLIENT_LIFETIME  600
 
 /* before the end of it, if it is longer than twice that; milliseconds */
 
-#define TRP_TURN_CLIENT_AHEAD       60000
+#define TRP_TURN_CLIENT_AHEAD     60000
 
 
 static void trp_turn_client_dispatch(trp_turn_client_t *client,

@@ -38,9 +38,12 @@
 #define TRP_TURN_CLIENT_QUEUE        8
 #define TRP_TURN_CLIENT_DATAGRAM     2048
 
-/* of ConnectionBind with all its attributes; Connect is no longer */
+/*
+ * Of ConnectionBind with all its attributes, as long as they may be; nothing
+ * else that is asked is longer.
+ */
 
-#define TRP_TURN_CLIENT_MESSAGE_MAX  2048
+#define TRP_TURN_CLIENT_MESSAGE_MAX  2304
 
 /* what "failed" and "refused" may say besides the codes of STUN */
 
@@ -74,14 +77,19 @@ typedef struct {
     void   (*received)(void *data, const trp_taddr_t *peer, const uint8_t *p,
                        size_t len);
 
-    /* the server does not let us reach this peer's address: 403 and others */
+    /*
+     * The server does not let us reach this peer's address: 403 and others.
+     * It is not asked again within a minute, unless the peer is released.
+     */
     void   (*forbidden)(void *data, const trp_taddr_t *peer, unsigned code);
 
 } trp_turn_client_handlers_t;
 
 
 typedef struct {
-    trp_str_t   name;                /* and password, or ... */
+    trp_str_t   name;                /* and password, or ...; at most
+                                        TRP_STUN_USERNAME_MAX bytes, with the
+                                        time that a secret needs */
     trp_str_t   password;
     trp_str_t   secret;              /* ... the secret of REST credentials, for
                                         which "name" may be empty */
@@ -117,7 +125,10 @@ void trp_turn_client_start(trp_turn_client_t *client, uint64_t now,
 int trp_turn_client_input(trp_turn_client_t *client, const uint8_t *p,
     size_t len, uint64_t now, int64_t wall);
 
-/* when trp_turn_client_tick() wants to be called next, in absolute time */
+/*
+ * When trp_turn_client_tick() wants to be called next, in absolute time; 0 if
+ * nothing is waited for.  It may change with each call of a function here.
+ */
 
 uint64_t trp_turn_client_next(trp_turn_client_t *client);
 void trp_turn_client_tick(trp_turn_client_t *client, uint64_t now,
@@ -154,8 +165,9 @@ size_t trp_turn_client_bind(trp_turn_client_t *client, uint32_t connection,
 
 /*
  * The answer to it.  TRP_OK: from now on the connection carries the peer's
- * bytes.  TRP_AGAIN: the nonce was stale, trp_turn_client_bind() has to be
- * called and sent once more.  TRP_ERROR, and *code says why.
+ * bytes.  TRP_AGAIN, once at most: the nonce was stale, and the next call of
+ * trp_turn_client_bind() is for the same connection; its message is sent on
+ * it.  TRP_ERROR, and *code says why.
  */
 
 int trp_turn_client_bound(trp_turn_client_t *client, const uint8_t *p,
@@ -165,10 +177,10 @@ int trp_turn_client_bound(trp_turn_client_t *client, const uint8_t *p,
 /*
  * UDP: sends a datagram.  The first one for a peer asks for a permission and
  * a channel, which are then refreshed until trp_turn_client_release();
- * datagrams wait for the permission, within the bounds above, and go as Send
- * indications until the channel is bound.  TRP_OK: sent or waiting,
- * TRP_AGAIN: dropped, TRP_DECLINED: the server does not allow this peer,
- * TRP_ERROR: no memory, not allocated.
+ * datagrams wait for the answer, within the bounds above, and go as Send
+ * indications if the server has no channel.  TRP_OK: sent or waiting,
+ * TRP_AGAIN: dropped, TRP_DECLINED: the server does not allow this peer, or
+ * it has no port, TRP_ERROR: no memory, not allocated.
  */
 
 int trp_turn_client_send(trp_turn_client_t *client, const trp_taddr_t *peer,

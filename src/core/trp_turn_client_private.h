@@ -3,8 +3,10 @@
  * What the files of the TURN client share among themselves.
  *
  *     trp_turn_client.c          messages and time in; the allocation
- *     trp_turn_client_request.c  requests, their answers, and who is asking
- *     trp_turn_client_peer.c     permissions, channels and datagrams
+ *     trp_turn_client_request.c  requests and their answers
+ *     trp_turn_client_auth.c     who is asking
+ *     trp_turn_client_peer.c     permissions and channels
+ *     trp_turn_client_data.c     datagrams, and what waits of them
  *     trp_turn_client_tcp.c      connections to peers (RFC 6062)
  */
 
@@ -36,6 +38,10 @@
 /* before what could not be refreshed is asked for again */
 
 #define TRP_TURN_CLIENT_PAUSE         1000
+
+/* of the name for a secret: EXPIRY, a colon or a null byte, and a sign */
+
+#define TRP_TURN_CLIENT_EXPIRY_LEN    22
 
 /* of PASSWORD-ALGORITHMS; there are two algorithms of four bytes */
 
@@ -87,7 +93,33 @@ typedef struct {
 } trp_turn_client_connect_t;
 
 
-typedef struct trp_turn_client_peer_s  trp_turn_client_peer_t;
+typedef enum {
+    TRP_TURN_CLIENT_ASKING = 0,
+    TRP_TURN_CLIENT_BOUND,             /* to a channel */
+    TRP_TURN_CLIENT_PERMITTED,         /* without one */
+    TRP_TURN_CLIENT_DENIED,
+    TRP_TURN_CLIENT_RESTING            /* not in use, its number is kept */
+} trp_turn_client_peer_e;
+
+
+typedef struct trp_turn_client_datagram_s  trp_turn_client_datagram_t;
+
+
+typedef struct {
+    trp_hash_node_t                 by_addr;
+    trp_hash_node_t                 by_host;
+    trp_hash_node_t                 by_number;
+    trp_turn_client_timer_t         timer;
+    trp_turn_client_transaction_t   transaction;
+    trp_taddr_t                     addr;
+    uint8_t                         state;
+    unsigned                        no_channel:1;  /* the server has none */
+    uint16_t                        number;        /* 0: none */
+    uint64_t                        asked;         /* ChannelBind, last */
+    uint64_t                        until;         /* of the permission */
+    trp_turn_client_datagram_t     *first;
+    unsigned                        nqueued;
+} trp_turn_client_peer_t;
 
 
 struct trp_turn_client_s {
@@ -114,7 +146,7 @@ struct trp_turn_client_s {
     trp_turn_client_transaction_t   control;   /* Allocate and Refresh */
 
     trp_hash_t                  peers;
-    trp_hash_t                  hosts;     /* peers by IP address */
+    trp_hash_t                  hosts;     /* those in use, by IP address */
     trp_hash_t                  channels;  /* peers by number */
     unsigned                    npeers;    /* that are in use */
     uint16_t                    last;      /* number that was given out */
@@ -175,8 +207,6 @@ void trp_turn_client_refresh_done(trp_turn_client_t *client,
 
 /* of trp_turn_client_request.c */
 
-int trp_turn_client_credentials(trp_turn_client_t *client, int64_t wall);
-
 /* asks; what comes of it goes to the function of the method */
 
 void trp_turn_client_request(trp_turn_client_t *client,
@@ -195,19 +225,26 @@ int trp_turn_client_busy(const trp_turn_client_t *client);
 
 int trp_turn_client_fatal(unsigned code);
 
-/* TRP_OK, or TRP_ERROR if the message became too long */
+
+/* of trp_turn_client_auth.c: TRP_OK, or TRP_ERROR */
+
+int trp_turn_client_credentials(trp_turn_client_t *client, int64_t wall);
+
+/* what 401 and 438 say */
+
+int trp_turn_client_challenge(trp_turn_client_t *client, const trp_stun_t *m);
+int trp_turn_client_stale(trp_turn_client_t *client, const trp_stun_t *m);
+int trp_turn_client_nonce(const trp_stun_t *m, uint8_t *nonce, size_t *len);
+
+/* the end of a request, with integrity and fingerprint */
 
 int trp_turn_client_sign(trp_turn_client_t *client, trp_stun_writer_t *w,
     trp_str_t nonce);
 
-/* TRP_OK, or TRP_DECLINED */
+/* an answer: TRP_OK, or TRP_DECLINED */
 
 int trp_turn_client_verify(const trp_turn_client_t *client,
     const trp_stun_t *m);
-
-/* the nonce of 438; TRP_OK, or TRP_ERROR if that answer is no good */
-
-int trp_turn_client_nonce(const trp_stun_t *m, uint8_t *nonce, size_t *len);
 
 
 /* of trp_turn_client_peer.c */
@@ -219,6 +256,27 @@ void trp_turn_client_peer_done(trp_turn_client_t *client,
 void trp_turn_client_peer_timer(trp_turn_client_t *client,
     trp_turn_client_timer_t *timer);
 void trp_turn_client_peers_free(trp_turn_client_t *client);
+
+/* NULL if there is none; it may be resting */
+
+trp_turn_client_peer_t *trp_turn_client_peer_find(
+    const trp_turn_client_t *client, const trp_taddr_t *addr);
+
+/* from now on it is in use; TRP_OK, TRP_AGAIN, TRP_ERROR without memory */
+
+int trp_turn_client_peer_use(trp_turn_client_t *client,
+    trp_turn_client_peer_t **peer, const trp_taddr_t *addr);
+
+int trp_turn_client_permitted(const trp_turn_client_t *client,
+    const trp_addr_t *host);
+
+
+/* of trp_turn_client_data.c */
+
+void trp_turn_client_queue_send(trp_turn_client_t *client,
+    trp_turn_client_peer_t *peer);
+void trp_turn_client_queue_free(trp_turn_client_t *client,
+    trp_turn_client_peer_t *peer);
 
 void trp_turn_client_channel_data(trp_turn_client_t *client,
     const uint8_t *p, size_t len);
