@@ -50,6 +50,7 @@ typedef struct {
 
     unsigned                          connecting:1;
     unsigned                          server_failed:1;
+    unsigned                          elsewhere:1;
 } ngx_trp_turn_client_ctx_t;
 
 
@@ -65,6 +66,7 @@ static ssize_t ngx_trp_turn_client_recv(ngx_connection_t *c, u_char *buf,
     size_t size);
 static void ngx_trp_turn_client_gone(ngx_event_t *ev);
 static void ngx_trp_turn_client_begin(ngx_event_t *ev);
+static void ngx_trp_turn_client_holder_handler(ngx_event_t *ev);
 static void ngx_trp_turn_client_resolve(ngx_trp_turn_client_ctx_t *ctx);
 static void ngx_trp_turn_client_resolve_handler(ngx_resolver_ctx_t *rctx);
 static ngx_int_t ngx_trp_turn_client_add_addrs(ngx_trp_turn_client_ctx_t *ctx,
@@ -256,6 +258,7 @@ ngx_trp_turn_client_get_peer(ngx_peer_connection_t *pc, void *data)
 
     ctx->holder = c;
     ctx->server_failed = 0;
+    ctx->elsewhere = 0;
 
     ctx->session->connection->recv = ngx_trp_turn_client_recv;
 
@@ -423,6 +426,8 @@ ngx_trp_turn_client_begin(ngx_event_t *ev)
     ctx = ev->data;
     sk = ctx->socks;
 
+    ctx->holder->read->handler = ngx_trp_turn_client_holder_handler;
+
     if (ctx->naddrs) {
         ctx->next = 0;
         ngx_trp_turn_client_next(ctx);
@@ -445,6 +450,25 @@ ngx_trp_turn_client_begin(ngx_event_t *ev)
     }
 
     ngx_trp_turn_client_next(ctx);
+}
+
+
+/* worker_shutdown_timeout: the proxy would take it for "connected" */
+
+static void
+ngx_trp_turn_client_holder_handler(ngx_event_t *ev)
+{
+    ngx_connection_t           *c;
+    ngx_trp_turn_client_ctx_t  *ctx;
+
+    c = ev->data;
+    ctx = ngx_stream_get_module_ctx((ngx_stream_session_t *) c->data,
+                                    ngx_trp_turn_client_module);
+
+    if (c->close && ctx->holder) {
+        ngx_trp_turn_client_stop(ctx);
+        ngx_trp_turn_client_fail(ctx, TRP_CODE_FAILED);
+    }
 }
 
 
@@ -630,6 +654,7 @@ ngx_trp_turn_client_done(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
 
     ctx->connecting = 0;
     ctx->server_failed = tc->server_failed;
+    ctx->elsewhere = tc->elsewhere;
 
     if (!ctx->server_failed && ctx->next < ctx->naddrs) {
         ngx_trp_turn_client_next(ctx);
@@ -681,7 +706,9 @@ ngx_trp_turn_client_fail(ngx_trp_turn_client_ctx_t *ctx, ngx_uint_t code)
 
     ctx->socks->code = code;
 
-    if (!ctx->server_failed || ctx->session->connection->read->eof) {
+    if ((!ctx->server_failed && !ctx->elsewhere)
+        || ctx->session->connection->read->eof)
+    {
         ctx->session->upstream->peer.tries = 0;
     }
 
@@ -710,7 +737,9 @@ ngx_trp_turn_client_notify_peer(ngx_peer_connection_t *pc, void *data,
         ctx->notify(pc, ctx->data, type);
     }
 
-    if (type != NGX_STREAM_UPSTREAM_NOTIFY_CONNECT || ctx->associate) {
+    if (type != NGX_STREAM_UPSTREAM_NOTIFY_CONNECT || ctx->associate
+        || ctx->holder)
+    {
         return;
     }
 
@@ -733,25 +762,37 @@ ngx_trp_turn_client_free_peer(ngx_peer_connection_t *pc, void *data,
 {
     ngx_trp_turn_client_ctx_t *ctx = data;
 
+    ngx_uint_t  late;
+
     if (ctx->associate) {
         ngx_trp_associate_close(ctx->associate);
     }
 
-    ngx_trp_turn_client_stop(ctx);
+    late = ctx->holder && (state & NGX_PEER_FAILED);
 
-    if (ctx->holder && (state & NGX_PEER_FAILED)) {
+    if (late) {
 
-        /* proxy_connect_timeout: whose fault that is nobody knows */
+        /* proxy_connect_timeout */
 
         ctx->socks->code = TRP_CODE_TIMED_OUT;
+        ctx->server_failed = ctx->connecting
+                             && ngx_trp_turn_connect_server_late(&ctx->connect);
+    }
 
-    } else if (!ctx->server_failed) {
+    ngx_trp_turn_client_stop(ctx);
+    ctx->holder = NULL;
+
+    if (!ctx->server_failed) {
         state &= ~NGX_PEER_FAILED;
     }
 
-    ctx->holder = NULL;
-
     ctx->free(pc, ctx->data, state);
+
+    if (late && !ctx->server_failed) {
+
+        /* with another server it would take as long */
+        pc->tries = 0;
+    }
 }
 
 

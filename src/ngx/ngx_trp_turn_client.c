@@ -1121,8 +1121,14 @@ ngx_trp_turn_failed(void *data, unsigned code)
 {
     ngx_trp_turn_allocation_t *a = data;
 
+    ngx_uint_t  level;
+
+    /* a client may ask for an address family that a server does not have */
+
+    level = (code == 440) ? NGX_LOG_INFO : NGX_LOG_ERR;
+
     if (code != 300) {
-        ngx_log_error(NGX_LOG_ERR, &a->log, 0,
+        ngx_log_error(level, &a->log, 0,
                       "TURN server %s: %ui (%s)",
                       a->ready ? "ended the allocation"
                                : "made no allocation",

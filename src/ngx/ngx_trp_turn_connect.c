@@ -32,6 +32,7 @@ static void ngx_trp_turn_data_write_handler(ngx_event_t *wev);
 static void ngx_trp_turn_data_read_handler(ngx_event_t *rev);
 static ngx_int_t ngx_trp_turn_data_read(ngx_trp_turn_connect_t *tc);
 static void ngx_trp_turn_data_answer(ngx_trp_turn_connect_t *tc);
+static void ngx_trp_turn_connect_again(ngx_trp_turn_connect_t *tc);
 static void ngx_trp_turn_data_lost(ngx_trp_turn_connect_t *tc);
 static void ngx_trp_turn_data_close(ngx_trp_turn_connect_t *tc);
 static void ngx_trp_turn_connect_timeout(ngx_event_t *ev);
@@ -149,13 +150,33 @@ ngx_trp_turn_connect_failed(ngx_trp_turn_user_t *user,
     ngx_trp_turn_data_close(tc);
     tc->connected = 0;
 
-    if (code == 300) {
+    switch (code) {
+
+    case 300:
         rc = ngx_trp_turn_user_follow(a, user);
+        break;
 
-    } else if ((code == 0 || code == 437) && tc->tries++ == 0) {
-        rc = ngx_trp_turn_user_attach(tc->server, user, NULL);
+    case 440:
+    case 443:
+    case 486:
+    case 508:
 
-    } else {
+        /* it is well, and others are served by it */
+
+        tc->elsewhere = 1;
+        ngx_trp_turn_connect_end(tc, ngx_trp_turn_connect_code(tc, code));
+        return;
+
+    case 0:
+    case 437:
+        if (tc->tries++ == 0 && !a->connection->error) {
+            rc = ngx_trp_turn_user_attach(tc->server, user, NULL);
+            break;
+        }
+
+        /* fall through */
+
+    default:
         ngx_trp_turn_connect_server(tc, ngx_trp_turn_connect_code(tc, code));
         return;
     }
@@ -566,7 +587,7 @@ ngx_trp_turn_data_answer(ngx_trp_turn_connect_t *tc)
                       &tc->server->name, (ngx_uint_t) code,
                       ngx_trp_turn_client_text(code));
 
-        ngx_trp_turn_connect_server(tc, TRP_CODE_FAILED);
+        ngx_trp_turn_connect_again(tc);
         return;
     }
 
@@ -582,6 +603,27 @@ ngx_trp_turn_data_answer(ngx_trp_turn_connect_t *tc)
     c->write->handler = ngx_trp_turn_data_empty_handler;
 
     ngx_trp_turn_connect_end(tc, TRP_CODE_NONE);
+}
+
+
+/* the server has lost the connection that it has just made */
+
+static void
+ngx_trp_turn_connect_again(ngx_trp_turn_connect_t *tc)
+{
+    if (tc->tries++) {
+        ngx_trp_turn_connect_server(tc, TRP_CODE_FAILED);
+        return;
+    }
+
+    ngx_trp_turn_data_close(tc);
+    tc->connected = 0;
+
+    tc->refused = tc->user.allocation;
+
+    ngx_trp_turn_user_detach(&tc->user);
+    (void) ngx_trp_turn_connect_try(tc,
+              ngx_trp_turn_user_attach(tc->server, &tc->user, tc->refused));
 }
 
 
@@ -606,7 +648,7 @@ ngx_trp_turn_data_lost(ngx_trp_turn_connect_t *tc)
         ngx_log_error(NGX_LOG_ERR, tc->log, 0,
                       "TURN server %V closed data connection",
                       &tc->server->name);
-        ngx_trp_turn_connect_server(tc, TRP_CODE_FAILED);
+        ngx_trp_turn_connect_again(tc);
     }
 }
 
@@ -696,6 +738,14 @@ ngx_trp_turn_connect_event_handler(ngx_event_t *ev)
     tc = ev->data;
 
     tc->done(tc, tc->code);
+}
+
+
+ngx_uint_t
+ngx_trp_turn_connect_server_late(ngx_trp_turn_connect_t *tc)
+{
+    return tc->connected || tc->user.allocation == NULL
+           || !tc->user.allocation->ready;
 }
 
 

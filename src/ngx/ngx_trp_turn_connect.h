@@ -56,7 +56,8 @@ struct ngx_trp_turn_connect_s {
     unsigned                    open:1;    /* the data connection is */
     unsigned                    connected:1; /* the peer is, "id" is valid */
     unsigned                    bound:1;   /* ConnectionBind is on its way */
-    unsigned                    server_failed:1; /* another one may do */
+    unsigned                    server_failed:1;
+    unsigned                    elsewhere:1; /* another server may do */
     unsigned                    ended:1;
 };
 
@@ -72,6 +73,10 @@ ngx_int_t ngx_trp_turn_connect(ngx_trp_turn_connect_t *tc);
  */
 
 void ngx_trp_turn_disconnect(ngx_trp_turn_connect_t *tc);
+
+/* 1 if it is still the server that has to do something, and not the peer */
+
+ngx_uint_t ngx_trp_turn_connect_server_late(ngx_trp_turn_connect_t *tc);
 
 
 #pragma GCC visibility pop
