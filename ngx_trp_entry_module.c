@@ -307,6 +307,8 @@ ngx_trp_entry_find_ctx(ngx_stream_session_t *s, ngx_trp_entry_ctx_t **ctx)
         return NGX_DECLINED;
     }
 
+    sk->carried = 1;
+
     *ctx = ngx_trp_entry_create_ctx(s);
     if (*ctx == NULL) {
         return NGX_ERROR;

@@ -6,6 +6,7 @@
 
 
 static ngx_int_t ngx_trp_socks5_preread_handler(ngx_stream_session_t *s);
+static void ngx_trp_socks5_content_handler(ngx_stream_session_t *s);
 static ngx_int_t ngx_trp_socks5_log_handler(ngx_stream_session_t *s);
 static ngx_int_t ngx_trp_socks5_info(ngx_stream_session_t *s,
     ngx_trp_info_t *info);
@@ -16,7 +17,7 @@ static ngx_int_t ngx_trp_socks5_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_socks5_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_socks5_init_listen(ngx_conf_t *cf,
     ngx_trp_conf_listen_t *listen, void *data);
-static ngx_int_t ngx_trp_socks5_check_servers(ngx_conf_t *cf,
+static ngx_int_t ngx_trp_socks5_init_servers(ngx_conf_t *cf,
     ngx_stream_core_main_conf_t *cmcf);
 static void *ngx_trp_socks5_create_srv_conf(ngx_conf_t *cf);
 static char *ngx_trp_socks5_merge_srv_conf(ngx_conf_t *cf, void *parent,
@@ -136,6 +137,13 @@ ngx_trp_socks5_preread_handler(ngx_stream_session_t *s)
 }
 
 
+static void
+ngx_trp_socks5_content_handler(ngx_stream_session_t *s)
+{
+    ngx_trp_socks5_proxy(ngx_stream_get_module_ctx(s, ngx_trp_socks5_module));
+}
+
+
 static ngx_int_t
 ngx_trp_socks5_log_handler(ngx_stream_session_t *s)
 {
@@ -221,7 +229,7 @@ ngx_trp_socks5_postconfiguration(ngx_conf_t *cf)
 
     if (ngx_trp_conf_each_listen(cf, cmcf, ngx_trp_socks5_init_listen, NULL)
         != NGX_OK
-        || ngx_trp_socks5_check_servers(cf, cmcf) != NGX_OK)
+        || ngx_trp_socks5_init_servers(cf, cmcf) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -257,10 +265,8 @@ ngx_trp_socks5_init_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
 }
 
 
-/* the stock proxy cannot speak TLS on what our upstreams give it */
-
 static ngx_int_t
-ngx_trp_socks5_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
+ngx_trp_socks5_init_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
 {
     void                        **srv_conf;
     ngx_flag_t                   *ssl;
@@ -274,10 +280,19 @@ ngx_trp_socks5_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
         srv_conf = cscf[i]->ctx->srv_conf;
         conf = srv_conf[ngx_trp_socks5_module.ctx_index];
 
+        if (!conf->enabled) {
+            continue;
+        }
+
+        conf->handler = cscf[i]->handler;
+        cscf[i]->handler = ngx_trp_socks5_content_handler;
+
+        /* the stock proxy cannot speak TLS on what our upstreams give it */
+
         ssl = ngx_trp_conf_member(&ngx_stream_proxy_module, srv_conf,
                                   "proxy_ssl");
 
-        if (conf->enabled && ssl && *ssl == 1) {
+        if (ssl && *ssl == 1) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                           "\"proxy_ssl\" cannot be used with \"trp_socks5\" "
                           "in %s:%ui, what the client wants to speak with the "

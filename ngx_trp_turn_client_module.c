@@ -177,6 +177,8 @@ ngx_trp_turn_client_init_peer(ngx_stream_session_t *s,
         return NGX_ERROR;
     }
 
+    sk->carried = 1;
+
     if (tcf->init_peer(s, us) != NGX_OK) {
         return NGX_ERROR;
     }

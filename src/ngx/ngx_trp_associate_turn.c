@@ -48,6 +48,7 @@ static const ngx_trp_turn_user_handlers_t  ngx_trp_associate_peer_handlers = {
     ngx_trp_associate_peer_failed,
     NULL,
     NULL,
+    NULL,
     ngx_trp_associate_peer_received,
     ngx_trp_associate_peer_forbidden
 };

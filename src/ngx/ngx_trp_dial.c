@@ -24,6 +24,7 @@ static ngx_trp_turn_server_t *ngx_trp_dial_turn_server(
     ngx_trp_agent_conf_t *conf);
 static void ngx_trp_dial_turn_done(ngx_trp_turn_connect_t *tc,
     ngx_uint_t code);
+static void ngx_trp_dial_turn_drain(ngx_trp_turn_connect_t *tc);
 static void ngx_trp_dial_turn_timeout(ngx_event_t *ev);
 static void ngx_trp_dial_turn_failed(ngx_trp_dial_turn_t *dial);
 static void ngx_trp_dial_turn_cleanup(void *data);
@@ -193,6 +194,7 @@ ngx_trp_dial_turn(ngx_trp_pool_t *pool)
     dial->connect.log = &dial->log;
     dial->connect.pool = mem;
     dial->connect.done = ngx_trp_dial_turn_done;
+    dial->connect.drain = ngx_trp_dial_turn_drain;
     dial->connect.data = dial;
 
     ngx_trp_addr_from_sockaddr(&dial->connect.user.peer.addr, &port,
@@ -263,10 +265,6 @@ ngx_trp_dial_turn_done(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
 
     dial = tc->data;
 
-    if (dial->timer.timer_set) {
-        ngx_del_timer(&dial->timer);
-    }
-
     cln = (code == TRP_CODE_NONE) ? ngx_pool_cleanup_add(dial->mem, 0) : NULL;
 
     if (cln == NULL) {
@@ -277,6 +275,8 @@ ngx_trp_dial_turn_done(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
     cln->handler = ngx_trp_dial_turn_cleanup;
     cln->data = dial;
 
+    ngx_del_timer(&dial->timer);
+
     c = tc->connection;
 
     if (ngx_trp_dial_create_link(dial->pool, c) != NGX_OK) {
@@ -285,6 +285,21 @@ ngx_trp_dial_turn_done(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
     }
 
     ngx_trp_dial_connect_handler(c->write);
+}
+
+
+/* as a tunnel that is dialled directly: only who waits for it keeps it */
+
+static void
+ngx_trp_dial_turn_drain(ngx_trp_turn_connect_t *tc)
+{
+    ngx_trp_dial_turn_t  *dial;
+
+    dial = tc->data;
+
+    if (!dial->pool->nwaiting) {
+        ngx_trp_dial_turn_failed(dial);
+    }
 }
 
 
@@ -303,6 +318,10 @@ ngx_trp_dial_turn_failed(ngx_trp_dial_turn_t *dial)
     ngx_trp_pool_t  *pool;
 
     pool = dial->pool;
+
+    if (dial->timer.timer_set) {
+        ngx_del_timer(&dial->timer);
+    }
 
     ngx_trp_turn_disconnect(&dial->connect);
 

@@ -122,7 +122,9 @@ ngx_trp_ends_was_reset(ngx_connection_t *c)
     socklen_t        len;
     struct tcp_info  info;
 
-    if (c->ssl == NULL) {
+    if (c->ssl == NULL
+        || SSL_get_shutdown(c->ssl->connection) & SSL_RECEIVED_SHUTDOWN)
+    {
         return 0;
     }
 

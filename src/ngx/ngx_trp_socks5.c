@@ -106,6 +106,10 @@ ngx_trp_socks5_cleanup(void *data)
     if (sk->timer.timer_set) {
         ngx_del_timer(&sk->timer);
     }
+
+    if (sk->closed) {
+        *sk->closed = 1;
+    }
 }
 
 
@@ -584,6 +588,55 @@ ngx_trp_socks5_allowed(ngx_trp_socks5_t *sk)
            ? ngx_trp_socks5_check_addr(sk->conf, no_name, &sk->addr, sk->port)
            : ngx_trp_socks5_check_name(sk->conf, ngx_trp_str(&sk->host),
                                        sk->port);
+}
+
+
+void
+ngx_trp_socks5_proxy(ngx_trp_socks5_t *sk)
+{
+    ngx_uint_t              closed;
+    ngx_stream_upstream_t  *u;
+
+    closed = 0;
+    sk->closed = &closed;
+
+    sk->conf->handler(sk->session);
+
+    if (closed) {
+        return;
+    }
+
+    sk->closed = NULL;
+
+    if (sk->carried) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, sk->session->connection->log, 0,
+                  "\"proxy_pass\" of a server with \"trp_socks5\" needs an "
+                  "upstream with \"trp_entry\" or \"trp_turn_client\"");
+
+    /* what the proxy has begun */
+
+    u = sk->session->upstream;
+
+    if (u && u->resolved && u->resolved->ctx) {
+        ngx_resolve_name_done(u->resolved->ctx);
+        u->resolved->ctx = NULL;
+    }
+
+    if (u && u->peer.free && u->peer.sockaddr) {
+        u->peer.free(&u->peer, u->peer.data, 0);
+        u->peer.sockaddr = NULL;
+    }
+
+    if (u && u->peer.connection) {
+        ngx_close_connection(u->peer.connection);
+        u->peer.connection = NULL;
+    }
+
+    ngx_stream_finalize_session(sk->session,
+                                NGX_STREAM_INTERNAL_SERVER_ERROR);
 }
 
 

@@ -29,6 +29,8 @@ typedef struct {
 
     ngx_flag_t             udp;
     ngx_msec_t             udp_timeout;
+
+    ngx_stream_content_handler_pt  handler;   /* of the server, stock */
 } ngx_trp_socks5_conf_t;
 
 
@@ -59,8 +61,11 @@ typedef struct {
     /* why there was no success, trp_code_e; set by who carries the session */
     ngx_uint_t              code;
 
+    ngx_uint_t             *closed;      /* told when the session ends */
+
     unsigned                requested:1; /* the client expects a reply */
     unsigned                replied:1;
+    unsigned                carried:1;   /* by an upstream that can do it */
 } ngx_trp_socks5_t;
 
 
@@ -95,6 +100,15 @@ ngx_trp_socks5_t *ngx_trp_socks5_create(ngx_stream_session_t *s,
  */
 
 ngx_int_t ngx_trp_socks5_handshake(ngx_trp_socks5_t *sk);
+
+
+/*
+ * In the content phase: the server's own handler, whose upstream has to set
+ * "carried".  Any other would connect clients to itself, wherever they want
+ * to go.
+ */
+
+void ngx_trp_socks5_proxy(ngx_trp_socks5_t *sk);
 
 
 /*

@@ -35,6 +35,7 @@ static u_char *ngx_trp_turn_log_error(ngx_log_t *log, u_char *buf,
     size_t len);
 static void ngx_trp_turn_connect_handler(ngx_event_t *ev);
 static void ngx_trp_turn_ssl(ngx_trp_turn_allocation_t *a);
+static void ngx_trp_turn_handshake_handler(ngx_event_t *ev);
 static void ngx_trp_turn_ssl_handler(ngx_connection_t *c);
 static void ngx_trp_turn_save_session(ngx_connection_t *c);
 static void ngx_trp_turn_start(ngx_trp_turn_allocation_t *a);
@@ -510,6 +511,7 @@ ngx_trp_turn_allocation_dial(ngx_trp_turn_allocation_t *a, ngx_pool_t *pool)
     a->connection = c;
     a->log.connection = c->number;
 
+    c->idle = 1;
     c->read->handler = ngx_trp_turn_connect_handler;
     c->write->handler = ngx_trp_turn_connect_handler;
 
@@ -609,10 +611,43 @@ ngx_trp_turn_ssl(ngx_trp_turn_allocation_t *a)
 
     if (ngx_ssl_handshake(c) == NGX_AGAIN) {
         c->ssl->handler = ngx_trp_turn_ssl_handler;
+
+        a->handshake = c->read->handler;
+        c->read->handler = ngx_trp_turn_handshake_handler;
+        c->write->handler = ngx_trp_turn_handshake_handler;
         return;
     }
 
     ngx_trp_turn_ssl_handler(c);
+}
+
+
+/* nginx's own does not know of a worker that exits */
+
+static void
+ngx_trp_turn_handshake_handler(ngx_event_t *ev)
+{
+    ngx_connection_t           *c;
+    ngx_trp_turn_allocation_t  *a;
+
+    c = ev->data;
+    a = c->data;
+
+    if (a->failed) {
+        return;
+    }
+
+    if (c->close) {
+        ngx_trp_turn_close_handler(a);
+        return;
+    }
+
+    a->handshake(ev);
+
+    if (!a->failed && c->read->handler == a->handshake) {
+        c->read->handler = ngx_trp_turn_handshake_handler;
+        c->write->handler = ngx_trp_turn_handshake_handler;
+    }
 }
 
 
@@ -691,7 +726,6 @@ ngx_trp_turn_start(ngx_trp_turn_allocation_t *a)
         (void) ngx_tcp_nodelay(c);
     }
 
-    c->idle = 1;
     c->read->handler = ngx_trp_turn_read_handler;
     c->write->handler = ngx_trp_turn_write_handler;
 
@@ -808,9 +842,24 @@ ngx_trp_turn_read_handler(ngx_event_t *rev)
 static void
 ngx_trp_turn_close_handler(ngx_trp_turn_allocation_t *a)
 {
-    ngx_connection_t  *c;
+    ngx_queue_t          *q, *next;
+    ngx_connection_t     *c;
+    ngx_trp_turn_user_t  *user;
 
     c = a->connection;
+    a->exiting = 1;
+
+    for (q = ngx_queue_head(&a->users);
+         q != ngx_queue_sentinel(&a->users) && !c->error;
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        user = ngx_queue_data(q, ngx_trp_turn_user_t, queue);
+
+        if (user->handlers->drain) {
+            user->handlers->drain(user);
+        }
+    }
 
     if (c->error || ngx_queue_empty(&a->users)) {
 
@@ -829,7 +878,6 @@ ngx_trp_turn_close_handler(ngx_trp_turn_allocation_t *a)
     }
 
     c->close = 0;
-    a->exiting = 1;
 }
 
 

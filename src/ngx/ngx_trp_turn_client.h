@@ -82,6 +82,9 @@ typedef struct {
     void   (*failed)(ngx_trp_turn_user_t *user, ngx_trp_turn_allocation_t *a,
                      ngx_uint_t code);
 
+    /* the worker begins to exit: detach, if that can be; may be NULL */
+    void   (*drain)(ngx_trp_turn_user_t *user);
+
     /* TCP */
     void   (*connected)(ngx_trp_turn_user_t *user, uint32_t id);
     void   (*refused)(ngx_trp_turn_user_t *user, ngx_uint_t code);
@@ -119,6 +122,7 @@ struct ngx_trp_turn_allocation_s {
     ngx_uint_t              hops;
 
     ngx_connection_t       *connection;
+    ngx_event_handler_pt    handshake;   /* nginx's */
     trp_turn_client_t      *client;
     ngx_queue_t             users;       /* ngx_trp_turn_user_t */
     trp_hash_t              peers;       /* the same by address */

@@ -15,6 +15,7 @@ static ngx_int_t ngx_trp_turn_connect_try(ngx_trp_turn_connect_t *tc,
 static void ngx_trp_turn_connect_ready(ngx_trp_turn_user_t *user);
 static void ngx_trp_turn_connect_failed(ngx_trp_turn_user_t *user,
     ngx_trp_turn_allocation_t *a, ngx_uint_t code);
+static void ngx_trp_turn_connect_drain(ngx_trp_turn_user_t *user);
 static void ngx_trp_turn_connect_connected(ngx_trp_turn_user_t *user,
     uint32_t id);
 static void ngx_trp_turn_connect_refused(ngx_trp_turn_user_t *user,
@@ -47,6 +48,7 @@ static void ngx_trp_turn_data_empty_handler(ngx_event_t *ev);
 static const ngx_trp_turn_user_handlers_t  ngx_trp_turn_connect_handlers = {
     ngx_trp_turn_connect_ready,
     ngx_trp_turn_connect_failed,
+    ngx_trp_turn_connect_drain,
     ngx_trp_turn_connect_connected,
     ngx_trp_turn_connect_refused,
     NULL,
@@ -182,6 +184,19 @@ ngx_trp_turn_connect_failed(ngx_trp_turn_user_t *user,
     }
 
     (void) ngx_trp_turn_connect_try(tc, rc);
+}
+
+
+static void
+ngx_trp_turn_connect_drain(ngx_trp_turn_user_t *user)
+{
+    ngx_trp_turn_connect_t  *tc;
+
+    tc = user->data;
+
+    if (tc->drain && !tc->ended) {
+        tc->drain(tc);
+    }
 }
 
 

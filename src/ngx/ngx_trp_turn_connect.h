@@ -31,12 +31,16 @@ typedef void (*ngx_trp_turn_connect_pt)(ngx_trp_turn_connect_t *tc,
 
 struct ngx_trp_turn_connect_s {
 
-    /* the caller's; "peer" of the user must be set as well */
+    /*
+     * The caller's; "peer" of the user must be set as well.  drain(), which
+     * may be NULL, tells that the worker exits before the end.
+     */
     ngx_trp_turn_user_t         user;
     ngx_trp_turn_server_t      *server;
     ngx_log_t                  *log;
     ngx_pool_t                 *pool;      /* for TLS; outlives this */
     ngx_trp_turn_connect_pt     done;
+    void                      (*drain)(ngx_trp_turn_connect_t *tc);
     void                       *data;
 
     ngx_connection_t           *connection; /* for data */
