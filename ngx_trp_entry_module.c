@@ -943,6 +943,7 @@ ngx_trp_entry_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
     void                        **srv_conf;
     ngx_flag_t                   *ssl;
     ngx_uint_t                    i;
+    ngx_trp_socks5_conf_t        *scf;
     ngx_trp_entry_srv_conf_t     *escf;
     ngx_stream_core_srv_conf_t  **cscf;
 
@@ -951,6 +952,16 @@ ngx_trp_entry_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
     for (i = 0; i < cmcf->servers.nelts; i++) {
         srv_conf = cscf[i]->ctx->srv_conf;
         escf = srv_conf[ngx_trp_entry_module.ctx_index];
+
+        scf = srv_conf[ngx_trp_socks5_module.ctx_index];
+
+        if (escf->routes && scf->enabled) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"trp_socks5\" cannot be used with \"trp_route\" in "
+                          "%s:%ui, write \"listen\": its clients say where to",
+                          cscf[i]->file_name, cscf[i]->line);
+            return NGX_ERROR;
+        }
 
         ssl = ngx_trp_conf_member(&ngx_stream_proxy_module, srv_conf,
                                   "proxy_ssl");

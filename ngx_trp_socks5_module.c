@@ -284,6 +284,14 @@ ngx_trp_socks5_init_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
             continue;
         }
 
+        if (conf->listens == 0) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"trp_socks5\" in %s:%ui needs a \"listen\" of its "
+                          "own, it cannot be used with \"trp_reverse\"",
+                          conf->place.file_name, conf->place.line);
+            return NGX_ERROR;
+        }
+
         conf->handler = cscf[i]->handler;
         cscf[i]->handler = ngx_trp_socks5_content_handler;
 

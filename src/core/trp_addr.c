@@ -22,6 +22,16 @@ static const trp_cidr_t  trp_loopback[] = {
     { { 6, { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 } }, 128 }
 };
 
+static const trp_cidr_t  trp_private[] = {
+    { { 4, { 10 } }, 8 },
+    { { 4, { 172, 16 } }, 12 },
+    { { 4, { 192, 168 } }, 16 },
+    { { 4, { 169, 254 } }, 16 },
+    { { 4, { 100, 64 } }, 10 },
+    { { 6, { 0xfc } }, 7 },
+    { { 6, { 0xfe, 0x80 } }, 10 }
+};
+
 
 int
 trp_addr_parse(trp_addr_t *addr, trp_str_t text)
@@ -212,6 +222,21 @@ trp_addr_is_loopback(const trp_addr_t *addr)
 {
     return trp_cidr_match(&trp_loopback[0], addr)
            || trp_cidr_match(&trp_loopback[1], addr);
+}
+
+
+int
+trp_addr_is_private(const trp_addr_t *addr)
+{
+    size_t  i;
+
+    for (i = 0; i < sizeof(trp_private) / sizeof(trp_private[0]); i++) {
+        if (trp_cidr_match(&trp_private[i], addr)) {
+            return 1;
+        }
+    }
+
+    return trp_addr_is_loopback(addr);
 }
 
 

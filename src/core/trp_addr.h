@@ -55,6 +55,14 @@ int trp_addr_unmap(trp_addr_t *addr);
 
 int trp_addr_is_loopback(const trp_addr_t *addr);
 
+/*
+ * 1 for addresses that nobody outside of a site can send to: loopback, private
+ * (RFC 1918, RFC 4193), shared (RFC 6598), link-local, and their IPv4-mapped
+ * form
+ */
+
+int trp_addr_is_private(const trp_addr_t *addr);
+
 
 /*
  * Decimal port 1..65535, the whole of "text", without sign or leading zero.

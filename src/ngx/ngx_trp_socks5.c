@@ -4,7 +4,6 @@
 #include "ngx_trp_key_file.h"
 #include "trp_acl.h"
 #include "trp_str.h"
-#include "trp_turn_access.h"
 
 #include <ngx_crypt.h>
 #include <sodium.h>
@@ -1090,9 +1089,10 @@ ngx_int_t
 ngx_trp_socks5_check_listen(ngx_conf_t *cf, ngx_trp_socks5_conf_t *conf,
     ngx_trp_conf_listen_t *listen)
 {
-    in_port_t          port;
-    trp_addr_t         addr;
-    trp_turn_access_t  nothing;
+    in_port_t   port;
+    trp_addr_t  addr;
+
+    conf->listens++;
 
     if (listen->type != SOCK_STREAM) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
@@ -1106,12 +1106,9 @@ ngx_trp_socks5_check_listen(ngx_conf_t *cf, ngx_trp_socks5_conf_t *conf,
         return NGX_OK;
     }
 
-    ngx_memzero(&nothing, sizeof(trp_turn_access_t));
     ngx_trp_addr_from_sockaddr(&addr, &port, listen->sockaddr);
 
-    if (!listen->wildcard
-        && trp_turn_access(&nothing, &addr) != TRP_TURN_ALLOWED)
-    {
+    if (!listen->wildcard && trp_addr_is_private(&addr)) {
         return NGX_OK;
     }
 

@@ -22,6 +22,7 @@ typedef struct {
 
     ngx_uint_t             enabled;
     ngx_uint_t             public;
+    ngx_uint_t             listens;
 
     ngx_array_t           *users;        /* ngx_trp_socks5_user_t */
     ngx_array_t           *allow;        /* trp_acl_rule_t */

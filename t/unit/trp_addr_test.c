@@ -290,6 +290,38 @@ test_loopback(void)
 
 
 static void
+test_private(void)
+{
+    size_t      i;
+    trp_addr_t  addr;
+
+    static const char  *yes[] = {
+        "127.0.0.1", "::1", "10.0.0.0", "10.255.255.255", "172.16.0.0",
+        "172.31.255.255", "192.168.0.1", "169.254.1.1", "100.64.0.0",
+        "100.127.255.255", "fc00::", "fdff::1", "fe80::1", "febf::1",
+        "::ffff:10.0.0.1"
+    };
+
+    static const char  *no[] = {
+        "0.0.0.0", "::", "9.255.255.255", "11.0.0.0", "172.15.255.255",
+        "172.32.0.0", "192.167.0.1", "192.169.0.1", "169.253.1.1",
+        "100.63.255.255", "100.128.0.0", "8.8.8.8", "::ffff:8.8.8.8",
+        "2002:a00:1::1", "2001:db8::1", "fec0::1", "fe00::1", "ff02::1"
+    };
+
+    for (i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+        trp_addr_parse(&addr, text(yes[i]));
+        is_int(trp_addr_is_private(&addr), 1, "%s is private", yes[i]);
+    }
+
+    for (i = 0; i < sizeof(no) / sizeof(no[0]); i++) {
+        trp_addr_parse(&addr, text(no[i]));
+        is_int(trp_addr_is_private(&addr), 0, "%s is not private", no[i]);
+    }
+}
+
+
+static void
 test_port(void)
 {
     int     i, same;
@@ -382,6 +414,7 @@ main(void)
     test_addr();
     test_cidr();
     test_loopback();
+    test_private();
     test_port();
     test_name();
 
