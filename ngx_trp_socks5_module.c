@@ -174,6 +174,7 @@ ngx_trp_socks5_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
     info->port = sk->port;
     info->destination = sk->destination;
     info->status = sk->code;
+    info->aborted = (s->connection->error || s->connection->read->error);
 
     return NGX_OK;
 }

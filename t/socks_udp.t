@@ -150,7 +150,7 @@ $relay->run_daemon(\&echo, server('::1', $first));
 
 $relay->run();
 $entry->run();
-$reverse->run()->plan(49 + 2 * 2);
+$reverse->run()->plan(52 + 2 * 2);
 
 ok(wait_log($relay, qr/(?:entry|reverse) ".*" .* has a tunnel/, count => 8),
     'tunnels');
@@ -244,6 +244,14 @@ is(count_log($entry, qr/invalid datagram/), 1, 'invalid, one line');
 is(count_log($entry, qr/127.0.0.1", port $denied, is not allowed/), 1,
     'denied, one line');
 
+# a stranger who is first
+
+my $early = socks_udp(port(8080), udp_from => '127.0.0.2');
+$early->send_to("127.0.0.1:$first", 'stranger');
+$early->open_udp(udp_from => '127.0.0.1');
+is($early->ask("127.0.0.1:$first", 'client')->{data}, 'client', 'first');
+is($early->receive(0.1), undef, 'only the client');
+
 # the port that was asked for
 
 my $wanted = server('127.0.0.1', 0);
@@ -269,6 +277,14 @@ $other->send_to('127.0.0.3:53', 'x') for 1 .. 5;
 ok(wait_log($reverse, qr/not allowed by "trp_reverse_allow"/), 'not allowed');
 is($other->ask("127.0.0.1:$first", 'still')->{data}, 'still', 'the others');
 is(count_log($reverse, qr/not allowed by "trp_reverse_allow"/), 1, 'once');
+
+for (1 .. 20) {
+    $other->send_to('127.0.0.3:53', 'x');
+    $other->ask("127.0.0.1:$first", 'between');
+}
+
+cmp_ok(count_log($reverse, qr/not allowed by "trp_reverse_allow"/), '<', 10,
+    'not asked for each datagram');
 is(count_log($entry, qr/\[error\]/), 0, 'no errors at the entry');
 
 # the association ends with its connection, and its streams with it

@@ -114,7 +114,7 @@ $relay->run_daemon(\&echo, IO::Socket::INET->new(Proto => 'udp',
 serve($relay, port(8982), 'echo');
 
 $relay->run();
-$reverse->run()->plan(49 + 2);
+$reverse->run()->plan(51 + 2);
 
 ok(wait_log($relay, qr/reverse ".*" .* has a tunnel.*"$_"/), "group $_")
     for qw/ unlimited short once /;
@@ -144,6 +144,15 @@ is(join('|', sort map { $c->read()->{payload} } 1 .. 4), '|a|bc|def',
 
 $c->write_slowly(frame('DATA', 'slow'));
 is($c->read()->{payload}, 'slow', 'byte by byte');
+
+# what is read with the first one is half of the second one
+
+my $half = frame('DATA', join '', map { chr(33 + $_ % 90) } 1 .. 16000);
+$c->write(frame('DATA', 'first') . substr $half, 0, 7000, '');
+is($c->read()->{payload}, 'first', 'in front of a half');
+$c->write($half);
+is($c->read()->{payload}, join('', map { chr(33 + $_ % 90) } 1 .. 16000),
+    'two halves');
 
 # the end: no half of it is left open
 

@@ -5,9 +5,9 @@
 #include <string.h>
 
 
-/* seconds that a user name for a secret is good for */
+/* seconds that a user name for a secret is good for: an allocation keeps it */
 
-#define TRP_TURN_CLIENT_DAY  86400
+#define TRP_TURN_CLIENT_WEEK  604800
 
 
 static int trp_turn_client_choose(trp_turn_client_t *client,
@@ -29,7 +29,7 @@ trp_turn_client_credentials(trp_turn_client_t *client, int64_t wall)
 
     len = (size_t) snprintf((char *) client->text,
                             TRP_TURN_CLIENT_EXPIRY_LEN, "%lld",
-                            (long long) wall + TRP_TURN_CLIENT_DAY);
+                            (long long) wall + TRP_TURN_CLIENT_WEEK);
 
     if (client->conf.name.len) {
         client->text[len++] = ':';

@@ -147,6 +147,10 @@ ngx_trp_agent_merge_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *prev,
         }
     }
 
+    /* each tunnel to a relay needs one, the pool's bound is enough */
+
+    conf->turn.allocations = conf->max;
+
     if (conf->max < conf->idle) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "a pool's \"max\" is less than its \"idle\"");

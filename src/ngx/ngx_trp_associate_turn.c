@@ -277,13 +277,29 @@ ngx_trp_associate_peer_failed(ngx_trp_turn_user_t *user,
     peer = user->data;
     as = peer->dest.associate;
 
-    if (code == 300) {
+    switch (code) {
+
+    case 300:
         rc = ngx_trp_turn_user_follow(a, user);
+        break;
 
-    } else if ((code == 0 || code == 437) && peer->tries++ == 0) {
-        rc = ngx_trp_turn_user_attach(as->data, user, NULL);
+    case 440:
+    case 443:
+    case 486:
+    case 508:
 
-    } else {
+        /* other destinations are served */
+
+        ngx_trp_associate_peer_refuse(peer);
+        return;
+
+    case 0:
+    case 437:
+        rc = (peer->tries++ == 0)
+             ? ngx_trp_turn_user_attach(as->data, user, NULL) : NGX_ERROR;
+        break;
+
+    default:
         rc = NGX_ERROR;
     }
 

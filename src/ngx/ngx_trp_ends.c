@@ -43,6 +43,7 @@ ngx_trp_ends_recv(ngx_connection_t *c, u_char *buf, size_t size)
                                  : s->connection;
 
     if (n == NGX_ERROR || ngx_trp_ends_was_reset(c)) {
+        c->read->error = 1;
         ngx_trp_ends_reset(other);
         return NGX_ERROR;
     }

@@ -9,6 +9,9 @@
 #define NGX_TRP_TURN_IDLE        60000   /* without users, until it is gone */
 #define NGX_TRP_TURN_HOPS        3       /* from server to server, by 300 */
 
+/* REST credentials are good for a week: who comes now should have most of it */
+#define NGX_TRP_TURN_DAY         86400
+
 #define NGX_TRP_TURN_DATAGRAM    65536
 #define NGX_TRP_TURN_IN          4096    /* control messages alone */
 #define NGX_TRP_TURN_IN_DATA     (65536 + TRP_STUN_HEADER_LEN)
@@ -161,6 +164,12 @@ ngx_trp_turn_user_attach(ngx_trp_turn_server_t *server,
 
         if (a->transport != user->transport
             || a->family != user->peer.addr.family)
+        {
+            continue;
+        }
+
+        if (server->conf->secret.len
+            && ngx_time() - a->start > NGX_TRP_TURN_DAY)
         {
             continue;
         }
@@ -413,6 +422,7 @@ ngx_trp_turn_allocation_create(ngx_trp_turn_server_t *server,
     a->datagrams = (server->conf->transport == NGX_TRP_TURN_UDP
                     && a->transport == TRP_PROTO_UDP);
     a->hops = hops;
+    a->start = ngx_time();
 
     ngx_memcpy(&a->sockaddr, sockaddr, socklen);
     a->socklen = socklen;

@@ -140,6 +140,8 @@ struct ngx_trp_turn_allocation_s {
     size_t                  out_last;
     size_t                  out_size;
 
+    time_t                  start;
+
     unsigned                datagrams:1; /* UDP to the server */
     unsigned                ready:1;
     unsigned                failed:1;

@@ -1158,14 +1158,14 @@ test_rest(void)
     talk();
     is_str(a.log, ">allocate256 allocated", "with a secret");
     name = trp_stun_get(&a.m, TRP_STUN_USERNAME);
-    ok(name.len == 16 && memcmp(name.data, "1700086400:alice", 16) == 0,
-       "a name that is good for a day");
+    ok(name.len == 16 && memcmp(name.data, "1700604800:alice", 16) == 0,
+       "a name that is good for a week");
 
     a.wall += 3600;
     a.now += 1;
     agent_send(&a, "9.9.9.9:53", "x");
     name = trp_stun_get(&a.m, TRP_STUN_USERNAME);
-    ok(name.len == 16 && memcmp(name.data, "1700086400:alice", 16) == 0,
+    ok(name.len == 16 && memcmp(name.data, "1700604800:alice", 16) == 0,
        "and does not change");
     talk();
     is_str(a.log, ">channelbind256 4000 >4000 x", "is still good");
@@ -1179,7 +1179,7 @@ test_rest(void)
     talk();
     is_str(a.log, ">allocate256 allocated", "without a name");
     name = trp_stun_get(&a.m, TRP_STUN_USERNAME);
-    ok(name.len == 10 && memcmp(name.data, "1700086400", 10) == 0,
+    ok(name.len == 10 && memcmp(name.data, "1700604800", 10) == 0,
        "the time alone");
     is_str(agent_end(&a), NULL, "a secret alone");
 
