@@ -525,6 +525,8 @@ ngx_trp_turn_allocation_dial(ngx_trp_turn_allocation_t *a, ngx_pool_t *pool)
     c->read->handler = ngx_trp_turn_connect_handler;
     c->write->handler = ngx_trp_turn_connect_handler;
 
+    a->deadline = ngx_current_msec + a->server->conf->connect_timeout;
+
     ngx_add_timer(&a->timer, a->server->conf->connect_timeout);
 
     if (rc == NGX_OK) {
@@ -583,7 +585,7 @@ ngx_trp_turn_connect_handler(ngx_event_t *ev)
 
     if (err) {
         (void) ngx_connection_error(c, err, "connect() failed");
-        ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_TIMEOUT);
+        ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_PROTOCOL);
         return;
     }
 
@@ -761,13 +763,14 @@ ngx_trp_turn_schedule(ngx_trp_turn_allocation_t *a)
 
     next = trp_turn_client_next(a->client);
 
-    if (next == 0) {
-        return;
+    if (!a->ready) {
+        next = next ? ngx_min(next, a->deadline) : a->deadline;
     }
 
-    next = (next > ngx_current_msec) ? next - ngx_current_msec : 1;
-
-    ngx_add_timer(&a->timer, (ngx_msec_t) next);
+    if (next) {
+        next = (next > ngx_current_msec) ? next - ngx_current_msec : 1;
+        ngx_add_timer(&a->timer, (ngx_msec_t) next);
+    }
 }
 
 
@@ -778,7 +781,7 @@ ngx_trp_turn_timer_handler(ngx_event_t *ev)
 
     a = ev->data;
 
-    if (a->client == NULL) {
+    if (!a->ready && ngx_current_msec >= a->deadline) {
         ngx_log_error(NGX_LOG_ERR, &a->log, NGX_ETIMEDOUT,
                       "TURN server timed out");
         ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_TIMEOUT);
@@ -998,7 +1001,7 @@ ngx_trp_turn_read_datagram(ngx_trp_turn_allocation_t *a)
     }
 
     ngx_log_error(NGX_LOG_ERR, &a->log, err, "recv() failed");
-    ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_TIMEOUT);
+    ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_PROTOCOL);
 
     return NGX_ERROR;
 }

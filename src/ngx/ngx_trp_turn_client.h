@@ -141,6 +141,7 @@ struct ngx_trp_turn_allocation_s {
     size_t                  out_size;
 
     time_t                  start;
+    ngx_msec_t              deadline;    /* until it is ready */
 
     unsigned                datagrams:1; /* UDP to the server */
     unsigned                ready:1;
