@@ -781,7 +781,9 @@ ngx_trp_turn_timer_handler(ngx_event_t *ev)
 
     a = ev->data;
 
-    if (!a->ready && ngx_current_msec >= a->deadline) {
+    if (a->client == NULL
+        || (!a->ready && ngx_current_msec >= a->deadline))
+    {
         ngx_log_error(NGX_LOG_ERR, &a->log, NGX_ETIMEDOUT,
                       "TURN server timed out");
         ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_TIMEOUT);
