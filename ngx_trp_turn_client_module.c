@@ -51,6 +51,7 @@ typedef struct {
     unsigned                          connecting:1;
     unsigned                          server_failed:1;
     unsigned                          elsewhere:1;
+    unsigned                          left:1;     /* by the client */
 } ngx_trp_turn_client_ctx_t;
 
 
@@ -412,6 +413,7 @@ ngx_trp_turn_client_gone(ngx_event_t *ev)
     ctx = ev->data;
 
     if (ctx->holder) {
+        ctx->left = 1;
         ngx_trp_turn_client_fail(ctx, TRP_CODE_FAILED);
     }
 }
@@ -563,6 +565,7 @@ ngx_trp_turn_client_add_addrs(ngx_trp_turn_client_ctx_t *ctx,
     ngx_addr_t        *to;
     trp_addr_t         addr;
     ngx_pool_t        *pool;
+    struct sockaddr   *sa;
     ngx_trp_socks5_t  *sk;
 
     sk = ctx->socks;
@@ -579,8 +582,16 @@ ngx_trp_turn_client_add_addrs(ngx_trp_turn_client_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    for (i = 0; i < n; i++) {
-        ngx_trp_addr_from_sockaddr(&addr, &port, addrs[i].sockaddr);
+    for (i = 0; i < 2 * n; i++) {
+        sa = addrs[i % n].sockaddr;
+
+        ngx_trp_addr_from_sockaddr(&addr, &port, sa);
+
+        /* at first what the server is able to relay */
+
+        if (ngx_trp_turn_server_lacks(ctx->server, addr.family) != (i >= n)) {
+            continue;
+        }
 
         if (ngx_trp_socks5_check_addr(sk->conf, name, &addr, sk->port)
             != NGX_OK)
@@ -590,13 +601,13 @@ ngx_trp_turn_client_add_addrs(ngx_trp_turn_client_ctx_t *ctx,
 
         to = &ctx->addrs[ctx->naddrs++];
 
-        to->socklen = addrs[i].socklen;
+        to->socklen = addrs[i % n].socklen;
         to->sockaddr = ngx_palloc(pool, to->socklen);
         if (to->sockaddr == NULL) {
             return NGX_ERROR;
         }
 
-        ngx_memcpy(to->sockaddr, addrs[i].sockaddr, to->socklen);
+        ngx_memcpy(to->sockaddr, sa, to->socklen);
     }
 
     return NGX_OK;
@@ -708,9 +719,7 @@ ngx_trp_turn_client_fail(ngx_trp_turn_client_ctx_t *ctx, ngx_uint_t code)
 
     ctx->socks->code = code;
 
-    if ((!ctx->server_failed && !ctx->elsewhere)
-        || ctx->session->connection->read->eof)
-    {
+    if (ctx->left || (!ctx->server_failed && !ctx->elsewhere)) {
         ctx->session->upstream->peer.tries = 0;
     }
 

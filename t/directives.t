@@ -227,7 +227,7 @@ SKIP: {
 }
 
 
-# the strings that look like a directive
+# the strings that look like a directive; those of TURN have t/agent_turn_conf.t
 
 sub directives {
     my ($file) = @_;
@@ -235,7 +235,7 @@ sub directives {
     open my $fh, '<:raw', $file or die "can't open $file: $!\n";
     local $/;
     my %names = map { $_ => 1 } <$fh> =~ /\0(trp_(?:route|authorized_keys
-        |(?:relay|entry|reverse)(?:_\w+)?))(?=\0)/gx;
+        |(?:relay|entry|reverse)(?:_(?!turn)\w+)?))(?=\0)/gx;
 
     return sort keys %names;
 }

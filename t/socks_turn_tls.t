@@ -25,6 +25,7 @@ $turn->write_file_expand('nginx.conf', <<'EOC');
 %%TEST_GLOBALS%%
 
 daemon off;
+worker_shutdown_timeout 100ms;
 
 events {
     worker_connections 4096;

@@ -178,18 +178,27 @@ static ngx_int_t
 ngx_trp_associate_peer_choose(ngx_trp_associate_peer_t *peer,
     ngx_resolver_ctx_t *rctx)
 {
-    in_port_t     port;
-    ngx_uint_t    i;
-    trp_taddr_t  *to;
+    in_port_t             port;
+    ngx_uint_t            i, n;
+    trp_taddr_t          *to;
+    ngx_trp_associate_t  *as;
 
+    as = peer->dest.associate;
     to = &peer->user.peer;
+    n = rctx->naddrs;
 
-    for (i = 0; i < rctx->naddrs; i++) {
-        ngx_trp_addr_from_sockaddr(&to->addr, &port, rctx->addrs[i].sockaddr);
+    for (i = 0; i < 2 * n; i++) {
+        ngx_trp_addr_from_sockaddr(&to->addr, &port,
+                                   rctx->addrs[i % n].sockaddr);
 
-        if (ngx_trp_socks5_check_addr(peer->dest.associate->socks->conf,
-                                      peer->dest.addr.host, &to->addr,
-                                      to->port)
+        /* at first what the server is able to relay */
+
+        if (ngx_trp_turn_server_lacks(as->data, to->addr.family) != (i >= n)) {
+            continue;
+        }
+
+        if (ngx_trp_socks5_check_addr(as->socks->conf, peer->dest.addr.host,
+                                      &to->addr, to->port)
             == NGX_OK)
         {
             return NGX_OK;
@@ -284,6 +293,19 @@ ngx_trp_associate_peer_failed(ngx_trp_turn_user_t *user,
         break;
 
     case 440:
+        if (peer->dest.addr.addr.family == 0 && peer->tries++ == 0) {
+
+            /* the name may have an address of the other family */
+
+            if (ngx_trp_associate_peer_resolve(peer) != NGX_OK) {
+                ngx_trp_associate_peer_refuse(peer);
+            }
+
+            return;
+        }
+
+        /* fall through */
+
     case 443:
     case 486:
     case 508:

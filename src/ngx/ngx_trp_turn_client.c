@@ -12,6 +12,9 @@
 /* REST credentials are good for a week: who comes now should have most of it */
 #define NGX_TRP_TURN_DAY         86400
 
+/* an address family that a server does not have is asked for again then */
+#define NGX_TRP_TURN_LACKS       60
+
 #define NGX_TRP_TURN_DATAGRAM    65536
 #define NGX_TRP_TURN_IN          4096    /* control messages alone */
 #define NGX_TRP_TURN_IN_DATA     (65536 + TRP_STUN_HEADER_LEN)
@@ -142,6 +145,17 @@ ngx_trp_turn_server_cleanup(void *data)
         ngx_ssl_free_session(server->session);
         server->session = NULL;
     }
+}
+
+
+ngx_uint_t
+ngx_trp_turn_server_lacks(ngx_trp_turn_server_t *server, ngx_uint_t family)
+{
+    time_t  when;
+
+    when = (family == 4) ? server->lacks4 : server->lacks6;
+
+    return when && ngx_time() - when < NGX_TRP_TURN_LACKS;
 }
 
 
@@ -1189,6 +1203,13 @@ ngx_trp_turn_failed(void *data, unsigned code)
     /* a client may ask for an address family that a server does not have */
 
     level = (code == 440) ? NGX_LOG_INFO : NGX_LOG_ERR;
+
+    if (code == 440 && a->family == 4) {
+        a->server->lacks4 = ngx_time();
+
+    } else if (code == 440) {
+        a->server->lacks6 = ngx_time();
+    }
 
     if (code != 300) {
         ngx_log_error(level, &a->log, 0,

@@ -67,6 +67,8 @@ typedef struct {
     ngx_ssl_session_t           *session;
     trp_memory_t                 memory;
     u_char                       key[TRP_HASH_KEY_LEN];
+    time_t                       lacks4; /* when it said so, or 0 */
+    time_t                       lacks6;
     ngx_log_t                   *log;
 } ngx_trp_turn_server_t;
 
@@ -185,6 +187,12 @@ extern const ngx_conf_num_bounds_t  ngx_trp_turn_client_bounds;
 ngx_trp_turn_server_t *ngx_trp_turn_server_create(
     ngx_trp_turn_client_conf_t *conf, struct sockaddr *sockaddr,
     socklen_t socklen, ngx_str_t *name, ngx_str_t *host);
+
+
+/* 1 if it has said lately that it does not relay for this address family */
+
+ngx_uint_t ngx_trp_turn_server_lacks(ngx_trp_turn_server_t *server,
+    ngx_uint_t family);
 
 
 /*

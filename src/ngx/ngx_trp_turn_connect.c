@@ -222,6 +222,7 @@ ngx_trp_turn_connect_connected(ngx_trp_turn_user_t *user, uint32_t id)
 static void
 ngx_trp_turn_connect_refused(ngx_trp_turn_user_t *user, ngx_uint_t code)
 {
+    ngx_int_t                rc;
     ngx_trp_turn_connect_t  *tc;
 
     tc = user->data;
@@ -233,8 +234,20 @@ ngx_trp_turn_connect_refused(ngx_trp_turn_user_t *user, ngx_uint_t code)
         tc->refused = user->allocation;
 
         ngx_trp_turn_user_detach(user);
-        (void) ngx_trp_turn_connect_try(tc,
-                  ngx_trp_turn_user_attach(tc->server, user, tc->refused));
+        rc = ngx_trp_turn_user_attach(tc->server, user, tc->refused);
+
+        if (user->allocation
+            && ngx_cmp_sockaddr(&user->allocation->sockaddr.sockaddr,
+                                user->allocation->socklen,
+                                &tc->refused->sockaddr.sockaddr,
+                                tc->refused->socklen, 1)
+               != NGX_OK)
+        {
+            /* 300 has led elsewhere */
+            ngx_trp_turn_data_close(tc);
+        }
+
+        (void) ngx_trp_turn_connect_try(tc, rc);
         return;
     }
 

@@ -17,7 +17,9 @@ package Test::Nginx::TRP::Programs;
 #
 #     my $result = websocket($t, $proxy_url, port(8090));
 #
-#     coturn($t, port(8478), port(8479), @more);
+#     coturn($t, 8478, 8479, @more);
+#
+#     my ($curl) = example($t, 'socks-turn', 1080 => port(8080), ...);
 #
 # Each program has a minute.
 
@@ -32,10 +34,13 @@ use IO::Socket::INET;
 use JSON::PP;
 use POSIX ();
 use Socket qw/ AF_INET AF_INET6 inet_ntop inet_pton /;
+use Test::More ();
+
+use Test::Nginx qw/ port /;
 
 our @EXPORT = qw/
     output executable sshd proxychains name_server dns_query dns_answers
-    websocket coturn
+    websocket coturn both_ports example
 /;
 
 use constant TIMEOUT => 60;
@@ -84,10 +89,34 @@ sub executable {
 
 
 # An sshd for the user of the test, in the directory of an nginx.  One as root
-# wants /run/sshd.
+# wants /run/sshd all the time; the last test that uses it removes it, if a
+# test has made it.
 
-my $made;
-END { rmdir '/run/sshd' if $made; }
+my $held;
+END { _release() if $held && $held == $$; }
+
+sub _hold {
+    my $dir = '/run/sshd';
+
+    _touch("$dir/trp-tests") if mkdir $dir, 0755;
+    _touch("$dir/trp.$$");
+    $held = $$;
+}
+
+
+sub _release {
+    my $dir = '/run/sshd';
+
+    unlink "$dir/trp.$$";
+    rmdir $dir if !glob("$dir/trp.*") && unlink "$dir/trp-tests";
+}
+
+
+sub _touch {
+    my ($file) = @_;
+    open my $fh, '>', $file;
+}
+
 
 sub sshd {
     my ($t, $port) = @_;
@@ -100,7 +129,7 @@ sub sshd {
         for qw/ ssh_host ssh_user /;
 
     copy("$dir/ssh_user.pub", "$dir/ssh_keys");
-    $made = mkdir '/run/sshd', 0755 if $< == 0 && !-e '/run/sshd';
+    _hold() if $< == 0;
 
     $t->write_file('sshd_config', join "\n", "Port $port",
         'ListenAddress 127.0.0.1', "HostKey $dir/ssh_host",
@@ -238,15 +267,17 @@ sub dns_answers {
 
 
 # A WebSocket server and a client that comes through a proxy: messages of
-# these sizes, as text and as bytes, go there and come back.  Returns what the
-# client has seen.
+# these sizes, with small => 1 the small ones only, as text and as bytes, go
+# there and come back.  Returns what the client has seen.
 
 my $websocket = <<'EOJ';
 const { WebSocketServer, WebSocket } = require('ws');
 const { SocksProxyAgent } = require('socks-proxy-agent');
-const [ proxy, port ] = process.argv.slice(2);
+const [ proxy, port, large ] = process.argv.slice(2);
 
-const sizes = [ 0, 1, 125, 126, 65535, 65536, 1000000 ];
+const sizes = [ 0, 1, 125, 126 ];
+if (large) sizes.push(65535, 65536, 1000000);
+
 const seen = { messages: 0, wrong: 0, bytes: 0 };
 const end = () => { console.log(JSON.stringify(seen)); process.exit(); };
 
@@ -296,7 +327,8 @@ server.on('connection', (ws) => {
 EOJ
 
 sub websocket {
-    my ($t, $proxy, $port) = @_;
+    my ($t, $proxy, $port, %opts) = @_;
+    my @large = $opts{small} ? () : ('large');
     my $script = $t->testdir() . '/websocket.js';
 
     $t->write_file('websocket.js', $websocket);
@@ -304,17 +336,19 @@ sub websocket {
     local $ENV{NODE_PATH} = "$FindBin::Bin/../objs/node/node_modules";
     delete local $ENV{NODE_OPTIONS};
 
-    my $out = output({ err => 1 }, 'node', $script, $proxy, $port);
+    my $out = output({ err => 1 }, 'node', $script, $proxy, $port,
+        @large);
 
     return eval { decode_json($out) } || { error => $out };
 }
 
 
-# coturn: UDP, TCP and TLS on the loopback, user alice with the password
-# "secret".  localhost.crt and localhost.key are there already.
+# coturn: UDP and TCP on port(8478), TLS on port(8479), user alice with the
+# password "secret".  localhost.crt and localhost.key are there already.
 
 sub coturn {
-    my ($t, $port, $tls, @more) = @_;
+    my ($t, @more) = @_;
+    my ($port, $tls) = (both_ports(shift @more), port(shift @more));
     my $dir = $t->testdir();
 
     $t->run_daemon('turnserver', '-n', '--log-file', "$dir/coturn.log",
@@ -327,6 +361,66 @@ sub coturn {
         "$dir/turndb", '--pidfile', "$dir/coturn.pid", @more);
 
     return $t->waitforsocket("127.0.0.1:$port");
+}
+
+
+# A port of which the other protocol is not reserved any more: it is used, too.
+# To be called before there are daemons, which would still reserve it, and with
+# another number in each test.
+
+sub both_ports {
+    my ($wanted) = @_;
+    my $port = port($wanted);
+
+    close port($wanted, socket => 1);
+    return $port;
+}
+
+
+# Runs nginx with a configuration of the examples, but for ports, and with the
+# log and the pid where the test library has them.  Certificate and keys are
+# there, and what the example's own commands make.  Returns the commands of curl
+# in it.  Modules that are not dynamic skip the test: load_module wants files.
+
+sub example {
+    my ($t, $name, %ports) = @_;
+    my $dir = $t->testdir();
+    my $examples = "$FindBin::Bin/../examples";
+
+    my @modules = ($ENV{TEST_NGINX_GLOBALS} || '') =~ /load_module\s+(\S+);/g;
+    Test::More::plan(skip_all => 'modules are not dynamic') if !@modules;
+
+    open my $fh, '<', "$examples/$name/nginx.conf" or die "no example: $!\n";
+    my $text = do { local $/; <$fh> };
+
+    my $gen = "sh $examples/bin/trp-gen-cert";
+    my ($recipe) = $text =~ /^# {5}(\(umask .*?)\n#\n/ms;
+
+    $recipe =~ s/^#//mg;
+    output('sh', '-ec', "cd $dir; $gen x509 --dns localhost -o cert"
+        . " > x509.log; $gen ed25519 -o cert > cert/authorized_keys; $recipe");
+    die "no certificate, key or secret\n" if $?;
+
+    mkdir "$dir/$_" for qw/ logs modules /;
+    symlink $_, "$dir/modules/" . (split '/')[-1] for @modules;
+
+    my $known = join '|', map { quotemeta }
+        sort { length $b <=> length $a } keys %ports;
+
+    $text =~ s/\b($known)\b/$ports{$1}/g;
+    my @curl = $text =~ /^# {5}curl ([^\n]*?)(?: {3}.*)?$/mg;
+
+    $text =~ s/^(?:pid|error_log) .*\n//gm;
+    $text = "daemon off;\nworker_shutdown_timeout 1s;\n$text";
+    $text = "user root;\n$text" if $> == 0;
+    $t->write_file('nginx.conf', $text);
+
+    # the example loads the modules
+
+    local $ENV{TEST_NGINX_GLOBALS} = '';
+    $t->run();
+
+    return @curl;
 }
 
 
