@@ -422,7 +422,7 @@ progress(client_t *c)
 
     if (rc <= 0) {
         if (rc == 0 || errno != EAGAIN) {
-            again(c, rc != 0 || c->state != END);
+            again(c, c->state != END);    /* coturn ends with a reset */
         }
 
         return;

@@ -459,7 +459,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (flags & 8) {
         a.conf.secret = text("north");
-        a.user = (flags & 16) ? "1700604800:" : "1700086400:alice:";
+        a.user = (flags & 16) ? "1700604800:" : "1700604800:alice:";
     }
 
     agent_start(&a);
