@@ -134,8 +134,8 @@ is(join(' ', map { "$_->{rep} $_->{end}" } grep { $_->rep() } @clients),
     join(' ', ('1 eof') x 84), 'the others hear of it');
 is(addresses(@good), 16, 'from as many addresses');
 is(echoes(@good), 16, 'echo');
-ok(wait_log($entry, qr/\[error\].* all 16 allocations on TURN server \S+ have /
-    . qr/a connection to this destination.*"trp_turn_client_allocations".*/
+ok(wait_log($entry, qr/\[error\].* none of 16 allocations on TURN server \S+ /
+    . qr/is free for this destination.*"trp_turn_client_allocations".*/
     . qr/client: 127\.0\.0\.1/, count => 84), 'lines');
 ok(wait_log($entry, qr/^${\port(8080)} over the limit 50\d$/, count => 84,
     file => 'access.log'), 'status');

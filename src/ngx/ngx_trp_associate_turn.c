@@ -231,8 +231,8 @@ ngx_trp_associate_peer_attach(ngx_trp_associate_peer_t *peer, ngx_int_t rc)
 
     case NGX_BUSY:
         ngx_log_error(NGX_LOG_ERR, as->client->log, 0,
-                      "all %ui allocations on TURN server %V have a "
-                      "client for this destination, there may be more with "
+                      "none of %ui allocations on TURN server %V is free for "
+                      "this destination, there may be more with "
                       "\"trp_turn_client_allocations\"",
                       server->conf->allocations, &server->name);
         ngx_trp_associate_peer_refuse(peer);

@@ -188,7 +188,6 @@ ngx_trp_dial_turn(ngx_trp_pool_t *pool)
     dial->timer.data = dial;
     dial->timer.log = &dial->log;
     dial->timer.handler = ngx_trp_dial_turn_timeout;
-    dial->timer.cancelable = 1;
 
     dial->connect.server = ngx_trp_dial_turn_server(pool->conf);
     dial->connect.log = &dial->log;

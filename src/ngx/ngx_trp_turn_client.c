@@ -15,6 +15,10 @@
 /* an address family that a server does not have is asked for again then */
 #define NGX_TRP_TURN_LACKS       60
 
+/* of one allocation: a destination that is dead keeps Connect for long */
+#define NGX_TRP_TURN_CONNECTS    128
+#define NGX_TRP_TURN_USERS       2048
+
 #define NGX_TRP_TURN_DATAGRAM    65536
 #define NGX_TRP_TURN_IN          4096    /* control messages alone */
 #define NGX_TRP_TURN_IN_DATA     (65536 + TRP_STUN_HEADER_LEN)
@@ -191,6 +195,8 @@ ngx_trp_turn_user_attach(ngx_trp_turn_server_t *server,
         n++;
 
         if (a == avoid || ngx_trp_turn_user_find(a, &user->peer)
+            || a->nusers >= NGX_TRP_TURN_USERS
+            || a->nconnecting >= NGX_TRP_TURN_CONNECTS
             || (found && !a->ready))
         {
             continue;
@@ -274,6 +280,7 @@ ngx_trp_turn_user_join(ngx_trp_turn_allocation_t *a, ngx_trp_turn_user_t *user)
 
     trp_hash_insert(&a->peers, &user->node, trp_hash(&a->peers, key, len));
     ngx_queue_insert_tail(&a->users, &user->queue);
+    a->nusers++;
 
     user->allocation = a;
     user->connecting = 0;
@@ -346,9 +353,11 @@ ngx_trp_turn_user_detach(ngx_trp_turn_user_t *user)
 
     ngx_queue_remove(&user->queue);
     trp_hash_remove(&a->peers, &user->node);
+    a->nusers--;
 
     if (user->connecting) {
         user->connecting = 0;
+        a->nconnecting--;
         trp_turn_client_forget(a->client, user);
 
     } else if (a->ready && user->transport == TRP_PROTO_UDP) {
@@ -387,6 +396,7 @@ ngx_trp_turn_user_connect(ngx_trp_turn_user_t *user)
     }
 
     user->connecting = 1;
+    a->nconnecting++;
 
     ngx_trp_turn_schedule(a);
 
@@ -1229,6 +1239,8 @@ ngx_trp_turn_connected(void *data, void *connect, uint32_t id)
     ngx_trp_turn_user_t *user = connect;
 
     user->connecting = 0;
+    user->allocation->nconnecting--;
+
     user->handlers->connected(user, id);
 }
 
@@ -1239,6 +1251,8 @@ ngx_trp_turn_refused(void *data, void *connect, unsigned code)
     ngx_trp_turn_user_t *user = connect;
 
     user->connecting = 0;
+    user->allocation->nconnecting--;
+
     user->handlers->refused(user, code);
 }
 

@@ -127,6 +127,8 @@ struct ngx_trp_turn_allocation_s {
     ngx_event_handler_pt    handshake;   /* nginx's */
     trp_turn_client_t      *client;
     ngx_queue_t             users;       /* ngx_trp_turn_user_t */
+    ngx_uint_t              nusers;
+    ngx_uint_t              nconnecting;
     trp_hash_t              peers;       /* the same by address */
     ngx_log_t               log;
 
@@ -199,7 +201,7 @@ ngx_uint_t ngx_trp_turn_server_lacks(ngx_trp_turn_server_t *server,
  * Finds or makes an allocation in which nobody has this peer, other than
  * "avoid".  NGX_OK: it is ready.  NGX_AGAIN: ready() or failed() will be
  * called.  NGX_BUSY: there are as many as there may be, and each has somebody
- * for this peer.  NGX_ERROR: it could not be made, logged.
+ * for this peer, or too much to do.  NGX_ERROR: it could not be made, logged.
  */
 
 ngx_int_t ngx_trp_turn_user_attach(ngx_trp_turn_server_t *server,

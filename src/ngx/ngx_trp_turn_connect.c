@@ -99,8 +99,8 @@ ngx_trp_turn_connect_try(ngx_trp_turn_connect_t *tc, ngx_int_t rc)
 
     case NGX_BUSY:
         ngx_log_error(NGX_LOG_ERR, tc->log, 0,
-                      "all %ui allocations on TURN server %V have a "
-                      "connection to this destination, there may be more with "
+                      "none of %ui allocations on TURN server %V is free for "
+                      "this destination, there may be more with "
                       "\"trp_turn_client_allocations\"",
                       tc->server->conf->allocations, &tc->server->name);
 
@@ -124,6 +124,9 @@ ngx_trp_turn_connect_ready(ngx_trp_turn_user_t *user)
     tc = user->data;
 
     if (ngx_trp_turn_user_connect(user) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, tc->log, 0,
+                      "could not ask TURN server %V for a connection",
+                      &tc->server->name);
         ngx_trp_turn_connect_server(tc, TRP_CODE_FAILED);
         return;
     }
