@@ -140,7 +140,18 @@ ngx_trp_socks5_preread_handler(ngx_stream_session_t *s)
 static void
 ngx_trp_socks5_content_handler(ngx_stream_session_t *s)
 {
-    ngx_trp_socks5_proxy(ngx_stream_get_module_ctx(s, ngx_trp_socks5_module));
+    ngx_trp_socks5_t  *sk;
+
+    sk = ngx_stream_get_module_ctx(s, ngx_trp_socks5_module);
+
+    if (sk == NULL || sk->state != NGX_TRP_SOCKS5_READY) {
+        ngx_log_error(NGX_LOG_ERR, s->connection->log, 0,
+                      "another module has taken the SOCKS5 request");
+        ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    ngx_trp_socks5_proxy(sk);
 }
 
 

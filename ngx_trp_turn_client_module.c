@@ -777,6 +777,9 @@ ngx_trp_turn_client_free_peer(ngx_peer_connection_t *pc, void *data,
 
     if (ctx->associate) {
         ngx_trp_associate_close(ctx->associate);
+
+        ctx->server_failed = ctx->associate->broken;
+        state |= ctx->server_failed ? NGX_PEER_FAILED : 0;
     }
 
     late = ctx->holder && (state & NGX_PEER_FAILED);

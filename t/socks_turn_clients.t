@@ -38,9 +38,9 @@ stream {
     resolver 127.0.0.1:%%PORT_8982_UDP%%;
 
     server {
-        listen 127.0.0.1:8478 udp;
-        listen 127.0.0.1:8478;
-        listen 127.0.0.1:8479 ssl;
+        listen 127.0.0.1:8347 udp;
+        listen 127.0.0.1:8347;
+        listen 127.0.0.1:8348 ssl;
 
         ssl_certificate localhost.crt;
         ssl_certificate_key localhost.key;
@@ -55,14 +55,14 @@ stream {
     }
 
     upstream trp {
-        server 127.0.0.1:8478;
+        server 127.0.0.1:8347;
         trp_turn_client;
         trp_turn_client_user alice:secret;
         trp_turn_client_allocations 40;
     }
 
     upstream trp_tls {
-        server 127.0.0.1:8479;
+        server 127.0.0.1:8348;
         trp_turn_client tls;
         trp_turn_client_user alice:secret;
         trp_turn_client_allocations 40;
@@ -71,14 +71,14 @@ stream {
     }
 
     upstream coturn {
-        server 127.0.0.1:8480;
+        server 127.0.0.1:8337;
         trp_turn_client;
         trp_turn_client_user alice:secret;
         trp_turn_client_allocations 40;
     }
 
     upstream coturn_tls {
-        server 127.0.0.1:8481;
+        server 127.0.0.1:8338;
         trp_turn_client tls;
         trp_turn_client_user alice:secret;
         trp_turn_client_allocations 40;
@@ -137,8 +137,8 @@ http {
 EOC
 
 trp_cert($t);
-both_ports(8478);
-coturn($t, 8480, 8481) or die "no coturn\n";
+both_ports(8347);
+coturn($t, 8337, 8338) or die "no coturn\n";
 trp_ca($t, 'ca');
 trp_issue($t, 'ca', 'web', names => 'DNS:web.example');
 $t->write_file('file', noise(3_000_000));

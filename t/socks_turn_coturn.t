@@ -36,19 +36,19 @@ stream {
     proxy_half_close on;
 
     upstream udp {
-        server 127.0.0.1:8680;
+        server 127.0.0.1:8357;
         trp_turn_client;
         trp_turn_client_user alice:secret;
     }
 
     upstream tcp {
-        server 127.0.0.1:8680;
+        server 127.0.0.1:8357;
         trp_turn_client tcp;
         trp_turn_client_user alice:secret;
     }
 
     upstream tls {
-        server 127.0.0.1:8681;
+        server 127.0.0.1:8358;
         trp_turn_client tls;
         trp_turn_client_user alice:secret;
         trp_turn_client_ssl_name localhost;
@@ -56,7 +56,7 @@ stream {
     }
 
     upstream stranger {
-        server 127.0.0.1:8680;
+        server 127.0.0.1:8357;
         trp_turn_client;
         trp_turn_client_user alice:guess;
     }
@@ -89,7 +89,7 @@ stream {
 EOC
 
 trp_cert($t);
-coturn($t, 8680, 8681) or die "no coturn\n";
+coturn($t, 8357, 8358) or die "no coturn\n";
 
 my $dns = port(8982, udp => 1);
 my $count = 0;
@@ -158,7 +158,7 @@ like($c->end_of(), qr/^(?:reset|eof)$/, 'ends with coturn');
 isnt(socks($proxies{tcp}, '127.0.0.1:' . port(8090))->rep(), 0,
     'without coturn');
 
-coturn($t, 8680, 8681);
+coturn($t, 8357, 8358);
 ok(wait_for(sub {
     my $c = socks($proxies{tcp}, '127.0.0.1:' . port(8090));
     return defined $c->rep() && $c->rep() == 0 && $c->echo('SEE') eq 'SEE';

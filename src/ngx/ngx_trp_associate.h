@@ -93,6 +93,7 @@ struct ngx_trp_associate_s {
     unsigned                         denied:1;
     unsigned                         failed:1;
     unsigned                         over:1;
+    unsigned                         broken:1; /* the upstream is */
 };
 
 
@@ -112,7 +113,7 @@ ngx_trp_associate_t *ngx_trp_associate(ngx_trp_socks5_t *sk,
 void ngx_trp_associate_received(ngx_trp_associate_dest_t *dest,
     const trp_socks5_addr_t *from, u_char *p, size_t len);
 
-/* the path cannot go on: the session ends soon */
+/* the path cannot go on: the session ends soon; "broken" says why */
 
 void ngx_trp_associate_end(ngx_trp_associate_t *as);
 

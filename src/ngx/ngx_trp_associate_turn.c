@@ -238,9 +238,17 @@ ngx_trp_associate_peer_attach(ngx_trp_associate_peer_t *peer, ngx_int_t rc)
         ngx_trp_associate_peer_refuse(peer);
         return;
 
+    case NGX_DECLINED:
+        ngx_trp_associate_peer_refuse(peer);
+
+        /* the client may come again, and go by another server */
+
+        as->broken = 1;
+        ngx_trp_associate_end(as);
+        return;
+
     default: /* NGX_ERROR */
         ngx_trp_associate_peer_refuse(peer);
-        ngx_trp_associate_end(as);
     }
 }
 
@@ -309,6 +317,12 @@ ngx_trp_associate_peer_failed(ngx_trp_turn_user_t *user,
     case 443:
     case 486:
     case 508:
+        if (code != 440 && !ngx_trp_turn_server_serves(as->data,
+                                                       TRP_PROTO_UDP))
+        {
+            rc = NGX_DECLINED;
+            break;
+        }
 
         /* other destinations are served */
 
@@ -318,11 +332,11 @@ ngx_trp_associate_peer_failed(ngx_trp_turn_user_t *user,
     case 0:
     case 437:
         rc = (peer->tries++ == 0)
-             ? ngx_trp_turn_user_attach(as->data, user, NULL) : NGX_ERROR;
+             ? ngx_trp_turn_user_attach(as->data, user, NULL) : NGX_DECLINED;
         break;
 
     default:
-        rc = NGX_ERROR;
+        rc = NGX_DECLINED;
     }
 
     ngx_trp_associate_peer_attach(peer, rc);

@@ -158,7 +158,7 @@ ngx_trp_socks5_handshake(ngx_trp_socks5_t *sk)
 
     ngx_trp_socks5_cleanup(sk);
 
-    if (rc == NGX_DECLINED && b->pos == b->last) {
+    if (rc == NGX_OK && b->pos == b->last) {
         c->buffer = NULL;
     }
 
@@ -211,7 +211,10 @@ ngx_trp_socks5_timeout(ngx_event_t *ev)
 }
 
 
-/* NGX_AGAIN: more bytes are needed; else as ngx_trp_socks5_handshake() */
+/*
+ * NGX_AGAIN: more bytes are needed; else as ngx_trp_socks5_handshake().  Each
+ * of the messages below says NGX_DECLINED if the next one may come.
+ */
 
 static ngx_int_t
 ngx_trp_socks5_parse(ngx_trp_socks5_t *sk)
@@ -236,10 +239,10 @@ ngx_trp_socks5_parse(ngx_trp_socks5_t *sk)
             break;
 
         default: /* NGX_TRP_SOCKS5_READY */
-            return NGX_DECLINED;
+            return NGX_OK;
         }
 
-        if (rc != NGX_OK) {
+        if (rc != NGX_DECLINED) {
             return rc;
         }
 
@@ -309,7 +312,7 @@ ngx_trp_socks5_greeting(ngx_trp_socks5_t *sk, size_t *used)
     sk->state = sk->conf->users ? NGX_TRP_SOCKS5_USER
                                 : NGX_TRP_SOCKS5_REQUEST;
 
-    return NGX_OK;
+    return NGX_DECLINED;
 }
 
 
@@ -362,7 +365,7 @@ ngx_trp_socks5_authenticate(ngx_trp_socks5_t *sk, size_t *used)
     sk->user.len = user.len;
     sk->state = NGX_TRP_SOCKS5_REQUEST;
 
-    return NGX_OK;
+    return NGX_DECLINED;
 }
 
 
@@ -520,7 +523,7 @@ ngx_trp_socks5_request(ngx_trp_socks5_t *sk, size_t *used)
 
     sk->state = NGX_TRP_SOCKS5_READY;
 
-    return NGX_OK;
+    return NGX_DECLINED;
 }
 
 

@@ -96,7 +96,7 @@ ngx_trp_socks5_t *ngx_trp_socks5_create(ngx_stream_session_t *s,
 
 /*
  * The preread phase.  NGX_DONE: waits for the client, and runs the phases
- * again.  NGX_DECLINED: the request is there, what the client has sent
+ * again.  NGX_OK: the request is there, what the client has sent
  * behind it is in the connection's buffer.  Otherwise the session's status.
  */
 

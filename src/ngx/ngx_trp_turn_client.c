@@ -34,9 +34,10 @@ static ngx_int_t ngx_trp_turn_user_join(ngx_trp_turn_allocation_t *a,
 static size_t ngx_trp_turn_user_key(u_char *p, const trp_taddr_t *peer);
 static ngx_trp_turn_user_t *ngx_trp_turn_user_find(
     ngx_trp_turn_allocation_t *a, const trp_taddr_t *peer);
-static ngx_trp_turn_allocation_t *ngx_trp_turn_allocation_create(
+static ngx_int_t ngx_trp_turn_allocation_create(
     ngx_trp_turn_server_t *server, ngx_trp_turn_user_t *user,
-    struct sockaddr *sockaddr, socklen_t socklen, ngx_uint_t hops);
+    struct sockaddr *sockaddr, socklen_t socklen, ngx_uint_t hops,
+    ngx_trp_turn_allocation_t **allocation);
 static ngx_int_t ngx_trp_turn_allocation_buffers(ngx_trp_turn_allocation_t *a,
     ngx_pool_t *pool);
 static ngx_int_t ngx_trp_turn_allocation_dial(ngx_trp_turn_allocation_t *a,
@@ -163,10 +164,32 @@ ngx_trp_turn_server_lacks(ngx_trp_turn_server_t *server, ngx_uint_t family)
 }
 
 
+ngx_uint_t
+ngx_trp_turn_server_serves(ngx_trp_turn_server_t *server, ngx_uint_t transport)
+{
+    ngx_queue_t                *q;
+    ngx_trp_turn_allocation_t  *a;
+
+    for (q = ngx_queue_head(&server->allocations);
+         q != ngx_queue_sentinel(&server->allocations);
+         q = ngx_queue_next(q))
+    {
+        a = ngx_queue_data(q, ngx_trp_turn_allocation_t, queue);
+
+        if (a->transport == transport && a->ready) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 ngx_int_t
 ngx_trp_turn_user_attach(ngx_trp_turn_server_t *server,
     ngx_trp_turn_user_t *user, ngx_trp_turn_allocation_t *avoid)
 {
+    ngx_int_t                   rc;
     ngx_uint_t                  n;
     ngx_queue_t                *q;
     ngx_trp_turn_allocation_t  *a, *found;
@@ -215,10 +238,10 @@ ngx_trp_turn_user_attach(ngx_trp_turn_server_t *server,
             return NGX_BUSY;
         }
 
-        found = ngx_trp_turn_allocation_create(server, user, server->sockaddr,
-                                               server->socklen, 0);
-        if (found == NULL) {
-            return NGX_ERROR;
+        rc = ngx_trp_turn_allocation_create(server, user, server->sockaddr,
+                                            server->socklen, 0, &found);
+        if (rc != NGX_OK) {
+            return rc;
         }
     }
 
@@ -230,6 +253,7 @@ ngx_int_t
 ngx_trp_turn_user_follow(ngx_trp_turn_allocation_t *a,
     ngx_trp_turn_user_t *user)
 {
+    ngx_int_t                   rc;
     socklen_t                   socklen;
     ngx_queue_t                *q;
     ngx_sockaddr_t              sa;
@@ -240,7 +264,7 @@ ngx_trp_turn_user_follow(ngx_trp_turn_allocation_t *a,
     to = trp_turn_client_alternate(a->client);
 
     if (to->addr.family == 0 || a->hops == NGX_TRP_TURN_HOPS) {
-        return NGX_ERROR;
+        return NGX_DECLINED;
     }
 
     socklen = ngx_trp_addr_to_sockaddr(&sa, &to->addr, to->port);
@@ -263,10 +287,10 @@ ngx_trp_turn_user_follow(ngx_trp_turn_allocation_t *a,
         }
     }
 
-    other = ngx_trp_turn_allocation_create(server, user, &sa.sockaddr, socklen,
-                                           a->hops + 1);
+    rc = ngx_trp_turn_allocation_create(server, user, &sa.sockaddr, socklen,
+                                        a->hops + 1, &other);
 
-    return other ? ngx_trp_turn_user_join(other, user) : NGX_ERROR;
+    return (rc == NGX_OK) ? ngx_trp_turn_user_join(other, user) : rc;
 }
 
 
@@ -422,18 +446,21 @@ ngx_trp_turn_user_send(ngx_trp_turn_user_t *user, u_char *p, size_t len)
 }
 
 
-static ngx_trp_turn_allocation_t *
+static ngx_int_t
 ngx_trp_turn_allocation_create(ngx_trp_turn_server_t *server,
     ngx_trp_turn_user_t *user, struct sockaddr *sockaddr, socklen_t socklen,
-    ngx_uint_t hops)
+    ngx_uint_t hops, ngx_trp_turn_allocation_t **allocation)
 {
+    ngx_int_t                   rc;
     ngx_pool_t                 *pool;
     ngx_trp_turn_allocation_t  *a;
 
     pool = ngx_create_pool(1024, server->log);
     if (pool == NULL) {
-        return NULL;
+        return NGX_ERROR;
     }
+
+    rc = NGX_ERROR;
 
     a = ngx_pcalloc(pool, sizeof(ngx_trp_turn_allocation_t));
     if (a == NULL) {
@@ -466,9 +493,13 @@ ngx_trp_turn_allocation_create(ngx_trp_turn_server_t *server,
 
     pool->log = &a->log;
 
-    if (ngx_trp_turn_allocation_buffers(a, pool) != NGX_OK
-        || ngx_trp_turn_allocation_dial(a, pool) != NGX_OK)
-    {
+    if (ngx_trp_turn_allocation_buffers(a, pool) != NGX_OK) {
+        goto failed;
+    }
+
+    rc = ngx_trp_turn_allocation_dial(a, pool);
+
+    if (rc != NGX_OK) {
         goto failed;
     }
 
@@ -477,14 +508,16 @@ ngx_trp_turn_allocation_create(ngx_trp_turn_server_t *server,
 
     ngx_queue_insert_tail(&server->allocations, &a->queue);
 
-    return a;
+    *allocation = a;
+
+    return NGX_OK;
 
 failed:
 
     pool->log = server->log;
     ngx_destroy_pool(pool);
 
-    return NULL;
+    return rc;
 }
 
 
@@ -535,7 +568,7 @@ ngx_trp_turn_allocation_dial(ngx_trp_turn_allocation_t *a, ngx_pool_t *pool)
     rc = ngx_event_connect_peer(&pc);
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
-        return NGX_ERROR;
+        return (rc == NGX_ERROR) ? NGX_ERROR : NGX_DECLINED;
     }
 
     c = pc.connection;

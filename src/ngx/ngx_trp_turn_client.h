@@ -197,11 +197,18 @@ ngx_uint_t ngx_trp_turn_server_lacks(ngx_trp_turn_server_t *server,
     ngx_uint_t family);
 
 
+/* 1 if it has an allocation for us now, to reach peers by 6 or 17 */
+
+ngx_uint_t ngx_trp_turn_server_serves(ngx_trp_turn_server_t *server,
+    ngx_uint_t transport);
+
+
 /*
  * Finds or makes an allocation in which nobody has this peer, other than
  * "avoid".  NGX_OK: it is ready.  NGX_AGAIN: ready() or failed() will be
  * called.  NGX_BUSY: there are as many as there may be, and each has somebody
- * for this peer, or too much to do.  NGX_ERROR: it could not be made, logged.
+ * for this peer, or too much to do.  NGX_DECLINED: the server cannot be
+ * reached.  NGX_ERROR: this process lacks something.  Both are logged.
  */
 
 ngx_int_t ngx_trp_turn_user_attach(ngx_trp_turn_server_t *server,

@@ -107,8 +107,12 @@ ngx_trp_turn_connect_try(ngx_trp_turn_connect_t *tc, ngx_int_t rc)
         ngx_trp_turn_connect_end(tc, TRP_CODE_LIMIT);
         return NGX_OK;
 
-    default: /* NGX_ERROR */
+    case NGX_DECLINED:
         ngx_trp_turn_connect_server(tc, TRP_CODE_FAILED);
+        return NGX_OK;
+
+    default: /* NGX_ERROR */
+        ngx_trp_turn_connect_end(tc, TRP_CODE_FAILED);
         return NGX_OK;
     }
 }
@@ -127,7 +131,7 @@ ngx_trp_turn_connect_ready(ngx_trp_turn_user_t *user)
         ngx_log_error(NGX_LOG_ERR, tc->log, 0,
                       "could not ask TURN server %V for a connection",
                       &tc->server->name);
-        ngx_trp_turn_connect_server(tc, TRP_CODE_FAILED);
+        ngx_trp_turn_connect_end(tc, TRP_CODE_FAILED);
         return;
     }
 
@@ -313,6 +317,14 @@ ngx_trp_turn_data_dial(ngx_trp_turn_connect_t *tc)
 
     rc = ngx_event_connect_peer(&pc);
 
+    if (rc == NGX_ERROR) {
+
+        /* no connection, or no descriptor: whom else to ask makes none */
+
+        ngx_trp_turn_connect_end(tc, TRP_CODE_FAILED);
+        return;
+    }
+
     if (rc != NGX_OK && rc != NGX_AGAIN) {
         ngx_trp_turn_connect_server(tc, TRP_CODE_FAILED);
         return;
@@ -388,6 +400,14 @@ ngx_trp_turn_data_ssl(ngx_trp_turn_connect_t *tc)
         ngx_trp_turn_connect_server(tc, TRP_CODE_FAILED);
         return;
     }
+
+#ifdef SSL_OP_IGNORE_UNEXPECTED_EOF
+
+    /* an end without close_notify is not one: the server may have died */
+
+    SSL_clear_options(c->ssl->connection, SSL_OP_IGNORE_UNEXPECTED_EOF);
+
+#endif
 
     if (server->conf->ssl.session_reuse) {
         c->ssl->save_session = ngx_trp_turn_data_save_session;
