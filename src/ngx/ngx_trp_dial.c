@@ -11,6 +11,7 @@ typedef struct {
     ngx_trp_turn_connect_t  connect;
     ngx_trp_pool_t         *pool;
     ngx_pool_t             *mem;         /* the connection's, later */
+    ngx_pool_cleanup_t     *cleanup;     /* of the connection */
     ngx_log_t               log;
     ngx_event_t             timer;
 } ngx_trp_dial_turn_t;
@@ -165,6 +166,7 @@ ngx_trp_dial_turn(ngx_trp_pool_t *pool)
 {
     in_port_t             port;
     ngx_pool_t           *mem;
+    ngx_pool_cleanup_t   *cln;
     ngx_trp_dial_turn_t  *dial;
 
     mem = ngx_create_pool(1024, pool->log);
@@ -173,9 +175,13 @@ ngx_trp_dial_turn(ngx_trp_pool_t *pool)
     }
 
     dial = ngx_pcalloc(mem, sizeof(ngx_trp_dial_turn_t));
-    if (dial == NULL) {
+    cln = ngx_pool_cleanup_add(mem, 0);
+
+    if (dial == NULL || cln == NULL) {
         goto failed;
     }
+
+    dial->cleanup = cln;
 
     dial->pool = pool;
     dial->mem = mem;
@@ -259,20 +265,17 @@ static void
 ngx_trp_dial_turn_done(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
 {
     ngx_connection_t     *c;
-    ngx_pool_cleanup_t   *cln;
     ngx_trp_dial_turn_t  *dial;
 
     dial = tc->data;
 
-    cln = (code == TRP_CODE_NONE) ? ngx_pool_cleanup_add(dial->mem, 0) : NULL;
-
-    if (cln == NULL) {
+    if (code != TRP_CODE_NONE) {
         ngx_trp_dial_turn_failed(dial);
         return;
     }
 
-    cln->handler = ngx_trp_dial_turn_cleanup;
-    cln->data = dial;
+    dial->cleanup->handler = ngx_trp_dial_turn_cleanup;
+    dial->cleanup->data = dial;
 
     ngx_del_timer(&dial->timer);
 

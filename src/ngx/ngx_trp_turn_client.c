@@ -220,6 +220,7 @@ ngx_trp_turn_user_attach(ngx_trp_turn_server_t *server,
         if (a == avoid || ngx_trp_turn_user_find(a, &user->peer)
             || a->nusers >= NGX_TRP_TURN_USERS
             || a->nconnecting >= NGX_TRP_TURN_CONNECTS
+            || (!a->ready && a->nusers >= NGX_TRP_TURN_CONNECTS)
             || (found && !a->ready))
         {
             continue;
