@@ -117,7 +117,7 @@ trp_cert($t);
 $t->write_file('authorized_keys', join "\n", trp_keys($t, 'entry', 'reverse'));
 serve($t, port(8090), 'echo');
 serve($t, port(8091), 'reset', after => 3);
-$t->run()->plan(32);
+$t->run()->plan(34);
 
 my $echo = '127.0.0.1:' . port(8090);
 my $closed = '127.0.0.1:' . port(8099);
@@ -170,6 +170,8 @@ isnt($c->end_of(), 'eof', 'TLS: reset') or diag $c->end();
 $c = socks(port(8081), $echo, stop => 'connect',
     before => header('192.0.2.66'));
 like($c->end_of(), qr/^(?:eof|reset)$/, 'deny');
+ok(wait_log($t, qr/^${\port(8081)} 192\.0\.2\.66 -? 403 /,
+    file => 'access.log'), 'its status');
 $c = socks(port(8083), $echo, stop => 'connect', from => '127.0.0.2');
 like($c->end_of(), qr/^(?:eof|reset)$/, 'not in allow');
 ok(wait_log($t, qr/^${\port(8083)} 127\.0\.0\.2 -? 403 /,
@@ -179,6 +181,8 @@ my $first = socks(port(8083), $echo);
 is($first->echo('SEE'), 'SEE', 'limit_conn: first');
 $c = socks(port(8083), $echo, stop => 'connect');
 like($c->end_of(), qr/^(?:eof|reset)$/, 'limit_conn: second');
+ok(wait_log($t, qr/^${\port(8083)} 127\.0\.0\.1 -? 503 /,
+    file => 'access.log'), 'its status');
 $first->close();
 
 
