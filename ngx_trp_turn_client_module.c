@@ -25,7 +25,9 @@ typedef struct {
 /* a session whose upstream is a TURN server */
 
 typedef struct {
-    ngx_trp_turn_connect_t            connect;
+    ngx_trp_turn_connect_t           *connect;    /* NULL: none under way */
+    ngx_pool_cleanup_t               *cleanup;    /* of its connection */
+    ngx_event_t                       begin;
     ngx_stream_session_t             *session;
     ngx_trp_socks5_t                 *socks;
     ngx_trp_turn_client_srv_conf_t   *conf;
@@ -48,7 +50,6 @@ typedef struct {
     ngx_event_free_peer_pt            free;
     ngx_event_notify_peer_pt          notify;
 
-    unsigned                          connecting:1;
     unsigned                          server_failed:1;
     unsigned                          elsewhere:1;
     unsigned                          left:1;     /* by the client */
@@ -75,6 +76,7 @@ static ngx_int_t ngx_trp_turn_client_add_addrs(ngx_trp_turn_client_ctx_t *ctx,
 static void ngx_trp_turn_client_next(ngx_trp_turn_client_ctx_t *ctx);
 static void ngx_trp_turn_client_done(ngx_trp_turn_connect_t *tc,
     ngx_uint_t code);
+static void ngx_trp_turn_client_cleanup(void *data);
 static void ngx_trp_turn_client_give(ngx_trp_turn_client_ctx_t *ctx,
     ngx_connection_t *c);
 static void ngx_trp_turn_client_fail(ngx_trp_turn_client_ctx_t *ctx,
@@ -267,11 +269,11 @@ ngx_trp_turn_client_get_peer(ngx_peer_connection_t *pc, void *data)
 
     /* not before the proxy has its handlers there */
 
-    ctx->connect.event.data = ctx;
-    ctx->connect.event.log = pc->log;
-    ctx->connect.event.handler = ngx_trp_turn_client_begin;
+    ctx->begin.data = ctx;
+    ctx->begin.log = pc->log;
+    ctx->begin.handler = ngx_trp_turn_client_begin;
 
-    ngx_post_event(&ctx->connect.event, &ngx_posted_events);
+    ngx_post_event(&ctx->begin, &ngx_posted_events);
 
     pc->connection = c;
 
@@ -630,13 +632,18 @@ ngx_trp_turn_client_next(ngx_trp_turn_client_ctx_t *ctx)
         return;
     }
 
-    tc = &ctx->connect;
+    ctx->cleanup = ngx_pool_cleanup_add(ctx->session->connection->pool, 0);
 
-    ngx_memzero(tc, sizeof(ngx_trp_turn_connect_t));
+    tc = ctx->cleanup
+         ? ngx_trp_turn_connect_create(ctx->server,
+                                       ctx->session->connection->log)
+         : NULL;
 
-    tc->server = ctx->server;
-    tc->log = ctx->session->connection->log;
-    tc->pool = ctx->session->connection->pool;
+    if (tc == NULL) {
+        ngx_trp_turn_client_fail(ctx, TRP_CODE_FAILED);
+        return;
+    }
+
     tc->done = ngx_trp_turn_client_done;
     tc->data = ctx;
 
@@ -644,12 +651,9 @@ ngx_trp_turn_client_next(ngx_trp_turn_client_ctx_t *ctx)
                                ctx->addrs[ctx->next++].sockaddr);
     tc->user.peer.port = ctx->socks->port;
 
-    ctx->connecting = 1;
+    ctx->connect = tc;
 
-    if (ngx_trp_turn_connect(tc) != NGX_OK) {
-        ctx->connecting = 0;
-        ngx_trp_turn_client_fail(ctx, TRP_CODE_FAILED);
-    }
+    ngx_trp_turn_connect(tc);
 }
 
 
@@ -661,13 +665,18 @@ ngx_trp_turn_client_done(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
     ctx = tc->data;
 
     if (code == TRP_CODE_NONE) {
+        ctx->cleanup->handler = ngx_trp_turn_client_cleanup;
+        ctx->cleanup->data = tc->pool;
+
         ngx_trp_turn_client_give(ctx, tc->connection);
         return;
     }
 
-    ctx->connecting = 0;
+    ctx->connect = NULL;
     ctx->server_failed = tc->server_failed;
     ctx->elsewhere = tc->elsewhere;
+
+    ngx_trp_turn_disconnect(tc);
 
     if (!ctx->server_failed && ctx->next < ctx->naddrs) {
         ngx_trp_turn_client_next(ctx);
@@ -675,6 +684,15 @@ ngx_trp_turn_client_done(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
     }
 
     ngx_trp_turn_client_fail(ctx, code);
+}
+
+
+/* behind the end of the connection, whose TLS is in this pool */
+
+static void
+ngx_trp_turn_client_cleanup(void *data)
+{
+    ngx_destroy_pool(data);
 }
 
 
@@ -756,8 +774,9 @@ ngx_trp_turn_client_notify_peer(ngx_peer_connection_t *pc, void *data,
 
     ngx_memzero(&sa, sizeof(ngx_sockaddr_t));
 
-    if (ctx->connect.user.allocation) {
-        relayed = trp_turn_client_relayed(ctx->connect.user.allocation->client);
+    if (ctx->connect->user.allocation) {
+        relayed = trp_turn_client_relayed(
+                                      ctx->connect->user.allocation->client);
         ngx_trp_addr_to_sockaddr(&sa, &relayed->addr, relayed->port);
     }
 
@@ -789,8 +808,8 @@ ngx_trp_turn_client_free_peer(ngx_peer_connection_t *pc, void *data,
         /* proxy_connect_timeout */
 
         ctx->socks->code = TRP_CODE_TIMED_OUT;
-        ctx->server_failed = ctx->connecting
-                             && ngx_trp_turn_connect_server_late(&ctx->connect);
+        ctx->server_failed = ctx->connect
+                             && ngx_trp_turn_connect_server_late(ctx->connect);
     }
 
     ngx_trp_turn_client_stop(ctx);
@@ -815,12 +834,13 @@ ngx_trp_turn_client_free_peer(ngx_peer_connection_t *pc, void *data,
 static void
 ngx_trp_turn_client_stop(ngx_trp_turn_client_ctx_t *ctx)
 {
-    if (ctx->connecting) {
-        ctx->connecting = 0;
-        ngx_trp_turn_disconnect(&ctx->connect);
+    if (ctx->connect) {
+        ngx_trp_turn_disconnect(ctx->connect);
+        ctx->connect = NULL;
+    }
 
-    } else if (ctx->connect.event.posted) {
-        ngx_delete_posted_event(&ctx->connect.event);
+    if (ctx->begin.posted) {
+        ngx_delete_posted_event(&ctx->begin);
     }
 
     if (ctx->resolver) {

@@ -49,6 +49,7 @@ static const ngx_trp_turn_user_handlers_t  ngx_trp_associate_peer_handlers = {
     NULL,
     NULL,
     NULL,
+    NULL,
     ngx_trp_associate_peer_received,
     ngx_trp_associate_peer_forbidden
 };
@@ -85,7 +86,7 @@ ngx_trp_associate_peer_open(ngx_trp_associate_dest_t *dest)
 
     ngx_trp_associate_peer_attach(peer,
                      ngx_trp_turn_user_attach(dest->associate->data,
-                                              &peer->user, NULL));
+                                              &peer->user));
     return NGX_OK;
 }
 
@@ -168,7 +169,7 @@ ngx_trp_associate_peer_resolve_handler(ngx_resolver_ctx_t *rctx)
 
     ngx_trp_associate_peer_attach(peer,
                                   ngx_trp_turn_user_attach(as->data,
-                                                           &peer->user, NULL));
+                                                           &peer->user));
 }
 
 
@@ -235,6 +236,7 @@ ngx_trp_associate_peer_attach(ngx_trp_associate_peer_t *peer, ngx_int_t rc)
                       "this destination, there may be more with "
                       "\"trp_turn_client_allocations\"",
                       server->conf->allocations, &server->name);
+        ngx_trp_turn_user_detach(&peer->user);
         ngx_trp_associate_peer_refuse(peer);
         return;
 
@@ -332,7 +334,7 @@ ngx_trp_associate_peer_failed(ngx_trp_turn_user_t *user,
     case 0:
     case 437:
         rc = (peer->tries++ == 0)
-             ? ngx_trp_turn_user_attach(as->data, user, NULL) : NGX_DECLINED;
+             ? ngx_trp_turn_user_attach(as->data, user) : NGX_DECLINED;
         break;
 
     default:

@@ -8,9 +8,8 @@
 
 
 typedef struct {
-    ngx_trp_turn_connect_t  connect;
+    ngx_trp_turn_connect_t *connect;
     ngx_trp_pool_t         *pool;
-    ngx_pool_t             *mem;         /* the connection's, later */
     ngx_pool_cleanup_t     *cleanup;     /* of the connection */
     ngx_log_t               log;
     ngx_event_t             timer;
@@ -164,27 +163,34 @@ failed:
 static ngx_int_t
 ngx_trp_dial_turn(ngx_trp_pool_t *pool)
 {
-    in_port_t             port;
-    ngx_pool_t           *mem;
-    ngx_pool_cleanup_t   *cln;
-    ngx_trp_dial_turn_t  *dial;
+    in_port_t                port;
+    ngx_trp_dial_turn_t     *dial;
+    ngx_trp_turn_server_t   *server;
+    ngx_trp_turn_connect_t  *tc;
 
-    mem = ngx_create_pool(1024, pool->log);
-    if (mem == NULL) {
+    server = ngx_trp_dial_turn_server(pool->conf);
+    if (server == NULL) {
         return NGX_ERROR;
     }
 
-    dial = ngx_pcalloc(mem, sizeof(ngx_trp_dial_turn_t));
-    cln = ngx_pool_cleanup_add(mem, 0);
-
-    if (dial == NULL || cln == NULL) {
-        goto failed;
+    tc = ngx_trp_turn_connect_create(server, pool->log);
+    if (tc == NULL) {
+        return NGX_ERROR;
     }
 
-    dial->cleanup = cln;
+    dial = ngx_pcalloc(tc->pool, sizeof(ngx_trp_dial_turn_t));
 
+    if (dial) {
+        dial->cleanup = ngx_pool_cleanup_add(tc->pool, 0);
+    }
+
+    if (dial == NULL || dial->cleanup == NULL) {
+        ngx_destroy_pool(tc->pool);
+        return NGX_ERROR;
+    }
+
+    dial->connect = tc;
     dial->pool = pool;
-    dial->mem = mem;
 
     dial->log = *pool->log;
     dial->log.handler = ngx_trp_dial_log_error;
@@ -195,32 +201,19 @@ ngx_trp_dial_turn(ngx_trp_pool_t *pool)
     dial->timer.log = &dial->log;
     dial->timer.handler = ngx_trp_dial_turn_timeout;
 
-    dial->connect.server = ngx_trp_dial_turn_server(pool->conf);
-    dial->connect.log = &dial->log;
-    dial->connect.pool = mem;
-    dial->connect.done = ngx_trp_dial_turn_done;
-    dial->connect.drain = ngx_trp_dial_turn_drain;
-    dial->connect.data = dial;
+    tc->log = &dial->log;
+    tc->done = ngx_trp_dial_turn_done;
+    tc->drain = ngx_trp_dial_turn_drain;
+    tc->data = dial;
 
-    ngx_trp_addr_from_sockaddr(&dial->connect.user.peer.addr, &port,
-                               pool->sockaddr);
-    dial->connect.user.peer.port = port;
-
-    if (dial->connect.server == NULL
-        || ngx_trp_turn_connect(&dial->connect) != NGX_OK)
-    {
-        goto failed;
-    }
+    ngx_trp_addr_from_sockaddr(&tc->user.peer.addr, &port, pool->sockaddr);
+    tc->user.peer.port = port;
 
     ngx_add_timer(&dial->timer, pool->conf->connect_timeout);
 
+    ngx_trp_turn_connect(tc);
+
     return NGX_OK;
-
-failed:
-
-    ngx_destroy_pool(mem);
-
-    return NGX_ERROR;
 }
 
 
@@ -325,11 +318,8 @@ ngx_trp_dial_turn_failed(ngx_trp_dial_turn_t *dial)
         ngx_del_timer(&dial->timer);
     }
 
-    ngx_trp_turn_disconnect(&dial->connect);
-
-    /* the log is in it, too */
-    dial->mem->log = pool->log;
-    ngx_destroy_pool(dial->mem);
+    /* all of it is in there */
+    ngx_trp_turn_disconnect(dial->connect);
 
     ngx_trp_pool_undialled(pool);
 }
@@ -342,7 +332,7 @@ ngx_trp_dial_turn_cleanup(void *data)
 {
     ngx_trp_dial_turn_t *dial = data;
 
-    ngx_trp_turn_disconnect(&dial->connect);
+    ngx_trp_turn_disconnect(dial->connect);
 }
 
 

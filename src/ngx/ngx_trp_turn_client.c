@@ -18,15 +18,21 @@
 #define NGX_TRP_TURN_CONNECTS    128
 #define NGX_TRP_TURN_USERS       2048
 
+/* it has a connection to the peer of which nobody here knows */
+#define NGX_TRP_TURN_BLOCKED     500
+
 #define NGX_TRP_TURN_KEY_LEN     19
 
 
 static void ngx_trp_turn_server_cleanup(void *data);
+static void ngx_trp_turn_server_event_handler(ngx_event_t *ev);
 static void *ngx_trp_turn_memory_get(void *data, size_t size);
 static void ngx_trp_turn_memory_put(void *data, void *p);
 static ngx_int_t ngx_trp_turn_user_join(ngx_trp_turn_allocation_t *a,
     ngx_trp_turn_user_t *user);
 static size_t ngx_trp_turn_user_key(u_char *p, const trp_taddr_t *peer);
+static ngx_uint_t ngx_trp_turn_user_is_blocked(ngx_trp_turn_allocation_t *a,
+    const trp_taddr_t *peer);
 
 
 ngx_trp_turn_server_t *
@@ -75,8 +81,44 @@ ngx_trp_turn_server_create(ngx_trp_turn_client_conf_t *conf,
     randombytes_buf(server->key, sizeof(server->key));
 
     ngx_queue_init(&server->allocations);
+    ngx_queue_init(&server->waiting);
+
+    server->event.data = server;
+    server->event.log = server->log;
+    server->event.handler = ngx_trp_turn_server_event_handler;
+    server->event.cancelable = 1;
 
     return server;
+}
+
+
+/* each one that waits tries again, once */
+
+static void
+ngx_trp_turn_server_event_handler(ngx_event_t *ev)
+{
+    ngx_queue_t            *q, waiting;
+    ngx_trp_turn_user_t    *user;
+    ngx_trp_turn_server_t  *server;
+
+    server = ev->data;
+
+    ngx_queue_init(&waiting);
+
+    if (!ngx_queue_empty(&server->waiting)) {
+        ngx_queue_add(&waiting, &server->waiting);
+        ngx_queue_init(&server->waiting);
+    }
+
+    while (!ngx_queue_empty(&waiting)) {
+        q = ngx_queue_head(&waiting);
+        user = ngx_queue_data(q, ngx_trp_turn_user_t, queue);
+
+        ngx_queue_remove(q);
+        user->waiting = 0;
+
+        user->handlers->retry(user);
+    }
 }
 
 
@@ -140,7 +182,7 @@ ngx_trp_turn_server_serves(ngx_trp_turn_server_t *server, ngx_uint_t transport)
 
 ngx_int_t
 ngx_trp_turn_user_attach(ngx_trp_turn_server_t *server,
-    ngx_trp_turn_user_t *user, ngx_trp_turn_allocation_t *avoid)
+    ngx_trp_turn_user_t *user)
 {
     ngx_int_t                   rc;
     ngx_uint_t                  n;
@@ -170,7 +212,8 @@ ngx_trp_turn_user_attach(ngx_trp_turn_server_t *server,
 
         n++;
 
-        if (a == avoid || ngx_trp_turn_user_find(a, &user->peer)
+        if (ngx_trp_turn_user_find(a, &user->peer)
+            || ngx_trp_turn_user_is_blocked(a, &user->peer)
             || a->nusers >= NGX_TRP_TURN_USERS
             || a->nconnecting >= NGX_TRP_TURN_CONNECTS
             || (!a->ready && a->nusers >= NGX_TRP_TURN_CONNECTS)
@@ -189,6 +232,16 @@ ngx_trp_turn_user_attach(ngx_trp_turn_server_t *server,
     if (found == NULL) {
 
         if (n >= server->conf->allocations) {
+
+            user->waiting = 1;
+            ngx_queue_insert_tail(&server->waiting, &user->queue);
+
+            if (!server->event.timer_set) {
+
+                /* not all that is in the way is known here */
+                ngx_add_timer(&server->event, NGX_TRP_TURN_BLOCKED);
+            }
+
             return NGX_BUSY;
         }
 
@@ -317,9 +370,35 @@ ngx_trp_turn_user_find(ngx_trp_turn_allocation_t *a, const trp_taddr_t *peer)
 
 
 void
+ngx_trp_turn_user_blocked(ngx_trp_turn_user_t *user)
+{
+    user->allocation->blocked = user->peer;
+    user->allocation->blocked_time = ngx_current_msec;
+}
+
+
+static ngx_uint_t
+ngx_trp_turn_user_is_blocked(ngx_trp_turn_allocation_t *a,
+    const trp_taddr_t *peer)
+{
+    return a->blocked.addr.family
+           && ngx_current_msec - a->blocked_time < NGX_TRP_TURN_BLOCKED
+           && a->blocked.port == peer->port
+           && ngx_memcmp(&a->blocked.addr, &peer->addr, sizeof(trp_addr_t))
+              == 0;
+}
+
+
+void
 ngx_trp_turn_user_detach(ngx_trp_turn_user_t *user)
 {
     ngx_trp_turn_allocation_t  *a;
+
+    if (user->waiting) {
+        user->waiting = 0;
+        ngx_queue_remove(&user->queue);
+        return;
+    }
 
     a = user->allocation;
 
@@ -328,6 +407,10 @@ ngx_trp_turn_user_detach(ngx_trp_turn_user_t *user)
     }
 
     user->allocation = NULL;
+
+    if (!ngx_queue_empty(&a->server->waiting)) {
+        ngx_post_event(&a->server->event, &ngx_posted_events);
+    }
 
     ngx_queue_remove(&user->queue);
     trp_hash_remove(&a->peers, &user->node);

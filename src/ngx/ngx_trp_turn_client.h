@@ -64,6 +64,8 @@ typedef struct {
     ngx_str_t                    host;   /* for TLS */
 
     ngx_queue_t                  allocations;
+    ngx_queue_t                  waiting; /* ngx_trp_turn_user_t */
+    ngx_event_t                  event;   /* somebody has left */
     ngx_ssl_session_t           *session;
     trp_memory_t                 memory;
     u_char                       key[TRP_HASH_KEY_LEN];
@@ -83,6 +85,9 @@ typedef struct {
     void   (*ready)(ngx_trp_turn_user_t *user);
     void   (*failed)(ngx_trp_turn_user_t *user, ngx_trp_turn_allocation_t *a,
                      ngx_uint_t code);
+
+    /* behind NGX_BUSY: somebody has left, attach may do now; may be NULL */
+    void   (*retry)(ngx_trp_turn_user_t *user);
 
     /* the worker begins to exit: detach, if that can be; may be NULL */
     void   (*drain)(ngx_trp_turn_user_t *user);
@@ -109,6 +114,7 @@ struct ngx_trp_turn_user_s {
     trp_hash_node_t                      node;
     ngx_queue_t                          queue;
     unsigned                             connecting:1;
+    unsigned                             waiting:1; /* for somebody to leave */
 };
 
 
@@ -146,6 +152,9 @@ struct ngx_trp_turn_allocation_s {
 
     time_t                  start;
     ngx_msec_t              deadline;    /* until it is ready */
+
+    trp_taddr_t             blocked;     /* the last peer with 446, and when */
+    ngx_msec_t              blocked_time;
 
     unsigned                datagrams:1; /* UDP to the server */
     unsigned                ready:1;
@@ -204,15 +213,19 @@ ngx_uint_t ngx_trp_turn_server_serves(ngx_trp_turn_server_t *server,
 
 
 /*
- * Finds or makes an allocation in which nobody has this peer, other than
- * "avoid".  NGX_OK: it is ready.  NGX_AGAIN: ready() or failed() will be
- * called.  NGX_BUSY: there are as many as there may be, and each has somebody
- * for this peer, or too much to do.  NGX_DECLINED: the server cannot be
- * reached.  NGX_ERROR: this process lacks something.  Both are logged.
+ * Finds or makes an allocation in which nobody has this peer.  NGX_OK: it is
+ * ready.  NGX_AGAIN: ready() or failed() will be called.  NGX_BUSY: there are
+ * as many as there may be, and each has somebody for this peer, or too much to
+ * do; retry() will be called.  NGX_DECLINED: the server cannot be reached.
+ * NGX_ERROR: this process lacks something.  Both are logged.
  */
 
 ngx_int_t ngx_trp_turn_user_attach(ngx_trp_turn_server_t *server,
-    ngx_trp_turn_user_t *user, ngx_trp_turn_allocation_t *avoid);
+    ngx_trp_turn_user_t *user);
+
+/* the server says 446: this allocation is no use for this peer for a while */
+
+void ngx_trp_turn_user_blocked(ngx_trp_turn_user_t *user);
 
 /* the same behind "failed" with 300: at the server named there */
 

@@ -3,14 +3,13 @@
 #include "ngx_trp_addr.h"
 
 
-#define NGX_TRP_TURN_TRIES    4
-
 /* a refusal by the peer comes soon, whatever lies between: 447 says both */
 
 #define NGX_TRP_TURN_REFUSED  5000
 
 
-static ngx_int_t ngx_trp_turn_connect_try(ngx_trp_turn_connect_t *tc,
+static void ngx_trp_turn_connect_retry(ngx_trp_turn_user_t *user);
+static void ngx_trp_turn_connect_try(ngx_trp_turn_connect_t *tc,
     ngx_int_t rc);
 static void ngx_trp_turn_connect_ready(ngx_trp_turn_user_t *user);
 static void ngx_trp_turn_connect_failed(ngx_trp_turn_user_t *user,
@@ -43,11 +42,16 @@ static void ngx_trp_turn_connect_server(ngx_trp_turn_connect_t *tc,
     ngx_uint_t code);
 static void ngx_trp_turn_connect_event_handler(ngx_event_t *ev);
 static void ngx_trp_turn_data_empty_handler(ngx_event_t *ev);
+static void ngx_trp_turn_connect_abandon(ngx_trp_turn_connect_t *tc);
+static void ngx_trp_turn_connect_abandoned(ngx_trp_turn_connect_t *tc,
+    ngx_uint_t code);
+static void ngx_trp_turn_connect_free(ngx_trp_turn_connect_t *tc);
 
 
 static const ngx_trp_turn_user_handlers_t  ngx_trp_turn_connect_handlers = {
     ngx_trp_turn_connect_ready,
     ngx_trp_turn_connect_failed,
+    ngx_trp_turn_connect_retry,
     ngx_trp_turn_connect_drain,
     ngx_trp_turn_connect_connected,
     ngx_trp_turn_connect_refused,
@@ -56,64 +60,101 @@ static const ngx_trp_turn_user_handlers_t  ngx_trp_turn_connect_handlers = {
 };
 
 
-ngx_int_t
-ngx_trp_turn_connect(ngx_trp_turn_connect_t *tc)
+ngx_trp_turn_connect_t *
+ngx_trp_turn_connect_create(ngx_trp_turn_server_t *server, ngx_log_t *log)
 {
+    ngx_pool_t              *pool;
+    ngx_trp_turn_connect_t  *tc;
+
+    pool = ngx_create_pool(1024, log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    tc = ngx_pcalloc(pool, sizeof(ngx_trp_turn_connect_t));
+
+    if (tc) {
+        tc->buf = ngx_pnalloc(pool, TRP_TURN_CLIENT_MESSAGE_MAX);
+    }
+
+    if (tc == NULL || tc->buf == NULL) {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    tc->server = server;
+    tc->log = log;
+    tc->pool = pool;
+
     tc->user.handlers = &ngx_trp_turn_connect_handlers;
     tc->user.data = tc;
     tc->user.transport = TRP_PROTO_TCP;
 
-    tc->start = ngx_current_msec;
-
     tc->timer.data = tc;
-    tc->timer.log = tc->log;
+    tc->timer.log = log;
     tc->timer.handler = ngx_trp_turn_connect_timeout;
 
     tc->event.data = tc;
-    tc->event.log = tc->log;
+    tc->event.log = log;
     tc->event.handler = ngx_trp_turn_connect_event_handler;
 
-    tc->buf = ngx_pnalloc(tc->pool, TRP_TURN_CLIENT_MESSAGE_MAX);
-    if (tc->buf == NULL) {
-        return NGX_ERROR;
+    return tc;
+}
+
+
+void
+ngx_trp_turn_connect(ngx_trp_turn_connect_t *tc)
+{
+    tc->start = ngx_current_msec;
+
+    ngx_trp_turn_connect_retry(&tc->user);
+}
+
+
+static void
+ngx_trp_turn_connect_retry(ngx_trp_turn_user_t *user)
+{
+    ngx_trp_turn_connect_t  *tc;
+
+    tc = user->data;
+
+    if (tc->timer.timer_set) {
+        ngx_del_timer(&tc->timer);
     }
 
-    return ngx_trp_turn_connect_try(tc,
-                        ngx_trp_turn_user_attach(tc->server, &tc->user, NULL));
+    ngx_trp_turn_connect_try(tc, ngx_trp_turn_user_attach(tc->server, user));
 }
 
 
 /* "rc" is that of an attach */
 
-static ngx_int_t
+static void
 ngx_trp_turn_connect_try(ngx_trp_turn_connect_t *tc, ngx_int_t rc)
 {
+    ngx_msec_t  passed, timeout;
+
     switch (rc) {
 
     case NGX_OK:
         ngx_trp_turn_connect_ready(&tc->user);
-        return NGX_OK;
+        return;
 
     case NGX_AGAIN:
-        return NGX_OK;
+        return;
 
     case NGX_BUSY:
-        ngx_log_error(NGX_LOG_ERR, tc->log, 0,
-                      "none of %ui allocations on TURN server %V is free for "
-                      "this destination, there may be more with "
-                      "\"trp_turn_client_allocations\"",
-                      tc->server->conf->allocations, &tc->server->name);
+        passed = ngx_current_msec - tc->start;
+        timeout = tc->server->conf->connect_timeout;
 
-        ngx_trp_turn_connect_end(tc, TRP_CODE_LIMIT);
-        return NGX_OK;
+        ngx_add_timer(&tc->timer, passed < timeout ? timeout - passed : 1);
+        return;
 
     case NGX_DECLINED:
         ngx_trp_turn_connect_server(tc, TRP_CODE_FAILED);
-        return NGX_OK;
+        return;
 
     default: /* NGX_ERROR */
         ngx_trp_turn_connect_end(tc, TRP_CODE_FAILED);
-        return NGX_OK;
     }
 }
 
@@ -156,6 +197,11 @@ ngx_trp_turn_connect_failed(ngx_trp_turn_user_t *user,
         return;
     }
 
+    if (tc->abandoned) {
+        ngx_trp_turn_connect_end(tc, TRP_CODE_FAILED);
+        return;
+    }
+
     ngx_trp_turn_data_close(tc);
     tc->connected = 0;
 
@@ -179,7 +225,7 @@ ngx_trp_turn_connect_failed(ngx_trp_turn_user_t *user,
     case 0:
     case 437:
         if (tc->tries++ == 0 && !a->connection->error) {
-            rc = ngx_trp_turn_user_attach(tc->server, user, NULL);
+            rc = ngx_trp_turn_user_attach(tc->server, user);
             break;
         }
 
@@ -190,7 +236,7 @@ ngx_trp_turn_connect_failed(ngx_trp_turn_user_t *user,
         return;
     }
 
-    (void) ngx_trp_turn_connect_try(tc, rc);
+    ngx_trp_turn_connect_try(tc, rc);
 }
 
 
@@ -229,32 +275,34 @@ ngx_trp_turn_connect_connected(ngx_trp_turn_user_t *user, uint32_t id)
 static void
 ngx_trp_turn_connect_refused(ngx_trp_turn_user_t *user, ngx_uint_t code)
 {
-    ngx_int_t                rc;
-    ngx_trp_turn_connect_t  *tc;
+    ngx_int_t                   rc;
+    ngx_trp_turn_connect_t     *tc;
+    ngx_trp_turn_allocation_t  *a;
 
     tc = user->data;
 
-    if (code == 446 && tc->tries++ < NGX_TRP_TURN_TRIES) {
+    if (code == 446 && !tc->abandoned) {
 
         /* the server may not yet have seen the end of one before */
 
-        tc->refused = user->allocation;
+        a = user->allocation;
 
+        ngx_trp_turn_user_blocked(user);
         ngx_trp_turn_user_detach(user);
-        rc = ngx_trp_turn_user_attach(tc->server, user, tc->refused);
 
-        if (user->allocation
-            && ngx_cmp_sockaddr(&user->allocation->sockaddr.sockaddr,
+        rc = ngx_trp_turn_user_attach(tc->server, user);
+
+        if (user->allocation == NULL
+            || ngx_cmp_sockaddr(&user->allocation->sockaddr.sockaddr,
                                 user->allocation->socklen,
-                                &tc->refused->sockaddr.sockaddr,
-                                tc->refused->socklen, 1)
+                                &a->sockaddr.sockaddr, a->socklen, 1)
                != NGX_OK)
         {
-            /* 300 has led elsewhere */
+            /* 300 has led elsewhere, or it will take a while */
             ngx_trp_turn_data_close(tc);
         }
 
-        (void) ngx_trp_turn_connect_try(tc, rc);
+        ngx_trp_turn_connect_try(tc, rc);
         return;
     }
 
@@ -662,7 +710,7 @@ ngx_trp_turn_data_answer(ngx_trp_turn_connect_t *tc)
 static void
 ngx_trp_turn_connect_again(ngx_trp_turn_connect_t *tc)
 {
-    if (tc->tries++) {
+    if (tc->abandoned || tc->tries++) {
         ngx_trp_turn_connect_server(tc, TRP_CODE_FAILED);
         return;
     }
@@ -670,11 +718,8 @@ ngx_trp_turn_connect_again(ngx_trp_turn_connect_t *tc)
     ngx_trp_turn_data_close(tc);
     tc->connected = 0;
 
-    tc->refused = tc->user.allocation;
-
     ngx_trp_turn_user_detach(&tc->user);
-    (void) ngx_trp_turn_connect_try(tc,
-              ngx_trp_turn_user_attach(tc->server, &tc->user, tc->refused));
+    ngx_trp_turn_connect_retry(&tc->user);
 }
 
 
@@ -741,6 +786,17 @@ ngx_trp_turn_connect_timeout(ngx_event_t *ev)
 
     tc = ev->data;
 
+    if (tc->user.waiting) {
+        ngx_log_error(NGX_LOG_ERR, tc->log, 0,
+                      "none of %ui allocations on TURN server %V is free for "
+                      "this destination, there may be more with "
+                      "\"trp_turn_client_allocations\"",
+                      tc->server->conf->allocations, &tc->server->name);
+
+        ngx_trp_turn_connect_end(tc, TRP_CODE_LIMIT);
+        return;
+    }
+
     ngx_log_error(NGX_LOG_ERR, ev->log, NGX_ETIMEDOUT,
                   "TURN server %V timed out", &tc->server->name);
 
@@ -803,10 +859,69 @@ ngx_trp_turn_connect_server_late(ngx_trp_turn_connect_t *tc)
 void
 ngx_trp_turn_disconnect(ngx_trp_turn_connect_t *tc)
 {
-    ngx_uint_t  given;
+    if (tc->ended && tc->code == TRP_CODE_NONE && !tc->event.posted) {
 
-    given = tc->ended && !tc->event.posted;
+        /* the connection was given */
 
+        ngx_trp_turn_user_detach(&tc->user);
+        return;
+    }
+
+    if (!tc->ended && !ngx_exiting && (tc->user.connecting || tc->connected)) {
+        ngx_trp_turn_connect_abandon(tc);
+        return;
+    }
+
+    ngx_trp_turn_connect_free(tc);
+}
+
+
+/*
+ * The server goes on to connect to the peer, and then waits for half a minute
+ * for ConnectionBind, in which the allocation is of no use for this peer.  So
+ * this goes on as well, and ends the connection as soon as it is there.
+ */
+
+static void
+ngx_trp_turn_connect_abandon(ngx_trp_turn_connect_t *tc)
+{
+    ngx_connection_t  *c;
+
+    tc->abandoned = 1;
+
+    tc->done = ngx_trp_turn_connect_abandoned;
+    tc->drain = ngx_trp_turn_connect_free;
+
+    tc->log = tc->server->log;
+    tc->pool->log = tc->log;
+    tc->timer.log = tc->log;
+    tc->event.log = tc->log;
+
+    c = tc->connection;
+
+    if (!tc->connected) {
+
+        /* it may take as long as a dead host does; there is time for another */
+        ngx_trp_turn_data_close(tc);
+
+    } else if (c) {
+        c->log = tc->log;
+        c->read->log = tc->log;
+        c->write->log = tc->log;
+    }
+}
+
+
+static void
+ngx_trp_turn_connect_abandoned(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
+{
+    ngx_trp_turn_connect_free(tc);
+}
+
+
+static void
+ngx_trp_turn_connect_free(ngx_trp_turn_connect_t *tc)
+{
     if (tc->event.posted) {
         ngx_delete_posted_event(&tc->event);
     }
@@ -814,8 +929,7 @@ ngx_trp_turn_disconnect(ngx_trp_turn_connect_t *tc)
     tc->ended = 1;
 
     ngx_trp_turn_user_detach(&tc->user);
+    ngx_trp_turn_data_close(tc);
 
-    if (!given) {
-        ngx_trp_turn_data_close(tc);
-    }
+    ngx_destroy_pool(tc->pool);
 }

@@ -30,21 +30,20 @@ typedef void (*ngx_trp_turn_connect_pt)(ngx_trp_turn_connect_t *tc,
 
 
 struct ngx_trp_turn_connect_s {
+    ngx_trp_turn_user_t         user;
+    ngx_trp_turn_server_t      *server;
+    ngx_log_t                  *log;
+    ngx_pool_t                 *pool;      /* this, and TLS */
 
     /*
      * The caller's; "peer" of the user must be set as well.  drain(), which
      * may be NULL, tells that the worker exits before the end.
      */
-    ngx_trp_turn_user_t         user;
-    ngx_trp_turn_server_t      *server;
-    ngx_log_t                  *log;
-    ngx_pool_t                 *pool;      /* for TLS; outlives this */
     ngx_trp_turn_connect_pt     done;
     void                      (*drain)(ngx_trp_turn_connect_t *tc);
     void                       *data;
 
     ngx_connection_t           *connection; /* for data */
-    ngx_trp_turn_allocation_t  *refused;   /* 446: has this peer already */
     ngx_uint_t                  tries;
     ngx_msec_t                  start;
     ngx_event_t                 timer;
@@ -63,17 +62,24 @@ struct ngx_trp_turn_connect_s {
     unsigned                    server_failed:1;
     unsigned                    elsewhere:1; /* another server may do */
     unsigned                    ended:1;
+    unsigned                    abandoned:1; /* nobody waits for it */
 };
 
 
-/* NGX_OK, or NGX_ERROR: it could not even begin; done() is not called */
+/* NULL without memory; the caller keeps the log */
 
-ngx_int_t ngx_trp_turn_connect(ngx_trp_turn_connect_t *tc);
+ngx_trp_turn_connect_t *ngx_trp_turn_connect_create(
+    ngx_trp_turn_server_t *server, ngx_log_t *log);
+
+/* begins; done() will be called */
+
+void ngx_trp_turn_connect(ngx_trp_turn_connect_t *tc);
 
 /*
  * Nobody waits for it any more, or the connection that it has made is over:
- * the peer may be connected to again.  The data connection is closed if the
- * caller was not given it.
+ * the peer may be connected to again.  If the caller was given a connection,
+ * he destroys the pool when that is closed.  If not, "tc" is gone: the pool is
+ * destroyed, now or when the server has answered.
  */
 
 void ngx_trp_turn_disconnect(ngx_trp_turn_connect_t *tc);
