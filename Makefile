@@ -5,6 +5,7 @@ PROVE = prove
 FUZZ_CC = clang
 FUZZ_SECONDS = 20
 MINUTES = 30
+BENCH =
 NGINX = nginx
 
 CORE = $(wildcard src/core/*.c)
@@ -37,7 +38,7 @@ help:
 	@echo 'make test         everything needed for t/*.t, then all tests'
 	@echo 'make test-asan    the same with sanitizers'
 	@echo 'make demo         a tunnel on this machine, to look at'
-	@echo 'make bench        speed, as ratios to others'
+	@echo 'make bench        speed, as ratios to others; BENCH=--quick'
 	@echo 'make bench-turn   the TURN server, against coturn'
 	@echo 'make bench-socks  SOCKS5, against microsocks, dante, stock nginx'
 	@echo 'make soak         mixed load with reloads, MINUTES=$(MINUTES)'
@@ -59,7 +60,7 @@ demo:
 	@sh examples/demo.sh
 
 bench:
-	@bench/run
+	@bench/run $(BENCH)
 
 bench-turn:
 	@bench/turn

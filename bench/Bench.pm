@@ -15,8 +15,8 @@ use POSIX ();
 use Time::HiRes qw/ clock_gettime sleep /;
 
 our @EXPORT = qw/
-    prepare compiled certificate key
-    spawn nginx end free slurp
+    prepare compiled certificate key home
+    spawn nginx end free slurp wait_for
     tree cpu memory median figure
 /;
 
@@ -45,6 +45,9 @@ sub prepare {
 }
 
 
+sub home { return $dir }
+
+
 # a load generator of this directory
 
 sub compiled {
@@ -70,6 +73,10 @@ sub key {
 }
 
 
+# Ends with the benchmark, even if that is killed.
+
+my @guard = qw/ setpriv --pdeathsig TERM -- /;
+
 sub spawn {
     my ($log, @command) = @_;
 
@@ -80,7 +87,7 @@ sub spawn {
         open STDOUT, '>>', $log;
         open STDERR, '>&', \*STDOUT;
         chdir $dir;
-        exec @command or POSIX::_exit(127);
+        exec @guard, @command or POSIX::_exit(127);
     }
 
     $pids{$pid} = 1;
@@ -91,16 +98,23 @@ sub end {
     my ($pid) = @_;
 
     kill 'TERM', $pid;
-    waitpid $pid, 0;
+
+    for (1 .. 100) {
+        last if waitpid $pid, POSIX::WNOHANG();
+        sleep 0.05;
+        kill 'KILL', $pid if $_ == 99;
+    }
+
     delete $pids{$pid};
 }
 
 
 # An nginx with a directory and these modules of ours, or with stream if they
-# are not there; one worker.  Returns its pid.
+# are not there; one worker.  The rest are a command that starts it.  Returns
+# its pid.
 
 sub nginx {
-    my ($name, $roles, $conf) = @_;
+    my ($name, $roles, $conf, @inside) = @_;
 
     my $load = join ' ', map { "load_module $_;" }
         $conf =~ /\bstream\s*\{/ ? "$modules/ngx_stream_module.so" : (),
@@ -114,12 +128,15 @@ sub nginx {
             : "events { worker_connections 8192; }\n", "$conf\n";
     close $fh;
 
-    return spawn("$dir/$name/stderr.log", $binary, '-p', "$dir/$name", '-e',
-        "$dir/$name/error.log", '-c', "$dir/$name.conf");
+    return spawn("$dir/$name/stderr.log", @inside, $binary, '-p', "$dir/$name",
+        '-e', "$dir/$name/error.log", '-c', "$dir/$name.conf");
 }
 
 
-# ports that are free for TCP and UDP, below those of clients
+# ports that are free for TCP and UDP, below those of clients, and other ones
+# each time
+
+my %given;
 
 sub free {
     my ($n) = @_;
@@ -129,11 +146,14 @@ sub free {
         my $port = 9000 + int rand 1000;
         my @at = (LocalAddr => '127.0.0.1', LocalPort => $port);
 
-        next if !IO::Socket::INET->new(Proto => 'udp', @at)
+        next if $given{$port} || !IO::Socket::INET->new(Proto => 'udp', @at)
             || !IO::Socket::INET->new(Proto => 'tcp', Listen => 1, @at);
 
         $found{$port} = 1;
-        return keys %found if keys %found == $n;
+        next if keys %found < $n;
+
+        %given = (%given, %found);
+        return keys %found;
     }
 
     die "no free ports\n";
@@ -172,12 +192,24 @@ sub memory {
     my %total;
 
     for my $text (map { slurp("/proc/$_/smaps_rollup") } tree($pid)) {
-        $total{$1} += $2 while $text =~ /^(Rss|Pss): +(\d+)/mg;
+        $total{$1} += $2
+            while $text =~ /^(Rss|Pss|Private)(?:_Clean|_Dirty)?: +(\d+)/mg;
     }
 
     return \%total;
 }
 
+
+sub wait_for {
+    my ($code, $seconds) = @_;
+
+    for (1 .. 20 * ($seconds || 10)) {
+        return 1 if $code->();
+        sleep 0.05;
+    }
+
+    return;
+}
 
 sub slurp {
     my ($file) = @_;

@@ -1,0 +1,215 @@
+package Bench::Report;
+
+# The results as tables, with ratios, and what is to be reached.
+
+use strict;
+use warnings;
+
+use List::Util qw/ first max min /;
+
+use Bench;
+use Bench::Way;
+
+# the columns of a method: figure, title, and whether more is better
+
+my @rate = ([ rate => '/s', 1 ], [ p50 => 'p50 ms' ], [ p99 => 'p99 ms' ],
+    [ cpu => 'CPU s/1000' ]);
+
+my @load = ([ cores => 'cores' ], [ load => 'load' ], [ others => 'others' ]);
+
+my @memory = map { [ $_ => $_ ] } qw/ entry relay reverse sum /;
+
+my @bulk = ([ rate => 'Mbit/s', 1 ], [ cpu => 'CPU s/GB' ]);
+
+my %columns = (
+    (map { $_ => [ @bulk, @load ] } qw/ up1 down1 up8 down8 /),
+    keepalive => [ @rate, @load ],
+    new => [ @rate[0, 3], [ resumed => 'resumed %' ], @load ],
+    (map { $_ => [ @rate, @load ] } qw/ connect rtt16 rtt64 /),
+    parked => [ @memory[0 .. 2] ],
+    (map { $_ => [ @memory, [ kernel_buffers => 'buffers' ],
+        [ kernel_objects => 'objects' ] ] } qw/ open1000 open /),
+    (map { $_ => [ @rate, [ relay => 'relay' ],
+        [ busiest => 'busiest' ], @load ] } qw/ groups1 groups4 /),
+);
+
+
+sub new {
+    my ($class, $results) = @_;
+    return bless { %$results }, $class;
+}
+
+
+# the figure of a way in each round, and in the median
+
+sub rounds {
+    my ($self, $method, $way, $figure) = @_;
+    my $of = ($self->{methods}{$method} || {})->{ways}{$way};
+
+    return @{($of || {})->{$figure} || []};
+}
+
+sub middle {
+    my @rounds = rounds(@_);
+    return @rounds ? median(@rounds) : undef;
+}
+
+# of the ratios in each round
+
+sub ratio {
+    my ($self, $method, $figure, $one, $two) = @_;
+    my @of = $self->rounds($method, $one, $figure);
+    my @to = $self->rounds($method, $two, $figure);
+    my @ratios = map { $to[$_] ? $of[$_] / $to[$_] : () }
+        0 .. min($#of, $#to);
+
+    return @ratios ? median(@ratios) : undef;
+}
+
+# the better one of the two chains of stock nginx
+
+sub chain {
+    my ($self, $method, $figure, $more) = @_;
+    my @known = sort {
+        my ($x, $y) = map { $self->middle($method, $_, $figure) } $a, $b;
+        $more ? $y <=> $x : $x <=> $y;
+    } grep { defined $self->middle($method, $_, $figure) }
+        qw/ stock12 stock13 /;
+
+    return $known[0];
+}
+
+
+sub text {
+    my ($self, @methods) = @_;
+    my $text = '';
+
+    for my $method (@methods) {
+        my $m = $self->{methods}{$method} or next;
+        my @columns = @{$columns{$method}};
+        my @ways = grep { $m->{ways}{$_} } Bench::Way->ways();
+        my $first = $columns[0][0];
+        my $compare = @ways > 1;
+
+        $text .= "\n" . line("$method: $m->{title}", (map { $_->[1] } @columns),
+            $compare ? 'trp/this' : ());
+
+        for my $way (@ways) {
+            $text .= line('  ' . Bench::Way->title($way),
+                (map { cell($self->middle($method, $way, $_->[0])) } @columns),
+                $compare ? cell($self->ratio($method,
+                    $first eq 'entry' ? 'sum' : $first, 'trp', $way)) : ());
+        }
+
+        my @errors = map {
+            my $n = $self->middle($method, $_, 'errors');
+            $n ? "$_ $n" : ();
+        } @ways;
+        $text .= "  errors: @errors\n" if @errors;
+    }
+
+    return $text;
+}
+
+sub line {
+    my ($title, @cells) = @_;
+    return sprintf('%-46s', $title)
+        . join('', map { sprintf " %10s", $_ } @cells) . "\n";
+}
+
+sub cell {
+    my ($value) = @_;
+
+    return !defined $value ? '-'
+        : $value >= 1000 || $value == int $value ? sprintf '%.0f', $value
+        : $value >= 100 ? sprintf '%.1f', $value
+        : $value < 0.1 ? sprintf '%.3f', $value : sprintf '%.2f', $value;
+}
+
+
+# What is to be reached: title, what was measured, relation, limit, and how it
+# is known.
+
+sub reaches {
+    my ($self) = @_;
+    my @reaches;
+
+    my $add = sub {
+        my ($title, $value, $relation, $limit, $note) = @_;
+        return if !defined $value;
+
+        push @reaches, { title => $title, value => $value,
+            relation => $relation, limit => $limit, note => $note || '',
+            good => $relation eq '>=' ? $value >= $limit : $value <= $limit };
+    };
+
+    # a ratio to the better chain
+
+    my $to_chain = sub {
+        my ($title, $method, $figure, $relation, $limit) = @_;
+        my $chain = $self->chain($method, $figure, $relation eq '>=')
+            or return;
+
+        $add->($title, $self->ratio($method, $figure, 'trp', $chain),
+            $relation, $limit, sprintf('%s, %s: %s and %s', $method, $chain,
+                map { cell($self->middle($method, $_, $figure)) } 'trp',
+                $chain));
+    };
+
+    $to_chain->("$_, to the faster chain", $_, 'rate', '>=', 1.2)
+        for qw/ up1 down1 up8 down8 /;
+    $to_chain->("$_: CPU per GB, to the cheaper chain", $_, 'cpu', '<=', 0.88)
+        for qw/ up1 down1 up8 down8 /;
+
+    $to_chain->('keep-alive requests, to the faster chain', 'keepalive', 'rate',
+        '>=', 1);
+    $to_chain->('new connections, to the faster chain', 'new', 'rate', '>=',
+        2.5);
+    $add->('new connections, to the chain with TLS 1.3',
+        $self->ratio(qw/ new rate trp stock13 /), '>=', 5.5);
+    $add->('new connections, to ssh -R',
+        $self->ratio(qw/ new rate trp ssh /), '>=', 2);
+    $add->('new connections, p99 in ms, 16 clients',
+        $self->middle(qw/ connect trp p99 /), '<=', 5);
+    $add->('CPU s per 1,000 new connections',
+        $self->middle(qw/ new trp cpu /), '<=', 0.15);
+
+    my $rtt = 2 * ($self->{settings}{rtt} || 20);
+
+    for my $clients (16, 64) {
+        my $p50 = $self->middle("rtt$clients", 'trp', 'p50');
+
+        $add->("new connection, median to two legs' RTT, $clients clients",
+            $p50 / $rtt, '<=', 1.1, sprintf '%.2f ms', $p50) if defined $p50;
+    }
+
+    $add->("parked tunnel, KiB, $_", $self->middle('parked', 'trp', $_), '<=',
+        16) for qw/ entry relay reverse /;
+
+    $to_chain->("$_: private memory, to the smaller chain", $_, 'sum', '<=', 1)
+        for qw/ open1000 open /;
+
+    my ($one, $four) = map { $self->middle("groups$_", 'trp', 'rate') } 1, 4;
+
+    $add->('4 relay workers to 1, new connections', $four / $one, '>=', 1,
+        sprintf 'one worker takes %.2f of a core, the busiest of 4 %.2f',
+            map { $self->middle("groups$_", 'trp', 'busiest') } 1, 4)
+        if $one && $four;
+
+    return @reaches;
+}
+
+sub verdicts {
+    my ($self) = @_;
+    my @reaches = $self->reaches() or return '';
+
+    return "\n" . sprintf("%-54s %10s %9s\n", 'reach', 'measured', '')
+        . join '', map {
+            sprintf "%-54s %10s %2s %6s  %-5s  %s\n", $_->{title},
+                cell($_->{value}), @$_{qw/ relation limit /},
+                $_->{good} ? 'PASS' : 'short', $_->{note}
+        } @reaches;
+}
+
+
+1;
