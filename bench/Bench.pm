@@ -25,7 +25,7 @@ my $ticks = POSIX::sysconf(POSIX::_SC_CLK_TCK());
 
 END { local $?; kill 'TERM', keys %pids if %pids; }
 
-$SIG{INT} = $SIG{TERM} = sub { exit 1 };
+$SIG{INT} = $SIG{TERM} = sub { print STDERR "ended by SIG$_[0]\n"; exit 1 };
 $SIG{PIPE} = 'IGNORE';
 
 
