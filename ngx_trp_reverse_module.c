@@ -2,6 +2,7 @@
 #include "ngx_trp.h"
 #include "ngx_trp_addr.h"
 #include "ngx_trp_agent.h"
+#include "ngx_trp_connect.h"
 #include "ngx_trp_ends.h"
 #include "ngx_trp_listener.h"
 #include "ngx_trp_relays.h"
@@ -766,36 +767,14 @@ ngx_trp_reverse_name_rule(ngx_trp_reverse_ctx_t *ctx)
 static ngx_int_t
 ngx_trp_reverse_resolve(ngx_trp_reverse_ctx_t *ctx)
 {
-    ngx_log_t           *log;
-    ngx_resolver_ctx_t  *rctx, temp;
+    ngx_int_t  rc;
 
-    log = ctx->stream.connection->log;
+    rc = ngx_trp_resolve(ctx->conf->core, &ctx->host,
+                         ngx_trp_reverse_resolve_handler, ctx,
+                         ctx->stream.connection->log, &ctx->resolver);
 
-    ngx_memzero(&temp, sizeof(ngx_resolver_ctx_t));
-    temp.name = ctx->host;
-
-    rctx = ngx_resolve_start(ctx->conf->core->resolver, &temp);
-
-    if (rctx == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (rctx == NGX_NO_RESOLVER) {
-        ngx_log_error(NGX_LOG_ERR, log, 0,
-                      "no resolver defined to resolve \"%V\"", &ctx->host);
-        return NGX_BUSY;
-    }
-
-    rctx->name = ctx->host;
-    rctx->handler = ngx_trp_reverse_resolve_handler;
-    rctx->data = ctx;
-    rctx->timeout = ctx->conf->core->resolver_timeout;
-
-    ctx->resolver = rctx;
-
-    if (ngx_resolve_name(rctx) != NGX_OK) {
-        ctx->resolver = NULL;
-        return NGX_ERROR;
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED) ? NGX_BUSY : NGX_ERROR;
     }
 
     if (ctx->resolved) {
@@ -818,10 +797,7 @@ ngx_trp_reverse_resolve_handler(ngx_resolver_ctx_t *rctx)
     again = rctx->async;
 
     if (rctx->state) {
-        ngx_log_error(NGX_LOG_ERR, ctx->stream.connection->log, 0,
-                      "\"%V\" could not be resolved (%i: %s)",
-                      &rctx->name, rctx->state,
-                      ngx_resolver_strerror(rctx->state));
+        ngx_trp_resolve_log_error(rctx, ctx->stream.connection->log);
 
         ctx->stream.code = TRP_CODE_NO_SUCH_HOST;
     }

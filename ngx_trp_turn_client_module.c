@@ -2,6 +2,7 @@
 #include "ngx_trp.h"
 #include "ngx_trp_addr.h"
 #include "ngx_trp_associate_turn.h"
+#include "ngx_trp_connect.h"
 #include "ngx_trp_ends.h"
 #include "ngx_trp_socks5.h"
 #include "ngx_trp_stream.h"
@@ -481,43 +482,20 @@ ngx_trp_turn_client_holder_handler(ngx_event_t *ev)
 static void
 ngx_trp_turn_client_resolve(ngx_trp_turn_client_ctx_t *ctx)
 {
-    ngx_log_t                   *log;
-    ngx_resolver_ctx_t          *rctx, temp;
+    ngx_int_t                    rc;
     ngx_stream_core_srv_conf_t  *cscf;
-
-    log = ctx->session->connection->log;
 
     cscf = ngx_stream_get_module_srv_conf(ctx->session,
                                           ngx_stream_core_module);
 
-    ngx_memzero(&temp, sizeof(ngx_resolver_ctx_t));
-    temp.name = ctx->socks->host;
+    rc = ngx_trp_resolve(cscf, &ctx->socks->host,
+                         ngx_trp_turn_client_resolve_handler, ctx,
+                         ctx->session->connection->log, &ctx->resolver);
 
-    rctx = ngx_resolve_start(cscf->resolver, &temp);
-
-    if (rctx == NULL) {
-        ngx_trp_turn_client_fail(ctx, TRP_CODE_FAILED);
-        return;
-    }
-
-    if (rctx == NGX_NO_RESOLVER) {
-        ngx_log_error(NGX_LOG_ERR, log, 0,
-                      "no resolver defined to resolve \"%V\"",
-                      &ctx->socks->host);
-        ngx_trp_turn_client_fail(ctx, TRP_CODE_NO_SUCH_HOST);
-        return;
-    }
-
-    rctx->name = ctx->socks->host;
-    rctx->handler = ngx_trp_turn_client_resolve_handler;
-    rctx->data = ctx;
-    rctx->timeout = cscf->resolver_timeout;
-
-    ctx->resolver = rctx;
-
-    if (ngx_resolve_name(rctx) != NGX_OK) {
-        ctx->resolver = NULL;
-        ngx_trp_turn_client_fail(ctx, TRP_CODE_FAILED);
+    if (rc != NGX_OK) {
+        ngx_trp_turn_client_fail(ctx, (rc == NGX_DECLINED)
+                                      ? TRP_CODE_NO_SUCH_HOST
+                                      : TRP_CODE_FAILED);
     }
 }
 
@@ -532,10 +510,7 @@ ngx_trp_turn_client_resolve_handler(ngx_resolver_ctx_t *rctx)
     ctx->resolver = NULL;
 
     if (rctx->state) {
-        ngx_log_error(NGX_LOG_ERR, ctx->session->connection->log, 0,
-                      "\"%V\" could not be resolved (%i: %s)",
-                      &rctx->name, rctx->state,
-                      ngx_resolver_strerror(rctx->state));
+        ngx_trp_resolve_log_error(rctx, ctx->session->connection->log);
 
         ngx_resolve_name_done(rctx);
         ngx_trp_turn_client_fail(ctx, TRP_CODE_NO_SUCH_HOST);

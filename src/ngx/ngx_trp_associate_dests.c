@@ -1,5 +1,6 @@
 
 #include "ngx_trp_associate.h"
+#include "ngx_trp_memory.h"
 
 #include <sodium.h>
 
@@ -14,8 +15,6 @@
 #define NGX_TRP_ASSOCIATE_KEY    (3 + 255)
 
 
-static void *ngx_trp_associate_get(void *data, size_t size);
-static void ngx_trp_associate_put(void *data, void *p);
 static size_t ngx_trp_associate_key(u_char *key, trp_socks5_addr_t *to);
 static ngx_trp_associate_dest_t *ngx_trp_associate_find(
     ngx_trp_associate_t *as, u_char *key, size_t len);
@@ -36,28 +35,12 @@ ngx_trp_associate_dests_init(ngx_trp_associate_t *as)
     dests->timer.log = as->client->log;
     dests->timer.handler = ngx_trp_associate_expire;
 
-    dests->memory.get = ngx_trp_associate_get;
-    dests->memory.put = ngx_trp_associate_put;
-    dests->memory.data = as->client->log;
+    ngx_trp_memory_init(&dests->memory, as->client->log);
 
     randombytes_buf(dests->key, TRP_HASH_KEY_LEN);
 
     trp_hash_init(&dests->hash, dests->key, &dests->memory);
     ngx_queue_init(&dests->queue);
-}
-
-
-static void *
-ngx_trp_associate_get(void *data, size_t size)
-{
-    return ngx_alloc(size, data);
-}
-
-
-static void
-ngx_trp_associate_put(void *data, void *p)
-{
-    ngx_free(p);
 }
 
 

@@ -1,6 +1,7 @@
 
 #include "ngx_trp_associate_turn.h"
 #include "ngx_trp_addr.h"
+#include "ngx_trp_connect.h"
 
 
 /* what waits for an address and for an allocation: so much is kept */
@@ -94,8 +95,8 @@ ngx_trp_associate_peer_open(ngx_trp_associate_dest_t *dest)
 static ngx_int_t
 ngx_trp_associate_peer_resolve(ngx_trp_associate_peer_t *peer)
 {
+    ngx_int_t                    rc;
     ngx_str_t                    name;
-    ngx_resolver_ctx_t          *rctx, temp;
     ngx_trp_associate_t         *as;
     ngx_stream_core_srv_conf_t  *cscf;
 
@@ -107,35 +108,15 @@ ngx_trp_associate_peer_resolve(ngx_trp_associate_peer_t *peer)
     name.len = peer->dest.addr.host.len;
     name.data = (u_char *) peer->dest.addr.host.data;
 
-    ngx_memzero(&temp, sizeof(ngx_resolver_ctx_t));
-    temp.name = name;
+    rc = ngx_trp_resolve(cscf, &name, ngx_trp_associate_peer_resolve_handler,
+                         peer, as->client->log, &peer->resolver);
 
-    rctx = ngx_resolve_start(cscf->resolver, &temp);
-
-    if (rctx == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (rctx == NGX_NO_RESOLVER) {
-        ngx_log_error(NGX_LOG_ERR, as->client->log, 0,
-                      "no resolver defined to resolve \"%V\"", &name);
+    if (rc == NGX_DECLINED) {
         ngx_trp_associate_peer_refuse(peer);
         return NGX_OK;
     }
 
-    rctx->name = name;
-    rctx->handler = ngx_trp_associate_peer_resolve_handler;
-    rctx->data = peer;
-    rctx->timeout = cscf->resolver_timeout;
-
-    peer->resolver = rctx;
-
-    if (ngx_resolve_name(rctx) != NGX_OK) {
-        peer->resolver = NULL;
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
+    return rc;
 }
 
 
@@ -152,10 +133,7 @@ ngx_trp_associate_peer_resolve_handler(ngx_resolver_ctx_t *rctx)
     as = peer->dest.associate;
 
     if (rctx->state) {
-        ngx_log_error(NGX_LOG_ERR, as->client->log, 0,
-                      "\"%V\" could not be resolved (%i: %s)",
-                      &rctx->name, rctx->state,
-                      ngx_resolver_strerror(rctx->state));
+        ngx_trp_resolve_log_error(rctx, as->client->log);
     }
 
     rc = ngx_trp_associate_peer_choose(peer, rctx);

@@ -1,6 +1,7 @@
 
 #include "ngx_trp_dial.h"
 #include "ngx_trp_addr.h"
+#include "ngx_trp_connect.h"
 #include "ngx_trp_turn_connect.h"
 #include "trp_auth.h"
 
@@ -60,26 +61,15 @@ ngx_trp_dial(ngx_trp_pool_t *pool)
 static ngx_int_t
 ngx_trp_dial_relay(ngx_trp_pool_t *pool)
 {
-    ngx_int_t              rc;
-    ngx_connection_t      *c;
-    ngx_peer_connection_t  pc;
+    ngx_int_t          rc;
+    ngx_connection_t  *c;
 
-    ngx_memzero(&pc, sizeof(ngx_peer_connection_t));
-
-    pc.sockaddr = pool->sockaddr;
-    pc.socklen = pool->socklen;
-    pc.name = &pool->name;
-    pc.get = ngx_event_get_peer;
-    pc.log = pool->log;
-    pc.log_error = NGX_ERROR_ERR;
-
-    rc = ngx_event_connect_peer(&pc);
+    rc = ngx_trp_connect(&c, pool->sockaddr, pool->socklen, &pool->name,
+                         SOCK_STREAM, pool->log, NGX_ERROR_ERR);
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
         return NGX_ERROR;
     }
-
-    c = pc.connection;
 
     c->pool = ngx_create_pool(1024, pool->log);
     if (c->pool == NULL) {
@@ -359,8 +349,7 @@ ngx_trp_dial_log_error(ngx_log_t *log, u_char *buf, size_t len)
 static void
 ngx_trp_dial_connect_handler(ngx_event_t *ev)
 {
-    int                err;
-    socklen_t          len;
+    ngx_err_t          err;
     ngx_trp_link_t    *link;
     ngx_trp_tunnel_t  *t;
     ngx_connection_t  *c;
@@ -376,12 +365,7 @@ ngx_trp_dial_connect_handler(ngx_event_t *ev)
         return;
     }
 
-    err = 0;
-    len = sizeof(int);
-
-    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len) == -1) {
-        err = ngx_socket_errno;
-    }
+    err = ngx_trp_connect_error(c);
 
     if (err) {
         (void) ngx_connection_error(c, err, "connect() failed");
@@ -518,7 +502,7 @@ ngx_trp_dial_ssl_check(ngx_trp_link_t *link)
     c = link->tunnel->connection;
 
     if (ngx_trp_ssl_verify(&link->pool->conf->ssl, c, &link->pool->host,
-                           "relay")
+                           "relay", NGX_LOG_ERR)
         != NGX_OK)
     {
         return NGX_ERROR;

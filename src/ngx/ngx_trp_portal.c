@@ -375,7 +375,9 @@ ngx_trp_portal_ssl(ngx_conf_t *cf, ngx_trp_portal_t *p)
         return NGX_ERROR;
     }
 
-    p->websocket.ssl = ssl;
+    p->websocket.ssl.ssl = ssl;
+    p->websocket.ssl.verify = 1;
+    p->websocket.ssl.server_name = 1;
 
     return NGX_OK;
 }

@@ -338,7 +338,7 @@ ngx_trp_ssl_resume(ngx_connection_t *c, ngx_ssl_session_t *session)
 
 ngx_int_t
 ngx_trp_ssl_verify(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
-    ngx_str_t *host, const char *peer)
+    ngx_str_t *host, const char *peer, ngx_uint_t level)
 {
     long  rc;
 
@@ -352,7 +352,7 @@ ngx_trp_ssl_verify(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
         return NGX_OK;
     }
 
-    ngx_log_error(NGX_LOG_ERR, c->log, 0,
+    ngx_log_error(level, c->log, 0,
                   "%s SSL certificate verify error: (%l:%s), expected name "
                   "\"%V\"", peer, rc, X509_verify_cert_error_string(rc),
                   conf->name.len ? &conf->name : host);

@@ -74,7 +74,7 @@ ngx_int_t ngx_trp_ssl_nest(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
 /* behind it; NGX_ERROR if the certificate is not the right one, logged */
 
 ngx_int_t ngx_trp_ssl_verify(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
-    ngx_str_t *host, const char *peer);
+    ngx_str_t *host, const char *peer, ngx_uint_t level);
 
 /*
  * In "save_session" of the connection: puts a copy of the session that it

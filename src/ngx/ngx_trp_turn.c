@@ -1,6 +1,7 @@
 
 #include "ngx_trp_turn.h"
 #include "ngx_trp_addr.h"
+#include "ngx_trp_memory.h"
 #include "ngx_trp_turn_peer.h"
 
 #include <sodium.h>
@@ -11,8 +12,6 @@
 
 static ngx_int_t ngx_trp_turn_init_server(ngx_trp_turn_worker_t *worker,
     ngx_trp_turn_server_t *server, ngx_cycle_t *cycle);
-static void *ngx_trp_turn_get(void *data, size_t size);
-static void ngx_trp_turn_put(void *data, void *p);
 static void ngx_trp_turn_carry_out(ngx_trp_turn_server_t *server,
     ngx_trp_turn_origin_t *origin, const trp_turn_command_t *command);
 static void ngx_trp_turn_send(ngx_trp_turn_server_t *server,
@@ -92,9 +91,7 @@ ngx_trp_turn_init_server(ngx_trp_turn_worker_t *worker,
 
     server->worker = worker;
 
-    memory.get = ngx_trp_turn_get;
-    memory.put = ngx_trp_turn_put;
-    memory.data = cycle->log;
+    ngx_trp_memory_init(&memory, cycle->log);
 
     shared.ports = worker->zone->shared->ports;
     shared.udp = worker->zone->shared->bound[0];
@@ -129,20 +126,6 @@ ngx_trp_turn_init_server(ngx_trp_turn_worker_t *worker,
     server->timer.handler = ngx_trp_turn_timer_handler;
 
     return (rc == TRP_OK) ? NGX_OK : NGX_ERROR;
-}
-
-
-static void *
-ngx_trp_turn_get(void *data, size_t size)
-{
-    return ngx_alloc(size, data);
-}
-
-
-static void
-ngx_trp_turn_put(void *data, void *p)
-{
-    ngx_free(p);
 }
 
 

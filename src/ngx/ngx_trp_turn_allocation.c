@@ -1,5 +1,6 @@
 
 #include "ngx_trp_turn_allocation.h"
+#include "ngx_trp_connect.h"
 #include "trp_random.h"
 
 #include <sodium.h>
@@ -22,8 +23,8 @@ static u_char *ngx_trp_turn_log_error(ngx_log_t *log, u_char *buf,
     size_t len);
 static void ngx_trp_turn_connect_handler(ngx_event_t *ev);
 static void ngx_trp_turn_ssl(ngx_trp_turn_allocation_t *a);
+static void ngx_trp_turn_handshake(ngx_trp_turn_allocation_t *a);
 static void ngx_trp_turn_handshake_handler(ngx_event_t *ev);
-static void ngx_trp_turn_ssl_handler(ngx_connection_t *c);
 static void ngx_trp_turn_save_session(ngx_connection_t *c);
 static void ngx_trp_turn_start(ngx_trp_turn_allocation_t *a);
 static void ngx_trp_turn_timer_handler(ngx_event_t *ev);
@@ -168,27 +169,17 @@ ngx_trp_turn_allocation_buffers(ngx_trp_turn_allocation_t *a, ngx_pool_t *pool)
 static ngx_int_t
 ngx_trp_turn_allocation_dial(ngx_trp_turn_allocation_t *a, ngx_pool_t *pool)
 {
-    ngx_int_t              rc;
-    ngx_connection_t      *c;
-    ngx_peer_connection_t  pc;
+    ngx_int_t          rc;
+    ngx_connection_t  *c;
 
-    ngx_memzero(&pc, sizeof(ngx_peer_connection_t));
-
-    pc.sockaddr = &a->sockaddr.sockaddr;
-    pc.socklen = a->socklen;
-    pc.name = &a->name;
-    pc.get = ngx_event_get_peer;
-    pc.type = a->datagrams ? SOCK_DGRAM : SOCK_STREAM;
-    pc.log = &a->log;
-    pc.log_error = NGX_ERROR_ERR;
-
-    rc = ngx_event_connect_peer(&pc);
+    rc = ngx_trp_connect(&c, &a->sockaddr.sockaddr, a->socklen, &a->name,
+                         a->datagrams ? SOCK_DGRAM : SOCK_STREAM, &a->log,
+                         NGX_ERROR_ERR);
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
         return (rc == NGX_ERROR) ? NGX_ERROR : NGX_DECLINED;
     }
 
-    c = pc.connection;
     c->pool = pool;
     c->data = a;
 
@@ -233,8 +224,7 @@ ngx_trp_turn_log_error(ngx_log_t *log, u_char *buf, size_t len)
 static void
 ngx_trp_turn_connect_handler(ngx_event_t *ev)
 {
-    int                         err;
-    socklen_t                   len;
+    ngx_err_t                   err;
     ngx_connection_t           *c;
     ngx_trp_turn_allocation_t  *a;
 
@@ -250,12 +240,7 @@ ngx_trp_turn_connect_handler(ngx_event_t *ev)
         return;
     }
 
-    err = 0;
-    len = sizeof(int);
-
-    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len) == -1) {
-        err = ngx_socket_errno;
-    }
+    err = ngx_trp_connect_error(c);
 
     if (err) {
         (void) ngx_connection_error(c, err, "connect() failed");
@@ -295,20 +280,43 @@ ngx_trp_turn_ssl(ngx_trp_turn_allocation_t *a)
         c->ssl->save_session = ngx_trp_turn_save_session;
     }
 
-    if (ngx_ssl_handshake(c) == NGX_AGAIN) {
-        c->ssl->handler = ngx_trp_turn_ssl_handler;
-
-        a->handshake = c->read->handler;
-        c->read->handler = ngx_trp_turn_handshake_handler;
-        c->write->handler = ngx_trp_turn_handshake_handler;
-        return;
-    }
-
-    ngx_trp_turn_ssl_handler(c);
+    ngx_trp_turn_handshake(a);
 }
 
 
-/* nginx's own does not know of a worker that exits */
+/* not in nginx's own handlers: they would not see that the worker exits */
+
+static void
+ngx_trp_turn_handshake(ngx_trp_turn_allocation_t *a)
+{
+    ngx_int_t          rc;
+    ngx_connection_t  *c;
+
+    c = a->connection;
+
+    rc = ngx_ssl_handshake(c);
+
+    c->read->handler = ngx_trp_turn_handshake_handler;
+    c->write->handler = ngx_trp_turn_handshake_handler;
+
+    if (rc == NGX_AGAIN) {
+        return;
+    }
+
+    if (rc != NGX_OK
+        || ngx_trp_ssl_verify(&a->server->conf->ssl, c, &a->server->host,
+                              "TURN server", NGX_LOG_ERR)
+           != NGX_OK)
+    {
+        ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_PROTOCOL);
+        return;
+    }
+
+    SSL_set_mode(c->ssl->connection, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+
+    ngx_trp_turn_start(a);
+}
+
 
 static void
 ngx_trp_turn_handshake_handler(ngx_event_t *ev)
@@ -328,38 +336,7 @@ ngx_trp_turn_handshake_handler(ngx_event_t *ev)
         return;
     }
 
-    a->handshake(ev);
-
-    if (!a->failed && c->read->handler == a->handshake) {
-        c->read->handler = ngx_trp_turn_handshake_handler;
-        c->write->handler = ngx_trp_turn_handshake_handler;
-    }
-}
-
-
-static void
-ngx_trp_turn_ssl_handler(ngx_connection_t *c)
-{
-    ngx_trp_turn_allocation_t  *a;
-
-    a = c->data;
-
-    if (a->failed) {
-        return;
-    }
-
-    if (!c->ssl->handshaked
-        || ngx_trp_ssl_verify(&a->server->conf->ssl, c, &a->server->host,
-                              "TURN server")
-           != NGX_OK)
-    {
-        ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_PROTOCOL);
-        return;
-    }
-
-    SSL_set_mode(c->ssl->connection, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-
-    ngx_trp_turn_start(a);
+    ngx_trp_turn_handshake(a);
 }
 
 

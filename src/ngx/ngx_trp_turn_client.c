@@ -1,6 +1,7 @@
 
 #include "ngx_trp_turn_client.h"
 #include "ngx_trp_addr.h"
+#include "ngx_trp_memory.h"
 #include "ngx_trp_turn_allocation.h"
 
 #include <sodium.h>
@@ -26,8 +27,6 @@
 
 static void ngx_trp_turn_server_cleanup(void *data);
 static void ngx_trp_turn_server_event_handler(ngx_event_t *ev);
-static void *ngx_trp_turn_memory_get(void *data, size_t size);
-static void ngx_trp_turn_memory_put(void *data, void *p);
 static ngx_int_t ngx_trp_turn_user_join(ngx_trp_turn_allocation_t *a,
     ngx_trp_turn_user_t *user);
 static size_t ngx_trp_turn_user_key(u_char *p, const trp_taddr_t *peer);
@@ -74,9 +73,7 @@ ngx_trp_turn_server_create(ngx_trp_turn_client_conf_t *conf,
 
     server->log = ngx_cycle->log;
 
-    server->memory.get = ngx_trp_turn_memory_get;
-    server->memory.put = ngx_trp_turn_memory_put;
-    server->memory.data = server->log;
+    ngx_trp_memory_init(&server->memory, server->log);
 
     randombytes_buf(server->key, sizeof(server->key));
 
@@ -131,20 +128,6 @@ ngx_trp_turn_server_cleanup(void *data)
         ngx_ssl_free_session(server->session);
         server->session = NULL;
     }
-}
-
-
-static void *
-ngx_trp_turn_memory_get(void *data, size_t size)
-{
-    return ngx_alloc(size, data);
-}
-
-
-static void
-ngx_trp_turn_memory_put(void *data, void *p)
-{
-    ngx_free(p);
 }
 
 

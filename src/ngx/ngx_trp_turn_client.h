@@ -130,7 +130,6 @@ struct ngx_trp_turn_allocation_s {
     ngx_uint_t              hops;
 
     ngx_connection_t       *connection;
-    ngx_event_handler_pt    handshake;   /* nginx's */
     trp_turn_client_t      *client;
     ngx_queue_t             users;       /* ngx_trp_turn_user_t */
     ngx_uint_t              nusers;

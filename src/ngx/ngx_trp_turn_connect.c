@@ -1,6 +1,7 @@
 
 #include "ngx_trp_turn_connect.h"
 #include "ngx_trp_addr.h"
+#include "ngx_trp_connect.h"
 
 
 /* a refusal by the peer comes soon, whatever lies between: 447 says both */
@@ -349,21 +350,12 @@ ngx_trp_turn_data_dial(ngx_trp_turn_connect_t *tc)
 {
     ngx_int_t                   rc;
     ngx_connection_t           *c;
-    ngx_peer_connection_t       pc;
     ngx_trp_turn_allocation_t  *a;
 
     a = tc->user.allocation;
 
-    ngx_memzero(&pc, sizeof(ngx_peer_connection_t));
-
-    pc.sockaddr = &a->sockaddr.sockaddr;
-    pc.socklen = a->socklen;
-    pc.name = &a->name;
-    pc.get = ngx_event_get_peer;
-    pc.log = tc->log;
-    pc.log_error = NGX_ERROR_ERR;
-
-    rc = ngx_event_connect_peer(&pc);
+    rc = ngx_trp_connect(&c, &a->sockaddr.sockaddr, a->socklen, &a->name,
+                         SOCK_STREAM, tc->log, NGX_ERROR_ERR);
 
     if (rc == NGX_ERROR) {
 
@@ -377,8 +369,6 @@ ngx_trp_turn_data_dial(ngx_trp_turn_connect_t *tc)
         ngx_trp_turn_connect_server(tc, TRP_CODE_FAILED);
         return;
     }
-
-    c = pc.connection;
 
     c->data = tc;
     c->log = tc->log;
@@ -402,20 +392,14 @@ ngx_trp_turn_data_dial(ngx_trp_turn_connect_t *tc)
 static void
 ngx_trp_turn_data_connect_handler(ngx_event_t *ev)
 {
-    int                      err;
-    socklen_t                len;
+    ngx_err_t                err;
     ngx_connection_t        *c;
     ngx_trp_turn_connect_t  *tc;
 
     c = ev->data;
     tc = c->data;
 
-    err = 0;
-    len = sizeof(int);
-
-    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len) == -1) {
-        err = ngx_socket_errno;
-    }
+    err = ngx_trp_connect_error(c);
 
     if (err) {
         (void) ngx_connection_error(c, err, "connect() to TURN server failed");
@@ -479,7 +463,7 @@ ngx_trp_turn_data_ssl_handler(ngx_connection_t *c)
 
     if (!c->ssl->handshaked
         || ngx_trp_ssl_verify(&tc->server->conf->ssl, c, &tc->server->host,
-                              "TURN server")
+                              "TURN server", NGX_LOG_ERR)
            != NGX_OK)
     {
         ngx_trp_turn_connect_server(tc, TRP_CODE_FAILED);

@@ -1,5 +1,6 @@
 
 #include "ngx_trp_turn_peer.h"
+#include "ngx_trp_connect.h"
 #include "ngx_trp_pass.h"
 
 
@@ -151,8 +152,6 @@ ngx_trp_turn_peer_socket(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *to)
 static void
 ngx_trp_turn_peer_connect_handler(ngx_event_t *wev)
 {
-    int                     err;
-    socklen_t               len;
     ngx_connection_t       *c;
     ngx_trp_turn_peer_t    *peer;
     ngx_trp_turn_server_t  *server;
@@ -161,14 +160,7 @@ ngx_trp_turn_peer_connect_handler(ngx_event_t *wev)
     peer = c->data;
     server = peer->alloc->server;
 
-    err = 0;
-    len = sizeof(int);
-
-    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, (void *) &err, &len) == -1) {
-        err = ngx_socket_errno;
-    }
-
-    if (err) {
+    if (ngx_trp_connect_error(c)) {
         ngx_trp_turn_peer_connect_failed(peer->alloc, peer->connection);
         return;
     }

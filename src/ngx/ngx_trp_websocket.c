@@ -1,9 +1,9 @@
 
 #include "ngx_trp_websocket.h"
+#include "ngx_trp_connect.h"
 #include "trp_upgrade.h"
 
 #include <ngx_sha1.h>
-#include <openssl/x509v3.h>
 #include <sodium.h>
 
 
@@ -21,7 +21,6 @@ static void ngx_trp_websocket_event_handler(ngx_event_t *ev);
 static void ngx_trp_websocket_connected(ngx_trp_websocket_t *ws);
 static ngx_int_t ngx_trp_websocket_ssl_init(ngx_trp_websocket_t *ws);
 static void ngx_trp_websocket_handshake(ngx_trp_websocket_t *ws);
-static ngx_int_t ngx_trp_websocket_verify(ngx_trp_websocket_t *ws);
 static void ngx_trp_websocket_upgrade(ngx_trp_websocket_t *ws);
 static ngx_int_t ngx_trp_websocket_request(ngx_trp_websocket_t *ws);
 static ngx_int_t ngx_trp_websocket_answer(ngx_trp_websocket_t *ws,
@@ -62,24 +61,14 @@ ngx_trp_websocket_connect(ngx_trp_websocket_conf_t *conf, ngx_addr_t *addr,
     ngx_pool_t             *pool;
     ngx_connection_t       *c;
     ngx_trp_websocket_t    *ws;
-    ngx_peer_connection_t   pc;
 
-    ngx_memzero(&pc, sizeof(ngx_peer_connection_t));
-
-    pc.sockaddr = addr->sockaddr;
-    pc.socklen = addr->socklen;
-    pc.name = &addr->name;
-    pc.get = ngx_event_get_peer;
-    pc.log = log;
-    pc.log_error = (level == NGX_LOG_ERR) ? NGX_ERROR_ERR : NGX_ERROR_INFO;
-
-    rc = ngx_event_connect_peer(&pc);
+    rc = ngx_trp_connect(&c, addr->sockaddr, addr->socklen, &addr->name,
+                         SOCK_STREAM, log, (level == NGX_LOG_ERR)
+                                           ? NGX_ERROR_ERR : NGX_ERROR_INFO);
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
         return NULL;
     }
-
-    c = pc.connection;
 
     pool = ngx_create_pool(4096, log);
     if (pool == NULL) {
@@ -232,18 +221,12 @@ ngx_trp_websocket_event_handler(ngx_event_t *ev)
 static void
 ngx_trp_websocket_connected(ngx_trp_websocket_t *ws)
 {
-    int                err;
-    socklen_t          len;
+    ngx_err_t          err;
     ngx_connection_t  *c;
 
     c = ws->connection;
 
-    err = 0;
-    len = sizeof(int);
-
-    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len) == -1) {
-        err = ngx_socket_errno;
-    }
+    err = ngx_trp_connect_error(c);
 
     if (err) {
         ngx_log_error(ws->level, c->log, err, "connect() failed");
@@ -257,7 +240,7 @@ ngx_trp_websocket_connected(ngx_trp_websocket_t *ws)
 
     ws->handlers->connected(ws->data);
 
-    if (ws->conf->ssl == NULL) {
+    if (ws->conf->ssl.ssl == NULL) {
         ws->step = ngx_trp_websocket_upgrade;
 
     } else if (ngx_trp_websocket_ssl_init(ws) == NGX_OK) {
@@ -272,48 +255,24 @@ ngx_trp_websocket_connected(ngx_trp_websocket_t *ws)
 }
 
 
-/* OpenSSL compares the name, IP addresses in certificates included */
-
 static ngx_int_t
 ngx_trp_websocket_ssl_init(ngx_trp_websocket_t *ws)
 {
-    int                 rc;
-    trp_addr_t          addr;
-    ngx_str_t          *host;
-    ngx_ssl_conn_t     *ssl;
-    ngx_connection_t   *c;
-    X509_VERIFY_PARAM  *param;
+    ngx_connection_t  *c;
 
     c = ws->connection;
-    host = &ws->conf->host;
 
     c->log->action = "SSL handshaking to portal";
 
-    if (ngx_ssl_create_connection(ws->conf->ssl, c, NGX_SSL_CLIENT) != NGX_OK)
+    if (ngx_trp_ssl_create_connection(&ws->conf->ssl, c, &ws->conf->host, NULL)
+        != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    ssl = c->ssl->connection;
-    param = SSL_get0_param(ssl);
-
     /* a frame that the socket did not take is masked again elsewhere */
 
-    SSL_set_mode(ssl, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-
-    if (trp_addr_parse(&addr, ngx_trp_str(host)) == TRP_OK) {
-        rc = X509_VERIFY_PARAM_set1_ip(param, addr.bytes,
-                                       addr.family == 4 ? 4 : 16);
-
-    } else {
-        rc = X509_VERIFY_PARAM_set1_host(param, (char *) host->data, host->len)
-             && SSL_set_tlsext_host_name(ssl, (char *) host->data);
-    }
-
-    if (rc != 1) {
-        ngx_ssl_error(NGX_LOG_ERR, c->log, 0, "cannot verify \"%V\"", host);
-        return NGX_ERROR;
-    }
+    SSL_set_mode(c->ssl->connection, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 
     return NGX_OK;
 }
@@ -338,36 +297,17 @@ ngx_trp_websocket_handshake(ngx_trp_websocket_t *ws)
         return;
     }
 
-    if (rc != NGX_OK || ngx_trp_websocket_verify(ws) != NGX_OK) {
+    if (rc != NGX_OK
+        || ngx_trp_ssl_verify(&ws->conf->ssl, c, &ws->conf->host, "portal",
+                              ws->level)
+           != NGX_OK)
+    {
         ngx_trp_websocket_failed(ws);
         return;
     }
 
     ws->step = ngx_trp_websocket_upgrade;
     ws->step(ws);
-}
-
-
-static ngx_int_t
-ngx_trp_websocket_verify(ngx_trp_websocket_t *ws)
-{
-    long               rc;
-    ngx_connection_t  *c;
-
-    c = ws->connection;
-
-    rc = SSL_get_verify_result(c->ssl->connection);
-
-    if (rc == X509_V_OK) {
-        return NGX_OK;
-    }
-
-    ngx_log_error(ws->level, c->log, 0,
-                  "portal SSL certificate verify error: (%l:%s), "
-                  "expected name \"%V\"",
-                  rc, X509_verify_cert_error_string(rc), &ws->conf->host);
-
-    return NGX_ERROR;
 }
 
 

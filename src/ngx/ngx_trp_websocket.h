@@ -8,7 +8,7 @@
 #define _NGX_TRP_WEBSOCKET_H_INCLUDED_
 
 
-#include "ngx_trp.h"
+#include "ngx_trp_ssl.h"
 
 #include <wslay/wslay.h>
 
@@ -39,8 +39,8 @@ typedef struct {
 
 typedef struct {
     ngx_str_t           request;
-    ngx_ssl_t          *ssl;                 /* or NULL */
-    ngx_str_t           host;                /* to verify, with a NUL */
+    ngx_trp_ssl_conf_t  ssl;                 /* without context: no TLS */
+    ngx_str_t           host;                /* to verify */
 } ngx_trp_websocket_conf_t;
 
 

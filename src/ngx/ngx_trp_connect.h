@@ -1,0 +1,49 @@
+
+/*
+ * What everybody needs who connects to a known address, or to a name, by
+ * himself, without the stock proxy.
+ */
+
+
+#ifndef _NGX_TRP_CONNECT_H_INCLUDED_
+#define _NGX_TRP_CONNECT_H_INCLUDED_
+
+
+#include "ngx_trp.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/*
+ * "type" is SOCK_STREAM or SOCK_DGRAM.  As ngx_event_connect_peer(): NGX_OK or
+ * NGX_AGAIN with a connection that has no pool; NGX_DECLINED if connect()
+ * fails, NGX_ERROR if this process lacks something, both logged.
+ */
+
+ngx_int_t ngx_trp_connect(ngx_connection_t **c, struct sockaddr *sockaddr,
+    socklen_t socklen, ngx_str_t *name, int type, ngx_log_t *log,
+    ngx_uint_t log_error);
+
+/* how connect() has ended, told once; 0 if it is connected */
+
+ngx_err_t ngx_trp_connect_error(ngx_connection_t *c);
+
+
+/*
+ * By the resolver of a server {}.  NGX_OK: "handler" is called with "data", or
+ * was called already, and *rctx is what it works for until then.
+ * NGX_DECLINED: there is no resolver, logged.  NGX_ERROR.
+ */
+
+ngx_int_t ngx_trp_resolve(ngx_stream_core_srv_conf_t *cscf, ngx_str_t *name,
+    ngx_resolver_handler_pt handler, void *data, ngx_log_t *log,
+    ngx_resolver_ctx_t **rctx);
+
+void ngx_trp_resolve_log_error(ngx_resolver_ctx_t *rctx, ngx_log_t *log);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_CONNECT_H_INCLUDED_ */
