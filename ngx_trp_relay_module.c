@@ -40,6 +40,7 @@ typedef struct {
     ngx_msec_t                   open_timeout;
     ngx_msec_t                   heartbeat;
     ngx_trp_limits_t             limits;
+    BIO_METHOD                  *bio;       /* of tunnels */
 
     /* of this worker */
     ngx_trp_guard_t              guard;
@@ -350,7 +351,10 @@ ngx_trp_relay_handler(ngx_stream_session_t *s)
         return;
     }
 
-    ngx_trp_tunnel_start(peer->tunnel);
+    if (ngx_trp_tunnel_start(peer->tunnel, rscf->bio) != NGX_OK) {
+        ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
+        return;
+    }
 
     ngx_trp_tunnel_deadline(peer->tunnel, ngx_trp_relay_time_left(c, rscf),
                             "waiting for authentication");
@@ -1054,6 +1058,11 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
                       "\"trp_relay\" in %s:%ui needs TLS, "
                       "write \"listen PORT ssl\"",
                       conf->place.file_name, conf->place.line);
+        return NGX_CONF_ERROR;
+    }
+
+    conf->bio = ngx_trp_bio_method(cf);
+    if (conf->bio == NULL) {
         return NGX_CONF_ERROR;
     }
 

@@ -202,5 +202,10 @@ ngx_trp_agent_load(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
         return NGX_ERROR;
     }
 
+    conf->bio = ngx_trp_bio_method(cf);
+    if (conf->bio == NULL) {
+        return NGX_ERROR;
+    }
+
     return ngx_trp_ssl_init_conf(cf, &conf->ssl, prefix, "relay");
 }

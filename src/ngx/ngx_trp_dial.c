@@ -481,7 +481,10 @@ ngx_trp_dial_ssl_handler(ngx_connection_t *c)
 
     c->log->action = "authenticating to relay";
 
-    ngx_trp_tunnel_start(t);
+    if (ngx_trp_tunnel_start(t, link->pool->conf->bio) != NGX_OK) {
+        ngx_trp_tunnel_close(t);
+        return;
+    }
 
     if (ngx_exiting && !link->pool->nwaiting) {
         ngx_trp_tunnel_fail(t);

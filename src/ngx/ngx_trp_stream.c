@@ -510,6 +510,7 @@ ngx_trp_stream_recv_data(ngx_trp_stream_t *st, u_char *buf, size_t size)
 
     if (n > 0) {
         trp_reader_take(&t->reader, n);
+        st->taken += n;
     }
 
     return n;
@@ -537,9 +538,7 @@ ngx_trp_stream_recv_end(ngx_trp_stream_t *st)
                 ngx_trp_ends_disarm(other);
             }
 
-            if (st->link) {
-                ngx_trp_tunnel_send(st->link->tunnel, TRP_DONE);
-            }
+            ngx_trp_stream_pump(st);
         }
 
         return 0;
@@ -722,7 +721,7 @@ ngx_trp_stream_write_early(ngx_trp_stream_t *st, u_char *p, size_t size)
 }
 
 
-/* the early bytes and the end to the tunnel, as far as it takes them */
+/* the early bytes and the ends to the tunnel, as far as it takes them */
 
 void
 ngx_trp_stream_pump(ngx_trp_stream_t *st)
@@ -751,11 +750,17 @@ ngx_trp_stream_pump(ngx_trp_stream_t *st)
         }
     }
 
-    if (st->out == NGX_TRP_STREAM_ENDED
-        && !(t->state.sent & TRP_SEEN_END)
-        && trp_tunnel_busy(&t->state))
-    {
-        ngx_trp_tunnel_send(t, TRP_END);
+    if (st->out == NGX_TRP_STREAM_ENDED && trp_tunnel_busy(&t->state)) {
+
+        if (!(t->state.sent & TRP_SEEN_END)) {
+            ngx_trp_tunnel_send(t, TRP_END);
+        }
+
+        /* ahead of END nobody could do anything with it */
+
+        if (st->consumed && !(t->state.sent & TRP_SEEN_DONE)) {
+            ngx_trp_tunnel_send(t, TRP_DONE);
+        }
     }
 
     if (st->accepted && st->early) {
@@ -804,6 +809,11 @@ ngx_trp_stream_end(ngx_trp_stream_t *st)
 }
 
 
+/*
+ * If the user has spoken first, the answer is likely to come soon, and ACCEPT
+ * goes with it.  An entry that has more to send waits for ACCEPT.
+ */
+
 void
 ngx_trp_stream_accept(ngx_trp_stream_t *st)
 {
@@ -813,8 +823,14 @@ ngx_trp_stream_accept(ngx_trp_stream_t *st)
 
     st->accepted = 1;
 
-    if (st->link) {
-        ngx_trp_tunnel_send(st->link->tunnel, TRP_ACCEPT);
+    if (st->link == NULL) {
+        return;
+    }
+
+    ngx_trp_tunnel_send(st->link->tunnel, TRP_ACCEPT);
+
+    if (st->taken && st->taken < NGX_TRP_EARLY_SIZE / 2) {
+        ngx_trp_tunnel_flush_after(st->link->tunnel, NGX_TRP_ACCEPT_TIME);
     }
 }
 

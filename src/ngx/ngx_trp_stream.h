@@ -29,6 +29,10 @@
 #define NGX_TRP_EARLY_SIZE      16384
 #define NGX_TRP_EARLY_DATAGRAMS 8
 
+/* how long ACCEPT may wait for the first bytes of an answer, milliseconds */
+
+#define NGX_TRP_ACCEPT_TIME     5
+
 #define NGX_TRP_STREAM_RETRIES  2
 
 /* tunnels that may be lost with it, until it counts as the stream's fault */
@@ -62,6 +66,7 @@ struct ngx_trp_stream_s {
     u_char                *ahead;      /* reverse: read ahead of ACCEPT */
     size_t                 ahead_pos;
     size_t                 ahead_len;
+    size_t                 taken;      /* from the tunnel so far */
 
     u_char                *part;       /* of a datagram */
     size_t                 room;       /* for one, at most, at its reader's */

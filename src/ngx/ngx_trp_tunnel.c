@@ -18,7 +18,12 @@
 
 #define NGX_TRP_TURN_SIZE    262144  /* read in one turn of the event loop */
 
+#define NGX_TRP_UNSENT       131072  /* that the kernel takes ahead of time */
 
+#define NGX_TRP_COPY_SIZE    4096    /* copied, to share a record */
+
+
+static ngx_int_t ngx_trp_tunnel_forget_write_event(ngx_connection_t *c);
 static void ngx_trp_tunnel_socket_options(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_read_handler(ngx_event_t *rev);
 static void ngx_trp_tunnel_write_handler(ngx_event_t *wev);
@@ -30,9 +35,11 @@ static void ngx_trp_tunnel_settle(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_post(ngx_trp_tunnel_t *t);
 static ngx_int_t ngx_trp_tunnel_drop(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_consume(ngx_trp_tunnel_t *t);
+static void ngx_trp_tunnel_flush(ngx_trp_tunnel_t *t);
+static ngx_int_t ngx_trp_tunnel_push(ngx_trp_tunnel_t *t);
 static ngx_int_t ngx_trp_tunnel_write(ngx_trp_tunnel_t *t, u_char **p,
     u_char *last);
-static void ngx_trp_tunnel_flush(ngx_trp_tunnel_t *t);
+static void ngx_trp_tunnel_write_failed(ngx_trp_tunnel_t *t, ngx_int_t rc);
 static u_char *ngx_trp_tunnel_reserve(ngx_trp_tunnel_t *t, size_t size);
 static void ngx_trp_tunnel_close_connection(ngx_connection_t *c);
 
@@ -68,12 +75,18 @@ ngx_trp_tunnel_create(ngx_connection_t *c,
 }
 
 
-void
-ngx_trp_tunnel_start(ngx_trp_tunnel_t *t)
+ngx_int_t
+ngx_trp_tunnel_start(ngx_trp_tunnel_t *t, BIO_METHOD *method)
 {
     ngx_connection_t  *c;
 
     c = t->connection;
+
+    if (ngx_trp_bio_insert(&t->bio, method, c) != NGX_OK
+        || ngx_trp_tunnel_forget_write_event(c) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     /* a record that the socket did not take may be moved between buffers */
 
@@ -84,6 +97,24 @@ ngx_trp_tunnel_start(ngx_trp_tunnel_t *t)
     c->idle = 1;
     c->read->handler = ngx_trp_tunnel_read_handler;
     c->write->handler = ngx_trp_tunnel_write_handler;
+
+    return NGX_OK;
+}
+
+
+/*
+ * With both events in epoll, bytes that were read already wake up the worker
+ * once more, because the socket takes output.
+ */
+
+static ngx_int_t
+ngx_trp_tunnel_forget_write_event(ngx_connection_t *c)
+{
+    if (!c->write->active || !c->write->ready) {
+        return NGX_OK;
+    }
+
+    return ngx_del_event(c->write, NGX_WRITE_EVENT, 0);
 }
 
 
@@ -103,6 +134,13 @@ ngx_trp_tunnel_socket_options(ngx_trp_tunnel_t *t)
     s = t->connection->fd;
 
     (void) ngx_tcp_nodelay(t->connection);
+
+#ifdef TCP_NOTSENT_LOWAT
+
+    value = NGX_TRP_UNSENT;
+    (void) setsockopt(s, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &value, sizeof(int));
+
+#endif
 
     value = 1;
     (void) setsockopt(s, SOL_SOCKET, SO_KEEPALIVE, &value, sizeof(int));
@@ -196,6 +234,8 @@ ngx_trp_tunnel_event_handler(ngx_event_t *ev)
     t = ev->data;
     blocked = t->blocked;
 
+    ev->timedout = 0;
+
     ngx_trp_tunnel_flush(t);
 
     if (t->failed) {
@@ -243,6 +283,10 @@ ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t)
     }
 
     silent = ngx_current_msec - t->received;
+
+    if (silent >= t->heartbeat) {
+        ngx_trp_bio_relax(&t->bio);
+    }
 
     if (t->busy || silent < t->heartbeat) {
 
@@ -314,7 +358,7 @@ ngx_trp_tunnel_stuck(ngx_trp_tunnel_t *t)
 {
     size_t  unsent;
 
-    unsent = t->out_last - t->out_pos + ngx_trp_tunnel_unsent(t->connection);
+    unsent = ngx_trp_tunnel_pending(t) + ngx_trp_tunnel_unsent(t->connection);
 
     if (unsent != t->unsent) {
         t->unsent = unsent;
@@ -375,9 +419,17 @@ ngx_trp_tunnel_settle(ngx_trp_tunnel_t *t)
     t->abandoned = 0;
     t->dropped = 0;
 
-    if (t->out && !ngx_trp_tunnel_pending(t)) {
+    if (t->out && t->out_pos == t->out_last) {
         ngx_free(t->out);
         t->out = NULL;
+    }
+
+    if (t->bio.full) {
+        ngx_trp_bio_relax(&t->bio);
+    }
+
+    if (!t->blocked) {
+        (void) ngx_trp_tunnel_forget_write_event(t->connection);
     }
 
     ngx_trp_tunnel_watch(t);
@@ -389,6 +441,10 @@ ngx_trp_tunnel_settle(ngx_trp_tunnel_t *t)
 static void
 ngx_trp_tunnel_post(ngx_trp_tunnel_t *t)
 {
+    if (t->event.timer_set) {
+        ngx_del_timer(&t->event);
+    }
+
     if (!t->event.posted) {
         ngx_post_event(&t->event, &ngx_posted_events);
     }
@@ -403,6 +459,21 @@ ngx_trp_tunnel_flush_later(ngx_trp_tunnel_t *t)
     }
 
     ngx_post_event(&t->event, &ngx_posted_next_events);
+}
+
+
+void
+ngx_trp_tunnel_flush_after(ngx_trp_tunnel_t *t, ngx_msec_t msec)
+{
+    if (t->failed || t->blocked) {
+        return;
+    }
+
+    if (t->event.posted) {
+        ngx_delete_posted_event(&t->event);
+    }
+
+    ngx_add_timer(&t->event, msec);
 }
 
 
@@ -427,8 +498,6 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
 
     c = t->connection;
 
-    ERR_clear_error();
-
     /*
      * not ngx_ssl_recv(): with sizes that are exact, as those of frames are,
      * it asks for FIONREAD and reads on in the next turn of the event loop
@@ -450,12 +519,19 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
         return NGX_AGAIN;
     }
 
+    if (ERR_peek_error()) {
+        ERR_clear_error();
+    }
+
     n = SSL_read(c->ssl->connection, buf, size);
 
     if (n > 0) {
         t->received = ngx_current_msec;
         t->missed = 0;
         t->turn += n;
+
+        ngx_trp_bio_adapt(&t->bio);
+
         return n;
     }
 
@@ -466,7 +542,7 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
         c->read->ready = 0;
 
         if (!t->busy) {
-            (void) SSL_free_buffers(c->ssl->connection);
+            ngx_trp_bio_relax(&t->bio);
         }
 
         if (ngx_handle_read_event(c->read, 0) == NGX_OK) {
@@ -780,9 +856,7 @@ ngx_trp_tunnel_data(ngx_trp_tunnel_t *t, u_char *p, size_t size)
 
         if (room <= TRP_HEADER_LEN) {
 
-            ngx_trp_tunnel_flush(t);
-
-            if (t->blocked || t->failed) {
+            if (t->blocked || ngx_trp_tunnel_push(t) != NGX_OK) {
                 break;
             }
 
@@ -830,9 +904,7 @@ ngx_trp_tunnel_datagram(ngx_trp_tunnel_t *t, size_t size)
 
     if (used + TRP_HEADER_LEN + size > NGX_TRP_RECORD_SIZE) {
 
-        ngx_trp_tunnel_flush(t);
-
-        if (t->blocked || t->failed) {
+        if (t->blocked || ngx_trp_tunnel_push(t) != NGX_OK) {
             return NULL;
         }
 
@@ -866,6 +938,7 @@ ngx_trp_tunnel_datagram(ngx_trp_tunnel_t *t, size_t size)
 void
 ngx_trp_tunnel_forward(ngx_trp_tunnel_t *t, u_char *p, size_t size)
 {
+    size_t   used;
     u_char  *dst, *last;
 
     if (t->failed) {
@@ -873,24 +946,107 @@ ngx_trp_tunnel_forward(ngx_trp_tunnel_t *t, u_char *p, size_t size)
     }
 
     last = p + size;
+    used = t->out_last - t->out_pos;
 
-    ngx_trp_tunnel_flush(t);
-
-    if (!t->blocked && ngx_trp_tunnel_write(t, &p, last) == NGX_OK) {
-        return;
+    if (!t->blocked
+        && used + size > (used ? NGX_TRP_RECORD_SIZE : NGX_TRP_COPY_SIZE)
+        && ngx_trp_tunnel_push(t) == NGX_OK)
+    {
+        (void) ngx_trp_tunnel_write(t, &p, last);
     }
 
     if (t->failed) {
         return;
     }
 
-    dst = ngx_trp_tunnel_reserve(t, last - p);
-    if (dst == NULL) {
+    if (p < last) {
+        dst = ngx_trp_tunnel_reserve(t, last - p);
+        if (dst == NULL) {
+            return;
+        }
+
+        ngx_memcpy(dst, p, last - p);
+        t->out_last += last - p;
+    }
+
+    if (!t->blocked) {
+        ngx_trp_tunnel_post(t);
+    }
+}
+
+
+/* all that waits, to the socket */
+
+static void
+ngx_trp_tunnel_flush(ngx_trp_tunnel_t *t)
+{
+    ngx_int_t  rc;
+
+    if (!ngx_trp_tunnel_pending(t) || t->connection->error) {
         return;
     }
 
-    ngx_memcpy(dst, p, last - p);
-    t->out_last += last - p;
+    if (ngx_trp_tunnel_push(t) != NGX_OK) {
+        return;
+    }
+
+    rc = ngx_trp_bio_flush(&t->bio);
+
+    if (rc != NGX_OK) {
+
+        if (rc == NGX_ERROR) {
+            ngx_log_error(NGX_LOG_INFO, t->connection->log, ngx_socket_errno,
+                          "writing to tunnel failed");
+        }
+
+        ngx_trp_tunnel_write_failed(t, rc);
+        return;
+    }
+
+    t->blocked = 0;
+
+    if (!t->busy && t->bio.buf) {
+        ngx_trp_bio_relax(&t->bio);
+    }
+
+    if (t->stalled) {
+        t->stalled = 0;
+        ngx_post_event(t->connection->read, &ngx_posted_events);
+    }
+}
+
+
+/* the output becomes records */
+
+static ngx_int_t
+ngx_trp_tunnel_push(ngx_trp_tunnel_t *t)
+{
+    u_char     *p;
+    ngx_int_t   rc;
+
+    if (t->out_pos == t->out_last) {
+        return NGX_OK;
+    }
+
+    p = t->out + t->out_pos;
+
+    rc = ngx_trp_tunnel_write(t, &p, t->out + t->out_last);
+
+    t->out_pos = p - t->out;
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    t->out_pos = 0;
+    t->out_last = 0;
+
+    if (!t->busy || t->out_size > NGX_TRP_RECORD_SIZE + NGX_TRP_OUT_CONTROL) {
+        ngx_free(t->out);
+        t->out = NULL;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -908,30 +1064,12 @@ ngx_trp_tunnel_write(ngx_trp_tunnel_t *t, u_char **p, u_char *last)
 
         n = c->send(c, *p, ngx_min(last - *p, NGX_TRP_RECORD_SIZE));
 
-        if (n == NGX_AGAIN) {
-            t->blocked = 1;
-
-            if (ngx_handle_write_event(c->write, 0) == NGX_OK) {
-                return NGX_AGAIN;
-            }
-
-            n = NGX_ERROR;
-        }
-
-        if (n == NGX_ERROR) {
-            c->error = 1;
-            ngx_trp_tunnel_fail(t);
-            return NGX_ERROR;
+        if (n == NGX_AGAIN || n == NGX_ERROR) {
+            ngx_trp_tunnel_write_failed(t, n);
+            return n;
         }
 
         *p += n;
-    }
-
-    t->blocked = 0;
-
-    if (t->stalled) {
-        t->stalled = 0;
-        ngx_post_event(c->read, &ngx_posted_events);
     }
 
     return NGX_OK;
@@ -939,32 +1077,22 @@ ngx_trp_tunnel_write(ngx_trp_tunnel_t *t, u_char **p, u_char *last)
 
 
 static void
-ngx_trp_tunnel_flush(ngx_trp_tunnel_t *t)
+ngx_trp_tunnel_write_failed(ngx_trp_tunnel_t *t, ngx_int_t rc)
 {
-    u_char     *p;
-    ngx_int_t   rc;
+    ngx_connection_t  *c;
 
-    if (!ngx_trp_tunnel_pending(t) || t->connection->error) {
-        return;
+    c = t->connection;
+
+    if (rc == NGX_AGAIN) {
+        t->blocked = 1;
+
+        if (ngx_handle_write_event(c->write, 0) == NGX_OK) {
+            return;
+        }
     }
 
-    p = t->out + t->out_pos;
-
-    rc = ngx_trp_tunnel_write(t, &p, t->out + t->out_last);
-
-    t->out_pos = p - t->out;
-
-    if (rc != NGX_OK) {
-        return;
-    }
-
-    t->out_pos = 0;
-    t->out_last = 0;
-
-    if (!t->busy || t->out_size > NGX_TRP_RECORD_SIZE + NGX_TRP_OUT_CONTROL) {
-        ngx_free(t->out);
-        t->out = NULL;
-    }
+    c->error = 1;
+    ngx_trp_tunnel_fail(t);
 }
 
 
@@ -1120,6 +1248,10 @@ ngx_trp_tunnel_close(ngx_trp_tunnel_t *t)
 
     if (t->event.posted) {
         ngx_delete_posted_event(&t->event);
+    }
+
+    if (t->event.timer_set) {
+        ngx_del_timer(&t->event);
     }
 
     if (t->out) {

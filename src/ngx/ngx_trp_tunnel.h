@@ -15,7 +15,7 @@
 #define _NGX_TRP_TUNNEL_H_INCLUDED_
 
 
-#include "ngx_trp.h"
+#include "ngx_trp_bio.h"
 
 
 #pragma GCC visibility push(hidden)
@@ -64,6 +64,7 @@ struct ngx_trp_tunnel_s {
 
     trp_tunnel_t                      state;
     trp_reader_t                      reader;
+    ngx_trp_bio_t                     bio;
 
     u_char                           *out;        /* NULL while nothing waits */
     size_t                            out_pos;
@@ -93,13 +94,13 @@ struct ngx_trp_tunnel_s {
 /*
  * Makes a tunnel for a connection, in its pool: c->data.  Returns NULL if
  * there is no memory.  ngx_trp_tunnel_start() takes over the connection's
- * events when the TLS handshake is done.
+ * events when the TLS handshake is done; NGX_ERROR: no memory.
  */
 
 ngx_trp_tunnel_t *ngx_trp_tunnel_create(ngx_connection_t *c,
     const ngx_trp_tunnel_handlers_t *handlers, void *data, ngx_uint_t relay,
     ngx_msec_t heartbeat);
-void ngx_trp_tunnel_start(ngx_trp_tunnel_t *t);
+ngx_int_t ngx_trp_tunnel_start(ngx_trp_tunnel_t *t, BIO_METHOD *method);
 
 void ngx_trp_tunnel_close(ngx_trp_tunnel_t *t);
 
@@ -140,7 +141,7 @@ ngx_int_t ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame);
 /*
  * Output.  Control frames always fit.  ngx_trp_tunnel_data() frames as much
  * as the output takes and returns how much that was.  Nothing is written to
- * the connection before the posted event, except when a record is full.
+ * the connection before the posted event, except when there is much.
  */
 
 void ngx_trp_tunnel_send(ngx_trp_tunnel_t *t, ngx_uint_t type);
@@ -156,18 +157,23 @@ size_t ngx_trp_tunnel_data(ngx_trp_tunnel_t *t, u_char *p, size_t size);
 u_char *ngx_trp_tunnel_datagram(ngx_trp_tunnel_t *t, size_t size);
 
 /*
- * Bytes of whole or partial frames as they are: at once, the rest is kept.
- * ngx_trp_tunnel_sent() tells the state of each frame among them.
+ * Bytes of whole or partial frames as they are.  ngx_trp_tunnel_sent() tells
+ * the state of each frame among them.
  */
 
 void ngx_trp_tunnel_forward(ngx_trp_tunnel_t *t, u_char *p, size_t size);
 ngx_int_t ngx_trp_tunnel_sent(ngx_trp_tunnel_t *t, ngx_uint_t type);
 
-#define ngx_trp_tunnel_pending(t)  ((t)->out_last != (t)->out_pos)
+#define ngx_trp_tunnel_pending(t)                                            \
+    ((t)->out_last - (t)->out_pos + ngx_trp_bio_pending(&(t)->bio))
 
-/* the posted flush waits for one more turn of the event loop */
+/*
+ * What was written last waits for more that is about to follow: for one more
+ * turn of the event loop, or at most for "msec".
+ */
 
 void ngx_trp_tunnel_flush_later(ngx_trp_tunnel_t *t);
+void ngx_trp_tunnel_flush_after(ngx_trp_tunnel_t *t, ngx_msec_t msec);
 
 
 /*

@@ -1,0 +1,386 @@
+
+#include "ngx_trp_bio.h"
+
+
+#define NGX_TRP_BIO_MIN     512
+
+/* a record of this size is one of many */
+#define NGX_TRP_BIO_LARGE   8192
+
+/*
+ * Full records of TLS 1.3.  If a read ends with a part of a record, OpenSSL
+ * reads the rest of that alone.
+ */
+#define NGX_TRP_BIO_READ    (4 * (16384 + 22))
+
+
+static void ngx_trp_bio_free_method(void *data);
+static int ngx_trp_bio_create(BIO *b);
+static int ngx_trp_bio_destroy(BIO *b);
+static long ngx_trp_bio_ctrl(BIO *b, int cmd, long num, void *ptr);
+static int ngx_trp_bio_read(BIO *b, char *p, int size);
+static ngx_uint_t ngx_trp_bio_is_empty(ngx_trp_bio_t *bio);
+static int ngx_trp_bio_write(BIO *b, const char *p, int size);
+static ngx_int_t ngx_trp_bio_reserve(ngx_trp_bio_t *bio, size_t size);
+static ngx_int_t ngx_trp_bio_write_out(ngx_trp_bio_t *bio, BIO *next);
+
+
+BIO_METHOD *
+ngx_trp_bio_method(ngx_conf_t *cf)
+{
+    BIO_METHOD          *method;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    method = BIO_meth_new(BIO_TYPE_FILTER, "trp");
+    if (method == NULL) {
+        return NULL;
+    }
+
+    cln->handler = ngx_trp_bio_free_method;
+    cln->data = method;
+
+    if (BIO_meth_set_create(method, ngx_trp_bio_create) != 1
+        || BIO_meth_set_destroy(method, ngx_trp_bio_destroy) != 1
+        || BIO_meth_set_ctrl(method, ngx_trp_bio_ctrl) != 1
+        || BIO_meth_set_read(method, ngx_trp_bio_read) != 1
+        || BIO_meth_set_write(method, ngx_trp_bio_write) != 1)
+    {
+        return NULL;
+    }
+
+    return method;
+}
+
+
+static void
+ngx_trp_bio_free_method(void *data)
+{
+    BIO_meth_free(data);
+}
+
+
+ngx_int_t
+ngx_trp_bio_insert(ngx_trp_bio_t *bio, BIO_METHOD *method, ngx_connection_t *c)
+{
+    BIO             *b, *next;
+    ngx_ssl_conn_t  *ssl;
+
+    b = BIO_new(method);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    ssl = c->ssl->connection;
+    next = SSL_get_rbio(ssl);
+
+    bio->connection = c;
+    bio->socket = (BIO_method_type(next) == BIO_TYPE_SOCKET);
+
+    BIO_set_data(b, bio);
+    BIO_set_init(b, 1);
+
+    /* SSL_set_bio() lets go of the one that was there */
+
+    BIO_up_ref(next);
+    BIO_push(b, next);
+
+    SSL_set_bio(ssl, b, b);
+
+    return NGX_OK;
+}
+
+
+static int
+ngx_trp_bio_create(BIO *b)
+{
+    return 1;
+}
+
+
+static int
+ngx_trp_bio_destroy(BIO *b)
+{
+    ngx_trp_bio_t  *bio;
+
+    bio = BIO_get_data(b);
+
+    if (bio && bio->buf) {
+        ngx_free(bio->buf);
+        bio->buf = NULL;
+        bio->pos = 0;
+        bio->last = 0;
+    }
+
+    return 1;
+}
+
+
+/* OpenSSL itself flushes alerts, and a handshake's messages */
+
+static long
+ngx_trp_bio_ctrl(BIO *b, int cmd, long num, void *ptr)
+{
+    ngx_int_t       rc;
+    ngx_trp_bio_t  *bio;
+
+    bio = BIO_get_data(b);
+
+    switch (cmd) {
+
+    case BIO_CTRL_FLUSH:
+        rc = ngx_trp_bio_write_out(bio, BIO_next(b));
+
+        if (rc != NGX_OK) {
+            BIO_clear_retry_flags(b);
+
+            if (rc == NGX_AGAIN) {
+                BIO_set_retry_write(b);
+            }
+
+            return -1;
+        }
+
+        break;
+
+    case BIO_CTRL_WPENDING:
+        return (long) ngx_trp_bio_pending(bio);
+
+    case BIO_CTRL_DUP:
+        return 0;
+    }
+
+    return BIO_ctrl(BIO_next(b), cmd, num, ptr);
+}
+
+
+static int
+ngx_trp_bio_read(BIO *b, char *p, int size)
+{
+    int             n;
+    BIO            *next;
+    ngx_event_t    *rev;
+    ngx_trp_bio_t  *bio;
+
+    bio = BIO_get_data(b);
+    rev = bio->connection->read;
+
+    BIO_clear_retry_flags(b);
+
+    if (bio->socket && !rev->ready) {
+        BIO_set_retry_read(b);
+        return -1;
+    }
+
+    next = BIO_next(b);
+    size = ngx_min(size, NGX_TRP_BIO_READ);
+
+    n = BIO_read(next, p, size);
+
+    if (n == size) {
+        bio->full = 1;
+
+    } else if (n <= 0) {
+        BIO_copy_next_retry(b);
+
+    } else if (ngx_trp_bio_is_empty(bio)) {
+        rev->ready = 0;
+    }
+
+    return n;
+}
+
+
+/*
+ * A short read has taken all there is, and what comes later makes an event.
+ * An end that came with the data does not: epoll has told of both at once.
+ */
+
+static ngx_uint_t
+ngx_trp_bio_is_empty(ngx_trp_bio_t *bio)
+{
+#if (NGX_HAVE_EPOLLRDHUP)
+
+    return bio->socket && ngx_use_epoll_rdhup
+           && !bio->connection->read->pending_eof;
+
+#else
+
+    return 0;
+
+#endif
+}
+
+
+/*
+ * nginx has OpenSSL allocate its buffers for each record.  That suits a
+ * connection that waits, and not one that is busy all the time.
+ */
+
+void
+ngx_trp_bio_adapt(ngx_trp_bio_t *bio)
+{
+    ngx_ssl_conn_t  *ssl;
+
+    if (bio->wide || !bio->full) {
+        return;
+    }
+
+    ssl = bio->connection->ssl->connection;
+
+    /* not as long as something waits in the buffer */
+
+    if (SSL_free_buffers(ssl) == 1) {
+        SSL_set_default_read_buffer_len(ssl, NGX_TRP_BIO_SIZE);
+        SSL_clear_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+        bio->wide = 1;
+    }
+}
+
+
+void
+ngx_trp_bio_relax(ngx_trp_bio_t *bio)
+{
+    ngx_ssl_conn_t  *ssl;
+
+    ssl = bio->connection->ssl->connection;
+
+    if (SSL_free_buffers(ssl) == 1 && bio->full) {
+        SSL_set_default_read_buffer_len(ssl, 0);
+        SSL_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+        bio->full = 0;
+        bio->wide = 0;
+    }
+
+    if (bio->buf && !ngx_trp_bio_pending(bio)) {
+        ngx_free(bio->buf);
+        bio->buf = NULL;
+    }
+}
+
+
+static int
+ngx_trp_bio_write(BIO *b, const char *p, int size)
+{
+    ngx_int_t       rc;
+    ngx_trp_bio_t  *bio;
+
+    bio = BIO_get_data(b);
+
+    BIO_clear_retry_flags(b);
+
+    if (ngx_trp_bio_pending(bio) + size > NGX_TRP_BIO_SIZE) {
+
+        rc = ngx_trp_bio_write_out(bio, BIO_next(b));
+
+        if (rc == NGX_AGAIN) {
+            BIO_set_retry_write(b);
+            return -1;
+        }
+
+        if (rc == NGX_ERROR) {
+            return -1;
+        }
+    }
+
+    if (ngx_trp_bio_reserve(bio, size) != NGX_OK) {
+        return -1;
+    }
+
+    ngx_memcpy(bio->buf + bio->last, p, size);
+    bio->last += size;
+
+    return size;
+}
+
+
+static ngx_int_t
+ngx_trp_bio_reserve(ngx_trp_bio_t *bio, size_t size)
+{
+    u_char  *p;
+    size_t   used, need;
+
+    used = ngx_trp_bio_pending(bio);
+
+    if (bio->buf && bio->size - bio->last >= size) {
+        return NGX_OK;
+    }
+
+    if (bio->buf && bio->size - used >= size) {
+        ngx_memmove(bio->buf, bio->buf + bio->pos, used);
+
+    } else {
+        need = (used + size < NGX_TRP_BIO_LARGE)
+               ? ngx_max(2 * (used + size), NGX_TRP_BIO_MIN)
+               : NGX_TRP_BIO_SIZE;
+
+        p = ngx_alloc(need, bio->connection->log);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        if (bio->buf) {
+            ngx_memcpy(p, bio->buf + bio->pos, used);
+            ngx_free(bio->buf);
+        }
+
+        bio->buf = p;
+        bio->size = need;
+    }
+
+    bio->pos = 0;
+    bio->last = used;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_trp_bio_flush(ngx_trp_bio_t *bio)
+{
+    if (!ngx_trp_bio_pending(bio)) {
+        return NGX_OK;
+    }
+
+    return ngx_trp_bio_write_out(bio,
+                   BIO_next(SSL_get_wbio(bio->connection->ssl->connection)));
+}
+
+
+static ngx_int_t
+ngx_trp_bio_write_out(ngx_trp_bio_t *bio, BIO *next)
+{
+    int  n;
+
+    while (ngx_trp_bio_pending(bio)) {
+
+        n = BIO_write(next, bio->buf + bio->pos,
+                      (int) ngx_trp_bio_pending(bio));
+
+        if (n <= 0) {
+
+            if (!BIO_should_retry(next)) {
+                return NGX_ERROR;
+            }
+
+            bio->connection->write->ready = 0;
+            return NGX_AGAIN;
+        }
+
+        bio->pos += n;
+    }
+
+    bio->pos = 0;
+    bio->last = 0;
+
+    if (bio->buf && bio->size < NGX_TRP_BIO_SIZE) {
+        ngx_free(bio->buf);
+        bio->buf = NULL;
+    }
+
+    return NGX_OK;
+}
