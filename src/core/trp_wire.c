@@ -392,6 +392,7 @@ trp_open_put(uint8_t *p, const trp_open_t *open)
     p = trp_put_str(p, open->name);
     *p++ = open->flags;
     *p++ = open->retries;
+    p = trp_put_u16(p, (uint16_t) TRP_SPARE_UNKNOWN);
 
     return trp_put_end(start, p, TRP_OPEN);
 }
@@ -412,6 +413,14 @@ trp_open_get(trp_open_t *open, const uint8_t *p, size_t len)
     open->flags = (uint8_t) trp_get_uint(&cur, 1);
     open->retries = (uint8_t) trp_get_uint(&cur, 1);
 
+    open->spare = TRP_SPARE_UNKNOWN;
+    open->spare_at = 0;
+
+    if (!cur.error && cur.end - cur.pos >= 2) {
+        open->spare_at = (uint16_t) (cur.pos - p);
+        open->spare = (int16_t) trp_get_uint(&cur, 2);
+    }
+
     if (cur.error
         || open->port == 0
         || (open->addr.family == 0 && !trp_name_valid(open->host))
@@ -421,6 +430,23 @@ trp_open_get(trp_open_t *open, const uint8_t *p, size_t len)
     }
 
     return TRP_OK;
+}
+
+
+void
+trp_open_set_spare(const trp_open_t *open, uint8_t *payload, int spare)
+{
+    if (spare > TRP_SPARE_MAX) {
+        spare = TRP_SPARE_MAX;
+    }
+
+    if (spare < -TRP_SPARE_MAX) {
+        spare = -TRP_SPARE_MAX;
+    }
+
+    if (open->spare_at) {
+        (void) trp_put_u16(payload + open->spare_at, (uint16_t) spare);
+    }
 }
 
 

@@ -160,6 +160,8 @@ typedef struct {
     trp_str_t    name;               /* of the entry */
     uint8_t      flags;              /* TRP_OPEN_* */
     uint8_t      retries;            /* times it may be refused and retried */
+    int16_t      spare;              /* see trp_open_set_spare() */
+    uint16_t     spare_at;           /* in the payload; 0: it is not there */
 } trp_open_t;
 
 
@@ -222,13 +224,24 @@ uint8_t *trp_refuse_put(uint8_t *p, unsigned type,
     const trp_refuse_t *refuse);
 int trp_refuse_get(trp_refuse_t *refuse, const uint8_t *p, size_t len);
 
-/* the last two bytes may be changed in a frame that was put */
+/* these bytes may be changed in a frame that was put */
 
-#define TRP_OPEN_FLAGS       2       /* bytes before the end of the frame */
-#define TRP_OPEN_RETRIES     1
+#define TRP_OPEN_FLAGS       4       /* bytes before the end of the frame */
+#define TRP_OPEN_RETRIES     3
 
 uint8_t *trp_open_put(uint8_t *p, const trp_open_t *open);
 int trp_open_get(trp_open_t *open, const uint8_t *p, size_t len);
+
+/*
+ * The relay tells a reverse in each OPEN how many other idle tunnels it has of
+ * it; if that is negative, so many more streams wait for one.  The entry puts
+ * TRP_SPARE_UNKNOWN.  The payload is the one that trp_open_get() has read.
+ */
+
+#define TRP_SPARE_UNKNOWN    (-32768)
+#define TRP_SPARE_MAX        32767
+
+void trp_open_set_spare(const trp_open_t *open, uint8_t *payload, int spare);
 
 
 /* 1 for 1..TRP_LABEL_MAX of A-Z a-z 0-9 . _ - @ : + / */

@@ -276,6 +276,9 @@ ngx_trp_joint_connect(ngx_trp_joint_t *joint, ngx_trp_peer_t *reverse)
 
     t = reverse->tunnel;
 
+    trp_open_set_spare(&joint->open, joint->frame + TRP_HEADER_LEN,
+                       ngx_trp_pair_spare(reverse->agent));
+
     ngx_trp_tunnel_send_frame(t, joint->frame,
                               joint->frame + joint->frame_len);
 

@@ -634,6 +634,22 @@ ngx_trp_pair_accepted(ngx_trp_agent_t *agent)
 }
 
 
+ngx_int_t
+ngx_trp_pair_spare(ngx_trp_agent_t *agent)
+{
+    ngx_trp_group_t  *group;
+
+    group = agent->group;
+
+    if (group->nwaiting == 0) {
+        return agent->tunnels - agent->busy;
+    }
+
+    return - (ngx_int_t) ((group->nwaiting + group->nreverses - 1)
+                          / group->nreverses);
+}
+
+
 void
 ngx_trp_pair_wait(ngx_trp_peer_t *entry, const u_char *id)
 {

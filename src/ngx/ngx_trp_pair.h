@@ -198,6 +198,13 @@ ngx_uint_t ngx_trp_pair_refused(ngx_trp_agent_t *agent, const u_char *id,
     ngx_uint_t code);
 void ngx_trp_pair_accepted(ngx_trp_agent_t *agent);
 
+/*
+ * Idle tunnels of an agent, or, negative, its share of the streams that wait
+ * for one.
+ */
+
+ngx_int_t ngx_trp_pair_spare(ngx_trp_agent_t *agent);
+
 void ngx_trp_pair_wait(ngx_trp_peer_t *entry, const u_char *id);
 void ngx_trp_pair_unwait(ngx_trp_peer_t *entry);
 

@@ -29,7 +29,7 @@ static void ngx_trp_pool_shrink_handler(ngx_event_t *ev);
 static void ngx_trp_pool_take(ngx_trp_link_t *link);
 static void ngx_trp_pool_put(ngx_trp_link_t *link);
 static ngx_uint_t ngx_trp_pool_needed(ngx_trp_pool_t *pool);
-static void ngx_trp_pool_demand(ngx_trp_pool_t *pool, ngx_uint_t more);
+static void ngx_trp_pool_demand(ngx_trp_pool_t *pool, ngx_uint_t n);
 
 static void ngx_trp_pool_readable(ngx_trp_tunnel_t *t);
 static void ngx_trp_pool_writable(ngx_trp_tunnel_t *t);
@@ -291,7 +291,7 @@ ngx_trp_pool_shrink_handler(ngx_event_t *ev)
     }
 
     pool->recent = 0;
-    ngx_trp_pool_demand(pool, 0);
+    ngx_trp_pool_demand(pool, ngx_trp_pool_needed(pool));
 
     want = pool->peak + pool->conf->idle;
     n = (pool->total > want) ? pool->total - want : 0;
@@ -356,7 +356,7 @@ ngx_trp_pool_get(ngx_trp_pool_t *pool)
 
         if (!link->tunnel->failed) {
             ngx_trp_pool_take(link);
-            ngx_trp_pool_demand(pool, 0);
+            ngx_trp_pool_demand(pool, ngx_trp_pool_needed(pool));
             ngx_trp_pool_post(pool);
 
             return link;
@@ -373,7 +373,7 @@ ngx_trp_pool_wait(ngx_trp_pool_t *pool, ngx_trp_stream_t *st)
     ngx_queue_insert_tail(&pool->waiting, &st->queue);
     pool->nwaiting++;
 
-    ngx_trp_pool_demand(pool, 0);
+    ngx_trp_pool_demand(pool, ngx_trp_pool_needed(pool));
     ngx_trp_pool_post(pool);
 }
 
@@ -446,15 +446,11 @@ ngx_trp_pool_needed(ngx_trp_pool_t *pool)
 }
 
 
-/* "more" is what the relay has asked for */
+/* so many tunnels are busy at once, or should be */
 
 static void
-ngx_trp_pool_demand(ngx_trp_pool_t *pool, ngx_uint_t more)
+ngx_trp_pool_demand(ngx_trp_pool_t *pool, ngx_uint_t n)
 {
-    ngx_uint_t  n;
-
-    n = ngx_trp_pool_needed(pool) + more;
-
     pool->recent = ngx_max(pool->recent, n);
     pool->peak = ngx_max(pool->peak, n);
 }
@@ -470,8 +466,8 @@ ngx_trp_pool_ready(ngx_trp_link_t *link, ngx_uint_t slot, ngx_uint_t wanted)
     link->dialing = 0;
     link->ready = ngx_current_msec;
 
-    if (pool->open) {
-        ngx_trp_pool_demand(pool, wanted);
+    if (pool->open && wanted) {
+        ngx_trp_pool_demand(pool, pool->total - pool->ndialing + wanted);
     }
 
     pool->ndialing--;
@@ -606,9 +602,15 @@ ngx_trp_pool_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
 }
 
 
+/*
+ * The relay knows better how many tunnels are busy: for it they are so for
+ * the time that OPEN and DONE are on their way.
+ */
+
 static ngx_int_t
 ngx_trp_pool_open(ngx_trp_link_t *link, trp_frame_t *frame)
 {
+    ngx_int_t        busy;
     trp_open_t       open;
     ngx_trp_pool_t  *pool;
 
@@ -624,7 +626,14 @@ ngx_trp_pool_open(ngx_trp_link_t *link, trp_frame_t *frame)
         ngx_trp_pool_take(link);
     }
 
-    ngx_trp_pool_demand(pool, 0);
+    busy = ngx_trp_pool_needed(pool);
+
+    if (open.spare != TRP_SPARE_UNKNOWN) {
+        busy = ngx_max(busy, (ngx_int_t) (pool->total - pool->ndialing)
+                             - open.spare);
+    }
+
+    ngx_trp_pool_demand(pool, busy);
     ngx_trp_pool_post(pool);
 
     pool->open(link, &open);

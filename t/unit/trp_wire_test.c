@@ -381,9 +381,9 @@ test_bytes(void)
         { 7, 0, 5, "\4\0\0\1\77" },
         { 8, 0, 20, "\5\0\0\20\2\0not authorized" },
         { 9, 0, 6, "\22\0\0\2\0\0" },
-        { 11, 0, 13, "\20\0\0\42\6\0\1\2\3\374\375\376\377" },
-        { 11, 13, 25, "\4\300\0\2\1\0\1\4\300\0\2\2\377\377"
-                      "\4\300\0\2\3\22\064\1e\1\2" },
+        { 11, 0, 13, "\20\0\0\44\6\0\1\2\3\374\375\376\377" },
+        { 11, 13, 27, "\4\300\0\2\1\0\1\4\300\0\2\2\377\377"
+                      "\4\300\0\2\3\22\064\1e\1\2\200\0" },
         { 12, 13, 19, "\6\40\1\15\270\0\0\0\0\0\0\0\0\0\0\0\1\377\377" },
         { 13, 13, 3, "\0\375a" },
         { 13, 268, 12, "\1\273\0\0\0\0\0\0\0\0\1e" }
@@ -419,6 +419,13 @@ test_truncated(void)
 
         rest = (in.type == TRP_ERRMSG || in.type == TRP_REFUSE);
         min = rest ? 2 : len;
+
+        /* "spare" was not there from the beginning */
+
+        if (in.type == TRP_OPEN) {
+            min = len - 2;
+        }
+
         wrong = 0;
 
         for (n = 0; n < len; n++) {
@@ -436,6 +443,54 @@ test_truncated(void)
             ok(same_message(&in, &out), "the same");
         }
     }
+}
+
+
+/* what the relay writes into an OPEN that it passes on */
+
+static void
+test_spare(void)
+{
+    size_t      i, len;
+    uint8_t     buf[FRAME_MAX], *p;
+    message_t   m, out;
+
+    static const struct {
+        int  put;
+        int  got;
+    } spare[] = {
+        { 0, 0 }, { 1, 1 }, { -1, -1 }, { 300, 300 }, { -300, -300 },
+        { 32767, 32767 }, { 40000, 32767 }, { -40000, -32767 }
+    };
+
+    sample(&m, 11);
+    p = buf + TRP_HEADER_LEN;
+    len = (size_t) (wire_put(buf, &m) - p);
+
+    out.type = TRP_OPEN;
+    is_int(wire_get(&out, p, len), TRP_OK, "OPEN of an entry");
+    is_int(out.open.spare, TRP_SPARE_UNKNOWN, "nobody knows yet");
+    is_int(out.open.spare_at, len - 2, "where it belongs");
+
+    for (i = 0; i < nelts(spare); i++) {
+        trp_open_set_spare(&out.open, p, spare[i].put);
+        is_int(wire_get(&out, p, len), TRP_OK, "OPEN of a relay");
+        is_int(out.open.spare, spare[i].got, "spare: %d", spare[i].put);
+    }
+
+    ok(same_message(&m, &out), "the rest is the same");
+
+    memset(p + len, 0xff, 16);
+    trp_open_set_spare(&out.open, p, 1);
+    is_int(wire_get(&out, p, len + 16), TRP_OK, "and of a later version");
+    is_int(out.open.spare, 1, "the field is found");
+
+    is_int(wire_get(&out, p, len - 2), TRP_OK, "OPEN of an earlier version");
+    is_int(out.open.spare, TRP_SPARE_UNKNOWN, "it has no field");
+
+    trp_open_set_spare(&out.open, p, 77);
+    is_int(wire_get(&out, p, len), TRP_OK, "and gets none");
+    is_int(out.open.spare, 1, "what is behind it stays");
 }
 
 
@@ -1233,6 +1288,7 @@ main(void)
     test_round_trip();
     test_bytes();
     test_truncated();
+    test_spare();
     test_damaged();
     test_refused();
     test_limits();
