@@ -142,7 +142,7 @@ my %half = (
 );
 
 $relay->plan(2 * (keys(%raw) + keys(%stranger) + keys(%entry)
-    + keys(%reverse) + keys(%answer)) + keys(%half) + 14);
+    + keys(%reverse) + keys(%answer)) + keys(%half) + 15);
 
 # somebody uses the relay meanwhile
 
@@ -186,6 +186,9 @@ $slow->write_slowly($slow->auth($hello, key => key(), group => 'slow'));
 ok($slow->expect('READY'), 'AUTH in single bytes');
 $slow->write_slowly(frame(99, 'x' x 100, 0x80) . frame('PING'));
 ok($slow->expect('PONG'), 'optional frame in single bytes');
+$slow->write(frame(99, 'x', 0x80) . frame(99, 'x' x 1024, 0x80)
+    . frame('PING'));
+ok($slow->expect('PONG'), 'a short one and a long one');
 
 $user->write_slowly(frame(99, 'x' x 50, 0x80) . $data);
 $user->write(frame('DATA') . frame(99, 'x' x 1024, 0xff) . $data

@@ -100,8 +100,9 @@ trp_header_put(uint8_t *p, unsigned type, size_t len)
 
 
 void
-trp_reader_init(trp_reader_t *r)
+trp_reader_init(trp_reader_t *r, uint8_t *buf)
 {
+    r->buf = buf;
     r->have = 0;
     r->left = 0;
     r->payload = 0;
@@ -115,7 +116,7 @@ trp_reader_space(trp_reader_t *r, size_t *size)
 {
     *size = (r->payload ? r->frame.len : TRP_HEADER_LEN) - r->have;
 
-    return r->buf + r->have;
+    return (r->payload ? r->buf : r->header) + r->have;
 }
 
 
@@ -124,9 +125,9 @@ trp_reader_header(trp_reader_t *r)
 {
     size_t  min, max;
 
-    r->frame.type = r->buf[0];
-    r->frame.flags = r->buf[1];
-    r->frame.len = (uint16_t) (r->buf[2] << 8 | r->buf[3]);
+    r->frame.type = r->header[0];
+    r->frame.flags = r->header[1];
+    r->frame.len = (uint16_t) (r->header[2] << 8 | r->header[3]);
     r->have = 0;
     r->skip = 0;
     r->data = 0;

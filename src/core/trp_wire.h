@@ -92,9 +92,9 @@ typedef struct {
 
 
 /*
- * Reads frames from bytes that arrive in pieces of any size.  Control frames
- * are collected here; the payload of DATA never is, the caller takes it from
- * where it lies.
+ * Reads frames from bytes that arrive in pieces of any size.  The payload of a
+ * control frame is collected in "buf"; that of DATA never is, the caller takes
+ * it from where it lies.
  */
 
 typedef struct {
@@ -104,7 +104,8 @@ typedef struct {
     unsigned     payload:1;
     unsigned     skip:1;
     unsigned     data:1;             /* a DATA frame is not yet all taken */
-    uint8_t      buf[TRP_CONTROL_MAX];
+    uint8_t      header[TRP_HEADER_LEN];
+    uint8_t     *buf;                /* the caller's */
 } trp_reader_t;
 
 
@@ -171,6 +172,9 @@ uint8_t *trp_header_put(uint8_t *p, unsigned type, size_t len);
 
 
 /*
+ * "buf" has space for TRP_CONTROL_MAX bytes.  It may be NULL, and is then set
+ * by the caller, for frame.len bytes, when trp_reader_needs_buf() says so.
+ *
  * The reader says where the next bytes belong and how many it wants, and is
  * told how many came.  trp_reader_commit() returns
  *
@@ -184,7 +188,10 @@ uint8_t *trp_header_put(uint8_t *p, unsigned type, size_t len);
  * taken with 0 bytes.
  */
 
-void trp_reader_init(trp_reader_t *r);
+void trp_reader_init(trp_reader_t *r, uint8_t *buf);
+
+#define trp_reader_needs_buf(r)  ((r)->payload && (r)->buf == NULL)
+
 uint8_t *trp_reader_space(trp_reader_t *r, size_t *size);
 int trp_reader_commit(trp_reader_t *r, size_t n);
 void trp_reader_take(trp_reader_t *r, size_t n);

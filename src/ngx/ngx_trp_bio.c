@@ -15,6 +15,7 @@
 
 
 static void ngx_trp_bio_free_method(void *data);
+static ngx_uint_t ngx_trp_bio_in_kernel(BIO *b);
 static int ngx_trp_bio_create(BIO *b);
 static int ngx_trp_bio_destroy(BIO *b);
 static long ngx_trp_bio_ctrl(BIO *b, int cmd, long num, void *ptr);
@@ -70,15 +71,20 @@ ngx_trp_bio_insert(ngx_trp_bio_t *bio, BIO_METHOD *method, ngx_connection_t *c)
     BIO             *b, *next;
     ngx_ssl_conn_t  *ssl;
 
+    ssl = c->ssl->connection;
+    next = SSL_get_rbio(ssl);
+
+    bio->connection = c;
+
+    if (ngx_trp_bio_in_kernel(next)) {
+        return NGX_OK;
+    }
+
     b = BIO_new(method);
     if (b == NULL) {
         return NGX_ERROR;
     }
 
-    ssl = c->ssl->connection;
-    next = SSL_get_rbio(ssl);
-
-    bio->connection = c;
     bio->socket = (BIO_method_type(next) == BIO_TYPE_SOCKET);
 
     BIO_set_data(b, bio);
@@ -92,6 +98,23 @@ ngx_trp_bio_insert(ngx_trp_bio_t *bio, BIO_METHOD *method, ngx_connection_t *c)
     SSL_set_bio(ssl, b, b);
 
     return NGX_OK;
+}
+
+
+/* kernel TLS makes the records itself, and takes bytes as they are */
+
+static ngx_uint_t
+ngx_trp_bio_in_kernel(BIO *b)
+{
+#ifdef BIO_get_ktls_send
+
+    return BIO_get_ktls_send(b) || BIO_get_ktls_recv(b);
+
+#else
+
+    return 0;
+
+#endif
 }
 
 
@@ -149,6 +172,14 @@ ngx_trp_bio_ctrl(BIO *b, int cmd, long num, void *ptr)
 
     case BIO_CTRL_WPENDING:
         return (long) ngx_trp_bio_pending(bio);
+
+#ifdef BIO_get_ktls_send
+    case BIO_CTRL_GET_KTLS_SEND:
+    case BIO_CTRL_GET_KTLS_RECV:
+
+        /* asked for each record; no, or this would not be here */
+        return 0;
+#endif
 
     case BIO_CTRL_DUP:
         return 0;

@@ -46,7 +46,7 @@ BIO_METHOD *ngx_trp_bio_method(ngx_conf_t *cf);
 
 /*
  * Puts it beneath the SSL of a connection, behind the handshake.  It is freed
- * with the SSL.
+ * with the SSL.  Does nothing where the kernel does TLS.
  */
 
 ngx_int_t ngx_trp_bio_insert(ngx_trp_bio_t *bio, BIO_METHOD *method,

@@ -71,7 +71,7 @@ ngx_trp_dial_relay(ngx_trp_pool_t *pool)
         return NGX_ERROR;
     }
 
-    c->pool = ngx_create_pool(1024, pool->log);
+    c->pool = ngx_create_pool(768, pool->log);
     if (c->pool == NULL) {
         ngx_close_connection(c);
         return NGX_ERROR;

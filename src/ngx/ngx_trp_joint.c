@@ -407,7 +407,11 @@ ngx_trp_joint_process(ngx_trp_peer_t *peer, u_char *p, u_char *last)
             continue;
         }
 
-        dst = trp_reader_space(&t->reader, &size);
+        dst = ngx_trp_tunnel_space(t, &size);
+        if (dst == NULL) {
+            return NGX_ERROR;
+        }
+
         n = ngx_min(size, (size_t) (last - p));
 
         ngx_memcpy(dst, p, n);

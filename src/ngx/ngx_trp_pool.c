@@ -5,7 +5,7 @@
 
 
 /* the heap's peak of many handshakes at once is never given back */
-#define NGX_TRP_POOL_BATCH         32
+#define NGX_TRP_POOL_BATCH         16
 
 #define NGX_TRP_POOL_SHRINK_TIME   10000
 

@@ -33,6 +33,7 @@ static ngx_uint_t ngx_trp_tunnel_lost_host(ngx_trp_tunnel_t *t);
 static ngx_uint_t ngx_trp_tunnel_stuck(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_settle(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_post(ngx_trp_tunnel_t *t);
+static void ngx_trp_tunnel_free_payload(ngx_trp_tunnel_t *t);
 static ngx_int_t ngx_trp_tunnel_drop(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_consume(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_flush(ngx_trp_tunnel_t *t);
@@ -67,7 +68,7 @@ ngx_trp_tunnel_create(ngx_connection_t *c,
     t->event.log = c->log;
 
     trp_tunnel_init(&t->state, relay, !relay);
-    trp_reader_init(&t->reader);
+    trp_reader_init(&t->reader, NULL);
 
     c->data = t;
 
@@ -606,7 +607,10 @@ ngx_trp_tunnel_input(ngx_trp_tunnel_t *t)
             continue;
         }
 
-        p = trp_reader_space(&t->reader, &size);
+        p = ngx_trp_tunnel_space(t, &size);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
 
         n = ngx_trp_tunnel_recv(t, p, size);
 
@@ -632,6 +636,41 @@ ngx_trp_tunnel_input(ngx_trp_tunnel_t *t)
                 return frc;
             }
         }
+    }
+}
+
+
+u_char *
+ngx_trp_tunnel_space(ngx_trp_tunnel_t *t, size_t *size)
+{
+    trp_reader_t  *reader;
+
+    reader = &t->reader;
+
+    if (trp_reader_boundary(reader)) {
+
+        /* that of another frame, which may have been a short one */
+        ngx_trp_tunnel_free_payload(t);
+    }
+
+    if (trp_reader_needs_buf(reader)) {
+        reader->buf = ngx_alloc(reader->frame.len, t->connection->log);
+        if (reader->buf == NULL) {
+            ngx_trp_tunnel_fail(t);
+            return NULL;
+        }
+    }
+
+    return trp_reader_space(reader, size);
+}
+
+
+static void
+ngx_trp_tunnel_free_payload(ngx_trp_tunnel_t *t)
+{
+    if (t->reader.buf) {
+        ngx_free(t->reader.buf);
+        t->reader.buf = NULL;
     }
 }
 
@@ -1258,6 +1297,8 @@ ngx_trp_tunnel_close(ngx_trp_tunnel_t *t)
         ngx_free(t->out);
         t->out = NULL;
     }
+
+    ngx_trp_tunnel_free_payload(t);
 
     if (c->read->timer_set) {
         ngx_del_timer(c->read);

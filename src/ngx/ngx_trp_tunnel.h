@@ -137,6 +137,14 @@ ngx_int_t ngx_trp_tunnel_input(ngx_trp_tunnel_t *t);
 
 ngx_int_t ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame);
 
+/*
+ * Where the next bytes of a header or a control frame belong, as
+ * trp_reader_space(); NULL if there is no memory, the tunnel has failed then.
+ * A payload is there until the next header begins.
+ */
+
+u_char *ngx_trp_tunnel_space(ngx_trp_tunnel_t *t, size_t *size);
+
 
 /*
  * Output.  Control frames always fit.  ngx_trp_tunnel_data() frames as much

@@ -137,8 +137,10 @@ fuzz_feed(trp_reader_t *r, fuzz_log_t *log, const uint8_t *p, size_t len)
 
         dst = trp_reader_space(r, &size);
 
-        if (size == 0 || dst < r->buf
-            || dst + size > r->buf + sizeof(r->buf))
+        if (size == 0
+            || dst < (r->payload ? r->buf : r->header)
+            || dst + size > (r->payload ? r->buf + TRP_CONTROL_MAX
+                                        : r->header + TRP_HEADER_LEN))
         {
             abort();
         }
@@ -172,6 +174,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     size_t        n, len, step;
+    uint8_t       payload[TRP_CONTROL_MAX];
     fuzz_log_t    whole, cut;
     trp_reader_t  r;
 
@@ -186,10 +189,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     data++;
     size--;
 
-    trp_reader_init(&r);
+    trp_reader_init(&r, payload);
     fuzz_feed(&r, &whole, data, size);
 
-    trp_reader_init(&r);
+    trp_reader_init(&r, payload);
 
     for (n = 0; n < size; n += len) {
         len = (step * n) % 61 + 1;

@@ -648,6 +648,9 @@ test_refused(void)
 
 /* what the reader says of a header */
 
+static uint8_t  payload[TRP_CONTROL_MAX];
+
+
 static int
 header(unsigned type, unsigned flags, size_t len)
 {
@@ -655,7 +658,7 @@ header(unsigned type, unsigned flags, size_t len)
     uint8_t      *p;
     trp_reader_t  r;
 
-    trp_reader_init(&r);
+    trp_reader_init(&r, payload);
 
     p = trp_reader_space(&r, &size);
     trp_header_put(p, type, len);
@@ -769,8 +772,10 @@ feed(trp_reader_t *r, buf_t *out, const uint8_t *p, size_t len)
 
         dst = trp_reader_space(r, &size);
 
-        if (size == 0 || dst < r->buf
-            || dst + size > r->buf + sizeof(r->buf))
+        if (size == 0
+            || dst < (r->payload ? r->buf : r->header)
+            || dst + size > (r->payload ? r->buf + TRP_CONTROL_MAX
+                                        : r->header + TRP_HEADER_LEN))
         {
             return -100;
         }
@@ -891,7 +896,7 @@ test_reader(void)
         stream(&in, &want, ends);
 
         out.len = 0;
-        trp_reader_init(&r);
+        trp_reader_init(&r, payload);
         ok(feed(&r, &out, in.data, in.len) != TRP_ERROR
            && same_buf(&want, &out) && trp_reader_boundary(&r),
            "stream %d, %d bytes, in one piece", (int) i, (int) in.len);
@@ -899,7 +904,7 @@ test_reader(void)
         out.len = 0;
         wrong = 0;
         bounds = 0;
-        trp_reader_init(&r);
+        trp_reader_init(&r, payload);
 
         for (n = 0; n < in.len; n++) {
             bounds += trp_reader_boundary(&r) != ends[n];
@@ -912,7 +917,7 @@ test_reader(void)
         for (k = 1; k < 6; k++) {
             out.len = 0;
             wrong = 0;
-            trp_reader_init(&r);
+            trp_reader_init(&r, payload);
 
             for (n = 0; n < in.len; n += rc) {
                 rc = 1 + (int) rnd((uint32_t) (1 << 3 * k));
@@ -930,7 +935,7 @@ test_reader(void)
     wrong = 0;
 
     for (k = 0; k < 8; k++) {
-        trp_reader_init(&r);
+        trp_reader_init(&r, payload);
         trp_header_put(in.data, TRP_PING, 0);
         trp_header_put(in.data + 4, 63, 0);
 
@@ -958,7 +963,7 @@ test_reader_data(void)
     size_t        size;
     trp_reader_t  r;
 
-    trp_reader_init(&r);
+    trp_reader_init(&r, payload);
     is_int(r.data, 0, "no DATA yet");
 
     trp_header_put(trp_reader_space(&r, &size), TRP_DATA, 0);
@@ -1007,7 +1012,7 @@ test_skip(void)
         memset(buf + TRP_HEADER_LEN, TRP_PING, len);
 
         out.len = 0;
-        trp_reader_init(&r);
+        trp_reader_init(&r, payload);
 
         rc = feed(&r, &out, buf, TRP_HEADER_LEN + len);
         ok(rc == TRP_AGAIN && out.len == 0 && trp_reader_boundary(&r),

@@ -67,7 +67,7 @@ sub frame {
 
 
 # host (an IPv4 address or a name), port, user, user_port, name, id, proto,
-# elsewhere, again, retries
+# elsewhere, again, retries, spare (-32768: not known; undef: no such field)
 
 sub open_payload {
     my (%opts) = @_;
@@ -78,7 +78,9 @@ sub open_payload {
         . _endpoint('127.0.0.1', 2048)
         . pack('C/a C C', $opts{name} || 'raw',
             ($opts{elsewhere} ? 1 : 0) + ($opts{again} ? 2 : 0),
-            defined $opts{retries} ? $opts{retries} : 2);
+            defined $opts{retries} ? $opts{retries} : 2)
+        . (!exists $opts{spare} ? pack 's>', -32768
+            : defined $opts{spare} ? pack 's>', $opts{spare} : '');
 }
 
 
@@ -420,7 +422,7 @@ sub _parse_open {
         $payload = $rest;
     }
 
-    $open{agent} = unpack 'C/a', $payload;
+    @open{qw/ agent flags retries spare /} = unpack 'C/a C C s>', $payload;
     return (%open, proto => $proto);
 }
 
