@@ -18,7 +18,7 @@
 
 #define NGX_TRP_TURN_SIZE    262144  /* read in one turn of the event loop */
 
-#define NGX_TRP_UNSENT       131072  /* that the kernel takes ahead of time */
+#define NGX_TRP_UNSENT       524288  /* that the kernel takes ahead of time */
 
 #define NGX_TRP_COPY_SIZE    4096    /* copied, to share a record */
 
