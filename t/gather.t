@@ -207,13 +207,8 @@ $raw->close();
 sub agent {
     my ($role, $group) = @_;
 
-    my $agent = Test::Nginx::TRP::Client->new(port => port(8443),
-        timeout => 10);
-    my $ready = $agent->login(key => $key{$role}, role => $role,
-        group => $group);
-
-    die "$role is not ready\n" if !$ready || $ready->{type} ne 'READY';
-    return $agent;
+    return Test::Nginx::TRP::Client->agent(port => port(8443),
+        timeout => 10, key => $key{$role}, role => $role, group => $group);
 }
 
 

@@ -141,11 +141,8 @@ $_->close() for @entries, @reverses, @users, $old, $its;
 sub agent {
     my ($role, %opts) = @_;
 
-    my $agent = Test::Nginx::TRP::Client->new(port => port(8443));
-    my $ready = $agent->login(key => $key{$role}, role => $role, %opts);
-
-    die "$role is not ready\n" if !$ready || $ready->{type} ne 'READY';
-    return $agent;
+    return Test::Nginx::TRP::Client->agent(port => port(8443),
+        key => $key{$role}, role => $role, %opts);
 }
 
 

@@ -99,10 +99,6 @@ $reverse->close();
 sub agent {
     my ($role) = @_;
 
-    my $agent = Test::Nginx::TRP::Client->new(port => port(8443),
-        timeout => 10);
-    my $ready = $agent->login(key => "$dir/$role", role => $role);
-
-    die "$role is not ready\n" if !$ready || $ready->{type} ne 'READY';
-    return $agent;
+    return Test::Nginx::TRP::Client->agent(port => port(8443),
+        timeout => 10, key => "$dir/$role", role => $role);
 }

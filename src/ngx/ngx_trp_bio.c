@@ -16,14 +16,13 @@
 
 static void ngx_trp_bio_free_method(void *data);
 static ngx_uint_t ngx_trp_bio_in_kernel(BIO *b);
-static int ngx_trp_bio_create(BIO *b);
 static int ngx_trp_bio_destroy(BIO *b);
 static long ngx_trp_bio_ctrl(BIO *b, int cmd, long num, void *ptr);
 static int ngx_trp_bio_read(BIO *b, char *p, int size);
 static ngx_uint_t ngx_trp_bio_is_empty(ngx_trp_bio_t *bio);
 static int ngx_trp_bio_write(BIO *b, const char *p, int size);
 static ngx_int_t ngx_trp_bio_reserve(ngx_trp_bio_t *bio, size_t size);
-static ngx_int_t ngx_trp_bio_write_out(ngx_trp_bio_t *bio, BIO *next);
+static ngx_int_t ngx_trp_bio_write_out(BIO *b);
 
 
 BIO_METHOD *
@@ -45,8 +44,7 @@ ngx_trp_bio_method(ngx_conf_t *cf)
     cln->handler = ngx_trp_bio_free_method;
     cln->data = method;
 
-    if (BIO_meth_set_create(method, ngx_trp_bio_create) != 1
-        || BIO_meth_set_destroy(method, ngx_trp_bio_destroy) != 1
+    if (BIO_meth_set_destroy(method, ngx_trp_bio_destroy) != 1
         || BIO_meth_set_ctrl(method, ngx_trp_bio_ctrl) != 1
         || BIO_meth_set_read(method, ngx_trp_bio_read) != 1
         || BIO_meth_set_write(method, ngx_trp_bio_write) != 1)
@@ -88,7 +86,6 @@ ngx_trp_bio_insert(ngx_trp_bio_t *bio, BIO_METHOD *method, ngx_connection_t *c)
     bio->socket = (BIO_method_type(next) == BIO_TYPE_SOCKET);
 
     BIO_set_data(b, bio);
-    BIO_set_init(b, 1);
 
     /* SSL_set_bio() lets go of the one that was there */
 
@@ -119,25 +116,13 @@ ngx_trp_bio_in_kernel(BIO *b)
 
 
 static int
-ngx_trp_bio_create(BIO *b)
-{
-    return 1;
-}
-
-
-static int
 ngx_trp_bio_destroy(BIO *b)
 {
     ngx_trp_bio_t  *bio;
 
     bio = BIO_get_data(b);
 
-    if (bio && bio->buf) {
-        ngx_free(bio->buf);
-        bio->buf = NULL;
-        bio->pos = 0;
-        bio->last = 0;
-    }
+    ngx_free(bio->buf);
 
     return 1;
 }
@@ -148,30 +133,14 @@ ngx_trp_bio_destroy(BIO *b)
 static long
 ngx_trp_bio_ctrl(BIO *b, int cmd, long num, void *ptr)
 {
-    ngx_int_t       rc;
-    ngx_trp_bio_t  *bio;
-
-    bio = BIO_get_data(b);
-
     switch (cmd) {
 
     case BIO_CTRL_FLUSH:
-        rc = ngx_trp_bio_write_out(bio, BIO_next(b));
-
-        if (rc != NGX_OK) {
-            BIO_clear_retry_flags(b);
-
-            if (rc == NGX_AGAIN) {
-                BIO_set_retry_write(b);
-            }
-
+        if (ngx_trp_bio_write_out(b) != NGX_OK) {
             return -1;
         }
 
         break;
-
-    case BIO_CTRL_WPENDING:
-        return (long) ngx_trp_bio_pending(bio);
 
 #ifdef BIO_get_ktls_send
     case BIO_CTRL_GET_KTLS_SEND:
@@ -180,9 +149,6 @@ ngx_trp_bio_ctrl(BIO *b, int cmd, long num, void *ptr)
         /* asked for each record; no, or this would not be here */
         return 0;
 #endif
-
-    case BIO_CTRL_DUP:
-        return 0;
     }
 
     return BIO_ctrl(BIO_next(b), cmd, num, ptr);
@@ -297,25 +263,16 @@ ngx_trp_bio_relax(ngx_trp_bio_t *bio)
 static int
 ngx_trp_bio_write(BIO *b, const char *p, int size)
 {
-    ngx_int_t       rc;
     ngx_trp_bio_t  *bio;
 
     bio = BIO_get_data(b);
 
     BIO_clear_retry_flags(b);
 
-    if (ngx_trp_bio_pending(bio) + size > NGX_TRP_BIO_SIZE) {
-
-        rc = ngx_trp_bio_write_out(bio, BIO_next(b));
-
-        if (rc == NGX_AGAIN) {
-            BIO_set_retry_write(b);
-            return -1;
-        }
-
-        if (rc == NGX_ERROR) {
-            return -1;
-        }
+    if (ngx_trp_bio_pending(bio) + size > NGX_TRP_BIO_SIZE
+        && ngx_trp_bio_write_out(b) != NGX_OK)
+    {
+        return -1;
     }
 
     if (ngx_trp_bio_reserve(bio, size) != NGX_OK) {
@@ -377,15 +334,22 @@ ngx_trp_bio_flush(ngx_trp_bio_t *bio)
         return NGX_OK;
     }
 
-    return ngx_trp_bio_write_out(bio,
-                   BIO_next(SSL_get_wbio(bio->connection->ssl->connection)));
+    return ngx_trp_bio_write_out(
+                             SSL_get_wbio(bio->connection->ssl->connection));
 }
 
 
 static ngx_int_t
-ngx_trp_bio_write_out(ngx_trp_bio_t *bio, BIO *next)
+ngx_trp_bio_write_out(BIO *b)
 {
-    int  n;
+    int             n;
+    BIO            *next;
+    ngx_trp_bio_t  *bio;
+
+    bio = BIO_get_data(b);
+    next = BIO_next(b);
+
+    BIO_clear_retry_flags(b);
 
     while (ngx_trp_bio_pending(bio)) {
 
@@ -398,7 +362,9 @@ ngx_trp_bio_write_out(ngx_trp_bio_t *bio, BIO *next)
                 return NGX_ERROR;
             }
 
+            BIO_set_retry_write(b);
             bio->connection->write->ready = 0;
+
             return NGX_AGAIN;
         }
 

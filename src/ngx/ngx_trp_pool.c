@@ -29,7 +29,7 @@ static void ngx_trp_pool_shrink_handler(ngx_event_t *ev);
 static void ngx_trp_pool_take(ngx_trp_link_t *link);
 static void ngx_trp_pool_put(ngx_trp_link_t *link);
 static ngx_uint_t ngx_trp_pool_needed(ngx_trp_pool_t *pool);
-static void ngx_trp_pool_demand(ngx_trp_pool_t *pool, ngx_uint_t n);
+static void ngx_trp_pool_demand(ngx_trp_pool_t *pool, ngx_uint_t known);
 
 static void ngx_trp_pool_readable(ngx_trp_tunnel_t *t);
 static void ngx_trp_pool_writable(ngx_trp_tunnel_t *t);
@@ -291,7 +291,7 @@ ngx_trp_pool_shrink_handler(ngx_event_t *ev)
     }
 
     pool->recent = 0;
-    ngx_trp_pool_demand(pool, ngx_trp_pool_needed(pool));
+    ngx_trp_pool_demand(pool, 0);
 
     want = pool->peak + pool->conf->idle;
     n = (pool->total > want) ? pool->total - want : 0;
@@ -356,7 +356,7 @@ ngx_trp_pool_get(ngx_trp_pool_t *pool)
 
         if (!link->tunnel->failed) {
             ngx_trp_pool_take(link);
-            ngx_trp_pool_demand(pool, ngx_trp_pool_needed(pool));
+            ngx_trp_pool_demand(pool, 0);
             ngx_trp_pool_post(pool);
 
             return link;
@@ -373,7 +373,7 @@ ngx_trp_pool_wait(ngx_trp_pool_t *pool, ngx_trp_stream_t *st)
     ngx_queue_insert_tail(&pool->waiting, &st->queue);
     pool->nwaiting++;
 
-    ngx_trp_pool_demand(pool, ngx_trp_pool_needed(pool));
+    ngx_trp_pool_demand(pool, 0);
     ngx_trp_pool_post(pool);
 }
 
@@ -446,11 +446,15 @@ ngx_trp_pool_needed(ngx_trp_pool_t *pool)
 }
 
 
-/* so many tunnels are busy at once, or should be */
+/* "known" is how many of them should be, if the relay has told */
 
 static void
-ngx_trp_pool_demand(ngx_trp_pool_t *pool, ngx_uint_t n)
+ngx_trp_pool_demand(ngx_trp_pool_t *pool, ngx_uint_t known)
 {
+    ngx_uint_t  n;
+
+    n = ngx_max(ngx_trp_pool_needed(pool), known);
+
     pool->recent = ngx_max(pool->recent, n);
     pool->peak = ngx_max(pool->peak, n);
 }
@@ -610,7 +614,7 @@ ngx_trp_pool_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
 static ngx_int_t
 ngx_trp_pool_open(ngx_trp_link_t *link, trp_frame_t *frame)
 {
-    ngx_int_t        busy;
+    ngx_int_t        known;
     trp_open_t       open;
     ngx_trp_pool_t  *pool;
 
@@ -626,14 +630,10 @@ ngx_trp_pool_open(ngx_trp_link_t *link, trp_frame_t *frame)
         ngx_trp_pool_take(link);
     }
 
-    busy = ngx_trp_pool_needed(pool);
+    known = (open.spare == TRP_SPARE_UNKNOWN)
+            ? 0 : (ngx_int_t) (pool->total - pool->ndialing) - open.spare;
 
-    if (open.spare != TRP_SPARE_UNKNOWN) {
-        busy = ngx_max(busy, (ngx_int_t) (pool->total - pool->ndialing)
-                             - open.spare);
-    }
-
-    ngx_trp_pool_demand(pool, busy);
+    ngx_trp_pool_demand(pool, ngx_max(known, 0));
     ngx_trp_pool_post(pool);
 
     pool->open(link, &open);

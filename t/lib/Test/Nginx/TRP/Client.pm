@@ -168,6 +168,22 @@ END {
 sub socket { return $_[0]->{socket} }
 
 
+# An agent that has a tunnel; dies if it gets none.  Options: port, timeout,
+# and those of auth().
+
+sub agent {
+    my ($class, %opts) = @_;
+
+    my $self = $class->new(map { $_ => delete $opts{$_} }
+        grep { exists $opts{$_} } qw/ port timeout /);
+    my $ready = $self->login(%opts);
+
+    die "$opts{role} is not ready\n"
+        if !$ready || $ready->{type} ne 'READY';
+    return $self;
+}
+
+
 # Takes HELLO, answers with AUTH, returns the frame that follows.  Options
 # are those of auth().
 
