@@ -838,14 +838,16 @@ sub fd_count {
 }
 
 
-# private memory of the processes, in KiB
+# Private memory of the processes that they have written to, in KiB.  Clean
+# pages are those of libraries: they become private when some other process
+# ends that has used the same.
 
 sub private_memory {
     my $total = 0;
 
     for my $pid (@_) {
         my $text = _proc($pid, 'smaps_rollup');
-        $total += $1 while $text =~ /^Private_(?:Clean|Dirty): +(\d+)/mg;
+        $total += $1 while $text =~ /^Private_Dirty: +(\d+)/mg;
     }
 
     return $total;
