@@ -15,7 +15,7 @@ use Test::Nginx::TRP;
 use Test::Nginx::TRP::Client;
 
 my $relay = Test::Nginx->new()
-    ->has(qw/ stream stream_ssl socket_ssl_alpn /)->plan(46);
+    ->has(qw/ stream stream_ssl socket_ssl_alpn /)->plan(44);
 
 $relay->write_file_expand('nginx.conf', <<'EOC');
 
@@ -71,18 +71,15 @@ is(count_log($relay, qr/has a tunnel/), 2, 'the same tunnels');
 ok(wait_for(sub { count_log($relay, qr/^200 13893 4 127.0.0.1:80$/,
     file => 'access.log') == 2 }), 'access log');
 
-# DONE and the next OPEN in one record
+# an end, DONE and the next OPEN in one record
 
 open_stream();
 $reverse->write(frame('ACCEPT') . frame('END'));
 ok($entry->expect('ACCEPT') && $entry->expect('END'), 'answer');
-$entry->write(frame('DATA', 'x') . frame('END'));
+$entry->write(frame('DATA', 'x') . frame('END') . frame('DONE')
+    . frame('OPEN', open_payload(port => 81)));
 is($reverse->data(), 'x', 'request');
 ok($reverse->expect('END'), 'its end');
-$reverse->send('DONE');
-ok($entry->expect('DONE'), 'done');
-$entry->write(frame('DONE')
-    . frame('OPEN', open_payload(port => 81)));
 ok($reverse->expect('DONE'), 'done, and');
 is($reverse->expect('OPEN')->{port}, 81, 'the next stream');
 
@@ -90,8 +87,9 @@ is($reverse->expect('OPEN')->{port}, 81, 'the next stream');
 
 $entry->send('RESET');
 ok($reverse->expect('RESET'), 'reset');
-$reverse->write(frame('DONE') . frame('RESET'));
-ok($entry->expect('DONE') && $entry->expect('RESET'), 'reset back');
+$reverse->write(frame('REFUSE', refuse_payload('failed', 0))
+    . frame('DONE'));
+ok($entry->expect('REFUSE') && $entry->expect('DONE'), 'refused');
 $entry->send('DONE');
 ok($reverse->expect('DONE'), 'both are done');
 
@@ -105,8 +103,6 @@ is($refuse->{retry}, 0, 'nobody else');
 is($refuse->{text}, 'no', 'text');
 $entry->write(frame('DONE') . frame('RESET'));
 ok($reverse->expect('DONE') && $reverse->expect('RESET'), 'refused');
-$reverse->send('DONE');
-ok($entry->expect('DONE'), 'and done');
 
 open_stream();
 ok($entry->send('RESET'), 'the tunnels still work');
@@ -162,15 +158,15 @@ sub stream {
     ok($reverse->data() eq $data, 'data');
     ok($reverse->expect('END'), 'end');
 
-    my $answer = frame('DONE') . frame('ACCEPT') . frame('DATA', 'okay')
+    my $answer = frame('ACCEPT') . frame('DATA', 'okay') . frame('DONE')
         . frame('END');
 
     $name eq 'one record' ? $reverse->write($answer)
         : $reverse->write_slowly($answer);
 
-    ok($entry->expect('DONE') && $entry->expect('ACCEPT'), 'accepted');
+    ok($entry->expect('ACCEPT'), 'accepted');
     is($entry->data(), 'okay', 'answer');
-    ok($entry->expect('END'), 'end of the answer');
+    ok($entry->expect('DONE') && $entry->expect('END'), 'end of the answer');
     $entry->send('DONE');
     ok($reverse->expect('DONE'), 'done');
 }

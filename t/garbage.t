@@ -142,7 +142,7 @@ my %half = (
 );
 
 $relay->plan(2 * (keys(%raw) + keys(%stranger) + keys(%entry)
-    + keys(%reverse) + keys(%answer)) + keys(%half) + 15);
+    + keys(%reverse) + keys(%answer)) + keys(%half) + 16);
 
 # somebody uses the relay meanwhile
 
@@ -189,6 +189,12 @@ ok($slow->expect('PONG'), 'optional frame in single bytes');
 $slow->write(frame(99, 'x', 0x80) . frame(99, 'x' x 1024, 0x80)
     . frame('PING'));
 ok($slow->expect('PONG'), 'a short one and a long one');
+
+# or, from a reverse, late: of a stream that is over
+
+my $late = agent('reverse', 'slow');
+$late->write(frame('DONE') . frame('RESET') x 2 . frame('PING'));
+ok($late->expect('PONG'), 'DONE and RESET of the last stream');
 
 $user->write_slowly(frame(99, 'x' x 50, 0x80) . $data);
 $user->write(frame('DATA') . frame(99, 'x' x 1024, 0xff) . $data

@@ -156,15 +156,13 @@ wait_for(sub {
 
     my $answer = $fast->expect('REFUSE') or return 1;
     $refused++ if $answer->{code} eq 'limit';
-    $fast->write(frame('RESET') . frame('DONE'));
+    $fast->write(frame('DONE') . frame('RESET'));
 
     if ($frame) {
-        $server->expect('RESET');
         $server->expect('DONE');
-        $server->send('DONE');
+        $server->expect('RESET');
     }
 
-    $fast->expect('DONE');
     return $done == 2;
 });
 
@@ -209,8 +207,7 @@ sub ask {
     my $frame = $c->read(timeout => 0.3) or return;
     return $frame if $frame->{type} ne 'REFUSE';
 
-    $c->write(frame('RESET') . frame('DONE'));
-    $c->expect('DONE');
+    $c->write(frame('DONE') . frame('RESET'));
 
     return $frame;
 }

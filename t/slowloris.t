@@ -146,10 +146,8 @@ sub serve_user {
     $service->write(frame('REFUSE', refuse_payload('refused', 0)));
     $user->expect('REFUSE') or return 0;
     $user->write(frame('RESET') . frame('DONE'));
-    $service->expect('RESET') && $service->expect('DONE') or return 0;
-    $service->send('DONE');
 
-    return $user->expect('DONE') ? 1 : 0;
+    return $service->expect('RESET') && $service->expect('DONE') ? 1 : 0;
 }
 
 

@@ -157,8 +157,8 @@ is($c->read()->{payload}, join('', map { chr(33 + $_ % 90) } 1 .. 16000),
 # the end: no half of it is left open
 
 $c->send('END');
-is($c->read()->{type}, 'DONE', 'end is consumed');
-is($c->read()->{type}, 'END', 'and answered');
+is($c->read()->{type}, 'END', 'end is answered');
+is($c->read()->{type}, 'DONE', 'and consumed');
 $c->send('DONE');
 
 ok(wait_log($reverse, qr/^UDP 127.0.0.1 $udp 200 ok \d+ \d+$/,
@@ -265,8 +265,8 @@ $c->send('OPEN', open_payload(proto => 17, port => $udp));
 $c->send('PING');
 is($c->read(timeout => 0.2), undef, 'waits for a datagram');
 $c->send('END');
-is($c->read()->{type}, 'DONE', 'gives up');
-is($c->read()->{type}, 'REFUSE', 'nothing came');
+is($c->read()->{type}, 'REFUSE', 'gives up');
+is($c->read()->{type}, 'DONE', 'and is done');
 $c->close();
 
 # reload ends sessions at once

@@ -3,8 +3,10 @@
 
 
 static int trp_tunnel_handshake(trp_tunnel_t *t, unsigned type, int by_relay);
-static int trp_tunnel_stream(trp_tunnel_t *t, unsigned type, int by_opener,
-    uint8_t *by, uint8_t against);
+static int trp_tunnel_late(const trp_tunnel_t *t, unsigned type);
+static int trp_tunnel_stream(trp_tunnel_t *t, unsigned type, size_t len,
+    int by_opener, uint8_t *by, uint8_t against);
+static void trp_tunnel_count(trp_tunnel_t *t, size_t len);
 static void trp_tunnel_settle(trp_tunnel_t *t);
 
 
@@ -14,13 +16,14 @@ trp_tunnel_init(trp_tunnel_t *t, int relay, int opener)
     t->state = TRP_TUNNEL_HELLO;
     t->sent = 0;
     t->seen = 0;
+    t->payload = 0;
     t->relay = relay ? 1 : 0;
     t->opener = opener ? 1 : 0;
 }
 
 
 int
-trp_tunnel_recv(trp_tunnel_t *t, unsigned type)
+trp_tunnel_recv(trp_tunnel_t *t, unsigned type, size_t len)
 {
     if (type == TRP_ERRMSG) {
         return TRP_OK;
@@ -30,12 +33,16 @@ trp_tunnel_recv(trp_tunnel_t *t, unsigned type)
         return trp_tunnel_handshake(t, type, !t->relay);
     }
 
-    return trp_tunnel_stream(t, type, !t->opener, &t->seen, t->sent);
+    if (trp_tunnel_late(t, type)) {
+        return TRP_DECLINED;
+    }
+
+    return trp_tunnel_stream(t, type, len, !t->opener, &t->seen, t->sent);
 }
 
 
 int
-trp_tunnel_send(trp_tunnel_t *t, unsigned type)
+trp_tunnel_send(trp_tunnel_t *t, unsigned type, size_t len)
 {
     if (type == TRP_ERRMSG) {
         return TRP_OK;
@@ -45,7 +52,7 @@ trp_tunnel_send(trp_tunnel_t *t, unsigned type)
         return trp_tunnel_handshake(t, type, t->relay);
     }
 
-    return trp_tunnel_stream(t, type, t->opener, &t->sent, t->seen);
+    return trp_tunnel_stream(t, type, len, t->opener, &t->sent, t->seen);
 }
 
 
@@ -84,11 +91,21 @@ trp_tunnel_handshake(trp_tunnel_t *t, unsigned type, int by_relay)
 }
 
 
+/* sent before its sender knew that the last stream is over */
+
+static int
+trp_tunnel_late(const trp_tunnel_t *t, unsigned type)
+{
+    return t->opener && (type == TRP_DONE || type == TRP_RESET)
+           && !(t->seen & (TRP_SEEN_ACCEPT|TRP_SEEN_END));
+}
+
+
 /* "by" is what the sender of this frame has sent, "against" the other one */
 
 static int
-trp_tunnel_stream(trp_tunnel_t *t, unsigned type, int by_opener, uint8_t *by,
-    uint8_t against)
+trp_tunnel_stream(trp_tunnel_t *t, unsigned type, size_t len, int by_opener,
+    uint8_t *by, uint8_t against)
 {
     switch (type) {
 
@@ -107,6 +124,12 @@ trp_tunnel_stream(trp_tunnel_t *t, unsigned type, int by_opener, uint8_t *by,
     }
 
     if (t->state != TRP_TUNNEL_STREAM) {
+        return TRP_ERROR;
+    }
+
+    if (!by_opener && !(*by & (TRP_SEEN_ACCEPT|TRP_SEEN_END))
+        && type != TRP_ACCEPT && type != TRP_REFUSE)
+    {
         return TRP_ERROR;
     }
 
@@ -130,11 +153,16 @@ trp_tunnel_stream(trp_tunnel_t *t, unsigned type, int by_opener, uint8_t *by,
 
     case TRP_DATA:
     case TRP_END:
-        if (*by & TRP_SEEN_END || (!by_opener && !(*by & TRP_SEEN_ACCEPT))) {
+        if (*by & TRP_SEEN_END) {
             return TRP_ERROR;
         }
 
         if (type == TRP_DATA) {
+
+            if (by_opener) {
+                trp_tunnel_count(t, len);
+            }
+
             return TRP_OK;
         }
 
@@ -170,13 +198,28 @@ trp_tunnel_stream(trp_tunnel_t *t, unsigned type, int by_opener, uint8_t *by,
 
 
 static void
+trp_tunnel_count(trp_tunnel_t *t, size_t len)
+{
+    len += t->payload;
+
+    t->payload = (len < TRP_TUNNEL_SHORT) ? len : TRP_TUNNEL_SHORT;
+}
+
+
+static void
 trp_tunnel_settle(trp_tunnel_t *t)
 {
-    if ((t->sent & t->seen & (TRP_SEEN_END|TRP_SEEN_DONE))
-        == (TRP_SEEN_END|TRP_SEEN_DONE))
+    uint8_t  by, against;
+
+    by = t->opener ? t->sent : t->seen;
+    against = t->opener ? t->seen : t->sent;
+
+    if (by & TRP_SEEN_END && by & TRP_SEEN_DONE
+        && (t->payload < TRP_TUNNEL_SHORT || against & TRP_SEEN_DONE))
     {
         t->state = TRP_TUNNEL_IDLE;
         t->sent = 0;
         t->seen = 0;
+        t->payload = 0;
     }
 }

@@ -285,8 +285,10 @@ ngx_trp_joint_connect(ngx_trp_joint_t *joint, ngx_trp_peer_t *reverse)
     if (joint->early_len) {
         ngx_trp_tunnel_forward(t, joint->early, joint->early_len);
 
+        (void) ngx_trp_tunnel_sent(t, TRP_DATA, joint->early_data);
+
         if (joint->up) {
-            (void) ngx_trp_tunnel_sent(t, TRP_END);
+            (void) ngx_trp_tunnel_sent(t, TRP_END, 0);
         }
     }
 
@@ -446,6 +448,7 @@ ngx_trp_joint_process(ngx_trp_peer_t *peer, u_char *p, u_char *last)
 static ngx_int_t
 ngx_trp_joint_header(ngx_trp_peer_t *peer, ngx_trp_run_t *run, u_char *p)
 {
+    ngx_int_t          rc;
     trp_frame_t       *frame;
     ngx_trp_peer_t    *other;
     ngx_trp_tunnel_t  *t;
@@ -469,18 +472,25 @@ ngx_trp_joint_header(ngx_trp_peer_t *peer, ngx_trp_run_t *run, u_char *p)
                                                              : NGX_OK;
     }
 
-    if (ngx_trp_tunnel_frame(t, frame) == NGX_ERROR) {
+    rc = ngx_trp_tunnel_frame(t, frame);
+
+    if (rc == NGX_ERROR) {
         return NGX_ERROR;
     }
 
-    if (t->abandoned || peer->joint == NULL
+    if (rc == NGX_DECLINED || t->abandoned || peer->joint == NULL
         || (other == NULL && frame->type != TRP_DATA
             && frame->type != TRP_END))
     {
         return NGX_OK;
     }
 
-    if (other && ngx_trp_tunnel_sent(other->tunnel, frame->type) != NGX_OK) {
+    if (other == NULL) {
+        peer->joint->early_data += frame->len;
+
+    } else if (ngx_trp_tunnel_sent(other->tunnel, frame->type, frame->len)
+               != NGX_OK)
+    {
         return NGX_OK;
     }
 

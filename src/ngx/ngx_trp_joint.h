@@ -38,8 +38,9 @@ struct ngx_trp_joint_s {
     u_char           *frame;             /* OPEN, as it came */
     size_t            frame_len;
 
-    u_char           *early;
+    u_char           *early;             /* frames ahead of a reverse */
     size_t            early_len;
+    size_t            early_data;        /* payload of them */
 
     ngx_event_t       timer;             /* until a reverse is found */
     ngx_msec_t        left;              /* to wait when it has run out */

@@ -643,9 +643,9 @@ ngx_trp_pool_open(ngx_trp_link_t *link, trp_frame_t *frame)
 
 
 /*
- * This worker exits, or the tunnel is not needed.  Only entries open streams:
- * their idle tunnels just close.  A reverse asks the relay to close, and
- * serves the stream that may already be on its way.
+ * This worker exits, or the tunnel is not needed.  The relay is asked to close
+ * it: it may still have to read the end of a stream, or an OPEN to a reverse,
+ * which is served, may be on its way.
  */
 
 static void
@@ -677,11 +677,6 @@ ngx_trp_pool_drain(ngx_trp_tunnel_t *t)
             ngx_trp_stream_drain(link->stream);
         }
 
-        return;
-    }
-
-    if (pool->open == NULL) {
-        ngx_trp_tunnel_fail(t);
         return;
     }
 

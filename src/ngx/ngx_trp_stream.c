@@ -359,17 +359,22 @@ ngx_trp_stream_readable(ngx_trp_stream_t *st)
         return 0;
     }
 
-    if (!st->accepted && !st->udp) {
+    if (!st->entry && !st->udp
+        && (!st->accepted || st->taken < TRP_TUNNEL_SHORT))
+    {
         ngx_trp_stream_read_ahead(st);
     }
 
     ngx_trp_stream_wake(st->connection->read);
 
-    return 1;
+    return st->in == NGX_TRP_STREAM_OPEN;
 }
 
 
 /*
+ * What a user sends is taken to its end, however slow its reader is, if it is
+ * short: then it does not stand in front of the next stream.
+ *
  * While the proxy connects to the destination its buffer may be full, and a
  * RESET must be seen behind the data: nothing of an aborted stream may reach
  * the destination.  An entry sends no more than this ahead of ACCEPT.
@@ -438,7 +443,7 @@ ngx_trp_stream_recv(ngx_connection_t *c, u_char *buf, size_t size)
 
     for (done = 0; done < size; done += n) {
 
-        if (st->ahead && st->in != NGX_TRP_STREAM_ABORTED) {
+        if (st->ahead) {
             n = ngx_min(size - done, st->ahead_len - st->ahead_pos);
             ngx_memcpy(buf + done, st->ahead + st->ahead_pos, n);
 
@@ -925,7 +930,11 @@ ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code)
         } else if (!st->udp) {
 
             /* the proxy gives up connecting: nothing reaches the destination */
+
             st->connection->write->timedout = 1;
+
+            st->ahead_pos = st->ahead_len;
+            ngx_trp_stream_free_ahead(st);
         }
     }
 

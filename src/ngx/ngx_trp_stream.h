@@ -24,9 +24,12 @@
 #pragma GCC visibility push(hidden)
 
 
-/* what an entry sends ahead of ACCEPT, and keeps to be sent again */
+/*
+ * What an entry sends ahead of ACCEPT, and keeps to be sent again, and what a
+ * reverse reads ahead of a slow destination.
+ */
 
-#define NGX_TRP_EARLY_SIZE      16384
+#define NGX_TRP_EARLY_SIZE      TRP_TUNNEL_SHORT
 #define NGX_TRP_EARLY_DATAGRAMS 8
 
 /* how long ACCEPT may wait for the first bytes of an answer, milliseconds */
@@ -63,7 +66,7 @@ struct ngx_trp_stream_s {
     size_t                 early_sent;
     ngx_uint_t             early_datagrams;
 
-    u_char                *ahead;      /* reverse: read ahead of ACCEPT */
+    u_char                *ahead;      /* reverse: what came first */
     size_t                 ahead_pos;
     size_t                 ahead_len;
     size_t                 taken;      /* from the tunnel so far */

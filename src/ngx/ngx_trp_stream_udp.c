@@ -203,14 +203,6 @@ ngx_trp_stream_udp_over(ngx_trp_stream_t *st)
     rev->ready = 0;
     rev->eof = 1;
 
-    if (st->in == NGX_TRP_STREAM_ENDED && !st->consumed) {
-        st->consumed = 1;
-
-        if (st->link) {
-            ngx_trp_tunnel_send(st->link->tunnel, TRP_DONE);
-        }
-    }
-
     other = st->other(st);
 
     if (other) {

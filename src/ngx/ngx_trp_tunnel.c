@@ -632,7 +632,7 @@ ngx_trp_tunnel_input(ngx_trp_tunnel_t *t)
         default: /* TRP_OK, TRP_DECLINED */
             frc = ngx_trp_tunnel_frame(t, &t->reader.frame);
 
-            if (frc != NGX_OK) {
+            if (frc != NGX_OK && frc != NGX_DECLINED) {
                 return frc;
             }
         }
@@ -742,6 +742,7 @@ ngx_trp_tunnel_drop(ngx_trp_tunnel_t *t)
 ngx_int_t
 ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
 {
+    int           state;
     ngx_int_t     rc;
     ngx_uint_t    level;
     trp_refuse_t  error;
@@ -752,7 +753,13 @@ ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
         ngx_trp_tunnel_settle(t);
     }
 
-    if (trp_tunnel_recv(&t->state, frame->type) != TRP_OK) {
+    state = trp_tunnel_recv(&t->state, frame->type, frame->len);
+
+    if (state == TRP_DECLINED) {
+        return NGX_DECLINED;
+    }
+
+    if (state == TRP_ERROR) {
         ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
                       "peer sent unexpected frame, type %d, in state %d",
                       (int) frame->type, (int) t->state.state);
@@ -822,13 +829,13 @@ ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
 
 
 ngx_int_t
-ngx_trp_tunnel_sent(ngx_trp_tunnel_t *t, ngx_uint_t type)
+ngx_trp_tunnel_sent(ngx_trp_tunnel_t *t, ngx_uint_t type, size_t len)
 {
     if (t->failed) {
         return NGX_ERROR;
     }
 
-    if (trp_tunnel_send(&t->state, type) != TRP_OK) {
+    if (trp_tunnel_send(&t->state, type, len) != TRP_OK) {
         ngx_log_error(NGX_LOG_ALERT, t->connection->log, 0,
                       "frame of type %ui does not fit state %d, %xd/%xd",
                       type, (int) t->state.state, (int) t->state.sent,
@@ -862,7 +869,10 @@ ngx_trp_tunnel_send_frame(ngx_trp_tunnel_t *t, u_char *start, u_char *last)
 {
     u_char  *p;
 
-    if (t->failed || ngx_trp_tunnel_sent(t, *start) != NGX_OK) {
+    if (t->failed
+        || ngx_trp_tunnel_sent(t, *start, last - start - TRP_HEADER_LEN)
+           != NGX_OK)
+    {
         return;
     }
 
@@ -904,7 +914,7 @@ ngx_trp_tunnel_data(ngx_trp_tunnel_t *t, u_char *p, size_t size)
 
         n = ngx_min(size - done, room - TRP_HEADER_LEN);
 
-        if (ngx_trp_tunnel_sent(t, TRP_DATA) != NGX_OK) {
+        if (ngx_trp_tunnel_sent(t, TRP_DATA, n) != NGX_OK) {
             return size;
         }
 
@@ -950,7 +960,7 @@ ngx_trp_tunnel_datagram(ngx_trp_tunnel_t *t, size_t size)
         used = 0;
     }
 
-    if (ngx_trp_tunnel_sent(t, TRP_DATA) != NGX_OK) {
+    if (ngx_trp_tunnel_sent(t, TRP_DATA, size) != NGX_OK) {
         return NULL;
     }
 
@@ -1188,6 +1198,7 @@ ngx_trp_tunnel_abandon(ngx_trp_tunnel_t *t, trp_refuse_t *refuse,
     ngx_uint_t aborted)
 {
     u_char         buf[NGX_TRP_OPEN_MAX];
+    trp_refuse_t   failed;
     trp_tunnel_t  *state;
 
     state = &t->state;
@@ -1198,9 +1209,15 @@ ngx_trp_tunnel_abandon(ngx_trp_tunnel_t *t, trp_refuse_t *refuse,
 
     t->abandoned = 1;
 
-    if (refuse && !state->opener
-        && !(state->sent & (TRP_SEEN_ACCEPT|TRP_SEEN_END)))
-    {
+    if (!state->opener && !(state->sent & (TRP_SEEN_ACCEPT|TRP_SEEN_END))) {
+
+        if (refuse == NULL) {
+            ngx_memzero(&failed, sizeof(trp_refuse_t));
+
+            failed.code = TRP_CODE_FAILED;
+            refuse = &failed;
+        }
+
         ngx_trp_tunnel_send_frame(t, buf,
                                   trp_refuse_put(buf, TRP_REFUSE, refuse));
 

@@ -132,7 +132,8 @@ ngx_int_t ngx_trp_tunnel_input(ngx_trp_tunnel_t *t);
 /*
  * What to do with a complete control frame, whoever read it: the state moves,
  * and the frame goes to the tunnel itself or to handlers->frame().
- * NGX_OK, NGX_DONE as above, NGX_ERROR.
+ * NGX_OK, NGX_DONE as above, NGX_ERROR.  NGX_DECLINED: it belongs to a stream
+ * that is over, and is nothing to anybody.
  */
 
 ngx_int_t ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame);
@@ -166,11 +167,12 @@ u_char *ngx_trp_tunnel_datagram(ngx_trp_tunnel_t *t, size_t size);
 
 /*
  * Bytes of whole or partial frames as they are.  ngx_trp_tunnel_sent() tells
- * the state of each frame among them.
+ * the state of each frame among them, and the length of its payload.
  */
 
 void ngx_trp_tunnel_forward(ngx_trp_tunnel_t *t, u_char *p, size_t size);
-ngx_int_t ngx_trp_tunnel_sent(ngx_trp_tunnel_t *t, ngx_uint_t type);
+ngx_int_t ngx_trp_tunnel_sent(ngx_trp_tunnel_t *t, ngx_uint_t type,
+    size_t len);
 
 #define ngx_trp_tunnel_pending(t)                                            \
     ((t)->out_last - (t)->out_pos + ngx_trp_bio_pending(&(t)->bio))

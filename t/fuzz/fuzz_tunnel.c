@@ -8,6 +8,10 @@
 #define PIPE_SIZE  64
 #define TYPES      64
 
+/* DATA that is not short, where a plain DATA is empty */
+
+#define BIG        63
+
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -23,9 +27,26 @@ typedef struct {
 
 
 static int
+fuzz_send_frame(trp_tunnel_t *t, unsigned type)
+{
+    return (type == BIG) ? trp_tunnel_send(t, TRP_DATA, TRP_TUNNEL_SHORT)
+                         : trp_tunnel_send(t, type, 0);
+}
+
+
+static int
+fuzz_recv_frame(trp_tunnel_t *t, unsigned type)
+{
+    return (type == BIG) ? trp_tunnel_recv(t, TRP_DATA, TRP_TUNNEL_SHORT)
+                         : trp_tunnel_recv(t, type, 0);
+}
+
+
+static int
 fuzz_same(const trp_tunnel_t *a, const trp_tunnel_t *b)
 {
     return a->state == b->state && a->sent == b->sent && a->seen == b->seen
+           && a->payload == b->payload
            && a->relay == b->relay && a->opener == b->opener;
 }
 
@@ -41,7 +62,7 @@ fuzz_send(fuzz_end_t *end, unsigned type)
 
     before = end->tunnel;
 
-    if (trp_tunnel_send(&end->tunnel, type) != TRP_OK) {
+    if (fuzz_send_frame(&end->tunnel, type) != TRP_OK) {
 
         if (!fuzz_same(&before, &end->tunnel)) {
             abort();
@@ -59,7 +80,9 @@ fuzz_send(fuzz_end_t *end, unsigned type)
 static void
 fuzz_recv(fuzz_end_t *end, fuzz_end_t *peer)
 {
-    unsigned  type;
+    int           rc;
+    unsigned      type;
+    trp_tunnel_t  before;
 
     if (peer->n == 0) {
         return;
@@ -70,7 +93,12 @@ fuzz_recv(fuzz_end_t *end, fuzz_end_t *peer)
     peer->first = (peer->first + 1) % PIPE_SIZE;
     peer->n--;
 
-    if (trp_tunnel_recv(&end->tunnel, type) != TRP_OK) {
+    before = end->tunnel;
+    rc = fuzz_recv_frame(&end->tunnel, type);
+
+    if (rc == TRP_ERROR
+        || (rc == TRP_DECLINED && !fuzz_same(&before, &end->tunnel)))
+    {
         abort();
     }
 }
@@ -92,6 +120,7 @@ fuzz_check(const fuzz_end_t *end, const fuzz_end_t *peer)
     if (end->tunnel.state != peer->tunnel.state
         || end->tunnel.sent != peer->tunnel.seen
         || end->tunnel.seen != peer->tunnel.sent
+        || end->tunnel.payload != peer->tunnel.payload
         || (end->tunnel.state != TRP_TUNNEL_STREAM && end->tunnel.sent))
     {
         abort();
@@ -101,9 +130,9 @@ fuzz_check(const fuzz_end_t *end, const fuzz_end_t *peer)
         s = end->tunnel;
         r = peer->tunnel;
 
-        rc = trp_tunnel_send(&s, type);
+        rc = fuzz_recv_frame(&r, type);
 
-        if (rc != trp_tunnel_recv(&r, type)
+        if ((fuzz_send_frame(&s, type) == TRP_OK) != (rc == TRP_OK)
             || (rc != TRP_OK && !fuzz_same(&r, &peer->tunnel)))
         {
             abort();
@@ -125,11 +154,13 @@ fuzz_finish(fuzz_end_t *end, fuzz_end_t *peer)
         fuzz_recv(peer, end);
 
         if (trp_tunnel_busy(&end->tunnel)) {
+            fuzz_send(end, TRP_REFUSE);
             fuzz_send(end, TRP_RESET);
             fuzz_send(end, TRP_DONE);
         }
 
         if (trp_tunnel_busy(&peer->tunnel)) {
+            fuzz_send(peer, TRP_REFUSE);
             fuzz_send(peer, TRP_RESET);
             fuzz_send(peer, TRP_DONE);
         }

@@ -17,6 +17,11 @@
 #define PIPE_FULL  32
 #define TYPES      40
 
+/* DATA that is not short, where a plain DATA is empty */
+
+#define BIG        256
+#define ANY        (BIG + 1)
+
 #define A          TRP_SEEN_ACCEPT
 #define E          TRP_SEEN_END
 #define O          TRP_SEEN_DONE
@@ -28,7 +33,7 @@
 /* frames under way in one direction */
 
 typedef struct {
-    uint8_t        type[PIPE_SIZE];
+    uint16_t       type[PIPE_SIZE];
     unsigned       first;
     unsigned       n;
 } pipe_t;
@@ -45,7 +50,7 @@ typedef struct {
 
 static const struct {
     const char    *name;
-    uint8_t        type;
+    unsigned       type;
 } frames[] = {
     { "HELLO", TRP_HELLO },
     { "AUTH", TRP_AUTH },
@@ -56,6 +61,7 @@ static const struct {
     { "ACCEPT", TRP_ACCEPT },
     { "REFUSE", TRP_REFUSE },
     { "DATA", TRP_DATA },
+    { "BIG", BIG },
     { "END", TRP_END },
     { "RESET", TRP_RESET },
     { "DONE", TRP_DONE },
@@ -69,6 +75,10 @@ static const struct {
 
 static int  wrong;
 
+/* frames that came when their stream was over */
+
+static int  late;
+
 
 static void
 disagree(const char *what, unsigned type, const trp_tunnel_t *t)
@@ -81,9 +91,26 @@ disagree(const char *what, unsigned type, const trp_tunnel_t *t)
 
 
 static int
+send_frame(trp_tunnel_t *t, unsigned type)
+{
+    return (type == BIG) ? trp_tunnel_send(t, TRP_DATA, TRP_TUNNEL_SHORT)
+                         : trp_tunnel_send(t, type, 0);
+}
+
+
+static int
+recv_frame(trp_tunnel_t *t, unsigned type)
+{
+    return (type == BIG) ? trp_tunnel_recv(t, TRP_DATA, TRP_TUNNEL_SHORT)
+                         : trp_tunnel_recv(t, type, 0);
+}
+
+
+static int
 same_tunnel(const trp_tunnel_t *a, const trp_tunnel_t *b)
 {
     return a->state == b->state && a->sent == b->sent && a->seen == b->seen
+           && a->payload == b->payload
            && a->relay == b->relay && a->opener == b->opener;
 }
 
@@ -103,12 +130,12 @@ leg_ready(leg_t *leg, int entry)
 {
     leg_init(leg, entry);
 
-    wrong += trp_tunnel_send(&leg->relay, TRP_HELLO) != TRP_OK
-             || trp_tunnel_recv(&leg->agent, TRP_HELLO) != TRP_OK
-             || trp_tunnel_send(&leg->agent, TRP_AUTH) != TRP_OK
-             || trp_tunnel_recv(&leg->relay, TRP_AUTH) != TRP_OK
-             || trp_tunnel_send(&leg->relay, TRP_READY) != TRP_OK
-             || trp_tunnel_recv(&leg->agent, TRP_READY) != TRP_OK;
+    wrong += send_frame(&leg->relay, TRP_HELLO) != TRP_OK
+             || recv_frame(&leg->agent, TRP_HELLO) != TRP_OK
+             || send_frame(&leg->agent, TRP_AUTH) != TRP_OK
+             || recv_frame(&leg->relay, TRP_AUTH) != TRP_OK
+             || send_frame(&leg->relay, TRP_READY) != TRP_OK
+             || recv_frame(&leg->agent, TRP_READY) != TRP_OK;
 }
 
 
@@ -129,7 +156,8 @@ leg_check(const leg_t *leg)
 
     if (leg->relay.state != leg->agent.state
         || leg->relay.sent != leg->agent.seen
-        || leg->relay.seen != leg->agent.sent)
+        || leg->relay.seen != leg->agent.sent
+        || leg->relay.payload != leg->agent.payload)
     {
         disagree("the ends differ", 0, &leg->relay);
     }
@@ -139,7 +167,9 @@ leg_check(const leg_t *leg)
             s = *end[i];
             r = *end[1 - i];
 
-            if (trp_tunnel_send(&s, type) != trp_tunnel_recv(&r, type)) {
+            if ((send_frame(&s, type) == TRP_OK)
+                != (recv_frame(&r, type) == TRP_OK))
+            {
                 disagree("one end only allows", type, end[i]);
             }
         }
@@ -155,7 +185,7 @@ push(pipe_t *pipe, unsigned type)
         return;
     }
 
-    pipe->type[(pipe->first + pipe->n++) % PIPE_SIZE] = (uint8_t) type;
+    pipe->type[(pipe->first + pipe->n++) % PIPE_SIZE] = (uint16_t) type;
 }
 
 
@@ -181,7 +211,7 @@ try_send(trp_tunnel_t *t, pipe_t *pipe, unsigned type)
 
     before = *t;
 
-    if (trp_tunnel_send(t, type) != TRP_OK) {
+    if (send_frame(t, type) != TRP_OK) {
         if (!same_tunnel(&before, t)) {
             disagree("a refused frame changes the state", type, &before);
         }
@@ -204,17 +234,31 @@ must_send(trp_tunnel_t *t, pipe_t *pipe, unsigned type)
 }
 
 
-/* takes a frame that the peer was allowed to send */
+/* takes a frame that the peer was allowed to send; 0 if it has come late */
 
 static unsigned
 must_recv(trp_tunnel_t *t, pipe_t *pipe)
 {
-    unsigned  type;
+    int           rc;
+    unsigned      type;
+    trp_tunnel_t  before;
 
+    before = *t;
     type = pop(pipe);
+    rc = recv_frame(t, type);
 
-    if (trp_tunnel_recv(t, type) != TRP_OK) {
+    if (rc == TRP_ERROR) {
         disagree("is not accepted", type, t);
+    }
+
+    if (rc == TRP_DECLINED) {
+        late++;
+
+        if (!same_tunnel(&before, t)) {
+            disagree("a late frame changes the state", type, &before);
+        }
+
+        return 0;
     }
 
     return type;
@@ -234,8 +278,8 @@ static const struct {
     const char    *opener;
     const char    *other;
 } streams[] = {
-    { 0,         0, "DEX",  "ARX" },
-    { 0,         E, "DEXO", "ARXO" },
+    { 0,         0, "DEX",  "AR" },
+    { 0,         E, "DEXO", "AR" },
     { A,         0, NULL,   "DEX" },
     { A,         E, NULL,   "DEXO" },
     { E,         0, "X",    NULL },
@@ -246,7 +290,7 @@ static const struct {
     { A | E,     E, NULL,   "XO" },
     { A | E | X, 0, NULL,   "" },
     { A | E | X, E, NULL,   "O" },
-    { O,         E, "DEX",  "ARX" },
+    { O,         E, "DEX",  NULL },
     { A | O,     E, NULL,   "DEX" },
     { E | O,     E, "",     NULL },
     { E | X | O, E, "",     "" },
@@ -255,7 +299,12 @@ static const struct {
 };
 
 
-/* 1 or 0 as the protocol has it, -1 for a state that should not be */
+/*
+ * 1 or 0 as the protocol has it, LATE for what comes from a stream that is
+ * over, -1 for a state that should not be.
+ */
+
+#define LATE  2
 
 static int
 allowed(const trp_tunnel_t *t, unsigned type, int by_self)
@@ -272,8 +321,14 @@ allowed(const trp_tunnel_t *t, unsigned type, int by_self)
         return 1;
     }
 
-    if (t->state != TRP_TUNNEL_STREAM && (t->sent || t->seen)) {
+    if (t->state != TRP_TUNNEL_STREAM
+        && (t->sent || t->seen || t->payload))
+    {
         return -1;
+    }
+
+    if (type == BIG) {
+        type = TRP_DATA;
     }
 
     switch (t->state) {
@@ -295,12 +350,26 @@ allowed(const trp_tunnel_t *t, unsigned type, int by_self)
         return 1;
     }
 
+    by = by_self ? t->sent : t->seen;
+    against = by_self ? t->seen : t->sent;
+
+    if (!by_self && !by_opener && (type == TRP_DONE || type == TRP_RESET)
+        && (t->state == TRP_TUNNEL_IDLE || !(by & (A | E))))
+    {
+        return LATE;
+    }
+
     if (t->state == TRP_TUNNEL_IDLE) {
         return by_opener && type == TRP_OPEN;
     }
 
-    by = by_self ? t->sent : t->seen;
-    against = by_self ? t->seen : t->sent;
+    /* what is short is done with when its opener has ended and is done */
+
+    if (((by_opener ? by : against) & (E | O)) == (E | O)
+        && t->payload < TRP_TUNNEL_SHORT)
+    {
+        return -1;
+    }
 
     for (i = 0; i < nelts(streams); i++) {
 
@@ -346,21 +415,24 @@ test_states(int relay, int opener)
 
         in_stream += trp_tunnel_busy(&found[first]);
 
-        for (type = 0; type < 512; type++) {
+        for (type = 0; type < 2 * ANY; type++) {
             t = found[first];
-            want = allowed(&t, type % 256, type < 256);
+            want = allowed(&t, type % ANY, type < ANY);
 
-            rc = (type < 256) ? trp_tunnel_send(&t, type)
-                              : trp_tunnel_recv(&t, type % 256);
+            rc = (type < ANY) ? send_frame(&t, type)
+                              : recv_frame(&t, type % ANY);
 
-            if (rc != (want == 1 ? TRP_OK : TRP_ERROR) || want == -1) {
+            if (rc != (want == 1 ? TRP_OK
+                       : want == LATE ? TRP_DECLINED : TRP_ERROR)
+                || want == -1)
+            {
                 disagree(want == 1 ? "should be allowed"
                                    : "should not be allowed",
-                         type % 256, &found[first]);
+                         type % ANY, &found[first]);
             }
 
             if (rc != TRP_OK && !same_tunnel(&t, &found[first])) {
-                disagree("a refused frame changes the state", type % 256,
+                disagree("a refused frame changes the state", type % ANY,
                          &found[first]);
             }
 
@@ -377,7 +449,7 @@ test_states(int relay, int opener)
     is_int(wrong, 0, "every frame in %d states, %s that %s", (int) n,
            relay ? "a relay" : "an agent", opener ? "opens" : "is opened");
     is_int(n - in_stream, 4, "three of the handshake and idle");
-    is_int(in_stream, 34, "the states of a stream");
+    is_int(in_stream, 58, "the states of a stream");
 }
 
 
@@ -405,8 +477,8 @@ play(leg_t *leg, const char *script)
         }
 
         if (i == nelts(frames)
-            || trp_tunnel_send(from, frames[i].type) != TRP_OK
-            || trp_tunnel_recv(to, frames[i].type) != TRP_OK)
+            || send_frame(from, frames[i].type) != TRP_OK
+            || recv_frame(to, frames[i].type) != TRP_OK)
         {
             printf("# refused: %s\n", p);
             wrong++;
@@ -431,24 +503,27 @@ test_scripts(void)
 
     static const char  *whole[] = {
         ">OPEN <ACCEPT >DATA <DATA >END <DONE <END >DONE",
-        ">OPEN >DATA <ACCEPT <END >DONE >DATA >END <DONE",
-        ">OPEN >DATA >END <DONE <ACCEPT <DATA <END >DONE",
-        ">OPEN >END <ACCEPT <END >DONE <DONE",
+        ">OPEN >DATA <ACCEPT <END >DONE >DATA >END",
+        ">OPEN >DATA >END <ACCEPT <BIG <END >DONE",
         ">OPEN >END <ACCEPT <END <DONE >DONE",
-        ">OPEN <REFUSE >DONE >END <DONE",
-        ">OPEN <REFUSE >DONE >RESET <DONE",
-        ">OPEN >DATA <REFUSE >DATA >DATA >END <DONE >DONE",
-        ">OPEN >DATA >END <REFUSE >DONE <DONE",
-        ">OPEN >END <DONE <REFUSE >DONE",
-        ">OPEN >RESET <DONE <RESET >DONE",
-        ">OPEN >RESET <REFUSE >DONE <DONE",
+        ">OPEN <ACCEPT >BIG <DATA >END <DONE <END >DONE",
+        ">OPEN >BIG <ACCEPT <END >DONE >DATA >END <DONE",
+        ">OPEN >BIG >END <ACCEPT <END >DONE <DONE",
+        ">OPEN <REFUSE >DONE >END",
+        ">OPEN <REFUSE >DONE >RESET",
+        ">OPEN >DATA <REFUSE >DATA >DATA >END >DONE",
+        ">OPEN >DATA >END <REFUSE >DONE",
+        ">OPEN >BIG >END <REFUSE >DONE <DONE",
+        ">OPEN >END <REFUSE <DONE >DONE",
+        ">OPEN >RESET <REFUSE >DONE",
+        ">OPEN >BIG >RESET <REFUSE >DONE <DONE",
         ">OPEN >RESET <ACCEPT <DATA <END <DONE >DONE",
-        ">OPEN <RESET >DONE >END <DONE",
         ">OPEN <ACCEPT <RESET >RESET <DONE >DONE",
-        ">OPEN <ACCEPT >DATA <RESET >DATA >DONE >END <DONE",
+        ">OPEN <ACCEPT <END <RESET >END >DONE",
+        ">OPEN <ACCEPT >DATA <RESET >DATA >DONE >END",
         ">OPEN <PING >PONG >PING <PONG <ACCEPT <DRAIN >END <DONE <END "
         ">DRAIN >DONE",
-        ">OPEN <REFUSE >END <DONE >DONE >OPEN <ACCEPT >END <END >DONE <DONE",
+        ">OPEN <REFUSE >END >DONE >OPEN <ACCEPT >END <END >DONE",
         "<PING >PONG >PING <PONG <DRAIN >DRAIN"
     };
 
@@ -481,6 +556,43 @@ test_scripts(void)
 }
 
 
+/* both ends are done at once, and the next stream begins meanwhile */
+
+static void
+test_late(void)
+{
+    leg_t  leg;
+
+    wrong = 0;
+    late = 0;
+
+    leg_ready(&leg, 1);
+    play(&leg, ">OPEN <ACCEPT >DATA <DATA");
+
+    must_send(&leg.agent, &leg.up, TRP_END);
+    must_send(&leg.relay, &leg.down, TRP_END);
+    must_recv(&leg.agent, &leg.down);
+    must_recv(&leg.relay, &leg.up);
+
+    must_send(&leg.agent, &leg.up, TRP_DONE);
+    must_send(&leg.relay, &leg.down, TRP_DONE);
+    must_send(&leg.agent, &leg.up, TRP_OPEN);
+    must_send(&leg.agent, &leg.up, TRP_END);
+
+    is_int(must_recv(&leg.agent, &leg.down), 0, "a late DONE");
+    is_int(leg.agent.seen, 0, "is not one of the next stream");
+
+    while (leg.up.n) {
+        must_recv(&leg.relay, &leg.up);
+    }
+
+    is_int(play(&leg, "<ACCEPT <BIG <END <DONE >DONE"), TRP_TUNNEL_IDLE,
+           "which goes on");
+    is_int(late, 1, "one late frame");
+    is_int(wrong, 0, "nothing was refused");
+}
+
+
 /* any frame that an end may send, at any time, late or soon */
 
 static void
@@ -489,6 +601,10 @@ end_send(trp_tunnel_t *t, pipe_t *pipe)
     unsigned  type;
 
     type = rnd(4) ? TRP_OPEN + rnd(7) : rnd(TYPES);
+
+    if (type == TRP_DATA && rnd(4) == 0) {
+        type = BIG;
+    }
 
     if (type != TRP_ERRMSG && pipe->n < PIPE_FULL) {
         try_send(t, pipe, type);
@@ -527,6 +643,7 @@ test_two_ends(int entry)
     size_t  n;
 
     wrong = 0;
+    late = 0;
     idle = 0;
     streams = 0;
 
@@ -577,13 +694,14 @@ test_two_ends(int entry)
         }
 
         leg_check(&leg);
-        idle += leg_is_idle(&leg);
+        idle += leg_is_idle(&leg) || !trp_tunnel_ready(&leg.agent);
     }
 
     is_int(wrong, 0, "two ends, %s: 500000 steps, no disagreement",
            entry ? "entry" : "reverse");
-    is_int(idle, 100, "always idle at the end");
-    ok(streams > 2000, "%d streams were carried", streams);
+    is_int(idle, 100, "always idle at the end, or not yet ready");
+    ok(streams > 2000 && late > 100, "%d streams, %d frames too late",
+       streams, late);
 }
 
 
@@ -674,6 +792,10 @@ relay_recv(relay_t *r, leg_t *leg, leg_t *other)
 
     type = must_recv(t, &leg->up);
 
+    if (type == 0) {
+        return;
+    }
+
     if (type == TRP_PING) {
         must_send(t, &leg->down, TRP_PONG);
         return;
@@ -698,7 +820,9 @@ relay_recv(relay_t *r, leg_t *leg, leg_t *other)
     } else if (r->paired) {
         must_send(&other->relay, &other->down, type);
 
-    } else if (r->waiting && (type == TRP_DATA || type == TRP_END)) {
+    } else if (r->waiting
+               && (type == TRP_DATA || type == BIG || type == TRP_END))
+    {
         push(&r->early, type);
 
     } else if (r->waiting && type == TRP_RESET) {
@@ -712,12 +836,12 @@ relay_recv(relay_t *r, leg_t *leg, leg_t *other)
         leg->abandoned = 0;
     }
 
-    if (r->paired && trp_tunnel_idle(t)) {
-        r->paired = 0;
+    if (r->paired && trp_tunnel_idle(t) != trp_tunnel_idle(&other->relay)) {
+        disagree("only one tunnel of a stream is idle", type, t);
+    }
 
-        if (!trp_tunnel_idle(&other->relay)) {
-            disagree("only one tunnel of a stream is idle", type, t);
-        }
+    if (trp_tunnel_idle(t)) {
+        r->paired = 0;
     }
 }
 
@@ -809,6 +933,7 @@ test_relay(void)
     relay_t  r;
 
     wrong = 0;
+    late = 0;
     idle = 0;
     streams = 0;
     cuts = 0;
@@ -845,8 +970,8 @@ test_relay(void)
 
     is_int(wrong, 0, "entry, relay, reverse: 800000 steps, no disagreement");
     is_int(idle, 40, "always idle at the end");
-    ok(streams > 2000 && cuts > 500, "%d streams, %d lost tunnels", streams,
-       cuts);
+    ok(streams > 2000 && cuts > 500 && late > 500,
+       "%d streams, %d lost tunnels, %d frames too late", streams, cuts, late);
 }
 
 
@@ -859,6 +984,7 @@ main(void)
     test_states(1, 1);
 
     test_scripts();
+    test_late();
 
     test_two_ends(0);
     test_two_ends(1);
