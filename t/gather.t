@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
 # Tests for frames that wait for others to come: DONE waits for its sender's
-# own end, ACCEPT for the first bytes of an answer, but not for long.
+# own end, both of them for the next OPEN, ACCEPT for the first bytes of an
+# answer, but not for long.
 
 use strict;
 use warnings;
@@ -120,7 +121,7 @@ my $service = listener(port(8081));
 
 $relay->run();
 $entry->run();
-$reverse->run()->plan(25 + 4);
+$reverse->run()->plan(31 + 4);
 
 my %key = (entry => $entry->testdir() . '/entry',
     reverse => $reverse->testdir() . '/reverse');
@@ -163,6 +164,27 @@ $raw->write(frame('ACCEPT') . frame('DATA', 'answer') . frame('END'));
 is(answer($user), '6 eof', 'answer');
 abort($user);
 ok($raw->expect('RESET') && $raw->expect('DONE'), 'RESET, DONE');
+
+# a user who waits for the tunnel: the end and his OPEN are one record
+
+$user = user('question');
+ok($raw->expect('OPEN'), 'the same tunnel');
+$raw->data(length => 8);
+
+my $next = user('next');
+ok(wait_log($entry, qr/client .* connected to/, count => 4), 'a user waits');
+
+$raw->write(frame('ACCEPT') . frame('DATA', 'answer') . frame('END'));
+is(answer($user), '6 eof', 'answer');
+close $user;
+
+is(join(' ', map { $_->{type} } record($raw)), 'END DONE OPEN DATA',
+    'an end and the next stream');
+
+$raw->write(frame('ACCEPT') . frame('END'));
+is(answer($next), '0 eof', 'answer');
+close $next;
+ok($raw->expect('END') && $raw->expect('DONE'), 'END, DONE');
 
 # ACCEPT without an answer: a destination that is silent
 
@@ -222,6 +244,21 @@ sub user {
 sub answer {
     my ($bytes, undef, $end) = drain(@_);
     return "$bytes $end";
+}
+
+
+# the frames that come next in a TLS record
+
+sub record {
+    my ($agent) = @_;
+    my $s = $agent->socket();
+    my @frames;
+
+    IO::Select->new($s)->can_read(10);
+    $s->sysread($agent->{in}, 16384, length $agent->{in});
+
+    push @frames, $agent->read() while length $agent->{in};
+    return @frames;
 }
 
 

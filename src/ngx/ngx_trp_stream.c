@@ -766,6 +766,12 @@ ngx_trp_stream_pump(ngx_trp_stream_t *st)
         if (st->consumed && !(t->state.sent & TRP_SEEN_DONE)) {
             ngx_trp_tunnel_send(t, TRP_DONE);
         }
+
+        if (st->entry && trp_tunnel_idle(&t->state)) {
+
+            /* nobody waits for it: it may go with the next OPEN */
+            ngx_trp_tunnel_flush_after(t, NGX_TRP_END_TIME);
+        }
     }
 
     if (st->accepted && st->early) {

@@ -36,6 +36,10 @@
 
 #define NGX_TRP_ACCEPT_TIME     5
 
+/* how long the end of a stream may wait for the next one, milliseconds */
+
+#define NGX_TRP_END_TIME        5
+
 #define NGX_TRP_STREAM_RETRIES  2
 
 /* tunnels that may be lost with it, until it counts as the stream's fault */

@@ -31,7 +31,6 @@ static void ngx_trp_tunnel_event_handler(ngx_event_t *ev);
 static void ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t);
 static ngx_uint_t ngx_trp_tunnel_lost_host(ngx_trp_tunnel_t *t);
 static ngx_uint_t ngx_trp_tunnel_stuck(ngx_trp_tunnel_t *t);
-static void ngx_trp_tunnel_settle(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_post(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_free_payload(ngx_trp_tunnel_t *t);
 static ngx_int_t ngx_trp_tunnel_drop(ngx_trp_tunnel_t *t);
@@ -235,9 +234,14 @@ ngx_trp_tunnel_event_handler(ngx_event_t *ev)
     t = ev->data;
     blocked = t->blocked;
 
-    ev->timedout = 0;
+    if (ev->timedout) {
+        ev->timedout = 0;
+        t->held = 0;
+    }
 
-    ngx_trp_tunnel_flush(t);
+    if (!t->held) {
+        ngx_trp_tunnel_flush(t);
+    }
 
     if (t->failed) {
         ngx_trp_tunnel_close(t);
@@ -407,9 +411,7 @@ ngx_trp_tunnel_watch(ngx_trp_tunnel_t *t)
 }
 
 
-/* a stream is over when its last frame went out or came in */
-
-static void
+void
 ngx_trp_tunnel_settle(ngx_trp_tunnel_t *t)
 {
     if (!t->busy || !trp_tunnel_idle(&t->state)) {
@@ -442,7 +444,8 @@ ngx_trp_tunnel_settle(ngx_trp_tunnel_t *t)
 static void
 ngx_trp_tunnel_post(ngx_trp_tunnel_t *t)
 {
-    if (t->event.timer_set) {
+    if (t->held) {
+        t->held = 0;
         ngx_del_timer(&t->event);
     }
 
@@ -470,10 +473,7 @@ ngx_trp_tunnel_flush_after(ngx_trp_tunnel_t *t, ngx_msec_t msec)
         return;
     }
 
-    if (t->event.posted) {
-        ngx_delete_posted_event(&t->event);
-    }
-
+    t->held = 1;
     ngx_add_timer(&t->event, msec);
 }
 

@@ -82,6 +82,7 @@ struct ngx_trp_tunnel_s {
 
     unsigned                          busy:1;     /* a stream is not yet over */
     unsigned                          abandoned:1; /* nobody wants it now */
+    unsigned                          held:1;     /* output waits for more */
     unsigned                          blocked:1;  /* the socket takes no more */
     unsigned                          stalled:1;  /* not read for that reason */
     unsigned                          draining:1; /* no new stream here */
@@ -179,11 +180,19 @@ ngx_int_t ngx_trp_tunnel_sent(ngx_trp_tunnel_t *t, ngx_uint_t type,
 
 /*
  * What was written last waits for more that is about to follow: for one more
- * turn of the event loop, or at most for "msec".
+ * turn of the event loop, or until more is written, at most for "msec".
  */
 
 void ngx_trp_tunnel_flush_later(ngx_trp_tunnel_t *t);
 void ngx_trp_tunnel_flush_after(ngx_trp_tunnel_t *t, ngx_msec_t msec);
+
+
+/*
+ * A stream is over when its last frame went out or came in: handlers->idle()
+ * is called then, from the posted event, or from here if that is too late.
+ */
+
+void ngx_trp_tunnel_settle(ngx_trp_tunnel_t *t);
 
 
 /*
