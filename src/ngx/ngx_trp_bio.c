@@ -7,18 +7,14 @@
 /* a record of this size is one of many */
 #define NGX_TRP_BIO_LARGE   8192
 
-/*
- * Full records of TLS 1.3.  If a read ends with a part of a record, OpenSSL
- * reads the rest of that alone.
- */
-#define NGX_TRP_BIO_READ    (4 * (16384 + 22))
-
 
 static void ngx_trp_bio_free_method(void *data);
 static ngx_uint_t ngx_trp_bio_in_kernel(BIO *b);
 static int ngx_trp_bio_destroy(BIO *b);
 static long ngx_trp_bio_ctrl(BIO *b, int cmd, long num, void *ptr);
 static int ngx_trp_bio_read(BIO *b, char *p, int size);
+static int ngx_trp_bio_read_in(BIO *b);
+static int ngx_trp_bio_recv(BIO *b, void *p, int size);
 static ngx_uint_t ngx_trp_bio_is_empty(ngx_trp_bio_t *bio);
 static int ngx_trp_bio_write(BIO *b, const char *p, int size);
 static ngx_int_t ngx_trp_bio_reserve(ngx_trp_bio_t *bio, size_t size);
@@ -123,6 +119,7 @@ ngx_trp_bio_destroy(BIO *b)
     bio = BIO_get_data(b);
 
     ngx_free(bio->buf);
+    ngx_free(bio->in);
 
     return 1;
 }
@@ -159,6 +156,62 @@ static int
 ngx_trp_bio_read(BIO *b, char *p, int size)
 {
     int             n;
+    ngx_trp_bio_t  *bio;
+
+    bio = BIO_get_data(b);
+
+    BIO_clear_retry_flags(b);
+
+    if (bio->in == NULL) {
+        return ngx_trp_bio_recv(b, p, size);
+    }
+
+    if (bio->in_pos == bio->in_last) {
+        n = ngx_trp_bio_read_in(b);
+
+        if (n <= 0) {
+            return n;
+        }
+    }
+
+    n = (int) ngx_min(size, bio->in_last - bio->in_pos);
+
+    ngx_memcpy(p, bio->in_pos, n);
+    bio->in_pos += n;
+
+    return n;
+}
+
+
+/*
+ * Longer than anything that a peer of this kind writes at once, so that a read
+ * is short, and need not be tried again.  OpenSSL could do it itself, but moves
+ * all that is behind a record with each one.
+ */
+
+static int
+ngx_trp_bio_read_in(BIO *b)
+{
+    int             n;
+    ngx_trp_bio_t  *bio;
+
+    bio = BIO_get_data(b);
+
+    n = ngx_trp_bio_recv(b, bio->in, NGX_TRP_BIO_SIZE);
+
+    if (n > 0) {
+        bio->in_pos = bio->in;
+        bio->in_last = bio->in + n;
+    }
+
+    return n;
+}
+
+
+static int
+ngx_trp_bio_recv(BIO *b, void *p, int size)
+{
+    int             n;
     BIO            *next;
     ngx_event_t    *rev;
     ngx_trp_bio_t  *bio;
@@ -166,15 +219,12 @@ ngx_trp_bio_read(BIO *b, char *p, int size)
     bio = BIO_get_data(b);
     rev = bio->connection->read;
 
-    BIO_clear_retry_flags(b);
-
     if (bio->socket && !rev->ready) {
         BIO_set_retry_read(b);
         return -1;
     }
 
     next = BIO_next(b);
-    size = ngx_min(size, NGX_TRP_BIO_READ);
 
     n = BIO_read(next, p, size);
 
@@ -223,18 +273,20 @@ ngx_trp_bio_adapt(ngx_trp_bio_t *bio)
 {
     ngx_ssl_conn_t  *ssl;
 
-    if (bio->wide || !bio->full) {
+    if (bio->in || !bio->full) {
         return;
     }
 
-    ssl = bio->connection->ssl->connection;
+    bio->in = ngx_alloc(NGX_TRP_BIO_SIZE, bio->connection->log);
 
-    /* not as long as something waits in the buffer */
+    if (bio->in) {
+        bio->in_pos = bio->in;
+        bio->in_last = bio->in;
 
-    if (SSL_free_buffers(ssl) == 1) {
-        SSL_set_default_read_buffer_len(ssl, NGX_TRP_BIO_SIZE);
+        ssl = bio->connection->ssl->connection;
+
+        SSL_set_read_ahead(ssl, 0);
         SSL_clear_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
-        bio->wide = 1;
     }
 }
 
@@ -246,11 +298,17 @@ ngx_trp_bio_relax(ngx_trp_bio_t *bio)
 
     ssl = bio->connection->ssl->connection;
 
-    if (SSL_free_buffers(ssl) == 1 && bio->full) {
-        SSL_set_default_read_buffer_len(ssl, 0);
+    if (bio->in_pos == bio->in_last && SSL_free_buffers(ssl) == 1
+        && bio->full)
+    {
+        SSL_set_read_ahead(ssl, 1);
         SSL_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+
+        ngx_free(bio->in);
+        bio->in = NULL;
+        bio->in_pos = NULL;
+        bio->in_last = NULL;
         bio->full = 0;
-        bio->wide = 0;
     }
 
     if (bio->buf && !ngx_trp_bio_pending(bio)) {

@@ -34,9 +34,12 @@ typedef struct {
     size_t             last;
     size_t             size;
 
+    u_char            *in;               /* of long reads, or NULL */
+    u_char            *in_pos;
+    u_char            *in_last;
+
     unsigned           socket:1;         /* and no other TLS, is beneath */
     unsigned           full:1;           /* a read took all it could */
-    unsigned           wide:1;           /* reads are NGX_TRP_BIO_SIZE long */
 } ngx_trp_bio_t;
 
 

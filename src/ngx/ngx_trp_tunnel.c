@@ -104,7 +104,8 @@ ngx_trp_tunnel_start(ngx_trp_tunnel_t *t, BIO_METHOD *method)
 
 /*
  * With both events in epoll, bytes that were read already wake up the worker
- * once more, because the socket takes output.
+ * once more, because the socket takes output.  So this one is there only as
+ * long as something waits for it.
  */
 
 static ngx_int_t
@@ -213,14 +214,18 @@ ngx_trp_tunnel_write_handler(ngx_event_t *wev)
         ngx_post_event(c->read, &ngx_posted_events);
     }
 
-    if (!t->blocked) {
-        return;
+    if (t->blocked) {
+        ngx_trp_tunnel_flush(t);
+
+        if (t->blocked || t->failed) {
+            return;
+        }
+
+        t->handlers->writable(t);
     }
 
-    ngx_trp_tunnel_flush(t);
-
-    if (!t->blocked && !t->failed) {
-        t->handlers->writable(t);
+    if (!t->blocked && ngx_trp_tunnel_forget_write_event(c) != NGX_OK) {
+        ngx_trp_tunnel_fail(t);
     }
 }
 
@@ -429,10 +434,6 @@ ngx_trp_tunnel_settle(ngx_trp_tunnel_t *t)
 
     if (t->bio.full) {
         ngx_trp_bio_relax(&t->bio);
-    }
-
-    if (!t->blocked) {
-        (void) ngx_trp_tunnel_forget_write_event(t->connection);
     }
 
     ngx_trp_tunnel_watch(t);
