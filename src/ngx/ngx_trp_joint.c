@@ -766,7 +766,7 @@ ngx_trp_joint_leave(ngx_trp_peer_t *peer, ngx_uint_t gone)
 
     ngx_trp_joint_close(joint);
 
-    if (other) {
+    if (other && !gone) {
 
         /* both are over at once: the next OPEN may be behind this end */
         ngx_trp_tunnel_settle(other->tunnel);

@@ -419,7 +419,7 @@ ngx_trp_tunnel_watch(ngx_trp_tunnel_t *t)
 void
 ngx_trp_tunnel_settle(ngx_trp_tunnel_t *t)
 {
-    if (!t->busy || !trp_tunnel_idle(&t->state)) {
+    if (!t->busy || t->failed || !trp_tunnel_idle(&t->state)) {
         return;
     }
 
