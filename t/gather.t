@@ -191,13 +191,13 @@ ok($raw->expect('END') && $raw->expect('DONE'), 'END, DONE');
 $raw = agent('entry', 'raw-entry');
 
 $raw->send('OPEN', open_payload(port => port(8081)));
-my $c = accepted();
+my $c = accepted($service);
 ok($raw->expect('ACCEPT'), 'ACCEPT, nobody has spoken');
 given_up($raw);
 
 $raw->write(frame('OPEN', open_payload(port => port(8081)))
     . frame('DATA', 'question'));
-$c = accepted();
+$c = accepted($service);
 ok($raw->expect('ACCEPT'), 'ACCEPT, the user has');
 is($raw->read(timeout => 0.2), undef, 'and nothing else');
 syswrite $c, 'answer';
@@ -208,7 +208,7 @@ given_up($raw);
 
 $raw->write(frame('OPEN', open_payload(port => port(8081)))
     . frame('DATA', 'x' x 16000));
-$c = accepted();
+$c = accepted($service);
 syswrite $c, 'answer';
 ok($raw->expect('ACCEPT'), 'ACCEPT');
 is($raw->data(length => 6), 'answer', 'and an answer');
@@ -285,10 +285,4 @@ sub given_up {
     $agent->send('RESET');
     passed($agent, qw/ RESET DONE /) or die "not done\n";
     $agent->send('DONE');
-}
-
-
-sub accepted {
-    return IO::Select->new($service)->can_read(10) && $service->accept()
-        || die "the destination was not asked\n";
 }

@@ -11,8 +11,6 @@ use Test::More;
 
 BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, 'lib'; }
 
-use IO::Select;
-
 use Test::Nginx;
 use Test::Nginx::TRP;
 use Test::Nginx::TRP::Client;
@@ -152,19 +150,13 @@ sub short {
     my (@data) = @_;
 
     $entry->write($open . frame('DATA', shift @data));
-    my $s = accepted();
+    my $s = accepted($service);
     shutdown $s, 1;
     $entry->expect('ACCEPT') && $entry->expect('END') or die "no end\n";
     $entry->write(join('', map { frame('DATA', $_) } @data) . frame('END')
         . frame('DONE'));
 
     return $s;
-}
-
-
-sub accepted {
-    return IO::Select->new($service)->can_read(10) && $service->accept()
-        || die "the destination was not asked\n";
 }
 
 

@@ -97,7 +97,7 @@ static int
 trp_tunnel_late(const trp_tunnel_t *t, unsigned type)
 {
     return t->opener && (type == TRP_DONE || type == TRP_RESET)
-           && !(t->seen & (TRP_SEEN_ACCEPT|TRP_SEEN_END));
+           && !(t->seen & TRP_SEEN_ANSWER);
 }
 
 
@@ -107,6 +107,8 @@ static int
 trp_tunnel_stream(trp_tunnel_t *t, unsigned type, size_t len, int by_opener,
     uint8_t *by, uint8_t against)
 {
+    int  answer;
+
     switch (type) {
 
     case TRP_PING:
@@ -127,27 +129,19 @@ trp_tunnel_stream(trp_tunnel_t *t, unsigned type, size_t len, int by_opener,
         return TRP_ERROR;
     }
 
-    if (!by_opener && !(*by & (TRP_SEEN_ACCEPT|TRP_SEEN_END))
-        && type != TRP_ACCEPT && type != TRP_REFUSE)
-    {
+    answer = (type == TRP_ACCEPT || type == TRP_REFUSE);
+
+    if (by_opener ? answer : answer == ((*by & TRP_SEEN_ANSWER) != 0)) {
         return TRP_ERROR;
     }
 
     switch (type) {
 
     case TRP_ACCEPT:
-        if (by_opener || *by & (TRP_SEEN_ACCEPT|TRP_SEEN_END)) {
-            return TRP_ERROR;
-        }
-
         *by |= TRP_SEEN_ACCEPT;
         return TRP_OK;
 
     case TRP_REFUSE:
-        if (by_opener || *by & (TRP_SEEN_ACCEPT|TRP_SEEN_END)) {
-            return TRP_ERROR;
-        }
-
         *by |= TRP_SEEN_END|TRP_SEEN_RESET;
         break;
 

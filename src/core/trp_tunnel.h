@@ -47,6 +47,10 @@ typedef enum {
 #define TRP_SEEN_DONE    0x04
 #define TRP_SEEN_RESET   0x08        /* with END: by RESET or REFUSE */
 
+/* what is first from the side that has not opened: ACCEPT or REFUSE */
+
+#define TRP_SEEN_ANSWER  (TRP_SEEN_ACCEPT|TRP_SEEN_END)
+
 
 /* with less payload than this, in bytes, the opener's direction is short */
 

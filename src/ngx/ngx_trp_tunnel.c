@@ -1210,7 +1210,7 @@ ngx_trp_tunnel_abandon(ngx_trp_tunnel_t *t, trp_refuse_t *refuse,
 
     t->abandoned = 1;
 
-    if (!state->opener && !(state->sent & (TRP_SEEN_ACCEPT|TRP_SEEN_END))) {
+    if (!state->opener && !(state->sent & TRP_SEEN_ANSWER)) {
 
         if (refuse == NULL) {
             ngx_memzero(&failed, sizeof(trp_refuse_t));

@@ -23,8 +23,8 @@ our @EXPORT = qw/
     trp_cert trp_ca trp_issue trp_crl trp_keys
     wait_for wait_log count_log reload_and_wait
     serve serve_on served
-    connect_to listener full_listener fill noise transfer visit drain end_of
-    reset_of abort client_hello
+    connect_to listener accepted full_listener fill noise transfer visit drain
+    end_of reset_of abort client_hello
     nginx_test nginx_pid worker_pids
     fd_count private_memory anon_memory tcp_count dialling
 /;
@@ -277,7 +277,17 @@ sub listener {
 }
 
 
-# the same with a listening socket of the caller's making
+# a connection that comes to a listening socket; dies if none does
+
+sub accepted {
+    my ($listener) = @_;
+
+    return IO::Select->new($listener)->can_read(10) && $listener->accept()
+        || die "the destination was not asked\n";
+}
+
+
+# serve() with a listening socket of the caller's making
 
 sub serve_on {
     my ($t, $listener, $kind, %opts) = @_;
