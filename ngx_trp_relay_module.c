@@ -40,7 +40,7 @@ typedef struct {
     ngx_msec_t                   open_timeout;
     ngx_msec_t                   heartbeat;
     ngx_trp_limits_t             limits;
-    BIO_METHOD                  *bio;       /* of tunnels */
+    ngx_trp_tunnels_t            tunnels;
 
     /* of this worker */
     ngx_trp_guard_t              guard;
@@ -342,7 +342,8 @@ ngx_trp_relay_handler(ngx_stream_session_t *s)
 
     if (peer) {
         peer->session = s;
-        peer->tunnel = ngx_trp_tunnel_create(c, &ngx_trp_relay_tunnel_handlers,
+        peer->tunnel = ngx_trp_tunnel_create(c, &rscf->tunnels,
+                                             &ngx_trp_relay_tunnel_handlers,
                                              peer, 1, rscf->heartbeat);
     }
 
@@ -351,7 +352,7 @@ ngx_trp_relay_handler(ngx_stream_session_t *s)
         return;
     }
 
-    if (ngx_trp_tunnel_start(peer->tunnel, rscf->bio) != NGX_OK) {
+    if (ngx_trp_tunnel_start(peer->tunnel) != NGX_OK) {
         ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
         return;
     }
@@ -1061,8 +1062,8 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    conf->bio = ngx_trp_bio_method(cf);
-    if (conf->bio == NULL) {
+    conf->tunnels.bio = ngx_trp_bio_method(cf);
+    if (conf->tunnels.bio == NULL) {
         return NGX_CONF_ERROR;
     }
 

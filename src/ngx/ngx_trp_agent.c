@@ -202,8 +202,8 @@ ngx_trp_agent_load(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
         return NGX_ERROR;
     }
 
-    conf->bio = ngx_trp_bio_method(cf);
-    if (conf->bio == NULL) {
+    conf->tunnels.bio = ngx_trp_bio_method(cf);
+    if (conf->tunnels.bio == NULL) {
         return NGX_ERROR;
     }
 

@@ -10,9 +10,9 @@
 
 
 #include "ngx_trp.h"
-#include "ngx_trp_bio.h"
 #include "ngx_trp_conf.h"
 #include "ngx_trp_ssl.h"
+#include "ngx_trp_tunnel.h"
 #include "ngx_trp_turn_client.h"
 
 
@@ -38,7 +38,7 @@ typedef struct {
     ngx_msec_t       connect_timeout;
     ngx_msec_t       heartbeat;
 
-    BIO_METHOD                 *bio;          /* of tunnels */
+    ngx_trp_tunnels_t           tunnels;
     ngx_trp_ssl_conf_t          ssl;
     ngx_trp_turn_client_conf_t  turn;         /* the way to the relay */
 

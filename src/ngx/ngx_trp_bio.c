@@ -263,6 +263,19 @@ ngx_trp_bio_is_empty(ngx_trp_bio_t *bio)
 }
 
 
+ngx_uint_t
+ngx_trp_bio_is_drained(ngx_trp_bio_t *bio)
+{
+    ngx_ssl_conn_t  *ssl;
+
+    ssl = bio->connection->ssl->connection;
+
+    return bio->socket && !bio->connection->read->ready
+           && bio->in_pos == bio->in_last
+           && !SSL_has_pending(ssl) && SSL_want(ssl) != SSL_WRITING;
+}
+
+
 /*
  * nginx has OpenSSL allocate its buffers for each record.  That suits a
  * connection that waits, and not one that is busy all the time.

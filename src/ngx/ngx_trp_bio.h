@@ -56,6 +56,11 @@ ngx_int_t ngx_trp_bio_insert(ngx_trp_bio_t *bio, BIO_METHOD *method,
     ngx_connection_t *c);
 
 
+/* SSL_read() would find nothing, and OpenSSL would allocate a buffer for it */
+
+ngx_uint_t ngx_trp_bio_is_drained(ngx_trp_bio_t *bio);
+
+
 /* long reads, if they pay; short ones again, and no buffers of OpenSSL's */
 
 void ngx_trp_bio_adapt(ngx_trp_bio_t *bio);

@@ -116,7 +116,8 @@ ngx_trp_dial_create_link(ngx_trp_pool_t *pool, ngx_connection_t *c)
     c->read->log = log;
     c->write->log = log;
 
-    link->tunnel = ngx_trp_tunnel_create(c, &ngx_trp_pool_tunnel_handlers,
+    link->tunnel = ngx_trp_tunnel_create(c, &pool->conf->tunnels,
+                                         &ngx_trp_pool_tunnel_handlers,
                                          link, 0, pool->conf->heartbeat);
     if (link->tunnel == NULL) {
         goto failed;
@@ -481,7 +482,7 @@ ngx_trp_dial_ssl_handler(ngx_connection_t *c)
 
     c->log->action = "authenticating to relay";
 
-    if (ngx_trp_tunnel_start(t, link->pool->conf->bio) != NGX_OK) {
+    if (ngx_trp_tunnel_start(t) != NGX_OK) {
         ngx_trp_tunnel_close(t);
         return;
     }

@@ -371,6 +371,20 @@ ngx_trp_stream_readable(ngx_trp_stream_t *st)
 }
 
 
+void
+ngx_trp_stream_read(ngx_trp_stream_t *st)
+{
+    ngx_event_t  *rev;
+
+    rev = st->connection->read;
+
+    if (rev->posted) {
+        ngx_delete_posted_event(rev);
+        rev->handler(rev);
+    }
+}
+
+
 /*
  * What a user sends is taken to its end, however slow its reader is, if it is
  * short: then it does not stand in front of the next stream.

@@ -35,6 +35,10 @@ static void ngx_trp_tunnel_post(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_free_payload(ngx_trp_tunnel_t *t);
 static ngx_int_t ngx_trp_tunnel_drop(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_consume(ngx_trp_tunnel_t *t);
+static ngx_int_t ngx_trp_tunnel_recv_later(ngx_trp_tunnel_t *t);
+static void ngx_trp_tunnel_wrote(ngx_trp_tunnel_t *t);
+static void ngx_trp_tunnel_flush_last(ngx_trp_tunnels_t *tunnels,
+    ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_flush(ngx_trp_tunnel_t *t);
 static ngx_int_t ngx_trp_tunnel_push(ngx_trp_tunnel_t *t);
 static ngx_int_t ngx_trp_tunnel_write(ngx_trp_tunnel_t *t, u_char **p,
@@ -45,7 +49,7 @@ static void ngx_trp_tunnel_close_connection(ngx_connection_t *c);
 
 
 ngx_trp_tunnel_t *
-ngx_trp_tunnel_create(ngx_connection_t *c,
+ngx_trp_tunnel_create(ngx_connection_t *c, ngx_trp_tunnels_t *tunnels,
     const ngx_trp_tunnel_handlers_t *handlers, void *data, ngx_uint_t relay,
     ngx_msec_t heartbeat)
 {
@@ -57,6 +61,7 @@ ngx_trp_tunnel_create(ngx_connection_t *c,
     }
 
     t->connection = c;
+    t->tunnels = tunnels;
     t->handlers = handlers;
     t->data = data;
     t->heartbeat = heartbeat;
@@ -76,13 +81,13 @@ ngx_trp_tunnel_create(ngx_connection_t *c,
 
 
 ngx_int_t
-ngx_trp_tunnel_start(ngx_trp_tunnel_t *t, BIO_METHOD *method)
+ngx_trp_tunnel_start(ngx_trp_tunnel_t *t)
 {
     ngx_connection_t  *c;
 
     c = t->connection;
 
-    if (ngx_trp_bio_insert(&t->bio, method, c) != NGX_OK
+    if (ngx_trp_bio_insert(&t->bio, t->tunnels->bio, c) != NGX_OK
         || ngx_trp_tunnel_forget_write_event(c) != NGX_OK)
     {
         return NGX_ERROR;
@@ -197,6 +202,8 @@ ngx_trp_tunnel_read_handler(ngx_event_t *rev)
 
     t->turn = 0;
     t->handlers->readable(t);
+
+    ngx_trp_tunnel_flush_last(t->tunnels, NULL);
 }
 
 
@@ -456,6 +463,42 @@ ngx_trp_tunnel_post(ngx_trp_tunnel_t *t)
 }
 
 
+/*
+ * Output leaves when another tunnel is written to, or one has been read, and
+ * at the latest at the end of the event loop's turn.  If all of it waited for
+ * that, the processes that streams go through would work one after the other,
+ * each one on all of them, and not at the same time.
+ */
+
+static void
+ngx_trp_tunnel_wrote(ngx_trp_tunnel_t *t)
+{
+    ngx_trp_tunnel_post(t);
+    ngx_trp_tunnel_flush_last(t->tunnels, t);
+}
+
+
+/* "t" is the one that waits now */
+
+static void
+ngx_trp_tunnel_flush_last(ngx_trp_tunnels_t *tunnels, ngx_trp_tunnel_t *t)
+{
+    ngx_trp_tunnel_t  *last;
+
+    last = tunnels->last;
+
+    if (last == t) {
+        return;
+    }
+
+    tunnels->last = t;
+
+    if (last && !last->blocked && !last->failed) {
+        ngx_trp_tunnel_flush(last);
+    }
+}
+
+
 void
 ngx_trp_tunnel_flush_later(ngx_trp_tunnel_t *t)
 {
@@ -464,6 +507,8 @@ ngx_trp_tunnel_flush_later(ngx_trp_tunnel_t *t)
     }
 
     ngx_post_event(&t->event, &ngx_posted_next_events);
+
+    t->tunnels->last = NULL;
 }
 
 
@@ -476,6 +521,8 @@ ngx_trp_tunnel_flush_after(ngx_trp_tunnel_t *t, ngx_msec_t msec)
 
     t->held = 1;
     ngx_add_timer(&t->event, msec);
+
+    t->tunnels->last = NULL;
 }
 
 
@@ -521,6 +568,10 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
         return NGX_AGAIN;
     }
 
+    if (ngx_trp_bio_is_drained(&t->bio)) {
+        return ngx_trp_tunnel_recv_later(t);
+    }
+
     if (ERR_peek_error()) {
         ERR_clear_error();
     }
@@ -541,17 +592,10 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
     err = (sslerr == SSL_ERROR_SYSCALL) ? ngx_errno : 0;
 
     if (sslerr == SSL_ERROR_WANT_READ) {
-        c->read->ready = 0;
+        return ngx_trp_tunnel_recv_later(t);
+    }
 
-        if (!t->busy) {
-            ngx_trp_bio_relax(&t->bio);
-        }
-
-        if (ngx_handle_read_event(c->read, 0) == NGX_OK) {
-            return NGX_AGAIN;
-        }
-
-    } else if (sslerr == SSL_ERROR_WANT_WRITE) {
+    if (sslerr == SSL_ERROR_WANT_WRITE) {
         c->write->ready = 0;
         t->write_on_read = 1;
 
@@ -580,6 +624,27 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
     ngx_trp_tunnel_fail(t);
 
     return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_trp_tunnel_recv_later(ngx_trp_tunnel_t *t)
+{
+    ngx_event_t  *rev;
+
+    rev = t->connection->read;
+    rev->ready = 0;
+
+    if (!t->busy) {
+        ngx_trp_bio_relax(&t->bio);
+    }
+
+    if (ngx_handle_read_event(rev, 0) != NGX_OK) {
+        ngx_trp_tunnel_fail(t);
+        return NGX_ERROR;
+    }
+
+    return NGX_AGAIN;
 }
 
 
@@ -885,7 +950,7 @@ ngx_trp_tunnel_send_frame(ngx_trp_tunnel_t *t, u_char *start, u_char *last)
     ngx_memcpy(p, start, last - start);
     t->out_last += last - start;
 
-    ngx_trp_tunnel_post(t);
+    ngx_trp_tunnel_wrote(t);
 }
 
 
@@ -933,7 +998,7 @@ ngx_trp_tunnel_data(ngx_trp_tunnel_t *t, u_char *p, size_t size)
     }
 
     if (ngx_trp_tunnel_pending(t) && !t->blocked) {
-        ngx_trp_tunnel_post(t);
+        ngx_trp_tunnel_wrote(t);
     }
 
     return done;
@@ -978,7 +1043,7 @@ ngx_trp_tunnel_datagram(ngx_trp_tunnel_t *t, size_t size)
     t->out_last += TRP_HEADER_LEN + size;
 
     if (!t->blocked) {
-        ngx_trp_tunnel_post(t);
+        ngx_trp_tunnel_wrote(t);
     }
 
     return trp_header_put(dst, TRP_DATA, size);
@@ -1020,7 +1085,7 @@ ngx_trp_tunnel_forward(ngx_trp_tunnel_t *t, u_char *p, size_t size)
     }
 
     if (!t->blocked) {
-        ngx_trp_tunnel_post(t);
+        ngx_trp_tunnel_wrote(t);
     }
 }
 
@@ -1299,6 +1364,10 @@ ngx_trp_tunnel_close(ngx_trp_tunnel_t *t)
     ngx_connection_t  *c;
 
     c = t->connection;
+
+    if (t->tunnels->last == t) {
+        t->tunnels->last = NULL;
+    }
 
     t->failed = 1;
     t->handlers->closed(t);

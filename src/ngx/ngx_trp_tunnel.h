@@ -57,8 +57,17 @@ typedef struct {
 } ngx_trp_tunnel_handlers_t;
 
 
+/* what the tunnels of a configuration have in common in a worker */
+
+typedef struct {
+    BIO_METHOD        *bio;
+    ngx_trp_tunnel_t  *last;   /* its output waits for the handler's end */
+} ngx_trp_tunnels_t;
+
+
 struct ngx_trp_tunnel_s {
     ngx_connection_t                 *connection;
+    ngx_trp_tunnels_t                *tunnels;
     const ngx_trp_tunnel_handlers_t  *handlers;
     void                             *data;       /* of the handlers' owner */
 
@@ -99,9 +108,9 @@ struct ngx_trp_tunnel_s {
  */
 
 ngx_trp_tunnel_t *ngx_trp_tunnel_create(ngx_connection_t *c,
-    const ngx_trp_tunnel_handlers_t *handlers, void *data, ngx_uint_t relay,
-    ngx_msec_t heartbeat);
-ngx_int_t ngx_trp_tunnel_start(ngx_trp_tunnel_t *t, BIO_METHOD *method);
+    ngx_trp_tunnels_t *tunnels, const ngx_trp_tunnel_handlers_t *handlers,
+    void *data, ngx_uint_t relay, ngx_msec_t heartbeat);
+ngx_int_t ngx_trp_tunnel_start(ngx_trp_tunnel_t *t);
 
 void ngx_trp_tunnel_close(ngx_trp_tunnel_t *t);
 
