@@ -1062,8 +1062,7 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    conf->tunnels.bio = ngx_trp_bio_method(cf);
-    if (conf->tunnels.bio == NULL) {
+    if (ngx_trp_bio_init(cf, &conf->tunnels.bio) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 

@@ -202,8 +202,7 @@ ngx_trp_agent_load(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
         return NGX_ERROR;
     }
 
-    conf->tunnels.bio = ngx_trp_bio_method(cf);
-    if (conf->tunnels.bio == NULL) {
+    if (ngx_trp_bio_init(cf, &conf->tunnels.bio) != NGX_OK) {
         return NGX_ERROR;
     }
 

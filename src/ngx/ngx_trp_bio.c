@@ -4,11 +4,16 @@
 
 #define NGX_TRP_BIO_MIN     512
 
+/* free buffers that are kept */
+#define NGX_TRP_BIO_KEEP    16
+
 /* a record of this size is one of many */
 #define NGX_TRP_BIO_LARGE   8192
 
 
-static void ngx_trp_bio_free_method(void *data);
+static void ngx_trp_bio_cleanup(void *data);
+static void *ngx_trp_bio_take(ngx_trp_bio_t *bio);
+static void ngx_trp_bio_give(ngx_trp_bio_t *bio, void *p);
 static ngx_uint_t ngx_trp_bio_in_kernel(BIO *b);
 static int ngx_trp_bio_destroy(BIO *b);
 static long ngx_trp_bio_ctrl(BIO *b, int cmd, long num, void *ptr);
@@ -21,46 +26,59 @@ static ngx_int_t ngx_trp_bio_reserve(ngx_trp_bio_t *bio, size_t size);
 static ngx_int_t ngx_trp_bio_write_out(BIO *b);
 
 
-BIO_METHOD *
-ngx_trp_bio_method(ngx_conf_t *cf)
+ngx_int_t
+ngx_trp_bio_init(ngx_conf_t *cf, ngx_trp_bio_conf_t *conf)
 {
     BIO_METHOD          *method;
     ngx_pool_cleanup_t  *cln;
 
     cln = ngx_pool_cleanup_add(cf->pool, 0);
     if (cln == NULL) {
-        return NULL;
+        return NGX_ERROR;
     }
 
     method = BIO_meth_new(BIO_TYPE_FILTER, "trp");
     if (method == NULL) {
-        return NULL;
+        return NGX_ERROR;
     }
 
-    cln->handler = ngx_trp_bio_free_method;
-    cln->data = method;
+    conf->method = method;
+
+    cln->handler = ngx_trp_bio_cleanup;
+    cln->data = conf;
 
     if (BIO_meth_set_destroy(method, ngx_trp_bio_destroy) != 1
         || BIO_meth_set_ctrl(method, ngx_trp_bio_ctrl) != 1
         || BIO_meth_set_read(method, ngx_trp_bio_read) != 1
         || BIO_meth_set_write(method, ngx_trp_bio_write) != 1)
     {
-        return NULL;
+        return NGX_ERROR;
     }
 
-    return method;
+    return NGX_OK;
 }
 
 
 static void
-ngx_trp_bio_free_method(void *data)
+ngx_trp_bio_cleanup(void *data)
 {
-    BIO_meth_free(data);
+    ngx_trp_bio_conf_t  *conf = data;
+
+    void  *p;
+
+    BIO_meth_free(conf->method);
+
+    while (conf->free) {
+        p = conf->free;
+        conf->free = *(void **) p;
+        ngx_free(p);
+    }
 }
 
 
 ngx_int_t
-ngx_trp_bio_insert(ngx_trp_bio_t *bio, BIO_METHOD *method, ngx_connection_t *c)
+ngx_trp_bio_insert(ngx_trp_bio_t *bio, ngx_trp_bio_conf_t *conf,
+    ngx_connection_t *c)
 {
     BIO             *b, *next;
     ngx_ssl_conn_t  *ssl;
@@ -69,12 +87,13 @@ ngx_trp_bio_insert(ngx_trp_bio_t *bio, BIO_METHOD *method, ngx_connection_t *c)
     next = SSL_get_rbio(ssl);
 
     bio->connection = c;
+    bio->conf = conf;
 
     if (ngx_trp_bio_in_kernel(next)) {
         return NGX_OK;
     }
 
-    b = BIO_new(method);
+    b = BIO_new(conf->method);
     if (b == NULL) {
         return NGX_ERROR;
     }
@@ -163,10 +182,11 @@ ngx_trp_bio_read(BIO *b, char *p, int size)
     BIO_clear_retry_flags(b);
 
     if (bio->in == NULL) {
-        return ngx_trp_bio_recv(b, p, size);
-    }
 
-    if (bio->in_pos == bio->in_last) {
+        if (!bio->long_reads) {
+            return ngx_trp_bio_recv(b, p, size);
+        }
+
         n = ngx_trp_bio_read_in(b);
 
         if (n <= 0) {
@@ -178,6 +198,11 @@ ngx_trp_bio_read(BIO *b, char *p, int size)
 
     ngx_memcpy(p, bio->in_pos, n);
     bio->in_pos += n;
+
+    if (bio->in_pos == bio->in_last) {
+        ngx_trp_bio_give(bio, bio->in);
+        bio->in = NULL;
+    }
 
     return n;
 }
@@ -193,18 +218,66 @@ static int
 ngx_trp_bio_read_in(BIO *b)
 {
     int             n;
+    u_char         *p;
     ngx_trp_bio_t  *bio;
 
     bio = BIO_get_data(b);
 
-    n = ngx_trp_bio_recv(b, bio->in, NGX_TRP_BIO_SIZE);
-
-    if (n > 0) {
-        bio->in_pos = bio->in;
-        bio->in_last = bio->in + n;
+    p = ngx_trp_bio_take(bio);
+    if (p == NULL) {
+        return -1;
     }
 
+    n = ngx_trp_bio_recv(b, p, NGX_TRP_BIO_SIZE);
+
+    if (n <= 0) {
+        ngx_trp_bio_give(bio, p);
+        return n;
+    }
+
+    bio->in = p;
+    bio->in_pos = p;
+    bio->in_last = p + n;
+
     return n;
+}
+
+
+static void *
+ngx_trp_bio_take(ngx_trp_bio_t *bio)
+{
+    void                *p;
+    ngx_trp_bio_conf_t  *conf;
+
+    conf = bio->conf;
+    p = conf->free;
+
+    if (p == NULL) {
+        return ngx_alloc(NGX_TRP_BIO_SIZE, bio->connection->log);
+    }
+
+    conf->free = *(void **) p;
+    conf->nfree--;
+
+    return p;
+}
+
+
+static void
+ngx_trp_bio_give(ngx_trp_bio_t *bio, void *p)
+{
+    ngx_trp_bio_conf_t  *conf;
+
+    conf = bio->conf;
+
+    if (conf->nfree == NGX_TRP_BIO_KEEP) {
+        ngx_free(p);
+        return;
+    }
+
+    *(void **) p = conf->free;
+    conf->free = p;
+    conf->nfree++;
 }
 
 
@@ -271,35 +344,17 @@ ngx_trp_bio_is_drained(ngx_trp_bio_t *bio)
     ssl = bio->connection->ssl->connection;
 
     return bio->socket && !bio->connection->read->ready
-           && bio->in_pos == bio->in_last
+           && bio->in == NULL
            && !SSL_has_pending(ssl) && SSL_want(ssl) != SSL_WRITING;
 }
 
 
-/*
- * nginx has OpenSSL allocate its buffers for each record.  That suits a
- * connection that waits, and not one that is busy all the time.
- */
-
 void
 ngx_trp_bio_adapt(ngx_trp_bio_t *bio)
 {
-    ngx_ssl_conn_t  *ssl;
-
-    if (bio->in || !bio->full) {
-        return;
-    }
-
-    bio->in = ngx_alloc(NGX_TRP_BIO_SIZE, bio->connection->log);
-
-    if (bio->in) {
-        bio->in_pos = bio->in;
-        bio->in_last = bio->in;
-
-        ssl = bio->connection->ssl->connection;
-
-        SSL_set_read_ahead(ssl, 0);
-        SSL_clear_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+    if (bio->full && !bio->long_reads) {
+        bio->long_reads = 1;
+        SSL_set_read_ahead(bio->connection->ssl->connection, 0);
     }
 }
 
@@ -311,22 +366,10 @@ ngx_trp_bio_relax(ngx_trp_bio_t *bio)
 
     ssl = bio->connection->ssl->connection;
 
-    if (bio->in_pos == bio->in_last && SSL_free_buffers(ssl) == 1
-        && bio->full)
-    {
+    if (bio->in == NULL && SSL_free_buffers(ssl) == 1 && bio->full) {
         SSL_set_read_ahead(ssl, 1);
-        SSL_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
-
-        ngx_free(bio->in);
-        bio->in = NULL;
-        bio->in_pos = NULL;
-        bio->in_last = NULL;
+        bio->long_reads = 0;
         bio->full = 0;
-    }
-
-    if (bio->buf && !ngx_trp_bio_pending(bio)) {
-        ngx_free(bio->buf);
-        bio->buf = NULL;
     }
 }
 
@@ -373,11 +416,15 @@ ngx_trp_bio_reserve(ngx_trp_bio_t *bio, size_t size)
         ngx_memmove(bio->buf, bio->buf + bio->pos, used);
 
     } else {
-        need = (used + size < NGX_TRP_BIO_LARGE)
-               ? ngx_max(2 * (used + size), NGX_TRP_BIO_MIN)
-               : NGX_TRP_BIO_SIZE;
+        if (used + size < NGX_TRP_BIO_LARGE) {
+            need = ngx_max(2 * (used + size), NGX_TRP_BIO_MIN);
+            p = ngx_alloc(need, bio->connection->log);
 
-        p = ngx_alloc(need, bio->connection->log);
+        } else {
+            need = NGX_TRP_BIO_SIZE;
+            p = ngx_trp_bio_take(bio);
+        }
+
         if (p == NULL) {
             return NGX_ERROR;
         }
@@ -445,10 +492,14 @@ ngx_trp_bio_write_out(BIO *b)
     bio->pos = 0;
     bio->last = 0;
 
-    if (bio->buf && bio->size < NGX_TRP_BIO_SIZE) {
+    if (bio->buf && bio->size == NGX_TRP_BIO_SIZE) {
+        ngx_trp_bio_give(bio, bio->buf);
+
+    } else {
         ngx_free(bio->buf);
-        bio->buf = NULL;
     }
+
+    bio->buf = NULL;
 
     return NGX_OK;
 }

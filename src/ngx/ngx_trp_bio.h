@@ -19,40 +19,58 @@
 #pragma GCC visibility push(hidden)
 
 
-/* what is written, or read, at once when there is much: 64K in TLS records */
+/*
+ * What is written, or read, at once when there is much: as many TLS records as
+ * malloc() takes from the heap.  Beyond 128K it would map them anew each time.
+ */
 
-#define NGX_TRP_BIO_SIZE  (4 * (16384 + 256))
+#define NGX_TRP_BIO_SIZE  (7 * (16384 + 256))
+
+
+/*
+ * What all of them have in common in a worker.  A buffer of NGX_TRP_BIO_SIZE
+ * is held only as long as there is something in it, and the next one who needs
+ * one takes the last that was used: it is still in the CPU's cache.
+ */
+
+typedef struct {
+    BIO_METHOD        *method;
+    void              *free;             /* the first of a list */
+    ngx_uint_t         nfree;
+} ngx_trp_bio_conf_t;
 
 
 /* zeroed by its owner, who lives as long as the connection */
 
 typedef struct {
-    ngx_connection_t  *connection;
+    ngx_connection_t    *connection;
+    ngx_trp_bio_conf_t  *conf;
 
-    u_char            *buf;              /* NULL while nothing waits */
-    size_t             pos;
-    size_t             last;
-    size_t             size;
+    u_char              *buf;            /* NULL while nothing waits */
+    size_t               pos;
+    size_t               last;
+    size_t               size;
 
-    u_char            *in;               /* of long reads, or NULL */
-    u_char            *in_pos;
-    u_char            *in_last;
+    u_char              *in;             /* NULL while there is nothing in it */
+    u_char              *in_pos;
+    u_char              *in_last;
 
-    unsigned           socket:1;         /* and no other TLS, is beneath */
-    unsigned           full:1;           /* a read took all it could */
+    unsigned             socket:1;       /* and no other TLS, is beneath */
+    unsigned             full:1;         /* a read took all it could */
+    unsigned             long_reads:1;   /* of NGX_TRP_BIO_SIZE */
 } ngx_trp_bio_t;
 
 
-/* once for a configuration, in its pool; NULL if there is no memory */
+/* once for a configuration, which it lives as long as; NGX_ERROR: no memory */
 
-BIO_METHOD *ngx_trp_bio_method(ngx_conf_t *cf);
+ngx_int_t ngx_trp_bio_init(ngx_conf_t *cf, ngx_trp_bio_conf_t *conf);
 
 /*
  * Puts it beneath the SSL of a connection, behind the handshake.  It is freed
  * with the SSL.  Does nothing where the kernel does TLS.
  */
 
-ngx_int_t ngx_trp_bio_insert(ngx_trp_bio_t *bio, BIO_METHOD *method,
+ngx_int_t ngx_trp_bio_insert(ngx_trp_bio_t *bio, ngx_trp_bio_conf_t *conf,
     ngx_connection_t *c);
 
 

@@ -87,7 +87,7 @@ ngx_trp_tunnel_start(ngx_trp_tunnel_t *t)
 
     c = t->connection;
 
-    if (ngx_trp_bio_insert(&t->bio, t->tunnels->bio, c) != NGX_OK
+    if (ngx_trp_bio_insert(&t->bio, &t->tunnels->bio, c) != NGX_OK
         || ngx_trp_tunnel_forget_write_event(c) != NGX_OK)
     {
         return NGX_ERROR;
@@ -1119,10 +1119,6 @@ ngx_trp_tunnel_flush(ngx_trp_tunnel_t *t)
     }
 
     t->blocked = 0;
-
-    if (!t->busy && t->bio.buf) {
-        ngx_trp_bio_relax(&t->bio);
-    }
 
     if (t->stalled) {
         t->stalled = 0;

@@ -60,8 +60,8 @@ typedef struct {
 /* what the tunnels of a configuration have in common in a worker */
 
 typedef struct {
-    BIO_METHOD        *bio;
-    ngx_trp_tunnel_t  *last;   /* its output waits for the handler's end */
+    ngx_trp_bio_conf_t   bio;
+    ngx_trp_tunnel_t    *last;   /* its output waits for the handler's end */
 } ngx_trp_tunnels_t;
 
 
