@@ -143,7 +143,7 @@ sub free {
     my %found;
 
     for (1 .. 5000) {
-        my $port = 9000 + int rand 1000;
+        my $port = 9000 + int rand 20_000;
         my @at = (LocalAddr => '127.0.0.1', LocalPort => $port);
 
         next if $given{$port} || !IO::Socket::INET->new(Proto => 'udp', @at)
@@ -220,7 +220,7 @@ sub slurp {
 
 sub median {
     my @sorted = sort { $a <=> $b } @_;
-    return $sorted[@sorted / 2];
+    return ($sorted[$#sorted / 2] + $sorted[@sorted / 2]) / 2;
 }
 
 sub figure {

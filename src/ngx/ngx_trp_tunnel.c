@@ -1043,7 +1043,9 @@ ngx_trp_tunnel_datagram(ngx_trp_tunnel_t *t, size_t size)
     t->out_last += TRP_HEADER_LEN + size;
 
     if (!t->blocked) {
-        ngx_trp_tunnel_wrote(t);
+
+        /* those who send datagrams turn from one tunnel to the other */
+        ngx_trp_tunnel_post(t);
     }
 
     return trp_header_put(dst, TRP_DATA, size);
