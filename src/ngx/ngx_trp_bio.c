@@ -183,7 +183,7 @@ ngx_trp_bio_read(BIO *b, char *p, int size)
 
     if (bio->in == NULL) {
 
-        if (!bio->long_reads) {
+        if (!bio->full) {
             return ngx_trp_bio_recv(b, p, size);
         }
 
@@ -352,8 +352,7 @@ ngx_trp_bio_is_drained(ngx_trp_bio_t *bio)
 void
 ngx_trp_bio_adapt(ngx_trp_bio_t *bio)
 {
-    if (bio->full && !bio->long_reads) {
-        bio->long_reads = 1;
+    if (bio->full) {
         SSL_set_read_ahead(bio->connection->ssl->connection, 0);
     }
 }
@@ -368,7 +367,6 @@ ngx_trp_bio_relax(ngx_trp_bio_t *bio)
 
     if (bio->in == NULL && SSL_free_buffers(ssl) == 1 && bio->full) {
         SSL_set_read_ahead(ssl, 1);
-        bio->long_reads = 0;
         bio->full = 0;
     }
 }

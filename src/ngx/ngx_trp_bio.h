@@ -20,8 +20,8 @@
 
 
 /*
- * What is written, or read, at once when there is much: as many TLS records as
- * malloc() takes from the heap.  Beyond 128K it would map them anew each time.
+ * What is written, or read, at once when there is much: in TLS records, and
+ * less than the 128K from which on malloc() maps memory.
  */
 
 #define NGX_TRP_BIO_SIZE  (7 * (16384 + 256))
@@ -56,8 +56,7 @@ typedef struct {
     u_char              *in_last;
 
     unsigned             socket:1;       /* and no other TLS, is beneath */
-    unsigned             full:1;         /* a read took all it could */
-    unsigned             long_reads:1;   /* of NGX_TRP_BIO_SIZE */
+    unsigned             full:1;         /* a read was, they are long now */
 } ngx_trp_bio_t;
 
 

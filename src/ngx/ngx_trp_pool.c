@@ -525,7 +525,6 @@ ngx_trp_pool_readable(ngx_trp_tunnel_t *t)
 
     do {
         if (link->stream && ngx_trp_stream_readable(link->stream)) {
-            ngx_trp_stream_read(link->stream);
             return;
         }
 

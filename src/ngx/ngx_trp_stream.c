@@ -355,6 +355,8 @@ ngx_trp_stream_reopen(ngx_trp_stream_t *st)
 ngx_uint_t
 ngx_trp_stream_readable(ngx_trp_stream_t *st)
 {
+    ngx_event_t  *rev;
+
     if (st->in != NGX_TRP_STREAM_OPEN || (st->entry && !st->accepted)) {
         return 0;
     }
@@ -365,23 +367,21 @@ ngx_trp_stream_readable(ngx_trp_stream_t *st)
         ngx_trp_stream_read_ahead(st);
     }
 
-    ngx_trp_stream_wake(st->connection->read);
-
-    return st->in == NGX_TRP_STREAM_OPEN;
-}
-
-
-void
-ngx_trp_stream_read(ngx_trp_stream_t *st)
-{
-    ngx_event_t  *rev;
-
     rev = st->connection->read;
+
+    if (st->in != NGX_TRP_STREAM_OPEN) {
+        ngx_trp_stream_wake(rev);
+        return 0;
+    }
 
     if (rev->posted) {
         ngx_delete_posted_event(rev);
-        rev->handler(rev);
     }
+
+    rev->ready = 1;
+    rev->handler(rev);
+
+    return 1;
 }
 
 

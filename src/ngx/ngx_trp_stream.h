@@ -188,13 +188,12 @@ void ngx_trp_stream_log(ngx_trp_stream_t *st, ngx_uint_t level,
 
 
 /*
- * From the tunnel.  readable returns 1 if the stream will read on its own;
- * read has it do so now, and not behind what else happens in this turn of the
- * event loop, and may free the stream.
+ * From the tunnel.  readable returns 1 if the stream reads on its own; it has
+ * done so, not behind what else happens in this turn of the event loop, and
+ * may be gone.
  */
 
 ngx_uint_t ngx_trp_stream_readable(ngx_trp_stream_t *st);
-void ngx_trp_stream_read(ngx_trp_stream_t *st);
 void ngx_trp_stream_writable(ngx_trp_stream_t *st);
 ngx_int_t ngx_trp_stream_frame(ngx_trp_stream_t *st, trp_frame_t *frame);
 void ngx_trp_stream_detach(ngx_trp_stream_t *st);
