@@ -31,6 +31,7 @@ static int trp_turn_find_key(trp_turn_t *turn, const trp_stun_t *m,
     trp_str_t name, unsigned algorithm);
 static void trp_turn_challenge(trp_turn_t *turn, const trp_stun_t *m,
     unsigned code);
+static trp_taddr_t trp_turn_nonce_owner(const trp_turn_t *turn);
 static unsigned trp_turn_features(const trp_turn_t *turn);
 static void trp_turn_unknown(trp_turn_t *turn, const trp_stun_t *m);
 static int trp_turn_stranger(trp_turn_t *turn);
@@ -255,8 +256,9 @@ trp_turn_binding(trp_turn_t *turn)
 static int
 trp_turn_authenticate(trp_turn_t *turn, const trp_stun_t *m)
 {
-    unsigned   features, algorithm, code;
-    trp_str_t  name, userhash, nonce;
+    unsigned     features, algorithm, code;
+    trp_str_t    name, userhash, nonce;
+    trp_taddr_t  owner;
 
     if (m->sha1 == 0 && m->sha256 == 0) {
         trp_turn_challenge(turn, m, 401);
@@ -278,8 +280,10 @@ trp_turn_authenticate(trp_turn_t *turn, const trp_stun_t *m)
         return TRP_DECLINED;
     }
 
-    if (trp_turn_nonce_check(nonce, turn->nonce_key, &turn->from.client,
-                             turn->time, &features)
+    owner = trp_turn_nonce_owner(turn);
+
+    if (trp_turn_nonce_check(nonce, turn->nonce_key, &owner, turn->time,
+                             &features)
         != TRP_OK)
     {
         trp_turn_challenge(turn, m, 438);
@@ -403,6 +407,7 @@ trp_turn_challenge(trp_turn_t *turn, const trp_stun_t *m, unsigned code)
     size_t              len;
     uint8_t             nonce[TRP_TURN_NONCE_MAX];
     unsigned            features;
+    trp_taddr_t         owner;
     trp_stun_writer_t   w;
 
     if (trp_turn_stranger(turn) != TRP_OK) {
@@ -410,13 +415,14 @@ trp_turn_challenge(trp_turn_t *turn, const trp_stun_t *m, unsigned code)
     }
 
     features = turn->features;
+    owner = trp_turn_nonce_owner(turn);
 
     for ( ;; ) {
         trp_turn_answer_begin(turn, &w, TRP_STUN_ERROR);
         trp_stun_put_error(&w, code);
 
-        len = trp_turn_nonce_make(nonce, turn->nonce_key, &turn->from.client,
-                                  features, turn->time);
+        len = trp_turn_nonce_make(nonce, turn->nonce_key, &owner, features,
+                                  turn->time);
 
         trp_stun_put(&w, TRP_STUN_REALM, turn->conf->credentials.realm.data,
                      turn->conf->credentials.realm.len);
@@ -440,6 +446,27 @@ trp_turn_challenge(trp_turn_t *turn, const trp_stun_t *m, unsigned code)
 
     trp_turn_count(turn, turn->request.method, code);
     trp_turn_answer_end(turn, &w);
+}
+
+
+/*
+ * Whose the nonce is.  Over TCP and TLS nobody can take another's address, and
+ * a client has several ports: clients use the control connection's nonce on a
+ * data connection (RFC 6062, section 4.3).  No datagram comes from port 0.
+ */
+
+static trp_taddr_t
+trp_turn_nonce_owner(const trp_turn_t *turn)
+{
+    trp_taddr_t  owner;
+
+    owner = turn->from.client;
+
+    if (turn->from.transport != TRP_TURN_UDP) {
+        owner.port = 0;
+    }
+
+    return owner;
 }
 
 

@@ -186,16 +186,17 @@ test_families(void)
 }
 
 
-/* RFC 6062, with the second connection as well */
+/* RFC 6062, with the second connection as well; "other": another address */
 
 static unsigned
-bind_once(uint32_t connection, uint8_t *id)
+bind_once(uint32_t connection, uint8_t *id, uint8_t other)
 {
     size_t            len;
     uint8_t           buf[TRP_TURN_CLIENT_MESSAGE_MAX];
     trp_turn_tuple_t  from;
 
     from = a.tuple;
+    from.client.addr.bytes[0] ^= other;
     from.client.port = 4001;
 
     len = trp_turn_client_bind(a.client, connection, buf, id);
@@ -249,31 +250,42 @@ test_tcp(void)
     agent_fetch(&a, &w);
     is_str(a.log, "connected one", "connected");
 
-    is_int(bind_once(a.connection, id), 438, "its nonce is another's");
+    is_int(bind_once(a.connection, id, 1), 438, "its nonce is another's");
     memcpy(other, id, sizeof(id));
     other[3] ^= 1;
     is_int(bound(other, &code), TRP_ERROR, "an answer to something else");
     is_int(code, TRP_TURN_CLIENT_PROTOCOL, "makes no sense");
     is_int(bound(id, &code), TRP_AGAIN, "once more");
-    is_int(bind_once(a.connection, id), 200, "attached");
+    is_int(bind_once(a.connection, id, 1), 200, "attached");
     is_int(bound(id, &code), TRP_OK, "bound");
     is_int(code, 0, "without an error");
     is_int(trp_turn_client_bound(a.client, w.m.data, w.m.len - 1, id, &code),
            TRP_ERROR, "a part of it is nothing");
 
-    bind_once(a.connection, id);
+    bind_once(a.connection, id, 1);
     is_int(bound(id, &code), TRP_AGAIN, "bound twice");
-    is_int(bind_once(a.connection, id), 400, "is an error");
+    is_int(bind_once(a.connection, id, 1), 400, "is an error");
     is_int(bound(id, &code), TRP_ERROR, "which is told");
     is_int(code, 400, "with its code");
 
-    bind_once(a.connection, id);
+    bind_once(a.connection, id, 1);
     bound(id, &code);
     w.turn.time += 4000;
-    is_int(bind_once(a.connection, id), 438, "stale again");
+    is_int(bind_once(a.connection, id, 1), 438, "stale again");
     is_int(bound(id, &code), TRP_ERROR, "there is no third time");
     is_int(code, 438, "its code");
     w.turn.time -= 4000;
+
+    agent_connect(&a, "9.9.9.9:84", "again");
+    talk();
+    world_begin(&w);
+    trp_turn_connected(&w.turn, w.streams[1], 1);
+    world_run(&w);
+    agent_begin(&a);
+    agent_fetch(&a, &w);
+    is_str(a.log, "connected again", "another one");
+    is_int(bind_once(a.connection, id, 0), 200, "from the same address");
+    is_int(bound(id, &code), TRP_OK, "bound at once");
 
     agent_connect(&a, "127.0.0.1:80", "three");
     talk();

@@ -284,6 +284,25 @@ test_challenge(void)
     memcpy(bob.nonce, c.nonce, c.nonce_len);
     is_int(allocate(&w, &bob), 438, "another client's nonce");
 
+    /* over TCP and TLS it is good for all ports of an address, not for UDP */
+
+    c.tuple.transport = TRP_TURN_TCP;
+    is_int(refresh(&w, &c, 0), 438, "of a datagram, over TCP");
+    is_int(refresh(&w, &c, 0), 437, "its own");
+    c.tuple.client.port++;
+    is_int(refresh(&w, &c, 0), 437, "another port");
+    c.tuple.transport = TRP_TURN_TLS;
+    is_int(refresh(&w, &c, 0), 437, "over TLS");
+    c.tuple.client.addr.bytes[3]++;
+    is_int(refresh(&w, &c, 0), 438, "another address");
+    c.tuple.client = alice.tuple.client;
+    is_int(refresh(&w, &c, 0), 438, "a nonce of that one");
+    c.tuple.transport = TRP_TURN_UDP;
+    is_int(refresh(&w, &c, 0), 438, "over UDP");
+    c.tuple.client.port++;
+    is_int(refresh(&w, &c, 0), 438, "from another port");
+    c.tuple.client.port--;
+
     world_pass(&w, 3601000);
     is_int(allocate(&w, &c), 438, "a nonce that is too old");
     is_int(allocate(&w, &c), 200, "again with the new one");
@@ -577,6 +596,7 @@ test_allocate(void)
     c.tuple.server.port++;
     is_int(allocate(&w, &c), 200, "the server's port counts as well");
     c.tuple.transport = TRP_TURN_TCP;
+    c.nonce_len = 0;
     is_int(allocate(&w, &c), 200, "and the transport");
     is_int(w.turn.stats.allocations, 4, "four of them");
     is_int(w.nports, 4, "on four ports");
@@ -1336,6 +1356,7 @@ test_denied(void)
     c = alice;
     c.tuple.transport = TRP_TURN_TCP;
     c.protocol = TRP_TURN_PROTOCOL_TCP;
+    c.nonce_len = 0;
     ask_allocate(&w, &c);
     trp_stun_put_u32(&w.ask, TRP_STUN_ADDITIONAL_ADDRESS_FAMILY, 0x02000000);
     is_int(ask_signed(&w, &c), 200, "and TCP");
