@@ -19,6 +19,7 @@ static void ngx_trp_joint_wait(ngx_trp_joint_t *joint, ngx_msec_t timeout);
 static void ngx_trp_joint_timeout(ngx_event_t *ev);
 static ngx_uint_t ngx_trp_joint_other_binary(void);
 static ngx_uint_t ngx_trp_joint_alive(ngx_pid_t pid);
+static void ngx_trp_joint_unthrottle(ngx_trp_peer_t *peer);
 static ngx_uint_t ngx_trp_joint_blocked(ngx_trp_peer_t *peer);
 static ngx_int_t ngx_trp_joint_process(ngx_trp_peer_t *peer, u_char *p,
     u_char *last);
@@ -297,9 +298,7 @@ ngx_trp_joint_connect(ngx_trp_joint_t *joint, ngx_trp_peer_t *reverse)
         joint->early = NULL;
     }
 
-    if (entry->throttled) {
-        ngx_trp_joint_writable(reverse);
-    }
+    ngx_trp_joint_unthrottle(entry);
 }
 
 
@@ -371,13 +370,20 @@ ngx_trp_joint_blocked(ngx_trp_peer_t *peer)
 void
 ngx_trp_joint_writable(ngx_trp_peer_t *peer)
 {
-    ngx_event_t  *rev;
+    if (peer->other) {
+        ngx_trp_joint_unthrottle(peer->other);
+    }
+}
 
-    if (peer->other && peer->other->throttled) {
-        peer->other->throttled = 0;
 
-        rev = peer->other->tunnel->connection->read;
-        ngx_post_event(rev, &ngx_posted_events);
+/* what was left unread makes no event of its own */
+
+static void
+ngx_trp_joint_unthrottle(ngx_trp_peer_t *peer)
+{
+    if (peer->throttled) {
+        peer->throttled = 0;
+        ngx_post_event(peer->tunnel->connection->read, &ngx_posted_events);
     }
 }
 
@@ -713,7 +719,8 @@ ngx_trp_joint_leave(ngx_trp_peer_t *peer, ngx_uint_t gone)
 
     peer->joint = NULL;
     peer->other = NULL;
-    peer->throttled = 0;
+
+    ngx_trp_joint_unthrottle(peer);
 
     if (gone && joint->why == NULL && joint->code == TRP_CODE_NONE) {
         joint->why = (peer == joint->entry) ? "tunnel of the entry was lost"
@@ -727,11 +734,7 @@ ngx_trp_joint_leave(ngx_trp_peer_t *peer, ngx_uint_t gone)
     if (other) {
         ngx_trp_pair_free(joint->entry, joint->reverse);
 
-        if (other->throttled) {
-            other->throttled = 0;
-            ngx_post_event(other->tunnel->connection->read,
-                           &ngx_posted_events);
-        }
+        ngx_trp_joint_unthrottle(other);
 
         other->joint = NULL;
         other->other = NULL;

@@ -1,5 +1,6 @@
 
 #include "ngx_trp_steer.h"
+#include "ngx_trp_event.h"
 #include "ngx_trp_pass.h"
 
 
@@ -167,8 +168,7 @@ ngx_trp_steer_connection(ngx_trp_steer_t *st, ngx_connection_t *c)
 
     /* the other worker has the socket open: closing it leaves epoll armed */
 
-    if (c->read->active && ngx_del_event(c->read, NGX_READ_EVENT, 0) != NGX_OK)
-    {
+    if (ngx_trp_event_del(c->read) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -502,6 +502,10 @@ ngx_trp_stream_recv_data(ngx_trp_stream_t *st, u_char *buf, size_t size)
         rc = ngx_trp_tunnel_input(t);
 
         if (st->in != NGX_TRP_STREAM_OPEN) {
+
+            /* what is behind the end is not for the proxy to read */
+
+            ngx_post_event(t->connection->read, &ngx_posted_events);
             return 0;
         }
 
@@ -725,6 +729,11 @@ ngx_trp_stream_write_early(ngx_trp_stream_t *st, u_char *p, size_t size)
     if (st->early == NULL) {
         st->early = ngx_alloc(NGX_TRP_EARLY_SIZE, st->connection->log);
         if (st->early == NULL) {
+
+            /* nobody would tell the proxy to try again */
+
+            ngx_trp_stream_why(st, "no memory");
+            ngx_trp_stream_abort(st, TRP_CODE_FAILED);
             return 0;
         }
     }

@@ -1,5 +1,6 @@
 
 #include "ngx_trp_tunnel.h"
+#include "ngx_trp_event.h"
 #include "trp_auth.h"
 
 #include <netinet/tcp.h>
@@ -116,11 +117,7 @@ ngx_trp_tunnel_start(ngx_trp_tunnel_t *t)
 static ngx_int_t
 ngx_trp_tunnel_forget_write_event(ngx_connection_t *c)
 {
-    if (!c->write->active || !c->write->ready) {
-        return NGX_OK;
-    }
-
-    return ngx_del_event(c->write, NGX_WRITE_EVENT, 0);
+    return c->write->ready ? ngx_trp_event_del(c->write) : NGX_OK;
 }
 
 

@@ -1,6 +1,7 @@
 
 #include "ngx_trp_turn_peer.h"
 #include "ngx_trp_connect.h"
+#include "ngx_trp_event.h"
 #include "ngx_trp_pass.h"
 
 
@@ -165,7 +166,7 @@ ngx_trp_turn_peer_connect_handler(ngx_event_t *wev)
         return;
     }
 
-    if (ngx_del_event(c->write, NGX_WRITE_EVENT, 0) != NGX_OK) {
+    if (ngx_trp_event_del(c->write) != NGX_OK) {
         ngx_trp_turn_peer_connect_failed(peer->alloc, peer->connection);
         return;
     }
@@ -258,7 +259,7 @@ ngx_trp_turn_peer_accept(ngx_event_t *rev)
             ngx_log_error(NGX_LOG_CRIT, server->log, ngx_socket_errno,
                           "accept4() of a peer failed");
 
-            (void) ngx_del_event(rev, NGX_READ_EVENT, 0);
+            (void) ngx_trp_event_del(rev);
 
             rev->cancelable = 1;
             ngx_add_timer(rev, NGX_TRP_TURN_ACCEPT_DELAY);
@@ -470,13 +471,8 @@ ngx_trp_turn_peer_take(ngx_trp_turn_peer_t *peer)
                                   ngx_trp_turn_channel_slot(worker->channel),
                                   peer->connection->id);
 
-    if (c->read->active) {
-        (void) ngx_del_event(c->read, NGX_READ_EVENT, 0);
-    }
-
-    if (c->write->active) {
-        (void) ngx_del_event(c->write, NGX_WRITE_EVENT, 0);
-    }
+    (void) ngx_trp_event_del(c->read);
+    (void) ngx_trp_event_del(c->write);
 
     ngx_close_connection(c);
 

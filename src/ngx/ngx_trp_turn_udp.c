@@ -1,5 +1,6 @@
 
 #include "ngx_trp_turn.h"
+#include "ngx_trp_event.h"
 
 
 /*
@@ -360,8 +361,7 @@ ngx_trp_turn_udp_release(ngx_listening_t *ls)
         return NGX_OK;
     }
 
-    if (c->read->active && ngx_del_event(c->read, NGX_READ_EVENT, 0) != NGX_OK)
-    {
+    if (ngx_trp_event_del(c->read) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -721,9 +721,7 @@ ngx_trp_turn_udp_exit(ngx_trp_turn_listener_t *l)
 
     /* epoll would not forget a socket that other processes have open */
 
-    if (c->read->active) {
-        (void) ngx_del_event(c->read, NGX_READ_EVENT, 0);
-    }
+    (void) ngx_trp_event_del(c->read);
 
     ngx_trp_turn_batch_flush(&worker->batch);
 

@@ -26,7 +26,7 @@ our @EXPORT = qw/
     connect_to listener accepted full_listener fill noise transfer visit drain
     end_of reset_of abort client_hello
     nginx_test nginx_pid worker_pids
-    fd_count private_memory anon_memory tcp_count dialling
+    fd_count private_memory anon_memory cpu_time tcp_count dialling
 /;
 
 use constant {
@@ -875,6 +875,21 @@ sub anon_memory {
     }
 
     return $total;
+}
+
+
+# CPU time of the processes so far, in hundredths of a second
+
+sub cpu_time {
+    my $total = 0;
+
+    for my $pid (@_) {
+        my (undef, $rest) = split /\) /, _proc($pid, 'stat'), 2;
+        my @fields = split / /, $rest || '';
+        $total += $fields[11] + $fields[12] if @fields > 12;
+    }
+
+    return 100 * $total / POSIX::sysconf(POSIX::_SC_CLK_TCK());
 }
 
 
