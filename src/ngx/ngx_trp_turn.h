@@ -208,6 +208,10 @@ void ngx_trp_turn_tcp_handler(ngx_stream_session_t *s,
 ngx_int_t ngx_trp_turn_tcp_send(ngx_trp_turn_client_t *client,
     const u_char *bytes, size_t len, ngx_uint_t data);
 
+/* what has been read behind ConnectionBind goes to the peer */
+
+void ngx_trp_turn_tcp_feed(ngx_trp_turn_client_t *client);
+
 /* its allocation has ended: it has some time to get another one */
 
 void ngx_trp_turn_tcp_freed(ngx_trp_turn_client_t *client);

@@ -37,8 +37,8 @@ static ngx_int_t ngx_trp_turn_read_datagram(ngx_trp_turn_allocation_t *a);
 static void ngx_trp_turn_write_handler(ngx_event_t *wev);
 static ngx_int_t ngx_trp_turn_flush(ngx_trp_turn_allocation_t *a);
 static void ngx_trp_turn_send(void *data, const uint8_t *p, size_t len);
-static void ngx_trp_turn_keep(ngx_trp_turn_allocation_t *a, const u_char *p,
-    size_t len);
+static ngx_int_t ngx_trp_turn_keep(ngx_trp_turn_allocation_t *a,
+    const u_char *p, size_t len);
 static void ngx_trp_turn_allocated(void *data);
 static void ngx_trp_turn_failed(void *data, unsigned code);
 static void ngx_trp_turn_connected(void *data, void *connect, uint32_t id);
@@ -743,7 +743,7 @@ ngx_trp_turn_send(void *data, const uint8_t *p, size_t len)
     }
 
     if (a->out_last) {
-        ngx_trp_turn_keep(a, p, len);
+        (void) ngx_trp_turn_keep(a, p, len);
         return;
     }
 
@@ -755,9 +755,23 @@ ngx_trp_turn_send(void *data, const uint8_t *p, size_t len)
 
     n = (n == NGX_AGAIN) ? 0 : n;
 
-    if ((size_t) n < len) {
-        ngx_trp_turn_keep(a, p + n, len - n);
-        (void) ngx_handle_write_event(c->write, 0);
+    if ((size_t) n == len) {
+        return;
+    }
+
+    if (ngx_trp_turn_keep(a, p + n, len - n) != NGX_OK) {
+
+        if (n) {
+
+            /* the server has half of a message, and would wait for the rest */
+            ngx_trp_turn_allocation_fail(a, 0);
+        }
+
+        return;
+    }
+
+    if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
+        ngx_trp_turn_allocation_fail(a, 0);
     }
 }
 
@@ -767,7 +781,7 @@ ngx_trp_turn_send(void *data, const uint8_t *p, size_t len)
  * requests are sent again.
  */
 
-static void
+static ngx_int_t
 ngx_trp_turn_keep(ngx_trp_turn_allocation_t *a, const u_char *p, size_t len)
 {
     u_char  *out;
@@ -778,14 +792,14 @@ ngx_trp_turn_keep(ngx_trp_turn_allocation_t *a, const u_char *p, size_t len)
     if (a->out_last + len > a->out_size) {
 
         if (used && used + len > NGX_TRP_TURN_OUT_MAX) {
-            return;
+            return NGX_DECLINED;
         }
 
         size = ngx_max(2 * (used + len), 4096);
 
         out = ngx_alloc(size, &a->log);
         if (out == NULL) {
-            return;
+            return NGX_ERROR;
         }
 
         if (a->out) {
@@ -801,6 +815,8 @@ ngx_trp_turn_keep(ngx_trp_turn_allocation_t *a, const u_char *p, size_t len)
 
     ngx_memcpy(a->out + a->out_last, p, len);
     a->out_last += len;
+
+    return NGX_OK;
 }
 
 

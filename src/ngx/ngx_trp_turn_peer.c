@@ -1,6 +1,7 @@
 
 #include "ngx_trp_turn_peer.h"
 #include "ngx_trp_connect.h"
+#include "ngx_trp_ends.h"
 #include "ngx_trp_event.h"
 #include "ngx_trp_pass.h"
 
@@ -90,6 +91,8 @@ ngx_trp_turn_peer_connect(ngx_trp_turn_alloc_t *alloc,
     c->write->log = alloc->server->log;
     c->read->handler = ngx_trp_turn_peer_handler;
     c->write->handler = ngx_trp_turn_peer_connect_handler;
+
+    ngx_trp_ends_arm(c);
 
     peer->c = c;
 
@@ -276,6 +279,8 @@ ngx_trp_turn_peer_accept(ngx_event_t *rev)
     if (c == NULL || peer == NULL) {
         goto failed;
     }
+
+    ngx_trp_ends_arm(c);
 
     peer->connection = trp_turn_accepted(server->turn, alloc->alloc, &addr);
 
@@ -531,7 +536,7 @@ ngx_trp_turn_peer_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd,
 
     /* the answer comes first, and it is short */
 
-    if (client->out == NULL) {
+    if (!client->failed && client->out == NULL) {
         client->splice = ngx_trp_turn_splice_create(c, pc,
                      client->server->conf.rate,
                      ngx_trp_turn_zone_tally(client->server->worker->zone,
@@ -543,20 +548,17 @@ ngx_trp_turn_peer_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd,
 
         /* what has come before it was attached; else the reader has it */
 
-        if (client->part == NULL
-            || ngx_trp_turn_splice_feed(client->splice, client->part,
-                                        client->part_len)
-               == NGX_OK)
-        {
-            return;
-        }
-
-        goto failed;
+        ngx_trp_turn_tcp_feed(client);
+        return;
     }
 
     ngx_close_connection(pc);
 
 failed:
+
+    /* it may have been told that it is attached */
+
+    ngx_trp_ends_arm(c);
 
     client->failed = 1;
     ngx_post_event(c->read, &ngx_posted_events);

@@ -1,5 +1,6 @@
 
 #include "ngx_trp_turn_splice.h"
+#include "ngx_trp_ends.h"
 
 
 #define NGX_TRP_TURN_SPLICE_BUFFER  16384
@@ -25,6 +26,7 @@ typedef struct {
     uint64_t               rate;
     uint64_t               allowed;        /* bytes */
     ngx_msec_t             last_time;
+    u_char                *fed;            /* instead of "data" */
     u_char                *pos;
     u_char                *last;
     unsigned               eof:1;          /* nothing more to read */
@@ -53,7 +55,6 @@ static void ngx_trp_turn_splice_run(ngx_trp_turn_splice_t *splice);
 static ngx_int_t ngx_trp_turn_splice_way(ngx_trp_turn_way_t *way);
 static ngx_int_t ngx_trp_turn_splice_end(ngx_trp_turn_way_t *way);
 static size_t ngx_trp_turn_splice_allowed(ngx_trp_turn_way_t *way);
-static void ngx_trp_turn_splice_reset(ngx_connection_t *c);
 
 
 ngx_trp_turn_splice_t *
@@ -96,6 +97,10 @@ ngx_trp_turn_splice_create(ngx_connection_t *client, ngx_connection_t *peer,
         way->event.log = client->log;
         way->event.handler = ngx_trp_turn_splice_rate_handler;
 
+        /* until it has been told the end: reset, even if this is killed */
+
+        ngx_trp_ends_arm(way->from);
+
         way->from->data = splice;
         way->from->idle = 0;
         way->from->read->handler = ngx_trp_turn_splice_handler;
@@ -120,7 +125,7 @@ ngx_trp_turn_splice_create(ngx_connection_t *client, ngx_connection_t *peer,
 }
 
 
-ngx_int_t
+void
 ngx_trp_turn_splice_feed(ngx_trp_turn_splice_t *splice, u_char *data,
     size_t len)
 {
@@ -128,17 +133,9 @@ ngx_trp_turn_splice_feed(ngx_trp_turn_splice_t *splice, u_char *data,
 
     way = &splice->up;
 
-    if (len == 0) {
-        return NGX_OK;
-    }
-
-    if (len > (size_t) (way->data + NGX_TRP_TURN_SPLICE_BUFFER - way->last)) {
-        return NGX_ERROR;
-    }
-
-    way->last = ngx_cpymem(way->last, data, len);
-
-    return NGX_OK;
+    way->fed = data;
+    way->pos = data;
+    way->last = data + len;
 }
 
 
@@ -252,6 +249,11 @@ ngx_trp_turn_splice_way(ngx_trp_turn_way_t *way)
             return NGX_OK;
         }
 
+        if (way->fed) {
+            ngx_free(way->fed);
+            way->fed = NULL;
+        }
+
         if (way->eof) {
             return way->done ? NGX_OK : ngx_trp_turn_splice_end(way);
         }
@@ -275,7 +277,7 @@ ngx_trp_turn_splice_way(ngx_trp_turn_way_t *way)
             return NGX_OK;
         }
 
-        if (n == NGX_ERROR) {
+        if (n == NGX_ERROR || (n == 0 && ngx_trp_ends_was_reset(way->from))) {
             return NGX_ERROR;
         }
 
@@ -318,15 +320,16 @@ ngx_trp_turn_splice_end(ngx_trp_turn_way_t *way)
         }
 
         ERR_clear_error();
-        way->done = 1;
 
-        return NGX_OK;
+    } else if (ngx_shutdown_socket(way->to->fd, NGX_WRITE_SHUTDOWN) == -1) {
+        return NGX_ERROR;
     }
 
     way->done = 1;
 
-    return (ngx_shutdown_socket(way->to->fd, NGX_WRITE_SHUTDOWN) == -1)
-           ? NGX_ERROR : NGX_OK;
+    ngx_trp_ends_disarm(way->to);
+
+    return NGX_OK;
 }
 
 
@@ -376,38 +379,11 @@ ngx_trp_turn_splice_destroy(ngx_trp_turn_splice_t *splice)
         ngx_del_timer(&splice->down.event);
     }
 
-    /* who has not got everything must see that */
-
-    if (!splice->up.done) {
-        ngx_trp_turn_splice_reset(splice->up.to);
-    }
-
-    if (!splice->down.done) {
-        ngx_trp_turn_splice_reset(splice->down.to);
+    if (splice->up.fed) {
+        ngx_free(splice->up.fed);
     }
 
     ngx_close_connection(splice->up.to);
 
     ngx_free(splice);
-}
-
-
-static void
-ngx_trp_turn_splice_reset(ngx_connection_t *c)
-{
-    struct linger  linger;
-
-    linger.l_onoff = 1;
-    linger.l_linger = 0;
-
-    (void) setsockopt(c->fd, SOL_SOCKET, SO_LINGER, (const void *) &linger,
-                      sizeof(struct linger));
-
-    if (c->ssl) {
-
-        /* no close_notify */
-
-        c->ssl->no_wait_shutdown = 1;
-        c->ssl->no_send_shutdown = 1;
-    }
 }

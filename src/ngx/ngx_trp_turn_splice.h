@@ -35,16 +35,16 @@ ngx_trp_turn_splice_t *ngx_trp_turn_splice_create(ngx_connection_t *client,
     ngx_trp_turn_splice_pt done, void *data);
 
 /*
- * Bytes of the client that have been read already, before the event loop goes
- * on; NGX_ERROR if they are too many.
+ * Bytes of the client that have been read already, in memory that becomes the
+ * splice's: once, before the event loop goes on.
  */
 
-ngx_int_t ngx_trp_turn_splice_feed(ngx_trp_turn_splice_t *splice,
-    u_char *data, size_t len);
+void ngx_trp_turn_splice_feed(ngx_trp_turn_splice_t *splice, u_char *data,
+    size_t len);
 
 /*
- * Closes the connection to the peer, but not the one to the client; a reset
- * for whom data may be missing.
+ * Closes the connection to the peer, but not the one to the client.  Either
+ * ends with a reset if it has not been told the end: data may be missing.
  */
 
 void ngx_trp_turn_splice_destroy(ngx_trp_turn_splice_t *splice);

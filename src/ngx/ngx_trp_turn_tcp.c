@@ -300,14 +300,25 @@ ngx_trp_turn_tcp_read(ngx_trp_turn_client_t *client)
         }
 
         if (client->splice) {
-            return ngx_trp_turn_splice_feed(client->splice, client->part,
-                                            client->part_len)
-                   == NGX_OK ? NGX_DONE : NGX_ERROR;
+            ngx_trp_turn_tcp_feed(client);
+            return NGX_DONE;
         }
 
         if (n == NGX_AGAIN) {
             return NGX_OK;
         }
+    }
+}
+
+
+void
+ngx_trp_turn_tcp_feed(ngx_trp_turn_client_t *client)
+{
+    if (client->part) {
+        ngx_trp_turn_splice_feed(client->splice, client->part,
+                                 client->part_len);
+        client->part = NULL;
+        client->part_len = 0;
     }
 }
 
