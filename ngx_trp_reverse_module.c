@@ -14,9 +14,18 @@
 /* a session of UDP begins with its first datagram */
 #define NGX_TRP_REVERSE_FIRST_TIME  30000
 
+/*
+ * An address of several that does not answer: others must have their turn
+ * within the entry's open timeout.  For all but the last, and for each of them.
+ */
+#define NGX_TRP_REVERSE_ADDRS_TIME  10000
+#define NGX_TRP_REVERSE_ADDR_TIME   2000
+#define NGX_TRP_REVERSE_ADDR_LEAST  1000
+
 
 typedef struct {
     ngx_array_t                     servers;   /* ngx_trp_reverse_srv_conf_t */
+    ngx_stream_upstream_srv_conf_t *several;   /* of several addresses */
     ngx_socket_t                    fd;
 } ngx_trp_reverse_main_conf_t;
 
@@ -50,6 +59,7 @@ typedef struct {
     ngx_str_t                       host;
     in_port_t                       port;
     ngx_str_t                       destination;
+    ngx_array_t                     addrs;     /* of a name, allowed ones */
 
     ngx_resolver_ctx_t             *resolver;
     ngx_event_notify_peer_pt        notify;    /* the balancer's */
@@ -60,6 +70,7 @@ typedef struct {
     unsigned                        checked:1;
     unsigned                        resolved:1;
     unsigned                        named:1;   /* a rule allows the name */
+    unsigned                        several:1; /* the proxy knows all addrs */
 } ngx_trp_reverse_ctx_t;
 
 
@@ -89,9 +100,16 @@ static ngx_uint_t ngx_trp_reverse_is_localhost(trp_str_t *name);
 static ngx_trp_reverse_rule_t *ngx_trp_reverse_name_rule(
     ngx_trp_reverse_ctx_t *ctx);
 static void ngx_trp_reverse_resolve_handler(ngx_resolver_ctx_t *rctx);
-static ngx_int_t ngx_trp_reverse_use_addr(ngx_trp_reverse_ctx_t *ctx,
-    struct sockaddr *sa);
+static ngx_int_t ngx_trp_reverse_localhost(ngx_trp_reverse_ctx_t *ctx);
+static ngx_int_t ngx_trp_reverse_add_addr(ngx_trp_reverse_ctx_t *ctx,
+    struct sockaddr *sa, socklen_t socklen);
 static void ngx_trp_reverse_content_handler(ngx_stream_session_t *s);
+static void ngx_trp_reverse_offer(ngx_trp_reverse_ctx_t *ctx,
+    ngx_stream_upstream_srv_conf_t *us);
+static ngx_int_t ngx_trp_reverse_init_peer(ngx_stream_session_t *s,
+    ngx_stream_upstream_srv_conf_t *us);
+static void ngx_trp_reverse_watch(ngx_trp_reverse_ctx_t *ctx);
+static ngx_msec_t ngx_trp_reverse_addr_time(ngx_trp_reverse_ctx_t *ctx);
 static void ngx_trp_reverse_connect_handler(ngx_event_t *ev);
 static void ngx_trp_reverse_notify(ngx_peer_connection_t *pc, void *data,
     ngx_uint_t type);
@@ -105,6 +123,8 @@ static ngx_int_t ngx_trp_reverse_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_reverse_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_reverse_init_server(ngx_conf_t *cf,
     ngx_trp_reverse_srv_conf_t *rscf);
+static ngx_int_t ngx_trp_reverse_init_several(ngx_conf_t *cf,
+    ngx_trp_reverse_main_conf_t *rmcf);
 static void *ngx_trp_reverse_create_main_conf(ngx_conf_t *cf);
 static void *ngx_trp_reverse_create_srv_conf(ngx_conf_t *cf);
 static char *ngx_trp_reverse_merge_srv_conf(ngx_conf_t *cf, void *parent,
@@ -689,7 +709,7 @@ static ngx_int_t
 ngx_trp_reverse_check_name(ngx_trp_reverse_ctx_t *ctx)
 {
     trp_str_t                name;
-    trp_addr_t               addr;
+    ngx_uint_t               i;
     ngx_trp_reverse_rule_t  *rule;
 
     if (ctx->resolved) {
@@ -703,26 +723,22 @@ ngx_trp_reverse_check_name(ngx_trp_reverse_ctx_t *ctx)
     name = ngx_trp_str(&ctx->host);
 
     if (ngx_trp_reverse_is_localhost(&name)) {
-        ngx_memzero(&addr, sizeof(trp_addr_t));
-        addr.family = 4;
-        addr.bytes[0] = 127;
-        addr.bytes[3] = 1;
-
-        if (!ctx->named && ngx_trp_reverse_check_addr(ctx, &addr) != NGX_OK) {
-            return NGX_DECLINED;
-        }
-
-        ngx_str_set(&ctx->host, "127.0.0.1");
-        ctx->destination = ngx_trp_host_port(ctx->stream.connection->pool,
-                                             &ctx->host, ctx->port);
-
-        return ctx->destination.data ? NGX_OK : NGX_ERROR;
+        return ngx_trp_reverse_localhost(ctx);
     }
 
     if (ctx->conf->core->resolver->connections.nelts == 0
         && rule && rule->naddrs)
     {
-        return ngx_trp_reverse_use_addr(ctx, rule->addrs[0].sockaddr);
+        for (i = 0; i < rule->naddrs; i++) {
+            if (ngx_trp_reverse_add_addr(ctx, rule->addrs[i].sockaddr,
+                                         rule->addrs[i].socklen)
+                == NGX_ERROR)
+            {
+                return NGX_ERROR;
+            }
+        }
+
+        return NGX_OK;
     }
 
     return ngx_trp_reverse_resolve(ctx);
@@ -737,6 +753,32 @@ ngx_trp_reverse_is_localhost(trp_str_t *name)
     static const trp_str_t  localhost = trp_string("localhost");
 
     return trp_name_equal(*name, localhost);
+}
+
+
+static ngx_int_t
+ngx_trp_reverse_localhost(ngx_trp_reverse_ctx_t *ctx)
+{
+    socklen_t       socklen;
+    ngx_uint_t      i;
+    ngx_sockaddr_t  sa;
+
+    static const trp_addr_t  addrs[] = {
+        { 4, { 127, 0, 0, 1 } },
+        { 6, { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 } }
+    };
+
+    for (i = 0; i < sizeof(addrs) / sizeof(trp_addr_t); i++) {
+        socklen = ngx_trp_addr_to_sockaddr(&sa, &addrs[i], ctx->port);
+
+        if (ngx_trp_reverse_add_addr(ctx, &sa.sockaddr, socklen)
+            == NGX_ERROR)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return ctx->addr.family ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -803,7 +845,10 @@ ngx_trp_reverse_resolve_handler(ngx_resolver_ctx_t *rctx)
     }
 
     for (i = 0; i < rctx->naddrs; i++) {
-        if (ngx_trp_reverse_use_addr(ctx, rctx->addrs[i].sockaddr) == NGX_OK) {
+        if (ngx_trp_reverse_add_addr(ctx, rctx->addrs[i].sockaddr,
+                                     rctx->addrs[i].socklen)
+            == NGX_ERROR)
+        {
             break;
         }
     }
@@ -819,14 +864,18 @@ ngx_trp_reverse_resolve_handler(ngx_resolver_ctx_t *rctx)
 }
 
 
+/* NGX_DECLINED: it is not allowed */
+
 static ngx_int_t
-ngx_trp_reverse_use_addr(ngx_trp_reverse_ctx_t *ctx, struct sockaddr *sa)
+ngx_trp_reverse_add_addr(ngx_trp_reverse_ctx_t *ctx, struct sockaddr *sa,
+    socklen_t socklen)
 {
-    u_char      *p;
-    in_port_t    port;
-    trp_addr_t   addr;
-    ngx_str_t    text;
-    ngx_pool_t  *pool;
+    u_char               *p;
+    in_port_t             port;
+    trp_addr_t            addr;
+    ngx_str_t             text;
+    ngx_pool_t           *pool;
+    ngx_resolver_addr_t  *to;
 
     ngx_trp_addr_from_sockaddr(&addr, &port, sa);
 
@@ -835,6 +884,33 @@ ngx_trp_reverse_use_addr(ngx_trp_reverse_ctx_t *ctx, struct sockaddr *sa)
     }
 
     pool = ctx->stream.connection->pool;
+
+    if (ctx->addrs.elts == NULL
+        && ngx_array_init(&ctx->addrs, pool, 2, sizeof(ngx_resolver_addr_t))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    to = ngx_array_push(&ctx->addrs);
+    if (to == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(to, sizeof(ngx_resolver_addr_t));
+
+    to->sockaddr = ngx_palloc(pool, socklen);
+    if (to->sockaddr == NULL) {
+        ctx->addrs.nelts--;
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(to->sockaddr, sa, socklen);
+    to->socklen = socklen;
+
+    if (ctx->addr.family) {
+        return NGX_OK;
+    }
 
     p = ngx_pnalloc(pool, TRP_ADDR_TEXT_LEN);
     if (p == NULL) {
@@ -859,11 +935,11 @@ ngx_trp_reverse_use_addr(ngx_trp_reverse_ctx_t *ctx, struct sockaddr *sa)
 static void
 ngx_trp_reverse_content_handler(ngx_stream_session_t *s)
 {
-    ngx_uint_t                   closed;
-    ngx_connection_t            *c;
-    ngx_stream_upstream_t       *u;
-    ngx_trp_reverse_ctx_t       *ctx;
-    ngx_trp_reverse_srv_conf_t  *rscf;
+    ngx_uint_t                    closed;
+    ngx_stream_upstream_t        *u;
+    ngx_trp_reverse_ctx_t        *ctx;
+    ngx_trp_reverse_srv_conf_t   *rscf;
+    ngx_trp_reverse_main_conf_t  *rmcf;
 
     rscf = ngx_stream_get_module_srv_conf(s, ngx_trp_reverse_module);
     ctx = ngx_trp_reverse_get_ctx(s);
@@ -873,10 +949,16 @@ ngx_trp_reverse_content_handler(ngx_stream_session_t *s)
         return;
     }
 
+    rmcf = ngx_stream_get_module_main_conf(s, ngx_trp_reverse_module);
+
     closed = 0;
     ctx->closed = &closed;
 
+    ngx_trp_reverse_offer(ctx, rmcf->several);
+
     rscf->handler(s);
+
+    ngx_str_null(&rmcf->several->host);
 
     if (closed) {
         return;
@@ -898,14 +980,116 @@ ngx_trp_reverse_content_handler(ngx_stream_session_t *s)
     ctx->notify = u->peer.notify;
     u->peer.notify = ngx_trp_reverse_notify;
 
+    ngx_trp_reverse_watch(ctx);
+}
+
+
+/*
+ * The proxy takes what "proxy_pass" has come to for one address, unless there
+ * is an upstream of this name.  So there is one, with all the addresses, while
+ * it looks for it.
+ */
+
+static void
+ngx_trp_reverse_offer(ngx_trp_reverse_ctx_t *ctx,
+    ngx_stream_upstream_srv_conf_t *us)
+{
+    u_char  *colon;
+
+    if (ctx->addrs.nelts < 2) {
+        return;
+    }
+
+    colon = ctx->destination.data + ctx->destination.len;
+
+    do {
+        colon--;
+    } while (*colon != ':');
+
+    us->host.data = ctx->destination.data;
+    us->host.len = colon - ctx->destination.data;
+    us->port = ctx->port;
+}
+
+
+static ngx_int_t
+ngx_trp_reverse_init_peer(ngx_stream_session_t *s,
+    ngx_stream_upstream_srv_conf_t *us)
+{
+    ngx_trp_reverse_ctx_t           *ctx;
+    ngx_stream_upstream_resolved_t  *ur;
+
+    ctx = ngx_trp_reverse_get_ctx(s);
+    ctx->several = 1;
+
+    ur = s->upstream->resolved;
+
+    ur->sockaddr = NULL;
+    ur->addrs = ctx->addrs.elts;
+    ur->naddrs = ctx->addrs.nelts;
+
+    return ngx_stream_upstream_create_round_robin_peer(s, ur);
+}
+
+
+/* connect() is under way */
+
+static void
+ngx_trp_reverse_watch(ngx_trp_reverse_ctx_t *ctx)
+{
+    ngx_msec_t              time;
+    ngx_connection_t       *c;
+    ngx_stream_upstream_t  *u;
+
+    u = ctx->session->upstream;
     c = u->peer.connection;
 
-    if (c) {
-        ctx->connect = c->write->handler;
-
-        c->read->handler = ngx_trp_reverse_connect_handler;
-        c->write->handler = ngx_trp_reverse_connect_handler;
+    if (c == NULL || u->connected) {
+        return;
     }
+
+    ctx->connect = c->write->handler;
+
+    c->read->handler = ngx_trp_reverse_connect_handler;
+    c->write->handler = ngx_trp_reverse_connect_handler;
+
+    time = ngx_trp_reverse_addr_time(ctx);
+
+    if (time) {
+        ngx_add_timer(c->write, time);
+    }
+}
+
+
+/* 0: as long as the proxy waits */
+
+static ngx_msec_t
+ngx_trp_reverse_addr_time(ngx_trp_reverse_ctx_t *ctx)
+{
+    ngx_flag_t            *next;
+    ngx_msec_t             time, *timeout;
+    ngx_stream_session_t  *s;
+
+    s = ctx->session;
+
+    if (!ctx->several || s->upstream->peer.tries < 2) {
+        return 0;
+    }
+
+    next = ngx_trp_conf_member(&ngx_stream_proxy_module, s->srv_conf,
+                               "proxy_next_upstream");
+    timeout = ngx_trp_conf_member(&ngx_stream_proxy_module, s->srv_conf,
+                                  "proxy_connect_timeout");
+
+    if (next == NULL || !*next || timeout == NULL) {
+        return 0;
+    }
+
+    time = NGX_TRP_REVERSE_ADDRS_TIME / (ctx->addrs.nelts - 1);
+    time = ngx_max(time, NGX_TRP_REVERSE_ADDR_LEAST);
+    time = ngx_min(time, NGX_TRP_REVERSE_ADDR_TIME);
+
+    return (time < *timeout) ? time : 0;
 }
 
 
@@ -917,26 +1101,28 @@ ngx_trp_reverse_content_handler(ngx_stream_session_t *s)
 static void
 ngx_trp_reverse_connect_handler(ngx_event_t *ev)
 {
-    int                     err;
-    socklen_t               len;
+    ngx_err_t               err;
+    ngx_uint_t              closed;
     ngx_connection_t       *c;
+    ngx_atomic_uint_t       number;
     ngx_event_handler_pt    handler;
+    ngx_stream_upstream_t  *u;
     ngx_trp_reverse_ctx_t  *ctx;
 
     c = ev->data;
     ctx = ngx_trp_reverse_get_ctx(c->data);
     handler = ctx->connect;
+    number = c->number;
 
     c->read->handler = handler;
     c->write->handler = handler;
 
-    err = 0;
-    len = sizeof(int);
+    err = ev->timedout ? 0 : ngx_trp_connect_error(c);
 
-    if (!ev->timedout
-        && getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len) == 0
-        && err)
-    {
+    if (ev->timedout) {
+        ctx->stream.code = TRP_CODE_TIMED_OUT;
+
+    } else if (err) {
         (void) ngx_connection_error(c, err, "connect() failed");
 
         ctx->stream.code = ngx_trp_reverse_error_code(err);
@@ -946,7 +1132,24 @@ ngx_trp_reverse_connect_handler(ngx_event_t *ev)
         ev->timedout = 1;
     }
 
+    closed = 0;
+    ctx->closed = &closed;
+
     handler(ev);
+
+    if (closed) {
+        return;
+    }
+
+    ctx->closed = NULL;
+
+    u = ctx->session->upstream;
+
+    /* it may be at the next address */
+
+    if (u->peer.connection && u->peer.connection->number != number) {
+        ngx_trp_reverse_watch(ctx);
+    }
 }
 
 
@@ -999,6 +1202,10 @@ ngx_trp_reverse_connected(ngx_trp_reverse_ctx_t *ctx, ngx_connection_t *pc)
 
     /* the address before this one may have failed */
     st->code = TRP_CODE_NONE;
+
+    if (ctx->several) {
+        ctx->destination = *ctx->session->upstream->peer.name;
+    }
 
     ngx_trp_stream_accept(st);
 }
@@ -1092,6 +1299,12 @@ ngx_trp_reverse_postconfiguration(ngx_conf_t *cf)
         }
     }
 
+    if (rmcf->servers.nelts
+        && ngx_trp_reverse_init_several(cf, rmcf) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
 
     h = ngx_array_push(&cmcf->phases[NGX_STREAM_POST_ACCEPT_PHASE].handlers);
@@ -1155,6 +1368,35 @@ ngx_trp_reverse_init_server(ngx_conf_t *cf, ngx_trp_reverse_srv_conf_t *rscf)
 
     return ngx_trp_agent_init_conf(cf, &rscf->agent, TRP_ROLE_REVERSE,
                                    "trp_reverse");
+}
+
+
+/* nginx has initialized its upstreams before, this one needs nothing */
+
+static ngx_int_t
+ngx_trp_reverse_init_several(ngx_conf_t *cf, ngx_trp_reverse_main_conf_t *rmcf)
+{
+    ngx_stream_upstream_srv_conf_t   *us, **p;
+    ngx_stream_upstream_main_conf_t  *umcf;
+
+    umcf = ngx_stream_conf_get_module_main_conf(cf,
+                                                ngx_stream_upstream_module);
+
+    us = ngx_pcalloc(cf->pool, sizeof(ngx_stream_upstream_srv_conf_t));
+    p = ngx_array_push(&umcf->upstreams);
+
+    if (us == NULL || p == NULL) {
+        return NGX_ERROR;
+    }
+
+    us->srv_conf = ((ngx_stream_conf_ctx_t *) cf->ctx)->srv_conf;
+    us->file_name = (u_char *) "trp_reverse";
+    us->peer.init = ngx_trp_reverse_init_peer;
+
+    rmcf->several = us;
+    *p = us;
+
+    return NGX_OK;
 }
 
 

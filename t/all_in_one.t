@@ -114,7 +114,7 @@ is(line('entry', 1), "localhost:$port localhost $port one front $rest",
     'entry');
 is(line('relay', 1), "localhost:$port localhost $port one front $rest",
     'relay');
-is(line('reverse', 1), "127.0.0.1:$port 127.0.0.1 $port one back $rest",
+is(line('reverse', 1), "127.0.0.1:$port localhost $port one back $rest",
     'reverse');
 
 # nobody is there

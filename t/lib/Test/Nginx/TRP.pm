@@ -309,15 +309,16 @@ sub serve_on {
 # a port that answers nobody: its queue is full
 
 sub full_listener {
-    my ($port) = @_;
+    my ($port, $addr) = @_;
+    $addr ||= '127.0.0.1';
 
     my @all = IO::Socket::INET->new(Proto => 'tcp', LocalPort => $port,
-        LocalAddr => '127.0.0.1', Listen => 1, ReuseAddr => 1)
+        LocalAddr => $addr, Listen => 1, ReuseAddr => 1)
         or die "can't listen on $port: $!\n";
 
     for (1 .. 20) {
         my $s = IO::Socket::INET->new(Proto => 'tcp', Blocking => 0,
-            PeerAddr => "127.0.0.1:$port") or last;
+            PeerAddr => "$addr:$port") or last;
 
         push @all, $s;
         last if !IO::Select->new($s)->can_write(0.5);
