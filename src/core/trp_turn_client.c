@@ -64,6 +64,7 @@ trp_turn_client_create(const trp_turn_client_conf_t *conf,
     client->refresh.kind = TRP_TURN_CLIENT_TIMER_REFRESH;
     client->lifetime.kind = TRP_TURN_CLIENT_TIMER_LIFETIME;
     client->keepalive.kind = TRP_TURN_CLIENT_TIMER_KEEPALIVE;
+    client->silence.kind = TRP_TURN_CLIENT_TIMER_SILENCE;
 
     return client;
 }
@@ -185,7 +186,14 @@ trp_turn_client_dispatch(trp_turn_client_t *client,
     switch (timer->kind) {
 
     case TRP_TURN_CLIENT_TIMER_REFRESH:
-        trp_turn_client_request(client, &client->control, TRP_STUN_REFRESH);
+
+        /* it may be on its way already, because of a doubt */
+
+        if (!client->control.active) {
+            trp_turn_client_request(client, &client->control,
+                                    TRP_STUN_REFRESH);
+        }
+
         break;
 
     case TRP_TURN_CLIENT_TIMER_LIFETIME:
@@ -194,6 +202,10 @@ trp_turn_client_dispatch(trp_turn_client_t *client,
 
     case TRP_TURN_CLIENT_TIMER_KEEPALIVE:
         trp_turn_client_keepalive(client);
+        break;
+
+    case TRP_TURN_CLIENT_TIMER_SILENCE:
+        trp_turn_client_silence_timer(client);
         break;
 
     case TRP_TURN_CLIENT_TIMER_TRANSACTION:
@@ -415,6 +427,7 @@ trp_turn_client_clear(trp_turn_client_t *client)
     trp_turn_client_timer_stop(client, &client->refresh);
     trp_turn_client_timer_stop(client, &client->lifetime);
     trp_turn_client_timer_stop(client, &client->keepalive);
+    trp_turn_client_timer_stop(client, &client->silence);
 
     trp_hash_done(&client->transactions);
     trp_hash_done(&client->peers);

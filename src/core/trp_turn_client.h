@@ -5,8 +5,9 @@
  *
  * Sans-IO: messages and time come in as arguments, everything goes out
  * through the handlers.  No handler may call back into the same client,
- * except trp_turn_client_connect(), _send() and _forget().  Time is in
- * milliseconds and only moves forward; "wall" is in seconds since 1970.
+ * except trp_turn_client_connect(), _send() and _forget(), _close() from
+ * "refused", and _release() from "forbidden".  Time is in milliseconds and only
+ * moves forward; "wall" is in seconds since 1970.
  */
 
 
@@ -79,7 +80,7 @@ typedef struct {
 
     /*
      * The server does not let us reach this peer's address: 403 and others.
-     * It is not asked again within a minute, unless the peer is released.
+     * It is not asked again within a second, unless the peer is released.
      */
     void   (*forbidden)(void *data, const trp_taddr_t *peer, unsigned code);
 

@@ -69,6 +69,7 @@ trp_turn_client_send(trp_turn_client_t *client, const trp_taddr_t *addr,
             return TRP_AGAIN;
         }
 
+        trp_turn_client_wait(client);
         trp_turn_client_deliver(client, peer, p, len);
 
         return TRP_OK;
@@ -92,6 +93,8 @@ trp_turn_client_enqueue(trp_turn_client_t *client,
     if (d == NULL) {
         return TRP_ERROR;
     }
+
+    trp_turn_client_wait(client);
 
     d->len = len;
 
@@ -219,6 +222,8 @@ trp_turn_client_channel_data(trp_turn_client_t *client, const uint8_t *p,
 
     addr = peer->addr;
 
+    trp_turn_client_heard(client, 1);
+
     client->handlers.received(client->data, &addr,
                               p + TRP_CHANNEL_HEADER_LEN, n);
 }
@@ -241,6 +246,8 @@ trp_turn_client_indication(trp_turn_client_t *client, const trp_stun_t *m)
     {
         return;
     }
+
+    trp_turn_client_heard(client, 1);
 
     client->handlers.received(client->data, &addr, data.data, data.len);
 }

@@ -16,10 +16,6 @@
 
 #define TRP_TURN_CLIENT_REST          960000
 
-/* who is not allowed is not asked for again so soon */
-
-#define TRP_TURN_CLIENT_DENIED_TIME   60000
-
 #define TRP_TURN_CLIENT_CHANNEL_MIN   0x4000
 #define TRP_TURN_CLIENT_CHANNEL_MAX   0x4fff
 
@@ -216,8 +212,20 @@ trp_turn_client_peer_done(trp_turn_client_t *client,
         }
 
     } else if (code != 403 && t->method == TRP_STUN_CHANNEL_BIND) {
+
+        if (code == 400) {
+            (void) trp_turn_client_doubt(client);
+        }
+
         peer->no_channel = 1;
         trp_turn_client_request(client, t, TRP_STUN_CREATE_PERMISSION);
+
+    } else if (code == 400 && trp_turn_client_doubt(client)) {
+
+        /* the answer to Refresh will tell more */
+
+        trp_turn_client_timer(client, &peer->timer,
+                              client->now + TRP_TURN_CLIENT_PAUSE);
 
     } else {
         trp_turn_client_peer_denied(client, peer, code);
@@ -251,7 +259,7 @@ trp_turn_client_peer_denied(trp_turn_client_t *client,
 
     trp_turn_client_queue_free(client, peer);
     trp_turn_client_timer(client, &peer->timer,
-                          client->now + TRP_TURN_CLIENT_DENIED_TIME);
+                          client->now + TRP_TURN_CLIENT_PAUSE);
 
     client->handlers.forbidden(client->data, &addr, code);
 }
@@ -290,6 +298,10 @@ trp_turn_client_peer_timer(trp_turn_client_t *client,
         }
 
         trp_turn_client_timer(client, &peer->timer, peer->until);
+
+        /* it may have one by now */
+        peer->no_channel = 0;
+
         trp_turn_client_peer_ask(client, peer);
 
     } else if (peer->transaction.active) {

@@ -5,6 +5,7 @@
  *     trp_turn_client.c          messages and time in; the allocation
  *     trp_turn_client_request.c  requests and their answers
  *     trp_turn_client_auth.c     who is asking
+ *     trp_turn_client_doubt.c    is the allocation still there
  *     trp_turn_client_peer.c     permissions and channels
  *     trp_turn_client_data.c     datagrams, and what waits of them
  *     trp_turn_client_tcp.c      connections to peers (RFC 6062)
@@ -60,6 +61,7 @@ typedef enum {
     TRP_TURN_CLIENT_TIMER_REFRESH = 0,
     TRP_TURN_CLIENT_TIMER_LIFETIME,
     TRP_TURN_CLIENT_TIMER_KEEPALIVE,
+    TRP_TURN_CLIENT_TIMER_SILENCE,
     TRP_TURN_CLIENT_TIMER_TRANSACTION,
     TRP_TURN_CLIENT_TIMER_PEER
 } trp_turn_client_timer_e;
@@ -141,6 +143,12 @@ struct trp_turn_client_s {
     trp_turn_client_timer_t     refresh;
     trp_turn_client_timer_t     lifetime;
     trp_turn_client_timer_t     keepalive;
+
+    trp_turn_client_timer_t     silence;
+    uint64_t                    unanswered;  /* the first datagram since the
+                                                server was heard; 0: none */
+    uint64_t                    patience;    /* with silence */
+    uint64_t                    doubted;     /* when it was asked, last */
 
     trp_hash_t                  transactions;
     trp_turn_client_transaction_t   control;   /* Allocate and Refresh */
@@ -224,6 +232,27 @@ int trp_turn_client_busy(const trp_turn_client_t *client);
 /* 1 for an error that ends the allocation, whatever was asked */
 
 int trp_turn_client_fatal(unsigned code);
+
+
+/* of trp_turn_client_doubt.c */
+
+/*
+ * Something has failed as it would if the server had forgotten the allocation:
+ * asks it with a Refresh, unless it was asked a moment ago.  1 while there is
+ * no answer yet.
+ */
+
+int trp_turn_client_doubt(trp_turn_client_t *client);
+
+/* a datagram goes to a peer, or waits for that */
+
+void trp_turn_client_wait(trp_turn_client_t *client);
+
+/* a success answer, or data of a peer: the allocation is there */
+
+void trp_turn_client_heard(trp_turn_client_t *client, int data);
+
+void trp_turn_client_silence_timer(trp_turn_client_t *client);
 
 
 /* of trp_turn_client_auth.c: TRP_OK, or TRP_ERROR */

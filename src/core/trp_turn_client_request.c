@@ -8,6 +8,10 @@
 
 #define TRP_TURN_CLIENT_STALE_MAX  3
 
+/* sent so often in vain: the server may have forgotten the allocation */
+
+#define TRP_TURN_CLIENT_SILENT     3
+
 
 static void trp_turn_client_begin(trp_turn_client_t *client,
     trp_turn_client_transaction_t *t);
@@ -149,6 +153,11 @@ trp_turn_client_request_timer(trp_turn_client_t *client,
 {
     if (!client->conf.stream && t->nsent < TRP_TURN_CLIENT_RC) {
         trp_turn_client_transmit(client, t);
+
+        if (t != &client->control && t->nsent > TRP_TURN_CLIENT_SILENT) {
+            (void) trp_turn_client_doubt(client);
+        }
+
         return;
     }
 
@@ -283,6 +292,10 @@ trp_turn_client_done(trp_turn_client_t *client,
     trp_turn_client_transaction_t *t, const trp_stun_t *m, unsigned code)
 {
     trp_turn_client_request_end(client, t);
+
+    if (code == 0) {
+        trp_turn_client_heard(client, 0);
+    }
 
     switch (t->method) {
 

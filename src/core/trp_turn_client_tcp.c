@@ -128,6 +128,10 @@ trp_turn_client_connect_done(trp_turn_client_t *client,
         code = TRP_TURN_CLIENT_PROTOCOL;
     }
 
+    if (code == 400) {
+        (void) trp_turn_client_doubt(client);
+    }
+
     if (code) {
         client->handlers.refused(client->data, connect, code);
         return;

@@ -91,6 +91,7 @@ struct ngx_trp_associate_s {
 
     unsigned                         malformed:1; /* these were logged */
     unsigned                         denied:1;
+    unsigned                         forbidden:1;
     unsigned                         failed:1;
     unsigned                         over:1;
     unsigned                         broken:1; /* the upstream is */

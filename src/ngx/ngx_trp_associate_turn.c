@@ -8,15 +8,19 @@
 
 #define NGX_TRP_ASSOCIATE_WAIT   16384
 
+/* allocations may be lost now and then, but not one after the other */
+
+#define NGX_TRP_ASSOCIATE_LOST   60000
+
 
 typedef struct {
     ngx_trp_associate_dest_t  dest;
     ngx_trp_turn_user_t       user;
     ngx_resolver_ctx_t       *resolver;
     ngx_uint_t                tries;
+    ngx_msec_t                failed;      /* the last time */
     u_char                   *waiting;     /* datagrams, a length ahead */
     size_t                    waiting_len;
-    unsigned                  forbidden:1;
 } ngx_trp_associate_peer_t;
 
 
@@ -31,6 +35,8 @@ static void ngx_trp_associate_peer_attach(ngx_trp_associate_peer_t *peer,
 static void ngx_trp_associate_peer_ready(ngx_trp_turn_user_t *user);
 static void ngx_trp_associate_peer_failed(ngx_trp_turn_user_t *user,
     ngx_trp_turn_allocation_t *a, ngx_uint_t code);
+static ngx_int_t ngx_trp_associate_peer_again(
+    ngx_trp_associate_peer_t *peer);
 static void ngx_trp_associate_peer_received(ngx_trp_turn_user_t *user,
     u_char *p, size_t len);
 static void ngx_trp_associate_peer_forbidden(ngx_trp_turn_user_t *user,
@@ -311,15 +317,33 @@ ngx_trp_associate_peer_failed(ngx_trp_turn_user_t *user,
 
     case 0:
     case 437:
-        rc = (peer->tries++ == 0)
-             ? ngx_trp_turn_user_attach(as->data, user) : NGX_DECLINED;
+        rc = ngx_trp_associate_peer_again(peer);
         break;
 
     default:
-        rc = NGX_DECLINED;
+
+        /* one that was there, and could not be refreshed */
+
+        rc = a->ready ? ngx_trp_associate_peer_again(peer) : NGX_DECLINED;
     }
 
     ngx_trp_associate_peer_attach(peer, rc);
+}
+
+
+static ngx_int_t
+ngx_trp_associate_peer_again(ngx_trp_associate_peer_t *peer)
+{
+    if (peer->tries
+        && ngx_current_msec - peer->failed < NGX_TRP_ASSOCIATE_LOST)
+    {
+        return NGX_DECLINED;
+    }
+
+    peer->tries = 1;
+    peer->failed = ngx_current_msec;
+
+    return ngx_trp_turn_user_attach(peer->dest.associate->data, &peer->user);
 }
 
 
@@ -345,20 +369,25 @@ ngx_trp_associate_peer_received(ngx_trp_turn_user_t *user, u_char *p,
 static void
 ngx_trp_associate_peer_forbidden(ngx_trp_turn_user_t *user, ngx_uint_t code)
 {
+    u_char                     text[TRP_ADDR_TEXT_LEN];
+    ngx_trp_associate_t       *as;
     ngx_trp_associate_peer_t  *peer;
 
     peer = user->data;
+    as = peer->dest.associate;
 
-    if (peer->forbidden) {
-        return;
+    if (!as->forbidden) {
+        as->forbidden = 1;
+        ngx_log_error(NGX_LOG_ERR, as->client->log, 0,
+                      "TURN server %V does not send datagrams to %*s, "
+                      "port %ui: %ui (%s)", &user->allocation->name,
+                      trp_addr_text(text, &user->peer.addr), text,
+                      (ngx_uint_t) user->peer.port, code,
+                      ngx_trp_turn_client_text(code));
     }
 
-    peer->forbidden = 1;
-
-    ngx_log_error(NGX_LOG_ERR, peer->dest.associate->client->log, 0,
-                  "TURN server %V does not send datagrams to this "
-                  "destination: %ui (%s)", &user->allocation->name, code,
-                  ngx_trp_turn_client_text(code));
+    ngx_trp_turn_user_detach(user);
+    ngx_trp_associate_peer_refuse(peer);
 }
 
 
@@ -370,7 +399,7 @@ ngx_trp_associate_peer_send(ngx_trp_associate_dest_t *dest, u_char *p,
 
     peer = (ngx_trp_associate_peer_t *) dest;
 
-    if (dest->refused || peer->forbidden) {
+    if (dest->refused) {
         return;
     }
 

@@ -470,10 +470,15 @@ ngx_trp_turn_idle_handler(ngx_event_t *ev)
 
     a = ev->data;
 
-    if (!ngx_queue_empty(&a->users)) {
-        return;
+    if (ngx_queue_empty(&a->users)) {
+        ngx_trp_turn_allocation_retire(a);
     }
+}
 
+
+void
+ngx_trp_turn_allocation_retire(ngx_trp_turn_allocation_t *a)
+{
     if (a->ready) {
         trp_turn_client_close(a->client, ngx_current_msec, ngx_time());
     }
@@ -545,11 +550,7 @@ ngx_trp_turn_close_handler(ngx_trp_turn_allocation_t *a)
 
     if (c->error || ngx_queue_empty(&a->users)) {
 
-        if (a->ready) {
-            trp_turn_client_close(a->client, ngx_current_msec, ngx_time());
-        }
-
-        ngx_trp_turn_allocation_fail(a, 0);
+        ngx_trp_turn_allocation_retire(a);
 
         /* outside of the event loop, which may not turn once more */
 
@@ -898,6 +899,7 @@ ngx_trp_turn_connected(void *data, void *connect, uint32_t id)
     ngx_trp_turn_user_t *user = connect;
 
     user->connecting = 0;
+    user->connected = 1;
     user->allocation->nconnecting--;
 
     user->handlers->connected(user, id);

@@ -33,6 +33,10 @@ void ngx_trp_turn_allocation_schedule(ngx_trp_turn_allocation_t *a);
 
 void ngx_trp_turn_allocation_unused(ngx_trp_turn_allocation_t *a);
 
+/* nobody uses it, and nobody shall: it is given back */
+
+void ngx_trp_turn_allocation_retire(ngx_trp_turn_allocation_t *a);
+
 /* whose peer this is, or NULL */
 
 ngx_trp_turn_user_t *ngx_trp_turn_user_find(ngx_trp_turn_allocation_t *a,

@@ -22,6 +22,9 @@
 /* it has a connection to the peer of which nobody here knows */
 #define NGX_TRP_TURN_BLOCKED     500
 
+/* TCP's TIME_WAIT, in which two ports cannot be connected once more */
+#define NGX_TRP_TURN_TIME_WAIT   60000
+
 #define NGX_TRP_TURN_KEY_LEN     19
 
 
@@ -32,6 +35,12 @@ static ngx_int_t ngx_trp_turn_user_join(ngx_trp_turn_allocation_t *a,
 static size_t ngx_trp_turn_user_key(u_char *p, const trp_taddr_t *peer);
 static ngx_uint_t ngx_trp_turn_user_is_blocked(ngx_trp_turn_allocation_t *a,
     const trp_taddr_t *peer);
+static void ngx_trp_turn_user_past(ngx_trp_turn_allocation_t *a,
+    const trp_taddr_t *peer);
+static ngx_trp_turn_past_t *ngx_trp_turn_past_find(
+    ngx_trp_turn_allocation_t *a, const trp_taddr_t *peer);
+static ngx_uint_t ngx_trp_turn_same_peer(const trp_taddr_t *one,
+    const trp_taddr_t *two);
 
 
 ngx_trp_turn_server_t *
@@ -170,10 +179,11 @@ ngx_trp_turn_user_attach(ngx_trp_turn_server_t *server,
     ngx_int_t                   rc;
     ngx_uint_t                  n;
     ngx_queue_t                *q;
-    ngx_trp_turn_allocation_t  *a, *found;
+    ngx_trp_turn_allocation_t  *a, *found, *unused;
 
     n = 0;
     found = NULL;
+    unused = NULL;
 
     for (q = ngx_queue_head(&server->allocations);
          q != ngx_queue_sentinel(&server->allocations);
@@ -195,6 +205,10 @@ ngx_trp_turn_user_attach(ngx_trp_turn_server_t *server,
 
         n++;
 
+        if (a->ready && ngx_queue_empty(&a->users)) {
+            unused = a;
+        }
+
         if (ngx_trp_turn_user_find(a, &user->peer)
             || ngx_trp_turn_user_is_blocked(a, &user->peer)
             || a->nusers >= NGX_TRP_TURN_USERS
@@ -213,6 +227,11 @@ ngx_trp_turn_user_attach(ngx_trp_turn_server_t *server,
     }
 
     if (found == NULL) {
+
+        if (n >= server->conf->allocations && unused && user->renew) {
+            ngx_trp_turn_allocation_retire(unused);
+            n--;
+        }
 
         if (n >= server->conf->allocations) {
 
@@ -298,6 +317,7 @@ ngx_trp_turn_user_join(ngx_trp_turn_allocation_t *a, ngx_trp_turn_user_t *user)
 
     user->allocation = a;
     user->connecting = 0;
+    user->connected = 0;
 
     if (a->idle.timer_set) {
         ngx_del_timer(&a->idle);
@@ -366,9 +386,57 @@ ngx_trp_turn_user_is_blocked(ngx_trp_turn_allocation_t *a,
 {
     return a->blocked.addr.family
            && ngx_current_msec - a->blocked_time < NGX_TRP_TURN_BLOCKED
-           && a->blocked.port == peer->port
-           && ngx_memcmp(&a->blocked.addr, &peer->addr, sizeof(trp_addr_t))
-              == 0;
+           && ngx_trp_turn_same_peer(&a->blocked, peer);
+}
+
+
+ngx_uint_t
+ngx_trp_turn_user_repeats(ngx_trp_turn_user_t *user)
+{
+    ngx_trp_turn_past_t  *past;
+
+    past = ngx_trp_turn_past_find(user->allocation, &user->peer);
+
+    return past && ngx_current_msec - past->time < NGX_TRP_TURN_TIME_WAIT;
+}
+
+
+static void
+ngx_trp_turn_user_past(ngx_trp_turn_allocation_t *a, const trp_taddr_t *peer)
+{
+    ngx_trp_turn_past_t  *past;
+
+    past = ngx_trp_turn_past_find(a, peer);
+
+    if (past == NULL) {
+        past = &a->past[a->npast++ % NGX_TRP_TURN_PAST];
+        past->peer = *peer;
+    }
+
+    past->time = ngx_current_msec;
+}
+
+
+static ngx_trp_turn_past_t *
+ngx_trp_turn_past_find(ngx_trp_turn_allocation_t *a, const trp_taddr_t *peer)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < ngx_min(a->npast, NGX_TRP_TURN_PAST); i++) {
+        if (ngx_trp_turn_same_peer(&a->past[i].peer, peer)) {
+            return &a->past[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_uint_t
+ngx_trp_turn_same_peer(const trp_taddr_t *one, const trp_taddr_t *two)
+{
+    return one->port == two->port
+           && ngx_memcmp(&one->addr, &two->addr, sizeof(trp_addr_t)) == 0;
 }
 
 
@@ -403,6 +471,9 @@ ngx_trp_turn_user_detach(ngx_trp_turn_user_t *user)
         user->connecting = 0;
         a->nconnecting--;
         trp_turn_client_forget(a->client, user);
+
+    } else if (user->connected) {
+        ngx_trp_turn_user_past(a, &user->peer);
 
     } else if (a->ready && user->transport == TRP_PROTO_UDP) {
         trp_turn_client_release(a->client, &user->peer);

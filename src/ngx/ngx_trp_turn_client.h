@@ -115,7 +115,21 @@ struct ngx_trp_turn_user_s {
     ngx_queue_t                          queue;
     unsigned                             connecting:1;
     unsigned                             waiting:1; /* for somebody to leave */
+    unsigned                             connected:1; /* TCP: it was */
+    unsigned                             renew:1;   /* an allocation that
+                                                       nobody uses may go */
 };
+
+
+/* a peer that an allocation was connected to, and until when */
+
+typedef struct {
+    trp_taddr_t             peer;
+    ngx_msec_t              time;
+} ngx_trp_turn_past_t;
+
+
+#define NGX_TRP_TURN_PAST   32
 
 
 struct ngx_trp_turn_allocation_s {
@@ -154,6 +168,9 @@ struct ngx_trp_turn_allocation_s {
 
     trp_taddr_t             blocked;     /* the last peer with 446, and when */
     ngx_msec_t              blocked_time;
+
+    ngx_trp_turn_past_t     past[NGX_TRP_TURN_PAST];
+    ngx_uint_t              npast;       /* all that were there */
 
     unsigned                datagrams:1; /* UDP to the server */
     unsigned                ready:1;
@@ -225,6 +242,13 @@ ngx_int_t ngx_trp_turn_user_attach(ngx_trp_turn_server_t *server,
 /* the server says 446: this allocation is no use for this peer for a while */
 
 void ngx_trp_turn_user_blocked(ngx_trp_turn_user_t *user);
+
+/*
+ * 1 if this user's allocation has had a connection to his peer a moment ago,
+ * which the peer's or the server's TCP may still remember.
+ */
+
+ngx_uint_t ngx_trp_turn_user_repeats(ngx_trp_turn_user_t *user);
 
 /* the same behind "failed" with 300: at the server named there */
 

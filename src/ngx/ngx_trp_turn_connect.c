@@ -8,6 +8,10 @@
 
 #define NGX_TRP_TURN_REFUSED  5000
 
+/* where 447 may mean 446, and there is no other allocation: it may be soon */
+
+#define NGX_TRP_TURN_SOON     2000
+
 
 static void ngx_trp_turn_connect_retry(ngx_trp_turn_user_t *user);
 static void ngx_trp_turn_connect_try(ngx_trp_turn_connect_t *tc,
@@ -19,6 +23,8 @@ static void ngx_trp_turn_connect_drain(ngx_trp_turn_user_t *user);
 static void ngx_trp_turn_connect_connected(ngx_trp_turn_user_t *user,
     uint32_t id);
 static void ngx_trp_turn_connect_refused(ngx_trp_turn_user_t *user,
+    ngx_uint_t code);
+static ngx_uint_t ngx_trp_turn_connect_elsewhere(ngx_trp_turn_connect_t *tc,
     ngx_uint_t code);
 static ngx_uint_t ngx_trp_turn_connect_code(ngx_trp_turn_connect_t *tc,
     ngx_uint_t code);
@@ -147,6 +153,10 @@ ngx_trp_turn_connect_try(ngx_trp_turn_connect_t *tc, ngx_int_t rc)
         passed = ngx_current_msec - tc->start;
         timeout = tc->server->conf->connect_timeout;
 
+        if (tc->refused) {
+            timeout = ngx_min(timeout, NGX_TRP_TURN_SOON);
+        }
+
         ngx_add_timer(&tc->timer, passed < timeout ? timeout - passed : 1);
         return;
 
@@ -168,6 +178,7 @@ ngx_trp_turn_connect_ready(ngx_trp_turn_user_t *user)
     ngx_trp_turn_connect_t  *tc;
 
     tc = user->data;
+    tc->asked = ngx_current_msec;
 
     if (ngx_trp_turn_user_connect(user) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, tc->log, 0,
@@ -282,9 +293,7 @@ ngx_trp_turn_connect_refused(ngx_trp_turn_user_t *user, ngx_uint_t code)
 
     tc = user->data;
 
-    if (code == 446 && !tc->abandoned) {
-
-        /* the server may not yet have seen the end of one before */
+    if (!tc->abandoned && ngx_trp_turn_connect_elsewhere(tc, code)) {
 
         a = user->allocation;
 
@@ -316,6 +325,45 @@ ngx_trp_turn_connect_refused(ngx_trp_turn_user_t *user, ngx_uint_t code)
 }
 
 
+/* 1 if another allocation may do */
+
+static ngx_uint_t
+ngx_trp_turn_connect_elsewhere(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
+{
+    switch (code) {
+
+    case 400:
+
+        /* this one may be gone, which the client is finding out */
+
+        return tc->tries++ == 0;
+
+    case 446:
+
+        /* the server may not yet have seen the end of one before */
+
+        return 1;
+
+    case 447:
+
+        /* the same; some say so, or do not look before they connect */
+
+        if (ngx_current_msec - tc->asked >= NGX_TRP_TURN_REFUSED
+            || !ngx_trp_turn_user_repeats(&tc->user))
+        {
+            return 0;
+        }
+
+        tc->refused = 1;
+        tc->user.renew = 1;
+
+        return 1;
+    }
+
+    return 0;
+}
+
+
 static ngx_uint_t
 ngx_trp_turn_connect_code(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
 {
@@ -325,7 +373,7 @@ ngx_trp_turn_connect_code(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
         return TRP_CODE_NOT_ALLOWED;
 
     case 447:
-        return (ngx_current_msec - tc->start < NGX_TRP_TURN_REFUSED)
+        return (ngx_current_msec - tc->asked < NGX_TRP_TURN_REFUSED)
                ? TRP_CODE_REFUSED : TRP_CODE_TIMED_OUT;
 
     case TRP_TURN_CLIENT_TIMEOUT:
@@ -769,6 +817,16 @@ ngx_trp_turn_connect_timeout(ngx_event_t *ev)
     ngx_trp_turn_connect_t  *tc;
 
     tc = ev->data;
+
+    if (tc->user.waiting && tc->refused) {
+        ngx_log_error(NGX_LOG_ERR, tc->log, 0,
+                      "TURN server %V did not connect to the destination: "
+                      "447 (%s)", &tc->server->name,
+                      ngx_trp_turn_client_text(447));
+
+        ngx_trp_turn_connect_end(tc, TRP_CODE_REFUSED);
+        return;
+    }
 
     if (tc->user.waiting) {
         ngx_log_error(NGX_LOG_ERR, tc->log, 0,

@@ -46,6 +46,7 @@ struct ngx_trp_turn_connect_s {
     ngx_connection_t           *connection; /* for data */
     ngx_uint_t                  tries;
     ngx_msec_t                  start;
+    ngx_msec_t                  asked;     /* Connect */
     ngx_event_t                 timer;
     ngx_event_t                 event;     /* tells the end */
     ngx_uint_t                  code;
@@ -59,6 +60,7 @@ struct ngx_trp_turn_connect_s {
     unsigned                    open:1;    /* the data connection is */
     unsigned                    connected:1; /* the peer is, "id" is valid */
     unsigned                    bound:1;   /* ConnectionBind is on its way */
+    unsigned                    refused:1; /* 447, where it may mean 446 */
     unsigned                    server_failed:1;
     unsigned                    elsewhere:1; /* another server may do */
     unsigned                    ended:1;

@@ -686,11 +686,19 @@ test_codes(void)
         answer_code(&a, codes[i]);
 
         if (codes[i] != 437 && codes[i] != 441) {
-            snprintf(want, sizeof(want), codes[i] == 403
-                     ? "forbidden 9.9.9.9:53 403" : ">createpermission");
+            snprintf(want, sizeof(want), "%s", codes[i] == 403
+                     ? "forbidden 9.9.9.9:53 403" : codes[i] == 400
+                     ? ">refresh >createpermission" : ">createpermission");
         }
 
         is_str(a.log, want, "ChannelBind, %u", codes[i]);
+
+        if (codes[i] == 400) {
+            agent_choose(&a, TRP_STUN_REFRESH);
+            answer_code(&a, 200);
+            is_str(a.log, "", "the allocation is there");
+            agent_choose(&a, TRP_STUN_CREATE_PERMISSION);
+        }
 
         if (codes[i] != 403 && a.code == 0) {
             answer_code(&a, codes[i]);
@@ -710,7 +718,8 @@ test_codes(void)
         agent_connect(&a, "9.9.9.9:80", "it");
         answer_code(&a, codes[i]);
         snprintf(want, sizeof(want), (codes[i] == 437 || codes[i] == 441)
-                 ? "failed %u" : "refused it %u", codes[i]);
+                 ? "failed %u" : codes[i] == 400
+                 ? ">refresh refused it %u" : "refused it %u", codes[i]);
         is_str(a.log, want, "Connect, %u", codes[i]);
         over("Connect");
     }
@@ -1330,10 +1339,15 @@ test_refresh_peer(void)
     agent_pass(&a, 1);
     agent_send(&a, "9.9.9.9:53", "waits");
     is_str(a.log, "", "the permission is over");
+    agent_choose(&a, TRP_STUN_CHANNEL_BIND);
     answer_code(&a, 200);
     is_str(a.log, ">4000 waits", "and there again");
+    agent_choose(&a, TRP_STUN_REFRESH);
+    answer_code(&a, 200);
 
+    agent_lose(&a);
     agent_pass(&a, 319999);
+    agent_lose(&a);
     agent_send(&a, "9.9.9.9:53", "waits");
     is_str(a.log, "", "over again");
     agent_pass(&a, 1);
@@ -1382,8 +1396,14 @@ test_refresh_peer(void)
     answer_code(&a, 200);
     agent_send(&a, "9.9.9.9:53", "x");
     is_str(a.log, ">send 9.9.9.9:53 x", "without a channel");
-    agent_pass(&a, 240000);
-    is_str(a.log + strlen(a.log) - 17, ">createpermission", "and so on");
+    agent_pass(&a, 5000);
+    is_str(a.log, ">refresh", "does the server still know of it");
+    answer_code(&a, 200);
+    agent_pass(&a, 235000);
+    is_str(a.log + strlen(a.log) - 17, ">channelbind 4000",
+           "it may have channels now");
+    answer_code(&a, 508);
+    is_str(a.log, ">createpermission", "and so on");
     answer_code(&a, 200);
     agent_release(&a, "9.9.9.9:53");
     agent_send(&a, "9.9.9.9:53", "x");
@@ -1402,8 +1422,8 @@ test_denied(void)
     is_str(a.log, "forbidden 9.9.9.9:53 403", "told once");
     is_int(agent_send(&a, "9.9.9.9:53", "x"), TRP_DECLINED, "not sent");
     is_str(a.log, "", "not asked");
-    agent_pass(&a, 59999);
-    is_int(agent_send(&a, "9.9.9.9:53", "x"), TRP_DECLINED, "for a minute");
+    agent_pass(&a, 999);
+    is_int(agent_send(&a, "9.9.9.9:53", "x"), TRP_DECLINED, "for a second");
     agent_pass(&a, 1);
     is_int(agent_send(&a, "9.9.9.9:53", "x"), TRP_OK, "and then");
     is_str(a.log, ">channelbind 4000", "asked again");
@@ -1411,6 +1431,226 @@ test_denied(void)
     agent_release(&a, "9.9.9.9:53");
     is_int(agent_send(&a, "9.9.9.9:53", "x"), TRP_OK, "or when released");
     over("denied");
+}
+
+
+static trp_taddr_t
+numbered(unsigned i)
+{
+    trp_taddr_t  t;
+
+    t = taddr("9.9.0.0:53");
+    t.addr.bytes[2] = (uint8_t) (i >> 8);
+    t.addr.bytes[3] = (uint8_t) i;
+
+    return t;
+}
+
+
+static int
+send_numbered(unsigned i)
+{
+    trp_taddr_t  t;
+
+    agent_begin(&a);
+    t = numbered(i);
+
+    return trp_turn_client_send(a.client, &t, (const uint8_t *) "x", 1, a.now,
+                                a.wall);
+}
+
+
+/* the server was restarted, and says so in answer to Refresh alone */
+
+static void
+forgotten(void)
+{
+    agent_choose(&a, TRP_STUN_REFRESH);
+    answer_code(&a, 437);
+    is_str(a.log, "failed 437", "the allocation is gone");
+    over("forgotten");
+}
+
+
+static void
+bound_peer(void)
+{
+    agent_init(&a);
+    agent_allocate(&a, 3600);
+    agent_send(&a, "9.9.9.9:53", "x");
+    answer_code(&a, 200);
+    agent_lose(&a);
+}
+
+
+/* a datagram of the peer 9.9.9.9:53 through its channel */
+
+static void
+peer_data(void)
+{
+    agent_begin(&a);
+    agent_input(&a, (const uint8_t *) "\100\0\0\4data", 8);
+}
+
+
+static void
+test_forgotten(void)
+{
+    unsigned  i;
+
+    /* 400 */
+
+    agent_init(&a);
+    agent_allocate(&a, 3600);
+    agent_send(&a, "9.9.9.9:53", "x");
+    answer_code(&a, 400);
+    is_str(a.log, ">refresh >createpermission", "ChannelBind, 400");
+    answer_code(&a, 400);
+    is_str(a.log, "", "CreatePermission, 400, is no refusal");
+    forgotten();
+
+    agent_init(&a);
+    agent_allocate(&a, 3600);
+    agent_send(&a, "9.9.9.9:53", "x");
+    answer_code(&a, 508);
+    answer_code(&a, 400);
+    is_str(a.log, ">refresh", "CreatePermission, 400");
+    agent_pass(&a, 1000);
+    is_str(a.log, ">refresh >createpermission", "both again");
+    forgotten();
+
+    agent_init(&a);
+    a.conf.stream = 1;
+    a.conf.transport = 6;
+    agent_allocate(&a, 3600);
+    agent_connect(&a, "9.9.9.9:80", "it");
+    answer_code(&a, 400);
+    is_str(a.log, ">refresh refused it 400", "Connect, 400");
+    forgotten();
+
+    /* and when it is refreshed */
+
+    bound_peer();
+    agent_pass(&a, 240000);
+    answer_code(&a, 400);
+    ok(strstr(a.log, ">refresh >createpermission") != NULL,
+       "ChannelBind again, 400");
+    forgotten();
+
+    /* silence */
+
+    agent_init(&a);
+    agent_allocate(&a, 3600);
+    agent_send(&a, "9.9.9.9:53", "x");
+    agent_pass(&a, 3499);
+    ok(strstr(a.log, "refresh") == NULL, "no answer to ChannelBind");
+    agent_pass(&a, 1);
+    is_str(a.log, ">channelbind 4000 >refresh", "after 3.5 s it is asked");
+    forgotten();
+
+    bound_peer();
+
+    for (i = 0; i < 5; i++) {
+        agent_pass(&a, i ? 1000 : 1);
+        agent_send(&a, "9.9.9.9:53", "x");
+        is_str(a.log, ">4000 x", "data that nobody answers");
+    }
+
+    agent_pass(&a, 999);
+    is_str(a.log, "", "for 5 s");
+    agent_pass(&a, 1);
+    is_str(a.log, ">refresh", "then it is asked");
+    forgotten();
+
+}
+
+
+static unsigned
+count(const char *what)
+{
+    unsigned     n;
+    const char  *p;
+
+    n = 0;
+
+    for (p = strstr(a.log, what); p; p = strstr(p + 1, what)) {
+        n++;
+    }
+
+    return n;
+}
+
+
+static void
+test_doubt(void)
+{
+    unsigned  i, n;
+
+    /* data that is answered */
+
+    bound_peer();
+
+    for (n = 0, i = 0; i < 100; i++) {
+        agent_send(&a, "9.9.9.9:53", "x");
+        agent_pass(&a, 600);
+        n += count("refresh");
+        peer_data();
+        agent_lose(&a);
+    }
+
+    is_int(n, 0, "what is answered is not in doubt");
+
+    /* data that goes one way: after 5 s, then 10, 20, 40 behind each other */
+
+    for (n = 0, i = 0; i < 300; i++) {
+        agent_send(&a, "9.9.9.9:53", "x");
+        agent_pass(&a, 1000);
+
+        if (count("refresh")) {
+            n++;
+            agent_choose(&a, TRP_STUN_REFRESH);
+            answer_code(&a, 200);
+        }
+
+        if (count("channelbind")) {
+            agent_choose(&a, TRP_STUN_CHANNEL_BIND);
+            answer_code(&a, 200);
+        }
+
+        agent_lose(&a);
+    }
+
+    ok(n >= 7 && n <= 10, "one way, for 5 minutes: %u Refreshes", n);
+
+    peer_data();
+    agent_send(&a, "9.9.9.9:53", "x");
+    agent_pass(&a, 50000);
+    ok(count("refresh") > 0, "an answer makes us impatient again");
+    over("one way");
+
+    /* many that fail */
+
+    agent_init(&a);
+    agent_allocate(&a, 3600);
+
+    for (n = 0, i = 0; i < 20; i++) {
+        send_numbered(i);
+        answer_code(&a, 400);
+
+        if (count("refresh")) {
+            n++;
+            agent_choose(&a, TRP_STUN_REFRESH);
+            answer_code(&a, 200);
+        }
+
+        agent_choose(&a, TRP_STUN_CREATE_PERMISSION);
+        answer_code(&a, 400);
+        agent_lose(&a);
+        agent_pass(&a, 100);
+    }
+
+    is_int(n, 1, "20 peers in 2 s, one Refresh");
+    over("many");
 }
 
 
@@ -1452,32 +1692,6 @@ test_release(void)
     agent_send(&a, "1.1.1.1:80", "x");
     is_str(a.log, ">channelbind 4003", "now they are");
     over("release");
-}
-
-
-static trp_taddr_t
-numbered(unsigned i)
-{
-    trp_taddr_t  t;
-
-    t = taddr("9.9.0.0:53");
-    t.addr.bytes[2] = (uint8_t) (i >> 8);
-    t.addr.bytes[3] = (uint8_t) i;
-
-    return t;
-}
-
-
-static int
-send_numbered(unsigned i)
-{
-    trp_taddr_t  t;
-
-    agent_begin(&a);
-    t = numbered(i);
-
-    return trp_turn_client_send(a.client, &t, (const uint8_t *) "x", 1, a.now,
-                                a.wall);
 }
 
 
@@ -2032,6 +2246,8 @@ main(void)
     test_padding();
     test_refresh_peer();
     test_denied();
+    test_forgotten();
+    test_doubt();
     test_release();
     test_exhaustion();
     test_many();

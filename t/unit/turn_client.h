@@ -371,6 +371,29 @@ agent_start(agent_t *a)
 }
 
 
+/* the next answer is to the last message of this kind that was sent */
+
+static inline void
+agent_choose(agent_t *a, unsigned method)
+{
+    unsigned    i;
+    trp_stun_t  m;
+
+    for (i = a->nsent; i > 0; i--) {
+
+        if (trp_stun_parse(&m, a->sent[i - 1].data, a->sent[i - 1].len)
+            == TRP_OK && m.type == TRP_STUN_REQUEST && m.method == method)
+        {
+            memcpy(a->request, a->sent[i - 1].data, a->sent[i - 1].len);
+            trp_stun_parse(&a->m, a->request, a->sent[i - 1].len);
+            return;
+        }
+    }
+
+    agent_wrong(a, "no such request");
+}
+
+
 /* what was sent and not delivered is lost */
 
 static inline void

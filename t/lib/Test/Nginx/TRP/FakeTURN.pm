@@ -25,6 +25,9 @@ package Test::Nginx::TRP::FakeTURN;
 #     "unsigned", "forged"           a good answer, without or with a wrong
 #                                    MESSAGE-INTEGRITY
 #
+# "data" in "on" is asked about ChannelData and Send, and drops them if it
+# returns something.
+#
 # Other options: lifetime (600), name ("turn"), after_bind, bytes that follow
 # the answer to ConnectionBind at once.
 #
@@ -327,6 +330,13 @@ sub _message {
     my $m = stun_parse($bytes, key => $key);
 
     return $self->_log("$c->{number} garbage") if !$m;
+
+    if ($m->{class} eq 'channel' || $m->{method} eq 'send') {
+        my $drop = $self->{on}->{data};
+        return if $drop && $drop->(++$self->{counts}->{data}, $m, $c,
+            $self->{port});
+    }
+
     if ($m->{class} eq 'channel') {
         $self->_log("$c->{number} channel " . length $m->{data});
         return $self->_to_peer($c,
