@@ -36,6 +36,7 @@ typedef struct {
     ngx_uint_t                   stranger_rate;
     ngx_str_t                    software;
     ngx_flag_t                   tcp;
+    ngx_uint_t                   check_expiry;
 
     /* not inherited */
     ngx_trp_portal_conf_t        portal_conf;
@@ -95,6 +96,13 @@ static ngx_int_t ngx_trp_turn_init_process(ngx_cycle_t *cycle);
 static void ngx_trp_turn_exit_process(ngx_cycle_t *cycle);
 
 
+static ngx_conf_enum_t  ngx_trp_turn_check_expiry[] = {
+    { ngx_string("allocate"), 0 },
+    { ngx_string("always"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_command_t  ngx_trp_turn_commands[] = {
 
     { ngx_string("trp_turn"),
@@ -124,6 +132,13 @@ static ngx_command_t  ngx_trp_turn_commands[] = {
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_turn_srv_conf_t, secrets),
       NULL },
+
+    { ngx_string("trp_turn_check_expiry"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_srv_conf_t, check_expiry),
+      ngx_trp_turn_check_expiry },
 
     { ngx_string("trp_turn_external_address"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
@@ -546,6 +561,7 @@ ngx_trp_turn_create_srv_conf(ngx_conf_t *cf)
     tscf->rate = NGX_CONF_UNSET_SIZE;
     tscf->stranger_rate = NGX_CONF_UNSET_UINT;
     tscf->tcp = NGX_CONF_UNSET;
+    tscf->check_expiry = NGX_CONF_UNSET_UINT;
 
     return tscf;
 }
@@ -573,6 +589,7 @@ ngx_trp_turn_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->stranger_rate, prev->stranger_rate, 10);
     ngx_conf_merge_str_value(conf->software, prev->software, "");
     ngx_conf_merge_value(conf->tcp, prev->tcp, 0);
+    ngx_conf_merge_uint_value(conf->check_expiry, prev->check_expiry, 0);
 
     if (conf->first_port == 0) {
         conf->first_port = prev->first_port ? prev->first_port : 49152;
@@ -804,6 +821,7 @@ ngx_trp_turn_init_server(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
     tc->rate = conf->rate;
     tc->software = ngx_trp_str(&conf->software);
     tc->tcp = conf->tcp;
+    tc->check_expiry = conf->check_expiry;
 
     cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
 

@@ -55,6 +55,8 @@ my @good = (
     'trp_turn_software "any text";',
     'trp_turn_tcp_allocations on;',
     'trp_turn_tcp_allocations off;',
+    'trp_turn_check_expiry allocate;',
+    'trp_turn_check_expiry always;',
 );
 
 # what is wrong beside these lines, and the message
@@ -107,6 +109,7 @@ my @bad = (
         [ 'software ' . 'x' x 800, qr/long/ ],
         [ 'software a; trp_turn_software b', qr/duplicate/ ],
         [ 'realm other', qr/duplicate/ ],
+        [ 'check_expiry never', qr/invalid value "never"/ ],
         [ 'tcp_allocations yes', qr/it must be "on" or "off"/ ],
         [ 'portal ws://127.0.0.1', qr/need each other, write both or none/ ],
         [ 'portal_token_file token', qr/need each other, write both or none/ ]),

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "trp_str.h"
+
 
 /* RFC 8489, section 6.3: what is asked is small, unlike what is sent */
 #define TRP_TURN_REQUEST_MAX  4096
@@ -29,6 +31,9 @@ static unsigned trp_turn_algorithm(const trp_stun_t *m, unsigned features,
     unsigned *algorithm);
 static int trp_turn_find_key(trp_turn_t *turn, const trp_stun_t *m,
     trp_str_t name, unsigned algorithm);
+static int trp_turn_own_key(trp_turn_t *turn, const trp_stun_t *m,
+    trp_str_t name, unsigned algorithm);
+static int trp_turn_check_key(trp_turn_t *turn, const trp_stun_t *m);
 static void trp_turn_challenge(trp_turn_t *turn, const trp_stun_t *m,
     unsigned code);
 static trp_taddr_t trp_turn_nonce_owner(const trp_turn_t *turn);
@@ -363,39 +368,90 @@ static int
 trp_turn_find_key(trp_turn_t *turn, const trp_stun_t *m, trp_str_t name,
     unsigned algorithm)
 {
-    int              rc;
-    size_t           n;
-    trp_str_t        key;
-    trp_turn_key_t  *k;
+    int      rc;
+    size_t   n;
+    int64_t  now;
 
-    k = &turn->request.key;
+    if (trp_turn_own_key(turn, m, name, algorithm) == TRP_OK) {
+        return TRP_OK;
+    }
+
+    /* of a connection that belongs to an allocation of this user, or is none */
+
+    now = (m->method == TRP_STUN_CONNECTION_BIND && !turn->conf->check_expiry)
+          ? TRP_TURN_ANY_TIME : turn->time;
 
     for (n = 0; /* void */ ; n++) {
-        rc = trp_turn_key(&turn->conf->credentials, n, name, algorithm,
-                          turn->time, k);
+        rc = trp_turn_key(&turn->conf->credentials, n, name, algorithm, now,
+                          &turn->request.key);
 
         if (rc == TRP_DECLINED) {
             return TRP_DECLINED;
         }
 
-        if (rc != TRP_OK) {
-            continue;
-        }
-
-        key.data = k->data;
-        key.len = k->len;
-
-        /* the stronger one, if there are both */
-
-        rc = m->sha256 ? trp_stun_check_sha256(m, key)
-                       : trp_stun_check_sha1(m, key);
-
-        if (rc == TRP_OK) {
-            turn->request.signed_sha256 = (m->sha256 != 0);
-            turn->request.signed_sha1 = (m->sha256 == 0);
+        if (rc == TRP_OK && trp_turn_check_key(turn, m) == TRP_OK) {
             return TRP_OK;
         }
     }
+}
+
+
+/*
+ * An allocation goes on with the key it was made with, whatever the time in
+ * the user's name; it can be ended in any case.
+ */
+
+static int
+trp_turn_own_key(trp_turn_t *turn, const trp_stun_t *m, trp_str_t name,
+    unsigned algorithm)
+{
+    uint32_t           lifetime;
+    trp_turn_alloc_t  *alloc;
+
+    if (m->method == TRP_STUN_ALLOCATE
+        || (turn->conf->check_expiry
+            && (m->method != TRP_STUN_REFRESH
+                || trp_stun_get_u32(m, TRP_STUN_LIFETIME, &lifetime) != TRP_OK
+                || lifetime != 0)))
+    {
+        return TRP_DECLINED;
+    }
+
+    alloc = trp_turn_find(turn, &turn->from);
+
+    if (alloc == NULL
+        || !trp_str_equal(alloc->username, name)
+        || alloc->key.len != trp_turn_key_len(algorithm))
+    {
+        return TRP_DECLINED;
+    }
+
+    turn->request.key = alloc->key;
+
+    return trp_turn_check_key(turn, m);
+}
+
+
+static int
+trp_turn_check_key(trp_turn_t *turn, const trp_stun_t *m)
+{
+    int        rc;
+    trp_str_t  key;
+
+    key.data = turn->request.key.data;
+    key.len = turn->request.key.len;
+
+    /* the stronger one, if there are both */
+
+    rc = m->sha256 ? trp_stun_check_sha256(m, key)
+                   : trp_stun_check_sha1(m, key);
+
+    if (rc == TRP_OK) {
+        turn->request.signed_sha256 = (m->sha256 != 0);
+        turn->request.signed_sha1 = (m->sha256 == 0);
+    }
+
+    return rc;
 }
 
 
@@ -573,11 +629,7 @@ trp_turn_dispatch(trp_turn_t *turn, const trp_stun_t *m)
         return;
     }
 
-    if (alloc->username.len != turn->username.len
-        || memcmp(alloc->username.data, turn->username.data,
-                  turn->username.len)
-           != 0)
-    {
+    if (!trp_str_equal(alloc->username, turn->username)) {
         trp_turn_error(turn, 441);
         return;
     }

@@ -111,6 +111,9 @@ typedef struct {
     uint64_t                 rate;         /* bytes per second, 0: any */
     trp_str_t                software;     /* empty: none */
     unsigned                 tcp:1;        /* RFC 6062 */
+
+    /* the time in a user's name counts for each request, not for Allocate */
+    unsigned                 check_expiry:1;
 } trp_turn_conf_t;
 
 
@@ -244,6 +247,7 @@ struct trp_turn_alloc_s {
     uint8_t                  token[TRP_TURN_TOKEN_LEN];
     uint8_t                  id[TRP_STUN_ID_LEN];    /* of the Allocate */
     uint32_t                 lifetime;     /* as granted first; seconds */
+    trp_turn_key_t           key;          /* of the Allocate */
     trp_hash_t               permissions;
     trp_hash_t               numbers;      /* channels */
     trp_hash_t               peers;        /* the same channels */

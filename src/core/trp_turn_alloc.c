@@ -317,6 +317,7 @@ trp_turn_alloc_create(trp_turn_t *turn, const trp_turn_alloc_t *asked,
     alloc->tuple = turn->from;
     alloc->lifetime = lifetime;
     alloc->created = turn->now;
+    alloc->key = turn->request.key;
 
     memcpy(alloc->id, turn->request.id, TRP_STUN_ID_LEN);
 

@@ -17,6 +17,7 @@
     (TRP_TURN_NONCE_ALGORITHMS|TRP_TURN_NONCE_ANONYMITY)
 
 
+static trp_digest_e trp_turn_digest(unsigned algorithm);
 static int trp_turn_hex(uint8_t *out, size_t len, trp_str_t text);
 static int trp_turn_key_user(const trp_turn_user_t *user, unsigned algorithm,
     trp_turn_key_t *key);
@@ -387,7 +388,7 @@ trp_turn_key_make(trp_str_t name, trp_str_t realm, trp_str_t password,
     trp_str_t     parts[5];
     trp_digest_e  type;
 
-    type = (algorithm == TRP_STUN_ALGORITHM_SHA256) ? TRP_SHA256 : TRP_MD5;
+    type = trp_turn_digest(algorithm);
 
     parts[0] = name;
     parts[1] = trp_turn_colon;
@@ -399,6 +400,20 @@ trp_turn_key_make(trp_str_t name, trp_str_t realm, trp_str_t password,
 
     return (trp_digest(type, key->data, parts, 5) == TRP_OK) ? TRP_OK
                                                              : TRP_AGAIN;
+}
+
+
+size_t
+trp_turn_key_len(unsigned algorithm)
+{
+    return trp_digest_len(trp_turn_digest(algorithm));
+}
+
+
+static trp_digest_e
+trp_turn_digest(unsigned algorithm)
+{
+    return (algorithm == TRP_STUN_ALGORITHM_SHA256) ? TRP_SHA256 : TRP_MD5;
 }
 
 

@@ -96,11 +96,18 @@ int trp_turn_all_sha256(const trp_turn_credentials_t *credentials);
 /*
  * Candidate "n" for the key of this user name, from 0 on: TRP_OK;
  * TRP_AGAIN if this one is none, but a further one may be; TRP_DECLINED if
- * there are no more.  "now" is in seconds since 1970.
+ * there are no more.  "now" is in seconds since 1970; before any time that a
+ * name may have in it is TRP_TURN_ANY_TIME.
  */
+
+#define TRP_TURN_ANY_TIME  (-1)
 
 int trp_turn_key(const trp_turn_credentials_t *credentials, size_t n,
     trp_str_t name, unsigned algorithm, int64_t now, trp_turn_key_t *key);
+
+/* the length of the keys of an algorithm */
+
+size_t trp_turn_key_len(unsigned algorithm);
 
 /* TRP_OK, or TRP_AGAIN if OpenSSL refuses, as it may do for MD5 */
 

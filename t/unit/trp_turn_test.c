@@ -547,7 +547,34 @@ test_algorithms(void)
            "and is gone by then");
     is_int(allocate(&w, &alice), 200, "in its last second");
     world_pass(&w, 1000);
-    is_int(refresh(&w, &alice, 600), 401, "too late");
+    is_int(refresh(&w, &alice, 600), 200, "its allocation goes on");
+    is_int(w.is_signed, 1, "signed");
+    is_int(permit(&w, &alice, "9.9.9.9:0"), 200, "with all that it may");
+    is_int(allocate(&w, &alice), 401, "no other one");
+    c = alice;
+    c.user = "1700000900:alice:wrong";
+    is_int(refresh(&w, &c, 600), 401, "a wrong password");
+    c.user = "1700000900:bob:kDfXYqDb8u0p2g6tczbVbPmXv0g=";
+    is_int(refresh(&w, &c, 600), 401, "another name");
+    c = alice;
+    c.algorithm = TRP_STUN_ALGORITHM_SHA256;
+    is_int(refresh(&w, &c, 600), 401, "a key that it was not made with");
+    c = alice;
+    c.tuple.client.port++;
+    is_int(refresh(&w, &c, 600), 401, "another client");
+
+    ask(&w, &c, TRP_STUN_CONNECTION_BIND);
+    trp_stun_put_u32(&w.ask, TRP_STUN_CONNECTION_ID, 1);
+    is_int(ask_signed(&w, &c), 400, "a connection that is none");
+    is_str(w.log, "attach reply", "was looked for");
+
+    w.conf.check_expiry = 1;
+    ask(&w, &c, TRP_STUN_CONNECTION_BIND);
+    trp_stun_put_u32(&w.ask, TRP_STUN_CONNECTION_ID, 1);
+    is_int(ask_signed(&w, &c), 401, "strict: no connection");
+    is_int(refresh(&w, &alice, 600), 401, "strict: no refresh");
+    is_int(permit(&w, &alice, "9.9.9.9:0"), 401, "strict: no permission");
+    is_int(refresh(&w, &alice, 0), 200, "strict: it may end");
     end("REST");
 }
 
