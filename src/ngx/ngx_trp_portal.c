@@ -10,7 +10,7 @@
 
 #define NGX_TRP_PORTAL_PATH        "/relay/websocket"
 
-#define NGX_TRP_PORTAL_DEPTH       4       /* of certificates */
+#define NGX_TRP_PORTAL_DEPTH       8       /* of certificates */
 
 /* the portal wants to know a version, and from this header */
 
@@ -339,6 +339,9 @@ ngx_trp_portal_ssl(ngx_conf_t *cf, ngx_trp_portal_t *p)
 {
     ngx_ssl_t           *ssl;
     ngx_pool_cleanup_t  *cln;
+    ngx_trp_ssl_conf_t  *conf;
+
+    conf = &p->websocket.ssl;
 
     ssl = ngx_pcalloc(cf->pool, sizeof(ngx_ssl_t));
     if (ssl == NULL) {
@@ -368,18 +371,13 @@ ngx_trp_portal_ssl(ngx_conf_t *cf, ngx_trp_portal_t *p)
         return NGX_ERROR;
     }
 
-    if (ngx_ssl_trusted_certificate(cf, ssl, &p->conf.trusted_certificate,
-                                    NGX_TRP_PORTAL_DEPTH)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+    conf->ssl = ssl;
+    conf->verify = 1;
+    conf->verify_depth = NGX_TRP_PORTAL_DEPTH;
+    conf->server_name = 1;
+    conf->trusted_certificate = p->conf.trusted_certificate;
 
-    p->websocket.ssl.ssl = ssl;
-    p->websocket.ssl.verify = 1;
-    p->websocket.ssl.server_name = 1;
-
-    return NGX_OK;
+    return ngx_trp_ssl_trust(cf, conf);
 }
 
 

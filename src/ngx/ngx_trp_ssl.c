@@ -8,10 +8,18 @@ static ngx_int_t ngx_trp_ssl_create_context(ngx_conf_t *cf,
     ngx_trp_ssl_conf_t *conf);
 static ngx_int_t ngx_trp_ssl_load(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf,
     const char *prefix, const char *peer);
+static int ngx_trp_ssl_verify_callback(int ok, X509_STORE_CTX *store);
 static ngx_int_t ngx_trp_ssl_set_name(ngx_trp_ssl_conf_t *conf,
     ngx_connection_t *c, ngx_str_t *host);
 static ngx_int_t ngx_trp_ssl_resume(ngx_connection_t *c,
     ngx_ssl_session_t *session);
+
+
+/*
+ * CAs between a server and the root: two are common, three are seen when a CA
+ * gets a new root, which the old one signs until everybody knows it.
+ */
+#define NGX_TRP_SSL_DEPTH  8
 
 
 const ngx_conf_bitmask_t  ngx_trp_ssl_protocols[] = {
@@ -69,7 +77,8 @@ void
 ngx_trp_ssl_merge_conf(ngx_trp_ssl_conf_t *prev, ngx_trp_ssl_conf_t *conf)
 {
     ngx_conf_merge_value(conf->verify, prev->verify, 1);
-    ngx_conf_merge_uint_value(conf->verify_depth, prev->verify_depth, 1);
+    ngx_conf_merge_uint_value(conf->verify_depth, prev->verify_depth,
+                              NGX_TRP_SSL_DEPTH);
     ngx_conf_merge_value(conf->server_name, prev->server_name, 1);
     ngx_conf_merge_value(conf->session_reuse, prev->session_reuse, 1);
     ngx_conf_merge_bitmask_value(conf->protocols, prev->protocols,
@@ -179,6 +188,29 @@ ngx_trp_ssl_load(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf, const char *prefix,
         return NGX_ERROR;
     }
 
+    conf->prefix = prefix;
+
+    if (ngx_trp_ssl_trust(cf, conf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_ssl_crl(cf, conf->ssl, &conf->crl);
+}
+
+
+/*
+ * Whatever is in the file is trusted as it stands, a root or not.  The
+ * handshake does not fail if verification does, so the result can be looked at
+ * behind it; it is the first error, not the last one as with nginx's callback.
+ */
+
+ngx_int_t
+ngx_trp_ssl_trust(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf)
+{
+    SSL_CTX  *ctx;
+
+    ctx = conf->ssl->ctx;
+
     if (ngx_ssl_trusted_certificate(cf, conf->ssl, &conf->trusted_certificate,
                                     conf->verify_depth)
         != NGX_OK)
@@ -186,7 +218,56 @@ ngx_trp_ssl_load(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf, const char *prefix,
         return NGX_ERROR;
     }
 
-    return ngx_ssl_crl(cf, conf->ssl, &conf->crl);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, ngx_trp_ssl_verify_callback);
+
+    if (X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx),
+                                    X509_V_FLAG_PARTIAL_CHAIN)
+        != 1)
+    {
+        ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
+                      "X509_VERIFY_PARAM_set_flags() failed");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * With "_ssl_crl" OpenSSL wants to know of the trusted certificate too that it
+ * is not revoked, and who could tell is not there if it is not a root.
+ */
+
+static int
+ngx_trp_ssl_verify_callback(int ok, X509_STORE_CTX *store)
+{
+    X509  *cert;
+
+    if (ok) {
+        return ok;
+    }
+
+    switch (X509_STORE_CTX_get_error(store)) {
+
+    case X509_V_ERR_UNABLE_TO_GET_CRL:
+    case X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER:
+    case X509_V_ERR_CRL_SIGNATURE_FAILURE:
+
+        cert = X509_STORE_CTX_get_current_cert(store);
+
+        if (X509_STORE_CTX_get_error_depth(store)
+            != sk_X509_num(X509_STORE_CTX_get0_chain(store)) - 1
+            || X509_check_issued(cert, cert) == X509_V_OK)
+        {
+            break;
+        }
+
+        X509_STORE_CTX_set_error(store, X509_V_OK);
+
+        return 1;
+    }
+
+    return 0;
 }
 
 
@@ -340,7 +421,8 @@ ngx_int_t
 ngx_trp_ssl_verify(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
     ngx_str_t *host, const char *peer, ngx_uint_t level)
 {
-    long  rc;
+    long        rc;
+    ngx_str_t  *name;
 
     if (!conf->verify) {
         return NGX_OK;
@@ -352,10 +434,20 @@ ngx_trp_ssl_verify(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
         return NGX_OK;
     }
 
+    name = conf->name.len ? &conf->name : host;
+
+    if (rc == X509_V_ERR_CERT_CHAIN_TOO_LONG && conf->prefix) {
+        ngx_log_error(level, c->log, 0,
+                      "%s SSL certificate verify error: (%l:%s), it is longer "
+                      "than \"%s_ssl_verify_depth %ui\" allows, expected name "
+                      "\"%V\"", peer, rc, X509_verify_cert_error_string(rc),
+                      conf->prefix, conf->verify_depth, name);
+        return NGX_ERROR;
+    }
+
     ngx_log_error(level, c->log, 0,
                   "%s SSL certificate verify error: (%l:%s), expected name "
-                  "\"%V\"", peer, rc, X509_verify_cert_error_string(rc),
-                  conf->name.len ? &conf->name : host);
+                  "\"%V\"", peer, rc, X509_verify_cert_error_string(rc), name);
 
     return NGX_ERROR;
 }

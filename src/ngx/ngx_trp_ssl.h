@@ -31,6 +31,7 @@ typedef struct {
     ngx_array_t     *conf_commands;
 
     ngx_ssl_t       *ssl;
+    const char      *prefix;                  /* of the directives, or NULL */
 } ngx_trp_ssl_conf_t;
 
 
@@ -53,6 +54,14 @@ void ngx_trp_ssl_merge_conf(ngx_trp_ssl_conf_t *prev,
 
 ngx_int_t ngx_trp_ssl_init_conf(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf,
     const char *prefix, const char *peer);
+
+/*
+ * Part of that, for who makes a context by itself: certificates of the file
+ * are trusted, also leaves and intermediates; with no file those of the
+ * context.
+ */
+
+ngx_int_t ngx_trp_ssl_trust(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf);
 
 
 /*

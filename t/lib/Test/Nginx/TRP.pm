@@ -70,20 +70,29 @@ sub trp_ca {
 
 
 # Writes NAME.crt, signed by an authority of the same directory, and NAME.key.
-# Options: names, "DNS:localhost" by default; password of the key.
+# Options: names, "DNS:localhost" by default; password of the key; authority,
+# may issue others; for, the name of another authority, which gets a second
+# certificate for its key.
 
 sub trp_issue {
     my ($t, $ca, $name, %opts) = @_;
     my $dir = $t->testdir();
     my $password = $opts{password};
+    my $for = $opts{for};
 
-    _openssl(qw/ req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256
-            -days 3650 -addext /,
-        'basicConstraints=critical,CA:FALSE', '-addext',
-        'subjectAltName=' . ($opts{names} || 'DNS:localhost'),
+    my @key = $for ? ('-key', "$dir/$for.key")
+        : (qw/ -newkey ec -pkeyopt ec_paramgen_curve:P-256 -keyout /,
+            "$dir/$name.key");
+
+    my @kind = $for || $opts{authority}
+        ? ('-addext', 'keyUsage=critical,keyCertSign,cRLSign')
+        : ('-addext', 'basicConstraints=critical,CA:FALSE', '-addext',
+            'subjectAltName=' . ($opts{names} || 'DNS:localhost'));
+
+    _openssl(qw/ req -x509 -days 3650 /, @key, @kind,
         defined $password ? ('-passout', "pass:$password") : '-nodes',
-        '-CA', "$dir/$ca.crt", '-CAkey', "$dir/$ca.key", '-subj', "/CN=$name",
-        '-out', "$dir/$name.crt", '-keyout', "$dir/$name.key");
+        '-CA', "$dir/$ca.crt", '-CAkey', "$dir/$ca.key",
+        '-subj', '/CN=' . ($for || $name), '-out', "$dir/$name.crt");
 }
 
 
