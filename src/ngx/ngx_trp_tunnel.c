@@ -527,6 +527,11 @@ void
 ngx_trp_tunnel_fail(ngx_trp_tunnel_t *t)
 {
     t->failed = 1;
+
+    /* what OpenSSL has to say of it is not for the next connection */
+
+    ERR_clear_error();
+
     ngx_trp_tunnel_post(t);
 }
 
@@ -1402,9 +1407,19 @@ ngx_trp_tunnel_close_connection(ngx_connection_t *c)
 {
     ngx_pool_t  *pool;
 
-    if (c->ssl && ngx_ssl_shutdown(c) == NGX_AGAIN) {
-        c->ssl->handler = ngx_trp_tunnel_close_connection;
-        return;
+    if (c->ssl) {
+
+        if (ngx_ssl_shutdown(c) == NGX_AGAIN) {
+            c->ssl->handler = ngx_trp_tunnel_close_connection;
+            return;
+        }
+
+        /*
+         * TLS beneath that of the tunnel is shut down when it is freed, after
+         * nginx has looked for errors; of one that is dead this is an error
+         */
+
+        ERR_clear_error();
     }
 
     pool = c->pool;
