@@ -76,7 +76,7 @@ static const char  matrix[] =
 
 static const char  short_term[] = "VOkJxbRl1RmTxUk/WvJxBt";
 
-static const uint8_t  id[TRP_STUN_ID_LEN] = "abcdefghijkl";
+static const uint8_t  id[] = "abcdefghijkl";
 
 
 static trp_str_t
