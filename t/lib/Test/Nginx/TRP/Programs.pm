@@ -37,6 +37,7 @@ use Socket qw/ AF_INET AF_INET6 inet_ntop inet_pton /;
 use Test::More ();
 
 use Test::Nginx qw/ port /;
+use Test::Nginx::TRP::Coturn;
 
 our @EXPORT = qw/
     output executable sshd proxychains name_server dns_query dns_answers
@@ -351,14 +352,14 @@ sub coturn {
     my ($port, $tls) = (both_ports(shift @more), port(shift @more));
     my $dir = $t->testdir();
 
-    $t->run_daemon('turnserver', '-n', '--log-file', "$dir/coturn.log",
+    $t->run_daemon(turnserver('--log-file', "$dir/coturn.log",
         qw/ --simple-log --no-stdout-log -L 127.0.0.1 -E 127.0.0.1
         --allow-loopback-peers --no-cli --no-dtls --lt-cred-mech
         -u alice:secret -r example.org --min-port 20000 --max-port 25999
         --relay-threads 1 /,
         '-p', $port, '--tls-listening-port', $tls, '--cert',
         "$dir/localhost.crt", '--pkey', "$dir/localhost.key", '-b',
-        "$dir/turndb", '--pidfile', "$dir/coturn.pid", @more);
+        "$dir/turndb", '--pidfile', "$dir/coturn.pid", @more));
 
     return $t->waitforsocket("127.0.0.1:$port");
 }
