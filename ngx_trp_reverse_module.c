@@ -14,14 +14,6 @@
 /* a session of UDP begins with its first datagram */
 #define NGX_TRP_REVERSE_FIRST_TIME  30000
 
-/*
- * An address of several that does not answer: others must have their turn
- * within the entry's open timeout.  For all but the last, and for each of them.
- */
-#define NGX_TRP_REVERSE_ADDRS_TIME  10000
-#define NGX_TRP_REVERSE_ADDR_TIME   2000
-#define NGX_TRP_REVERSE_ADDR_LEAST  1000
-
 
 typedef struct {
     ngx_array_t                     servers;   /* ngx_trp_reverse_srv_conf_t */
@@ -1085,9 +1077,7 @@ ngx_trp_reverse_addr_time(ngx_trp_reverse_ctx_t *ctx)
         return 0;
     }
 
-    time = NGX_TRP_REVERSE_ADDRS_TIME / (ctx->addrs.nelts - 1);
-    time = ngx_max(time, NGX_TRP_REVERSE_ADDR_LEAST);
-    time = ngx_min(time, NGX_TRP_REVERSE_ADDR_TIME);
+    time = ngx_trp_connect_patience(ctx->addrs.nelts);
 
     return (time < *timeout) ? time : 0;
 }

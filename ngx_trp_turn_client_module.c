@@ -29,6 +29,7 @@ typedef struct {
     ngx_trp_turn_connect_t           *connect;    /* NULL: none under way */
     ngx_pool_cleanup_t               *cleanup;    /* of its connection */
     ngx_event_t                       begin;
+    ngx_event_t                       patience;   /* with this address */
     ngx_stream_session_t             *session;
     ngx_trp_socks5_t                 *socks;
     ngx_trp_turn_client_srv_conf_t   *conf;
@@ -77,6 +78,7 @@ static ngx_int_t ngx_trp_turn_client_add_addrs(ngx_trp_turn_client_ctx_t *ctx,
 static void ngx_trp_turn_client_next(ngx_trp_turn_client_ctx_t *ctx);
 static void ngx_trp_turn_client_done(ngx_trp_turn_connect_t *tc,
     ngx_uint_t code);
+static void ngx_trp_turn_client_late(ngx_event_t *ev);
 static void ngx_trp_turn_client_cleanup(void *data);
 static void ngx_trp_turn_client_give(ngx_trp_turn_client_ctx_t *ctx,
     ngx_connection_t *c);
@@ -200,6 +202,10 @@ ngx_trp_turn_client_init_peer(ngx_stream_session_t *s,
     ctx->gone.data = ctx;
     ctx->gone.log = s->connection->log;
     ctx->gone.handler = ngx_trp_turn_client_gone;
+
+    ctx->patience.data = ctx;
+    ctx->patience.log = s->connection->log;
+    ctx->patience.handler = ngx_trp_turn_client_late;
 
     ngx_stream_set_ctx(s, ctx, ngx_trp_turn_client_module);
 
@@ -628,6 +634,10 @@ ngx_trp_turn_client_next(ngx_trp_turn_client_ctx_t *ctx)
 
     ctx->connect = tc;
 
+    if (ctx->next < ctx->naddrs) {
+        ngx_add_timer(&ctx->patience, ngx_trp_connect_patience(ctx->naddrs));
+    }
+
     ngx_trp_turn_connect(tc);
 }
 
@@ -638,6 +648,10 @@ ngx_trp_turn_client_done(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
     ngx_trp_turn_client_ctx_t  *ctx;
 
     ctx = tc->data;
+
+    if (ctx->patience.timer_set) {
+        ngx_del_timer(&ctx->patience);
+    }
 
     if (code == TRP_CODE_NONE) {
         ctx->cleanup->handler = ngx_trp_turn_client_cleanup;
@@ -659,6 +673,42 @@ ngx_trp_turn_client_done(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
     }
 
     ngx_trp_turn_client_fail(ctx, code);
+}
+
+
+/* the next address, unless it is the server that everything waits for */
+
+static void
+ngx_trp_turn_client_late(ngx_event_t *ev)
+{
+    ngx_str_t                   name;
+    ngx_addr_t                 *addr;
+    ngx_trp_turn_connect_t     *tc;
+    ngx_trp_turn_client_ctx_t  *ctx;
+    u_char                      text[NGX_SOCKADDR_STRLEN];
+
+    ctx = ev->data;
+    tc = ctx->connect;
+
+    if (ngx_trp_turn_connect_server_late(tc)) {
+        ngx_add_timer(ev, ngx_trp_connect_patience(ctx->naddrs));
+        return;
+    }
+
+    addr = &ctx->addrs[ctx->next - 1];
+
+    name.data = text;
+    name.len = ngx_sock_ntop(addr->sockaddr, addr->socklen, text,
+                             NGX_SOCKADDR_STRLEN, 0);
+
+    ngx_log_error(NGX_LOG_INFO, ev->log, NGX_ETIMEDOUT,
+                  "address %V of %V does not answer, the next one is tried",
+                  &name, &ctx->socks->destination);
+
+    ctx->connect = NULL;
+
+    ngx_trp_turn_disconnect(tc);
+    ngx_trp_turn_client_next(ctx);
 }
 
 
@@ -812,6 +862,10 @@ ngx_trp_turn_client_stop(ngx_trp_turn_client_ctx_t *ctx)
     if (ctx->connect) {
         ngx_trp_turn_disconnect(ctx->connect);
         ctx->connect = NULL;
+    }
+
+    if (ctx->patience.timer_set) {
+        ngx_del_timer(&ctx->patience);
     }
 
     if (ctx->begin.posted) {

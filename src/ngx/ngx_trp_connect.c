@@ -2,6 +2,13 @@
 #include "ngx_trp_connect.h"
 
 
+/* for all addresses but the last, and for each of them */
+
+#define NGX_TRP_CONNECT_PATIENCE       10000
+#define NGX_TRP_CONNECT_PATIENCE_MAX   2000
+#define NGX_TRP_CONNECT_PATIENCE_MIN   1000
+
+
 ngx_int_t
 ngx_trp_connect(ngx_connection_t **c, struct sockaddr *sockaddr,
     socklen_t socklen, ngx_str_t *name, int type, ngx_log_t *log,
@@ -42,6 +49,18 @@ ngx_trp_connect_error(ngx_connection_t *c)
     }
 
     return err;
+}
+
+
+ngx_msec_t
+ngx_trp_connect_patience(ngx_uint_t n)
+{
+    ngx_msec_t  time;
+
+    time = NGX_TRP_CONNECT_PATIENCE / (n - 1);
+    time = ngx_max(time, NGX_TRP_CONNECT_PATIENCE_MIN);
+
+    return ngx_min(time, NGX_TRP_CONNECT_PATIENCE_MAX);
 }
 
 

@@ -31,6 +31,14 @@ ngx_err_t ngx_trp_connect_error(ngx_connection_t *c);
 
 
 /*
+ * How long one of "n" addresses, n > 1, is waited for while there are others to
+ * be tried, within the time that a user waits.
+ */
+
+ngx_msec_t ngx_trp_connect_patience(ngx_uint_t n);
+
+
+/*
  * By the resolver of a server {}.  NGX_OK: "handler" is called with "data", or
  * was called already, and *rctx is what it works for until then.
  * NGX_DECLINED: there is no resolver, logged.  NGX_ERROR.
