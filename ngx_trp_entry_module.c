@@ -26,6 +26,7 @@ typedef struct {
     ngx_array_t                       routes;     /* of all servers */
     ngx_array_t                       upstreams;  /* uscf, with "trp_entry" */
     ngx_socket_t                      fd;
+    ngx_trp_room_t                    room;
 } ngx_trp_entry_main_conf_t;
 
 
@@ -1362,6 +1363,9 @@ ngx_trp_entry_init_process(ngx_cycle_t *cycle)
 
         escf->relays.upstream = us[i];
         escf->relays.conf = &escf->agent;
+
+        ngx_trp_agent_init_process(cycle, &escf->agent, &emcf->room,
+                                   "trp_entry");
 
         if (ngx_trp_relays_start(cycle, &escf->relays) != NGX_OK) {
             return NGX_ERROR;

@@ -1234,7 +1234,7 @@ ngx_trp_relay_init_process(ngx_cycle_t *cycle)
             return NGX_ERROR;
         }
 
-        ngx_trp_pair_init(&srv[i]->pair);
+        ngx_trp_pair_init(&srv[i]->pair, cycle);
     }
 
     return ngx_trp_steer_init_worker(cycle, rmcf->steer);
@@ -1248,7 +1248,7 @@ ngx_trp_relay_init_guard(ngx_trp_guard_t *guard, ngx_cycle_t *cycle)
 {
     ngx_uint_t  max;
 
-    max = ngx_max(cycle->connection_n / 4, 1);
+    max = ngx_max(ngx_trp_room_size(cycle) / 4, 1);
 
     guard->max = ngx_min(guard->max, max);
     guard->max_per_address = ngx_min(guard->max_per_address, max);

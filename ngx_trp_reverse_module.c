@@ -19,6 +19,7 @@ typedef struct {
     ngx_array_t                     servers;   /* ngx_trp_reverse_srv_conf_t */
     ngx_stream_upstream_srv_conf_t *several;   /* of several addresses */
     ngx_socket_t                    fd;
+    ngx_trp_room_t                  room;
 } ngx_trp_reverse_main_conf_t;
 
 
@@ -1605,6 +1606,9 @@ ngx_trp_reverse_init_process(ngx_cycle_t *cycle)
         rscf[i]->relays.conf = &rscf[i]->agent;
         rscf[i]->relays.open = ngx_trp_reverse_open;
         rscf[i]->relays.data = rscf[i];
+
+        ngx_trp_agent_init_process(cycle, &rscf[i]->agent, &rmcf->room,
+                                   "trp_reverse");
 
         if (ngx_trp_relays_start(cycle, &rscf[i]->relays) != NGX_OK) {
             return NGX_ERROR;

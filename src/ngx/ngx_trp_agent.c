@@ -128,6 +128,8 @@ ngx_trp_agent_merge_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *prev,
     ngx_conf_merge_uint_value(conf->weight, prev->weight, 1);
     ngx_conf_merge_value(conf->backup, prev->backup, 0);
 
+    conf->max_set = (conf->max != NGX_CONF_UNSET_UINT || prev->max_set);
+
     ngx_conf_merge_uint_value(conf->idle, prev->idle, 4);
     ngx_conf_merge_uint_value(conf->max, prev->max,
                               ngx_max(conf->idle, 1024));
@@ -207,4 +209,30 @@ ngx_trp_agent_load(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
     }
 
     return ngx_trp_ssl_init_conf(cf, &conf->ssl, prefix, "relay");
+}
+
+
+void
+ngx_trp_agent_init_process(ngx_cycle_t *cycle, ngx_trp_agent_conf_t *conf,
+    ngx_trp_room_t *room, const char *prefix)
+{
+    ngx_uint_t  share, level;
+
+    conf->room = room;
+
+    /* through a TURN server a tunnel has two connections */
+
+    share = ngx_trp_room_join(room, cycle, conf->turn.enabled ? 4 : 3);
+
+    /* the other workers have the same */
+
+    if (ngx_worker == 0 && conf->max > share) {
+        level = conf->max_set ? NGX_LOG_WARN : NGX_LOG_NOTICE;
+
+        ngx_log_error(level, cycle->log, 0,
+                      "\"%s_pool\" has up to %ui tunnels in a worker process, "
+                      "in place of %ui: that is what %ui connections and "
+                      "descriptors carry",
+                      prefix, share, conf->max, room->size);
+    }
 }

@@ -11,6 +11,7 @@
 
 #include "ngx_trp.h"
 #include "ngx_trp_conf.h"
+#include "ngx_trp_room.h"
 #include "ngx_trp_ssl.h"
 #include "ngx_trp_tunnel.h"
 #include "ngx_trp_turn_client.h"
@@ -48,6 +49,8 @@ typedef struct {
     trp_recent_t     lost;                    /* of accepted ones */
     ngx_trp_turn_server_t  **turn_servers;    /* for the addresses of "turn" */
     ngx_uint_t       turn_next;
+    ngx_trp_room_t  *room;                    /* of all agents of the role */
+    unsigned         max_set:1;
 } ngx_trp_agent_conf_t;
 
 
@@ -69,6 +72,11 @@ ngx_int_t ngx_trp_agent_merge_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *prev,
 
 ngx_int_t ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
     ngx_uint_t role, const char *prefix);
+
+/* in a worker, before the tunnels are dialled */
+
+void ngx_trp_agent_init_process(ngx_cycle_t *cycle,
+    ngx_trp_agent_conf_t *conf, ngx_trp_room_t *room, const char *prefix);
 
 
 #define ngx_trp_agent_command(prefix, name, ctx, take, set, type, agent,     \

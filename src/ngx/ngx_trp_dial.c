@@ -44,17 +44,8 @@ static ngx_int_t ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame);
 ngx_int_t
 ngx_trp_dial(ngx_trp_pool_t *pool)
 {
-    ngx_int_t  rc;
-
-    rc = pool->conf->turn.enabled ? ngx_trp_dial_turn(pool)
-                                  : ngx_trp_dial_relay(pool);
-
-    if (rc == NGX_OK) {
-        pool->ndialing++;
-        pool->total++;
-    }
-
-    return rc;
+    return pool->conf->turn.enabled ? ngx_trp_dial_turn(pool)
+                                    : ngx_trp_dial_relay(pool);
 }
 
 

@@ -11,6 +11,8 @@
 #define NGX_TRP_PAIR_HAS_REFUSED 4       /* this very stream */
 
 
+static const char *ngx_trp_pair_crowded(ngx_trp_pair_t *pair,
+    ngx_uint_t role);
 static ngx_trp_group_t *ngx_trp_pair_group(ngx_trp_pair_t *pair,
     trp_str_t name, trp_limits_t *limits);
 static ngx_trp_member_t *ngx_trp_pair_member(ngx_trp_group_t *group,
@@ -30,8 +32,10 @@ static ngx_uint_t ngx_trp_pair_penalized(ngx_trp_agent_t *agent);
 
 
 void
-ngx_trp_pair_init(ngx_trp_pair_t *pair)
+ngx_trp_pair_init(ngx_trp_pair_t *pair, ngx_cycle_t *cycle)
 {
+    pair->size = ngx_trp_room_size(cycle);
+
     ngx_rbtree_init(&pair->rbtree, &pair->sentinel,
                     ngx_str_rbtree_insert_value);
 }
@@ -45,6 +49,12 @@ ngx_trp_pair_join(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
     ngx_trp_group_t   *group;
     ngx_trp_agent_t   *agent;
     ngx_trp_member_t  *member;
+
+    *over = ngx_trp_pair_crowded(pair, auth->role);
+
+    if (*over) {
+        return NGX_BUSY;
+    }
 
     group = ngx_trp_pair_group(pair, auth->group, &limits->group);
     if (group == NULL) {
@@ -90,6 +100,13 @@ ngx_trp_pair_join(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
     member->usage.tunnels++;
     agent->tunnels++;
 
+    if (agent->role == TRP_ROLE_REVERSE) {
+        pair->reverses++;
+
+    } else {
+        pair->entries++;
+    }
+
     ngx_queue_insert_tail(&agent->peers, &peer->all);
     peer->agent = agent;
 
@@ -104,6 +121,30 @@ failed:
     ngx_trp_pair_free_group(group);
 
     return rc;
+}
+
+
+/*
+ * A stream needs a tunnel of each role.  When users come, entries are faster,
+ * and what they have in excess no reverse can serve.  Some connections are for
+ * those who are not authenticated yet.
+ */
+
+static const char *
+ngx_trp_pair_crowded(ngx_trp_pair_t *pair, ngx_uint_t role)
+{
+    ngx_uint_t  rest, share;
+
+    rest = pair->size / 8;
+    share = (pair->size - rest) / 2;
+
+    if (role == TRP_ROLE_ENTRY) {
+        return (pair->entries >= share)
+               ? "entries have their share of the worker's connections" : NULL;
+    }
+
+    return (pair->reverses >= share && ngx_trp_room_left(pair->size) <= rest)
+           ? "the worker's last connections are not for reverses" : NULL;
 }
 
 
@@ -289,6 +330,13 @@ ngx_trp_pair_leave(ngx_trp_peer_t *peer)
 
     group->usage.tunnels--;
     member->usage.tunnels--;
+
+    if (agent->role == TRP_ROLE_REVERSE) {
+        group->pair->reverses--;
+
+    } else {
+        group->pair->entries--;
+    }
 
     if (--agent->tunnels == 0) {
         group->nreverses -= (agent->role == TRP_ROLE_REVERSE);

@@ -10,6 +10,7 @@
 #define _NGX_TRP_PAIR_H_INCLUDED_
 
 
+#include "ngx_trp_room.h"
 #include "ngx_trp_tunnel.h"
 
 
@@ -36,6 +37,9 @@ typedef struct ngx_trp_joint_s  ngx_trp_joint_t;
 typedef struct {
     ngx_rbtree_t           rbtree;       /* ngx_trp_group_t by name */
     ngx_rbtree_node_t      sentinel;
+    ngx_uint_t             size;         /* connections of the worker */
+    ngx_uint_t             entries;      /* tunnels of all groups */
+    ngx_uint_t             reverses;
 } ngx_trp_pair_t;
 
 
@@ -135,12 +139,12 @@ typedef struct {
 } ngx_trp_peer_text_t;
 
 
-void ngx_trp_pair_init(ngx_trp_pair_t *pair);
+void ngx_trp_pair_init(ngx_trp_pair_t *pair, ngx_cycle_t *cycle);
 
 /*
  * The peer, whose key is known, has a tunnel.  NGX_ERROR: no memory.
- * NGX_BUSY: that would be more tunnels than the limits allow, "over" says
- * whose they are.
+ * NGX_BUSY: that would be more tunnels than the limits allow, or the worker's
+ * connections, "over" says whose they are.
  */
 
 ngx_int_t ngx_trp_pair_join(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,

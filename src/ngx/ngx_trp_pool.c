@@ -4,7 +4,7 @@
 #include "ngx_trp_stream.h"
 
 
-/* the heap's peak of many handshakes at once is never given back */
+/* dialled at once, and more than twice as many are not asked for at once */
 #define NGX_TRP_POOL_BATCH         16
 
 #define NGX_TRP_POOL_SHRINK_TIME   10000
@@ -12,8 +12,10 @@
 #define NGX_TRP_POOL_BACKOFF_MIN   250
 #define NGX_TRP_POOL_BACKOFF_MAX   30000
 
-/* an idle tunnel that is lost sooner counts as a failure to dial */
-#define NGX_TRP_POOL_SHORT_LIFE    1000
+/* a tunnel of no use that is lost sooner counts as a failure to dial */
+#define NGX_TRP_POOL_SHORT_LIFE    10000
+
+#define NGX_TRP_POOL_CRAMPED_TIME  250
 
 #define NGX_TRP_POOL_MOVES         4
 
@@ -23,7 +25,11 @@ static ngx_str_t ngx_trp_pool_host(ngx_str_t *server);
 static void ngx_trp_pool_post(ngx_trp_pool_t *pool);
 static void ngx_trp_pool_event_handler(ngx_event_t *ev);
 static ngx_uint_t ngx_trp_pool_missing(ngx_trp_pool_t *pool);
-static void ngx_trp_pool_backoff(ngx_trp_pool_t *pool);
+static ngx_uint_t ngx_trp_pool_may_grow(ngx_trp_pool_t *pool);
+static ngx_uint_t ngx_trp_pool_room(ngx_trp_pool_t *pool);
+static void ngx_trp_pool_count(ngx_trp_pool_t *pool, ngx_int_t n);
+static void ngx_trp_pool_dialled(ngx_trp_pool_t *pool, ngx_trp_gate_e how);
+static void ngx_trp_pool_backoff(ngx_trp_pool_t *pool, ngx_uint_t *count);
 static void ngx_trp_pool_reroute(ngx_trp_pool_t *pool);
 static void ngx_trp_pool_shrink_handler(ngx_event_t *ev);
 static void ngx_trp_pool_take(ngx_trp_link_t *link);
@@ -89,6 +95,14 @@ ngx_trp_pool_create(ngx_trp_agent_conf_t *conf, struct sockaddr *sockaddr,
     pool->conf = conf;
     pool->slot = -1;
     pool->log = ngx_cycle->log;
+
+    pool->gate = ngx_trp_gate_find(conf->room, sockaddr, socklen);
+    if (pool->gate == NULL) {
+        return NULL;
+    }
+
+    pool->turn.event = &pool->event;
+    conf->room->kept += conf->idle;
 
     ngx_queue_init(&pool->idle);
     ngx_queue_init(&pool->waiting);
@@ -174,26 +188,38 @@ ngx_trp_pool_event_handler(ngx_event_t *ev)
     pool = ev->data;
 
     if (ev->timer_set) {
+        ngx_trp_gate_pass(pool->gate);
         return;
     }
 
     ev->timedout = 0;
+    pool->cramped = 0;
 
     for (n = ngx_trp_pool_missing(pool); n; n--) {
 
+        if (!ngx_trp_gate_enter(pool->gate, &pool->turn)) {
+            return;
+        }
+
         if (ngx_trp_dial(pool) != NGX_OK) {
-            ngx_trp_pool_backoff(pool);
+            ngx_trp_gate_leave(pool->gate, NGX_TRP_GATE_NEITHER);
+            ngx_trp_pool_backoff(pool, &pool->failures);
             ngx_trp_pool_reroute(pool);
             return;
         }
+
+        pool->ndialing++;
+        ngx_trp_pool_count(pool, 1);
     }
+
+    ngx_trp_gate_pass(pool->gate);
 }
 
 
 static ngx_uint_t
 ngx_trp_pool_missing(ngx_trp_pool_t *pool)
 {
-    ngx_uint_t  n, want, room;
+    ngx_uint_t  n, want, batch;
 
     if (ngx_exiting || pool->retired) {
         want = ngx_trp_pool_needed(pool);
@@ -208,38 +234,130 @@ ngx_trp_pool_missing(ngx_trp_pool_t *pool)
         return 0;
     }
 
-    n = want - pool->total;
-
     /*
      * one at a time to a relay that does not answer, and until it has told
      * the slot: others would only be sent to another worker
      */
 
-    room = (pool->failures || pool->slot == -1) ? 1 : NGX_TRP_POOL_BATCH;
+    batch = (pool->failures || pool->wasted || pool->slot == -1)
+            ? 1 : NGX_TRP_POOL_BATCH;
 
-    if (pool->ndialing >= room) {
+    if (pool->ndialing >= batch) {
         return 0;
     }
 
-    return ngx_min(n, room - pool->ndialing);
+    n = ngx_min(want - pool->total, batch - pool->ndialing);
+    n = ngx_min(n, ngx_trp_pool_may_grow(pool));
+    n = ngx_min(n, ngx_trp_pool_room(pool));
+
+    if (n == 0) {
+        pool->cramped = 1;
+        ngx_add_timer(&pool->event, NGX_TRP_POOL_CRAMPED_TIME);
+    }
+
+    return n;
 }
 
 
-/* exponential, with full jitter: agents must not come back in step */
+/* tunnels that are kept in any case, and a share of what is there for all */
+
+static ngx_uint_t
+ngx_trp_pool_may_grow(ngx_trp_pool_t *pool)
+{
+    ngx_uint_t  n;
+
+    n = ngx_trp_room_growth(pool->conf->room);
+
+    if (pool->total < pool->conf->idle) {
+        n += pool->conf->idle - pool->total;
+    }
+
+    return ngx_min(n, pool->conf->max - pool->total);
+}
+
+
+/*
+ * Tunnels for which there are connections now: each needs one, and two for
+ * its stream, which those that wait have already.
+ */
+
+static ngx_uint_t
+ngx_trp_pool_room(ngx_trp_pool_t *pool)
+{
+    ngx_uint_t  left, ahead;
+
+    left = ngx_trp_room_left(pool->conf->room->size);
+
+    if (pool->total < pool->conf->idle) {
+        return left;
+    }
+
+    ahead = pool->ndialing + pool->nidle;
+
+    if (ahead < pool->nwaiting) {
+        ahead = pool->nwaiting - ahead;
+
+        return (left <= ahead) ? left : ahead + (left - ahead) / 3;
+    }
+
+    ahead = 2 * (ahead - pool->nwaiting);
+
+    return (left > ahead) ? (left - ahead) / 3 : 0;
+}
+
 
 static void
-ngx_trp_pool_backoff(ngx_trp_pool_t *pool)
+ngx_trp_pool_count(ngx_trp_pool_t *pool, ngx_int_t n)
+{
+    ngx_trp_room_t  *room;
+
+    room = pool->conf->room;
+
+    if (pool->total > pool->conf->idle) {
+        room->grown -= pool->total - pool->conf->idle;
+    }
+
+    pool->total += n;
+
+    if (pool->total > pool->conf->idle) {
+        room->grown += pool->total - pool->conf->idle;
+    }
+}
+
+
+static void
+ngx_trp_pool_dialled(ngx_trp_pool_t *pool, ngx_trp_gate_e how)
+{
+    pool->ndialing--;
+
+    ngx_trp_gate_leave(pool->gate, how);
+}
+
+
+/*
+ * Exponential, with full jitter: agents must not come back in step.  "count"
+ * is of the rounds that were for nothing.
+ */
+
+static void
+ngx_trp_pool_backoff(ngx_trp_pool_t *pool, ngx_uint_t *count)
 {
     ngx_msec_t  max;
+
+    if (pool->cramped) {
+        pool->cramped = 0;
+        ngx_del_timer(&pool->event);
+    }
 
     if (pool->event.timer_set) {
         return;
     }
 
-    max = NGX_TRP_POOL_BACKOFF_MIN << ngx_min(pool->failures, 7);
+    max = NGX_TRP_POOL_BACKOFF_MIN << ngx_min(pool->failures + pool->wasted,
+                                              7);
     max = ngx_min(max, NGX_TRP_POOL_BACKOFF_MAX);
 
-    pool->failures++;
+    (*count)++;
 
     ngx_add_timer(&pool->event, 1 + ngx_random() % max);
 }
@@ -312,6 +430,7 @@ ngx_trp_pool_retire(ngx_trp_pool_t *pool, ngx_uint_t retired)
     ngx_trp_link_t  *link;
 
     pool->retired = retired;
+    pool->conf->room->kept += retired ? - pool->conf->idle : pool->conf->idle;
 
     ngx_log_error(NGX_LOG_NOTICE, pool->log, 0, "relay %V %s", &pool->name,
                   retired ? "has gone from the upstream"
@@ -367,6 +486,21 @@ ngx_trp_pool_get(ngx_trp_pool_t *pool)
 }
 
 
+/* without a tunnel for it, a stream would only keep one from the others */
+
+ngx_uint_t
+ngx_trp_pool_admits(ngx_trp_pool_t *pool)
+{
+    ngx_uint_t  need;
+
+    need = pool->nwaiting + 1;
+    need -= ngx_min(need, pool->nidle + pool->ndialing);
+    need = ngx_min(need, ngx_trp_pool_may_grow(pool));
+
+    return ngx_trp_room_left(pool->conf->room->size) > need;
+}
+
+
 void
 ngx_trp_pool_wait(ngx_trp_pool_t *pool, ngx_trp_stream_t *st)
 {
@@ -396,7 +530,6 @@ ngx_trp_pool_take(ngx_trp_link_t *link)
     ngx_queue_remove(&link->queue);
 
     link->idle = 0;
-    link->used = 1;
     pool->nidle--;
 }
 
@@ -419,8 +552,6 @@ ngx_trp_pool_put(ngx_trp_link_t *link)
         st = ngx_queue_data(q, ngx_trp_stream_t, queue);
 
         ngx_trp_pool_cancel(pool, st);
-
-        link->used = 1;
         ngx_trp_stream_attach(st, link);
 
         return;
@@ -446,14 +577,19 @@ ngx_trp_pool_needed(ngx_trp_pool_t *pool)
 }
 
 
-/* "known" is how many of them should be, if the relay has told */
+/*
+ * "known" is how many of them should be, if the relay has told: who exaggerates
+ * gets twice as many, and has to use them before there are more.
+ */
 
 static void
 ngx_trp_pool_demand(ngx_trp_pool_t *pool, ngx_uint_t known)
 {
     ngx_uint_t  n;
 
-    n = ngx_max(ngx_trp_pool_needed(pool), known);
+    n = ngx_trp_pool_needed(pool);
+    known = ngx_min(known, 2 * ngx_max(n, NGX_TRP_POOL_BATCH));
+    n = ngx_max(n, known);
 
     pool->recent = ngx_max(pool->recent, n);
     pool->peak = ngx_max(pool->peak, n);
@@ -474,11 +610,11 @@ ngx_trp_pool_ready(ngx_trp_link_t *link, ngx_uint_t slot, ngx_uint_t wanted)
         ngx_trp_pool_demand(pool, pool->total - pool->ndialing + wanted);
     }
 
-    pool->ndialing--;
     pool->slot = slot;
     pool->moved = 0;
     pool->failures = 0;
 
+    ngx_trp_pool_dialled(pool, NGX_TRP_GATE_READY);
     ngx_trp_pool_put(link);
     ngx_trp_pool_post(pool);
 }
@@ -487,10 +623,10 @@ ngx_trp_pool_ready(ngx_trp_link_t *link, ngx_uint_t slot, ngx_uint_t wanted)
 void
 ngx_trp_pool_undialled(ngx_trp_pool_t *pool)
 {
-    pool->total--;
-    pool->ndialing--;
+    ngx_trp_pool_count(pool, -1);
+    ngx_trp_pool_dialled(pool, NGX_TRP_GATE_NEITHER);
 
-    ngx_trp_pool_backoff(pool);
+    ngx_trp_pool_backoff(pool, &pool->failures);
     ngx_trp_pool_reroute(pool);
     ngx_trp_pool_post(pool);
 }
@@ -509,8 +645,8 @@ ngx_trp_pool_moved(ngx_trp_link_t *link, ngx_uint_t slot)
 
     if (pool->moved++ < NGX_TRP_POOL_MOVES) {
         link->dialing = 0;
-        link->used = 1;
-        pool->ndialing--;
+        link->worked = 1;
+        ngx_trp_pool_dialled(pool, NGX_TRP_GATE_READY);
     }
 }
 
@@ -561,6 +697,9 @@ ngx_trp_pool_idle(ngx_trp_tunnel_t *t)
     if (link->stream) {
         ngx_trp_stream_detach(link->stream);
     }
+
+    link->worked = 1;
+    link->pool->wasted = 0;
 
     ngx_trp_pool_put(link);
 }
@@ -697,20 +836,19 @@ ngx_trp_pool_closed(ngx_trp_tunnel_t *t)
 
     if (link->idle) {
         ngx_trp_pool_take(link);
-        link->used = 0;
     }
 
-    pool->total--;
+    ngx_trp_pool_count(pool, -1);
 
     if (link->dialing) {
-        pool->ndialing--;
-        ngx_trp_pool_backoff(pool);
+        ngx_trp_pool_dialled(pool, NGX_TRP_GATE_FAILED);
+        ngx_trp_pool_backoff(pool, &pool->failures);
 
-    } else if (!link->used
-               && !t->draining
-               && ngx_current_msec - link->ready < NGX_TRP_POOL_SHORT_LIFE)
-    {
-        ngx_trp_pool_backoff(pool);
+    } else if (ngx_current_msec - link->ready >= NGX_TRP_POOL_SHORT_LIFE) {
+        pool->wasted = 0;
+
+    } else if (!link->worked && !t->draining) {
+        ngx_trp_pool_backoff(pool, &pool->wasted);
     }
 
     if (link->stream) {

@@ -15,6 +15,7 @@
 
 #include "ngx_trp_tunnel.h"
 #include "ngx_trp_agent.h"
+#include "ngx_trp_gate.h"
 
 
 #pragma GCC visibility push(hidden)
@@ -56,6 +57,10 @@ struct ngx_trp_pool_s {
     ngx_int_t              slot;          /* hint for the relay, or -1 */
     ngx_uint_t             moved;         /* MOVED since the last READY */
     ngx_uint_t             failures;      /* rounds of dialling, in a row */
+    ngx_uint_t             wasted;        /* tunnels of no use, in a row */
+
+    ngx_trp_gate_t        *gate;          /* of the relay's address */
+    ngx_trp_gate_wait_t    turn;          /* before it */
 
     ngx_ssl_session_t     *session;       /* to be resumed */
 
@@ -67,6 +72,7 @@ struct ngx_trp_pool_s {
     unsigned               resolved:1;    /* by nginx, at run time */
     unsigned               found:1;       /* when that was last looked at */
     unsigned               retired:1;     /* no longer a relay of ours */
+    unsigned               cramped:1;     /* the timer waits for room only */
 };
 
 
@@ -78,7 +84,7 @@ struct ngx_trp_link_s {
     ngx_msec_t             ready;         /* when it was authenticated */
     unsigned               idle:1;
     unsigned               dialing:1;
-    unsigned               used:1;
+    unsigned               worked:1;      /* its loss is no failure */
 };
 
 
@@ -103,6 +109,10 @@ ngx_uint_t ngx_trp_pool_alive(ngx_trp_pool_t *pool);
 /* a tunnel that may send OPEN, or NULL */
 
 ngx_trp_link_t *ngx_trp_pool_get(ngx_trp_pool_t *pool);
+
+/* 1 if one more stream may come: if it waits, it will have a tunnel */
+
+ngx_uint_t ngx_trp_pool_admits(ngx_trp_pool_t *pool);
 
 /* calls ngx_trp_stream_attach() as soon as there is a tunnel */
 

@@ -113,6 +113,12 @@ ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
 {
     ngx_connection_t  *c;
 
+    if (st->entry && !ngx_trp_pool_admits(st->pool)) {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "worker_connections leave none for a tunnel");
+        return NGX_ERROR;
+    }
+
     c = ngx_trp_stream_connection(fd, log);
 
     if (c == NULL) {

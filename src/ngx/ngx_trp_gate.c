@@ -1,0 +1,122 @@
+
+#include "ngx_trp_gate.h"
+
+
+/* the heap's peak of many handshakes at once is never given back */
+#define NGX_TRP_GATE_WINDOW        16
+#define NGX_TRP_GATE_WINDOW_START  4
+
+/* the same of all workers of a host, which have one address */
+#define NGX_TRP_GATE_WINDOWS       64
+
+
+static ngx_uint_t ngx_trp_gate_max(void);
+
+
+ngx_trp_gate_t *
+ngx_trp_gate_find(ngx_trp_room_t *room, struct sockaddr *sockaddr,
+    socklen_t socklen)
+{
+    ngx_queue_t     *q;
+    ngx_trp_gate_t  *gate;
+
+    for (q = ngx_queue_head(&room->gates);
+         q != ngx_queue_sentinel(&room->gates);
+         q = ngx_queue_next(q))
+    {
+        gate = ngx_queue_data(q, ngx_trp_gate_t, queue);
+
+        if (ngx_cmp_sockaddr(&gate->sockaddr.sockaddr, gate->socklen,
+                             sockaddr, socklen, 1)
+            == NGX_OK)
+        {
+            return gate;
+        }
+    }
+
+    gate = ngx_pcalloc(ngx_cycle->pool, sizeof(ngx_trp_gate_t));
+    if (gate == NULL) {
+        return NULL;
+    }
+
+    ngx_memcpy(&gate->sockaddr, sockaddr, socklen);
+    gate->socklen = socklen;
+    gate->max = ngx_trp_gate_max();
+    gate->window = ngx_min(gate->max, NGX_TRP_GATE_WINDOW_START);
+
+    ngx_queue_init(&gate->waiting);
+    ngx_queue_insert_tail(&room->gates, &gate->queue);
+
+    return gate;
+}
+
+
+static ngx_uint_t
+ngx_trp_gate_max(void)
+{
+    ngx_uint_t        max;
+    ngx_core_conf_t  *ccf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(ngx_cycle->conf_ctx,
+                                           ngx_core_module);
+
+    max = NGX_TRP_GATE_WINDOWS / ngx_max(ccf->worker_processes, 1);
+    max = ngx_min(max, NGX_TRP_GATE_WINDOW);
+
+    return ngx_max(max, 1);
+}
+
+
+ngx_uint_t
+ngx_trp_gate_enter(ngx_trp_gate_t *gate, ngx_trp_gate_wait_t *wait)
+{
+    if (gate->dialing < gate->window) {
+        gate->dialing++;
+        return 1;
+    }
+
+    if (!wait->waiting) {
+        ngx_queue_insert_tail(&gate->waiting, &wait->queue);
+        wait->waiting = 1;
+    }
+
+    return 0;
+}
+
+
+void
+ngx_trp_gate_leave(ngx_trp_gate_t *gate, ngx_trp_gate_e how)
+{
+    gate->dialing--;
+
+    if (how == NGX_TRP_GATE_READY && gate->window < gate->max) {
+        gate->window++;
+
+    } else if (how == NGX_TRP_GATE_FAILED) {
+        gate->window = ngx_max(gate->window / 2, 1);
+    }
+
+    ngx_trp_gate_pass(gate);
+}
+
+
+void
+ngx_trp_gate_pass(ngx_trp_gate_t *gate)
+{
+    ngx_uint_t            n;
+    ngx_queue_t          *q;
+    ngx_trp_gate_wait_t  *wait;
+
+    for (n = gate->dialing;
+         n < gate->window && !ngx_queue_empty(&gate->waiting);
+         n++)
+    {
+        q = ngx_queue_head(&gate->waiting);
+        wait = ngx_queue_data(q, ngx_trp_gate_wait_t, queue);
+
+        ngx_queue_remove(q);
+        wait->waiting = 0;
+
+        ngx_post_event(wait->event, &ngx_posted_events);
+    }
+}
