@@ -71,6 +71,20 @@ static ngx_command_t  ngx_trp_socks5_commands[] = {
       offsetof(ngx_trp_socks5_conf_t, udp),
       NULL },
 
+    { ngx_string("trp_socks5_udp_address"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_trp_socks5_set_udp_address,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("trp_socks5_udp_ports"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_trp_socks5_set_udp_ports,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("trp_socks5_udp_timeout"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,

@@ -962,39 +962,8 @@ ngx_trp_turn_ports(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_trp_turn_srv_conf_t *tscf = conf;
 
-    u_char     *p;
-    ngx_str_t  *value;
-    trp_str_t   first, last;
-
-    if (tscf->first_port) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    p = ngx_strlchr(value[1].data, value[1].data + value[1].len, '-');
-
-    if (p) {
-        first.data = value[1].data;
-        first.len = p - value[1].data;
-        last.data = p + 1;
-        last.len = value[1].len - first.len - 1;
-
-        tscf->first_port = trp_port_parse(first);
-        tscf->last_port = trp_port_parse(last);
-    }
-
-    if (p == NULL || tscf->first_port == 0
-        || tscf->last_port < tscf->first_port)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid range of ports \"%V\" in \"%V\", "
-                           "write \"FIRST-LAST\", for example \"49152-65535\"",
-                           &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
+    return ngx_trp_conf_set_ports(cf, cmd, &tscf->first_port,
+                                  &tscf->last_port);
 }
 
 

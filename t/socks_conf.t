@@ -33,6 +33,9 @@ my @good = (
     'trp_socks5_allow [::1]:80-90 example.org;',
     'trp_socks5_udp off;',
     'trp_socks5_udp_timeout 30s;',
+    'trp_socks5_udp_address 203.0.113.5; trp_socks5_udp_address 2001:db8::5;',
+    'trp_socks5_udp_ports 40000-40100;',
+    'trp_socks5_udp_ports 40000-40000;',
 );
 
 # what is wrong beside these lines, and the message
@@ -50,6 +53,18 @@ my @bad = (
     [ 'trp_socks5_allow 1.2.3.4:x;', qr/invalid port/ ],
     [ 'trp_socks5_deny 1.2.3.4/33;', qr/"trp_socks5_deny"/ ],
     [ 'trp_socks5_udp_timeout 0;', qr/between 1ms and 24h/ ],
+    [ 'trp_socks5_udp_address example.org;', qr/invalid address/ ],
+    [ 'trp_socks5_udp_address 203.0.113.5:80;', qr/invalid address/ ],
+    [ 'trp_socks5_udp_address 0.0.0.0;', qr/invalid address/ ],
+    [ 'trp_socks5_udp_address ::;', qr/invalid address/ ],
+    [ 'trp_socks5_udp_address ::ffff:1.2.3.4;', qr/invalid address/ ],
+    [ 'trp_socks5_udp_address 1.2.3.4; trp_socks5_udp_address 1.2.3.5;',
+        qr/is duplicate/ ],
+    [ 'trp_socks5_udp_ports 40000;', qr/write "FIRST-LAST"/ ],
+    [ 'trp_socks5_udp_ports 2-1;', qr/write "FIRST-LAST"/ ],
+    [ 'trp_socks5_udp_ports 0-65535;', qr/write "FIRST-LAST"/ ],
+    [ 'trp_socks5_udp_ports 1-2; trp_socks5_udp_ports 3-4;',
+        qr/is duplicate/ ],
 );
 
 # in place of "trp_socks5;"

@@ -134,7 +134,7 @@ my $full = full_listener(port(8093));
 
 $relay->run();
 $reverse->run();
-$entry->run()->plan(43 + 2 * 2);
+$entry->run()->plan(47 + 2 * 2);
 
 # where to
 
@@ -146,6 +146,7 @@ connects("localhost:$port", 'name', type => 'name');
 connects("LocalHost:$port", 'name in capitals', type => 'name');
 connects("127.0.0.1:$port", 'IPv4 as a name', type => 'name');
 connects("[::1]:$port", 'IPv6 as a name', type => 'name');
+connects("[[::1]]:$port", 'IPv6 in brackets as a name', type => 'name');
 connects("127.0.0.1:$port", 'to a client of IPv6', host => '::1');
 
 # a transfer
@@ -219,12 +220,13 @@ sub connects {
     my ($to, $name, %opts) = @_;
 
     my $c = socks(port(8080), $to, %opts);
-    my ($host, $port) = $to =~ /^\[?(.*?)\]?:(\d+)$/;
+    my ($host, $port) = $to =~ /^\[*(.*?)\]*:(\d+)$/;
+    my $text = $host =~ /:/ ? "[$host]:$port" : $to;
 
     is($c->rep(), 0, $name);
     is($c->bnd(), '0.0.0.0:0', "$name: address");
     is($c->echo("hello $name"), "hello $name", "$name: echo");
     $c->close();
-    ok(wait_log($entry, qr/^\Q$to $host $port ok 200\E \d+ \d+ <-?>$/,
+    ok(wait_log($entry, qr/^\Q$text $host $port ok 200\E \d+ \d+ <-?>$/,
         file => 'access.log'), "$name: access log");
 }

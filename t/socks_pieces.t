@@ -169,7 +169,7 @@ like(raw(8080, socks_greeting(0) . socks_password(qw/ bob secret /)),
 like(raw(8080, socks_greeting(0) . socks_request($echo, version => 4)),
     qr/^0500 eof$/, 'version 4 in the request');
 
-for my $name ('', 'a b', "a\0b", '-', '1.2.3', '[::1]', "a\nb", 'x' x 255) {
+for my $name ('', 'a b', "a\0b", '-', '1.2.3', '[::1', "a\nb", 'x' x 255) {
     like(raw(8080, socks_greeting(0) . "\5\1\0\3" . pack 'C/a n', $name, 80),
         qr/^0500 (?:05(?:01|04|08)0001000000000000 |)eof$/,
         'name: ' . substr $name =~ s/([\n\0])/ord $1/er, 0, 10);

@@ -265,6 +265,30 @@ trp_port_parse(trp_str_t text)
 
 
 int
+trp_port_range_parse(trp_str_t text, uint16_t *first, uint16_t *last)
+{
+    trp_str_t       from, to;
+    const uint8_t  *dash;
+
+    dash = text.len ? memchr(text.data, '-', text.len) : NULL;
+
+    if (dash == NULL) {
+        return TRP_ERROR;
+    }
+
+    from.data = text.data;
+    from.len = (size_t) (dash - text.data);
+    to.data = dash + 1;
+    to.len = text.len - from.len - 1;
+
+    *first = trp_port_parse(from);
+    *last = trp_port_parse(to);
+
+    return (*first && *first <= *last) ? TRP_OK : TRP_ERROR;
+}
+
+
+int
 trp_name_valid(trp_str_t text)
 {
     int      digits;

@@ -71,6 +71,10 @@ int trp_addr_is_private(const trp_addr_t *addr);
 
 uint16_t trp_port_parse(trp_str_t text);
 
+/* "FIRST-LAST", both from 1 on; TRP_OK, TRP_ERROR */
+
+int trp_port_range_parse(trp_str_t text, uint16_t *first, uint16_t *last);
+
 
 /* 1 if the text is a host name; a name of digits and dots alone is not */
 

@@ -18,6 +18,7 @@
 static int trp_socks5_addr(trp_str_t data, size_t *used,
     trp_socks5_addr_t *addr);
 static int trp_socks5_name(trp_socks5_addr_t *addr);
+static int trp_socks5_text(trp_addr_t *addr, trp_str_t host);
 static uint8_t *trp_socks5_addr_put(uint8_t *p, const trp_addr_t *addr,
     trp_str_t host, uint16_t port);
 
@@ -93,6 +94,15 @@ trp_socks5_request(trp_str_t data, size_t *used, unsigned *command,
     rest.len = data.len - 3;
 
     rc = trp_socks5_addr(rest, used, addr);
+
+    if (rc == TRP_ERROR && *command == TRP_SOCKS5_UDP_ASSOCIATE) {
+
+        /* where datagrams will come from: what cannot be read is no hint */
+
+        memset(addr, 0, sizeof(trp_socks5_addr_t));
+        addr->addr.family = 4;
+        rc = TRP_OK;
+    }
 
     if (rc == TRP_OK) {
         *used += 3;
@@ -194,7 +204,7 @@ trp_socks5_addr(trp_str_t data, size_t *used, trp_socks5_addr_t *addr)
 static int
 trp_socks5_name(trp_socks5_addr_t *addr)
 {
-    if (trp_addr_parse(&addr->addr, addr->host) == TRP_OK) {
+    if (trp_socks5_text(&addr->addr, addr->host) == TRP_OK) {
         addr->host.len = 0;
         addr->host.data = NULL;
 
@@ -210,6 +220,29 @@ trp_socks5_name(trp_socks5_addr_t *addr)
     }
 
     return trp_name_valid(addr->host) ? TRP_OK : TRP_ERROR;
+}
+
+
+/* an IPv6 address also in brackets, as it is in a URL */
+
+static int
+trp_socks5_text(trp_addr_t *addr, trp_str_t host)
+{
+    int  brackets;
+
+    brackets = (host.len > 2 && host.data[0] == '['
+                && host.data[host.len - 1] == ']');
+
+    if (brackets) {
+        host.data++;
+        host.len -= 2;
+    }
+
+    if (trp_addr_parse(addr, host) != TRP_OK) {
+        return TRP_ERROR;
+    }
+
+    return (brackets && addr->family != 6) ? TRP_ERROR : TRP_OK;
 }
 
 

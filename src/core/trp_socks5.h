@@ -72,8 +72,9 @@ int trp_socks5_password(trp_str_t data, size_t *used, trp_str_t *name,
 
 /*
  * A request.  TRP_DECLINED: the address type is unknown, so the length is not
- * known either.  A name that is an address in text becomes this address; any
- * other must be a valid host name, or else TRP_ERROR.
+ * known either.  A name that is an address in text becomes this address, that
+ * of IPv6 in brackets, too; any other must be a valid host name, or else
+ * TRP_ERROR.  With UDP ASSOCIATE it need not be: the address is 0.0.0.0:0 then.
  */
 
 int trp_socks5_request(trp_str_t data, size_t *used, unsigned *command,

@@ -3,6 +3,8 @@
 #include "ngx_trp_addr.h"
 #include "ngx_trp_stream.h"
 
+#include <sodium.h>
+
 
 /* in one event: others wait, too */
 #define NGX_TRP_ASSOCIATE_TURN  16
@@ -14,11 +16,17 @@
 static ngx_int_t ngx_trp_associate_open(ngx_trp_associate_t *as);
 static void ngx_trp_associate_cleanup(void *data);
 static ngx_socket_t ngx_trp_associate_socket(ngx_trp_associate_t *as);
+static ngx_int_t ngx_trp_associate_bind(ngx_trp_associate_t *as,
+    ngx_socket_t s, ngx_sockaddr_t *sa, socklen_t len);
+static void ngx_trp_associate_told(ngx_trp_associate_t *as,
+    ngx_sockaddr_t *sa);
 static void ngx_trp_associate_expect(ngx_trp_associate_t *as);
 static void ngx_trp_associate_read_handler(ngx_event_t *rev);
 static void ngx_trp_associate_empty_handler(ngx_event_t *ev);
 static ngx_uint_t ngx_trp_associate_is_client(ngx_trp_associate_t *as,
     struct sockaddr *sa, trp_taddr_t *from);
+static void ngx_trp_associate_stranger(ngx_trp_associate_t *as,
+    const trp_taddr_t *from);
 static void ngx_trp_associate_datagram(ngx_trp_associate_t *as,
     ngx_sockaddr_t *sa, socklen_t socklen, u_char *p, size_t len);
 static ngx_uint_t ngx_trp_associate_allowed(ngx_trp_associate_t *as,
@@ -40,6 +48,7 @@ ngx_trp_associate_t *
 ngx_trp_associate(ngx_trp_socks5_t *sk, const ngx_trp_associate_path_t *path,
     void *data, ngx_socket_t fd, ngx_peer_connection_t *pc)
 {
+    ngx_sockaddr_t        told;
     ngx_trp_associate_t  *as;
 
     as = ngx_pcalloc(sk->session->connection->pool,
@@ -63,7 +72,8 @@ ngx_trp_associate(ngx_trp_socks5_t *sk, const ngx_trp_associate_path_t *path,
 
     /* if the client does not take it, the proxy will find out */
 
-    (void) ngx_trp_socks5_succeed(sk, &as->local.sockaddr);
+    ngx_trp_associate_told(as, &told);
+    (void) ngx_trp_socks5_succeed(sk, &told.sockaddr);
 
     return as;
 }
@@ -127,7 +137,32 @@ ngx_trp_associate_cleanup(void *data)
 }
 
 
-/* a port of the system's choice; an IPv4-mapped address is one of IPv4 */
+/* behind NAT the client has to be told another address, of the same family */
+
+static void
+ngx_trp_associate_told(ngx_trp_associate_t *as, ngx_sockaddr_t *sa)
+{
+    in_port_t                    port;
+    trp_addr_t                   addr;
+    const trp_addr_t            *other;
+    ngx_trp_socks5_conf_t       *conf;
+
+    conf = as->socks->conf;
+
+    ngx_trp_addr_from_sockaddr(&addr, &port, &as->local.sockaddr);
+
+    other = (addr.family == 4) ? &conf->udp_addr4 : &conf->udp_addr6;
+
+    if (other->family) {
+        (void) ngx_trp_addr_to_sockaddr(sa, other, port);
+
+    } else {
+        *sa = as->local;
+    }
+}
+
+
+/* an IPv4-mapped address is one of IPv4 */
 
 static ngx_socket_t
 ngx_trp_associate_socket(ngx_trp_associate_t *as)
@@ -181,7 +216,7 @@ ngx_trp_associate_socket(ngx_trp_associate_t *as)
 
     what = "bind()";
 
-    if (bind(s, &sa.sockaddr, len) == -1) {
+    if (ngx_trp_associate_bind(as, s, &sa, len) != NGX_OK) {
         goto failed;
     }
 
@@ -201,6 +236,41 @@ failed:
     (void) ngx_close_socket(s);
 
     return (ngx_socket_t) -1;
+}
+
+
+/* a port of the system's choice, or the next one that is free of a range */
+
+static ngx_int_t
+ngx_trp_associate_bind(ngx_trp_associate_t *as, ngx_socket_t s,
+    ngx_sockaddr_t *sa, socklen_t len)
+{
+    ngx_uint_t              i, n, port;
+    ngx_trp_socks5_conf_t  *conf;
+
+    conf = as->socks->conf;
+
+    if (conf->udp_first == 0) {
+        return (bind(s, &sa->sockaddr, len) == -1) ? NGX_ERROR : NGX_OK;
+    }
+
+    n = conf->udp_last - conf->udp_first + 1;
+    port = randombytes_uniform(n);
+
+    for (i = 0; i < n; i++) {
+        ngx_inet_set_port(&sa->sockaddr,
+                          (in_port_t) (conf->udp_first + (port + i) % n));
+
+        if (bind(s, &sa->sockaddr, len) == 0) {
+            return NGX_OK;
+        }
+
+        if (ngx_socket_errno != NGX_EADDRINUSE) {
+            break;
+        }
+    }
+
+    return NGX_ERROR;
 }
 
 
@@ -291,6 +361,7 @@ ngx_trp_associate_datagram(ngx_trp_associate_t *as, ngx_sockaddr_t *sa,
     trp_socks5_addr_t   to;
 
     if (!ngx_trp_associate_is_client(as, &sa->sockaddr, &from)) {
+        ngx_trp_associate_stranger(as, &from);
         return;
     }
 
@@ -300,8 +371,7 @@ ngx_trp_associate_datagram(ngx_trp_associate_t *as, ngx_sockaddr_t *sa,
     rc = trp_socks5_header(data, &used, &to);
 
     if (rc == TRP_DECLINED) {
-
-        /* a fragment: RFC 1928 leaves it to us */
+        ngx_trp_associate_dropped(as, NGX_TRP_ASSOCIATE_FRAGMENT, len);
         return;
     }
 
@@ -349,6 +419,52 @@ ngx_trp_associate_is_client(ngx_trp_associate_t *as, struct sockaddr *sa,
     }
 
     return as->peer.port == 0 || as->peer.port == port;
+}
+
+
+/* anybody, or a client that changes its port, or a NAT that does */
+
+static void
+ngx_trp_associate_stranger(ngx_trp_associate_t *as, const trp_taddr_t *from)
+{
+    u_char  text[TRP_ADDR_TEXT_LEN], expected[TRP_ADDR_TEXT_LEN];
+
+    if (as->strange) {
+        return;
+    }
+
+    as->strange = 1;
+
+    ngx_log_error(NGX_LOG_INFO, as->client->log, 0,
+                  "datagram from %*s, port %ui, was dropped, those of the "
+                  "SOCKS5 client come from %*s, port %ui",
+                  trp_addr_text(text, &from->addr), text,
+                  (ngx_uint_t) from->port,
+                  trp_addr_text(expected, &as->peer.addr), expected,
+                  (ngx_uint_t) as->peer.port);
+}
+
+
+void
+ngx_trp_associate_dropped(ngx_trp_associate_t *as,
+    ngx_trp_associate_drop_e why, size_t len)
+{
+    static const char  *text[] = {
+        "it is a fragment",
+        "its destination was refused a moment ago",
+        "it is too large for the tunnel",
+        "too many wait for its destination, or it is too large",
+        "the client does not take more"
+    };
+
+    if (as->dropped & (1 << why)) {
+        return;
+    }
+
+    as->dropped |= 1 << why;
+
+    ngx_log_error(NGX_LOG_INFO, as->client->log, 0,
+                  "datagram of %uz bytes was dropped: %s", len, text[why]);
 }
 
 
@@ -426,7 +542,10 @@ ngx_trp_associate_received(ngx_trp_associate_dest_t *dest,
 
     if (n == -1) {
 
-        if (ngx_socket_errno != NGX_EAGAIN && !as->failed) {
+        if (ngx_socket_errno == NGX_EAGAIN) {
+            ngx_trp_associate_dropped(as, NGX_TRP_ASSOCIATE_ANSWER, len);
+
+        } else if (!as->failed) {
             as->failed = 1;
             ngx_log_error(NGX_LOG_INFO, as->client->log, ngx_socket_errno,
                           "sendmsg() to SOCKS5 client failed");

@@ -21,6 +21,17 @@ typedef struct ngx_trp_associate_s       ngx_trp_associate_t;
 typedef struct ngx_trp_associate_dest_s  ngx_trp_associate_dest_t;
 
 
+/* why datagrams were dropped, each of which is said once */
+
+typedef enum {
+    NGX_TRP_ASSOCIATE_FRAGMENT = 0,      /* RFC 1928 leaves it to us */
+    NGX_TRP_ASSOCIATE_REFUSED,           /* the destination was */
+    NGX_TRP_ASSOCIATE_LARGE,
+    NGX_TRP_ASSOCIATE_FULL,
+    NGX_TRP_ASSOCIATE_ANSWER             /* the client does not take it */
+} ngx_trp_associate_drop_e;
+
+
 /* what a path does with a destination */
 
 typedef struct {
@@ -31,7 +42,10 @@ typedef struct {
     /* all behind that is zeroed; NGX_ERROR: there is none */
     ngx_int_t             (*open)(ngx_trp_associate_dest_t *dest);
 
-    /* a datagram, which may be dropped; also from inside of open() */
+    /*
+     * A datagram, also from inside of open(); if it is dropped, that is told
+     * by ngx_trp_associate_dropped().
+     */
     void                  (*send)(ngx_trp_associate_dest_t *dest, u_char *p,
                                   size_t len);
 
@@ -89,7 +103,9 @@ struct ngx_trp_associate_s {
     off_t                            received;  /* from the client */
     off_t                            sent;
 
-    unsigned                         malformed:1; /* these were logged */
+    unsigned                         dropped:8;   /* ..._drop_e as bits */
+    unsigned                         strange:1;   /* these were logged */
+    unsigned                         malformed:1;
     unsigned                         denied:1;
     unsigned                         forbidden:1;
     unsigned                         failed:1;
@@ -117,6 +133,11 @@ void ngx_trp_associate_received(ngx_trp_associate_dest_t *dest,
 /* the path cannot go on: the session ends soon; "broken" says why */
 
 void ngx_trp_associate_end(ngx_trp_associate_t *as);
+
+/* a datagram of so many bytes was dropped */
+
+void ngx_trp_associate_dropped(ngx_trp_associate_t *as,
+    ngx_trp_associate_drop_e why, size_t len);
 
 /* may be called more than once */
 

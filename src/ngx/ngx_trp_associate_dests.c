@@ -58,6 +58,7 @@ ngx_trp_associate_dests_send(ngx_trp_associate_t *as, trp_socks5_addr_t *to,
     if (dest && dest->refused) {
 
         if (ngx_current_msec - dest->used < NGX_TRP_ASSOCIATE_PAUSE) {
+            ngx_trp_associate_dropped(as, NGX_TRP_ASSOCIATE_REFUSED, len);
             return;
         }
 

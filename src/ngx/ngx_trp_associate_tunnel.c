@@ -70,9 +70,19 @@ static void
 ngx_trp_associate_stream_send(ngx_trp_associate_dest_t *dest, u_char *p,
     size_t len)
 {
-    if (len <= TRP_DATA_MAX) {
-        ngx_trp_datagram_send(&((ngx_trp_associate_stream_t *) dest)->datagram,
-                              p, len);
+    ngx_trp_datagram_t  *dg;
+
+    if (len > TRP_DATA_MAX) {
+        ngx_trp_associate_dropped(dest->associate, NGX_TRP_ASSOCIATE_LARGE,
+                                  len);
+        return;
+    }
+
+    dg = &((ngx_trp_associate_stream_t *) dest)->datagram;
+
+    if (ngx_trp_datagram_send(dg, p, len) != NGX_OK) {
+        ngx_trp_associate_dropped(dest->associate, NGX_TRP_ASSOCIATE_FULL,
+                                  len);
     }
 }
 

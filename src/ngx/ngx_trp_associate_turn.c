@@ -400,11 +400,18 @@ ngx_trp_associate_peer_send(ngx_trp_associate_dest_t *dest, u_char *p,
     peer = (ngx_trp_associate_peer_t *) dest;
 
     if (dest->refused) {
+        ngx_trp_associate_dropped(dest->associate, NGX_TRP_ASSOCIATE_REFUSED,
+                                  len);
         return;
     }
 
     if (peer->user.allocation && peer->user.allocation->ready) {
-        (void) ngx_trp_turn_user_send(&peer->user, p, len);
+
+        if (ngx_trp_turn_user_send(&peer->user, p, len) == TRP_AGAIN) {
+            ngx_trp_associate_dropped(dest->associate, NGX_TRP_ASSOCIATE_FULL,
+                                      len);
+        }
+
         return;
     }
 
@@ -427,6 +434,8 @@ ngx_trp_associate_peer_keep(ngx_trp_associate_peer_t *peer, u_char *p,
     }
 
     if (NGX_TRP_ASSOCIATE_WAIT - peer->waiting_len < sizeof(size_t) + len) {
+        ngx_trp_associate_dropped(peer->dest.associate, NGX_TRP_ASSOCIATE_FULL,
+                                  len);
         return;
     }
 

@@ -106,3 +106,27 @@ ngx_trp_conf_each_listen(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf,
 }
 
 #endif
+
+
+char *
+ngx_trp_conf_set_ports(ngx_conf_t *cf, ngx_command_t *cmd, in_port_t *first,
+    in_port_t *last)
+{
+    ngx_str_t  *value;
+
+    if (*first) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (trp_port_range_parse(ngx_trp_str(&value[1]), first, last) != TRP_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid range of ports \"%V\" in \"%V\", "
+                           "write \"FIRST-LAST\", for example \"49152-65535\"",
+                           &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}

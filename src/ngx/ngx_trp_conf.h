@@ -52,6 +52,11 @@ ngx_int_t ngx_trp_conf_each_listen(ngx_conf_t *cf,
     ngx_stream_core_main_conf_t *cmcf, ngx_trp_conf_listen_pt handler,
     void *data);
 
+/* a range of ports, "FIRST-LAST"; for a setter */
+
+char *ngx_trp_conf_set_ports(ngx_conf_t *cf, ngx_command_t *cmd,
+    in_port_t *first, in_port_t *last);
+
 /* behind ngx_conf_set_msec_slot: not 0, and no longer than a day */
 
 extern const ngx_conf_post_t  ngx_trp_conf_positive;

@@ -138,14 +138,14 @@ ngx_trp_datagram_read_handler(ngx_event_t *rev)
 }
 
 
-void
+ngx_int_t
 ngx_trp_datagram_send(ngx_trp_datagram_t *dg, u_char *p, size_t len)
 {
     ngx_connection_t  *c;
 
     c = dg->stream.connection;
 
-    (void) c->send(c, p, len);
+    return (c->send(c, p, len) == NGX_AGAIN) ? NGX_DECLINED : NGX_OK;
 }
 
 

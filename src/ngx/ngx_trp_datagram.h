@@ -50,7 +50,10 @@ struct ngx_trp_datagram_s {
 ngx_int_t ngx_trp_datagram_open(ngx_trp_datagram_t *dg, ngx_socket_t fd,
     trp_open_t *open);
 
-void ngx_trp_datagram_send(ngx_trp_datagram_t *dg, u_char *p, size_t len);
+/* NGX_OK, NGX_DECLINED: it was dropped */
+
+ngx_int_t ngx_trp_datagram_send(ngx_trp_datagram_t *dg, u_char *p,
+    size_t len);
 
 /* closed() is not called */
 

@@ -848,6 +848,16 @@ ngx_trp_socks5_merge_conf(ngx_trp_socks5_conf_t *prev,
         conf->deny = prev->deny;
     }
 
+    if (conf->udp_addr4.family == 0 && conf->udp_addr6.family == 0) {
+        conf->udp_addr4 = prev->udp_addr4;
+        conf->udp_addr6 = prev->udp_addr6;
+    }
+
+    if (conf->udp_first == 0) {
+        conf->udp_first = prev->udp_first;
+        conf->udp_last = prev->udp_last;
+    }
+
     ngx_conf_merge_value(conf->udp, prev->udp, 1);
     ngx_conf_merge_msec_value(conf->udp_timeout, prev->udp_timeout, 120000);
 }
@@ -1085,6 +1095,52 @@ ngx_trp_socks5_set_rules(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+char *
+ngx_trp_socks5_set_udp_address(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t              *value;
+    trp_addr_t              addr, any, *to;
+    ngx_trp_socks5_conf_t  *scf;
+
+    scf = (ngx_trp_socks5_conf_t *) ((char *) conf + cmd->offset);
+    value = cf->args->elts;
+
+    ngx_memzero(&any, sizeof(trp_addr_t));
+
+    if (trp_addr_parse(&addr, ngx_trp_str(&value[1])) != TRP_OK
+        || trp_addr_unmap(&addr)
+        || ngx_memcmp(addr.bytes, any.bytes, 16) == 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid address \"%V\" in \"%V\", write the IPv4 "
+                           "or IPv6 address that clients can reach",
+                           &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    to = (addr.family == 4) ? &scf->udp_addr4 : &scf->udp_addr6;
+
+    if (to->family) {
+        return "is duplicate: there may be one IPv4 and one IPv6 address";
+    }
+
+    *to = addr;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_trp_socks5_set_udp_ports(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_trp_socks5_conf_t  *scf;
+
+    scf = (ngx_trp_socks5_conf_t *) ((char *) conf + cmd->offset);
+
+    return ngx_trp_conf_set_ports(cf, cmd, &scf->udp_first, &scf->udp_last);
 }
 
 

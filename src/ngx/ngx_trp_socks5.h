@@ -30,6 +30,10 @@ typedef struct {
 
     ngx_flag_t             udp;
     ngx_msec_t             udp_timeout;
+    trp_addr_t             udp_addr4;    /* that clients are told, family 0: */
+    trp_addr_t             udp_addr6;    /* where they came in */
+    in_port_t              udp_first;    /* 0: the system chooses a port */
+    in_port_t              udp_last;
 
     ngx_stream_content_handler_pt  handler;   /* of the server, stock */
 } ngx_trp_socks5_conf_t;
@@ -81,6 +85,10 @@ char *ngx_trp_socks5_set_user(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_trp_socks5_set_user_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_trp_socks5_set_rules(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_trp_socks5_set_udp_address(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_trp_socks5_set_udp_ports(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 /* NGX_ERROR if one of the server's sockets is not fit for it, logged */

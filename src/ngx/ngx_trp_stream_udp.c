@@ -231,10 +231,12 @@ ngx_trp_stream_udp_send(ngx_connection_t *c, u_char *buf, size_t size)
 
     p = ngx_trp_stream_udp_frame(st, size);
 
-    if (p) {
-        ngx_memcpy(p, buf, size);
-        ngx_trp_stream_udp_sent(st, size);
+    if (p == NULL) {
+        return NGX_AGAIN;
     }
+
+    ngx_memcpy(p, buf, size);
+    ngx_trp_stream_udp_sent(st, size);
 
     return size;
 }

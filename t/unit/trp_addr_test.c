@@ -324,9 +324,15 @@ test_private(void)
 static void
 test_port(void)
 {
-    int     i, same;
-    char    buf[16];
-    size_t  n;
+    int       i, same;
+    char      buf[16];
+    size_t    n;
+    uint16_t  first, last;
+
+    static const char  *ranges[] = {
+        "", "-", "1", "1-", "-1", "0-1", "2-1", "1-65536", "1-2-3", "1 - 2",
+        "a-b"
+    };
 
     static const char  *bad[] = {
         "", "0", "00", "01", "065535", "65536", "65540", "66000", "70000",
@@ -346,6 +352,16 @@ test_port(void)
     }
 
     is_int(trp_port_parse(text_n("80\0", 3)), 0, "a null byte");
+
+    ok(trp_port_range_parse(text("1-65535"), &first, &last) == TRP_OK
+       && first == 1 && last == 65535, "a range of ports");
+    ok(trp_port_range_parse(text("80-80"), &first, &last) == TRP_OK
+       && first == 80 && last == 80, "of one port");
+
+    for (n = 0; n < sizeof(ranges) / sizeof(ranges[0]); n++) {
+        is_int(trp_port_range_parse(text(ranges[n]), &first, &last),
+               TRP_ERROR, "\"%s\" is no range", ranges[n]);
+    }
 }
 
 
