@@ -34,6 +34,7 @@ typedef struct {
     ngx_uint_t                   address_max;
     size_t                       rate;
     ngx_uint_t                   stranger_rate;
+    ngx_uint_t                   stranger_burst;
     ngx_str_t                    software;
     ngx_flag_t                   tcp;
     ngx_uint_t                   check_expiry;
@@ -197,7 +198,7 @@ static ngx_command_t  ngx_trp_turn_commands[] = {
       NULL },
 
     { ngx_string("trp_turn_unauthenticated_rate"),
-      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE12,
       ngx_trp_turn_unauthenticated_rate,
       NGX_STREAM_SRV_CONF_OFFSET,
       0,
@@ -586,7 +587,19 @@ ngx_trp_turn_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->user_max, prev->user_max, 0);
     ngx_conf_merge_uint_value(conf->address_max, prev->address_max, 0);
     ngx_conf_merge_size_value(conf->rate, prev->rate, 0);
+
+    /* the two belong together */
+
+    if (conf->stranger_rate == NGX_CONF_UNSET_UINT) {
+        conf->stranger_burst = prev->stranger_burst;
+    }
+
     ngx_conf_merge_uint_value(conf->stranger_rate, prev->stranger_rate, 10);
+
+    if (conf->stranger_burst == 0) {
+        conf->stranger_burst = conf->stranger_rate * 2;
+    }
+
     ngx_conf_merge_str_value(conf->software, prev->software, "");
     ngx_conf_merge_value(conf->tcp, prev->tcp, 0);
     ngx_conf_merge_uint_value(conf->check_expiry, prev->check_expiry, 0);
@@ -818,6 +831,7 @@ ngx_trp_turn_init_server(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
     tc->lifetime = (uint32_t) conf->lifetime;
     tc->max_lifetime = (uint32_t) conf->max_lifetime;
     tc->stranger_rate = (uint32_t) conf->stranger_rate;
+    tc->stranger_burst = (uint32_t) conf->stranger_burst;
     tc->rate = conf->rate;
     tc->software = ngx_trp_str(&conf->software);
     tc->tcp = conf->tcp;
@@ -1070,7 +1084,7 @@ invalid:
 }
 
 
-/* trp_turn_unauthenticated_rate Nr/s | off */
+/* trp_turn_unauthenticated_rate Nr/s [burst=N] | off */
 
 static char *
 ngx_trp_turn_unauthenticated_rate(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -1087,7 +1101,7 @@ ngx_trp_turn_unauthenticated_rate(ngx_conf_t *cf, ngx_command_t *cmd,
 
     value = cf->args->elts;
 
-    if (ngx_strcmp(value[1].data, "off") == 0) {
+    if (ngx_strcmp(value[1].data, "off") == 0 && cf->args->nelts == 2) {
         tscf->stranger_rate = 0;
         return NGX_CONF_OK;
     }
@@ -1109,6 +1123,26 @@ ngx_trp_turn_unauthenticated_rate(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     tscf->stranger_rate = n;
+
+    if (cf->args->nelts == 2) {
+        return NGX_CONF_OK;
+    }
+
+    n = NGX_ERROR;
+
+    if (ngx_strncmp(value[2].data, "burst=", 6) == 0) {
+        n = ngx_atoi(value[2].data + 6, value[2].len - 6);
+    }
+
+    if (n == NGX_ERROR || n == 0 || n > 1000000) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\" in \"%V\", write "
+                           "\"burst=NUMBER\" or nothing",
+                           &value[2], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    tscf->stranger_burst = n;
 
     return NGX_CONF_OK;
 }

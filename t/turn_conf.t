@@ -52,6 +52,7 @@ my @good = (
     'trp_turn_rate 1m;',
     'trp_turn_rate 0;',
     'trp_turn_unauthenticated_rate 1r/s;',
+    'trp_turn_unauthenticated_rate 10r/s burst=1;',
     'trp_turn_software "any text";',
     'trp_turn_tcp_allocations on;',
     'trp_turn_tcp_allocations off;',
@@ -106,6 +107,9 @@ my @bad = (
         map({ [ "rate $_", qr/"trp_turn_rate"/ ] } qw/ x -1 1r\/s /),
         map({ [ "unauthenticated_rate $_", qr{r/s} ] } qw{ 10 x 0r/s r/s -1r/s
             10r/h 10kr/s }),
+        map({ [ "unauthenticated_rate $_", qr/burst=NUMBER/ ] } '1r/s burst',
+            '1r/s burst=', '1r/s burst=0', '1r/s burst=x', '1r/s 10'),
+        [ 'unauthenticated_rate off burst=5', qr{r/s} ],
         [ 'software ' . 'x' x 800, qr/long/ ],
         [ 'software a; trp_turn_software b', qr/duplicate/ ],
         [ 'realm other', qr/duplicate/ ],

@@ -24,6 +24,8 @@
 typedef struct {
     uint64_t      source;
     trp_rate_t    rate;
+    uint64_t      used;            /* milliseconds */
+    uint64_t      seen;
 } trp_budget_entry_t;
 
 
@@ -35,12 +37,19 @@ typedef struct {
 
 
 /*
- * TRP_OK, or TRP_DECLINED if the source has used up "limit" per second; a
- * limit of 0 is none.  An IPv6 source is its /64.
+ * TRP_OK, or TRP_DECLINED if the source has used up "limit" per second and
+ * "burst" at once; a limit of 0 is none.  An IPv6 source is its /64.
  */
 
 int trp_budget_take(trp_budget_t *budget, const uint8_t *key,
-    const trp_addr_t *source, uint32_t limit, uint64_t now);
+    const trp_addr_t *source, uint32_t limit, uint32_t burst, uint64_t now);
+
+/* the source was seen, in another way than by taking; was it lately? */
+
+void trp_budget_see(trp_budget_t *budget, const uint8_t *key,
+    const trp_addr_t *source, uint64_t now);
+int trp_budget_seen(trp_budget_t *budget, const uint8_t *key,
+    const trp_addr_t *source, uint64_t time, uint64_t now);
 
 
 #pragma GCC visibility pop

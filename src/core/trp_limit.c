@@ -101,6 +101,34 @@ trp_rate_take(trp_rate_t *rate, uint32_t limit, uint64_t now)
 
 
 int
+trp_rate_take_burst(trp_rate_t *rate, uint32_t limit, uint32_t burst,
+    uint64_t now)
+{
+    uint64_t  leaked, passed;
+
+    if (limit == 0) {
+        return TRP_OK;
+    }
+
+    /* no product can overflow: a month empties any bucket that is in use */
+
+    passed = (now > rate->last) ? now - rate->last : 0;
+    leaked = (passed < UINT32_MAX ? passed : UINT32_MAX) * limit;
+
+    rate->level -= (leaked < rate->level) ? leaked : rate->level;
+    rate->last = now;
+
+    if (rate->level + 1000 > (uint64_t) burst * 1000) {
+        return TRP_DECLINED;
+    }
+
+    rate->level += 1000;
+
+    return TRP_OK;
+}
+
+
+int
 trp_rate_take_n(trp_rate_t *rate, uint64_t limit, uint64_t n, uint64_t now)
 {
     uint64_t  leaked, passed;

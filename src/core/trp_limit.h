@@ -52,7 +52,12 @@ trp_limits_t trp_limits_merge(const trp_limits_t *own,
 
 int trp_rate_take(trp_rate_t *rate, uint32_t limit, uint64_t now);
 
-/* the same for "n" more, of a limit below 2^48 */
+/* the same, of a bucket that holds "burst" */
+
+int trp_rate_take_burst(trp_rate_t *rate, uint32_t limit, uint32_t burst,
+    uint64_t now);
+
+/* as trp_rate_take() for "n" more, of a limit below 2^48 */
 
 int trp_rate_take_n(trp_rate_t *rate, uint64_t limit, uint64_t n,
     uint64_t now);

@@ -16,6 +16,15 @@
 #define TRP_TURN_STRANGER_MAX    72
 #define TRP_TURN_AMPLIFICATION    3
 
+/*
+ * An address from which somebody has authenticated within this time is none
+ * that was only put on a datagram.  Many may begin behind it at once, and get
+ * so many times what a stranger gets; this is a limit still, for who uses
+ * somebody else's address.
+ */
+#define TRP_TURN_KNOWN_TIME       600000     /* milliseconds */
+#define TRP_TURN_KNOWN_TIMES      100
+
 
 /* 1 if it is to end: an allocation of account "own", which may be none */
 
@@ -105,7 +114,8 @@ trp_turn_init(trp_turn_t *turn, const trp_turn_conf_t *conf,
     trp_hash_init(&turn->allocs, turn->hash_key, &turn->memory);
     trp_hash_init(&turn->connections, turn->hash_key, &turn->memory);
 
-    turn->strangers = trp_turn_get(turn, sizeof(trp_budget_t));
+    turn->strangers = trp_turn_get(turn, 2 * sizeof(trp_budget_t));
+    turn->known = turn->strangers ? turn->strangers + 1 : NULL;
 
     return turn->strangers ? TRP_OK : TRP_ERROR;
 }
@@ -119,6 +129,7 @@ trp_turn_done(trp_turn_t *turn)
 
     trp_turn_put(turn, turn->strangers);
     turn->strangers = NULL;
+    turn->known = NULL;
 }
 
 
@@ -315,6 +326,9 @@ trp_turn_authenticate(trp_turn_t *turn, const trp_stun_t *m)
     }
 
     turn->username = name;
+
+    trp_budget_see(turn->known, turn->hash_key, &turn->from.client.addr,
+                   turn->now);
 
     return TRP_OK;
 }
@@ -576,15 +590,30 @@ trp_turn_unknown(trp_turn_t *turn, const trp_stun_t *m)
 static int
 trp_turn_stranger(trp_turn_t *turn)
 {
-    int  rc;
+    int                     rc;
+    uint32_t                rate, burst;
+    trp_budget_t           *budget;
+    const trp_turn_conf_t  *conf;
 
     if (turn->from.transport != TRP_TURN_UDP) {
         return TRP_OK;
     }
 
-    rc = trp_budget_take(turn->strangers, turn->hash_key,
-                         &turn->from.client.addr, turn->conf->stranger_rate,
-                         turn->now);
+    conf = turn->conf;
+    rate = conf->stranger_rate;
+    burst = conf->stranger_burst ? conf->stranger_burst : rate;
+    budget = turn->strangers;
+
+    if (trp_budget_seen(turn->known, turn->hash_key, &turn->from.client.addr,
+                        TRP_TURN_KNOWN_TIME, turn->now))
+    {
+        rate *= TRP_TURN_KNOWN_TIMES;
+        burst *= TRP_TURN_KNOWN_TIMES;
+        budget = turn->known;
+    }
+
+    rc = trp_budget_take(budget, turn->hash_key, &turn->from.client.addr, rate,
+                         burst, turn->now);
 
     if (rc != TRP_OK) {
         turn->stats.silenced++;

@@ -108,6 +108,7 @@ typedef struct {
     uint32_t                 lifetime;     /* seconds */
     uint32_t                 max_lifetime;
     uint32_t                 stranger_rate;    /* answers per second, 0: any */
+    uint32_t                 stranger_burst;   /* and at once */
     uint64_t                 rate;         /* bytes per second, 0: any */
     trp_str_t                software;     /* empty: none */
     unsigned                 tcp:1;        /* RFC 6062 */
@@ -320,6 +321,7 @@ struct trp_turn_s {
     trp_heap_t               timers;
     trp_turn_stats_t         stats;
     trp_budget_t            *strangers;
+    trp_budget_t            *known;        /* sources */
 
     /* of the request that is being worked on */
     trp_turn_request_t       request;
@@ -335,7 +337,7 @@ struct trp_turn_s {
 
 
 /*
- * Everything is in "turn" but allocations and the budget of strangers, which
+ * Everything is in "turn" but allocations and two tables of sources, which
  * come from the memory; TRP_ERROR without it.  The users, secrets and the
  * portal of "conf" stay what they are.  "nonce_key" and "seed" are
  * secret; "slot" tells the servers apart that share connections.

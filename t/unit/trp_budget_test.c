@@ -47,7 +47,7 @@ taken(const char *from, uint32_t limit, uint64_t now, int n)
     ok = 0;
 
     for (i = 0; i < n; i++) {
-        ok += trp_budget_take(&budget, key, &a, limit, now) == TRP_OK;
+        ok += trp_budget_take(&budget, key, &a, limit, limit, now) == TRP_OK;
     }
 
     return ok;
@@ -70,6 +70,31 @@ test_sources(void)
     is_int(taken("2001:db8:0:1:ffff::9", 10, 90000, 7), 3,
            "the same /64 is the same source");
     is_int(taken("2001:db8:0:2::1", 10, 90000, 20), 10, "another /64");
+}
+
+
+static void
+test_seen(void)
+{
+    trp_addr_t  a, b;
+
+    memset(&budget, 0, sizeof(budget));
+
+    a = source("2001:db8:0:1::1");
+    b = source("2001:db8:0:2::1");
+
+    is_int(trp_budget_seen(&budget, key, &a, 1000, 500), 0, "not seen");
+    trp_budget_see(&budget, key, &a, 5000);
+    is_int(trp_budget_seen(&budget, key, &a, 1000, 5999), 1, "seen lately");
+    is_int(trp_budget_seen(&budget, key, &a, 1000, 6000), 0, "long ago");
+    is_int(trp_budget_seen(&budget, key, &b, 1000, 5000), 0, "another /64");
+
+    a = source("2001:db8:0:1:2::3");
+    is_int(trp_budget_seen(&budget, key, &a, 1000, 5999), 1, "the same /64");
+    is_int(taken("2001:db8:0:1::1", 10, 6000, 100), 10, "taking");
+    is_int(trp_budget_seen(&budget, key, &a, 1000, 6000), 0, "is not seeing");
+    trp_budget_see(&budget, key, &a, 6000);
+    is_int(taken("2001:db8:0:1::1", 10, 6000, 100), 0, "nor the reverse");
 }
 
 
@@ -101,11 +126,11 @@ test_flood(void)
         spoofed.bytes[2] = (uint8_t) rnd(256);
         spoofed.bytes[3] = (uint8_t) rnd(256);
 
-        new += trp_budget_take(&budget, key, &spoofed, 1, now) == TRP_OK;
+        new += trp_budget_take(&budget, key, &spoofed, 1, 1, now) == TRP_OK;
 
         /* two seconds, so it has 30 in all if it keeps its place */
 
-        answered += trp_budget_take(&budget, key, &own, 10, now) == TRP_OK;
+        answered += trp_budget_take(&budget, key, &own, 10, 10, now) == TRP_OK;
     }
 
     ok(answered >= 29 && answered <= 31,
@@ -166,6 +191,7 @@ int
 main(void)
 {
     test_sources();
+    test_seen();
     test_flood();
     test_random_below();
 

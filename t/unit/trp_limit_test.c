@@ -56,6 +56,28 @@ test_rate(void)
     memset(&rate, 0, sizeof(rate));
     n = 0;
 
+    for (now = 0; now < 100; now++) {
+        n += trp_rate_take_burst(&rate, 10, 25, 5000) == TRP_OK;
+    }
+
+    is_int(n, 25, "a burst");
+
+    for (now = 0; now < 100; now++) {
+        n += trp_rate_take_burst(&rate, 10, 25, 6000) == TRP_OK;
+    }
+
+    is_int(n, 35, "and then by and by");
+
+    for (now = 0; now < 100; now++) {
+        n += trp_rate_take_burst(&rate, 10, 25, UINT64_MAX - 1) == TRP_OK;
+    }
+
+    is_int(n, 60, "a burst again");
+    is_int(trp_rate_take_burst(&rate, 0, 0, 0), TRP_OK, "no limit");
+
+    memset(&rate, 0, sizeof(rate));
+    n = 0;
+
     for (now = 1000; now < 11000; now++) {
         n += taken(&rate, 7, now, 3);
     }

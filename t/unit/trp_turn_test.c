@@ -390,7 +390,43 @@ test_strangers(void)
     world_pass(&w, 1000);
     is_int(hello(&w, &alice), 401, "a second later");
 
-    is_int(w.blocks, 2, "the budget and an allocation");
+    /* others behind her address, which nobody has only put on a datagram */
+
+    c = alice;
+    answered = 0;
+
+    for (i = 0; i < 2000; i++) {
+        c.tuple.client.port++;
+        answered += hello(&w, &c) == 401;
+    }
+
+    is_int(answered, 999, "who comes behind one who is known");
+
+    world_pass(&w, 590000);
+    is_int(refresh(&w, &alice, 3600), 200, "she is there");
+    world_pass(&w, 599999);
+    c.tuple.client.port++;
+    is_int(hello(&w, &c), 401, "known lately");
+    world_pass(&w, 1);
+    answered = 0;
+
+    for (i = 0; i < 100; i++) {
+        answered += hello(&w, &c) == 401;
+    }
+
+    is_int(answered, 10, "a stranger again");
+
+    w.conf.stranger_burst = 30;
+    world_pass(&w, 3000);
+    answered = 0;
+
+    for (i = 0; i < 100; i++) {
+        answered += hello(&w, &c) == 401;
+    }
+
+    is_int(answered, 30, "as many at once as it says");
+
+    is_int(w.blocks, 2, "the tables and an allocation");
     end("strangers");
 
     begin();
