@@ -96,6 +96,7 @@ static void ngx_trp_entry_notify_peer(ngx_peer_connection_t *pc, void *data,
 static void ngx_trp_entry_free_peer(ngx_peer_connection_t *pc, void *data,
     ngx_uint_t state);
 static ngx_int_t ngx_trp_entry_log_handler(ngx_stream_session_t *s);
+static void ngx_trp_entry_end_user(ngx_stream_session_t *s);
 static ngx_uint_t ngx_trp_entry_code(ngx_trp_entry_ctx_t *ctx);
 static ngx_int_t ngx_trp_entry_info(ngx_stream_session_t *s,
     ngx_trp_info_t *info);
@@ -118,7 +119,9 @@ static char *ngx_trp_entry_listen_one(ngx_conf_t *cf,
 static char *ngx_trp_entry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static ngx_int_t ngx_trp_entry_init_upstream(ngx_conf_t *cf,
     ngx_stream_upstream_srv_conf_t *us);
+static ngx_int_t ngx_trp_entry_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_entry_init_process(ngx_cycle_t *cycle);
+static ngx_uint_t ngx_trp_entry_serves(void **srv_conf);
 
 
 extern ngx_module_t  ngx_trp_socks5_module;
@@ -172,7 +175,7 @@ ngx_module_t  ngx_trp_entry_module = {
     ngx_trp_entry_commands,                /* module directives */
     NGX_STREAM_MODULE,                     /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_trp_entry_init_module,             /* init module */
     ngx_trp_entry_init_process,            /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -780,6 +783,10 @@ ngx_trp_entry_log_handler(ngx_stream_session_t *s)
 
     ctx = ngx_stream_get_module_ctx(s, ngx_trp_entry_module);
 
+    if (ctx == NULL || ctx->stream.connection == NULL) {
+        ngx_trp_entry_end_user(s);
+    }
+
     if (ctx == NULL) {
         return NGX_OK;
     }
@@ -792,6 +799,12 @@ ngx_trp_entry_log_handler(ngx_stream_session_t *s)
 
     if (ctx->socks && !ctx->socks->replied) {
         ctx->socks->code = ngx_trp_entry_code(ctx);
+
+        if (ctx->socks->code == TRP_CODE_NONE) {
+
+            /* the proxy has not waited for ACCEPT */
+            ctx->socks->code = TRP_CODE_FAILED;
+        }
     }
 
     if (ctx->stream.connection == NULL) {
@@ -817,6 +830,35 @@ ngx_trp_entry_log_handler(ngx_stream_session_t *s)
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * There was no stream, so no answer either: a clean end would be one that is
+ * empty.  Unless a proxy_pass to somewhere else has served the user; and TLS
+ * that was not agreed upon has an alert to say.
+ */
+
+static void
+ngx_trp_entry_end_user(ngx_stream_session_t *s)
+{
+    ngx_connection_t          *c;
+    ngx_trp_entry_srv_conf_t  *escf;
+
+    escf = ngx_stream_get_module_srv_conf(s, ngx_trp_entry_module);
+
+    if (escf->routes == NULL) {
+        return;
+    }
+
+    c = s->connection;
+
+    if (s->status == NGX_STREAM_OK || (c->ssl && !c->ssl->handshaked)) {
+        ngx_trp_ends_disarm(c);
+
+    } else {
+        ngx_trp_ends_arm(c);
+    }
 }
 
 
@@ -1332,6 +1374,13 @@ ngx_trp_entry_init_upstream(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
 
 
 static ngx_int_t
+ngx_trp_entry_init_module(ngx_cycle_t *cycle)
+{
+    return ngx_test_config ? NGX_OK : ngx_trp_listener_init_resets(cycle);
+}
+
+
+static ngx_int_t
 ngx_trp_entry_init_process(ngx_cycle_t *cycle)
 {
     ngx_uint_t                        i;
@@ -1346,7 +1395,13 @@ ngx_trp_entry_init_process(ngx_cycle_t *cycle)
 
     emcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_trp_entry_module);
 
-    if (emcf == NULL || emcf->upstreams.nelts == 0) {
+    if (emcf == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_trp_listener_start_resets(cycle, ngx_trp_entry_serves);
+
+    if (emcf->upstreams.nelts == 0) {
         return NGX_OK;
     }
 
@@ -1373,4 +1428,19 @@ ngx_trp_entry_init_process(ngx_cycle_t *cycle)
     }
 
     return NGX_OK;
+}
+
+
+/* a server {} of ours, all users of which get a reset for a refusal */
+
+static ngx_uint_t
+ngx_trp_entry_serves(void **srv_conf)
+{
+    ngx_trp_socks5_conf_t     *scf;
+    ngx_trp_entry_srv_conf_t  *escf;
+
+    escf = srv_conf[ngx_trp_entry_module.ctx_index];
+    scf = srv_conf[ngx_trp_socks5_module.ctx_index];
+
+    return escf->routes || scf->enabled;
 }

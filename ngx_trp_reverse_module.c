@@ -57,6 +57,7 @@ typedef struct {
     ngx_resolver_ctx_t             *resolver;
     ngx_event_notify_peer_pt        notify;    /* the balancer's */
     ngx_event_handler_pt            connect;   /* the proxy's */
+    ngx_atomic_uint_t               armed;     /* connection to be reset */
     ngx_log_t                       silent;
     ngx_uint_t                     *closed;    /* told when the stream closes */
 
@@ -1041,6 +1042,13 @@ ngx_trp_reverse_watch(ngx_trp_reverse_ctx_t *ctx)
         return;
     }
 
+    if (!ctx->stream.udp) {
+
+        /* an abort while connect() is under way is no clean end either */
+        ngx_trp_ends_arm(c);
+        ctx->armed = c->number;
+    }
+
     ctx->connect = c->write->handler;
 
     c->read->handler = ngx_trp_reverse_connect_handler;
@@ -1187,7 +1195,10 @@ ngx_trp_reverse_connected(ngx_trp_reverse_ctx_t *ctx, ngx_connection_t *pc)
         return;
     }
 
-    if (!st->consumed) {
+    if (st->consumed) {
+        ngx_trp_ends_disarm(pc);
+
+    } else if (ctx->armed != pc->number) {
         ngx_trp_ends_arm(pc);
     }
 

@@ -1,6 +1,7 @@
 
 #include "ngx_trp.h"
 #include "ngx_trp_conf.h"
+#include "ngx_trp_ends.h"
 #include "ngx_trp_socks5.h"
 #include "ngx_trp_variables.h"
 
@@ -172,12 +173,24 @@ ngx_trp_socks5_content_handler(ngx_stream_session_t *s)
 static ngx_int_t
 ngx_trp_socks5_log_handler(ngx_stream_session_t *s)
 {
-    ngx_trp_socks5_t  *sk;
+    ngx_trp_socks5_t       *sk;
+    ngx_connection_t       *c;
+    ngx_trp_socks5_conf_t  *conf;
 
     sk = ngx_stream_get_module_ctx(s, ngx_trp_socks5_module);
 
     if (sk) {
         ngx_trp_socks5_finish(sk);
+        return NGX_OK;
+    }
+
+    conf = ngx_stream_get_module_srv_conf(s, ngx_trp_socks5_module);
+    c = s->connection;
+
+    if (conf->enabled && !(c->ssl && !c->ssl->handshaked)) {
+
+        /* refused ahead of the handshake, in which nothing was said */
+        ngx_trp_ends_arm(c);
     }
 
     return NGX_OK;

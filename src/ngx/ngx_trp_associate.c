@@ -1,6 +1,7 @@
 
 #include "ngx_trp_associate.h"
 #include "ngx_trp_addr.h"
+#include "ngx_trp_ends.h"
 #include "ngx_trp_stream.h"
 
 #include <sodium.h>
@@ -74,6 +75,8 @@ ngx_trp_associate(ngx_trp_socks5_t *sk, const ngx_trp_associate_path_t *path,
 
     ngx_trp_associate_told(as, &told);
     (void) ngx_trp_socks5_succeed(sk, &told.sockaddr);
+
+    ngx_trp_ends_disarm(as->client);
 
     return as;
 }

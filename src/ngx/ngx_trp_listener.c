@@ -5,6 +5,12 @@
 static void ngx_trp_listener_init(ngx_conf_t *cf,
     ngx_trp_listener_family_t *lf, ngx_stream_addr_conf_t *conf,
     ngx_str_t *name);
+static void ngx_trp_listener_reset_cleanup(void *data);
+static void ngx_trp_listener_reset(ngx_listening_t *ls, int on);
+static ngx_uint_t ngx_trp_listener_all(ngx_listening_t *ls,
+    ngx_trp_listener_check_pt check);
+static ngx_uint_t ngx_trp_listener_server(ngx_stream_addr_conf_t *conf,
+    ngx_trp_listener_check_pt check);
 
 
 ngx_trp_listener_t *
@@ -85,6 +91,148 @@ ngx_trp_listener_accept(ngx_trp_listener_t *listener, ngx_connection_t *c)
 #endif
 
     ls->handler(c);
+}
+
+
+/* the next configuration may have other servers behind the same sockets */
+
+ngx_int_t
+ngx_trp_listener_init_resets(ngx_cycle_t *cycle)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(cycle->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_trp_listener_reset_cleanup;
+    cln->data = cycle;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_listener_reset_cleanup(void *data)
+{
+    ngx_cycle_t *cycle = data;
+
+    ngx_uint_t        i;
+    ngx_listening_t  *ls;
+
+    /* a process that exits leaves its sockets to those that use them, too */
+
+    if (ngx_quit || ngx_terminate
+        || (ngx_process != NGX_PROCESS_MASTER
+            && ngx_process != NGX_PROCESS_SINGLE))
+    {
+        return;
+    }
+
+    ls = cycle->listening.elts;
+
+    for (i = 0; i < cycle->listening.nelts; i++) {
+        if (ls[i].remain && ls[i].type == SOCK_STREAM) {
+            ngx_trp_listener_reset(&ls[i], 0);
+        }
+    }
+}
+
+
+/* what is accepted inherits it */
+
+static void
+ngx_trp_listener_reset(ngx_listening_t *ls, int on)
+{
+    struct linger  linger;
+
+    linger.l_onoff = on;
+    linger.l_linger = 0;
+
+    if (setsockopt(ls->fd, SOL_SOCKET, SO_LINGER, &linger,
+                   sizeof(struct linger))
+        == -1)
+    {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, ngx_socket_errno,
+                      "setsockopt(SO_LINGER) of %V failed", &ls->addr_text);
+    }
+}
+
+
+void
+ngx_trp_listener_start_resets(ngx_cycle_t *cycle,
+    ngx_trp_listener_check_pt check)
+{
+    ngx_uint_t        i;
+    ngx_listening_t  *ls;
+
+    ls = cycle->listening.elts;
+
+    for (i = 0; i < cycle->listening.nelts; i++) {
+        if (ls[i].fd != (ngx_socket_t) -1
+            && ngx_trp_listener_all(&ls[i], check))
+        {
+            ngx_trp_listener_reset(&ls[i], 1);
+        }
+    }
+}
+
+
+static ngx_uint_t
+ngx_trp_listener_all(ngx_listening_t *ls, ngx_trp_listener_check_pt check)
+{
+    ngx_uint_t              i;
+    ngx_stream_port_t      *port;
+    ngx_stream_in_addr_t   *addr;
+#if (NGX_HAVE_INET6)
+    ngx_stream_in6_addr_t  *addr6;
+#endif
+
+    if (ls->type != SOCK_STREAM || ls->handler != ngx_stream_init_connection) {
+        return 0;
+    }
+
+    port = ls->servers;
+
+#if (NGX_HAVE_INET6)
+
+    if (ls->sockaddr->sa_family == AF_INET6) {
+        addr6 = port->addrs;
+
+        for (i = 0; i < port->naddrs; i++) {
+            if (!ngx_trp_listener_server(&addr6[i].conf, check)) {
+                return 0;
+            }
+        }
+
+        return 1;
+    }
+
+#endif
+
+    addr = port->addrs;
+
+    for (i = 0; i < port->naddrs; i++) {
+        if (!ngx_trp_listener_server(&addr[i].conf, check)) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_trp_listener_server(ngx_stream_addr_conf_t *conf,
+    ngx_trp_listener_check_pt check)
+{
+#if (nginx_version >= 1025005)
+    return conf->virtual_names == NULL
+           && check(conf->default_server->ctx->srv_conf);
+#else
+    return check(conf->ctx->srv_conf);
+#endif
 }
 
 

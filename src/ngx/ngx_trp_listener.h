@@ -50,6 +50,20 @@ void ngx_trp_listener_accept(ngx_trp_listener_t *listener,
     ngx_connection_t *c);
 
 
+/*
+ * What is accepted from sockets of which all servers {} pass the check ends
+ * with a reset, also where nginx closes it at once, unless it is disarmed: see
+ * ngx_trp_ends_arm().  _init_resets() is called by the master for each new
+ * configuration, _start_resets() by its workers.  NGX_ERROR: no memory.
+ */
+
+typedef ngx_uint_t (*ngx_trp_listener_check_pt)(void **srv_conf);
+
+ngx_int_t ngx_trp_listener_init_resets(ngx_cycle_t *cycle);
+void ngx_trp_listener_start_resets(ngx_cycle_t *cycle,
+    ngx_trp_listener_check_pt check);
+
+
 /* calls the setter of the stock "listen" with these arguments behind it */
 
 char *ngx_trp_listener_listen(ngx_conf_t *cf, ngx_str_t *args,

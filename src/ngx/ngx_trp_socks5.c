@@ -1,6 +1,7 @@
 
 #include "ngx_trp_socks5.h"
 #include "ngx_trp_addr.h"
+#include "ngx_trp_ends.h"
 #include "ngx_trp_key_file.h"
 #include "trp_acl.h"
 #include "trp_str.h"
@@ -302,6 +303,8 @@ ngx_trp_socks5_greeting(ngx_trp_socks5_t *sk, size_t *used)
     }
 
     if (rc == TRP_DECLINED) {
+        sk->told = 1;
+
         ngx_log_error(NGX_LOG_INFO, log, 0,
                       "SOCKS5 client does not offer %s",
                       sk->conf->users ? "user name and password"
@@ -353,6 +356,8 @@ ngx_trp_socks5_authenticate(ngx_trp_socks5_t *sk, size_t *used)
     }
 
     if (found != NGX_OK) {
+        sk->told = 1;
+
         ngx_trp_socks5_log_user(sk, &user);
         return NGX_STREAM_FORBIDDEN;
     }
@@ -762,7 +767,21 @@ ngx_trp_socks5_finish(ngx_trp_socks5_t *sk)
         (void) ngx_trp_socks5_reply(sk, trp_socks5_reply(sk->code), NULL);
     }
 
-    if (sk->code == TRP_CODE_NONE || c->error || c->ssl) {
+    if (sk->code == TRP_CODE_NONE) {
+        return;
+    }
+
+    if (!sk->told && sk->session->status != NGX_STREAM_BAD_REQUEST) {
+
+        /* it is not the client's fault that there is no answer */
+
+        ngx_trp_ends_arm(c);
+        return;
+    }
+
+    ngx_trp_ends_disarm(c);
+
+    if (c->error || c->ssl) {
         return;
     }
 
@@ -785,6 +804,7 @@ ngx_trp_socks5_reply(ngx_trp_socks5_t *sk, trp_socks5_reply_e reply,
     size_t      len;
     u_char      buf[TRP_SOCKS5_REPLY_MAX];
     in_port_t   port;
+    ngx_int_t   rc;
     trp_addr_t  addr;
 
     ngx_memzero(&addr, sizeof(trp_addr_t));
@@ -798,7 +818,11 @@ ngx_trp_socks5_reply(ngx_trp_socks5_t *sk, trp_socks5_reply_e reply,
 
     len = trp_socks5_reply_put(buf, reply, &addr, port);
 
-    return ngx_trp_socks5_send(sk, buf, len);
+    rc = ngx_trp_socks5_send(sk, buf, len);
+
+    sk->told = (rc == NGX_OK);
+
+    return rc;
 }
 
 

@@ -70,6 +70,7 @@ typedef struct {
 
     unsigned                requested:1; /* the client expects a reply */
     unsigned                replied:1;
+    unsigned                told:1;      /* why there will be nothing more */
     unsigned                carried:1;   /* by an upstream that can do it */
 } ngx_trp_socks5_t;
 
@@ -139,7 +140,10 @@ ngx_int_t ngx_trp_socks5_check_addr(ngx_trp_socks5_conf_t *conf,
 ngx_int_t ngx_trp_socks5_succeed(ngx_trp_socks5_t *sk,
     struct sockaddr *bound);
 
-/* the session is over: if the client still expects a reply, here it is */
+/*
+ * The session is over: if the client still expects a reply, here it is.  The
+ * connection ends with a reset where there should have been an answer.
+ */
 
 void ngx_trp_socks5_finish(ngx_trp_socks5_t *sk);
 

@@ -58,6 +58,8 @@ ngx_trp_stream_socket(ngx_log_t *log)
 ngx_connection_t *
 ngx_trp_stream_connection(ngx_socket_t fd, ngx_log_t *log)
 {
+    ngx_err_t          err;
+    ngx_uint_t         level;
     ngx_socket_t       s;
     ngx_connection_t  *c;
 
@@ -69,8 +71,11 @@ ngx_trp_stream_connection(ngx_socket_t fd, ngx_log_t *log)
     s = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
     if (s == (ngx_socket_t) -1) {
-        ngx_log_error(NGX_LOG_ALERT, log, ngx_socket_errno,
-                      "fcntl(F_DUPFD_CLOEXEC) failed");
+        err = ngx_errno;
+        level = (err == NGX_EMFILE || err == NGX_ENFILE) ? NGX_LOG_CRIT
+                                                         : NGX_LOG_ALERT;
+
+        ngx_log_error(level, log, err, "fcntl(F_DUPFD_CLOEXEC) failed");
         return NULL;
     }
 
