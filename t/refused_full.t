@@ -45,11 +45,17 @@ for my $t ($connections, @descriptors) {
     $t->run();
 }
 
-$connections->plan(9 + 2 * 2);
+$connections->plan(12 + 2 * 2);
 
-full($connections, 8080, qr/worker_connections are not enough/);
-full($descriptors[0], 8081, qr/Too many open files/);
-full($descriptors[1], 8082, qr/Too many open files/);
+my $no_tunnel = qr/worker_connections leave none for a tunnel/;
+
+full($connections, 8080, $no_tunnel);
+full($descriptors[0], 8081, $no_tunnel);
+full($descriptors[1], 8082, $no_tunnel);
+
+# these say nothing, and wait with one connection each
+
+full($connections, 8083, qr/worker_connections are not enough/);
 
 
 # There is no relay, so users wait, with two connections each.  Whom nginx does
@@ -79,6 +85,7 @@ sub full {
 
 sub conf {
     my ($events, $port) = @_;
+    my $socks = $port + 3;
 
     return <<"EOC";
 
@@ -101,6 +108,12 @@ stream {
 
     server {
         trp_route %%PORT_$port%%:%%PORT_8090%% bind=127.0.0.1;
+        proxy_pass relay;
+    }
+
+    server {
+        listen 127.0.0.1:$socks;
+        trp_socks5;
         proxy_pass relay;
     }
 }
