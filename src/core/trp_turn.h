@@ -103,6 +103,8 @@ typedef struct {
     trp_turn_credentials_t   credentials;
     trp_turn_access_t        access;
     trp_addr_t               external[2];  /* IPv4, IPv6; family 0: unset */
+    const trp_addr_t        *own;          /* those of all servers */
+    size_t                   nown;
     uint16_t                 first_port;
     uint16_t                 last_port;
     uint32_t                 lifetime;     /* seconds */
@@ -183,6 +185,7 @@ typedef struct {
     uint32_t                 id;           /* of a connection */
     uint16_t                 port;
     unsigned                 dont_fragment:1;
+    unsigned                 own:1;        /* "peer" may be an allocation */
 } trp_turn_command_t;
 
 
@@ -382,6 +385,10 @@ void trp_turn_undelivered(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 
 void trp_turn_peer_icmp(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     const trp_taddr_t *peer, uint8_t type, uint8_t code, uint32_t data);
+
+/* the relayed address that it has, or will have, of a family */
+
+const trp_addr_t *trp_turn_relayed(const trp_turn_alloc_t *alloc, int v6);
 
 /* how the TRP_TURN_BIND went: for which of the families it was possible */
 

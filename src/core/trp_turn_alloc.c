@@ -409,12 +409,22 @@ trp_turn_pick_port(trp_turn_t *turn, const trp_turn_alloc_t *alloc)
 }
 
 
+const trp_addr_t *
+trp_turn_relayed(const trp_turn_alloc_t *alloc, int v6)
+{
+    const trp_addr_t  *external;
+
+    external = &alloc->turn->conf->external[v6];
+
+    return external->family ? external : &alloc->tuple.server.addr;
+}
+
+
 void
 trp_turn_bound(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     trp_turn_bound_e result, uint8_t families, uint16_t port)
 {
-    int                i;
-    const trp_addr_t  *external;
+    int  i;
 
     if (result != TRP_TURN_BOUND && alloc->reserve) {
         (void) turn->shared.redeem(turn->shared.data, alloc->token);
@@ -453,13 +463,10 @@ trp_turn_bound(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     alloc->families = families;
     alloc->port = port;
 
-    external = turn->conf->external;
-
     for (i = 0; i < 2; i++) {
 
         if (families & (i == 0 ? TRP_TURN_V4 : TRP_TURN_V6)) {
-            alloc->relayed[i].addr = external[i].family
-                                     ? external[i] : alloc->tuple.server.addr;
+            alloc->relayed[i].addr = *trp_turn_relayed(alloc, i);
             alloc->relayed[i].port = port;
         }
     }

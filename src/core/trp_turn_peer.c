@@ -10,6 +10,8 @@
 #define TRP_TURN_DATA_MAX         65400
 
 
+static int trp_turn_relayed_addr(const trp_turn_alloc_t *alloc,
+    const trp_addr_t *addr);
 static int trp_turn_own_addr(const trp_turn_alloc_t *alloc,
     const trp_addr_t *addr);
 static trp_turn_permission_t *trp_turn_permission_find(
@@ -64,7 +66,6 @@ trp_turn_check_peer(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
 
     if (trp_turn_embedded(&peer->addr, &inside)
         && (trp_turn_own_addr(alloc, &inside)
-            || trp_turn_addr_equal(&turn->conf->external[0], &inside)
             || trp_turn_addr_equal(&alloc->tuple.server.addr, &inside)))
     {
         turn->stats.denied++;
@@ -73,7 +74,9 @@ trp_turn_check_peer(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
 
     *restricted = trp_turn_own_addr(alloc, &peer->addr);
 
-    if (*restricted && rc == TRP_TURN_DENIED) {
+    /* whatever is denied: who is reached has asked for it */
+
+    if (rc <= TRP_TURN_DENIED && trp_turn_relayed_addr(alloc, &peer->addr)) {
         rc = TRP_TURN_ALLOWED;
     }
 
@@ -97,13 +100,40 @@ trp_turn_check_peer(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
 /* the address that other allocations have, too */
 
 static int
-trp_turn_own_addr(const trp_turn_alloc_t *alloc, const trp_addr_t *addr)
+trp_turn_relayed_addr(const trp_turn_alloc_t *alloc, const trp_addr_t *addr)
 {
     int  i;
 
     i = (addr->family == 4) ? 0 : 1;
 
     return trp_turn_addr_equal(&alloc->relayed[i].addr, addr);
+}
+
+
+/* the same, or the address that allocations of another server have */
+
+static int
+trp_turn_own_addr(const trp_turn_alloc_t *alloc, const trp_addr_t *addr)
+{
+    size_t                  i;
+    const trp_turn_conf_t  *conf;
+
+    conf = alloc->turn->conf;
+
+    if (trp_turn_relayed_addr(alloc, addr)
+        || trp_turn_addr_equal(&conf->external[addr->family == 4 ? 0 : 1],
+                               addr))
+    {
+        return 1;
+    }
+
+    for (i = 0; i < conf->nown; i++) {
+        if (trp_turn_addr_equal(&conf->own[i], addr)) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -557,6 +587,7 @@ trp_turn_to_peer(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     command->len = len;
     command->peer = *peer;
     command->dont_fragment = dont_fragment;
+    command->own = trp_turn_own_addr(alloc, &peer->addr);
 }
 
 

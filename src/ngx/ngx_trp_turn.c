@@ -10,6 +10,8 @@
 #define NGX_TRP_TURN_STATS_TIME  200       /* milliseconds */
 
 
+static ngx_int_t ngx_trp_turn_init_own(ngx_trp_turn_worker_t *worker,
+    ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_turn_init_server(ngx_trp_turn_worker_t *worker,
     ngx_trp_turn_server_t *server, ngx_cycle_t *cycle);
 static void ngx_trp_turn_carry_out(ngx_trp_turn_server_t *server,
@@ -63,6 +65,10 @@ ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
     ngx_trp_turn_zone_enter(worker->zone,
                             ngx_trp_turn_channel_slot(worker->channel));
 
+    if (ngx_trp_turn_init_own(worker, cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     server = worker->servers->elts;
 
     for (i = 0; i < worker->servers->nelts; i++) {
@@ -77,6 +83,43 @@ ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
     worker->stats.cancelable = 1;
 
     return ngx_trp_turn_udp_init_worker(worker, cycle);
+}
+
+
+/* each server knows the external addresses of all */
+
+static ngx_int_t
+ngx_trp_turn_init_own(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
+{
+    size_t                   n;
+    trp_addr_t              *own;
+    ngx_uint_t               i, j;
+    ngx_trp_turn_server_t  **server;
+
+    server = worker->servers->elts;
+
+    own = ngx_palloc(cycle->pool,
+                     2 * worker->servers->nelts * sizeof(trp_addr_t));
+    if (own == NULL) {
+        return NGX_ERROR;
+    }
+
+    n = 0;
+
+    for (i = 0; i < worker->servers->nelts; i++) {
+        for (j = 0; j < 2; j++) {
+            if (server[i]->conf.external[j].family) {
+                own[n++] = server[i]->conf.external[j];
+            }
+        }
+    }
+
+    for (i = 0; i < worker->servers->nelts; i++) {
+        server[i]->conf.own = own;
+        server[i]->conf.nown = n;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -386,6 +429,7 @@ ngx_trp_turn_enter(ngx_trp_turn_alloc_t *alloc, in_port_t port)
     u_char                  text[1 + TRP_STUN_USERNAME_MAX];
     ngx_int_t               rc;
     trp_str_t               name;
+    trp_addr_t              relayed[2];
     trp_turn_alloc_t       *a;
     ngx_trp_turn_zone_t    *zone;
     ngx_trp_turn_owner_t   *owner;
@@ -415,7 +459,17 @@ ngx_trp_turn_enter(ngx_trp_turn_alloc_t *alloc, in_port_t port)
     owner->address = ngx_trp_turn_zone_hash(zone, text,
                                             1 + sizeof(trp_addr_t));
 
-    rc = ngx_trp_turn_zone_add_owner(zone, owner, server->user_max,
+    ngx_memzero(relayed, sizeof(relayed));
+
+    if (a->families & TRP_TURN_V4) {
+        relayed[0] = *trp_turn_relayed(a, 0);
+    }
+
+    if (a->families & TRP_TURN_V6) {
+        relayed[1] = *trp_turn_relayed(a, 1);
+    }
+
+    rc = ngx_trp_turn_zone_add_owner(zone, owner, relayed, server->user_max,
                                      server->address_max);
 
     if (rc == NGX_DECLINED && server->worker->warned != ngx_time()) {

@@ -32,6 +32,15 @@ typedef struct ngx_trp_turn_client_s    ngx_trp_turn_client_t;
 typedef struct ngx_trp_turn_record_s    ngx_trp_turn_record_t;
 
 
+/* whether an address is this machine's, as it was at "time" */
+
+typedef struct {
+    trp_addr_t                 addr;
+    ngx_msec_t                 time;
+    ngx_uint_t                 here;
+} ngx_trp_turn_place_t;
+
+
 /* of a worker process */
 
 typedef struct {
@@ -45,6 +54,7 @@ typedef struct {
     ngx_queue_t                attached;   /* ngx_trp_turn_client_t */
     uint64_t                   cookies;    /* given to them */
     ngx_queue_t                holds;      /* ports that are reserved */
+    ngx_trp_turn_place_t       places[2];  /* IPv4, IPv6: asked last */
     u_char                    *scratch;
     ngx_event_t                stats;
     time_t                     warned;     /* of no room in the zone */
@@ -88,6 +98,7 @@ typedef struct {
     trp_turn_alloc_t          *alloc;
     ngx_trp_turn_origin_t      origin;
     ngx_connection_t          *relay[2];   /* IPv4, IPv6 */
+    trp_addr_t                 source[2];  /* family 0: the kernel knows */
     ngx_queue_t                queue;      /* of the listener */
     ngx_trp_turn_owner_t       owner;
     ngx_uint_t                 number;
@@ -229,6 +240,16 @@ void ngx_trp_turn_relay_send(ngx_trp_turn_alloc_t *alloc,
     const trp_turn_command_t *command);
 void ngx_trp_turn_relay_unbind(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6);
 void ngx_trp_turn_relay_close(ngx_trp_turn_alloc_t *alloc);
+
+/*
+ * The way to "to", and where from; a family of 0: from any address.  To an
+ * allocation of this machine it is inside of it, and who comes that way has
+ * the address that the other one was told: it is put into "peer".
+ */
+
+void ngx_trp_turn_relay_way(ngx_trp_turn_alloc_t *alloc, ngx_uint_t own,
+    trp_taddr_t *to, trp_addr_t *from);
+void ngx_trp_turn_relay_peer(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *peer);
 
 /* as in trp_turn_shared_t, for a worker: nobody else gets the port by chance */
 

@@ -124,14 +124,26 @@ ngx_trp_turn_peer_socket(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *to)
 {
     int             one;
     socklen_t       len;
+    trp_taddr_t     local, peer;
     ngx_socket_t    s;
     ngx_sockaddr_t  sa, remote;
 
     one = 1;
 
-    len = ngx_trp_turn_wildcard(&sa, to->addr.family == 6,
-                                alloc->alloc->port);
-    (void) ngx_trp_turn_sockaddr(&remote, to);
+    peer = *to;
+
+    ngx_trp_turn_relay_way(alloc, 1, &peer, &local.addr);
+
+    len = ngx_trp_turn_sockaddr(&remote, &peer);
+
+    if (local.addr.family) {
+        local.port = alloc->alloc->port;
+        (void) ngx_trp_turn_sockaddr(&sa, &local);
+
+    } else {
+        (void) ngx_trp_turn_wildcard(&sa, to->addr.family == 6,
+                                     alloc->alloc->port);
+    }
 
     s = ngx_trp_turn_socket(sa.sockaddr.sa_family, SOCK_STREAM);
 
@@ -272,6 +284,7 @@ ngx_trp_turn_peer_accept(ngx_event_t *rev)
     }
 
     ngx_trp_turn_taddr(&addr, &sa.sockaddr);
+    ngx_trp_turn_relay_peer(alloc, &addr);
 
     c = ngx_get_connection(s, server->log);
     peer = ngx_trp_turn_peer_create(alloc);

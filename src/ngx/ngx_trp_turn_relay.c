@@ -1,12 +1,18 @@
 
 #include "ngx_trp_turn.h"
+#include "ngx_trp_addr.h"
 #include "ngx_trp_turn_peer.h"
+#include "trp_addr.h"
 
 #include <linux/errqueue.h>
 
 
 /* turns in one event: others wait, too */
 #define NGX_TRP_TURN_TURNS  4
+
+
+/* how long it is believed whose address one is: milliseconds */
+#define NGX_TRP_TURN_PLACE_TIME  1000
 
 
 /* a port that is reserved (EVEN-PORT) */
@@ -24,6 +30,10 @@ static void ngx_trp_turn_relay_hold_handler(ngx_event_t *ev);
 static void ngx_trp_turn_relay_let_go(ngx_trp_turn_hold_t *hold);
 static ngx_socket_t ngx_trp_turn_relay_socket(ngx_trp_turn_alloc_t *alloc,
     ngx_uint_t v6, in_port_t port);
+static ngx_uint_t ngx_trp_turn_relay_here(ngx_trp_turn_worker_t *worker,
+    const trp_addr_t *addr);
+static ngx_uint_t ngx_trp_turn_relay_ask(const trp_addr_t *addr);
+static ngx_uint_t ngx_trp_turn_relay_inside(const trp_taddr_t *peer);
 static void ngx_trp_turn_relay_handler(ngx_event_t *rev);
 static void ngx_trp_turn_relay_errors(ngx_trp_turn_alloc_t *alloc,
     ngx_connection_t *c);
@@ -43,6 +53,7 @@ ngx_trp_turn_relay_bind(ngx_trp_turn_alloc_t *alloc, in_port_t port,
     uint8_t                 family;
     ngx_uint_t              i;
     ngx_socket_t            s;
+    const trp_addr_t       *relayed;
     trp_turn_bound_e        rc;
     ngx_event_handler_pt    handler;
     ngx_trp_turn_worker_t  *worker;
@@ -82,6 +93,12 @@ ngx_trp_turn_relay_bind(ngx_trp_turn_alloc_t *alloc, in_port_t port,
 
         if (alloc->relay[i] == NULL) {
             goto failed;
+        }
+
+        relayed = trp_turn_relayed(alloc->alloc, i);
+
+        if (ngx_trp_turn_relay_here(worker, relayed)) {
+            alloc->source[i] = *relayed;
         }
     }
 
@@ -170,6 +187,144 @@ failed:
     ngx_trp_turn_socket_failed(s);
 
     return (ngx_socket_t) -1;
+}
+
+
+/* it may come or go while the worker runs */
+
+static ngx_uint_t
+ngx_trp_turn_relay_here(ngx_trp_turn_worker_t *worker, const trp_addr_t *addr)
+{
+    ngx_trp_turn_place_t  *place;
+
+    if (trp_addr_is_loopback(addr)) {
+        return 1;
+    }
+
+    place = &worker->places[addr->family == 6];
+
+    if (ngx_memcmp(&place->addr, addr, sizeof(trp_addr_t)) != 0
+        || ngx_current_msec - place->time >= NGX_TRP_TURN_PLACE_TIME)
+    {
+        place->addr = *addr;
+        place->time = ngx_current_msec;
+        place->here = ngx_trp_turn_relay_ask(addr);
+    }
+
+    return place->here;
+}
+
+
+/* bind() alone may be allowed for any address (ip_nonlocal_bind) */
+
+static ngx_uint_t
+ngx_trp_turn_relay_ask(const trp_addr_t *addr)
+{
+    socklen_t       len;
+    ngx_uint_t      here;
+    ngx_socket_t    s;
+    ngx_sockaddr_t  local, discard;
+
+    len = ngx_trp_addr_to_sockaddr(&local, addr, 0);
+    (void) ngx_trp_addr_to_sockaddr(&discard, addr, 9);
+
+    s = ngx_trp_turn_socket(local.sockaddr.sa_family, SOCK_DGRAM);
+
+    if (s == (ngx_socket_t) -1) {
+        return 0;
+    }
+
+    here = (bind(s, &local.sockaddr, len) == 0
+            && connect(s, &discard.sockaddr, len) == 0);
+
+    (void) ngx_close_socket(s);
+
+    return here;
+}
+
+
+/*
+ * RFC 8656, sections 11.2 and 12.6: what one allocation sends to another does
+ * not leave the machine, which may be behind a NAT that would not send it
+ * back.  It goes through the loopback: to whichever worker has the other one.
+ */
+
+void
+ngx_trp_turn_relay_way(ngx_trp_turn_alloc_t *alloc, ngx_uint_t own,
+    trp_taddr_t *to, trp_addr_t *from)
+{
+    ngx_uint_t   tcp, v6;
+    trp_addr_t   home;
+
+    v6 = (to->addr.family == 6);
+    tcp = (alloc->alloc->protocol == TRP_TURN_PROTOCOL_TCP);
+
+    if (own
+        && ngx_trp_turn_zone_home(alloc->server->worker->zone, tcp, to->port,
+                                  v6, &home)
+        && ngx_memcmp(&home, &to->addr, sizeof(trp_addr_t)) == 0)
+    {
+        ngx_memzero(&to->addr, sizeof(trp_addr_t));
+
+        if (v6) {
+            to->addr.family = 6;
+            to->addr.bytes[15] = 1;
+
+        } else {
+            to->addr.family = 4;
+            to->addr.bytes[0] = 127;
+            to->addr.bytes[3] = 1;
+        }
+
+        *from = to->addr;
+        return;
+    }
+
+    /* from the loopback nobody else can be reached */
+
+    if (trp_addr_is_loopback(&alloc->source[v6])
+        && !trp_addr_is_loopback(&to->addr))
+    {
+        from->family = 0;
+        return;
+    }
+
+    *from = alloc->source[v6];
+}
+
+
+void
+ngx_trp_turn_relay_peer(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *peer)
+{
+    ngx_uint_t  tcp;
+    trp_addr_t  home;
+
+    if (!ngx_trp_turn_relay_inside(peer)) {
+        return;
+    }
+
+    tcp = (alloc->alloc->protocol == TRP_TURN_PROTOCOL_TCP);
+
+    if (ngx_trp_turn_zone_home(alloc->server->worker->zone, tcp, peer->port,
+                               peer->addr.family == 6, &home))
+    {
+        peer->addr = home;
+    }
+}
+
+
+/* 127.0.0.1 or ::1, and nobody else could have the port of an allocation */
+
+static ngx_uint_t
+ngx_trp_turn_relay_inside(const trp_taddr_t *peer)
+{
+    static const u_char  loopback[4] = { 127, 0, 0, 1 };
+
+    if (peer->addr.family == 4) {
+        return ngx_memcmp(peer->addr.bytes, loopback, 4) == 0;
+    }
+
+    return trp_addr_is_loopback(&peer->addr);
 }
 
 
@@ -367,6 +522,7 @@ ngx_trp_turn_relay_handler(ngx_event_t *rev)
             data = ngx_trp_turn_batch_data(batch, i, &len);
 
             ngx_trp_turn_taddr(&peer, ngx_trp_turn_batch_from(batch, i));
+            ngx_trp_turn_relay_peer(alloc, &peer);
 
             trp_turn_peer_data(server->turn, alloc->alloc, &peer, data, len);
 
@@ -450,6 +606,7 @@ ngx_trp_turn_relay_errors(ngx_trp_turn_alloc_t *alloc, ngx_connection_t *c)
             }
 
             ngx_trp_turn_taddr(&peer, &sa.sockaddr);
+            ngx_trp_turn_relay_peer(alloc, &peer);
 
             trp_turn_peer_icmp(server->turn, alloc->alloc, &peer, type, code,
                                err.ee_info);
@@ -464,6 +621,8 @@ ngx_trp_turn_relay_send(ngx_trp_turn_alloc_t *alloc,
     const trp_turn_command_t *command)
 {
     ngx_uint_t             v6;
+    trp_addr_t             from;
+    trp_taddr_t            to;
     ngx_trp_turn_batch_t  *batch;
 
     v6 = (command->peer.addr.family == 6);
@@ -480,9 +639,13 @@ ngx_trp_turn_relay_send(ngx_trp_turn_alloc_t *alloc,
         alloc->dont_fragment ^= 1 << v6;
     }
 
+    to = command->peer;
+
+    ngx_trp_turn_relay_way(alloc, command->own, &to, &from);
+
     /* what a stream brought lies in a buffer that is needed at once */
 
-    ngx_trp_turn_batch_send(batch, alloc->relay[v6]->fd, &command->peer, NULL,
+    ngx_trp_turn_batch_send(batch, alloc->relay[v6]->fd, &to, &from,
                             command->data, command->len,
                             alloc->origin.client != NULL);
 }

@@ -17,6 +17,8 @@ static void ngx_trp_turn_zone_free_owner(ngx_trp_turn_zone_t *zone,
     ngx_trp_turn_owner_t *owner);
 static void ngx_trp_turn_zone_set_port(u_char *map, in_port_t port,
     ngx_uint_t on);
+static uint8_t ngx_trp_turn_zone_take_home(ngx_trp_turn_shared_t *sh,
+    const trp_addr_t *relayed);
 static void ngx_trp_turn_zone_expire_reservations(ngx_trp_turn_shared_t *sh);
 static ngx_trp_turn_usage_t *ngx_trp_turn_zone_usage(
     ngx_trp_turn_shared_t *sh, uint64_t hash);
@@ -351,6 +353,56 @@ ngx_trp_turn_zone_bind_port(ngx_trp_turn_zone_t *zone, in_port_t port,
 }
 
 
+ngx_uint_t
+ngx_trp_turn_zone_home(ngx_trp_turn_zone_t *zone, ngx_uint_t tcp,
+    in_port_t port, ngx_uint_t v6, trp_addr_t *addr)
+{
+    ngx_trp_turn_shared_t  *sh;
+
+    sh = zone->shared;
+
+    if (!((sh->bound[tcp][port / 8] >> (port % 8)) & 1)) {
+        return 0;
+    }
+
+    *addr = sh->homes[sh->home[port]].addr[v6];
+
+    return addr->family != 0;
+}
+
+
+/* entry 0 stands for those that have none */
+
+static uint8_t
+ngx_trp_turn_zone_take_home(ngx_trp_turn_shared_t *sh,
+    const trp_addr_t *relayed)
+{
+    ngx_uint_t            i, empty;
+    ngx_trp_turn_home_t  *home;
+
+    empty = 0;
+
+    for (i = 1; i <= NGX_TRP_TURN_HOMES; i++) {
+        home = &sh->homes[i];
+
+        if (home->n == 0) {
+            empty = empty ? empty : i;
+
+        } else if (ngx_memcmp(home->addr, relayed, sizeof(home->addr)) == 0) {
+            home->n++;
+            return (uint8_t) i;
+        }
+    }
+
+    if (empty) {
+        ngx_memcpy(sh->homes[empty].addr, relayed, sizeof(home->addr));
+        sh->homes[empty].n = 1;
+    }
+
+    return (uint8_t) empty;
+}
+
+
 static void
 ngx_trp_turn_zone_set_port(u_char *map, in_port_t port, ngx_uint_t on)
 {
@@ -471,7 +523,8 @@ ngx_trp_turn_zone_expire_reservations(ngx_trp_turn_shared_t *sh)
 
 ngx_int_t
 ngx_trp_turn_zone_add_owner(ngx_trp_turn_zone_t *zone,
-    ngx_trp_turn_owner_t *owner, ngx_uint_t user_max, ngx_uint_t address_max)
+    ngx_trp_turn_owner_t *owner, const trp_addr_t *relayed,
+    ngx_uint_t user_max, ngx_uint_t address_max)
 {
     ngx_int_t               rc;
     ngx_uint_t              i;
@@ -522,8 +575,11 @@ ngx_trp_turn_zone_add_owner(ngx_trp_turn_zone_t *zone,
             entry->slot = owner->slot;
             entry->port = owner->port;
             entry->tcp = owner->tcp;
+            entry->home = ngx_trp_turn_zone_take_home(sh, relayed);
             entry->user = owner->user;
             entry->address = owner->address;
+
+            sh->home[owner->port] = entry->home;
 
             ngx_memory_barrier();
 
@@ -596,6 +652,12 @@ ngx_trp_turn_zone_free_owner(ngx_trp_turn_zone_t *zone,
 
     ngx_trp_turn_zone_set_port(zone->shared->bound[owner->tcp], owner->port,
                                0);
+
+    if (owner->home) {
+        zone->shared->home[owner->port] = 0;
+        zone->shared->homes[owner->home].n--;
+    }
+
     owner->hash = 0;
 }
 

@@ -26,6 +26,7 @@
 #define NGX_TRP_TURN_RESERVATIONS  256
 #define NGX_TRP_TURN_TALLIES       4096
 #define NGX_TRP_TURN_NO_TALLY      NGX_TRP_TURN_TALLIES
+#define NGX_TRP_TURN_HOMES         255
 #define NGX_TRP_TURN_SECRET_LEN    64          /* hexadecimal digits */
 #define NGX_TRP_TURN_ZONE_MIN      (1024 * 1024)
 
@@ -52,7 +53,8 @@ typedef struct {
     ngx_atomic_t         hash;         /* of the tuple */
     uint32_t             slot;
     uint16_t             port;
-    uint16_t             tcp;          /* its protocol, 1 or 0 */
+    uint8_t              tcp;          /* its protocol, 1 or 0 */
+    uint8_t              home;         /* its relayed addresses, 0: unknown */
     uint64_t             user;
     uint64_t             address;
 } ngx_trp_turn_owner_t;
@@ -63,6 +65,14 @@ typedef struct {
     uint32_t             user;         /* allocations of it */
     uint32_t             address;
 } ngx_trp_turn_usage_t;
+
+
+/* relayed addresses of "n" allocations, IPv4 and IPv6 */
+
+typedef struct {
+    trp_addr_t           addr[2];
+    uint32_t             n;
+} ngx_trp_turn_home_t;
 
 
 /*
@@ -94,6 +104,8 @@ typedef struct {
     u_char                       secret[NGX_TRP_TURN_SECRET_LEN];
     u_char                       ports[65536 / 8];     /* taken */
     u_char                       bound[2][65536 / 8];  /* UDP, TCP */
+    u_char                       home[65536];          /* of a port */
+    ngx_trp_turn_home_t          homes[NGX_TRP_TURN_HOMES + 1];
     ngx_trp_turn_reservation_t   reservations[NGX_TRP_TURN_RESERVATIONS];
     ngx_trp_turn_slot_t          slots[NGX_TRP_TURN_SLOTS];
     trp_turn_stats_t             past;     /* of slots that are free again */
@@ -159,6 +171,14 @@ void ngx_trp_turn_zone_give_port(ngx_trp_turn_zone_t *zone, in_port_t port);
 void ngx_trp_turn_zone_bind_port(ngx_trp_turn_zone_t *zone, in_port_t port,
     ngx_uint_t tcp);
 
+/*
+ * 1 if an allocation of this protocol is bound to the port, and its relayed
+ * address of a family; takes no lock
+ */
+
+ngx_uint_t ngx_trp_turn_zone_home(ngx_trp_turn_zone_t *zone, ngx_uint_t tcp,
+    in_port_t port, ngx_uint_t v6, trp_addr_t *addr);
+
 /* as in trp_turn_shared_t */
 
 int ngx_trp_turn_zone_reserve(ngx_trp_turn_zone_t *zone, in_port_t port,
@@ -173,13 +193,14 @@ void ngx_trp_turn_zone_tidy(ngx_trp_turn_zone_t *zone);
 
 
 /*
- * An allocation: NGX_OK, NGX_BUSY if the user or the address has got as many
- * as it may (0: any number), NGX_DECLINED if there is no room.
+ * An allocation that has these relayed addresses, IPv4 and IPv6: NGX_OK,
+ * NGX_BUSY if the user or the address has got as many as it may (0: any
+ * number), NGX_DECLINED if there is no room.
  */
 
 ngx_int_t ngx_trp_turn_zone_add_owner(ngx_trp_turn_zone_t *zone,
-    ngx_trp_turn_owner_t *owner, ngx_uint_t user_max,
-    ngx_uint_t address_max);
+    ngx_trp_turn_owner_t *owner, const trp_addr_t *relayed,
+    ngx_uint_t user_max, ngx_uint_t address_max);
 void ngx_trp_turn_zone_remove_owner(ngx_trp_turn_zone_t *zone,
     ngx_trp_turn_owner_t *owner);
 

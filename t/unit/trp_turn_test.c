@@ -1558,7 +1558,10 @@ test_own_address(void)
 
         w.conf.access.deny = &deny;
         w.conf.access.ndeny = 1;
-        is_int(permit(&w, &alice, "10.9.8.7"), 403, "denied by a rule");
+        is_int(bind_channel(&w, &alice, 0x4000, "10.9.8.7:22"), 403,
+               "denied by a rule");
+        is_int(bind_channel(&w, &alice, 0x4001, own), 200,
+               "from relay to relay all the same");
         w.conf.access.ndeny = 0;
 
         w.conf.access.allow = &deny;
@@ -1568,6 +1571,25 @@ test_own_address(void)
     }
 
     end("private address");
+
+    /* so is the external address of another server, but a rule holds */
+
+    begin();
+    {
+        trp_addr_t  another[2] = { addr("9.9.9.11"), addr("10.9.8.7") };
+
+        w.conf.own = another;
+        w.conf.nown = 2;
+        world_start(&w);
+        allocate(&w, &alice);
+        allocate(&w, &bob);
+        snprintf(own, sizeof(own), "9.9.9.11:%u", alloc_of(&w, &bob)->port);
+        is_int(bind_channel(&w, &alice, 0x4000, own), 200, "another server's");
+        is_int(bind_channel(&w, &alice, 0x4001, "9.9.9.11:22"), 403,
+               "not another port");
+        is_int(permit(&w, &alice, "10.9.8.7"), 403, "which is private");
+        end("another server");
+    }
 
     /* what a rule allows is open on every port */
 
