@@ -474,6 +474,8 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
     pc->connection = ctx->stream.connection;
     pc->cached = 1;
 
+    ngx_trp_ends_inline(ctx->session->connection);
+
     /* whatever happens from now to the end of the answer is no clean end */
 
     if (ctx->socks == NULL) {

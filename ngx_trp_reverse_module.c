@@ -1195,6 +1195,8 @@ ngx_trp_reverse_connected(ngx_trp_reverse_ctx_t *ctx, ngx_connection_t *pc)
         return;
     }
 
+    ngx_trp_ends_inline(pc);
+
     if (st->consumed) {
         ngx_trp_ends_disarm(pc);
 

@@ -6,6 +6,8 @@
 
 static ssize_t ngx_trp_ends_recv(ngx_connection_t *c, u_char *buf,
     size_t size);
+static ssize_t ngx_trp_ends_recv_inline(ngx_connection_t *c, u_char *buf,
+    size_t size);
 static void ngx_trp_ends_set_linger(ngx_connection_t *c, int on);
 
 
@@ -20,6 +22,9 @@ ngx_trp_ends_watch(ngx_stream_session_t *s)
     ngx_trp_ends_arm(c);
     ngx_trp_ends_arm(pc);
 
+    ngx_trp_ends_inline(c);
+    ngx_trp_ends_inline(pc);
+
     c->recv = ngx_trp_ends_recv;
     pc->recv = ngx_trp_ends_recv;
 }
@@ -32,7 +37,8 @@ ngx_trp_ends_recv(ngx_connection_t *c, u_char *buf, size_t size)
     ngx_connection_t      *other;
     ngx_stream_session_t  *s;
 
-    n = c->ssl ? ngx_ssl_recv(c, buf, size) : ngx_recv(c, buf, size);
+    n = c->ssl ? ngx_ssl_recv(c, buf, size)
+               : ngx_trp_ends_recv_inline(c, buf, size);
 
     if (n > 0 || n == NGX_AGAIN) {
         return n;
@@ -51,6 +57,58 @@ ngx_trp_ends_recv(ngx_connection_t *c, u_char *buf, size_t size)
     ngx_trp_ends_disarm(other);
 
     return 0;
+}
+
+
+/* TLS reads until there is nothing left, and has no use for bytes in between */
+
+void
+ngx_trp_ends_inline(ngx_connection_t *c)
+{
+    int  on;
+
+    if (c->ssl) {
+        return;
+    }
+
+    on = 1;
+
+    if (setsockopt(c->fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(int)) == -1) {
+        ngx_connection_error(c, ngx_socket_errno,
+                             "setsockopt(SO_OOBINLINE) failed");
+    }
+
+    c->recv = ngx_trp_ends_recv_inline;
+}
+
+
+/*
+ * A read ends ahead of an urgent byte.  nginx takes that for the last of what
+ * there is, and waits for an event that has been.
+ */
+
+static ssize_t
+ngx_trp_ends_recv_inline(ngx_connection_t *c, u_char *buf, size_t size)
+{
+    int           mark;
+    ssize_t       n;
+    ngx_event_t  *rev;
+
+    n = ngx_recv(c, buf, size);
+
+    if (n <= 0 || (size_t) n == size) {
+        return n;
+    }
+
+    rev = c->read;
+    mark = 0;
+
+    if (ioctl(c->fd, SIOCATMARK, &mark) == 0 && mark) {
+        rev->ready = 1;
+        rev->available = -1;
+    }
+
+    return n;
 }
 
 

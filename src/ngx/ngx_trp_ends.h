@@ -16,6 +16,14 @@
 #pragma GCC visibility push(hidden)
 
 
+/*
+ * TCP's urgent data are bytes of the stream as all others (RFC 6093), and do
+ * not stop what is behind them; to be called before the connection is read.
+ */
+
+void ngx_trp_ends_inline(ngx_connection_t *c);
+
+
 /* from the moment when the upstream is connected, to the end of the session */
 
 void ngx_trp_ends_watch(ngx_stream_session_t *s);

@@ -100,6 +100,7 @@ ngx_trp_turn_splice_create(ngx_connection_t *client, ngx_connection_t *peer,
         /* until it has been told the end: reset, even if this is killed */
 
         ngx_trp_ends_arm(way->from);
+        ngx_trp_ends_inline(way->from);
 
         way->from->data = splice;
         way->from->idle = 0;
