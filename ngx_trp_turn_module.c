@@ -3,6 +3,7 @@
 #include "ngx_trp_conf.h"
 #include "ngx_trp_turn.h"
 #include "ngx_trp_turn_accounts.h"
+#include "trp_acl.h"
 
 
 #define NGX_TRP_TURN_ZONE_SIZE  (8 * 1024 * 1024)
@@ -18,14 +19,24 @@ typedef struct {
 } ngx_trp_turn_main_conf_t;
 
 
+/* a rule of trp_turn_allow or trp_turn_deny, and where it stands */
+
+typedef struct {
+    trp_turn_rule_t              rule;
+    ngx_str_t                    text;
+    ngx_str_t                   *directive;
+    ngx_trp_conf_place_t         place;
+} ngx_trp_turn_rule_t;
+
+
 typedef struct {
     ngx_flag_t                   enabled;
     ngx_str_t                    realm;
     ngx_array_t                 *users;        /* ngx_str_t */
     ngx_array_t                 *secrets;      /* ngx_str_t */
     ngx_array_t                 *externals;    /* trp_addr_t */
-    ngx_array_t                 *allow;        /* trp_cidr_t */
-    ngx_array_t                 *deny;         /* trp_cidr_t */
+    ngx_array_t                 *allow;        /* ngx_trp_turn_rule_t */
+    ngx_array_t                 *deny;         /* ngx_trp_turn_rule_t */
     in_port_t                    first_port;
     in_port_t                    last_port;
     time_t                       lifetime;
@@ -71,6 +82,12 @@ static char *ngx_trp_turn_check(ngx_conf_t *cf,
     ngx_trp_turn_srv_conf_t *conf);
 static char *ngx_trp_turn_init_credentials(ngx_conf_t *cf,
     ngx_trp_turn_srv_conf_t *conf);
+static char *ngx_trp_turn_init_access(ngx_conf_t *cf,
+    ngx_trp_turn_srv_conf_t *conf);
+static ngx_int_t ngx_trp_turn_rule_cmp(const void *one,
+    const void *two);
+static ngx_uint_t ngx_trp_turn_rule_hidden(trp_turn_rule_t *rules,
+    ngx_trp_turn_rule_t *all, ngx_uint_t n, ngx_uint_t i);
 static void ngx_trp_turn_init_server(ngx_conf_t *cf,
     ngx_trp_turn_srv_conf_t *conf);
 
@@ -83,6 +100,8 @@ static char *ngx_trp_turn_ports(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_trp_turn_access(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static ngx_int_t ngx_trp_turn_add_rule(ngx_array_t *list,
+    ngx_trp_turn_rule_t *rule, ngx_uint_t family);
 static char *ngx_trp_turn_quota(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_trp_turn_unauthenticated_rate(ngx_conf_t *cf,
@@ -630,6 +649,10 @@ ngx_trp_turn_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_trp_conf_swap_place(cf, &conf->place);
 
     if (rv == NGX_CONF_OK) {
+        rv = ngx_trp_turn_init_access(cf, conf);
+    }
+
+    if (rv == NGX_CONF_OK) {
         ngx_trp_turn_init_server(cf, conf);
     }
 
@@ -794,6 +817,100 @@ ngx_trp_turn_init_credentials(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
 }
 
 
+/* both lists as one, in the order of the core */
+
+static char *
+ngx_trp_turn_init_access(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
+{
+    ngx_uint_t            i, n, nallow;
+    trp_turn_rule_t      *rules;
+    ngx_trp_turn_rule_t  *all;
+
+    nallow = conf->allow ? conf->allow->nelts : 0;
+    n = nallow + (conf->deny ? conf->deny->nelts : 0);
+
+    if (n == 0) {
+        return NGX_CONF_OK;
+    }
+
+    rules = ngx_palloc(cf->pool, n * sizeof(trp_turn_rule_t));
+    all = ngx_palloc(cf->temp_pool, n * sizeof(ngx_trp_turn_rule_t));
+
+    if (rules == NULL || all == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        all[i] = (i < nallow)
+                 ? ((ngx_trp_turn_rule_t *) conf->allow->elts)[i]
+                 : ((ngx_trp_turn_rule_t *) conf->deny->elts)[i - nallow];
+
+        all[i].rule.allow = (i < nallow);
+    }
+
+    ngx_sort(all, n, sizeof(ngx_trp_turn_rule_t), ngx_trp_turn_rule_cmp);
+
+    for (i = 0; i < n; i++) {
+        rules[i] = all[i].rule;
+    }
+
+    for (i = 0; i < n; i++) {
+
+        if (ngx_trp_turn_rule_hidden(rules, all, n, i)) {
+            ngx_trp_conf_swap_place(cf, &all[i].place);
+
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "\"%V\" in \"%V\" can never match: rules with "
+                               "a longer prefix or fewer ports come first, "
+                               "then \"trp_turn_deny\"",
+                               &all[i].text, all[i].directive);
+
+            ngx_trp_conf_swap_place(cf, &all[i].place);
+        }
+    }
+
+    conf->server.conf.access.rules = rules;
+    conf->server.conf.access.nrules = n;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_turn_rule_cmp(const void *one, const void *two)
+{
+    const ngx_trp_turn_rule_t *a = one;
+    const ngx_trp_turn_rule_t *b = two;
+
+    return trp_turn_rule_cmp(&a->rule, &b->rule);
+}
+
+
+/* "all" is two rules: said once, if neither of them can match */
+
+static ngx_uint_t
+ngx_trp_turn_rule_hidden(trp_turn_rule_t *rules, ngx_trp_turn_rule_t *all,
+    ngx_uint_t n, ngx_uint_t i)
+{
+    ngx_uint_t  j;
+
+    if (!trp_turn_rule_hidden(rules, i)) {
+        return 0;
+    }
+
+    for (j = 0; j < n; j++) {
+
+        if (j != i && all[j].text.data == all[i].text.data
+            && (j < i || !trp_turn_rule_hidden(rules, j)))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
 static void
 ngx_trp_turn_init_server(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
 {
@@ -814,16 +931,6 @@ ngx_trp_turn_init_server(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
         for (i = 0; i < conf->externals->nelts; i++) {
             tc->external[addr[i].family == 4 ? 0 : 1] = addr[i];
         }
-    }
-
-    if (conf->allow) {
-        tc->access.allow = conf->allow->elts;
-        tc->access.nallow = conf->allow->nelts;
-    }
-
-    if (conf->deny) {
-        tc->access.deny = conf->deny->elts;
-        tc->access.ndeny = conf->deny->nelts;
     }
 
     tc->first_port = conf->first_port;
@@ -986,48 +1093,79 @@ ngx_trp_turn_access(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_array_t **list = (ngx_array_t **) ((char *) conf + cmd->offset);
 
-    ngx_str_t   *value;
-    ngx_uint_t   i;
-    trp_cidr_t  *cidr;
+    ngx_int_t             rc;
+    ngx_str_t            *value;
+    ngx_uint_t            i;
+    trp_acl_rule_t        acl;
+    ngx_trp_turn_rule_t   rule;
 
     value = cf->args->elts;
 
     if (*list == NGX_CONF_UNSET_PTR) {
-        *list = ngx_array_create(cf->pool, 4, sizeof(trp_cidr_t));
+        *list = ngx_array_create(cf->pool, 4, sizeof(ngx_trp_turn_rule_t));
         if (*list == NULL) {
             return NGX_CONF_ERROR;
         }
     }
 
+    ngx_memzero(&rule, sizeof(ngx_trp_turn_rule_t));
+
+    rule.directive = &cmd->name;
+    ngx_trp_conf_set_place(cf, &rule.place);
+
     for (i = 1; i < cf->args->nelts; i++) {
 
-        if (ngx_strcmp(value[i].data, "all") == 0) {
-            cidr = ngx_array_push_n(*list, 2);
-            if (cidr == NULL) {
-                return NGX_CONF_ERROR;
-            }
-
-            ngx_memzero(cidr, 2 * sizeof(trp_cidr_t));
-            cidr[0].addr.family = 4;
-            cidr[1].addr.family = 6;
-            continue;
-        }
-
-        cidr = ngx_array_push(*list);
-        if (cidr == NULL) {
+        if (trp_acl_parse(&acl, ngx_trp_str(&value[i])) != NULL
+            || (acl.type != TRP_ACL_ALL && acl.type != TRP_ACL_CIDR))
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid address \"%V\" in \"%V\", write "
+                               "\"ADDRESS\", \"ADDRESS/PREFIX\" or \"all\", "
+                               "and \":PORT\" or \":PORT-PORT\" behind it for "
+                               "some ports", &value[i], &cmd->name);
             return NGX_CONF_ERROR;
         }
 
-        if (trp_cidr_parse(cidr, ngx_trp_str(&value[i])) != TRP_OK) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid address \"%V\" in \"%V\", write "
-                               "\"ADDRESS\", \"ADDRESS/PREFIX\" or \"all\"",
-                               &value[i], &cmd->name);
+        rule.text = value[i];
+        rule.rule.cidr = acl.cidr;
+        rule.rule.first = acl.first;
+        rule.rule.last = acl.last;
+
+        if (acl.type == TRP_ACL_CIDR) {
+            rc = ngx_trp_turn_add_rule(*list, &rule, acl.cidr.addr.family);
+
+        } else {
+            rc = ngx_trp_turn_add_rule(*list, &rule, 4);
+
+            if (rc == NGX_OK) {
+                rc = ngx_trp_turn_add_rule(*list, &rule, 6);
+            }
+        }
+
+        if (rc != NGX_OK) {
             return NGX_CONF_ERROR;
         }
     }
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_turn_add_rule(ngx_array_t *list, ngx_trp_turn_rule_t *rule,
+    ngx_uint_t family)
+{
+    ngx_trp_turn_rule_t  *r;
+
+    r = ngx_array_push(list);
+    if (r == NULL) {
+        return NGX_ERROR;
+    }
+
+    *r = *rule;
+    r->rule.cidr.addr.family = (uint8_t) family;
+
+    return NGX_OK;
 }
 
 

@@ -44,6 +44,9 @@ my @good = (
     'trp_turn_allow 10.0.0.0/8 fd00::/8; trp_turn_allow 127.0.0.1;',
     'trp_turn_deny 8.8.8.8 ::/0;',
     'trp_turn_allow 10.0.0.0/8; trp_turn_deny all;',
+    'trp_turn_allow 10.0.0.1:80 10.0.0.0/8:1-99 [fd00::1]:80 all:443;',
+    'trp_turn_deny all; trp_turn_allow 9.9.9.9 9.9.9.8:53;',
+    'trp_turn_allow 10.0.0.0/8; trp_turn_deny 10.0.0.1 10.0.0.0/9;',
     'trp_turn_unauthenticated_rate off;',
     'trp_turn_lifetime 10m; trp_turn_max_lifetime 10m;',
     'trp_turn_lifetime 1s;',
@@ -92,7 +95,8 @@ my @bad = (
         [ 'ports 1-2; trp_turn_ports 1-2', qr/duplicate/ ],
 
         map({ my $name = $_; map({ [ "$name $_", qr/invalid.*"\Q$_\E"/ ] }
-            qw{ 10.0.0.0/33 10.0.0 fd00::/129 host 10.0.0.1:80 }),
+            qw{ 10.0.0.0/33 10.0.0 fd00::/129 host 10.0.0.1:0 10.0.0.1:
+            10.0.0.1:9-8 10.0.0.1:x *.host host:80 fd00::1:80:x }),
             [ $name, qr/number of arguments/ ] } qw/ allow deny /),
 
         map({ my $name = $_; map({ [ "$name $_", qr/"trp_turn_$name"/ ] }
@@ -142,13 +146,32 @@ my @replaced = (
     [ 'server {', "trp_turn;\n    server {", qr/not allowed here/ ],
 );
 
-plan(tests => @good + @bad + @replaced + 1 + 2);
+# rules that never count: the line has a warning, which names them
+
+my @warned = map { my ($line, $rule) = @$_; [ "trp_turn_$line;",
+        qr/"\Q$rule\E" in "trp_turn_(?:allow|deny)" can never match/ ] }
+    [ 'allow 9.9.9.9; trp_turn_deny 9.9.9.9', '9.9.9.9' ],
+    [ 'allow 9.9.9.9/32 9.9.9.9', '9.9.9.9' ],
+    [ 'deny all; trp_turn_allow all', 'all' ],
+    [ 'deny 10.0.0.0/9 10.128.0.0/9; trp_turn_allow 10.0.0.0/8',
+        '10.0.0.0/8' ],
+    [ 'deny 10.0.0.1:1-100 10.0.0.1:101-65535; trp_turn_allow 10.0.0.1:1-65535',
+        '10.0.0.1:1-65535' ];
+
+plan(tests => @good + @bad + @replaced + @warned + 1 + 2);
 
 trp_cert($t);
 
 for my $line (@good) {
-    like(conf($t, 'trp_turn;', "trp_turn; $line"), qr/test is successful$/,
-        "good: $line");
+    like(conf($t, 'trp_turn;', "trp_turn; $line"),
+        qr/^(?!.*\[warn\]).*test is successful$/s, "good: $line");
+}
+
+for my $case (@warned) {
+    my ($line, $message) = @$case;
+    like(conf($t, 'trp_turn;', "trp_turn;\n$line"),
+        qr/\[warn\] [^\n]*$message[^\n]*nginx\.conf:\d+.*successful$/s,
+        "warning: $line");
 }
 
 for my $case (@bad) {

@@ -7,9 +7,12 @@
 
 
 static trp_turn_access_e trp_turn_access_plain(const trp_turn_access_t *access,
+    const trp_addr_t *addr, uint16_t port);
+static int trp_turn_in(const trp_cidr_t *block, const trp_addr_t *addr);
+static uint16_t trp_turn_rule_ports(const trp_turn_rule_t *rule);
+static int trp_turn_rule_open(const trp_turn_rule_t *rules, size_t i,
     const trp_addr_t *addr);
-static int trp_turn_in(const trp_cidr_t *blocks, size_t n,
-    const trp_addr_t *addr);
+static int trp_turn_behind(const trp_cidr_t *block, trp_addr_t *addr);
 
 
 #define trp_ipv4(a, b, c, d, prefix)                                          \
@@ -52,7 +55,8 @@ static const trp_cidr_t  trp_turn_special[] = {
 
 
 trp_turn_access_e
-trp_turn_access(const trp_turn_access_t *access, const trp_addr_t *addr)
+trp_turn_access(const trp_turn_access_t *access, const trp_addr_t *addr,
+    uint16_t port)
 {
     trp_addr_t         inside, copy;
     trp_turn_access_e  outer, inner;
@@ -63,57 +67,204 @@ trp_turn_access(const trp_turn_access_t *access, const trp_addr_t *addr)
         return TRP_TURN_DENIED;
     }
 
-    outer = trp_turn_access_plain(access, addr);
+    outer = trp_turn_access_plain(access, addr, port);
 
     if (outer <= TRP_TURN_DENIED || !trp_turn_embedded(addr, &inside)) {
         return outer;
     }
 
-    inner = trp_turn_access_plain(access, &inside);
+    inner = trp_turn_access_plain(access, &inside, port);
 
     return (inner <= TRP_TURN_DENIED) ? inner : outer;
 }
 
 
 static trp_turn_access_e
-trp_turn_access_plain(const trp_turn_access_t *access, const trp_addr_t *addr)
+trp_turn_access_plain(const trp_turn_access_t *access, const trp_addr_t *addr,
+    uint16_t port)
 {
-    size_t  n;
+    size_t                  i;
+    const trp_turn_rule_t  *rule;
 
-    if (trp_turn_in(access->deny, access->ndeny, addr)) {
-        return TRP_TURN_DENIED_BY_RULE;
+    for (i = 0; i < access->nrules; i++) {
+        rule = &access->rules[i];
+
+        if (port >= rule->first && port <= rule->last
+            && trp_turn_in(&rule->cidr, addr))
+        {
+            return rule->allow ? TRP_TURN_ALLOWED_BY_RULE
+                               : TRP_TURN_DENIED_BY_RULE;
+        }
     }
 
-    if (trp_turn_in(access->allow, access->nallow, addr)) {
-        return TRP_TURN_ALLOWED_BY_RULE;
+    for (i = 0;
+         i < sizeof(trp_turn_special) / sizeof(trp_turn_special[0]);
+         i++)
+    {
+        if (trp_turn_in(&trp_turn_special[i], addr)) {
+            return TRP_TURN_DENIED;
+        }
     }
 
-    n = sizeof(trp_turn_special) / sizeof(trp_turn_special[0]);
+    return TRP_TURN_ALLOWED;
+}
 
-    return trp_turn_in(trp_turn_special, n, addr) ? TRP_TURN_DENIED
-                                                  : TRP_TURN_ALLOWED;
+
+/* it changes where the ports of a rule begin, and behind them, if at all */
+
+trp_turn_access_e
+trp_turn_access_any(const trp_turn_access_t *access, const trp_addr_t *addr,
+    unsigned *by_port)
+{
+    int                     j;
+    size_t                  i;
+    uint16_t                port;
+    trp_turn_access_e       best, rc;
+    const trp_turn_rule_t  *rule;
+
+    *by_port = 0;
+    best = trp_turn_access(access, addr, 1);
+
+    for (i = 0; i < access->nrules; i++) {
+        rule = &access->rules[i];
+
+        for (j = 0; j < 2; j++) {
+            port = (j == 0) ? rule->first : (uint16_t) (rule->last + 1);
+
+            if (port <= 1) {
+                continue;
+            }
+
+            rc = trp_turn_access(access, addr, port);
+
+            if (rc != best) {
+                *by_port = 1;
+            }
+
+            if (rc > best) {
+                best = rc;
+            }
+        }
+    }
+
+    return best;
 }
 
 
 static int
-trp_turn_in(const trp_cidr_t *blocks, size_t n, const trp_addr_t *addr)
+trp_turn_in(const trp_cidr_t *block, const trp_addr_t *addr)
 {
-    size_t   i, bytes;
+    size_t   bytes;
     uint8_t  mask;
 
-    for (i = 0; i < n; i++) {
+    if (block->addr.family != addr->family) {
+        return 0;
+    }
 
-        if (blocks[i].addr.family != addr->family) {
-            continue;
-        }
+    bytes = block->prefix / 8;
+    mask = (uint8_t) (0xff00 >> (block->prefix % 8));
 
-        bytes = blocks[i].prefix / 8;
-        mask = (uint8_t) (0xff00 >> (blocks[i].prefix % 8));
+    return memcmp(block->addr.bytes, addr->bytes, bytes) == 0
+           && (mask == 0
+               || ((block->addr.bytes[bytes] ^ addr->bytes[bytes]) & mask)
+                  == 0);
+}
 
-        if (memcmp(blocks[i].addr.bytes, addr->bytes, bytes) == 0
-            && (mask == 0 || ((blocks[i].addr.bytes[bytes]
-                               ^ addr->bytes[bytes]) & mask) == 0))
+
+int
+trp_turn_rule_cmp(const trp_turn_rule_t *a, const trp_turn_rule_t *b)
+{
+    if (a->cidr.prefix != b->cidr.prefix) {
+        return (int) b->cidr.prefix - (int) a->cidr.prefix;
+    }
+
+    if (trp_turn_rule_ports(a) != trp_turn_rule_ports(b)) {
+        return (int) trp_turn_rule_ports(a) - (int) trp_turn_rule_ports(b);
+    }
+
+    return (int) a->allow - (int) b->allow;
+}
+
+
+static uint16_t
+trp_turn_rule_ports(const trp_turn_rule_t *rule)
+{
+    return (uint16_t) (rule->last - rule->first);
+}
+
+
+/*
+ * A peer for which the rule counts may be moved down, first its address and
+ * then its port, until it is the rule's first one or right behind those of a
+ * rule that comes before.  So it is enough to look at these.
+ */
+
+int
+trp_turn_rule_hidden(const trp_turn_rule_t *rules, size_t i)
+{
+    size_t      j;
+    trp_addr_t  addr;
+
+    if (trp_turn_rule_open(rules, i, &rules[i].cidr.addr)) {
+        return 0;
+    }
+
+    for (j = 0; j < i; j++) {
+        if (trp_turn_behind(&rules[j].cidr, &addr)
+            && trp_turn_in(&rules[i].cidr, &addr)
+            && trp_turn_rule_open(rules, i, &addr))
         {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* 1 if the rule counts for a port of this address, which is in its block */
+
+static int
+trp_turn_rule_open(const trp_turn_rule_t *rules, size_t i,
+    const trp_addr_t *addr)
+{
+    size_t    j;
+    uint32_t  port;
+
+    /* the first port that no rule before it names */
+
+    port = rules[i].first;
+
+    for (j = 0; j < i; j++) {
+
+        if (port >= rules[j].first && port <= rules[j].last
+            && trp_turn_in(&rules[j].cidr, addr))
+        {
+            port = (uint32_t) rules[j].last + 1;
+            j = (size_t) -1;
+        }
+    }
+
+    return port <= rules[i].last;
+}
+
+
+/* the address behind the last one of a block; 0 if there is none */
+
+static int
+trp_turn_behind(const trp_cidr_t *block, trp_addr_t *addr)
+{
+    int       n;
+    uint8_t   bit;
+
+    *addr = block->addr;
+
+    for (n = block->prefix - 1; n >= 0; n--) {
+        bit = (uint8_t) (0x80 >> (n % 8));
+
+        addr->bytes[n / 8] ^= bit;
+
+        if (addr->bytes[n / 8] & bit) {
             return 1;
         }
     }

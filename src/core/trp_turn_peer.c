@@ -10,6 +10,11 @@
 #define TRP_TURN_DATA_MAX         65400
 
 
+static unsigned trp_turn_peer_code(trp_turn_t *turn,
+    const trp_turn_alloc_t *alloc, const trp_taddr_t *peer, int with_port,
+    unsigned *restricted);
+static int trp_turn_port_open(const trp_turn_alloc_t *alloc,
+    unsigned restricted, const trp_taddr_t *peer);
 static int trp_turn_relayed_addr(const trp_turn_alloc_t *alloc,
     const trp_addr_t *addr);
 static int trp_turn_own_addr(const trp_turn_alloc_t *alloc,
@@ -39,11 +44,29 @@ unsigned
 trp_turn_check_peer(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
     const trp_taddr_t *peer, int with_port, unsigned *restricted)
 {
-    unsigned           family;
+    unsigned  code;
+
+    code = trp_turn_peer_code(turn, alloc, peer, with_port, restricted);
+
+    if (code == 403) {
+        turn->stats.denied++;
+    }
+
+    return code;
+}
+
+
+static unsigned
+trp_turn_peer_code(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
+    const trp_taddr_t *peer, int with_port, unsigned *restricted)
+{
+    int                own;
+    unsigned           family, by_port;
     trp_addr_t         inside;
     trp_turn_access_e  rc;
 
     *restricted = 0;
+    by_port = 0;
 
     family = (peer->addr.family == 4) ? TRP_TURN_V4 : TRP_TURN_V6;
 
@@ -51,7 +74,14 @@ trp_turn_check_peer(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
         return 443;
     }
 
-    rc = trp_turn_access(&turn->conf->access, &peer->addr);
+    rc = with_port ? trp_turn_access(&turn->conf->access, &peer->addr,
+                                     peer->port)
+                   : trp_turn_access_any(&turn->conf->access, &peer->addr,
+                                         &by_port);
+
+    if (by_port) {
+        *restricted = TRP_TURN_SOME_PORTS;
+    }
 
     if (rc == TRP_TURN_ALLOWED_BY_RULE) {
         return 0;
@@ -68,11 +98,10 @@ trp_turn_check_peer(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
         && (trp_turn_own_addr(alloc, &inside)
             || trp_turn_addr_equal(&alloc->tuple.server.addr, &inside)))
     {
-        turn->stats.denied++;
         return 403;
     }
 
-    *restricted = trp_turn_own_addr(alloc, &peer->addr);
+    own = trp_turn_own_addr(alloc, &peer->addr);
 
     /* whatever is denied: who is reached has asked for it */
 
@@ -80,20 +109,31 @@ trp_turn_check_peer(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
         rc = TRP_TURN_ALLOWED;
     }
 
-    if (trp_turn_addr_equal(&alloc->tuple.server.addr, &peer->addr)) {
-        *restricted = 1;
+    if (own || trp_turn_addr_equal(&alloc->tuple.server.addr, &peer->addr)) {
+        *restricted |= TRP_TURN_OWN_PORTS;
+
+        if (with_port && !trp_turn_own_port(alloc, peer->port)) {
+            rc = TRP_TURN_DENIED;
+        }
     }
 
-    if (*restricted && with_port && !trp_turn_own_port(alloc, peer->port)) {
-        rc = TRP_TURN_DENIED;
+    return (rc <= TRP_TURN_DENIED) ? 403 : 0;
+}
+
+
+/* 1 if what was allowed without a port is allowed with this one */
+
+static int
+trp_turn_port_open(const trp_turn_alloc_t *alloc, unsigned restricted,
+    const trp_taddr_t *peer)
+{
+    unsigned  again;
+
+    if (restricted & TRP_TURN_SOME_PORTS) {
+        return trp_turn_peer_code(alloc->turn, alloc, peer, 1, &again) == 0;
     }
 
-    if (rc <= TRP_TURN_DENIED) {
-        turn->stats.denied++;
-        return 403;
-    }
-
-    return 0;
+    return restricted == 0 || trp_turn_own_port(alloc, peer->port);
 }
 
 
@@ -259,8 +299,7 @@ trp_turn_permitted(const trp_turn_alloc_t *alloc, const trp_taddr_t *peer)
     permission = trp_turn_permission_find(alloc, &peer->addr);
 
     return permission && permission->timer.node.expires > alloc->turn->now
-           && (!permission->restricted
-               || trp_turn_own_port(alloc, peer->port));
+           && trp_turn_port_open(alloc, permission->restricted, peer);
 }
 
 
@@ -317,7 +356,7 @@ void
 trp_turn_channel_bind(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     const trp_stun_t *m)
 {
-    unsigned             code, restricted;
+    unsigned             code, restricted, others;
     uint32_t             number;
     trp_taddr_t          peer;
     trp_stun_writer_t    w;
@@ -354,7 +393,11 @@ trp_turn_channel_bind(trp_turn_t *turn, trp_turn_alloc_t *alloc,
         return;
     }
 
-    if (trp_turn_permit(turn, alloc, &peer.addr, restricted) != TRP_OK) {
+    /* the permission is for all ports of the address that are allowed */
+
+    (void) trp_turn_peer_code(turn, alloc, &peer, 0, &others);
+
+    if (trp_turn_permit(turn, alloc, &peer.addr, others) != TRP_OK) {
         trp_turn_error(turn, 508);
         return;
     }
@@ -545,8 +588,7 @@ trp_turn_channel_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     channel = trp_turn_channel_by_number(alloc, trp_stun_read16(data));
 
     if (channel == NULL || channel->resting
-        || (channel->restricted
-            && !trp_turn_own_port(alloc, channel->peer.port)))
+        || !trp_turn_port_open(alloc, channel->restricted, &channel->peer))
     {
         trp_turn_drop(turn, alloc, n);
         return;

@@ -27,12 +27,20 @@ typedef enum {
 } trp_turn_timer_e;
 
 
+/* not all ports of a peer's address */
+
+typedef enum {
+    TRP_TURN_OWN_PORTS = 1,            /* those of allocations */
+    TRP_TURN_SOME_PORTS = 2            /* what rules say of each */
+} trp_turn_restricted_e;
+
+
 typedef struct {
     trp_hash_node_t      node;
     trp_turn_timer_t     timer;
     trp_turn_alloc_t    *alloc;
     trp_addr_t           addr;
-    unsigned             restricted:1; /* only to ports of allocations */
+    unsigned             restricted:2; /* trp_turn_restricted_e */
 } trp_turn_permission_t;
 
 
@@ -44,7 +52,7 @@ typedef struct {
     trp_taddr_t          peer;
     uint16_t             number;
     unsigned             resting:1;    /* has expired, may not be bound anew */
-    unsigned             restricted:1;
+    unsigned             restricted:2;
 } trp_turn_channel_t;
 
 
@@ -116,7 +124,10 @@ void trp_turn_peers_free(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 int trp_turn_permitted(const trp_turn_alloc_t *alloc,
     const trp_taddr_t *peer);
 
-/* 0 if the allocation may reach this peer, or the code of the error */
+/*
+ * 0 if the allocation may reach this peer, or the code of the error; without
+ * the port: if it may be reached on any.
+ */
 
 unsigned trp_turn_check_peer(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
     const trp_taddr_t *peer, int with_port, unsigned *restricted);

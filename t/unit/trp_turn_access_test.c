@@ -10,6 +10,7 @@
 #include "tap.h"
 #include "rnd.h"
 
+#include "trp_acl.h"
 #include "trp_addr.h"
 #include "trp_turn_access.h"
 
@@ -63,6 +64,42 @@ block(const char *text)
 }
 
 
+static trp_turn_rule_t
+rule(const char *text, int allow)
+{
+    trp_str_t        s;
+    const char      *error;
+    trp_acl_rule_t   acl;
+    trp_turn_rule_t  r;
+
+    s.data = (const uint8_t *) text;
+    s.len = strlen(text);
+
+    error = trp_acl_parse(&acl, s);
+
+    if (error || acl.type != TRP_ACL_CIDR) {
+        printf("# no rule: %s %s\n", text, error ? error : "");
+        abort();
+    }
+
+    memset(&r, 0, sizeof(r));
+
+    r.cidr = acl.cidr;
+    r.first = acl.first;
+    r.last = acl.last;
+    r.allow = allow;
+
+    return r;
+}
+
+
+static int
+compare(const void *a, const void *b)
+{
+    return trp_turn_rule_cmp(a, b);
+}
+
+
 static trp_turn_access_e
 access_to(const char *text)
 {
@@ -70,7 +107,7 @@ access_to(const char *text)
 
     a = address(text);
 
-    return trp_turn_access(&none, &a);
+    return trp_turn_access(&none, &a, 80);
 }
 
 
@@ -145,9 +182,9 @@ test_blocks(void)
             last.bytes[j / 8] |= (uint8_t) (0x80 >> (j % 8));
         }
 
-        is_int(trp_turn_access(&none, &first), DENIED, "first of %s",
+        is_int(trp_turn_access(&none, &first, 80), DENIED, "first of %s",
                blocks[i].block);
-        is_int(trp_turn_access(&none, &last), DENIED, "last of %s",
+        is_int(trp_turn_access(&none, &last, 80), DENIED, "last of %s",
                blocks[i].block);
 
         below = strchr(blocks[i].outside, '<') != NULL;
@@ -157,7 +194,7 @@ test_blocks(void)
 
         if (step(&a, 0)) {
             text[trp_addr_text((uint8_t *) text, &a)] = '\0';
-            is_int(trp_turn_access(&none, &a), below ? ALLOWED : DENIED,
+            is_int(trp_turn_access(&none, &a, 80), below ? ALLOWED : DENIED,
                    "%s, before %s", text, blocks[i].block);
         }
 
@@ -165,7 +202,7 @@ test_blocks(void)
 
         if (step(&a, 1)) {
             text[trp_addr_text((uint8_t *) text, &a)] = '\0';
-            is_int(trp_turn_access(&none, &a), above ? ALLOWED : DENIED,
+            is_int(trp_turn_access(&none, &a, 80), above ? ALLOWED : DENIED,
                    "%s, behind %s", text, blocks[i].block);
         }
     }
@@ -243,23 +280,23 @@ static void
 test_family(void)
 {
     trp_addr_t         a;
-    trp_cidr_t         all[2];
-    trp_turn_access_t  access = { all, 2, NULL, 0 };
+    trp_turn_rule_t    all[2];
+    trp_turn_access_t  access = { all, 2 };
 
-    all[0] = block("0.0.0.0/0");
-    all[1] = block("::/0");
+    all[0] = rule("0.0.0.0/0", 1);
+    all[1] = rule("::/0", 1);
 
     memset(&a, 0, sizeof(a));
-    is_int(trp_turn_access(&access, &a), DENIED, "no address at all");
+    is_int(trp_turn_access(&access, &a, 80), DENIED, "no address at all");
 
     a.family = 5;
-    is_int(trp_turn_access(&access, &a), DENIED, "no such family");
+    is_int(trp_turn_access(&access, &a, 80), DENIED, "no such family");
 
     /* an IPv4 address in bytes that others have left something in */
 
     a = address("8.8.8.8");
     memset(a.bytes + 4, 0xff, 12);
-    is_int(trp_turn_access(&none, &a), ALLOWED, "what is behind IPv4");
+    is_int(trp_turn_access(&none, &a, 80), ALLOWED, "what is behind IPv4");
 }
 
 
@@ -305,7 +342,7 @@ test_embedded(void)
 }
 
 
-/* deny, then allow, then what is denied by itself */
+/* the longest prefix, deny before allow, then what is denied by itself */
 
 static void
 test_rules(void)
@@ -328,7 +365,19 @@ test_rules(void)
         { { NULL }, { "10.0.0.0/8" }, "172.16.0.1", DENIED },
         { { "10.0.0.0/8" }, { "10.0.0.1/32" }, "10.0.0.1", BY_RULE },
         { { "10.0.0.0/8" }, { "10.0.0.1/32" }, "10.0.0.2", YES },
-        { { "10.0.0.1/32" }, { "10.0.0.0/8" }, "10.0.0.1", BY_RULE },
+        { { "10.0.0.1/32" }, { "10.0.0.0/8" }, "10.0.0.1", YES },
+        { { "10.0.0.1/32" }, { "10.0.0.0/8" }, "10.0.0.2", BY_RULE },
+        { { "10.0.0.1/32" }, { "10.0.0.1/32" }, "10.0.0.1", BY_RULE },
+        { { "9.9.9.9/32" }, { "0.0.0.0/0" }, "9.9.9.9", YES },
+        { { "9.9.9.9/32" }, { "0.0.0.0/0" }, "9.9.9.8", BY_RULE },
+        { { "9.0.0.0/8", "9.9.9.0/24" }, { "9.9.0.0/16" }, "9.9.9.9", YES },
+        { { "9.0.0.0/8", "9.9.9.0/24" }, { "9.9.0.0/16" }, "9.9.8.9",
+          BY_RULE },
+        { { "9.0.0.0/8", "9.9.9.0/24" }, { "9.9.0.0/16" }, "9.8.9.9", YES },
+        { { "64:ff9b::/96" }, { "0.0.0.0/0", "::/0" }, "64:ff9b::8.8.8.8",
+          BY_RULE },
+        { { "64:ff9b::/96", "8.0.0.0/8" }, { "0.0.0.0/0", "::/0" },
+          "64:ff9b::8.8.8.8", YES },
         { { "0.0.0.0/0" }, { NULL }, "127.0.0.1", YES },
         { { "0.0.0.0/0" }, { NULL }, "2a00::1", ALLOWED },
         { { "0.0.0.0/0" }, { NULL }, "::1", DENIED },
@@ -371,27 +420,238 @@ test_rules(void)
     };
 
     for (i = 0; i < nelts(rules); i++) {
-        trp_cidr_t         allow[2], deny[2];
-        trp_turn_access_t  access = { allow, 0, deny, 0 };
+        trp_turn_rule_t    list[4];
+        trp_turn_access_t  access = { list, 0 };
 
         for (j = 0; j < 2; j++) {
 
             if (rules[i].allow[j]) {
-                allow[access.nallow++] = block(rules[i].allow[j]);
+                list[access.nrules++] = rule(rules[i].allow[j], 1);
             }
 
             if (rules[i].deny[j]) {
-                deny[access.ndeny++] = block(rules[i].deny[j]);
+                list[access.nrules++] = rule(rules[i].deny[j], 0);
             }
         }
 
+        qsort(list, access.nrules, sizeof(list[0]), compare);
+
         a = address(rules[i].addr);
 
-        is_int(trp_turn_access(&access, &a), rules[i].rc,
+        is_int(trp_turn_access(&access, &a, 80), rules[i].rc,
                "allow %s, deny %s: %s",
                rules[i].allow[0] ? rules[i].allow[0] : "-",
                rules[i].deny[0] ? rules[i].deny[0] : "-", rules[i].addr);
     }
+}
+
+
+/* rules with ports: the outcome for each, and for an address alone */
+
+static void
+test_ports(void)
+{
+    size_t      i, j, n;
+    unsigned    by_port;
+    trp_addr_t  a;
+
+    static const struct {
+        const char        *rules[4];   /* "-" is before what is denied */
+        const char        *addr;
+        uint16_t           port;
+        trp_turn_access_e  rc;
+        trp_turn_access_e  any;
+        unsigned           by_port;
+    } cases[] = {
+        { { "10.0.0.5:100-200" }, "10.0.0.5", 99, DENIED, YES, 1 },
+        { { "10.0.0.5:100-200" }, "10.0.0.5", 100, YES, YES, 1 },
+        { { "10.0.0.5:100-200" }, "10.0.0.5", 200, YES, YES, 1 },
+        { { "10.0.0.5:100-200" }, "10.0.0.5", 201, DENIED, YES, 1 },
+        { { "10.0.0.5:100-200" }, "10.0.0.6", 100, DENIED, DENIED, 0 },
+        { { "10.0.0.5:1-65535" }, "10.0.0.5", 1, YES, YES, 0 },
+        { { "10.0.0.5:65535" }, "10.0.0.5", 65535, YES, YES, 1 },
+        { { "10.0.0.5:65535" }, "10.0.0.5", 65534, DENIED, YES, 1 },
+        { { "10.0.0.5:1" }, "10.0.0.5", 1, YES, YES, 1 },
+        { { "10.0.0.5:1" }, "10.0.0.5", 2, DENIED, YES, 1 },
+        { { "9.9.9.9:53" }, "9.9.9.9", 22, ALLOWED, YES, 1 },
+        { { "-9.9.9.9:53" }, "9.9.9.9", 53, BY_RULE, ALLOWED, 1 },
+        { { "-9.9.9.9:53" }, "9.9.9.9", 54, ALLOWED, ALLOWED, 1 },
+        { { "-10.0.0.5:53" }, "10.0.0.5", 53, BY_RULE, DENIED, 1 },
+
+        /* the block comes first, then the number of ports, then deny */
+        { { "10.0.0.0/8", "-10.0.0.5:22" }, "10.0.0.5", 22, BY_RULE, YES, 1 },
+        { { "10.0.0.0/8", "-10.0.0.5:22" }, "10.0.0.5", 23, YES, YES, 1 },
+        { { "10.0.0.0/8", "-10.0.0.5:22" }, "10.0.0.4", 22, YES, YES, 0 },
+        { { "-10.0.0.5", "10.0.0.5:22" }, "10.0.0.5", 22, YES, YES, 1 },
+        { { "-10.0.0.5", "10.0.0.5:22" }, "10.0.0.5", 23, BY_RULE, YES, 1 },
+        { { "10.0.0.0/8:22", "-10.0.0.5" }, "10.0.0.5", 22, BY_RULE, BY_RULE,
+          0 },
+        { { "10.0.0.5:1-10", "-10.0.0.5:5-20" }, "10.0.0.5", 7, YES, YES, 1 },
+        { { "10.0.0.5:1-10", "-10.0.0.5:5-14" }, "10.0.0.5", 7, BY_RULE, YES,
+          1 },
+        { { "-0.0.0.0/0", "9.9.9.9:53" }, "9.9.9.9", 53, YES, YES, 1 },
+        { { "-0.0.0.0/0", "9.9.9.9:53" }, "9.9.9.9", 54, BY_RULE, YES, 1 },
+
+        /* IPv6, and what is inside */
+        { { "[fd00::1]:80" }, "fd00::1", 80, YES, YES, 1 },
+        { { "[fd00::1]:80" }, "fd00::1", 81, DENIED, YES, 1 },
+        { { "[fd00::]/8:80" }, "fd00::1", 80, YES, YES, 1 },
+        { { "[2002::]/16:80", "10.0.0.0/8" }, "2002:a00:1::", 80, YES, YES, 1 },
+        { { "2002::/16", "10.0.0.0/8:80" }, "2002:a00:1::", 80, YES, YES, 1 },
+        { { "2002::/16", "10.0.0.0/8:80" }, "2002:a00:1::", 81, DENIED, YES,
+          1 },
+        { { "[2002::]/16:81", "10.0.0.0/8:80" }, "2002:a00:1::", 80, DENIED,
+          DENIED, 0 }
+    };
+
+    for (i = 0; i < nelts(cases); i++) {
+        trp_turn_rule_t    list[4];
+        trp_turn_access_t  access = { list, 0 };
+
+        for (j = 0; j < 4 && cases[i].rules[j]; j++) {
+            n = (cases[i].rules[j][0] == '-');
+            list[access.nrules++] = rule(cases[i].rules[j] + n, n == 0);
+        }
+
+        qsort(list, access.nrules, sizeof(list[0]), compare);
+
+        a = address(cases[i].addr);
+
+        is_int(trp_turn_access(&access, &a, cases[i].port), cases[i].rc,
+               "%s %s: %s, port %u", cases[i].rules[0],
+               cases[i].rules[1] ? cases[i].rules[1] : "", cases[i].addr,
+               cases[i].port);
+        is_int(trp_turn_access_any(&access, &a, &by_port), cases[i].any,
+               "the best of all ports");
+        is_int(by_port, cases[i].by_port, "whether they differ");
+    }
+}
+
+
+/* rules that never count */
+
+static void
+test_hidden(void)
+{
+    char    found[16];
+    size_t  i, j, n, len;
+
+    /* the rules in the order in which they count; which ones are hidden */
+
+    static const struct {
+        const char *rules[6];
+        const char *hidden;
+    } cases[] = {
+        { { "0.0.0.0/0" }, "" },
+        { { "9.9.9.9", "-0.0.0.0/0" }, "" },
+        { { "-9.9.9.9", "9.9.9.9", "-0.0.0.0/0" }, "1" },
+        { { "9.9.9.9", "9.9.9.9" }, "1" },
+        { { "-0.0.0.0/0", "0.0.0.0/0" }, "1" },
+        { { "-0.0.0.0/0", "::/0" }, "" },
+        { { "-10.0.0.0/9", "-10.128.0.0/9", "10.0.0.0/8" }, "2" },
+        { { "-10.192.0.0/10", "-10.0.0.0/9", "10.0.0.0/8" }, "" },
+        { { "-10.192.0.0/10", "10.128.0.0/10", "-10.0.0.0/9", "10.0.0.0/8" },
+          "3" },
+        { { "-10.0.0.5:1-100", "-10.0.0.5:101-65535", "10.0.0.5:1-65535",
+            "10.0.0.5" }, "2" },
+        { { "-10.0.0.5:1-100", "-10.0.0.5:102-65535", "10.0.0.5:1-65535" },
+          "" },
+        { { "-10.0.0.0/32:1-9", "-10.0.0.1/32:5-20", "10.0.0.0/31:5-9" },
+          "2" },
+        { { "-10.0.0.0/32:1-9", "-10.0.0.1/32:6-20", "10.0.0.0/31:5-9" },
+          "" },
+        { { "-255.255.255.255", "-255.255.255.254", "255.255.255.254/31" },
+          "2" },
+        { { "-128.0.0.0/1", "-0.0.0.0/1", "0.0.0.0/0" }, "2" },
+        { { "-::/1", "-8000::/1", "::/0" }, "2" },
+        { { "-fd00::1", "-fd00::", "fd00::/127" }, "2" }
+    };
+
+    for (i = 0; i < nelts(cases); i++) {
+        trp_turn_rule_t  list[6];
+
+        for (n = 0; n < 6 && cases[i].rules[n]; n++) {
+            j = (cases[i].rules[n][0] == '-');
+            list[n] = rule(cases[i].rules[n] + j, j == 0);
+        }
+
+        len = 0;
+
+        for (j = 0; j < n; j++) {
+
+            if (j && trp_turn_rule_cmp(&list[j - 1], &list[j]) > 0) {
+                found[len++] = '?';
+            }
+
+            if (trp_turn_rule_hidden(list, j)) {
+                found[len++] = (char) ('0' + j);
+            }
+        }
+
+        found[len] = '\0';
+
+        is_str(found, cases[i].hidden, "%s %s %s", cases[i].rules[0],
+               n > 1 ? cases[i].rules[1] : "", n > 2 ? cases[i].rules[2] : "");
+    }
+}
+
+
+/* the same by trying all peers, of a few addresses and ports */
+
+static void
+test_hidden_random(void)
+{
+    int              i, wrong, matched;
+    size_t           j, k, n;
+    uint16_t         port;
+    unsigned         host;
+    trp_turn_rule_t  list[6];
+
+    rnd_seed(41);
+    wrong = 0;
+
+    for (i = 0; i < 20000; i++) {
+        n = 1 + rnd(6);
+
+        memset(list, 0, sizeof(list));
+
+        for (j = 0; j < n; j++) {
+            list[j].cidr.addr.family = 4;
+            list[j].cidr.addr.bytes[0] = 10;
+            list[j].cidr.prefix = (uint8_t) (29 + rnd(4));
+            list[j].cidr.addr.bytes[3] = (uint8_t)
+                (rnd(8) & (0xf8 | (0xff << (32 - list[j].cidr.prefix))));
+            list[j].first = (uint16_t) (1 + rnd(3));
+            list[j].last = (uint16_t) (list[j].first + rnd(3));
+            list[j].allow = rnd(2);
+        }
+
+        qsort(list, n, sizeof(list[0]), compare);
+
+        j = n - 1;
+        matched = 0;
+
+        for (host = 0; host < 8; host++) {
+            for (port = 1; port < 6; port++) {
+
+                for (k = 0; k < n; k++) {
+                    if ((host >> (32 - list[k].cidr.prefix))
+                        == (unsigned) (list[k].cidr.addr.bytes[3]
+                                       >> (32 - list[k].cidr.prefix))
+                        && port >= list[k].first && port <= list[k].last)
+                    {
+                        break;
+                    }
+                }
+
+                matched += k == j;
+            }
+        }
+
+        wrong += trp_turn_rule_hidden(list, j) != (matched == 0);
+    }
+
+    is_int(wrong, 0, "hidden is what no peer reaches");
 }
 
 
@@ -429,8 +689,8 @@ test_random(void)
             v6 = address(forms[j]);
             memcpy(v6.bytes + (j == 3 ? 2 : 12), v4.bytes, 4);
 
-            opened += trp_turn_access(&none, &v6) > DENIED
-                      && trp_turn_access(&none, &v4) <= DENIED;
+            opened += trp_turn_access(&none, &v6, 80) > DENIED
+                      && trp_turn_access(&none, &v4, 80) <= DENIED;
         }
     }
 
@@ -446,6 +706,9 @@ main(void)
     test_family();
     test_embedded();
     test_rules();
+    test_ports();
+    test_hidden();
+    test_hidden_random();
     test_random();
 
     return done_testing();

@@ -1554,18 +1554,16 @@ test_own_address(void)
     is_int(bind_channel(&w, &alice, 0x4000, "10.9.8.7:22"), 403, "by port");
 
     {
-        trp_cidr_t  deny = { w.conf.external[0], 32 };
+        trp_turn_rule_t  r = { { w.conf.external[0], 32 }, 0, 65535, 0 };
 
-        w.conf.access.deny = &deny;
-        w.conf.access.ndeny = 1;
+        w.conf.access.rules = &r;
+        w.conf.access.nrules = 1;
         is_int(bind_channel(&w, &alice, 0x4000, "10.9.8.7:22"), 403,
                "denied by a rule");
         is_int(bind_channel(&w, &alice, 0x4001, own), 200,
                "from relay to relay all the same");
-        w.conf.access.ndeny = 0;
 
-        w.conf.access.allow = &deny;
-        w.conf.access.nallow = 1;
+        r.allow = 1;
         is_int(bind_channel(&w, &alice, 0x4000, "10.9.8.7:22"), 200,
                "allowed by a rule: any port");
     }
@@ -1595,10 +1593,10 @@ test_own_address(void)
 
     begin();
     {
-        trp_cidr_t  allow = { addr("10.1.1.0"), 24 };
+        trp_turn_rule_t  r = { { addr("10.1.1.0"), 24 }, 0, 65535, 1 };
 
-        w.conf.access.allow = &allow;
-        w.conf.access.nallow = 1;
+        w.conf.access.rules = &r;
+        w.conf.access.nrules = 1;
         world_start(&w);
         allocate(&w, &alice);
         is_int(bind_channel(&w, &alice, 0x4000, "10.1.1.1:22"), 200,
@@ -1610,6 +1608,43 @@ test_own_address(void)
         from_peer(&w, &alice, "10.1.1.1:24", "x");
         is_str(w.log, "to-client", "and from any");
         end("allowed by a rule");
+    }
+
+    /* a media server on this host, but not its ssh */
+
+    begin();
+    {
+        trp_turn_rule_t  r = { { addr("10.9.8.7"), 32 }, 10000, 20000, 1 };
+
+        w.conf.external[0] = addr("10.9.8.7");
+        w.conf.access.rules = &r;
+        w.conf.access.nrules = 1;
+        world_start(&w);
+        allocate(&w, &alice);
+        allocate(&w, &bob);
+        is_int(bind_channel(&w, &alice, 0x4000, "10.9.8.7:10000"), 200,
+               "a channel to a port that is allowed");
+        is_int(bind_channel(&w, &alice, 0x4001, "10.9.8.7:22"), 403,
+               "not to another one");
+        is_int(bind_channel(&w, &alice, 0x4001, "10.9.8.6:10000"), 403,
+               "nor to another address");
+        send_channel(&w, &alice, 0x4000, "x");
+        is_str(w.log, "to-peer", "data");
+        from_peer(&w, &alice, "10.9.8.7:10000", "x");
+        is_str(w.log, "to-client", "and back");
+        from_peer(&w, &alice, "10.9.8.7:22", "x");
+        is_str(w.log, "", "nothing from another port");
+        is_int(permit(&w, &bob, "10.9.8.7"), 200, "a permission");
+        send_to(&w, &bob, "10.9.8.7:20000", "x");
+        is_str(w.log, "to-peer", "data to a port that is allowed");
+        send_to(&w, &bob, "10.9.8.7:20001", "x");
+        is_str(w.log, "", "not to another one");
+        from_peer(&w, &bob, "10.9.8.7:22", "x");
+        is_str(w.log, "", "nor from there");
+        snprintf(own, sizeof(own), "10.9.8.7:%u", alloc_of(&w, &alice)->port);
+        send_to(&w, &bob, own, "x");
+        is_str(w.log, "to-peer", "to an allocation in any case");
+        end("allowed ports");
     }
 }
 

@@ -562,7 +562,7 @@ book_message(world_t *w, const trp_stun_t *m)
 static inline int
 world_forbidden(const world_t *w, const trp_addr_t *a)
 {
-    if (w->conf.access.nallow) {
+    if (w->conf.access.nrules) {
         return 0;
     }
 
@@ -582,7 +582,7 @@ static inline int
 world_is_own(const world_t *w, const trp_taddr_t *peer)
 {
     return same_addr(&peer->addr, &w->conf.external[peer->addr.family == 6])
-           && w->conf.access.nallow == 0 && !world_port(w, peer->port);
+           && w->conf.access.nrules == 0 && !world_port(w, peer->port);
 }
 
 
