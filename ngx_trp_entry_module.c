@@ -7,6 +7,7 @@
 #include "ngx_trp_listener.h"
 #include "ngx_trp_relays.h"
 #include "ngx_trp_socks5.h"
+#include "ngx_trp_stock.h"
 #include "ngx_trp_stream.h"
 #include "ngx_trp_variables.h"
 #include "trp_route.h"
@@ -30,15 +31,27 @@ typedef struct {
 } ngx_trp_entry_main_conf_t;
 
 
+/* what the stock proxy would look at if a stream were not connected at once */
+
+typedef struct {
+    ngx_msec_t                        connect_timeout;  /* 0: by default */
+    ngx_uint_t                        next;       /* another relay is tried */
+    ngx_uint_t                        next_tries;
+    ngx_msec_t                        next_timeout;
+} ngx_trp_entry_proxy_t;
+
+
 typedef struct {
 
     /* of server {} */
     ngx_array_t                      *routes;     /* ngx_trp_entry_route_t * */
+    ngx_trp_entry_proxy_t             proxy;
 
     /* of upstream {} */
     ngx_trp_agent_conf_t              agent;
     ngx_msec_t                        open_timeout;
     ngx_uint_t                        enabled;
+    ngx_uint_t                        limited;    /* a server has max_conns */
     ngx_trp_relays_t                  relays;
     ngx_stream_upstream_init_pt       init_upstream;
     ngx_stream_upstream_init_peer_pt  init_peer;
@@ -68,6 +81,7 @@ typedef struct {
     ngx_event_free_peer_pt            free;
     ngx_event_notify_peer_pt          notify;
     ngx_uint_t                        no_peer;    /* it has none of its peers */
+    ngx_uint_t                        tries;      /* relays that were asked */
 } ngx_trp_entry_ctx_t;
 
 
@@ -81,6 +95,7 @@ static ngx_int_t ngx_trp_entry_init_peer(ngx_stream_session_t *s,
     ngx_stream_upstream_srv_conf_t *us);
 static ngx_int_t ngx_trp_entry_get_peer(ngx_peer_connection_t *pc,
     void *data);
+static ngx_msec_t ngx_trp_entry_open_timeout(ngx_trp_entry_ctx_t *ctx);
 static ngx_int_t ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx,
     ngx_peer_connection_t *pc);
 static ngx_int_t ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx,
@@ -105,6 +120,10 @@ static ngx_int_t ngx_trp_entry_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_entry_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_entry_check_servers(ngx_conf_t *cf,
     ngx_stream_core_main_conf_t *cmcf);
+static ngx_int_t ngx_trp_entry_check_listen(ngx_conf_t *cf,
+    ngx_trp_conf_listen_t *listen, void *data);
+static void ngx_trp_entry_init_proxy(ngx_trp_entry_proxy_t *proxy,
+    void **srv_conf);
 static void *ngx_trp_entry_create_main_conf(ngx_conf_t *cf);
 static void *ngx_trp_entry_create_srv_conf(ngx_conf_t *cf);
 static char *ngx_trp_entry_route(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -133,14 +152,14 @@ static ngx_command_t  ngx_trp_entry_commands[] = {
       NGX_STREAM_SRV_CONF|NGX_CONF_1MORE,
       ngx_trp_entry_route,
       NGX_STREAM_SRV_CONF_OFFSET,
-      0,
+      offsetof(ngx_trp_entry_srv_conf_t, routes),
       NULL },
 
     { ngx_string("trp_entry"),
       NGX_STREAM_UPS_CONF|NGX_CONF_NOARGS,
       ngx_trp_entry,
       NGX_STREAM_SRV_CONF_OFFSET,
-      0,
+      offsetof(ngx_trp_entry_srv_conf_t, enabled),
       NULL },
 
     { ngx_string("trp_entry_open_timeout"),
@@ -450,6 +469,8 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
 
     emcf = ngx_stream_get_module_main_conf(ctx->session, ngx_trp_entry_module);
 
+    ctx->tries = 1;
+
     /* the proxy may have failed with another one before */
 
     ngx_memzero(&ctx->stream, sizeof(ngx_trp_stream_t));
@@ -482,9 +503,22 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
         ngx_trp_ends_arm(ctx->session->connection);
     }
 
-    ngx_trp_stream_open(&ctx->stream, ctx->conf->open_timeout);
+    ngx_trp_stream_open(&ctx->stream, ngx_trp_entry_open_timeout(ctx));
 
     return NGX_DONE;
+}
+
+
+static ngx_msec_t
+ngx_trp_entry_open_timeout(ngx_trp_entry_ctx_t *ctx)
+{
+    ngx_trp_entry_srv_conf_t  *escf;
+
+    escf = ngx_stream_get_module_srv_conf(ctx->session, ngx_trp_entry_module);
+
+    return escf->proxy.connect_timeout
+           ? ngx_min(escf->proxy.connect_timeout, ctx->conf->open_timeout)
+           : ctx->conf->open_timeout;
 }
 
 
@@ -520,7 +554,7 @@ ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
 
     tunnel->relays = &ctx->conf->relays;
     tunnel->fd = emcf->fd;
-    tunnel->open_timeout = ctx->conf->open_timeout;
+    tunnel->open_timeout = ngx_trp_entry_open_timeout(ctx);
 
     ctx->associate = ngx_trp_associate(ctx->socks, &ngx_trp_associate_tunnel,
                                        tunnel, emcf->fd, pc);
@@ -592,6 +626,13 @@ ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
         pc->sockaddr = NULL;
     }
 
+    if (ctx->conf->limited) {
+
+        /* by "max_conns", and then that is what it has had enough of */
+        pc->name = &relays->upstream->host;
+        return NGX_BUSY;
+    }
+
     /* the balancer has had enough of all of them, the user has not */
 
     *pool = other ? other : ((ngx_trp_pool_t **) relays->pools.elts)[0];
@@ -609,9 +650,24 @@ ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
 static ngx_uint_t
 ngx_trp_entry_elsewhere(ngx_trp_stream_t *st)
 {
-    ngx_trp_entry_ctx_t  *ctx;
+    ngx_msec_t                 elapsed;
+    ngx_trp_entry_ctx_t       *ctx;
+    ngx_trp_entry_proxy_t     *proxy;
+    ngx_trp_entry_srv_conf_t  *escf;
 
     ctx = st->data;
+
+    escf = ngx_stream_get_module_srv_conf(ctx->session, ngx_trp_entry_module);
+    proxy = &escf->proxy;
+
+    elapsed = ngx_current_msec - ctx->session->upstream->peer.start_time;
+
+    if (!proxy->next
+        || (proxy->next_tries && ctx->tries >= proxy->next_tries)
+        || (proxy->next_timeout && elapsed >= proxy->next_timeout))
+    {
+        return 0;
+    }
 
     return ngx_trp_relays_other(&ctx->conf->relays, st->pool) != NULL;
 }
@@ -642,6 +698,8 @@ ngx_trp_entry_reroute(ngx_trp_stream_t *st)
     {
         return;
     }
+
+    ctx->tries++;
 
     u = ctx->session->upstream;
 
@@ -980,13 +1038,10 @@ ngx_trp_entry_postconfiguration(ngx_conf_t *cf)
 }
 
 
-/* a stream is no socket that TLS could be spoken on by the stock proxy */
-
 static ngx_int_t
 ngx_trp_entry_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
 {
     void                        **srv_conf;
-    ngx_flag_t                   *ssl;
     ngx_uint_t                    i;
     ngx_trp_socks5_conf_t        *scf;
     ngx_trp_entry_srv_conf_t     *escf;
@@ -1008,20 +1063,88 @@ ngx_trp_entry_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
             return NGX_ERROR;
         }
 
-        ssl = ngx_trp_conf_member(&ngx_stream_proxy_module, srv_conf,
-                                  "proxy_ssl");
-
-        if (escf->routes && ssl && *ssl == 1) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"proxy_ssl\" cannot be used with \"trp_route\" "
-                          "in %s:%ui, the tunnel has TLS of its own; for TLS "
-                          "to the destination write it at the reverse",
-                          cscf[i]->file_name, cscf[i]->line);
+        if (escf->routes
+            && ngx_trp_stock_check(cf, ngx_trp_stock_entry, srv_conf,
+                                   "trp_route", cscf[i]->file_name,
+                                   cscf[i]->line)
+               != NGX_OK)
+        {
             return NGX_ERROR;
+        }
+
+        ngx_trp_entry_init_proxy(&escf->proxy, srv_conf);
+    }
+
+    return ngx_trp_conf_each_listen(cf, cmcf, ngx_trp_entry_check_listen,
+                                    NULL);
+}
+
+
+/* users of a "listen" have no destination */
+
+static ngx_int_t
+ngx_trp_entry_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
+    void *data)
+{
+    ngx_uint_t                   i;
+    ngx_trp_conf_place_t         place;
+    ngx_trp_entry_route_t      **routes;
+    ngx_trp_entry_srv_conf_t    *escf;
+    ngx_stream_core_srv_conf_t  *cscf;
+
+    escf = listen->ctx->srv_conf[ngx_trp_entry_module.ctx_index];
+    cscf = listen->ctx->srv_conf[ngx_stream_core_module.ctx_index];
+
+    if (escf->routes == NULL) {
+        return NGX_OK;
+    }
+
+    place.file_name = cscf->file_name;
+    place.line = cscf->line;
+
+    if (ngx_trp_conf_check_shared(cf, listen, "trp_route", &place) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    routes = escf->routes->elts;
+
+    for (i = 0; i < escf->routes->nelts; i++) {
+        if (ngx_cmp_sockaddr(&routes[i]->sockaddr.sockaddr,
+                             sizeof(ngx_sockaddr_t), listen->sockaddr,
+                             sizeof(ngx_sockaddr_t), 1)
+            == NGX_OK)
+        {
+            return NGX_OK;
         }
     }
 
-    return NGX_OK;
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"listen\" cannot be used beside \"trp_route\" in %s:%ui, "
+                  "its users would have no destination, write \"trp_route "
+                  "PORT:PORT\" in place of it", place.file_name, place.line);
+
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_trp_entry_init_proxy(ngx_trp_entry_proxy_t *proxy, void **srv_conf)
+{
+    proxy->connect_timeout = ngx_trp_stock_proxy(srv_conf,
+                                                 "proxy_connect_timeout", 0);
+
+    /* the default is no statement: "trp_entry_open_timeout" may be longer */
+
+    if (proxy->connect_timeout == 60000) {
+        proxy->connect_timeout = 0;
+    }
+
+    proxy->next = ngx_trp_stock_proxy(srv_conf, "proxy_next_upstream", 1);
+    proxy->next_tries = ngx_trp_stock_proxy(srv_conf,
+                                            "proxy_next_upstream_tries", 0);
+    proxy->next_timeout = ngx_trp_stock_proxy(srv_conf,
+                                              "proxy_next_upstream_timeout",
+                                              0);
 }
 
 
@@ -1073,7 +1196,7 @@ ngx_trp_entry_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_trp_entry_srv_conf_t *escf = conf;
 
     ngx_str_t              *value, bind, *args;
-    ngx_uint_t              i, n;
+    ngx_uint_t              i, n, dual;
     const char             *err;
     ngx_trp_entry_route_t   route;
 
@@ -1115,6 +1238,7 @@ ngx_trp_entry_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_str_null(&bind);
     n = 0;
+    dual = 0;
 
     for (i = 2; i < cf->args->nelts; i++) {
 
@@ -1128,7 +1252,16 @@ ngx_trp_entry_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             return "cannot be used with \"udp\", a route carries TCP";
         }
 
+        if (ngx_strcmp(value[i].data, "ipv6only=off") == 0) {
+            dual = 1;
+        }
+
         args[n++] = value[i];
+    }
+
+    if (bind.data == NULL && dual) {
+        return "with \"ipv6only=off\" needs \"bind=[::]\", as it listens on "
+               "IPv4 by itself otherwise";
     }
 
     if (bind.data && ngx_trp_entry_check_bind(cf, &bind) != NGX_OK) {
@@ -1349,13 +1482,21 @@ ngx_trp_entry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static ngx_int_t
 ngx_trp_entry_init_upstream(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
 {
-    ngx_trp_agent_conf_t       defaults;
-    ngx_trp_entry_srv_conf_t  *escf;
+    ngx_uint_t                     i;
+    ngx_trp_agent_conf_t           defaults;
+    ngx_trp_entry_srv_conf_t      *escf;
+    ngx_stream_upstream_server_t  *server;
 
     escf = ngx_stream_conf_upstream_srv_conf(us, ngx_trp_entry_module);
 
     if (escf->init_upstream(cf, us) != NGX_OK) {
         return NGX_ERROR;
+    }
+
+    server = us->servers->elts;
+
+    for (i = 0; i < us->servers->nelts; i++) {
+        escf->limited |= (server[i].max_conns != 0);
     }
 
     escf->init_peer = us->peer.init;

@@ -119,7 +119,7 @@ static ngx_command_t  ngx_trp_relay_commands[] = {
       NGX_STREAM_SRV_CONF|NGX_CONF_NOARGS,
       ngx_trp_relay,
       NGX_STREAM_SRV_CONF_OFFSET,
-      0,
+      offsetof(ngx_trp_relay_srv_conf_t, enabled),
       NULL },
 
     { ngx_string("trp_authorized_keys"),
@@ -950,6 +950,21 @@ ngx_trp_relay_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
         return NGX_ERROR;
     }
 
+    if (listen->keepalive) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"so_keepalive\" cannot be used with \"trp_relay\" in "
+                      "%s:%ui, write \"trp_relay_heartbeat TIME\", which sets "
+                      "TCP keepalive, too",
+                      rscf->place.file_name, rscf->place.line);
+        return NGX_ERROR;
+    }
+
+    if (ngx_trp_conf_check_shared(cf, listen, "trp_relay", &rscf->place)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
                                            ngx_core_module);
 
@@ -1017,7 +1032,8 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_trp_relay_srv_conf_t *prev = parent;
     ngx_trp_relay_srv_conf_t *conf = child;
 
-    ngx_stream_ssl_srv_conf_t  *sscf;
+    ngx_stream_ssl_srv_conf_t   *sscf;
+    ngx_stream_core_srv_conf_t  *cscf;
 
     ngx_conf_merge_str_value(conf->authorized_keys, prev->authorized_keys, "");
     ngx_conf_merge_msec_value(conf->auth_timeout, prev->auth_timeout, 10000);
@@ -1033,6 +1049,17 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (!conf->enabled) {
         return NGX_CONF_OK;
+    }
+
+    cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
+
+    if (cscf->handler != ngx_trp_relay_handler) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"trp_relay\" in %s:%ui cannot be used together with "
+                      "another content handler in the same server, write a "
+                      "server of its own", conf->place.file_name,
+                      conf->place.line);
+        return NGX_CONF_ERROR;
     }
 
     if (conf->authorized_keys.len == 0) {
@@ -1059,6 +1086,14 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
                       "\"trp_relay\" in %s:%ui needs TLS, "
                       "write \"listen PORT ssl\"",
                       conf->place.file_name, conf->place.line);
+        return NGX_CONF_ERROR;
+    }
+
+    if (sscf->alpn.len) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"ssl_alpn\" cannot be used with \"trp_relay\" in "
+                      "%s:%ui, the protocol is always \"" TRP_ALPN "\", leave "
+                      "it out", conf->place.file_name, conf->place.line);
         return NGX_CONF_ERROR;
     }
 
@@ -1126,7 +1161,12 @@ ngx_trp_relay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_trp_conf_set_place(cf, &rscf->place);
 
     cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
-    cscf->handler = ngx_trp_relay_handler;
+
+    /* another one, before or after, is found when everything is read */
+
+    if (cscf->handler == NULL) {
+        cscf->handler = ngx_trp_relay_handler;
+    }
 
     rmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_relay_module);
 

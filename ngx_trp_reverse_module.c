@@ -6,6 +6,7 @@
 #include "ngx_trp_ends.h"
 #include "ngx_trp_listener.h"
 #include "ngx_trp_relays.h"
+#include "ngx_trp_stock.h"
 #include "ngx_trp_stream.h"
 #include "ngx_trp_variables.h"
 #include "trp_acl.h"
@@ -1364,6 +1365,24 @@ ngx_trp_reverse_init_server(ngx_conf_t *cf, ngx_trp_reverse_srv_conf_t *rscf)
                       "write \"upstream %V { server ADDRESS:PORT; }\"",
                       &rscf->relay, rscf->agent.place.file_name,
                       rscf->agent.place.line, &rscf->relay);
+        return NGX_ERROR;
+    }
+
+    if (ngx_trp_stock_check(cf, ngx_trp_stock_reverse,
+                            rscf->core->ctx->srv_conf, "trp_reverse",
+                            rscf->agent.place.file_name,
+                            rscf->agent.place.line)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* with "trp_entry" in it they are the entry's */
+
+    if (!ngx_trp_stock_is_entry(cf, rscf->upstream)
+        && ngx_trp_stock_check_upstream(cf, rscf->upstream, "trp_reverse")
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

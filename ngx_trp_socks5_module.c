@@ -3,6 +3,7 @@
 #include "ngx_trp_conf.h"
 #include "ngx_trp_ends.h"
 #include "ngx_trp_socks5.h"
+#include "ngx_trp_stock.h"
 #include "ngx_trp_variables.h"
 
 
@@ -299,8 +300,17 @@ ngx_trp_socks5_init_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
 
     conf = listen->ctx->srv_conf[ngx_trp_socks5_module.ctx_index];
 
-    return conf->enabled ? ngx_trp_socks5_check_listen(cf, conf, listen)
-                         : NGX_OK;
+    if (!conf->enabled) {
+        return NGX_OK;
+    }
+
+    if (ngx_trp_conf_check_shared(cf, listen, "trp_socks5", &conf->place)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_trp_socks5_check_listen(cf, conf, listen);
 }
 
 
@@ -308,7 +318,6 @@ static ngx_int_t
 ngx_trp_socks5_init_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
 {
     void                        **srv_conf;
-    ngx_flag_t                   *ssl;
     ngx_uint_t                    i;
     ngx_trp_socks5_conf_t        *conf;
     ngx_stream_core_srv_conf_t  **cscf;
@@ -334,17 +343,20 @@ ngx_trp_socks5_init_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
         conf->handler = cscf[i]->handler;
         cscf[i]->handler = ngx_trp_socks5_content_handler;
 
-        /* the stock proxy cannot speak TLS on what our upstreams give it */
+        if (ngx_trp_stock_check(cf, ngx_trp_stock_socks5, srv_conf,
+                                "trp_socks5", conf->place.file_name,
+                                conf->place.line)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
 
-        ssl = ngx_trp_conf_member(&ngx_stream_proxy_module, srv_conf,
-                                  "proxy_ssl");
-
-        if (ssl && *ssl == 1) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"proxy_ssl\" cannot be used with \"trp_socks5\" "
-                          "in %s:%ui, what the client wants to speak with the "
-                          "destination is its own affair",
-                          conf->place.file_name, conf->place.line);
+        if (conf->udp
+            && ngx_trp_stock_check(cf, ngx_trp_stock_socks5_udp, srv_conf,
+                                   "trp_socks5", conf->place.file_name,
+                                   conf->place.line)
+               != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }

@@ -5,6 +5,7 @@
 #include "ngx_trp_connect.h"
 #include "ngx_trp_ends.h"
 #include "ngx_trp_socks5.h"
+#include "ngx_trp_stock.h"
 #include "ngx_trp_stream.h"
 #include "ngx_trp_turn_connect.h"
 
@@ -726,8 +727,21 @@ ngx_trp_turn_client_cleanup(void *data)
 static void
 ngx_trp_turn_client_give(ngx_trp_turn_client_ctx_t *ctx, ngx_connection_t *c)
 {
+    int                   keepalive;
     ngx_connection_t     *holder;
     ngx_event_handler_pt  handler;
+
+    keepalive = (int) ngx_trp_stock_proxy(ctx->session->srv_conf,
+                                          "proxy_socket_keepalive", 0);
+
+    if (keepalive
+        && setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE,
+                      (const void *) &keepalive, sizeof(int))
+           == -1)
+    {
+        ngx_log_error(NGX_LOG_ALERT, c->log, ngx_socket_errno,
+                      "setsockopt(SO_KEEPALIVE) failed, ignored");
+    }
 
     holder = ctx->holder;
     ctx->holder = NULL;

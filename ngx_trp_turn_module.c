@@ -1,6 +1,7 @@
 
 #include "ngx_trp.h"
 #include "ngx_trp_conf.h"
+#include "ngx_trp_stock.h"
 #include "ngx_trp_turn.h"
 #include "ngx_trp_turn_accounts.h"
 #include "trp_acl.h"
@@ -129,7 +130,7 @@ static ngx_command_t  ngx_trp_turn_commands[] = {
       NGX_STREAM_SRV_CONF|NGX_CONF_NOARGS,
       ngx_trp_turn,
       NGX_STREAM_SRV_CONF_OFFSET,
-      0,
+      offsetof(ngx_trp_turn_srv_conf_t, enabled),
       NULL },
 
     { ngx_string("trp_turn_realm"),
@@ -416,6 +417,32 @@ ngx_trp_turn_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
 
     if (!tscf->enabled) {
         return NGX_OK;
+    }
+
+    if (ngx_trp_conf_check_shared(cf, listen, "trp_turn", &tscf->place)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (listen->sockaddr->sa_family == AF_UNIX) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"trp_turn\" in %s:%ui cannot be used with \"listen "
+                      "unix:\", where clients have no address, write an "
+                      "address and a port", tscf->place.file_name,
+                      tscf->place.line);
+        return NGX_ERROR;
+    }
+
+    /* these clients have no session, so nginx asks no module about them */
+
+    if (listen->type == SOCK_DGRAM
+        && ngx_trp_stock_check(cf, ngx_trp_stock_turn_udp,
+                               listen->ctx->srv_conf, "trp_turn",
+                               tscf->place.file_name, tscf->place.line)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     if (listen->sockaddr->sa_family == AF_INET6 && listen->wildcard

@@ -2,6 +2,17 @@
 #include "ngx_trp_conf.h"
 
 
+/* "on" is what sockets of ours have anyway */
+
+#if (NGX_HAVE_KEEPALIVE_TUNABLE)
+#define ngx_trp_conf_keepalive(l)                                            \
+    ((l).so_keepalive == 2                                                   \
+     || (l).tcp_keepidle || (l).tcp_keepintvl || (l).tcp_keepcnt)
+#else
+#define ngx_trp_conf_keepalive(l)  ((l).so_keepalive == 2)
+#endif
+
+
 static char *ngx_trp_conf_check_positive(ngx_conf_t *cf, void *post,
     void *data);
 
@@ -59,6 +70,8 @@ ngx_trp_conf_each_listen(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf,
                 listen.wildcard = addr[j].opt.wildcard;
                 listen.ipv6only = addr[j].opt.ipv6only;
                 listen.proxy_protocol = addr[j].opt.proxy_protocol;
+                listen.keepalive = ngx_trp_conf_keepalive(addr[j].opt);
+                listen.shared = (addr[j].servers.nelts > 1);
 
                 rc = handler(cf, &listen, data);
 
@@ -94,6 +107,8 @@ ngx_trp_conf_each_listen(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf,
         listen.wildcard = ls[i].wildcard;
         listen.ipv6only = ls[i].ipv6only;
         listen.proxy_protocol = ls[i].proxy_protocol;
+        listen.keepalive = ngx_trp_conf_keepalive(ls[i]);
+        listen.shared = 0;
 
         rc = handler(cf, &listen, data);
 
@@ -129,4 +144,21 @@ ngx_trp_conf_set_ports(ngx_conf_t *cf, ngx_command_t *cmd, in_port_t *first,
     }
 
     return NGX_CONF_OK;
+}
+
+
+ngx_int_t
+ngx_trp_conf_check_shared(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
+    const char *ours, ngx_trp_conf_place_t *place)
+{
+    if (!listen->shared) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"%s\" in %s:%ui listens where another server does, write "
+                  "another address or port: it cannot be chosen by "
+                  "\"server_name\"", ours, place->file_name, place->line);
+
+    return NGX_ERROR;
 }

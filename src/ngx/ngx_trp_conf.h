@@ -37,6 +37,8 @@ typedef struct {
     unsigned                 wildcard:1;
     unsigned                 ipv6only:1;
     unsigned                 proxy_protocol:1;
+    unsigned                 keepalive:1;  /* so_keepalive=, but "on" */
+    unsigned                 shared:1;     /* with other servers, by name */
 } ngx_trp_conf_listen_t;
 
 
@@ -56,6 +58,12 @@ ngx_int_t ngx_trp_conf_each_listen(ngx_conf_t *cf,
 
 char *ngx_trp_conf_set_ports(ngx_conf_t *cf, ngx_command_t *cmd,
     in_port_t *first, in_port_t *last);
+
+/* "ours" at this place cannot share an address with servers of other names */
+
+ngx_int_t ngx_trp_conf_check_shared(ngx_conf_t *cf,
+    ngx_trp_conf_listen_t *listen, const char *ours,
+    ngx_trp_conf_place_t *place);
 
 /* behind ngx_conf_set_msec_slot: not 0, and no longer than a day */
 
