@@ -46,7 +46,7 @@ stream {
 
 EOC
 
-$t->run()->plan(32);
+$t->run()->plan(41);
 
 my $then = time() + 3600;
 
@@ -65,7 +65,16 @@ is(rest('north', 0), 401, 'longer ago');
 is(rest('north', ''), 401, 'empty');
 is(rest('north', ':name'), 401, 'no time');
 is(rest('north', 'name'), 401, 'only a name');
-is(rest('north', "name:$then"), 401, 'the wrong way round');
+is(rest('north', "name:$then"), 0, 'the other way round');
+is(rest('north', "a:b:$then"), 0, 'with a name that has a colon');
+is(rest('north', "1001:$then"), 0, 'with a name that is a number');
+is(rest('north', "name:" . (time() - 10)), 401, 'the other way, expired');
+is(rest('west', "name:$then"), 401, 'the other way, wrong secret');
+is(rest('north', "$then:1001"), 0, 'the time first, and a number');
+is(rest('north', time() - 10 . ":$then"), 401, 'two times: the first counts');
+is(rest('north', "$then:" . (time() - 10)), 0, 'as said');
+is(rest('north', "name:${then}x"), 401, 'the other way, no number');
+is(rest('north', "name:$then:"), 401, 'nothing behind it');
 is(rest('north', "${then}x"), 401, 'no number');
 is(rest('north', "-$then"), 401, 'negative');
 is(rest('north', "+$then"), 401, 'sign');

@@ -12,6 +12,9 @@
 #define TRP_TURN_NONCE_LEN    24               /* base64 of 18 bytes */
 #define TRP_TURN_MAC_LEN      14
 
+/* 2001-09-09: no user name was ever good until a moment before that */
+#define TRP_TURN_FIRST_TIME   1000000000
+
 /* all of them */
 #define TRP_TURN_NONCE_FEATURES                                               \
     (TRP_TURN_NONCE_ALGORITHMS|TRP_TURN_NONCE_ANONYMITY)
@@ -26,7 +29,10 @@ static int trp_turn_key_secret(const trp_turn_credentials_t *credentials,
     trp_turn_key_t *key);
 static int trp_turn_key_portal(const trp_turn_credentials_t *credentials,
     trp_str_t name, unsigned algorithm, int64_t now, trp_turn_key_t *key);
+static int trp_turn_rest_expiry(trp_str_t name, int64_t *expiry,
+    trp_str_t *rest);
 static int trp_turn_expiry(trp_str_t name, int64_t *expiry, trp_str_t *rest);
+static int trp_turn_time(trp_str_t text, int64_t *time);
 static void trp_turn_nonce_mac(uint8_t *mac, const uint8_t *key,
     const trp_taddr_t *client, unsigned features, const uint8_t *expiry);
 
@@ -259,7 +265,7 @@ trp_turn_key_secret(const trp_turn_credentials_t *credentials,
     int64_t    expiry;
     trp_str_t  rest, password;
 
-    if (trp_turn_expiry(name, &expiry, &rest) != TRP_OK || expiry <= now
+    if (trp_turn_rest_expiry(name, &expiry, &rest) != TRP_OK || expiry <= now
         || trp_turn_password(text, secret, name) != TRP_OK)
     {
         return TRP_AGAIN;
@@ -352,30 +358,90 @@ trp_turn_key_portal(const trp_turn_credentials_t *credentials,
 }
 
 
-/* EXPIRY[:REST], seconds since 1970 */
+/*
+ * EXPIRY[:REST] or REST:EXPIRY.  A first part that may be a time is the time,
+ * whatever the last one is; a small number is rather somebody's.
+ */
+
+static int
+trp_turn_rest_expiry(trp_str_t name, int64_t *expiry, trp_str_t *rest)
+{
+    int        rc;
+    int64_t    time;
+    trp_str_t  last;
+
+    rc = trp_turn_expiry(name, expiry, rest);
+
+    if (rc == TRP_OK && *expiry >= TRP_TURN_FIRST_TIME) {
+        return TRP_OK;
+    }
+
+    last.data = name.data + name.len;
+    last.len = 0;
+
+    while (last.data != name.data && last.data[-1] != ':') {
+        last.data--;
+        last.len++;
+    }
+
+    if (last.data == name.data
+        || trp_turn_time(last, &time) != TRP_OK
+        || time < TRP_TURN_FIRST_TIME)
+    {
+        return rc;
+    }
+
+    *expiry = time;
+    rest->data = name.data;
+    rest->len = last.data - name.data - 1;
+
+    return TRP_OK;
+}
+
+
+/* EXPIRY[:REST] */
 
 static int
 trp_turn_expiry(trp_str_t name, int64_t *expiry, trp_str_t *rest)
 {
-    size_t  i;
+    trp_str_t  first;
 
-    *expiry = 0;
+    first.data = name.data;
 
-    for (i = 0; i < name.len && name.data[i] != ':'; i++) {
-
-        if (name.data[i] < '0' || name.data[i] > '9' || i == 15) {
-            return TRP_ERROR;
+    for (first.len = 0; first.len < name.len; first.len++) {
+        if (name.data[first.len] == ':') {
+            break;
         }
-
-        *expiry = *expiry * 10 + (name.data[i] - '0');
     }
 
-    if (i == 0) {
+    rest->len = (first.len < name.len) ? name.len - first.len - 1 : 0;
+    rest->data = name.data + name.len - rest->len;
+
+    return trp_turn_time(first, expiry);
+}
+
+
+/* seconds since 1970, at most 15 digits of them */
+
+static int
+trp_turn_time(trp_str_t text, int64_t *time)
+{
+    size_t  i;
+
+    *time = 0;
+
+    if (text.len == 0 || text.len > 15) {
         return TRP_ERROR;
     }
 
-    rest->len = (i < name.len) ? name.len - i - 1 : 0;
-    rest->data = name.data + name.len - rest->len;
+    for (i = 0; i < text.len; i++) {
+
+        if (text.data[i] < '0' || text.data[i] > '9') {
+            return TRP_ERROR;
+        }
+
+        *time = *time * 10 + (text.data[i] - '0');
+    }
 
     return TRP_OK;
 }
@@ -423,7 +489,7 @@ trp_turn_user_stable(trp_str_t name)
     int64_t    expiry;
     trp_str_t  rest;
 
-    if (trp_turn_expiry(name, &expiry, &rest) == TRP_OK && rest.len) {
+    if (trp_turn_rest_expiry(name, &expiry, &rest) == TRP_OK && rest.len) {
         return rest;
     }
 

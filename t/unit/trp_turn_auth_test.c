@@ -268,13 +268,48 @@ test_users(void)
 }
 
 
-/* username EXPIRY[:NAME], password base64(HMAC-SHA1(secret, username)) */
+/* EXPIRY[:NAME] or NAME:EXPIRY, password base64(HMAC-SHA1(secret, username)) */
 
 static void
 test_rest(void)
 {
+    size_t                  i;
     trp_str_t               secrets[2];
     trp_turn_credentials_t  c;
+
+    static const struct {
+        const char *name;
+        const char *password;
+        int         opens;
+        const char *what;
+    } names[] = {
+        { "alice:1700000000", "fEiXa12G7lWCrwAwGzZRSDXRJfQ=", 2,
+          "a name and a time" },
+        { "a:b:1700000000", "dVs0Pgug9fuxff+Wjwz0mu7MJBU=", 2,
+          "a longer name and a time" },
+        { ":1700000000", "2fcHO/LSqLhnrYeIseTaufjCqOw=", 2,
+          "no name and a time" },
+        { "1001:1700000000", "zp2z2adyDzOjtzn3WKfhcI1OB8c=", 2,
+          "a number and a time" },
+        { "1700000000:1001", "8F+76XmHgZBkhq8XNYMc9nBYFcs=", 2,
+          "a time and a number" },
+        { "1700000000:1599999999", "nEiELQeJ3cVn14AuLv06tx7Q+2U=", 2,
+          "a time and an earlier one" },
+        { "1599999999:1700000000", "RZo2aFtZn8uWfoAPBVUarezncCQ=", 0,
+          "a time that is over and a later one" },
+        { "1001:1002", "6ezmjrQstSdbM63AbZS7NiYDkOw=", 0,
+          "two numbers" },
+        { "999999999:999999999", "vF+zI24VaD8hKTvLZbdnVL6dFXM=", 0,
+          "no times yet" },
+        { "alice:1599999999", "eKEweNVcRur5cmCJllHz9eA5BJs=", 0,
+          "a name and a time that is over" },
+        { "alice:1700000000:", "TZc8QsSO6CH5rSoLYilk777akV4=", 0,
+          "a time in the middle" },
+        { "alice:17000000000000000", "Vm8jeZ6xvRrZL2VIaneMFQdYIp0=", 0,
+          "a number too long" },
+        { "alice:1700000000x", "1K5ZOOGwnslJH5CtxtfGjop0nnA=", 0,
+          "no number" }
+    };
 
     memset(&c, 0, sizeof(c));
     c.realm = string("example.org");
@@ -307,6 +342,11 @@ test_rest(void)
     is_int(opens_both(&c, "1700000000:alice", "Cd/49soE35ICqcJF/bCTn8Z4OyE=",
                       1700000000),
            0, "too late");
+
+    for (i = 0; i < nelts(names); i++) {
+        is_int(opens_both(&c, names[i].name, names[i].password, NOW),
+               names[i].opens, "%s", names[i].what);
+    }
 
     /* two of them while they are being changed */
 
@@ -436,7 +476,8 @@ test_expiry(void)
         { "0:a", TRP_AGAIN },
         { ":a", TRP_AGAIN },
         { "", TRP_AGAIN },
-        { "a:1600000001", TRP_AGAIN },
+        { "a:1600000001", TRP_OK },
+        { "a:1600000000", TRP_AGAIN },
         { "+1600000001:a", TRP_AGAIN },
         { "-1600000001:a", TRP_AGAIN },
         { " 1600000001:a", TRP_AGAIN },
@@ -481,7 +522,12 @@ test_stable(void)
         { "1700000000:alice:x", "alice:x", NULL },
         { "1700000000", "1700000000", NULL },
         { "1700000000:", "1700000000:", NULL },
-        { "alice:1700000000", "alice:1700000000", NULL },
+        { "alice:1700000000", "alice", NULL },
+        { "a:b:1700000000", "a:b", NULL },
+        { "alice:1001", "alice:1001", NULL },
+        { "1001:1700000000", "1001", NULL },
+        { "1700000000:1001", "1001", NULL },
+        { ":1700000000", ":1700000000", NULL },
         { "", "", NULL },
         { "1:" ACCOUNT ":salt", ACCOUNT ":salt", ACCOUNT },
         { "1:" ACCOUNT ":", ACCOUNT ":", ACCOUNT },
