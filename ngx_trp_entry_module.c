@@ -53,6 +53,7 @@ typedef struct {
     ngx_uint_t                        enabled;
     ngx_uint_t                        limited;    /* a server has max_conns */
     ngx_trp_relays_t                  relays;
+    ngx_trp_share_t                   share;      /* of datagrams */
     ngx_stream_upstream_init_pt       init_upstream;
     ngx_stream_upstream_init_peer_pt  init_peer;
 } ngx_trp_entry_srv_conf_t;
@@ -544,8 +545,8 @@ ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
     pc->socklen = pool->socklen;
     pc->name = &pool->name;
 
-    tunnel = ngx_palloc(ctx->session->connection->pool,
-                        sizeof(ngx_trp_associate_tunnel_t));
+    tunnel = ngx_pcalloc(ctx->session->connection->pool,
+                         sizeof(ngx_trp_associate_tunnel_t));
     if (tunnel == NULL) {
         return NGX_ERROR;
     }
@@ -555,6 +556,7 @@ ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
     tunnel->relays = &ctx->conf->relays;
     tunnel->fd = emcf->fd;
     tunnel->open_timeout = ngx_trp_entry_open_timeout(ctx);
+    tunnel->share = &ctx->conf->share;
 
     ctx->associate = ngx_trp_associate(ctx->socks, &ngx_trp_associate_tunnel,
                                        tunnel, emcf->fd, pc);
@@ -1564,6 +1566,8 @@ ngx_trp_entry_init_process(ngx_cycle_t *cycle)
 
         ngx_trp_agent_init_process(cycle, &escf->agent, &emcf->room,
                                    "trp_entry");
+
+        ngx_trp_share_init(&escf->share, escf->agent.limit, cycle->log);
 
         if (ngx_trp_relays_start(cycle, &escf->relays) != NGX_OK) {
             return NGX_ERROR;

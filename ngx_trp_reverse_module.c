@@ -203,7 +203,7 @@ ngx_module_t  ngx_trp_reverse_module = {
 static void
 ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
 {
-    ngx_uint_t              udp, known;
+    ngx_uint_t              udp, known, full;
     trp_refuse_t            refuse;
     ngx_connection_t       *c;
     ngx_trp_reverse_ctx_t  *ctx;
@@ -214,7 +214,18 @@ ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
     known = (open->flags & TRP_OPEN_AGAIN)
             && ngx_trp_stream_known(link->pool->conf, open->id);
 
-    if (known) {
+    /* datagrams leave half of the tunnels to streams of TCP */
+
+    full = (udp && link->pool->conf->ndatagrams
+                   >= ngx_max(link->pool->conf->limit / 2, 1));
+
+    if (full) {
+        ngx_log_error(NGX_LOG_INFO, link->tunnel->connection->log, 0,
+                      "%ui streams of UDP are half of what there may be, "
+                      "stream: %s", link->pool->conf->ndatagrams,
+                      ngx_trp_id_text(open->id).data);
+
+    } else if (known) {
         ngx_log_error(NGX_LOG_INFO, link->tunnel->connection->log, 0,
                       "stream was opened before, and accepted, stream: %s",
                       ngx_trp_id_text(open->id).data);
@@ -229,7 +240,7 @@ ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
     if (ctx == NULL) {
         ngx_memzero(&refuse, sizeof(trp_refuse_t));
 
-        refuse.code = TRP_CODE_FAILED;
+        refuse.code = full ? TRP_CODE_LIMIT : TRP_CODE_FAILED;
         refuse.retry = ((open->proto == TRP_PROTO_TCP || udp) && !known);
 
         ngx_trp_tunnel_abandon(link->tunnel, &refuse, 1);

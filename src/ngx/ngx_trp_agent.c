@@ -223,6 +223,7 @@ ngx_trp_agent_init_process(ngx_cycle_t *cycle, ngx_trp_agent_conf_t *conf,
     /* through a TURN server a tunnel has two connections */
 
     share = ngx_trp_room_join(room, cycle, conf->turn.enabled ? 4 : 3);
+    conf->limit = ngx_min(conf->max, share);
 
     /* the other workers have the same */
 

@@ -43,13 +43,15 @@ typedef struct {
     ngx_trp_ssl_conf_t          ssl;
     ngx_trp_turn_client_conf_t  turn;         /* the way to the relay */
 
-    /* in this worker; the first two are of a reverse */
+    /* in this worker; the first two and "ndatagrams" are of a reverse */
 
     ngx_queue_t      streams;                 /* ngx_trp_stream_t */
     trp_recent_t     lost;                    /* of accepted ones */
     ngx_trp_turn_server_t  **turn_servers;    /* for the addresses of "turn" */
     ngx_uint_t       turn_next;
     ngx_trp_room_t  *room;                    /* of all agents of the role */
+    ngx_uint_t       limit;                   /* "max", or what the room is */
+    ngx_uint_t       ndatagrams;              /* streams of UDP */
     unsigned         max_set:1;
 } ngx_trp_agent_conf_t;
 

@@ -107,6 +107,7 @@ struct ngx_trp_associate_s {
     unsigned                         strange:1;   /* these were logged */
     unsigned                         malformed:1;
     unsigned                         denied:1;
+    unsigned                         evicted:1;
     unsigned                         forbidden:1;
     unsigned                         failed:1;
     unsigned                         over:1;
@@ -153,12 +154,23 @@ void ngx_trp_associate_forget(ngx_trp_associate_dest_t *dest);
 void ngx_trp_associate_refuse(ngx_trp_associate_dest_t *dest);
 
 
+/* the tunnel of this one goes to another destination */
+
+void ngx_trp_associate_evict(ngx_trp_associate_dest_t *dest);
+
+
 /* the table; "dests" of an association that has begun, or ends */
 
 void ngx_trp_associate_dests_init(ngx_trp_associate_t *as);
 void ngx_trp_associate_dests_send(ngx_trp_associate_t *as,
     trp_socks5_addr_t *to, u_char *p, size_t len);
 void ngx_trp_associate_dests_used(ngx_trp_associate_dest_t *dest);
+
+/* of those that are open, the one not used for the longest time, or NULL */
+
+ngx_trp_associate_dest_t *ngx_trp_associate_dests_last(
+    ngx_trp_associate_t *as);
+
 void ngx_trp_associate_dests_close(ngx_trp_associate_t *as);
 
 

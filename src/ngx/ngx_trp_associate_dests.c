@@ -205,6 +205,46 @@ ngx_trp_associate_forget(ngx_trp_associate_dest_t *dest)
 
 
 void
+ngx_trp_associate_evict(ngx_trp_associate_dest_t *dest)
+{
+    ngx_trp_associate_t  *as;
+
+    as = dest->associate;
+
+    if (!as->evicted) {
+        as->evicted = 1;
+        ngx_log_error(NGX_LOG_INFO, as->client->log, 0,
+                      "SOCKS5 client has more destinations of datagrams than "
+                      "there are tunnels for them, the one that was not used "
+                      "for the longest time is forgotten");
+    }
+
+    ngx_trp_associate_remove(dest);
+}
+
+
+ngx_trp_associate_dest_t *
+ngx_trp_associate_dests_last(ngx_trp_associate_t *as)
+{
+    ngx_queue_t               *q;
+    ngx_trp_associate_dest_t  *dest;
+
+    for (q = ngx_queue_last(&as->dests.queue);
+         q != ngx_queue_sentinel(&as->dests.queue);
+         q = ngx_queue_prev(q))
+    {
+        dest = ngx_queue_data(q, ngx_trp_associate_dest_t, queue);
+
+        if (!dest->refused) {
+            return dest;
+        }
+    }
+
+    return NULL;
+}
+
+
+void
 ngx_trp_associate_refuse(ngx_trp_associate_dest_t *dest)
 {
     dest->refused = 1;

@@ -11,6 +11,7 @@ typedef struct {
 
 
 static ngx_int_t ngx_trp_associate_stream_open(ngx_trp_associate_dest_t *dest);
+static void ngx_trp_associate_stream_over(ngx_trp_associate_t *as);
 static void ngx_trp_associate_stream_send(ngx_trp_associate_dest_t *dest,
     u_char *p, size_t len);
 static void ngx_trp_associate_stream_received(ngx_trp_datagram_t *dg,
@@ -62,7 +63,29 @@ ngx_trp_associate_stream_open(ngx_trp_associate_dest_t *dest)
     ngx_trp_addr_from_sockaddr(&open.local, &port, &as->local.sockaddr);
     open.local_port = port;
 
-    return ngx_trp_datagram_open(dg, tunnel->fd, &open);
+    tunnel->member.associate = as;
+
+    if (ngx_trp_share_take(tunnel->share, &tunnel->member) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_trp_datagram_open(dg, tunnel->fd, &open) != NGX_OK) {
+        ngx_trp_associate_stream_over(as);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_associate_stream_over(ngx_trp_associate_t *as)
+{
+    ngx_trp_associate_tunnel_t  *tunnel;
+
+    tunnel = as->data;
+
+    ngx_trp_share_give(tunnel->share, &tunnel->member);
 }
 
 
@@ -106,6 +129,8 @@ ngx_trp_associate_stream_closed(ngx_trp_datagram_t *dg, ngx_uint_t code)
 
     dest = ngx_trp_associate_stream_dest(dg);
 
+    ngx_trp_associate_stream_over(dest->associate);
+
     if (code == TRP_CODE_NONE) {
 
         /* the next datagram opens it again */
@@ -129,4 +154,5 @@ static void
 ngx_trp_associate_stream_close(ngx_trp_associate_dest_t *dest)
 {
     ngx_trp_datagram_close(&((ngx_trp_associate_stream_t *) dest)->datagram);
+    ngx_trp_associate_stream_over(dest->associate);
 }

@@ -10,6 +10,7 @@
 
 
 #include "ngx_trp_associate.h"
+#include "ngx_trp_associate_share.h"
 #include "ngx_trp_relays.h"
 
 
@@ -19,9 +20,11 @@
 /* the "data" of an association on this path, and lives as long */
 
 typedef struct {
-    ngx_trp_relays_t  *relays;
-    ngx_socket_t       fd;             /* of the process */
-    ngx_msec_t         open_timeout;   /* of a stream, until it is accepted */
+    ngx_trp_relays_t        *relays;
+    ngx_socket_t             fd;       /* of the process */
+    ngx_msec_t               open_timeout; /* until a stream is accepted */
+    ngx_trp_share_t         *share;
+    ngx_trp_share_member_t   member;   /* zeroed */
 } ngx_trp_associate_tunnel_t;
 
 

@@ -170,6 +170,7 @@ ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
 
     if (!st->entry) {
         ngx_queue_insert_tail(&st->pool->conf->streams, &st->live);
+        st->pool->conf->ndatagrams += st->udp;
     }
 
     return NGX_OK;
@@ -1108,6 +1109,7 @@ ngx_trp_stream_close(ngx_trp_stream_t *st, trp_refuse_t *refuse)
 
     if (!st->entry) {
         ngx_queue_remove(&st->live);
+        st->pool->conf->ndatagrams -= st->udp;
     }
 
     ngx_trp_stream_stop_waiting(st);
