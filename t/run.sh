@@ -68,6 +68,12 @@ finish() {
 scripts/packages test
 scripts/node-modules || echo 'no npm packages: some tests are skipped'
 
+for name in pion webrtc-rs aioice; do
+    case "$* " in
+        *"_$(echo "$name" | tr - _).t "*) scripts/interop "$name" ;;
+    esac
+done
+
 if [ "${ASAN:-}" ]; then
     SANITIZE=1
     export SANITIZE
