@@ -587,10 +587,18 @@ trp_stun_put_addr(trp_stun_writer_t *w, trp_stun_attribute_e type,
 
 
 void
-trp_stun_put_error(trp_stun_writer_t *w, unsigned code)
+trp_stun_put_error(trp_stun_writer_t *w, unsigned code, const char *reason)
 {
-    trp_stun_put_u32(w, TRP_STUN_ERROR_CODE,
-                     (uint32_t) ((code / 100) << 8 | code % 100));
+    size_t    len;
+    uint8_t  *p;
+
+    len = strlen(reason);
+    p = trp_stun_room(w, TRP_STUN_ERROR_CODE, 4 + len);
+
+    if (p) {
+        trp_stun_write32(p, (uint32_t) ((code / 100) << 8 | code % 100));
+        memcpy(p + 4, reason, len);
+    }
 }
 
 

@@ -206,9 +206,10 @@ void trp_stun_put_u32(trp_stun_writer_t *w, trp_stun_attribute_e type,
 void trp_stun_put_addr(trp_stun_writer_t *w, trp_stun_attribute_e type,
     const trp_taddr_t *addr);
 
-/* the reason phrase is left empty: answers to strangers must be short */
+/* the reason phrase may be empty: answers to strangers must be short */
 
-void trp_stun_put_error(trp_stun_writer_t *w, unsigned code);
+void trp_stun_put_error(trp_stun_writer_t *w, unsigned code,
+    const char *reason);
 
 /* in this order, each one at most once */
 

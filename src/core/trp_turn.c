@@ -52,6 +52,7 @@ static int trp_turn_stranger(trp_turn_t *turn);
 static void trp_turn_stranger_error(trp_turn_t *turn, unsigned code);
 static void trp_turn_dispatch(trp_turn_t *turn, const trp_stun_t *m);
 static void trp_turn_count(trp_turn_t *turn, unsigned method, unsigned code);
+static unsigned trp_turn_code_index(unsigned code);
 static uint8_t *trp_turn_pack(uint8_t *p, const trp_taddr_t *addr);
 static int trp_turn_remove_first(trp_turn_t *turn, trp_turn_match_pt match,
     const uint8_t *account, trp_turn_free_e why);
@@ -86,9 +87,28 @@ static const uint8_t  trp_turn_algorithms[8] = {
 };
 
 
-static const unsigned  trp_turn_codes[TRP_TURN_NCODES] = {
-    200, 400, 401, 403, 420, 437, 438, 440, 441, 442, 443, 446, 447, 486, 500,
-    508, 0, 0
+static const struct {
+    unsigned     code;
+    const char  *reason;
+} trp_turn_codes[TRP_TURN_NCODES] = {
+    { 200, "" },
+    { 400, "Bad Request" },
+    { 401, "Unauthenticated" },
+    { 403, "Forbidden" },
+    { 420, "Unknown Attribute" },
+    { 437, "Allocation Mismatch" },
+    { 438, "Stale Nonce" },
+    { 440, "Address Family not Supported" },
+    { 441, "Wrong Credentials" },
+    { 442, "Unsupported Transport Protocol" },
+    { 443, "Peer Address Family Mismatch" },
+    { 446, "Connection Already Exists" },
+    { 447, "Connection Timeout or Failure" },
+    { 486, "Allocation Quota Reached" },
+    { 500, "Server Error" },
+    { 508, "Insufficient Capacity" },
+    { 0, "" },
+    { 0, "" }
 };
 
 
@@ -489,7 +509,7 @@ trp_turn_challenge(trp_turn_t *turn, const trp_stun_t *m, unsigned code)
 
     for ( ;; ) {
         trp_turn_answer_begin(turn, &w, TRP_STUN_ERROR);
-        trp_stun_put_error(&w, code);
+        trp_turn_put_error(&w, &turn->request, code);
 
         len = trp_turn_nonce_make(nonce, turn->nonce_key, &owner, features,
                                   turn->time);
@@ -577,7 +597,7 @@ trp_turn_unknown(trp_turn_t *turn, const trp_stun_t *m)
     }
 
     trp_turn_answer_begin(turn, &w, TRP_STUN_ERROR);
-    trp_stun_put_error(&w, 420);
+    trp_turn_put_error(&w, &turn->request, 420);
     trp_stun_put(&w, TRP_STUN_UNKNOWN_ATTRIBUTES, types, m->nunknown * 2);
 
     trp_turn_count(turn, turn->request.method, 420);
@@ -702,10 +722,26 @@ trp_turn_error(trp_turn_t *turn, unsigned code)
     trp_stun_writer_t  w;
 
     trp_turn_answer_begin(turn, &w, TRP_STUN_ERROR);
-    trp_stun_put_error(&w, code);
+    trp_turn_put_error(&w, &turn->request, code);
 
     trp_turn_count(turn, turn->request.method, code);
     trp_turn_answer_end(turn, &w);
+}
+
+
+void
+trp_turn_put_error(trp_stun_writer_t *w, const trp_turn_request_t *request,
+    unsigned code)
+{
+    const char  *reason;
+
+    reason = "";
+
+    if (request->signed_sha1 || request->signed_sha256) {
+        reason = trp_turn_codes[trp_turn_code_index(code)].reason;
+    }
+
+    trp_stun_put_error(w, code, reason);
 }
 
 
@@ -1074,7 +1110,7 @@ trp_turn_put(trp_turn_t *turn, void *p)
 static void
 trp_turn_count(trp_turn_t *turn, unsigned method, unsigned code)
 {
-    unsigned  i, j;
+    unsigned  i;
 
     for (i = 1; i < TRP_TURN_NMETHODS; i++) {
         if (trp_turn_methods[i].method == method) {
@@ -1082,13 +1118,22 @@ trp_turn_count(trp_turn_t *turn, unsigned method, unsigned code)
         }
     }
 
-    for (j = 0; j < TRP_TURN_NCODES - 1; j++) {
-        if (trp_turn_codes[j] == code) {
+    turn->stats.responses[i % TRP_TURN_NMETHODS][trp_turn_code_index(code)]++;
+}
+
+
+static unsigned
+trp_turn_code_index(unsigned code)
+{
+    unsigned  i;
+
+    for (i = 0; i < TRP_TURN_NCODES - 1; i++) {
+        if (trp_turn_codes[i].code == code) {
             break;
         }
     }
 
-    turn->stats.responses[i % TRP_TURN_NMETHODS][j]++;
+    return i;
 }
 
 
@@ -1102,5 +1147,5 @@ trp_turn_method_name(unsigned i)
 unsigned
 trp_turn_code(unsigned i)
 {
-    return (i < TRP_TURN_NCODES) ? trp_turn_codes[i] : 0;
+    return (i < TRP_TURN_NCODES) ? trp_turn_codes[i].code : 0;
 }

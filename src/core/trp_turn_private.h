@@ -81,6 +81,11 @@ void trp_turn_answer_begin(trp_turn_t *turn, trp_stun_writer_t *w,
     trp_stun_class_e type);
 void trp_turn_answer_end(trp_turn_t *turn, trp_stun_writer_t *w);
 void trp_turn_error(trp_turn_t *turn, unsigned code);
+
+/* with a reason for who is authenticated; others get a short answer */
+
+void trp_turn_put_error(trp_stun_writer_t *w,
+    const trp_turn_request_t *request, unsigned code);
 size_t trp_turn_sign(trp_turn_t *turn, trp_stun_writer_t *w,
     const trp_turn_request_t *request, unsigned code);
 

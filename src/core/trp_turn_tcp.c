@@ -199,7 +199,7 @@ trp_turn_connect_answer(trp_turn_t *turn, trp_turn_connection_t *connection,
                    request->id);
 
     if (code) {
-        trp_stun_put_error(&w, code);
+        trp_turn_put_error(&w, request, code);
 
     } else {
         trp_stun_put_u32(&w, TRP_STUN_CONNECTION_ID, connection->id);
@@ -358,7 +358,7 @@ trp_turn_attach_answer(trp_turn_t *turn, uint8_t *buf,
         trp_stun_put_u32(&w, TRP_STUN_CONNECTION_ID, id);
 
     } else {
-        trp_stun_put_error(&w, 400);
+        trp_turn_put_error(&w, request, 400);
     }
 
     return trp_turn_sign(turn, &w, request, ok ? 200 : 400);

@@ -624,9 +624,14 @@ test_writer(void)
     ok(memcmp(buf + w.len - 8, "\x00\x0d\x00\x04\x01\x02\x03\x04", 8) == 0,
        "a number");
 
-    trp_stun_put_error(&w, 438);
+    trp_stun_put_error(&w, 438, "");
     ok(memcmp(buf + w.len - 8, "\x00\x09\x00\x04\x00\x00\x04\x26", 8) == 0,
        "an error without a phrase");
+
+    trp_stun_put_error(&w, 486, "Quota");
+    ok(memcmp(buf + w.len - 16, "\x00\x09\x00\x09\x00\x00\x04\x56Quota\0\0\0",
+              16) == 0,
+       "an error with one");
 }
 
 

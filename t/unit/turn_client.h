@@ -546,7 +546,7 @@ answer(agent_t *a, unsigned code)
                    a->m.method, a->m.data + 8);
 
     if (code != 200) {
-        trp_stun_put_error(&a->answer, code);
+        trp_stun_put_error(&a->answer, code, "");
     }
 
     return &a->answer;
