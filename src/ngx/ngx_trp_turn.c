@@ -8,6 +8,7 @@
 
 
 #define NGX_TRP_TURN_STATS_TIME  200       /* milliseconds */
+#define NGX_TRP_TURN_WATCH_TIME  400
 
 
 static ngx_int_t ngx_trp_turn_init_own(ngx_trp_turn_worker_t *worker,
@@ -33,6 +34,7 @@ static void ngx_trp_turn_timer_handler(ngx_event_t *ev);
 static void ngx_trp_turn_message(void *data, ngx_trp_turn_message_t *message,
     u_char *payload, size_t len, ngx_socket_t fd);
 static void ngx_trp_turn_stats_handler(ngx_event_t *ev);
+static void ngx_trp_turn_watch_handler(ngx_event_t *ev);
 static void ngx_trp_turn_remove_unknown(ngx_trp_turn_worker_t *worker);
 static void ngx_trp_turn_publish(ngx_trp_turn_worker_t *worker);
 
@@ -46,6 +48,7 @@ ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
     worker->log = cycle->log;
 
     ngx_queue_init(&worker->attached);
+    ngx_queue_init(&worker->lent);
     ngx_queue_init(&worker->holds);
 
     /* not those of a worker that has died in this place */
@@ -81,6 +84,19 @@ ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
     worker->stats.log = cycle->log;
     worker->stats.handler = ngx_trp_turn_stats_handler;
     worker->stats.cancelable = 1;
+
+    worker->watch.data = worker;
+    worker->watch.log = cycle->log;
+    worker->watch.handler = ngx_trp_turn_watch_handler;
+    worker->watch.cancelable = 1;
+
+    worker->ends = worker->zone->shared->ends;
+
+    /* before there is anything that older workers could ask for */
+
+    (void) ngx_trp_turn_channel_greet(worker->channel);
+
+    ngx_trp_turn_watch(worker);
 
     return ngx_trp_turn_udp_init_worker(worker, cycle);
 }
@@ -652,6 +668,11 @@ ngx_trp_turn_message(void *data, ngx_trp_turn_message_t *message,
         ngx_trp_turn_udp_handed(worker, &message->tuple, payload, len);
         break;
 
+    case NGX_TRP_TURN_HELLO:
+        ngx_trp_turn_peer_ask(worker);
+        ngx_trp_turn_watch(worker);
+        break;
+
     case NGX_TRP_TURN_REMOVE_ACCOUNT:
 
         if (len == TRP_TURN_ACCOUNT_LEN) {
@@ -684,6 +705,49 @@ ngx_trp_turn_stats_handler(ngx_event_t *ev)
     if (worker->removals != worker->zone->shared->removals) {
         worker->removals = worker->zone->shared->removals;
         ngx_trp_turn_remove_unknown(worker);
+    }
+}
+
+
+void
+ngx_trp_turn_watch(ngx_trp_turn_worker_t *worker)
+{
+    if (ngx_trp_turn_channel_slot(worker->channel) != NGX_TRP_TURN_NO_SLOT
+        && !worker->watch.timer_set)
+    {
+        ngx_add_timer(&worker->watch, NGX_TRP_TURN_WATCH_TIME);
+    }
+}
+
+
+/* a worker that is alone wakes up for nothing; who comes says HELLO */
+
+static void
+ngx_trp_turn_watch_handler(ngx_event_t *ev)
+{
+    ngx_uint_t              again;
+    ngx_trp_turn_worker_t  *worker;
+
+    worker = ev->data;
+
+    ngx_trp_turn_zone_watch(worker->zone, NGX_TRP_TURN_WATCH_TIME,
+                            worker->log);
+
+    if (worker->ends != worker->zone->shared->ends) {
+        worker->ends = worker->zone->shared->ends;
+        ngx_trp_turn_peer_tidy(worker);
+    }
+
+    again = ngx_trp_turn_channel_greet(worker->channel)
+            | ngx_trp_turn_channel_retry(worker->channel);
+
+    ngx_trp_turn_peer_ask(worker);
+
+    if (again
+        || ngx_trp_turn_zone_others(worker->zone,
+                                  ngx_trp_turn_channel_slot(worker->channel)))
+    {
+        ngx_trp_turn_watch(worker);
     }
 }
 

@@ -52,11 +52,14 @@ typedef struct {
     ngx_uint_t                 reading;    /* listeners that are read */
     ngx_trp_turn_batch_t       batch;
     ngx_queue_t                attached;   /* ngx_trp_turn_client_t */
+    ngx_queue_t                lent;       /* peers, to other workers */
     uint64_t                   cookies;    /* given to them */
     ngx_queue_t                holds;      /* ports that are reserved */
     ngx_trp_turn_place_t       places[2];  /* IPv4, IPv6: asked last */
     u_char                    *scratch;
     ngx_event_t                stats;
+    ngx_event_t                watch;      /* over other workers */
+    ngx_atomic_uint_t          ends;       /* of those, that it knows of */
     time_t                     warned;     /* of no room in the zone */
     time_t                     tidied;
     ngx_atomic_uint_t          removals;   /* of accounts, that it knows of */
@@ -144,6 +147,11 @@ void ngx_trp_turn_remove_account(ngx_trp_turn_worker_t *worker,
     u_char *account);
 
 
+/* there may be other workers: looks after those that die */
+
+void ngx_trp_turn_watch(ngx_trp_turn_worker_t *worker);
+
+
 /* of ngx_trp_turn_udp.c */
 
 /* in the master, for each cycle; worker->servers is set */
@@ -199,9 +207,12 @@ struct ngx_trp_turn_client_s {
     trp_turn_request_t         request;
     uint32_t                   id;
     uint64_t                   cookie;
+    ngx_atomic_uint_t          epoch;      /* of the worker that has it */
+    trp_str_t                  username;   /* if "unasked" */
     ngx_trp_turn_splice_t     *splice;
 
     unsigned                   attaching:1;
+    unsigned                   unasked:1;  /* no way to that worker yet */
     unsigned                   failed:1;
 };
 

@@ -196,18 +196,16 @@ ngx_trp_turn_accounts_end(ngx_trp_turn_worker_t *worker,
     ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
 
     message.type = NGX_TRP_TURN_REMOVE_ACCOUNT;
-    message.slot = ngx_trp_turn_channel_slot(worker->channel);
 
     for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
 
-        if (i != message.slot
+        if (i != ngx_trp_turn_channel_slot(worker->channel)
             && worker->zone->shared->slots[i].state
                != NGX_TRP_TURN_SLOT_FREE)
         {
-            (void) ngx_trp_turn_channel_send(
-                                ngx_trp_turn_channel_to(worker->channel, i),
-                                &message, hash, TRP_TURN_ACCOUNT_LEN,
-                                (ngx_socket_t) -1);
+            (void) ngx_trp_turn_channel_send(worker->channel, i, &message,
+                                             hash, TRP_TURN_ACCOUNT_LEN,
+                                             (ngx_socket_t) -1);
         }
     }
 

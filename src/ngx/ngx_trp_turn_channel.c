@@ -13,6 +13,15 @@ typedef struct {
 } ngx_trp_turn_packet_t;
 
 
+/* a message that its worker could not take yet */
+
+typedef struct {
+    ngx_queue_t               queue;
+    ngx_uint_t                slot;
+    ngx_trp_turn_message_t    message;
+} ngx_trp_turn_posted_t;
+
+
 struct ngx_trp_turn_channel_s {
     ngx_trp_turn_zone_t      *zone;
     ngx_uint_t                nworkers;
@@ -23,6 +32,9 @@ struct ngx_trp_turn_channel_s {
     void                     *data;
     ngx_trp_turn_packet_t    *packet;
 
+    ngx_queue_t               posted;      /* ngx_trp_turn_posted_t */
+    u_char                    greet[NGX_TRP_TURN_SLOTS];  /* 1: not yet */
+
     ngx_socket_t              pairs[NGX_TRP_TURN_SLOTS][2];
 };
 
@@ -30,7 +42,11 @@ struct ngx_trp_turn_channel_s {
 static void ngx_trp_turn_channel_inherit(ngx_trp_turn_channel_t *channel,
     ngx_trp_turn_channel_t *old);
 static void ngx_trp_turn_channel_close(void *data);
+static ngx_uint_t ngx_trp_turn_channel_gone(ngx_trp_turn_channel_t *channel,
+    ngx_uint_t slot);
 static void ngx_trp_turn_channel_handler(ngx_event_t *rev);
+static void ngx_trp_turn_channel_keep_way(ngx_trp_turn_channel_t *channel,
+    ngx_trp_turn_message_t *message, ngx_socket_t *fd);
 
 
 ngx_trp_turn_channel_t *
@@ -153,6 +169,8 @@ ngx_trp_turn_channel_init_worker(ngx_cycle_t *cycle,
     channel->handler = handler;
     channel->data = data;
 
+    ngx_queue_init(&channel->posted);
+
     if (channel->slot == NGX_TRP_TURN_NO_SLOT) {
         return NGX_OK;
     }
@@ -160,9 +178,16 @@ ngx_trp_turn_channel_init_worker(ngx_cycle_t *cycle,
     /* who sends to a worker that has exited must get an error */
 
     for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
-        if (i != channel->slot) {
-            ngx_trp_pass_close(&channel->pairs[i][1]);
+        if (i == channel->slot) {
+            continue;
         }
+
+        /* without a reading end here it is of another generation */
+
+        channel->greet[i] = (channel->pairs[i][0] != (ngx_socket_t) -1
+                             && channel->pairs[i][1] == (ngx_socket_t) -1);
+
+        ngx_trp_pass_close(&channel->pairs[i][1]);
     }
 
     if (channel->pairs[channel->slot][1] == (ngx_socket_t) -1) {
@@ -188,30 +213,74 @@ ngx_trp_turn_channel_slot(ngx_trp_turn_channel_t *channel)
 }
 
 
-ngx_socket_t
-ngx_trp_turn_channel_own(ngx_trp_turn_channel_t *channel)
+/* a message behind it finds it there: it came before */
+
+ngx_uint_t
+ngx_trp_turn_channel_greet(ngx_trp_turn_channel_t *channel)
 {
-    return ngx_trp_turn_channel_to(channel, channel->slot);
+    ngx_uint_t               i, left;
+    ngx_trp_turn_message_t   message;
+
+    left = 0;
+
+    if (channel->slot == NGX_TRP_TURN_NO_SLOT) {
+        return 0;
+    }
+
+    for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
+
+        if (!channel->greet[i]) {
+            continue;
+        }
+
+        ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
+        message.type = NGX_TRP_TURN_HELLO;
+
+        if (ngx_trp_turn_channel_send(channel, i, &message, NULL, 0,
+                                      channel->pairs[channel->slot][0])
+            == NGX_OK
+            || ngx_trp_turn_channel_gone(channel, i))
+        {
+            channel->greet[i] = 0;
+            continue;
+        }
+
+        left = 1;
+    }
+
+    return left;
 }
 
 
-ngx_socket_t
-ngx_trp_turn_channel_to(ngx_trp_turn_channel_t *channel, ngx_uint_t slot)
+static ngx_uint_t
+ngx_trp_turn_channel_gone(ngx_trp_turn_channel_t *channel, ngx_uint_t slot)
 {
-    return (slot < NGX_TRP_TURN_SLOTS) ? channel->pairs[slot][0]
-                                       : (ngx_socket_t) -1;
+    return !ngx_trp_turn_zone_alive(channel->zone, slot);
 }
 
 
 ngx_int_t
-ngx_trp_turn_channel_send(ngx_socket_t to, ngx_trp_turn_message_t *message,
-    const void *payload, size_t len, ngx_socket_t fd)
+ngx_trp_turn_channel_send(ngx_trp_turn_channel_t *channel, ngx_uint_t slot,
+    ngx_trp_turn_message_t *message, const void *payload, size_t len,
+    ngx_socket_t fd)
 {
+    ngx_socket_t  to;
     struct iovec  iov[2];
 
-    if (to == (ngx_socket_t) -1 || len > NGX_TRP_TURN_PAYLOAD_MAX) {
-        ngx_set_socket_errno(EPIPE);
+    to = (slot < NGX_TRP_TURN_SLOTS) ? channel->pairs[slot][0]
+                                     : (ngx_socket_t) -1;
+
+    if (to == (ngx_socket_t) -1 || channel->slot == NGX_TRP_TURN_NO_SLOT
+        || len > NGX_TRP_TURN_PAYLOAD_MAX)
+    {
         return NGX_ERROR;
+    }
+
+    message->slot = channel->slot;
+    message->epoch = ngx_trp_turn_zone_epoch(channel->zone, channel->slot);
+
+    if (message->type == NGX_TRP_TURN_ATTACH) {
+        fd = channel->pairs[channel->slot][0];
     }
 
     iov[0].iov_base = message;
@@ -220,6 +289,58 @@ ngx_trp_turn_channel_send(ngx_socket_t to, ngx_trp_turn_message_t *message,
     iov[1].iov_len = len;
 
     return ngx_trp_pass_send(to, iov, 2, fd);
+}
+
+
+void
+ngx_trp_turn_channel_post(ngx_trp_turn_channel_t *channel, ngx_uint_t slot,
+    ngx_trp_turn_message_t *message)
+{
+    ngx_trp_turn_posted_t  *posted;
+
+    if (ngx_trp_turn_channel_send(channel, slot, message, NULL, 0,
+                                  (ngx_socket_t) -1)
+        == NGX_OK
+        || slot >= NGX_TRP_TURN_SLOTS
+        || ngx_trp_turn_channel_gone(channel, slot))
+    {
+        return;
+    }
+
+    posted = ngx_alloc(sizeof(ngx_trp_turn_posted_t), ngx_cycle->log);
+
+    if (posted) {
+        posted->slot = slot;
+        posted->message = *message;
+        ngx_queue_insert_tail(&channel->posted, &posted->queue);
+    }
+}
+
+
+ngx_uint_t
+ngx_trp_turn_channel_retry(ngx_trp_turn_channel_t *channel)
+{
+    ngx_queue_t            *q, *next;
+    ngx_trp_turn_posted_t  *posted;
+
+    for (q = ngx_queue_head(&channel->posted);
+         q != ngx_queue_sentinel(&channel->posted);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        posted = ngx_queue_data(q, ngx_trp_turn_posted_t, queue);
+
+        if (ngx_trp_turn_channel_send(channel, posted->slot, &posted->message,
+                                      NULL, 0, (ngx_socket_t) -1)
+            == NGX_OK
+            || ngx_trp_turn_channel_gone(channel, posted->slot))
+        {
+            ngx_queue_remove(q);
+            ngx_free(posted);
+        }
+    }
+
+    return !ngx_queue_empty(&channel->posted);
 }
 
 
@@ -251,7 +372,35 @@ ngx_trp_turn_channel_handler(ngx_event_t *rev)
             continue;
         }
 
+        ngx_trp_turn_channel_keep_way(channel, &packet->header, &fd);
+
         channel->handler(channel->data, &packet->header, packet->payload,
                          n - sizeof(ngx_trp_turn_message_t), fd);
     }
+}
+
+
+/* to a worker that was not there when this one began */
+
+static void
+ngx_trp_turn_channel_keep_way(ngx_trp_turn_channel_t *channel,
+    ngx_trp_turn_message_t *message, ngx_socket_t *fd)
+{
+    ngx_socket_t  *way;
+
+    if ((message->type != NGX_TRP_TURN_HELLO
+         && message->type != NGX_TRP_TURN_ATTACH)
+        || message->slot >= NGX_TRP_TURN_SLOTS
+        || message->slot == channel->slot
+        || *fd == (ngx_socket_t) -1)
+    {
+        return;
+    }
+
+    way = &channel->pairs[message->slot][0];
+
+    ngx_trp_pass_close(way);
+
+    *way = *fd;
+    *fd = (ngx_socket_t) -1;
 }

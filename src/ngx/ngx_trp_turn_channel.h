@@ -18,8 +18,8 @@
 
 typedef enum {
     NGX_TRP_TURN_DATAGRAM = 0,         /* of "tuple", in the payload */
-    NGX_TRP_TURN_ATTACH,               /* "id", user in the payload, and how
-                                          to answer in "fd" */
+    NGX_TRP_TURN_HELLO,                /* there is a new worker */
+    NGX_TRP_TURN_ATTACH,               /* "id", user in the payload */
     NGX_TRP_TURN_ATTACHED,             /* to "cookie": the peer in "fd", and
                                           a "tally" to write to */
     NGX_TRP_TURN_DETACHED,             /* "id" has ended */
@@ -31,6 +31,7 @@ typedef enum {
 typedef struct {
     ngx_trp_turn_message_e       type;
     ngx_uint_t                   slot;     /* of the sender */
+    ngx_atomic_uint_t            epoch;    /* and its epoch */
     trp_turn_tuple_t             tuple;
     uint64_t                     realm;    /* a hash of it */
     uint64_t                     cookie;
@@ -64,19 +65,35 @@ ngx_int_t ngx_trp_turn_channel_init_worker(ngx_cycle_t *cycle,
     ngx_trp_turn_channel_t *channel, ngx_trp_turn_message_pt handler,
     void *data);
 
+/*
+ * Tells workers of other generations, which were there before, how to write to
+ * this one; 1 if some could not be told, and it is to be called again.  The
+ * handler gets HELLO from new ones.
+ */
+
+ngx_uint_t ngx_trp_turn_channel_greet(ngx_trp_turn_channel_t *channel);
+
 /* NGX_TRP_TURN_NO_SLOT for a single process, or if there are too many */
 
 ngx_uint_t ngx_trp_turn_channel_slot(ngx_trp_turn_channel_t *channel);
 
-/* to write to this worker */
+/*
+ * To the worker in a slot; NGX_ERROR if that was not possible.  The message
+ * gets its sender, and with "ATTACH" the other one a way back.
+ */
 
-ngx_socket_t ngx_trp_turn_channel_own(ngx_trp_turn_channel_t *channel);
-ngx_socket_t ngx_trp_turn_channel_to(ngx_trp_turn_channel_t *channel,
-    ngx_uint_t slot);
+ngx_int_t ngx_trp_turn_channel_send(ngx_trp_turn_channel_t *channel,
+    ngx_uint_t slot, ngx_trp_turn_message_t *message, const void *payload,
+    size_t len, ngx_socket_t fd);
 
-ngx_int_t ngx_trp_turn_channel_send(ngx_socket_t to,
-    ngx_trp_turn_message_t *message, const void *payload, size_t len,
-    ngx_socket_t fd);
+/* one that must not be lost, at once or by ngx_trp_turn_channel_retry() */
+
+void ngx_trp_turn_channel_post(ngx_trp_turn_channel_t *channel,
+    ngx_uint_t slot, ngx_trp_turn_message_t *message);
+
+/* 1 if there are some left */
+
+ngx_uint_t ngx_trp_turn_channel_retry(ngx_trp_turn_channel_t *channel);
 
 
 #pragma GCC visibility pop

@@ -22,10 +22,12 @@ typedef struct {
 
     /* where it is attached: this worker's client, or another worker */
     ngx_trp_turn_client_t   *client;
-    ngx_socket_t             channel;
-    ngx_uint_t               slot;         /* of the worker */
+    ngx_queue_t              queue;        /* of the worker, if lent */
+    ngx_uint_t               slot;         /* of the other worker */
+    ngx_atomic_uint_t        epoch;
     uint64_t                 cookie;       /* of the client there */
     ngx_uint_t               tally;
+    unsigned                 lent:1;
 } ngx_trp_turn_peer_t;
 
 
@@ -41,6 +43,8 @@ static ngx_trp_turn_peer_t *ngx_trp_turn_peer_find(
     ngx_trp_turn_worker_t *worker, uint64_t realm, uint32_t id,
     trp_str_t username);
 static ngx_socket_t ngx_trp_turn_peer_take(ngx_trp_turn_peer_t *peer);
+static ngx_int_t ngx_trp_turn_peer_ask_for(ngx_trp_turn_client_t *client,
+    trp_str_t username);
 static void ngx_trp_turn_peer_answer(ngx_trp_turn_client_t *client, int ok);
 static void ngx_trp_turn_peer_spliced(void *data);
 static void ngx_trp_turn_peer_send_detached(ngx_trp_turn_client_t *client);
@@ -111,7 +115,6 @@ ngx_trp_turn_peer_create(ngx_trp_turn_alloc_t *alloc)
 
     if (peer) {
         peer->alloc = alloc;
-        peer->channel = (ngx_socket_t) -1;
         peer->tally = NGX_TRP_TURN_NO_TALLY;
     }
 
@@ -359,15 +362,16 @@ ngx_trp_turn_peer_close(trp_turn_connection_t *connection)
         ngx_trp_turn_tcp_close(client, NGX_STREAM_OK);
     }
 
-    if (peer->channel != (ngx_socket_t) -1) {
+    if (peer->lent) {
+        ngx_queue_remove(&peer->queue);
+
         ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
 
         message.type = NGX_TRP_TURN_DETACH;
         message.cookie = peer->cookie;
 
-        (void) ngx_trp_turn_channel_send(peer->channel, &message, NULL, 0,
-                                         (ngx_socket_t) -1);
-        ngx_trp_pass_close(&peer->channel);
+        ngx_trp_turn_channel_post(peer->alloc->server->worker->channel,
+                                  peer->slot, &message);
     }
 
     ngx_free(peer);
@@ -378,12 +382,13 @@ void
 ngx_trp_turn_peer_attach(ngx_trp_turn_server_t *server,
     ngx_trp_turn_client_t *client, const trp_turn_command_t *command)
 {
-    trp_str_t                username;
-    ngx_uint_t               slot;
-    ngx_socket_t             s, to;
-    ngx_trp_turn_peer_t     *peer;
-    ngx_trp_turn_worker_t   *worker;
-    ngx_trp_turn_message_t   message;
+    ngx_int_t               rc;
+    ngx_str_t               name;
+    trp_str_t               username;
+    ngx_uint_t              slot;
+    ngx_socket_t            s;
+    ngx_trp_turn_peer_t    *peer;
+    ngx_trp_turn_worker_t  *worker;
 
     worker = server->worker;
 
@@ -398,7 +403,12 @@ ngx_trp_turn_peer_attach(ngx_trp_turn_server_t *server,
     username.data = command->data;
     username.len = command->len;
 
+    name.data = (u_char *) command->data;
+    name.len = command->len;
+
     slot = trp_turn_connection_slot(command->id);
+
+    client->epoch = ngx_trp_turn_zone_epoch(worker->zone, slot);
 
     if (slot == (uint8_t) ngx_trp_turn_channel_slot(worker->channel)) {
         peer = ngx_trp_turn_peer_find(worker, server->realm, command->id,
@@ -419,26 +429,66 @@ ngx_trp_turn_peer_attach(ngx_trp_turn_server_t *server,
         return;
     }
 
-    ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
+    rc = ngx_trp_turn_peer_ask_for(client, username);
 
-    message.type = NGX_TRP_TURN_ATTACH;
-    message.slot = ngx_trp_turn_channel_slot(worker->channel);
-    message.realm = server->realm;
-    message.cookie = client->cookie;
-    message.id = command->id;
+    if (rc == NGX_AGAIN) {
+        client->username = username;
+        client->username.data = ngx_pstrdup(client->connection->pool, &name);
 
-    to = ngx_trp_turn_channel_to(worker->channel, slot);
+        rc = client->username.data ? NGX_OK : NGX_ERROR;
+    }
 
-    if (ngx_trp_turn_channel_send(to, &message, username.data, username.len,
-                                  ngx_trp_turn_channel_own(worker->channel))
-        != NGX_OK)
-    {
+    if (rc != NGX_OK) {
         ngx_trp_turn_peer_attached(client, (ngx_socket_t) -1,
                                    NGX_TRP_TURN_NO_TALLY);
         return;
     }
 
     ngx_add_timer(client->connection->read, NGX_TRP_TURN_ATTACH_TIME);
+}
+
+
+/*
+ * NGX_OK; NGX_AGAIN if there is no way to that worker yet: it is of a newer
+ * generation, and has said so, but this is still to be read.
+ */
+
+static ngx_int_t
+ngx_trp_turn_peer_ask_for(ngx_trp_turn_client_t *client, trp_str_t username)
+{
+    ngx_uint_t               slot;
+    ngx_trp_turn_worker_t   *worker;
+    ngx_trp_turn_message_t   message;
+
+    worker = client->server->worker;
+    slot = trp_turn_connection_slot(client->id);
+
+    if (client->epoch == 0
+        || client->epoch != ngx_trp_turn_zone_epoch(worker->zone, slot))
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
+
+    message.type = NGX_TRP_TURN_ATTACH;
+    message.realm = client->server->realm;
+    message.cookie = client->cookie;
+    message.id = client->id;
+
+    client->unasked = 0;
+
+    if (ngx_trp_turn_channel_send(worker->channel, slot, &message,
+                                  username.data, username.len,
+                                  (ngx_socket_t) -1)
+        == NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    client->unasked = 1;
+
+    return NGX_AGAIN;
 }
 
 
@@ -644,9 +694,9 @@ ngx_trp_turn_peer_send_detached(ngx_trp_turn_client_t *client)
         return;
     }
 
-    (void) ngx_trp_turn_channel_send(ngx_trp_turn_channel_to(worker->channel,
-                                                             slot),
-                                     &message, NULL, 0, (ngx_socket_t) -1);
+    if (!client->unasked) {
+        ngx_trp_turn_channel_post(worker->channel, slot, &message);
+    }
 }
 
 
@@ -698,7 +748,11 @@ ngx_trp_turn_peer_end(ngx_trp_turn_peer_t *peer)
     server = peer->alloc->server;
 
     peer->client = NULL;
-    ngx_trp_pass_close(&peer->channel);
+
+    if (peer->lent) {
+        peer->lent = 0;
+        ngx_queue_remove(&peer->queue);
+    }
 
     ngx_trp_turn_time(server);
     trp_turn_disconnected(server->turn, peer->connection);
@@ -755,13 +809,16 @@ ngx_trp_turn_peer_message(ngx_trp_turn_worker_t *worker,
         answer.cookie = message->cookie;
         answer.tally = peer ? peer->tally : NGX_TRP_TURN_NO_TALLY;
 
-        rc = ngx_trp_turn_channel_send(*fd, &answer, NULL, 0, s);
+        rc = ngx_trp_turn_channel_send(worker->channel, message->slot, &answer,
+                                       NULL, 0, s);
 
         if (peer) {
-            peer->channel = *fd;
             peer->slot = message->slot;
+            peer->epoch = message->epoch;
             peer->cookie = message->cookie;
-            *fd = (ngx_socket_t) -1;
+            peer->lent = 1;
+
+            ngx_queue_insert_tail(&worker->lent, &peer->queue);
 
             if (s == (ngx_socket_t) -1 || rc != NGX_OK) {
                 ngx_trp_turn_peer_end(peer);
@@ -795,6 +852,78 @@ ngx_trp_turn_peer_message(ngx_trp_turn_worker_t *worker,
 
         if (client) {
             client->failed = 1;
+            ngx_trp_turn_tcp_close(client, NGX_STREAM_OK);
+        }
+    }
+}
+
+
+/* those who had to wait for a way to the worker of their connection */
+
+void
+ngx_trp_turn_peer_ask(ngx_trp_turn_worker_t *worker)
+{
+    ngx_queue_t            *q, *next;
+    ngx_trp_turn_client_t  *client;
+
+    for (q = ngx_queue_head(&worker->attached);
+         q != ngx_queue_sentinel(&worker->attached);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        client = ngx_queue_data(q, ngx_trp_turn_client_t, queue);
+
+        if (client->attaching && client->unasked
+            && ngx_trp_turn_peer_ask_for(client, client->username)
+               == NGX_ERROR)
+        {
+            ngx_trp_turn_peer_attached(client, (ngx_socket_t) -1,
+                                       NGX_TRP_TURN_NO_TALLY);
+        }
+    }
+}
+
+
+/* what has lost its other half with another worker */
+
+void
+ngx_trp_turn_peer_tidy(ngx_trp_turn_worker_t *worker)
+{
+    ngx_queue_t            *q, *next;
+    ngx_uint_t              slot;
+    ngx_trp_turn_peer_t    *peer;
+    ngx_trp_turn_client_t  *client;
+
+    for (q = ngx_queue_head(&worker->lent);
+         q != ngx_queue_sentinel(&worker->lent);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        peer = ngx_queue_data(q, ngx_trp_turn_peer_t, queue);
+
+        if (peer->epoch != ngx_trp_turn_zone_epoch(worker->zone, peer->slot)) {
+            ngx_trp_turn_peer_end(peer);
+        }
+    }
+
+    for (q = ngx_queue_head(&worker->attached);
+         q != ngx_queue_sentinel(&worker->attached);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        client = ngx_queue_data(q, ngx_trp_turn_client_t, queue);
+
+        slot = trp_turn_connection_slot(client->id);
+
+        if (client->epoch == ngx_trp_turn_zone_epoch(worker->zone, slot)) {
+            continue;
+        }
+
+        if (client->attaching) {
+            ngx_trp_turn_peer_attached(client, (ngx_socket_t) -1,
+                                       NGX_TRP_TURN_NO_TALLY);
+
+        } else {
             ngx_trp_turn_tcp_close(client, NGX_STREAM_OK);
         }
     }

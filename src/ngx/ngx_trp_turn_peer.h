@@ -37,6 +37,11 @@ void ngx_trp_turn_peer_attached(ngx_trp_turn_client_t *client,
     ngx_socket_t fd, ngx_uint_t tally);
 void ngx_trp_turn_peer_detach(ngx_trp_turn_client_t *client);
 
+/* there is a new worker, or one has ended */
+
+void ngx_trp_turn_peer_ask(ngx_trp_turn_worker_t *worker);
+void ngx_trp_turn_peer_tidy(ngx_trp_turn_worker_t *worker);
+
 /* of another worker; *fd is -1 afterwards if it was needed */
 
 void ngx_trp_turn_peer_message(ngx_trp_turn_worker_t *worker,

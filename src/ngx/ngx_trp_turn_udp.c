@@ -580,12 +580,10 @@ ngx_trp_turn_udp_elsewhere(ngx_trp_turn_worker_t *worker,
     ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
 
     message.type = NGX_TRP_TURN_DATAGRAM;
-    message.slot = own;
     message.tuple = *tuple;
 
-    if (ngx_trp_turn_channel_send(
-                             ngx_trp_turn_channel_to(worker->channel, slot),
-                             &message, data, len, (ngx_socket_t) -1)
+    if (ngx_trp_turn_channel_send(worker->channel, slot, &message, data, len,
+                                  (ngx_socket_t) -1)
         == NGX_OK)
     {
         return NGX_OK;

@@ -11,6 +11,8 @@
 static ngx_int_t ngx_trp_turn_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 static ngx_trp_turn_shared_t *ngx_trp_turn_zone_create(
     ngx_slab_pool_t *shpool);
+static void ngx_trp_turn_zone_reap_dead(ngx_trp_turn_zone_t *zone,
+    ngx_uint_t slot, ngx_log_t *log);
 static void ngx_trp_turn_zone_free_slot(ngx_trp_turn_zone_t *zone,
     ngx_uint_t slot);
 static void ngx_trp_turn_zone_free_owner(ngx_trp_turn_zone_t *zone,
@@ -176,6 +178,7 @@ ngx_trp_turn_zone_enter(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
     ngx_trp_turn_zone_free_slot(zone, slot);
 
     s->generation = generation;
+    s->epoch = ++zone->shared->epochs;
     s->pid = ngx_pid;
     s->state = NGX_TRP_TURN_SLOT_RUNNING;
 
@@ -223,27 +226,98 @@ ngx_trp_turn_zone_reap(ngx_trp_turn_zone_t *zone, ngx_log_t *log)
 
             /* a worker has either started meanwhile, or never will */
 
-            if (slot->generation + 2 > zone->shared->generation) {
-                continue;
+            if (slot->generation + 2 <= zone->shared->generation) {
+                ngx_trp_turn_zone_free_slot(zone, i);
             }
 
             break;
 
         default:
-
-            if (ngx_trp_turn_zone_alive(zone, i)) {
-                continue;
-            }
-
-            ngx_log_error(NGX_LOG_NOTICE, log, 0,
-                          "worker process %P is gone, its allocations, too",
-                          (ngx_pid_t) slot->pid);
+            ngx_trp_turn_zone_reap_dead(zone, i, log);
         }
-
-        ngx_trp_turn_zone_free_slot(zone, i);
     }
 
     ngx_shmtx_unlock(&zone->pool->mutex);
+}
+
+
+static void
+ngx_trp_turn_zone_reap_dead(ngx_trp_turn_zone_t *zone, ngx_uint_t slot,
+    ngx_log_t *log)
+{
+    if (ngx_trp_turn_zone_alive(zone, slot)) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                  "worker process %P is gone, its allocations, too",
+                  (ngx_pid_t) zone->shared->slots[slot].pid);
+
+    ngx_trp_turn_zone_free_slot(zone, slot);
+}
+
+
+/* in the place of one of this generation another one is started */
+
+void
+ngx_trp_turn_zone_watch(ngx_trp_turn_zone_t *zone, ngx_msec_t time,
+    ngx_log_t *log)
+{
+    ngx_uint_t              i;
+    ngx_trp_turn_slot_t    *slot;
+    ngx_trp_turn_shared_t  *sh;
+
+    sh = zone->shared;
+
+    if ((ngx_msec_int_t) (ngx_current_msec - sh->watched)
+        < (ngx_msec_int_t) time)
+    {
+        return;
+    }
+
+    ngx_shmtx_lock(&zone->pool->mutex);
+
+    if ((ngx_msec_int_t) (ngx_current_msec - sh->watched)
+        >= (ngx_msec_int_t) time)
+    {
+        sh->watched = ngx_current_msec;
+
+        for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
+            slot = &sh->slots[i];
+
+            if (slot->state >= NGX_TRP_TURN_SLOT_RUNNING
+                && slot->generation != sh->generation)
+            {
+                ngx_trp_turn_zone_reap_dead(zone, i, log);
+            }
+        }
+    }
+
+    ngx_shmtx_unlock(&zone->pool->mutex);
+}
+
+
+ngx_uint_t
+ngx_trp_turn_zone_others(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
+        if (i != slot
+            && zone->shared->slots[i].state != NGX_TRP_TURN_SLOT_FREE)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_atomic_uint_t
+ngx_trp_turn_zone_epoch(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
+{
+    return (slot < NGX_TRP_TURN_SLOTS) ? zone->shared->slots[slot].epoch : 0;
 }
 
 
@@ -266,6 +340,10 @@ ngx_trp_turn_zone_free_slot(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
         if (sh->tallies[i].slot == slot + 1) {
             sh->tallies[i].slot = 0;
         }
+    }
+
+    if (sh->slots[slot].epoch) {
+        sh->ends++;
     }
 
     ngx_trp_turn_zone_add_stats(&sh->past, &sh->slots[slot].stats, 0);

@@ -43,6 +43,7 @@ typedef struct {
     ngx_atomic_t         pid;
     ngx_atomic_t         state;
     ngx_atomic_uint_t    generation;
+    ngx_atomic_t         epoch;        /* another one for each worker */
     trp_turn_stats_t     stats;
 } ngx_trp_turn_slot_t;
 
@@ -99,6 +100,9 @@ typedef struct {
     ngx_atomic_t                 generation;
     ngx_atomic_t                 admitted; /* the portal has said "init" */
     ngx_atomic_t                 removals; /* of accounts */
+    ngx_atomic_t                 epochs;   /* given to workers */
+    ngx_atomic_t                 ends;     /* of workers */
+    ngx_atomic_t                 watched;  /* last, in milliseconds */
     u_char                       nonce_key[TRP_TURN_NONCE_KEY_LEN];
     u_char                       hash_key[TRP_HASH_KEY_LEN];
     u_char                       secret[NGX_TRP_TURN_SECRET_LEN];
@@ -145,9 +149,25 @@ void ngx_trp_turn_zone_enter(ngx_trp_turn_zone_t *zone, ngx_uint_t slot);
 void ngx_trp_turn_zone_switched(ngx_trp_turn_zone_t *zone, ngx_uint_t slot);
 void ngx_trp_turn_zone_leave(ngx_trp_turn_zone_t *zone, ngx_uint_t slot);
 
-/* tidies up after workers that are not there any more */
+/*
+ * Tidies up after workers that are not there any more: in the master, where
+ * nobody is to be started again; and in a worker, once in "time" milliseconds
+ * for all of them, after those of older generations.
+ */
 
 void ngx_trp_turn_zone_reap(ngx_trp_turn_zone_t *zone, ngx_log_t *log);
+void ngx_trp_turn_zone_watch(ngx_trp_turn_zone_t *zone, ngx_msec_t time,
+    ngx_log_t *log);
+
+/* 1 if there are others than the worker of this slot */
+
+ngx_uint_t ngx_trp_turn_zone_others(ngx_trp_turn_zone_t *zone,
+    ngx_uint_t slot);
+
+/* what a worker in this slot is told apart by; 0 if there is none */
+
+ngx_atomic_uint_t ngx_trp_turn_zone_epoch(ngx_trp_turn_zone_t *zone,
+    ngx_uint_t slot);
 
 /* 1 if the worker of this slot is there */
 
