@@ -693,7 +693,6 @@ world_check_to_client(world_t *w, const trp_turn_command_t *c)
 static inline void
 world_check_reply(world_t *w, const trp_turn_command_t *c)
 {
-    uint32_t           code;
     trp_str_t          value;
     trp_turn_tuple_t  *to;
 
@@ -713,11 +712,16 @@ world_check_reply(world_t *w, const trp_turn_command_t *c)
     if (w->m.type == TRP_STUN_SUCCESS) {
         w->code = 200;
 
-    } else if (w->m.type == TRP_STUN_ERROR
-               && trp_stun_get_u32(&w->m, TRP_STUN_ERROR_CODE, &code)
-                  == TRP_OK)
-    {
-        w->code = (code >> 8) * 100 + (code & 255);
+    } else if (w->m.type == TRP_STUN_ERROR && trp_stun_error(&w->m)) {
+        w->code = trp_stun_error(&w->m);
+
+        /* a reason for who is authenticated, and for nobody else */
+
+        value = trp_stun_get(&w->m, TRP_STUN_ERROR_CODE);
+
+        if ((value.len > 4) != (w->m.sha1 || w->m.sha256)) {
+            world_wrong(w, "a reason for a stranger, or none");
+        }
 
     } else {
         world_wrong(w, "an answer that is neither yes nor no");
