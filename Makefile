@@ -141,11 +141,15 @@ objs/fuzz/fuzz_%: t/fuzz/fuzz_%.c $(CORE) $(wildcard src/core/*.h)
 		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(LIBS)
 
 
-# Debian keeps a file with load_module for each group of modules
+# Debian keeps a file with load_module for each group of modules.  Its nginx and
+# its stream module may be installed later than these.
 
 AVAILABLE = /usr/share/nginx/modules-available
-MODULES_PATH = $(shell $(NGINX) -V 2>&1 \
-	| sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
+ENABLED = /etc/nginx/modules-enabled
+MODULES_PATH = $(or $(shell $(NGINX) -V 2>&1 $(path_of_modules)),$(shell \
+	cat /usr/share/nginx/src/conf_flags 2>/dev/null $(path_of_modules)))
+
+path_of_modules = | sed -n "s/.*--modules-path=\([^ ']*\).*/\1/p"
 
 install: all
 	@[ -n "$(MODULES_PATH)" ] \
@@ -153,15 +157,19 @@ install: all
 	install -d $(DESTDIR)$(MODULES_PATH)
 	install -m 644 $(MODULES:%=$(OBJS)/ngx_trp_%_module.so) \
 		$(DESTDIR)$(MODULES_PATH)
-	@if [ -d $(AVAILABLE) ]; then \
+	@if [ -e /etc/debian_version ]; then \
 		conf=$(DESTDIR)$(AVAILABLE)/mod-stream-trp.conf; \
 		install -d $(DESTDIR)$(AVAILABLE); \
 		for name in $(MODULES); do \
 			echo "load_module modules/ngx_trp_$${name}_module.so;"; \
 		done > $$conf; \
+		chmod 644 $$conf; \
 		echo "installed $$conf, to enable:"; \
 		echo "ln -s $(AVAILABLE)/mod-stream-trp.conf" \
-			"/etc/nginx/modules-enabled/70-mod-stream-trp.conf"; \
+			"$(ENABLED)/70-mod-stream-trp.conf"; \
+		[ -e $(AVAILABLE)/mod-stream.conf ] \
+			|| echo "they need nginx's stream module:" \
+				"scripts/packages run"; \
 	fi
 
 clean:
