@@ -84,7 +84,7 @@ examples/bin/trp-gen-cert ed25519 -C demo -o "$cert" \
 say 'Relay, entry and reverse: examples/*/nginx.conf'
 
 # prefix ROLE: a directory as nginx -p wants it, with the example's own
-# configuration, on this demo's ports
+# configuration, on this demo's ports and with its logs there
 
 prefix() {
     mkdir -p "$dir/$1/logs" "$dir/$1/modules"
@@ -93,7 +93,8 @@ prefix() {
 
     sed -e "s/\b4433\b/$relay/" -e "s/\b5001\b/$web_in/" \
         -e "s/\b2222\b/$ssh_in/" -e "s/\b8080\b/$web/" \
-        -e "s/\b10022\b/$ssh/" "examples/$1/nginx.conf" \
+        -e "s/\b10022\b/$ssh/" -e 's!/run/nginx\.pid!logs/nginx.pid!' \
+        -e 's!/var/log/nginx/!logs/!' "examples/$1/nginx.conf" \
         > "$dir/$1/nginx.conf"
 }
 

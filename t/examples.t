@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 
-# The configurations in examples/ run as they stand, but for the ports.
+# The configurations in examples/ run as they stand, but for the ports, logs and
+# the pid.
 
 use strict;
 use warnings;
@@ -90,6 +91,8 @@ sub start {
         my $conf = contents("$FindBin::Bin/../examples/$role/nginx.conf");
 
         $conf =~ s/\b(4433|5001|2222|8080|10022)\b/$ports{$1}/g;
+        $conf =~ s!/run/nginx\.pid!logs/nginx.pid!;
+        $conf =~ s!/var/log/nginx/!logs/!g;
         $conf = "user root;\n$conf" if $> == 0;
 
         open my $fh, '>', "$prefix/nginx.conf" or die "open: $!\n";

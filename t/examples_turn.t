@@ -50,6 +50,7 @@ my %ports = ('3478 udp' => port(8980, udp => 1), 3478 => port(8981),
 $text =~ s!^\ +listen\ (?:\S+:)?\K(3478\ udp|\d+)(?=[\ ;])!
     $ports{$1} . ($1 =~ / udp/ ? ' udp' : '')!gemx;
 $text =~ s/^(?:pid|error_log) .*\n//gm;
+$text =~ s!/var/log/nginx/!logs/!g;
 $text = "daemon off;\nworker_shutdown_timeout 1s;\n$text";
 $text = "user root;\n$text" if $> == 0;
 $t->write_file('nginx.conf', $text);

@@ -412,6 +412,7 @@ sub example {
     my @curl = $text =~ /^# {5}curl ([^\n]*?)(?: {3}.*)?$/mg;
 
     $text =~ s/^(?:pid|error_log) .*\n//gm;
+    $text =~ s!/var/log/nginx/!logs/!g;
     $text = "daemon off;\nworker_shutdown_timeout 1s;\n$text";
     $text = "user root;\n$text" if $> == 0;
     $t->write_file('nginx.conf', $text);
