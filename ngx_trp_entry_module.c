@@ -23,6 +23,12 @@ typedef struct {
 } ngx_trp_entry_route_t;
 
 
+/* what users are in for while nobody is there to serve them */
+
+#define NGX_TRP_ENTRY_WAIT   0
+#define NGX_TRP_ENTRY_RESET  1
+
+
 typedef struct {
     ngx_array_t                       routes;     /* of all servers */
     ngx_array_t                       upstreams;  /* uscf, with "trp_entry" */
@@ -50,6 +56,7 @@ typedef struct {
     /* of upstream {} */
     ngx_trp_agent_conf_t              agent;
     ngx_msec_t                        open_timeout;
+    ngx_uint_t                        unavailable;
     ngx_uint_t                        enabled;
     ngx_uint_t                        limited;    /* a server has max_conns */
     ngx_trp_relays_t                  relays;
@@ -72,6 +79,7 @@ typedef struct {
     ngx_str_t                         destination;
 
     const char                       *why;        /* it has no stream */
+    ngx_uint_t                        code;       /* the same, trp_code_e */
     u_char                            id[TRP_STREAM_ID_LEN];
     u_char                           *open;       /* the frame */
     size_t                            open_len;
@@ -102,6 +110,8 @@ static ngx_int_t ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx,
 static ngx_int_t ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx,
     ngx_peer_connection_t *pc, ngx_trp_pool_t *leave, ngx_trp_pool_t **pool);
 static ngx_uint_t ngx_trp_entry_elsewhere(ngx_trp_stream_t *st);
+static ngx_uint_t ngx_trp_entry_hopeless(ngx_trp_stream_t *st);
+static ngx_uint_t ngx_trp_entry_closed(ngx_trp_entry_srv_conf_t *escf);
 static void ngx_trp_entry_reroute(ngx_trp_stream_t *st);
 static ngx_int_t ngx_trp_entry_open_frame(ngx_trp_entry_ctx_t *ctx);
 static ngx_connection_t *ngx_trp_entry_user(ngx_trp_stream_t *st);
@@ -147,6 +157,13 @@ static ngx_uint_t ngx_trp_entry_serves(void **srv_conf);
 extern ngx_module_t  ngx_trp_socks5_module;
 
 
+static ngx_conf_enum_t  ngx_trp_entry_unavailable[] = {
+    { ngx_string("wait"), NGX_TRP_ENTRY_WAIT },
+    { ngx_string("reset"), NGX_TRP_ENTRY_RESET },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_command_t  ngx_trp_entry_commands[] = {
 
     { ngx_string("trp_route"),
@@ -169,6 +186,13 @@ static ngx_command_t  ngx_trp_entry_commands[] = {
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, open_timeout),
       (void *) &ngx_trp_conf_positive },
+
+    { ngx_string("trp_entry_unavailable"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_entry_srv_conf_t, unavailable),
+      &ngx_trp_entry_unavailable },
 
     NGX_TRP_AGENT_COMMANDS("trp_entry", NGX_STREAM_UPS_CONF,
                            ngx_trp_entry_srv_conf_t, agent),
@@ -458,6 +482,13 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
     ngx_trp_pool_t             *pool;
     ngx_trp_entry_main_conf_t  *emcf;
 
+    if (ngx_trp_entry_closed(ctx->conf)) {
+        ctx->code = TRP_CODE_NO_AGENT;
+        ctx->no_peer = 1;
+        pc->name = &ctx->conf->relays.upstream->host;
+        return NGX_BUSY;
+    }
+
     if (ctx->socks && ctx->socks->command == TRP_SOCKS5_UDP_ASSOCIATE) {
         return ngx_trp_entry_associate(ctx, pc);
     }
@@ -480,6 +511,7 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
     ctx->stream.other = ngx_trp_entry_user;
     ctx->stream.reroute = ngx_trp_entry_reroute;
     ctx->stream.elsewhere = ngx_trp_entry_elsewhere;
+    ctx->stream.hopeless = ngx_trp_entry_hopeless;
     ctx->stream.opened = ngx_trp_entry_opened;
     ctx->stream.failed = ngx_trp_entry_failed;
     ctx->stream.data = ctx;
@@ -672,6 +704,27 @@ ngx_trp_entry_elsewhere(ngx_trp_stream_t *st)
     }
 
     return ngx_trp_relays_other(&ctx->conf->relays, st->pool) != NULL;
+}
+
+
+static ngx_uint_t
+ngx_trp_entry_hopeless(ngx_trp_stream_t *st)
+{
+    ngx_trp_entry_ctx_t  *ctx;
+
+    ctx = st->data;
+
+    return ngx_trp_entry_closed(ctx->conf);
+}
+
+
+/* nobody is there, and users are not to wait for somebody */
+
+static ngx_uint_t
+ngx_trp_entry_closed(ngx_trp_entry_srv_conf_t *escf)
+{
+    return escf->unavailable == NGX_TRP_ENTRY_RESET
+           && ngx_trp_relays_vain(&escf->relays);
 }
 
 
@@ -933,6 +986,10 @@ ngx_trp_entry_code(ngx_trp_entry_ctx_t *ctx)
         return ctx->stream.code;
     }
 
+    if (ctx->code) {
+        return ctx->code;
+    }
+
     switch (ctx->session->status) {
 
     case 0:
@@ -1185,6 +1242,7 @@ ngx_trp_entry_create_srv_conf(ngx_conf_t *cf)
     }
 
     escf->open_timeout = NGX_CONF_UNSET_MSEC;
+    escf->unavailable = NGX_CONF_UNSET_UINT;
 
     ngx_trp_agent_create_conf(&escf->agent);
 
@@ -1505,6 +1563,7 @@ ngx_trp_entry_init_upstream(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
     us->peer.init = ngx_trp_entry_init_peer;
 
     ngx_conf_init_msec_value(escf->open_timeout, 30000);
+    ngx_conf_init_uint_value(escf->unavailable, NGX_TRP_ENTRY_WAIT);
 
     ngx_memzero(&defaults, sizeof(ngx_trp_agent_conf_t));
     ngx_trp_agent_create_conf(&defaults);

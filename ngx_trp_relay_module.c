@@ -709,6 +709,7 @@ ngx_trp_relay_idle(ngx_trp_tunnel_t *t)
     }
 
     if (peer->agent->role != TRP_ROLE_REVERSE) {
+        ngx_trp_pair_tell(peer);
         return;
     }
 

@@ -84,6 +84,7 @@ stream {
         trp_entry_pool idle=2 max=8;
         trp_entry_connect_timeout 10s;
         trp_entry_open_timeout 20s;
+        trp_entry_unavailable reset;
         trp_entry_heartbeat 15s;
 
         trp_entry_ssl_verify on;

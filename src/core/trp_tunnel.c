@@ -114,6 +114,7 @@ trp_tunnel_stream(trp_tunnel_t *t, unsigned type, size_t len, int by_opener,
     case TRP_PING:
     case TRP_PONG:
     case TRP_DRAIN:
+    case TRP_AGENTS:
         return TRP_OK;
 
     case TRP_OPEN:

@@ -56,6 +56,7 @@ trp_frame_limits(unsigned type, size_t *min, size_t *max)
         return 1;
 
     case TRP_MOVED:
+    case TRP_AGENTS:
         *min = 1;
         *max = TRP_CONTROL_MAX;
         return 1;
@@ -326,6 +327,28 @@ trp_moved_get(uint8_t *slot, const uint8_t *p, size_t len)
     *slot = (uint8_t) trp_get_uint(&cur, 1);
 
     return (cur.error || *slot >= TRP_SLOTS) ? TRP_ERROR : TRP_OK;
+}
+
+
+uint8_t *
+trp_agents_put(uint8_t *p, uint8_t there)
+{
+    p = trp_header_put(p, TRP_AGENTS, 1);
+    *(p - TRP_HEADER_LEN + 1) = TRP_FLAG_OPTIONAL;
+    *p++ = there;
+
+    return p;
+}
+
+
+int
+trp_agents_get(uint8_t *there, const uint8_t *p, size_t len)
+{
+    trp_cursor_t  cur = { p, p + len, 0 };
+
+    *there = (uint8_t) trp_get_uint(&cur, 1);
+
+    return (cur.error || *there > 1) ? TRP_ERROR : TRP_OK;
 }
 
 

@@ -51,7 +51,8 @@ typedef enum {
     TRP_DONE,
     TRP_PING = 32,
     TRP_PONG,
-    TRP_DRAIN
+    TRP_DRAIN,
+    TRP_AGENTS                       /* optional */
 } trp_frame_type_e;
 
 
@@ -224,6 +225,11 @@ int trp_ready_get(trp_ready_t *ready, const uint8_t *p, size_t len);
 
 uint8_t *trp_moved_put(uint8_t *p, uint8_t slot);
 int trp_moved_get(uint8_t *slot, const uint8_t *p, size_t len);
+
+/* "there": the group has a reverse */
+
+uint8_t *trp_agents_put(uint8_t *p, uint8_t there);
+int trp_agents_get(uint8_t *there, const uint8_t *p, size_t len);
 
 /* ERROR and REFUSE share their form; a text too long is cut */
 

@@ -11,6 +11,9 @@
 #define NGX_TRP_PAIR_HAS_REFUSED 4       /* this very stream */
 
 
+static void ngx_trp_pair_watch(ngx_trp_group_t *group);
+static void ngx_trp_pair_absence_handler(ngx_event_t *ev);
+static void ngx_trp_pair_tell_all(ngx_trp_group_t *group);
 static const char *ngx_trp_pair_crowded(ngx_trp_pair_t *pair,
     ngx_uint_t role);
 static ngx_trp_group_t *ngx_trp_pair_group(ngx_trp_pair_t *pair,
@@ -110,6 +113,8 @@ ngx_trp_pair_join(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
     ngx_queue_insert_tail(&agent->peers, &peer->all);
     peer->agent = agent;
 
+    ngx_trp_pair_watch(group);
+
     return NGX_OK;
 
 failed:
@@ -121,6 +126,87 @@ failed:
     ngx_trp_pair_free_group(group);
 
     return rc;
+}
+
+
+/* is there a reverse? */
+
+static void
+ngx_trp_pair_watch(ngx_trp_group_t *group)
+{
+    if (group->nreverses == 0) {
+
+        if (!group->absent && !group->absence.timer_set) {
+            ngx_add_timer(&group->absence, NGX_TRP_PAIR_ABSENT_TIME);
+        }
+
+        return;
+    }
+
+    if (group->absence.timer_set) {
+        ngx_del_timer(&group->absence);
+    }
+
+    if (group->absent) {
+        group->absent = 0;
+        ngx_trp_pair_tell_all(group);
+    }
+}
+
+
+static void
+ngx_trp_pair_absence_handler(ngx_event_t *ev)
+{
+    ngx_trp_group_t  *group;
+
+    group = ev->data;
+
+    group->absent = 1;
+    ngx_trp_pair_tell_all(group);
+}
+
+
+static void
+ngx_trp_pair_tell_all(ngx_trp_group_t *group)
+{
+    ngx_queue_t      *q, *p;
+    ngx_trp_agent_t  *agent;
+
+    for (q = ngx_queue_head(&group->agents);
+         q != ngx_queue_sentinel(&group->agents);
+         q = ngx_queue_next(q))
+    {
+        agent = ngx_queue_data(q, ngx_trp_agent_t, queue);
+
+        for (p = ngx_queue_head(&agent->peers);
+             p != ngx_queue_sentinel(&agent->peers);
+             p = ngx_queue_next(p))
+        {
+            ngx_trp_pair_tell(ngx_queue_data(p, ngx_trp_peer_t, all));
+        }
+    }
+}
+
+
+void
+ngx_trp_pair_tell(ngx_trp_peer_t *peer)
+{
+    u_char             buf[TRP_HEADER_LEN + 1];
+    ngx_uint_t         absent;
+    ngx_trp_tunnel_t  *t;
+
+    t = peer->tunnel;
+    absent = peer->agent->group->absent;
+
+    if (peer->agent->role != TRP_ROLE_ENTRY || peer->absent == absent
+        || t->busy || t->failed || !trp_tunnel_ready(&t->state))
+    {
+        return;
+    }
+
+    peer->absent = absent;
+
+    ngx_trp_tunnel_send_frame(t, buf, trp_agents_put(buf, !absent));
 }
 
 
@@ -173,6 +259,12 @@ ngx_trp_pair_group(ngx_trp_pair_t *pair, trp_str_t name, trp_limits_t *limits)
 
     group->pair = pair;
     group->usage.limits = *limits;
+
+    group->absence.data = group;
+    group->absence.log = ngx_cycle->log;
+    group->absence.handler = ngx_trp_pair_absence_handler;
+    group->absence.cancelable = 1;
+
     group->sn.node.key = hash;
     group->sn.str.len = key.len;
     group->sn.str.data = (u_char *) (group + 1);
@@ -342,6 +434,8 @@ ngx_trp_pair_leave(ngx_trp_peer_t *peer)
         group->nreverses -= (agent->role == TRP_ROLE_REVERSE);
         ngx_queue_remove(&agent->queue);
         ngx_free(agent);
+
+        ngx_trp_pair_watch(group);
     }
 
     ngx_trp_pair_free_member(member);
@@ -363,6 +457,11 @@ static void
 ngx_trp_pair_free_group(ngx_trp_group_t *group)
 {
     if (group->usage.tunnels == 0) {
+
+        if (group->absence.timer_set) {
+            ngx_del_timer(&group->absence);
+        }
+
         ngx_rbtree_delete(&group->pair->rbtree, &group->sn.node);
         ngx_free(group);
     }

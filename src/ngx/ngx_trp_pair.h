@@ -25,6 +25,13 @@
 #define NGX_TRP_PAIR_PENALTY      1000
 #define NGX_TRP_PAIR_PENALTY_MAX  60000
 
+/*
+ * How long a group has no reverse until its entries are told: one that dials
+ * again, after a reload, has not gone.
+ */
+
+#define NGX_TRP_PAIR_ABSENT_TIME  2000
+
 /* how long a stream waits for those that stand in front */
 
 #define NGX_TRP_PAIR_PATIENCE     1000
@@ -64,6 +71,8 @@ typedef struct {
     ngx_trp_usage_t        usage;
     trp_recent_t           lost;         /* accepted; does the entry know? */
     uint64_t               pass;         /* of the agent chosen last */
+    ngx_event_t            absence;      /* waits for a reverse */
+    unsigned               absent:1;     /* there was none for some time */
 } ngx_trp_group_t;
 
 
@@ -121,6 +130,7 @@ struct ngx_trp_peer_s {
     unsigned               waiting:1;
     unsigned               impatient:1;  /* takes any reverse by now */
     unsigned               throttled:1;  /* not read until output is gone */
+    unsigned               absent:1;     /* an entry was told that nobody is */
 };
 
 
@@ -154,6 +164,13 @@ ngx_int_t ngx_trp_pair_join(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
 
 void ngx_trp_pair_each(ngx_trp_pair_t *pair,
     void (*check)(ngx_trp_peer_t *peer));
+
+/*
+ * Tells an entry whether its group has a reverse, unless it knows; not while
+ * its tunnel carries a stream: it has to be called when that is over.
+ */
+
+void ngx_trp_pair_tell(ngx_trp_peer_t *peer);
 
 /* out of all lists; the last one frees agent and group */
 

@@ -41,6 +41,8 @@ static void ngx_trp_pool_readable(ngx_trp_tunnel_t *t);
 static void ngx_trp_pool_writable(ngx_trp_tunnel_t *t);
 static void ngx_trp_pool_idle(ngx_trp_tunnel_t *t);
 static ngx_int_t ngx_trp_pool_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame);
+static ngx_int_t ngx_trp_pool_agents(ngx_trp_link_t *link,
+    trp_frame_t *frame);
 static ngx_int_t ngx_trp_pool_open(ngx_trp_link_t *link, trp_frame_t *frame);
 static void ngx_trp_pool_drain(ngx_trp_tunnel_t *t);
 static void ngx_trp_pool_closed(ngx_trp_tunnel_t *t);
@@ -459,6 +461,28 @@ ngx_trp_pool_alive(ngx_trp_pool_t *pool)
 }
 
 
+/* busy tunnels are told when they are idle again */
+
+ngx_uint_t
+ngx_trp_pool_vain(ngx_trp_pool_t *pool)
+{
+    ngx_uint_t  ready;
+
+    if (pool->retired) {
+        return 1;
+    }
+
+    if (pool->nidle) {
+        return pool->nvain_idle == pool->nidle;
+    }
+
+    ready = pool->total - pool->ndialing;
+
+    return ready ? pool->nvain == ready
+                 : pool->failures || pool->wasted;
+}
+
+
 ngx_trp_link_t *
 ngx_trp_pool_get(ngx_trp_pool_t *pool)
 {
@@ -531,6 +555,7 @@ ngx_trp_pool_take(ngx_trp_link_t *link)
 
     link->idle = 0;
     pool->nidle--;
+    pool->nvain_idle -= link->vain;
 }
 
 
@@ -565,6 +590,7 @@ ngx_trp_pool_put(ngx_trp_link_t *link)
     ngx_queue_insert_head(&pool->idle, &link->queue);
     link->idle = 1;
     pool->nidle++;
+    pool->nvain_idle += link->vain;
 }
 
 
@@ -735,6 +761,9 @@ ngx_trp_pool_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
 
         return NGX_OK;
 
+    case TRP_AGENTS:
+        return ngx_trp_pool_agents(link, frame);
+
     default:
         if (link->stream == NULL) {
             return NGX_OK;
@@ -742,6 +771,38 @@ ngx_trp_pool_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
 
         return ngx_trp_stream_frame(link->stream, frame);
     }
+}
+
+
+static ngx_int_t
+ngx_trp_pool_agents(ngx_trp_link_t *link, trp_frame_t *frame)
+{
+    uint8_t           there;
+    ngx_trp_pool_t   *pool;
+
+    if (trp_agents_get(&there, link->tunnel->reader.buf, frame->len)
+        != TRP_OK)
+    {
+        ngx_log_error(NGX_LOG_INFO, link->tunnel->connection->log, 0,
+                      "relay sent invalid AGENTS");
+        return NGX_ERROR;
+    }
+
+    if (link->vain == !there) {
+        return NGX_OK;
+    }
+
+    link->vain = !there;
+
+    pool = link->pool;
+
+    pool->nvain += there ? -1 : 1;
+
+    if (link->idle) {
+        pool->nvain_idle += there ? -1 : 1;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -839,6 +900,7 @@ ngx_trp_pool_closed(ngx_trp_tunnel_t *t)
     }
 
     ngx_trp_pool_count(pool, -1);
+    pool->nvain -= link->vain;
 
     if (link->dialing) {
         ngx_trp_pool_dialled(pool, NGX_TRP_GATE_FAILED);

@@ -50,6 +50,8 @@ struct ngx_trp_pool_s {
     ngx_uint_t             nwaiting;
     ngx_uint_t             ndialing;
     ngx_uint_t             total;         /* tunnels in any state */
+    ngx_uint_t             nvain;         /* tunnels behind which nobody is */
+    ngx_uint_t             nvain_idle;    /* and idle ones of them */
 
     ngx_uint_t             peak;          /* busy at once, lately */
     ngx_uint_t             recent;        /* the same since the last look */
@@ -83,6 +85,7 @@ struct ngx_trp_link_s {
     ngx_trp_stream_t      *stream;        /* who reads and writes it now */
     ngx_msec_t             ready;         /* when it was authenticated */
     unsigned               idle:1;
+    unsigned               vain:1;        /* the relay has no reverse for it */
     unsigned               dialing:1;
     unsigned               worked:1;      /* its loss is no failure */
 };
@@ -104,6 +107,11 @@ void ngx_trp_pool_retire(ngx_trp_pool_t *pool, ngx_uint_t retired);
 /* 1 if a user who comes can expect to be served */
 
 ngx_uint_t ngx_trp_pool_alive(ngx_trp_pool_t *pool);
+
+
+/* 1 if it is known that nobody can be served: no relay, or no reverse there */
+
+ngx_uint_t ngx_trp_pool_vain(ngx_trp_pool_t *pool);
 
 
 /* a tunnel that may send OPEN, or NULL */

@@ -194,6 +194,24 @@ ngx_trp_relays_choose(ngx_trp_relays_t *relays)
 }
 
 
+ngx_uint_t
+ngx_trp_relays_vain(ngx_trp_relays_t *relays)
+{
+    ngx_uint_t        i;
+    ngx_trp_pool_t  **pools;
+
+    pools = relays->pools.elts;
+
+    for (i = 0; i < relays->pools.nelts; i++) {
+        if (!ngx_trp_pool_vain(pools[i])) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
 ngx_trp_pool_t *
 ngx_trp_relays_other(ngx_trp_relays_t *relays, ngx_trp_pool_t *pool)
 {

@@ -39,6 +39,10 @@ ngx_trp_pool_t *ngx_trp_relays_find(ngx_trp_relays_t *relays,
 
 ngx_trp_pool_t *ngx_trp_relays_choose(ngx_trp_relays_t *relays);
 
+/* 1 if it is known that none of them can serve a user */
+
+ngx_uint_t ngx_trp_relays_vain(ngx_trp_relays_t *relays);
+
 /* one that can serve a user, and is not this one; or NULL */
 
 ngx_trp_pool_t *ngx_trp_relays_other(ngx_trp_relays_t *relays,

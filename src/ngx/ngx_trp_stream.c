@@ -353,9 +353,18 @@ ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
 void
 ngx_trp_stream_reopen(ngx_trp_stream_t *st)
 {
+    static const trp_str_t  nothing = trp_string("");
+
     st->waiting = 0;
     st->logged = 0;
     st->reroute(st);
+
+    if (st->hopeless && st->hopeless(st)) {
+        ngx_trp_stream_log(st, NGX_LOG_INFO, st->connection->log,
+                           "was refused: no agent", nothing);
+        ngx_trp_stream_abort(st, TRP_CODE_NO_AGENT);
+        return;
+    }
 
     ngx_trp_stream_open(st, 0);
 }

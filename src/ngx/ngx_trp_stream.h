@@ -87,6 +87,9 @@ struct ngx_trp_stream_s {
     /* entry: is there another relay with tunnels? */
     ngx_uint_t           (*elsewhere)(ngx_trp_stream_t *st);
 
+    /* entry: nobody can serve it, and it is not to wait; or NULL */
+    ngx_uint_t           (*hopeless)(ngx_trp_stream_t *st);
+
     /* entry: ACCEPT came */
     void                 (*opened)(ngx_trp_stream_t *st);
 

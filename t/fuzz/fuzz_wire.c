@@ -59,6 +59,10 @@ fuzz_copy(uint8_t *dst, unsigned type, const uint8_t *p, size_t len)
         return trp_moved_get(&slot, p, len) == TRP_OK
                ? trp_moved_put(dst, slot) : NULL;
 
+    case TRP_AGENTS:
+        return trp_agents_get(&slot, p, len) == TRP_OK
+               ? trp_agents_put(dst, slot) : NULL;
+
     case TRP_ERRMSG:
     case TRP_REFUSE:
         return trp_refuse_get(&refuse, p, len) == TRP_OK

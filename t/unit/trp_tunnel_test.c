@@ -67,7 +67,8 @@ static const struct {
     { "DONE", TRP_DONE },
     { "PING", TRP_PING },
     { "PONG", TRP_PONG },
-    { "DRAIN", TRP_DRAIN }
+    { "DRAIN", TRP_DRAIN },
+    { "AGENTS", TRP_AGENTS }
 };
 
 
@@ -346,7 +347,9 @@ allowed(const trp_tunnel_t *t, unsigned type, int by_self)
         break;
     }
 
-    if (type == TRP_PING || type == TRP_PONG || type == TRP_DRAIN) {
+    if (type == TRP_PING || type == TRP_PONG || type == TRP_DRAIN
+        || type == TRP_AGENTS)
+    {
         return 1;
     }
 
@@ -801,7 +804,7 @@ relay_recv(relay_t *r, leg_t *leg, leg_t *other)
         return;
     }
 
-    if (type == TRP_PONG || type == TRP_DRAIN) {
+    if (type == TRP_PONG || type == TRP_DRAIN || type == TRP_AGENTS) {
         return;
     }
 

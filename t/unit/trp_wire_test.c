@@ -26,7 +26,7 @@ typedef struct {
 
 typedef struct {
     uint8_t       type;
-    uint8_t       slot;
+    uint8_t       slot;              /* of AGENTS: there */
     trp_hello_t   hello;
     trp_auth_t    auth;
     trp_ready_t   ready;
@@ -51,6 +51,9 @@ wire_get(message_t *m, const uint8_t *p, size_t len)
 
     case TRP_MOVED:
         return trp_moved_get(&m->slot, p, len);
+
+    case TRP_AGENTS:
+        return trp_agents_get(&m->slot, p, len);
 
     case TRP_ERRMSG:
     case TRP_REFUSE:
@@ -78,6 +81,9 @@ wire_put(uint8_t *p, const message_t *m)
 
     case TRP_MOVED:
         return trp_moved_put(p, m->slot);
+
+    case TRP_AGENTS:
+        return trp_agents_put(p, m->slot);
 
     case TRP_ERRMSG:
     case TRP_REFUSE:
@@ -163,6 +169,7 @@ same_message(const message_t *a, const message_t *b)
                && a->ready.wanted == b->ready.wanted;
 
     case TRP_MOVED:
+    case TRP_AGENTS:
         return a->slot == b->slot;
 
     case TRP_ERRMSG:
@@ -193,7 +200,7 @@ same_message(const message_t *a, const message_t *b)
 
 /* messages of every type, each with its extremes */
 
-#define MESSAGES  14
+#define MESSAGES  16
 
 
 static void
@@ -214,7 +221,7 @@ sample(message_t *m, size_t i)
     static const uint8_t  types[MESSAGES] = {
         TRP_HELLO, TRP_HELLO, TRP_AUTH, TRP_AUTH, TRP_READY, TRP_READY,
         TRP_MOVED, TRP_MOVED, TRP_ERRMSG, TRP_REFUSE, TRP_REFUSE,
-        TRP_OPEN, TRP_OPEN, TRP_OPEN
+        TRP_OPEN, TRP_OPEN, TRP_OPEN, TRP_AGENTS, TRP_AGENTS
     };
 
     memset(m, 0, sizeof(message_t));
@@ -321,6 +328,10 @@ sample(message_t *m, size_t i)
         open->host = text(longest);
         open->port = 443;
         break;
+
+    case 15:
+        m->slot = 1;
+        break;
     }
 }
 
@@ -338,7 +349,8 @@ test_round_trip(void)
         end = wire_put(buf, &in);
         len = (size_t) (end - buf) - TRP_HEADER_LEN;
 
-        ok(buf[0] == in.type && buf[1] == 0
+        ok(buf[0] == in.type
+           && buf[1] == (in.type == TRP_AGENTS ? TRP_FLAG_OPTIONAL : 0)
            && (size_t) (buf[2] << 8 | buf[3]) == len,
            "message %d, its header", (int) i);
 
@@ -386,7 +398,9 @@ test_bytes(void)
                       "\4\300\0\2\3\22\064\1e\1\2\200\0" },
         { 12, 13, 19, "\6\40\1\15\270\0\0\0\0\0\0\0\0\0\0\0\1\377\377" },
         { 13, 13, 3, "\0\375a" },
-        { 13, 268, 12, "\1\273\0\0\0\0\0\0\0\0\1e" }
+        { 13, 268, 12, "\1\273\0\0\0\0\0\0\0\0\1e" },
+        { 14, 0, 5, "\43\200\0\1\0" },
+        { 15, 0, 5, "\43\200\0\1\1" }
     };
 
     for (i = 0; i < nelts(wire); i++) {
@@ -697,7 +711,8 @@ test_limits(void)
         { TRP_DONE, 0, 0 },
         { TRP_PING, 0, 0 },
         { TRP_PONG, 0, 0 },
-        { TRP_DRAIN, 0, 0 }
+        { TRP_DRAIN, 0, 0 },
+        { TRP_AGENTS, 1, 1024 }
     };
 
     for (type = 0; type < 256; type++) {

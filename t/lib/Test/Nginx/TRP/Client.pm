@@ -36,6 +36,7 @@ my %types = (
     HELLO => 1, AUTH => 2, READY => 3, MOVED => 4, ERROR => 5,
     OPEN => 16, ACCEPT => 17, REFUSE => 18, DATA => 19, END => 20,
     RESET => 21, DONE => 22, PING => 32, PONG => 33, DRAIN => 34,
+    AGENTS => 35,
 );
 my %names = reverse %types;
 
@@ -328,8 +329,8 @@ sub write_slowly {
 # Reading.  The next frame is a hash: type (a name, or the number of an
 # unknown one), flags, payload; what is known of the payload (slot, wanted,
 # code, retry, text, host, port, user, user_port, agent).  PING is answered
-# and not seen, unless pings => 1.  Without a frame: undef, and end() says
-# why: eof, reset or timeout.
+# and not seen, unless pings => 1; AGENTS is not seen, unless agents => 1.
+# Without a frame: undef, and end() says why: eof, reset or timeout.
 
 sub read {
     my ($self, %opts) = @_;
@@ -343,6 +344,7 @@ sub read {
             next;
         }
 
+        next if $frame->{type} eq 'AGENTS' && !$opts{agents};
         return $frame if $frame->{type} ne 'PING' || $opts{pings};
         $self->send('PONG');
     }
