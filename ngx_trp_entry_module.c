@@ -1272,6 +1272,10 @@ ngx_trp_entry_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (route.route.low_bits) {
+        ngx_trp_conf_low_bits(cf, &value[1], "trp_route");
+    }
+
     /* the core's string may be static */
 
     route.host.len = route.route.host.len;

@@ -691,10 +691,14 @@ static ngx_int_t
 ngx_trp_reverse_check_addr(ngx_trp_reverse_ctx_t *ctx, trp_addr_t *addr)
 {
     ngx_uint_t               i;
+    trp_addr_t               a;
     ngx_trp_reverse_rule_t  *rule;
 
     if (ctx->conf->allow == NULL) {
-        return trp_addr_is_loopback(addr) ? NGX_OK : NGX_DECLINED;
+        a = *addr;
+
+        return (trp_addr_this_host(&a) || trp_addr_is_loopback(&a))
+               ? NGX_OK : NGX_DECLINED;
     }
 
     rule = ctx->conf->allow->elts;
@@ -1585,6 +1589,10 @@ ngx_trp_reverse_add_rule(ngx_conf_t *cf, ngx_array_t *allow, ngx_str_t *text)
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"%V\" in \"trp_reverse_allow\" %s", text, err);
         return NGX_ERROR;
+    }
+
+    if (rule->rule.low_bits) {
+        ngx_trp_conf_low_bits(cf, text, "trp_reverse_allow");
     }
 
     if (rule->rule.type != TRP_ACL_NAME

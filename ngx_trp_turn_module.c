@@ -1153,6 +1153,11 @@ ngx_trp_turn_access(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             return NGX_CONF_ERROR;
         }
 
+        if (acl.low_bits) {
+            ngx_trp_conf_low_bits(cf, &value[i],
+                                  (const char *) cmd->name.data);
+        }
+
         rule.text = value[i];
         rule.rule.cidr = acl.cidr;
         rule.rule.first = acl.first;

@@ -24,9 +24,11 @@ my @tests = (
     [ 'default', '[::1]:22', 1 ],
     [ 'default', '[::ffff:127.0.0.1]:22', 1 ],
     [ 'default', '10.0.0.5:22', 0 ],
-    [ 'default', '0.0.0.0:22', 0 ],
+    [ 'default', '0.0.0.0:22', 1 ],
     [ 'default', '128.0.0.1:22', 0 ],
-    [ 'default', '[::]:22', 0 ],
+    [ 'default', '[::]:22', 1 ],
+    [ 'default', '[::ffff:0.0.0.0]:22', 1 ],
+    [ 'default', '0.0.0.1:22', 0 ],
     [ 'default', '[::2]:22', 0 ],
     [ 'default', '[::ffff:10.0.0.5]:22', 0 ],
 
@@ -45,6 +47,13 @@ my @tests = (
     [ 'rules', '[2001:db9::9]:443', 0 ],
     [ 'rules', '198.51.100.1:53', 1 ],
     [ 'rules', '127.0.0.1:22', 0 ],
+
+    # all of IPv4 but 127.0.0.0/8
+
+    [ 'around', '10.0.0.5:22', 1 ],
+    [ 'around', '127.0.0.1:22', 0 ],
+    [ 'around', '0.0.0.0:22', 0 ],
+    [ 'around', '[::ffff:0.0.0.0]:22', 0 ],
 
     [ 'all', '198.51.100.1:1', 1 ],
     [ 'all', '[2001:db8::9]:65535', 1 ],
@@ -126,6 +135,14 @@ stream {
         trp_reverse_group rules;
         trp_reverse_allow 10.0.0.0/8:22 192.0.2.0/24:8000-8099 192.0.2.7;
         trp_reverse_allow [2001:db8::]/32:443 *:53;
+        return "$trp_destination";
+    }
+
+    server {
+        trp_reverse relay;
+        trp_reverse_group around;
+        trp_reverse_allow 0.0.0.0/2 64.0.0.0/3 96.0.0.0/4 112.0.0.0/5
+                          120.0.0.0/6 124.0.0.0/7 126.0.0.0/8 128.0.0.0/1;
         return "$trp_destination";
     }
 

@@ -347,4 +347,5 @@ sub make_files {
     chmod 0600, glob "$dir/auth.*";
     chmod 0644, "$dir/auth.0644";
     chmod 0640, "$dir/auth.0640";
+    chown 65534, 65534, "$dir/auth.0640";
 }

@@ -9,6 +9,8 @@ static const char *trp_acl_split(trp_str_t text, trp_str_t *host,
     trp_str_t *ports);
 static const char *trp_acl_parse_host(trp_acl_rule_t *rule, trp_str_t host);
 static const char *trp_acl_parse_ports(trp_acl_rule_t *rule, trp_str_t ports);
+static int trp_acl_match_plain(const trp_acl_rule_t *rule,
+    const trp_addr_t *addr, uint16_t port);
 static int trp_acl_match_port(const trp_acl_rule_t *rule, uint16_t port);
 
 
@@ -100,11 +102,12 @@ trp_acl_parse_host(trp_acl_rule_t *rule, trp_str_t host)
         return NULL;
     }
 
-    if (trp_cidr_parse(&rule->cidr, host) == TRP_OK) {
+    if (trp_cidr_parse_bits(&rule->cidr, host, &rule->low_bits) == TRP_OK) {
         rule->type = TRP_ACL_CIDR;
         return NULL;
     }
 
+    host = trp_name_relative(host);
     rule->name = host;
 
     if (trp_name_valid(host)) {
@@ -185,6 +188,29 @@ int
 trp_acl_match_addr(const trp_acl_rule_t *rule, const trp_addr_t *addr,
     uint16_t port)
 {
+    trp_addr_t  a;
+
+    a = *addr;
+
+    (void) trp_addr_this_host(&a);
+
+    return trp_acl_match_plain(rule, &a, port);
+}
+
+
+int
+trp_acl_match_denied(const trp_acl_rule_t *rule, const trp_addr_t *addr,
+    uint16_t port)
+{
+    return trp_acl_match_plain(rule, addr, port)
+           || trp_acl_match_addr(rule, addr, port);
+}
+
+
+static int
+trp_acl_match_plain(const trp_acl_rule_t *rule, const trp_addr_t *addr,
+    uint16_t port)
+{
     if (!trp_acl_match_port(rule, port)) {
         return 0;
     }
@@ -210,11 +236,9 @@ trp_acl_match_name(const trp_acl_rule_t *rule, trp_str_t name, uint16_t port)
         return 0;
     }
 
-    /* the root's dot: the same name, and no way around a rule */
+    /* no way around a rule */
 
-    if (name.len > 1 && name.data[name.len - 1] == '.') {
-        name.len--;
-    }
+    name = trp_name_relative(name);
 
     switch (rule->type) {
 

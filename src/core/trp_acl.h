@@ -4,7 +4,8 @@
  *
  * HOST is "all" or "*", an address, a block, a host name, or "*.NAME" for
  * every name below NAME.  IPv6 with a port stands in brackets.  PORT may be
- * "*".  No port means every port.
+ * "*".  No port means every port.  A dot at the end of a name is no part of
+ * it, and an address that leads to this host (0.0.0.0, ::) is a loopback one.
  */
 
 
@@ -32,6 +33,7 @@ typedef struct {
     trp_str_t       name;
     uint16_t        first;         /* ports first..last; 0..65535 for all */
     uint16_t        last;
+    int             low_bits;      /* of the block were set, and cleared */
 } trp_acl_rule_t;
 
 
@@ -43,9 +45,14 @@ typedef struct {
 const char *trp_acl_parse(trp_acl_rule_t *rule, trp_str_t text);
 
 
-/* 1 if the rule holds for this address */
+/* 1 if the rule holds for this address, and so allows it */
 
 int trp_acl_match_addr(const trp_acl_rule_t *rule, const trp_addr_t *addr,
+    uint16_t port);
+
+/* the same for a rule that denies: 0.0.0.0/8 is 0.0.0.0, too */
+
+int trp_acl_match_denied(const trp_acl_rule_t *rule, const trp_addr_t *addr,
     uint16_t port);
 
 

@@ -66,13 +66,24 @@ trp_addr_parse(trp_addr_t *addr, trp_str_t text)
 int
 trp_cidr_parse(trp_cidr_t *cidr, trp_str_t text)
 {
+    int  low_bits;
+
+    return trp_cidr_parse_bits(cidr, text, &low_bits);
+}
+
+
+int
+trp_cidr_parse_bits(trp_cidr_t *cidr, trp_str_t text, int *low_bits)
+{
     int             n, bracket;
     size_t          bits;
+    uint8_t         mask;
     unsigned        i, max;
     trp_str_t       addr, prefix;
     const uint8_t  *p, *end;
 
     memset(cidr, 0, sizeof(trp_cidr_t));
+    *low_bits = 0;
 
     if (text.len == 0) {
         return TRP_ERROR;
@@ -136,7 +147,10 @@ trp_cidr_parse(trp_cidr_t *cidr, trp_str_t text)
         bits = (cidr->prefix > i * 8) ? cidr->prefix - i * 8 : 0;
 
         if (bits < 8) {
-            cidr->addr.bytes[i] &= (uint8_t) (0xff00 >> bits);
+            mask = (uint8_t) (0xff00 >> bits);
+
+            *low_bits |= ((cidr->addr.bytes[i] & ~mask) != 0);
+            cidr->addr.bytes[i] &= mask;
         }
     }
 
@@ -212,6 +226,30 @@ trp_addr_unmap(trp_addr_t *addr)
     addr->family = 4;
     memmove(addr->bytes, addr->bytes + 12, 4);
     memset(addr->bytes + 4, 0, 12);
+
+    return 1;
+}
+
+
+int
+trp_addr_this_host(trp_addr_t *addr)
+{
+    trp_addr_t            a;
+    static const uint8_t  zeros[16];
+
+    a = *addr;
+
+    (void) trp_addr_unmap(&a);
+
+    if (a.family == 0 || memcmp(a.bytes, zeros, 16) != 0) {
+        return 0;
+    }
+
+    *addr = trp_loopback[a.family == 4 ? 0 : 1].addr;
+
+    if (a.family == 4) {
+        addr->bytes[3] = 1;
+    }
 
     return 1;
 }
@@ -332,6 +370,17 @@ trp_name_valid(trp_str_t text)
     }
 
     return !digits && prev != '.' && prev != '-';
+}
+
+
+trp_str_t
+trp_name_relative(trp_str_t name)
+{
+    if (name.len > 1 && name.data[name.len - 1] == '.') {
+        name.len--;
+    }
+
+    return name;
 }
 
 

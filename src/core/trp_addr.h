@@ -36,6 +36,10 @@ int trp_addr_parse(trp_addr_t *addr, trp_str_t text);
 
 int trp_cidr_parse(trp_cidr_t *cidr, trp_str_t text);
 
+/* the same; *low_bits is 1 if there were host bits to clear */
+
+int trp_cidr_parse_bits(trp_cidr_t *cidr, trp_str_t text, int *low_bits);
+
 
 /*
  * 1 if the address is inside the block.  An IPv4-mapped IPv6 address
@@ -49,6 +53,14 @@ int trp_cidr_match(const trp_cidr_t *cidr, const trp_addr_t *addr);
 /* an IPv4-mapped IPv6 address becomes the IPv4 address in it: 1, else 0 */
 
 int trp_addr_unmap(trp_addr_t *addr);
+
+
+/*
+ * 0.0.0.0, :: and ::ffff:0.0.0.0 lead to this host: they become 127.0.0.1 or
+ * ::1, and 1 is returned; else 0
+ */
+
+int trp_addr_this_host(trp_addr_t *addr);
 
 
 /* 1 for 127.0.0.0/8, ::1 and their IPv4-mapped form */
@@ -79,6 +91,11 @@ int trp_port_range_parse(trp_str_t text, uint16_t *first, uint16_t *last);
 /* 1 if the text is a host name; a name of digits and dots alone is not */
 
 int trp_name_valid(trp_str_t text);
+
+
+/* without the dot of the root at its end (RFC 1034, section 3.1) */
+
+trp_str_t trp_name_relative(trp_str_t name);
 
 
 /* 1 if the two are the same, ASCII letter case aside */

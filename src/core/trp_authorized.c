@@ -355,6 +355,10 @@ trp_option_permitopen(trp_authorized_key_t *key, trp_str_t value)
             return "has an invalid permitopen, write it as \"HOST:PORT,...\"";
         }
 
+        if (rule.low_bits && key->low_bits.data == NULL) {
+            key->low_bits = item;
+        }
+
         if (!trp_permitopen_has_port(item)) {
             return "has a permitopen without a port, "
                    "write \"HOST:*\" for every port";
@@ -389,6 +393,7 @@ trp_permitopen_has_port(trp_str_t text)
 static const char *
 trp_option_from(trp_authorized_key_t *key, trp_str_t value)
 {
+    int         low_bits;
     trp_str_t   item;
     trp_cidr_t  cidr;
 
@@ -396,9 +401,13 @@ trp_option_from(trp_authorized_key_t *key, trp_str_t value)
 
     while (trp_list_next(&value, &item, ',')) {
 
-        if (trp_cidr_parse(&cidr, item) != TRP_OK) {
+        if (trp_cidr_parse_bits(&cidr, item, &low_bits) != TRP_OK) {
             return "has an invalid from, "
                    "write it as \"ADDRESS,ADDRESS/PREFIX,...\"";
+        }
+
+        if (low_bits && key->low_bits.data == NULL) {
+            key->low_bits = item;
         }
     }
 

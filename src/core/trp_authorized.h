@@ -39,6 +39,7 @@ typedef struct {
     trp_limits_t    limits;
     int64_t         expiry;        /* seconds since the epoch, 0: never */
     trp_str_t       comment;
+    trp_str_t       low_bits;      /* a block with such; data == NULL: none */
 } trp_authorized_key_t;
 
 

@@ -171,7 +171,8 @@ trp_route_parse_source(trp_route_t *route, trp_str_t text)
         return "has an empty source, leave out its colon for any source";
     }
 
-    if (trp_cidr_parse(&route->source, text) != TRP_OK) {
+    if (trp_cidr_parse_bits(&route->source, text, &route->low_bits) != TRP_OK)
+    {
         return "has an invalid source, a source must be an address or a block";
     }
 
@@ -237,13 +238,14 @@ trp_route_parse_host(trp_route_t *route, trp_str_t text)
 
     route->host = text;
 
-    if (trp_addr_parse(&route->addr, text) != TRP_OK
-        && !trp_name_valid(text))
-    {
-        return "has an invalid destination host";
+    if (trp_addr_parse(&route->addr, text) == TRP_OK) {
+        return NULL;
     }
 
-    return NULL;
+    route->host = trp_name_relative(text);
+
+    return trp_name_valid(route->host) ? NULL
+                                       : "has an invalid destination host";
 }
 
 

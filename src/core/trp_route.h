@@ -27,8 +27,9 @@ typedef struct {
     uint16_t        listen_port;
 
     trp_addr_t      addr;          /* addr.family == 0: "host" is a name */
-    trp_str_t       host;          /* without brackets, as it was written */
+    trp_str_t       host;          /* without brackets, and a dot at its end */
     uint16_t        port;
+    int             low_bits;      /* of the source were set, and cleared */
 } trp_route_t;
 
 

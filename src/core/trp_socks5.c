@@ -213,11 +213,7 @@ trp_socks5_name(trp_socks5_addr_t *addr)
 
     addr->addr.family = 0;
 
-    /* a name in its absolute form (RFC 1034, section 3.1) */
-
-    if (addr->host.len > 1 && addr->host.data[addr->host.len - 1] == '.') {
-        addr->host.len--;
-    }
+    addr->host = trp_name_relative(addr->host);
 
     return trp_name_valid(addr->host) ? TRP_OK : TRP_ERROR;
 }

@@ -69,6 +69,12 @@ trp_turn_access(const trp_turn_access_t *access, const trp_addr_t *addr,
 
     outer = trp_turn_access_plain(access, addr, port);
 
+    if (trp_addr_this_host(&copy)) {
+        inner = trp_turn_access_plain(access, &copy, port);
+
+        return (inner < outer) ? inner : outer;
+    }
+
     if (outer <= TRP_TURN_DENIED || !trp_turn_embedded(addr, &inside)) {
         return outer;
     }

@@ -162,3 +162,12 @@ ngx_trp_conf_check_shared(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
 
     return NGX_ERROR;
 }
+
+
+void
+ngx_trp_conf_low_bits(ngx_conf_t *cf, ngx_str_t *text, const char *name)
+{
+    ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                       "low address bits of \"%V\" in \"%s\" are meaningless, "
+                       "a port is written behind a colon", text, name);
+}

@@ -65,6 +65,10 @@ ngx_int_t ngx_trp_conf_check_shared(ngx_conf_t *cf,
     ngx_trp_conf_listen_t *listen, const char *ours,
     ngx_trp_conf_place_t *place);
 
+/* of a block in a directive, as stock does it: a port may have been meant */
+
+void ngx_trp_conf_low_bits(ngx_conf_t *cf, ngx_str_t *text, const char *name);
+
 /* behind ngx_conf_set_msec_slot: not 0, and no longer than a day */
 
 extern const ngx_conf_post_t  ngx_trp_conf_positive;

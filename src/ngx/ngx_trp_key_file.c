@@ -11,6 +11,7 @@
 
 static ngx_int_t ngx_trp_key_file_read(ngx_conf_t *cf, const char *what,
     ngx_str_t *file, ngx_uint_t secret, size_t max, ngx_str_t *text);
+static ngx_uint_t ngx_trp_key_file_is_open(ngx_file_info_t *fi);
 static void ngx_trp_key_file_wipe(void *data);
 
 
@@ -116,6 +117,14 @@ ngx_trp_key_file_authorized(ngx_conf_t *cf, ngx_str_t *file)
         }
 
         *key = parsed;
+
+        if (parsed.low_bits.data && cf->conf_file) {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "authorized keys file \"%V\", line %ui, low "
+                               "address bits of \"%*s\" are meaningless",
+                               file, number, parsed.low_bits.len,
+                               parsed.low_bits.data);
+        }
     }
 
     if (keys->nelts == 0) {
@@ -240,7 +249,7 @@ ngx_trp_key_file_read(ngx_conf_t *cf, const char *what, ngx_str_t *file,
         goto done;
     }
 
-    if (secret && (fi.st_mode & (S_IRWXG|S_IRWXO))) {
+    if (secret && ngx_trp_key_file_is_open(&fi)) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "%s file \"%V\" can be read by others, "
                            "run \"chmod 600 %V\"", what, file, file);
@@ -281,6 +290,23 @@ done:
     }
 
     return rc;
+}
+
+
+/*
+ * A group may read it if root or this user has made it so: secrets that an
+ * orchestrator mounts are 0440 and root's, and cannot be changed.
+ */
+
+static ngx_uint_t
+ngx_trp_key_file_is_open(ngx_file_info_t *fi)
+{
+    if (fi->st_mode & S_IRWXO) {
+        return 1;
+    }
+
+    return (fi->st_mode & S_IRWXG) && fi->st_uid != 0
+           && fi->st_uid != geteuid();
 }
 
 

@@ -26,6 +26,10 @@ typedef struct {
 } ngx_trp_socks5_user_t;
 
 
+typedef int (*ngx_trp_socks5_match_pt)(const trp_acl_rule_t *rule,
+    const trp_addr_t *addr, uint16_t port);
+
+
 static void ngx_trp_socks5_cleanup(void *data);
 static ngx_int_t ngx_trp_socks5_wait(ngx_trp_socks5_t *sk);
 static void ngx_trp_socks5_read_handler(ngx_event_t *rev);
@@ -51,7 +55,8 @@ static ngx_int_t ngx_trp_socks5_allowed(ngx_trp_socks5_t *sk);
 static ngx_uint_t ngx_trp_socks5_match_name(ngx_array_t *rules,
     trp_str_t name, in_port_t port, ngx_uint_t *perhaps);
 static ngx_uint_t ngx_trp_socks5_match_addr(ngx_array_t *rules,
-    trp_str_t name, const trp_addr_t *addr, in_port_t port);
+    ngx_trp_socks5_match_pt match, trp_str_t name, const trp_addr_t *addr,
+    in_port_t port);
 static ngx_int_t ngx_trp_socks5_send(ngx_trp_socks5_t *sk, u_char *p,
     size_t len);
 static ngx_int_t ngx_trp_socks5_reply(ngx_trp_socks5_t *sk,
@@ -706,8 +711,8 @@ ngx_trp_socks5_check_name(ngx_trp_socks5_conf_t *conf, trp_str_t name,
 
 
 static ngx_uint_t
-ngx_trp_socks5_match_addr(ngx_array_t *rules, trp_str_t name,
-    const trp_addr_t *addr, in_port_t port)
+ngx_trp_socks5_match_addr(ngx_array_t *rules, ngx_trp_socks5_match_pt match,
+    trp_str_t name, const trp_addr_t *addr, in_port_t port)
 {
     ngx_uint_t       i;
     trp_acl_rule_t  *rule;
@@ -719,7 +724,7 @@ ngx_trp_socks5_match_addr(ngx_array_t *rules, trp_str_t name,
     rule = rules->elts;
 
     for (i = 0; i < rules->nelts; i++) {
-        if (trp_acl_match_addr(&rule[i], addr, port)
+        if (match(&rule[i], addr, port)
             || (name.len && trp_acl_match_name(&rule[i], name, port)))
         {
             return 1;
@@ -734,12 +739,15 @@ ngx_int_t
 ngx_trp_socks5_check_addr(ngx_trp_socks5_conf_t *conf, trp_str_t name,
     const trp_addr_t *addr, in_port_t port)
 {
-    if (ngx_trp_socks5_match_addr(conf->deny, name, addr, port)) {
+    if (ngx_trp_socks5_match_addr(conf->deny, trp_acl_match_denied, name, addr,
+                                  port))
+    {
         return NGX_DECLINED;
     }
 
     return (conf->allow == NULL
-            || ngx_trp_socks5_match_addr(conf->allow, name, addr, port))
+            || ngx_trp_socks5_match_addr(conf->allow, trp_acl_match_addr, name,
+                                         addr, port))
            ? NGX_OK : NGX_DECLINED;
 }
 
@@ -1115,6 +1123,11 @@ ngx_trp_socks5_set_rules(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" in \"%V\" %s",
                                &value[i], &cmd->name, err);
             return NGX_CONF_ERROR;
+        }
+
+        if (rule->low_bits) {
+            ngx_trp_conf_low_bits(cf, &value[i],
+                                  (const char *) cmd->name.data);
         }
     }
 

@@ -348,6 +348,7 @@ ngx_trp_ssl_set_name(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
     ngx_str_t *host)
 {
     u_char             *name;
+    trp_str_t           relative;
     trp_addr_t          addr;
     ngx_ssl_conn_t     *ssl;
     X509_VERIFY_PARAM  *param;
@@ -360,7 +361,11 @@ ngx_trp_ssl_set_name(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
         return NGX_ERROR;
     }
 
-    (void) ngx_cpystrn(name, host->data, host->len + 1);
+    /* a name in a certificate, and in SNI, has no dot at its end */
+
+    relative = trp_name_relative(ngx_trp_str(host));
+
+    (void) ngx_cpystrn(name, host->data, relative.len + 1);
 
     param = SSL_get0_param(ssl);
 
@@ -378,7 +383,8 @@ ngx_trp_ssl_set_name(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
     }
 
     if (conf->verify
-        && X509_VERIFY_PARAM_set1_host(param, (char *) name, host->len) != 1)
+        && X509_VERIFY_PARAM_set1_host(param, (char *) name, relative.len)
+           != 1)
     {
         return NGX_ERROR;
     }

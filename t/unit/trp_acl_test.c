@@ -103,7 +103,9 @@ test_parse(void)
         { "Example.com:443", TRP_ACL_NAME, "Example.com", 443, 443 },
         { "all.example.com", TRP_ACL_NAME, "all.example.com", 0, 65535 },
         { "*.example.com", TRP_ACL_SUFFIX, ".example.com", 0, 65535 },
-        { "*.com:80-81", TRP_ACL_SUFFIX, ".com", 80, 81 }
+        { "*.com:80-81", TRP_ACL_SUFFIX, ".com", 80, 81 },
+        { "example.com.:443", TRP_ACL_NAME, "example.com", 443, 443 },
+        { "*.com.", TRP_ACL_SUFFIX, ".com", 0, 65535 }
     };
 
     static const struct {
@@ -127,7 +129,10 @@ test_parse(void)
         { "10.0.0", "has an invalid host" },
         { "a b", "has an invalid host" },
         { " all", "has an invalid host" },
-        { "a.:80", "has an invalid host" },
+        { "a..:80", "has an invalid host" },
+        { ".:80", "has an invalid host" },
+        { "10.0.0.1.", "has an invalid host" },
+        { "*.a..", "has an invalid wildcard, write it as \"*.NAME\"" },
         { "!a", "has an invalid host" },
         { "*a", "has an invalid wildcard, write it as \"*.NAME\"" },
         { "a.*", "has an invalid wildcard, write it as \"*.NAME\"" },
@@ -249,11 +254,116 @@ test_match(void)
 }
 
 
+/* how it is written, and how it counts in a rule that denies */
+
+static int
+denied(const char *s, const char *host)
+{
+    trp_addr_t      addr;
+    trp_acl_rule_t  rule;
+
+    if (trp_acl_parse(&rule, text(s)) != NULL
+        || trp_addr_parse(&addr, text(host)) != TRP_OK)
+    {
+        return -1;
+    }
+
+    return trp_acl_match_denied(&rule, &addr, 22);
+}
+
+
+static void
+test_this_host(void)
+{
+    size_t  i;
+
+    /* address, 127.0.0.0/8, ::1, and what it looks like, allow and deny */
+
+    static const struct {
+        const char  *host;
+        int          v4;
+        int          v6;
+    } hosts[] = {
+        { "0.0.0.0", 1, 0 },
+        { "::ffff:0.0.0.0", 1, 0 },
+        { "::", 0, 1 },
+        { "127.0.0.1", 1, 0 },
+        { "::1", 0, 1 },
+        { "0.0.0.1", 0, 0 },
+        { "::2", 0, 0 },
+        { "::ffff:0.0.0.1", 0, 0 },
+        { "64:ff9b::", 0, 0 }
+    };
+
+    for (i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        is_int(match("127.0.0.0/8", hosts[i].host, 22), hosts[i].v4,
+               "%s is 127.0.0.0/8", hosts[i].host);
+        is_int(match("127.0.0.1:22", hosts[i].host, 22), hosts[i].v4,
+               "%s is 127.0.0.1", hosts[i].host);
+        is_int(match("127.0.0.1:23", hosts[i].host, 22), 0, "other port");
+        is_int(match("[::1]", hosts[i].host, 22), hosts[i].v6, "%s is ::1",
+               hosts[i].host);
+        is_int(denied("127.0.0.0/8", hosts[i].host), hosts[i].v4,
+               "%s is denied as 127.0.0.0/8", hosts[i].host);
+        is_int(denied("[::1]", hosts[i].host), hosts[i].v6,
+               "%s is denied as ::1", hosts[i].host);
+    }
+
+    /* allowed around loopback does not open it; denied as written is denied */
+
+    is_int(match("0.0.0.0/2", "0.0.0.0", 22), 0, "no loopback, IPv4");
+    is_int(match("0.0.0.0", "0.0.0.0", 22), 0, "not as it is written");
+    is_int(match("::/128", "::", 22), 0, "no loopback, IPv6");
+    is_int(denied("0.0.0.0/8", "0.0.0.0"), 1, "denied as it is written");
+    is_int(denied("0.0.0.0/8", "::ffff:0.0.0.0"), 1, "mapped");
+    is_int(denied("::/128", "::"), 1, "denied as it is written, IPv6");
+    is_int(denied("10.0.0.0/8", "0.0.0.0"), 0, "not denied");
+}
+
+
+static void
+test_low_bits(void)
+{
+    size_t          i;
+    trp_acl_rule_t  rule;
+
+    static const struct {
+        const char  *in;
+        int          low_bits;
+    } rules[] = {
+        { "10.0.0.5/22", 1 },
+        { "10.0.0.5/22:80", 1 },
+        { "10.0.0.5/31", 1 },
+        { "10.0.0.4/31", 0 },
+        { "10.0.0.5/32", 0 },
+        { "10.0.0.5", 0 },
+        { "10.0.0.5:22", 0 },
+        { "10.0.4.0/22", 0 },
+        { "0.0.0.0/0", 0 },
+        { "0.0.0.1/0", 1 },
+        { "2001:db8::1/32", 1 },
+        { "[2001:db8::1]/32:80", 1 },
+        { "2001:db8::/32", 0 },
+        { "::1/128", 0 },
+        { "all", 0 },
+        { "a.example", 0 }
+    };
+
+    for (i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        is_str(trp_acl_parse(&rule, text(rules[i].in)), NULL, "%s",
+               rules[i].in);
+        is_int(rule.low_bits, rules[i].low_bits, "its low bits");
+    }
+}
+
+
 int
 main(void)
 {
     test_parse();
     test_match();
+    test_this_host();
+    test_low_bits();
 
     return done_testing();
 }

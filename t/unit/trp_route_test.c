@@ -202,7 +202,9 @@ static const struct {
     { "5001:a b:22", HOST },
     { "5001:*:22", HOST },
     { "5001:*.a:22", HOST },
-    { "5001:a.:22", HOST },
+    { "5001:a..:22", HOST },
+    { "5001:.:22", HOST },
+    { "5001:10.0.0.1.:22", HOST },
     { "5001:unix[a]:22", HOST },
     { "5001:10.0.0.0/8:22", BLOCK },
     { "5001:[2001:db8::]/32:22", BLOCK },
@@ -291,6 +293,15 @@ main(void)
     in = text("10.0.0.1:5001:[::1]:22");
     trp_route_parse(&route, in);
     ok(route.host.data == in.data + 15, "the host points into the text");
+
+    is_str(trp_route_parse(&route, text("5001:db.example.:22")), NULL,
+           "a dot at the end of a name");
+    is_int(route.host.len, 10, "which is not part of it");
+
+    trp_route_parse(&route, text("10.0.0.5/22:5001:22"));
+    is_int(route.low_bits, 1, "low bits of a source");
+    trp_route_parse(&route, text("10.0.4.0/22:5001:22"));
+    is_int(route.low_bits, 0, "no low bits of a source");
 
     /* no byte behind the end is looked at, whatever the length */
 

@@ -698,9 +698,45 @@ test_random(void)
 }
 
 
+/* 0.0.0.0 and :: lead to this host, whatever else is allowed there */
+
+static void
+test_this_host(void)
+{
+    trp_addr_t         v4, v6;
+    trp_turn_rule_t    rules[4];
+    trp_turn_access_t  access;
+
+    memset(&access, 0, sizeof(access));
+
+    access.rules = rules;
+    v4 = address("0.0.0.0");
+    v6 = address("::");
+
+    rules[0] = rule("127.0.0.0/8", 0);
+    rules[1] = rule("::1", 0);
+    rules[2] = rule("0.0.0.0/0", 1);
+    rules[3] = rule("::/0", 1);
+    access.nrules = 4;
+
+    ok(trp_turn_access(&access, &v4, 80) <= DENIED, "0.0.0.0 is loopback");
+    ok(trp_turn_access(&access, &v6, 80) <= DENIED, ":: is loopback");
+
+    access.rules = rules + 2;
+    access.nrules = 2;
+
+    ok(trp_turn_access(&access, &v4, 80) > DENIED, "allowed with everything");
+    ok(trp_turn_access(&access, &v6, 80) > DENIED, "the same for IPv6");
+
+    v6 = address("::ffff:0.0.0.0");
+    ok(trp_turn_access(&access, &v6, 80) <= DENIED, "mapped, never");
+}
+
+
 int
 main(void)
 {
+    test_this_host();
     test_blocks();
     test_addresses();
     test_family();
