@@ -42,8 +42,7 @@ typedef struct {
     in_port_t                    last_port;
     time_t                       lifetime;
     time_t                       max_lifetime;
-    ngx_uint_t                   user_max;
-    ngx_uint_t                   address_max;
+    ngx_uint_t                   quota[NGX_TRP_TURN_NQUOTAS];
     size_t                       rate;
     ngx_uint_t                   stranger_rate;
     ngx_uint_t                   stranger_burst;
@@ -204,7 +203,7 @@ static ngx_command_t  ngx_trp_turn_commands[] = {
       NULL },
 
     { ngx_string("trp_turn_quota"),
-      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE12,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE123,
       ngx_trp_turn_quota,
       NGX_STREAM_SRV_CONF_OFFSET,
       0,
@@ -603,8 +602,9 @@ ngx_trp_turn_create_srv_conf(ngx_conf_t *cf)
     tscf->deny = NGX_CONF_UNSET_PTR;
     tscf->lifetime = NGX_CONF_UNSET;
     tscf->max_lifetime = NGX_CONF_UNSET;
-    tscf->user_max = NGX_CONF_UNSET_UINT;
-    tscf->address_max = NGX_CONF_UNSET_UINT;
+    tscf->quota[NGX_TRP_TURN_OF_USER] = NGX_CONF_UNSET_UINT;
+    tscf->quota[NGX_TRP_TURN_OF_ADDRESS] = NGX_CONF_UNSET_UINT;
+    tscf->quota[NGX_TRP_TURN_OF_ALL] = NGX_CONF_UNSET_UINT;
     tscf->rate = NGX_CONF_UNSET_SIZE;
     tscf->stranger_rate = NGX_CONF_UNSET_UINT;
     tscf->tcp = NGX_CONF_UNSET;
@@ -620,7 +620,8 @@ ngx_trp_turn_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_trp_turn_srv_conf_t *prev = parent;
     ngx_trp_turn_srv_conf_t *conf = child;
 
-    char  *rv;
+    char        *rv;
+    ngx_uint_t   i;
 
     ngx_conf_merge_str_value(conf->realm, prev->realm, "");
     ngx_conf_merge_ptr_value(conf->users, prev->users, NULL);
@@ -630,8 +631,12 @@ ngx_trp_turn_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->deny, prev->deny, NULL);
     ngx_conf_merge_sec_value(conf->lifetime, prev->lifetime, 600);
     ngx_conf_merge_sec_value(conf->max_lifetime, prev->max_lifetime, 3600);
-    ngx_conf_merge_uint_value(conf->user_max, prev->user_max, 0);
-    ngx_conf_merge_uint_value(conf->address_max, prev->address_max, 0);
+
+    for (i = 0; i < NGX_TRP_TURN_NQUOTAS; i++) {
+        ngx_conf_merge_uint_value(conf->quota[i], prev->quota[i], 0);
+        conf->server.quota[i] = conf->quota[i];
+    }
+
     ngx_conf_merge_size_value(conf->rate, prev->rate, 0);
 
     /* the two belong together */
@@ -973,8 +978,6 @@ ngx_trp_turn_init_server(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
 
     cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
 
-    server->user_max = conf->user_max;
-    server->address_max = conf->address_max;
     server->main_conf = ctx->main_conf;
     server->srv_conf = cscf->ctx->srv_conf;
     server->ctx_index = ngx_trp_turn_module.ctx_index;
@@ -1201,7 +1204,7 @@ ngx_trp_turn_add_rule(ngx_array_t *list, ngx_trp_turn_rule_t *rule,
 }
 
 
-/* trp_turn_quota [user=N] [address=N] */
+/* trp_turn_quota [user=N] [address=N] [all=N] */
 
 static char *
 ngx_trp_turn_quota(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -1218,12 +1221,16 @@ ngx_trp_turn_quota(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     for (i = 1; i < cf->args->nelts; i++) {
 
         if (ngx_strncmp(value[i].data, "user=", 5) == 0) {
-            max = &tscf->user_max;
+            max = &tscf->quota[NGX_TRP_TURN_OF_USER];
             len = 5;
 
         } else if (ngx_strncmp(value[i].data, "address=", 8) == 0) {
-            max = &tscf->address_max;
+            max = &tscf->quota[NGX_TRP_TURN_OF_ADDRESS];
             len = 8;
+
+        } else if (ngx_strncmp(value[i].data, "all=", 4) == 0) {
+            max = &tscf->quota[NGX_TRP_TURN_OF_ALL];
+            len = 4;
 
         } else {
             goto invalid;
@@ -1248,7 +1255,8 @@ invalid:
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid parameter \"%V\" in \"%V\", write "
-                       "\"user=NUMBER\" or \"address=NUMBER\"",
+                       "\"user=NUMBER\", \"address=NUMBER\" or "
+                       "\"all=NUMBER\"",
                        &value[i], &cmd->name);
     return NGX_CONF_ERROR;
 }

@@ -52,6 +52,8 @@ my @good = (
     'trp_turn_lifetime 1s;',
     'trp_turn_quota user=1;',
     'trp_turn_quota address=100 user=5;',
+    'trp_turn_quota all=1;',
+    'trp_turn_quota all=100 address=10 user=5;',
     'trp_turn_rate 1m;',
     'trp_turn_rate 0;',
     'trp_turn_unauthenticated_rate 1r/s;',
@@ -105,7 +107,8 @@ my @bad = (
         [ 'lifetime 1s; trp_turn_lifetime 1s', qr/duplicate/ ],
 
         map({ [ "quota $_", qr/"trp_turn_quota"/ ] } qw/ 1 user user= user=0
-            user=x user=-1 address=0 port=1 /, 'user=1 user=1'),
+            user=x user=-1 address=0 port=1 all= all=0 all=x /,
+            'user=1 user=1', 'all=1 all=1'),
         [ 'quota user=1; trp_turn_quota user=1', qr/duplicate/ ],
 
         map({ [ "rate $_", qr/"trp_turn_rate"/ ] } qw/ x -1 1r\/s /),

@@ -467,13 +467,22 @@ ngx_trp_turn_enter(ngx_trp_turn_alloc_t *alloc, in_port_t port)
 
     text[0] = 'u';
     ngx_memcpy(text + 1, name.data, name.len);
-    owner->user = ngx_trp_turn_zone_hash(zone, text, 1 + name.len)
-                  ^ server->realm;
+    owner->usage[NGX_TRP_TURN_OF_USER] =
+                            ngx_trp_turn_zone_hash(zone, text, 1 + name.len)
+                            ^ server->realm;
+
+    text[0] = 'r';
+    owner->usage[NGX_TRP_TURN_OF_ALL] = ngx_trp_turn_zone_hash(zone, text, 1)
+                                        ^ server->realm;
+
+    /* of IPv6 a host has a /64 */
 
     text[0] = 'a';
-    ngx_memcpy(text + 1, &a->tuple.client.addr, sizeof(trp_addr_t));
-    owner->address = ngx_trp_turn_zone_hash(zone, text,
-                                            1 + sizeof(trp_addr_t));
+    text[1] = a->tuple.client.addr.family;
+    ngx_memcpy(text + 2, a->tuple.client.addr.bytes, 8);
+    owner->usage[NGX_TRP_TURN_OF_ADDRESS] =
+                            ngx_trp_turn_zone_hash(zone, text,
+                                                   text[1] == 4 ? 6 : 10);
 
     ngx_memzero(relayed, sizeof(relayed));
 
@@ -485,8 +494,7 @@ ngx_trp_turn_enter(ngx_trp_turn_alloc_t *alloc, in_port_t port)
         relayed[1] = *trp_turn_relayed(a, 1);
     }
 
-    rc = ngx_trp_turn_zone_add_owner(zone, owner, relayed, server->user_max,
-                                     server->address_max);
+    rc = ngx_trp_turn_zone_add_owner(zone, owner, relayed, server->quota);
 
     if (rc == NGX_DECLINED && server->worker->warned != ngx_time()) {
         server->worker->warned = ngx_time();

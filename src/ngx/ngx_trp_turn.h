@@ -73,8 +73,7 @@ struct ngx_trp_turn_server_s {
     ngx_trp_turn_worker_t     *worker;
     trp_turn_conf_t            conf;
     trp_turn_t                *turn;
-    ngx_uint_t                 user_max;
-    ngx_uint_t                 address_max;
+    ngx_uint_t                 quota[NGX_TRP_TURN_NQUOTAS];
     ngx_event_t                timer;
     uint64_t                   realm;      /* a hash */
     void                     **main_conf;

@@ -602,11 +602,11 @@ ngx_trp_turn_zone_expire_reservations(ngx_trp_turn_shared_t *sh)
 ngx_int_t
 ngx_trp_turn_zone_add_owner(ngx_trp_turn_zone_t *zone,
     ngx_trp_turn_owner_t *owner, const trp_addr_t *relayed,
-    ngx_uint_t user_max, ngx_uint_t address_max)
+    const ngx_uint_t *max)
 {
     ngx_int_t               rc;
-    ngx_uint_t              i;
-    ngx_trp_turn_usage_t   *user, *address;
+    ngx_uint_t              i, n;
+    ngx_trp_turn_usage_t   *usage;
     ngx_trp_turn_owner_t   *entry;
     ngx_trp_turn_shared_t  *sh;
 
@@ -615,35 +615,20 @@ ngx_trp_turn_zone_add_owner(ngx_trp_turn_zone_t *zone,
 
     ngx_shmtx_lock(&zone->pool->mutex);
 
-    user = ngx_trp_turn_zone_usage(sh, owner->user);
+    for (n = 0; n < NGX_TRP_TURN_NQUOTAS; n++) {
+        usage = ngx_trp_turn_zone_usage(sh, owner->usage[n]);
 
-    if (user) {
-
-        /* so that the other one is not given the same entry */
-
-        user->hash = owner->user;
-        user->user++;
-
-        address = ngx_trp_turn_zone_usage(sh, owner->address);
-
-        if (address) {
-            address->hash = owner->address;
-            address->address++;
+        if (usage == NULL) {
+            goto failed;
         }
 
-    } else {
-        address = NULL;
-    }
+        if (max[n] && usage->n >= max[n]) {
+            rc = NGX_BUSY;
+            goto failed;
+        }
 
-    if (user == NULL || address == NULL) {
-        goto failed;
-    }
-
-    if ((user_max && user->user > user_max)
-        || (address_max && address->address > address_max))
-    {
-        rc = NGX_BUSY;
-        goto failed;
+        usage->hash = owner->usage[n];
+        usage->n++;
     }
 
     for (i = 0; i < NGX_TRP_TURN_PROBES; i++) {
@@ -654,8 +639,7 @@ ngx_trp_turn_zone_add_owner(ngx_trp_turn_zone_t *zone,
             entry->port = owner->port;
             entry->tcp = owner->tcp;
             entry->home = ngx_trp_turn_zone_take_home(sh, relayed);
-            entry->user = owner->user;
-            entry->address = owner->address;
+            ngx_memcpy(entry->usage, owner->usage, sizeof(owner->usage));
 
             sh->home[owner->port] = entry->home;
 
@@ -671,12 +655,8 @@ ngx_trp_turn_zone_add_owner(ngx_trp_turn_zone_t *zone,
 
 failed:
 
-    if (user) {
-        user->user--;
-    }
-
-    if (address) {
-        address->address--;
+    while (n) {
+        ngx_trp_turn_zone_usage(sh, owner->usage[--n])->n--;
     }
 
     ngx_shmtx_unlock(&zone->pool->mutex);
@@ -714,18 +694,15 @@ static void
 ngx_trp_turn_zone_free_owner(ngx_trp_turn_zone_t *zone,
     ngx_trp_turn_owner_t *owner)
 {
+    ngx_uint_t             n;
     ngx_trp_turn_usage_t  *usage;
 
-    usage = ngx_trp_turn_zone_usage(zone->shared, owner->user);
+    for (n = 0; n < NGX_TRP_TURN_NQUOTAS; n++) {
+        usage = ngx_trp_turn_zone_usage(zone->shared, owner->usage[n]);
 
-    if (usage && usage->user) {
-        usage->user--;
-    }
-
-    usage = ngx_trp_turn_zone_usage(zone->shared, owner->address);
-
-    if (usage && usage->address) {
-        usage->address--;
+        if (usage && usage->n) {
+            usage->n--;
+        }
     }
 
     ngx_trp_turn_zone_set_port(zone->shared->bound[owner->tcp], owner->port,
@@ -753,7 +730,7 @@ ngx_trp_turn_zone_usage(ngx_trp_turn_shared_t *sh, uint64_t hash)
     for (i = 0; i < NGX_TRP_TURN_PROBES; i++) {
         usage = &sh->usage[(hash + i) & (sh->nusage - 1)];
 
-        if (usage->user == 0 && usage->address == 0) {
+        if (usage->n == 0) {
             if (empty == NULL) {
                 empty = usage;
             }

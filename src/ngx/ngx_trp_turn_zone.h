@@ -48,6 +48,16 @@ typedef struct {
 } ngx_trp_turn_slot_t;
 
 
+/* whose allocations are counted */
+
+typedef enum {
+    NGX_TRP_TURN_OF_USER = 0,
+    NGX_TRP_TURN_OF_ADDRESS,
+    NGX_TRP_TURN_OF_ALL,               /* users of the realm */
+    NGX_TRP_TURN_NQUOTAS
+} ngx_trp_turn_quota_e;
+
+
 /* of one allocation; hash is 0 in an entry that is free */
 
 typedef struct {
@@ -56,15 +66,13 @@ typedef struct {
     uint16_t             port;
     uint8_t              tcp;          /* its protocol, 1 or 0 */
     uint8_t              home;         /* its relayed addresses, 0: unknown */
-    uint64_t             user;
-    uint64_t             address;
+    uint64_t             usage[NGX_TRP_TURN_NQUOTAS];  /* hashes */
 } ngx_trp_turn_owner_t;
 
 
 typedef struct {
     uint64_t             hash;
-    uint32_t             user;         /* allocations of it */
-    uint32_t             address;
+    uint64_t             n;            /* allocations of it; 0: free */
 } ngx_trp_turn_usage_t;
 
 
@@ -214,13 +222,13 @@ void ngx_trp_turn_zone_tidy(ngx_trp_turn_zone_t *zone);
 
 /*
  * An allocation that has these relayed addresses, IPv4 and IPv6: NGX_OK,
- * NGX_BUSY if the user or the address has got as many as it may (0: any
- * number), NGX_DECLINED if there is no room.
+ * NGX_BUSY if somebody of ngx_trp_turn_quota_e has got as many as it may (0:
+ * any number), NGX_DECLINED if there is no room.
  */
 
 ngx_int_t ngx_trp_turn_zone_add_owner(ngx_trp_turn_zone_t *zone,
     ngx_trp_turn_owner_t *owner, const trp_addr_t *relayed,
-    ngx_uint_t user_max, ngx_uint_t address_max);
+    const ngx_uint_t *max);
 void ngx_trp_turn_zone_remove_owner(ngx_trp_turn_zone_t *zone,
     ngx_trp_turn_owner_t *owner);
 
