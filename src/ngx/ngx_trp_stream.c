@@ -287,6 +287,12 @@ ngx_trp_stream_accepted(ngx_trp_stream_t *st)
     st->opened(st);
 
     ngx_trp_stream_pump(st);
+
+    if (st->early == NULL && st->out == NGX_TRP_STREAM_OPEN
+        && !st->connection->write->ready)
+    {
+        ngx_trp_stream_wake(st->connection->write);
+    }
 }
 
 
@@ -751,10 +757,7 @@ ngx_trp_stream_write_early(ngx_trp_stream_t *st, u_char *p, size_t size)
         st->early = ngx_alloc(NGX_TRP_EARLY_SIZE, st->connection->log);
         if (st->early == NULL) {
 
-            /* nobody would tell the proxy to try again */
-
-            ngx_trp_stream_why(st, "no memory");
-            ngx_trp_stream_abort(st, TRP_CODE_FAILED);
+            /* it is tried again behind ACCEPT, where it needs no memory */
             return 0;
         }
     }
