@@ -94,8 +94,6 @@ static char *ngx_trp_relay_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_int_t ngx_trp_relay_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_relay_init_process(ngx_cycle_t *cycle);
-static ngx_int_t ngx_trp_relay_init_guard(ngx_trp_guard_t *guard,
-    ngx_cycle_t *cycle);
 
 
 static const ngx_trp_tunnel_handlers_t  ngx_trp_relay_tunnel_handlers = {
@@ -1271,7 +1269,7 @@ ngx_trp_relay_init_process(ngx_cycle_t *cycle)
     srv = rmcf->servers.elts;
 
     for (i = 0; i < rmcf->servers.nelts; i++) {
-        if (ngx_trp_relay_init_guard(&srv[i]->guard, cycle) != NGX_OK) {
+        if (ngx_trp_guard_init(&srv[i]->guard, cycle, 4) != NGX_OK) {
             return NGX_ERROR;
         }
 
@@ -1279,20 +1277,4 @@ ngx_trp_relay_init_process(ngx_cycle_t *cycle)
     }
 
     return ngx_trp_steer_init_worker(cycle, rmcf->steer);
-}
-
-
-/* strangers must leave connections to the others */
-
-static ngx_int_t
-ngx_trp_relay_init_guard(ngx_trp_guard_t *guard, ngx_cycle_t *cycle)
-{
-    ngx_uint_t  max;
-
-    max = ngx_max(ngx_trp_room_size(cycle) / 4, 1);
-
-    guard->max = ngx_min(guard->max, max);
-    guard->max_per_address = ngx_min(guard->max_per_address, max);
-
-    return ngx_trp_guard_init(guard, cycle->pool);
 }

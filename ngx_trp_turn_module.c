@@ -49,6 +49,8 @@ typedef struct {
     ngx_str_t                    software;
     ngx_flag_t                   tcp;
     ngx_uint_t                   check_expiry;
+    ngx_msec_t                   allocate_timeout;
+    ngx_trp_guard_t              guard;        /* over TCP and TLS */
 
     /* not inherited */
     ngx_trp_portal_conf_t        portal_conf;
@@ -59,6 +61,7 @@ typedef struct {
 } ngx_trp_turn_srv_conf_t;
 
 
+static ngx_int_t ngx_trp_turn_guard_handler(ngx_stream_session_t *s);
 static void ngx_trp_turn_handler(ngx_stream_session_t *s);
 static ngx_trp_turn_record_t *ngx_trp_turn_record(ngx_stream_session_t *s);
 static ngx_trp_turn_zone_t *ngx_trp_turn_zone(ngx_stream_session_t *s);
@@ -116,6 +119,11 @@ static ngx_int_t ngx_trp_turn_init_process(ngx_cycle_t *cycle);
 static void ngx_trp_turn_exit_process(ngx_cycle_t *cycle);
 
 
+static ngx_conf_num_bounds_t  ngx_trp_turn_max_bounds = {
+    ngx_conf_check_num_bounds, 1, 1000000
+};
+
+
 static ngx_conf_enum_t  ngx_trp_turn_check_expiry[] = {
     { ngx_string("allocate"), 0 },
     { ngx_string("always"), 1 },
@@ -152,6 +160,27 @@ static ngx_command_t  ngx_trp_turn_commands[] = {
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_turn_srv_conf_t, secrets),
       NULL },
+
+    { ngx_string("trp_turn_allocate_timeout"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_srv_conf_t, allocate_timeout),
+      (void *) &ngx_trp_conf_positive },
+
+    { ngx_string("trp_turn_max_unauthenticated"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_srv_conf_t, guard.max),
+      (void *) &ngx_trp_turn_max_bounds },
+
+    { ngx_string("trp_turn_max_per_address"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_srv_conf_t, guard.max_per_address),
+      (void *) &ngx_trp_turn_max_bounds },
 
     { ngx_string("trp_turn_check_expiry"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
@@ -304,6 +333,31 @@ ngx_module_t  ngx_trp_turn_module = {
 };
 
 
+/* a client over TCP or TLS has come, who has to say who he is */
+
+static ngx_int_t
+ngx_trp_turn_guard_handler(ngx_stream_session_t *s)
+{
+    ngx_int_t                 rc;
+    ngx_trp_guest_t          *guest;
+    ngx_trp_turn_srv_conf_t  *tscf;
+
+    tscf = ngx_stream_get_module_srv_conf(s, ngx_trp_turn_module);
+
+    if (!tscf->enabled || s->connection->type != SOCK_STREAM) {
+        return NGX_DECLINED;
+    }
+
+    rc = ngx_trp_guard_enter(&tscf->guard, s->connection, &guest);
+
+    if (rc == NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    return (rc == NGX_BUSY) ? NGX_STREAM_SERVICE_UNAVAILABLE : rc;
+}
+
+
 /* clients over TCP and TLS; those over UDP have no session */
 
 static void
@@ -381,12 +435,20 @@ static ngx_int_t
 ngx_trp_turn_postconfiguration(ngx_conf_t *cf)
 {
     ngx_uint_t                     i;
+    ngx_stream_handler_pt         *h;
     ngx_trp_turn_srv_conf_t      **confs;
     ngx_trp_turn_main_conf_t      *tmcf;
     ngx_stream_core_main_conf_t   *cmcf;
 
     cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
     tmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_turn_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_STREAM_POST_ACCEPT_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_trp_turn_guard_handler;
 
     if (ngx_trp_conf_each_listen(cf, cmcf, ngx_trp_turn_check_listen, NULL)
         != NGX_OK)
@@ -607,6 +669,9 @@ ngx_trp_turn_create_srv_conf(ngx_conf_t *cf)
     tscf->quota[NGX_TRP_TURN_OF_ALL] = NGX_CONF_UNSET_UINT;
     tscf->rate = NGX_CONF_UNSET_SIZE;
     tscf->stranger_rate = NGX_CONF_UNSET_UINT;
+    tscf->allocate_timeout = NGX_CONF_UNSET_MSEC;
+    tscf->guard.max = NGX_CONF_UNSET_UINT;
+    tscf->guard.max_per_address = NGX_CONF_UNSET_UINT;
     tscf->tcp = NGX_CONF_UNSET;
     tscf->check_expiry = NGX_CONF_UNSET_UINT;
 
@@ -653,6 +718,11 @@ ngx_trp_turn_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_str_value(conf->software, prev->software, "");
     ngx_conf_merge_value(conf->tcp, prev->tcp, 0);
+    ngx_conf_merge_msec_value(conf->allocate_timeout, prev->allocate_timeout,
+                              60000);
+    ngx_conf_merge_uint_value(conf->guard.max, prev->guard.max, 1024);
+    ngx_conf_merge_uint_value(conf->guard.max_per_address,
+                              prev->guard.max_per_address, 512);
     ngx_conf_merge_uint_value(conf->check_expiry, prev->check_expiry, 0);
 
     if (conf->first_port == 0) {
@@ -978,6 +1048,7 @@ ngx_trp_turn_init_server(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
 
     cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
 
+    server->allocate_timeout = conf->allocate_timeout;
     server->main_conf = ctx->main_conf;
     server->srv_conf = cscf->ctx->srv_conf;
     server->ctx_index = ngx_trp_turn_module.ctx_index;
@@ -1462,9 +1533,13 @@ ngx_trp_turn_init_process(ngx_cycle_t *cycle)
 
     confs = tmcf->confs.elts;
 
-    for (i = 0; ngx_worker == 0 && i < tmcf->confs.nelts; i++) {
+    for (i = 0; i < tmcf->confs.nelts; i++) {
 
-        if (confs[i]->portal
+        if (ngx_trp_guard_init(&confs[i]->guard, cycle, 2) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (ngx_worker == 0 && confs[i]->portal
             && ngx_trp_turn_accounts_start(&confs[i]->server,
                                            confs[i]->portal)
                != NGX_OK)

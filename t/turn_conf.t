@@ -50,6 +50,8 @@ my @good = (
     'trp_turn_unauthenticated_rate off;',
     'trp_turn_lifetime 10m; trp_turn_max_lifetime 10m;',
     'trp_turn_lifetime 1s;',
+    'trp_turn_allocate_timeout 10s;',
+    'trp_turn_max_unauthenticated 100; trp_turn_max_per_address 10;',
     'trp_turn_quota user=1;',
     'trp_turn_quota address=100 user=5;',
     'trp_turn_quota all=1;',
@@ -105,6 +107,9 @@ my @bad = (
             qw/ 0 x -1 /, '1s 2s') } qw/ lifetime max_lifetime /),
         [ 'lifetime 20m; trp_turn_max_lifetime 10m', qr/lifetime/ ],
         [ 'lifetime 1s; trp_turn_lifetime 1s', qr/duplicate/ ],
+        [ 'allocate_timeout 0', qr/between 1ms and 24h/ ],
+        map({ [ "$_ 0", qr/must be between 1 and/ ] }
+            qw/ max_unauthenticated max_per_address /),
 
         map({ [ "quota $_", qr/"trp_turn_quota"/ ] } qw/ 1 user user= user=0
             user=x user=-1 address=0 port=1 all= all=0 all=x /,

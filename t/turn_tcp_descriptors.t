@@ -16,7 +16,7 @@ use Test::Nginx;
 use Test::Nginx::TRP;
 use Test::Nginx::TRP::TURN;
 
-my $t = Test::Nginx->new()->has(qw/ stream /)->plan(5);
+my $t = Test::Nginx->new()->has(qw/ stream stream_return /)->plan(5);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -44,6 +44,11 @@ stream {
         trp_turn_allow 127.0.0.0/8;
         trp_turn_tcp_allocations on;
     }
+
+    server {
+        listen 127.0.0.1:%%PORT_8479%% proxy_protocol;
+        return "";
+    }
 }
 
 EOC
@@ -66,7 +71,9 @@ is($data->call('refresh')->{code}, 437, 'has a nonce');
 
 my ($worker) = worker_pids($t);
 
-my @idle = map { IO::Socket::INET->new(PeerAddr => '127.0.0.1:' . port(8478)) }
+# these wait for a header
+
+my @idle = map { IO::Socket::INET->new(PeerAddr => '127.0.0.1:' . port(8479)) }
     1 .. 120;
 wait_for(sub { fd_count($worker) >= 80 });
 

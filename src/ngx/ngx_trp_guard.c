@@ -1,6 +1,7 @@
 
 #include "ngx_trp_guard.h"
 #include "ngx_trp_addr.h"
+#include "ngx_trp_room.h"
 
 
 /* all from one address, of IPv6 one network of /64 */
@@ -37,10 +38,18 @@ static void ngx_trp_guard_give_way(ngx_trp_guest_t *guest, const char *where);
 static void ngx_trp_guard_cleanup(void *data);
 
 
+/* strangers must leave connections to the others */
+
 ngx_int_t
-ngx_trp_guard_init(ngx_trp_guard_t *guard, ngx_pool_t *pool)
+ngx_trp_guard_init(ngx_trp_guard_t *guard, ngx_cycle_t *cycle,
+    ngx_uint_t parts)
 {
-    ngx_uint_t  i;
+    ngx_uint_t  i, max;
+
+    max = ngx_max(ngx_trp_room_size(cycle) / parts, 1);
+
+    guard->max = ngx_min(guard->max, max);
+    guard->max_per_address = ngx_min(guard->max_per_address, max);
 
     ngx_queue_init(&guard->guests);
 
@@ -49,8 +58,8 @@ ngx_trp_guard_init(ngx_trp_guard_t *guard, ngx_pool_t *pool)
 
     /* one more for who has just come */
 
-    guard->counts = ngx_palloc(pool, (guard->max_per_address + 2)
-                                     * sizeof(ngx_queue_t));
+    guard->counts = ngx_palloc(cycle->pool, (guard->max_per_address + 2)
+                                            * sizeof(ngx_queue_t));
     if (guard->counts == NULL) {
         return NGX_ERROR;
     }
@@ -249,6 +258,35 @@ ngx_trp_guard_give_way(ngx_trp_guest_t *guest, const char *where)
     rev->timedout = 1;
 
     ngx_post_event(rev, &ngx_posted_events);
+}
+
+
+ngx_trp_guest_t *
+ngx_trp_guard_find(ngx_connection_t *c)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    for (cln = c->pool->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_trp_guard_cleanup) {
+            return cln->data;
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_msec_t
+ngx_trp_guard_since(ngx_trp_guest_t *guest)
+{
+    return guest->since;
+}
+
+
+ngx_uint_t
+ngx_trp_guard_here(ngx_trp_guest_t *guest)
+{
+    return guest->here;
 }
 
 

@@ -38,9 +38,14 @@ typedef struct {
 } ngx_trp_guard_t;
 
 
-/* the limits are set by the caller; NGX_ERROR: no memory */
+/*
+ * In a worker.  The limits are set by the caller; neither is more than the
+ * part, one of "parts", of the connections of the worker.  NGX_ERROR: no
+ * memory.
+ */
 
-ngx_int_t ngx_trp_guard_init(ngx_trp_guard_t *guard, ngx_pool_t *pool);
+ngx_int_t ngx_trp_guard_init(ngx_trp_guard_t *guard, ngx_cycle_t *cycle,
+    ngx_uint_t parts);
 
 /*
  * A connection has come.  Its memory is in the connection's pool, and it is
@@ -50,6 +55,15 @@ ngx_int_t ngx_trp_guard_init(ngx_trp_guard_t *guard, ngx_pool_t *pool);
 
 ngx_int_t ngx_trp_guard_enter(ngx_trp_guard_t *guard, ngx_connection_t *c,
     ngx_trp_guest_t **guest);
+
+/* what was entered with this connection, or NULL */
+
+ngx_trp_guest_t *ngx_trp_guard_find(ngx_connection_t *c);
+
+/* when that was; 1 if it still counts, 0 if it was left, or had to give way */
+
+ngx_msec_t ngx_trp_guard_since(ngx_trp_guest_t *guest);
+ngx_uint_t ngx_trp_guard_here(ngx_trp_guest_t *guest);
 
 /* it is known now; may be called again, and with NULL */
 

@@ -17,6 +17,7 @@
 
 
 #include "ngx_trp.h"
+#include "ngx_trp_guard.h"
 #include "ngx_trp_turn_batch.h"
 #include "ngx_trp_turn_channel.h"
 #include "ngx_trp_turn_splice.h"
@@ -74,6 +75,7 @@ struct ngx_trp_turn_server_s {
     trp_turn_conf_t            conf;
     trp_turn_t                *turn;
     ngx_uint_t                 quota[NGX_TRP_TURN_NQUOTAS];
+    ngx_msec_t                 allocate_timeout;   /* TCP, TLS */
     ngx_event_t                timer;
     uint64_t                   realm;      /* a hash */
     void                     **main_conf;
@@ -210,9 +212,14 @@ struct ngx_trp_turn_client_s {
     trp_str_t                  username;   /* if "unasked" */
     ngx_trp_turn_splice_t     *splice;
 
+    ngx_trp_guest_t           *guest;
+    ngx_msec_t                 deadline;   /* without an allocation */
+
     unsigned                   attaching:1;
     unsigned                   unasked:1;  /* no way to that worker yet */
     unsigned                   failed:1;
+    unsigned                   known:1;    /* has had an allocation */
+    unsigned                   more:1;     /* messages in "part" */
 };
 
 

@@ -5,6 +5,9 @@
 
 #define NGX_TRP_TURN_SPLICE_BUFFER  16384
 
+/* of buffers, in one turn of the event loop */
+#define NGX_TRP_TURN_SPLICE_READS   16
+
 /* with a rate: so much at least, and so long until the next time */
 #define NGX_TRP_TURN_SPLICE_MIN     1024
 #define NGX_TRP_TURN_SPLICE_WAIT    50
@@ -226,10 +229,11 @@ ngx_trp_turn_splice_run(ngx_trp_turn_splice_t *splice)
 static ngx_int_t
 ngx_trp_turn_splice_way(ngx_trp_turn_way_t *way)
 {
-    size_t   size;
-    ssize_t  n;
+    size_t      size;
+    ssize_t     n;
+    ngx_uint_t  reads;
 
-    for ( ;; ) {
+    for (reads = 0; ; reads++) {
 
         while (way->pos != way->last && way->to->write->ready) {
             n = way->to->send(way->to, way->pos, way->last - way->pos);
@@ -260,6 +264,14 @@ ngx_trp_turn_splice_way(ngx_trp_turn_way_t *way)
         }
 
         if (!way->from->read->ready) {
+            return NGX_OK;
+        }
+
+        if (reads == NGX_TRP_TURN_SPLICE_READS) {
+
+            /* others wait, too */
+
+            ngx_post_event(way->from->read, &ngx_posted_next_events);
             return NGX_OK;
         }
 

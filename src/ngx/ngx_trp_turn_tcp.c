@@ -6,12 +6,17 @@
 /* a message and ChannelData at most, and what came behind */
 #define NGX_TRP_TURN_SCRATCH      (256 * 1024)
 
+/* read at once, of a client that has an allocation, and of a stranger */
+#define NGX_TRP_TURN_READ         65536
+#define NGX_TRP_TURN_READ_LESS    4096
+
+/* in one turn of the event loop */
+#define NGX_TRP_TURN_TCP_READS    4
+#define NGX_TRP_TURN_TCP_MESSAGES 256
+
 /* of peers' data, and of everything, that waits to be sent to a client */
 #define NGX_TRP_TURN_QUEUE_DATA   (256 * 1024)
 #define NGX_TRP_TURN_QUEUE_MAX    (384 * 1024)
-
-/* without an allocation, between two messages */
-#define NGX_TRP_TURN_CLIENT_TIME  60000
 
 /* to get one, in a worker that exits */
 #define NGX_TRP_TURN_EXIT_TIME    5000
@@ -28,7 +33,10 @@ struct ngx_trp_turn_chunk_s {
 static ngx_int_t ngx_trp_turn_tcp_tuple(ngx_trp_turn_client_t *client);
 static void ngx_trp_turn_tcp_read_handler(ngx_event_t *rev);
 static ngx_int_t ngx_trp_turn_tcp_read(ngx_trp_turn_client_t *client);
+static ngx_uint_t ngx_trp_turn_tcp_allocated(ngx_trp_turn_client_t *client);
 static ssize_t ngx_trp_turn_tcp_messages(ngx_trp_turn_client_t *client,
+    u_char *data, size_t len, ngx_uint_t *left);
+static ngx_int_t ngx_trp_turn_tcp_long(ngx_trp_turn_client_t *client,
     u_char *data, size_t len);
 static ngx_int_t ngx_trp_turn_tcp_keep(ngx_trp_turn_client_t *client,
     u_char *data, size_t len);
@@ -68,6 +76,11 @@ ngx_trp_turn_tcp_handler(ngx_stream_session_t *s,
     client->session = s;
     client->connection = c;
     client->last = &client->out;
+
+    client->guest = ngx_trp_guard_find(c);
+    client->deadline = server->allocate_timeout
+                       + (client->guest ? ngx_trp_guard_since(client->guest)
+                                        : ngx_current_msec);
 
     cln->handler = ngx_trp_turn_tcp_cleanup;
     cln->data = client;
@@ -170,7 +183,14 @@ ngx_trp_turn_tcp_read_handler(ngx_event_t *rev)
         if (client->attaching) {
             ngx_trp_turn_peer_attached(client, (ngx_socket_t) -1,
                                        NGX_TRP_TURN_NO_TALLY);
-            return;
+
+            if (client->known || client->guest == NULL
+                || ngx_trp_guard_here(client->guest))
+            {
+                return;
+            }
+
+            /* it has to give way to another one */
         }
 
         ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
@@ -214,6 +234,7 @@ static void
 ngx_trp_turn_tcp_wait(ngx_trp_turn_client_t *client)
 {
     ngx_uint_t         allocated;
+    ngx_msec_int_t     left;
     ngx_connection_t  *c;
 
     c = client->connection;
@@ -222,17 +243,37 @@ ngx_trp_turn_tcp_wait(ngx_trp_turn_client_t *client)
         return;
     }
 
-    allocated = trp_turn_find(client->server->turn, &client->tuple) != NULL;
+    allocated = ngx_trp_turn_tcp_allocated(client);
 
     c->idle = (!allocated && !ngx_exiting);
 
-    if (!allocated) {
-        ngx_add_timer(c->read, ngx_exiting ? NGX_TRP_TURN_EXIT_TIME
-                                           : NGX_TRP_TURN_CLIENT_TIME);
+    if (allocated) {
+        client->known = 1;
+        ngx_trp_guard_leave(client->guest);
 
-    } else if (c->read->timer_set) {
-        ngx_del_timer(c->read);
+        if (c->read->timer_set) {
+            ngx_del_timer(c->read);
+        }
+
+        return;
     }
+
+    /* what it sends meanwhile does not give it more time */
+
+    if (!c->read->timer_set) {
+        left = (ngx_msec_int_t) (client->deadline - ngx_current_msec);
+        left = ngx_max(left, 1);
+
+        ngx_add_timer(c->read, ngx_exiting
+                               ? ngx_min(left, NGX_TRP_TURN_EXIT_TIME) : left);
+    }
+}
+
+
+static ngx_uint_t
+ngx_trp_turn_tcp_allocated(ngx_trp_turn_client_t *client)
+{
+    return trp_turn_find(client->server->turn, &client->tuple) != NULL;
 }
 
 
@@ -240,23 +281,29 @@ void
 ngx_trp_turn_tcp_freed(ngx_trp_turn_client_t *client)
 {
     if (!client->failed) {
+        client->deadline = ngx_current_msec
+                           + client->server->allocate_timeout;
         ngx_trp_turn_tcp_wait(client);
     }
 }
 
 
+/* others wait, too: what is left is for the next turn of the event loop */
+
 static ngx_int_t
 ngx_trp_turn_tcp_read(ngx_trp_turn_client_t *client)
 {
-    size_t             len;
+    size_t             len, size;
     u_char            *scratch;
     ssize_t            n, used;
+    ngx_uint_t         i, left, more;
     ngx_connection_t  *c;
 
     c = client->connection;
     scratch = client->server->worker->scratch;
+    left = NGX_TRP_TURN_TCP_MESSAGES;
 
-    for ( ;; ) {
+    for (i = 0; i < NGX_TRP_TURN_TCP_READS && left; i++) {
 
         if (client->attaching || client->failed) {
             return NGX_OK;
@@ -268,7 +315,10 @@ ngx_trp_turn_tcp_read(ngx_trp_turn_client_t *client)
             ngx_memcpy(scratch, client->part, len);
         }
 
-        n = c->recv(c, scratch + len, NGX_TRP_TURN_SCRATCH - len);
+        size = ngx_trp_turn_tcp_allocated(client) ? NGX_TRP_TURN_READ
+                                                  : NGX_TRP_TURN_READ_LESS;
+        more = client->more;
+        n = more ? NGX_AGAIN : c->recv(c, scratch + len, size);
 
         if (n == NGX_AGAIN && !client->part_len) {
             return NGX_OK;
@@ -287,10 +337,19 @@ ngx_trp_turn_tcp_read(ngx_trp_turn_client_t *client)
 
         (void) ngx_trp_turn_tcp_keep(client, NULL, 0);
 
-        used = ngx_trp_turn_tcp_messages(client, scratch, len);
+        used = ngx_trp_turn_tcp_messages(client, scratch, len, &left);
 
         if (used < 0) {
             return used;
+        }
+
+        client->more = (left == 0 && (size_t) used < len);
+
+        if (!client->more
+            && ngx_trp_turn_tcp_long(client, scratch + used, len - used)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
         }
 
         if (ngx_trp_turn_tcp_keep(client, scratch + used, len - used)
@@ -304,10 +363,41 @@ ngx_trp_turn_tcp_read(ngx_trp_turn_client_t *client)
             return NGX_DONE;
         }
 
-        if (n == NGX_AGAIN) {
+        if (n == NGX_AGAIN && !more) {
             return NGX_OK;
         }
     }
+
+    ngx_post_event(c->read, &ngx_posted_next_events);
+
+    return NGX_OK;
+}
+
+
+/* a stranger has nothing to say that would be longer than a request */
+
+static ngx_int_t
+ngx_trp_turn_tcp_long(ngx_trp_turn_client_t *client, u_char *data, size_t len)
+{
+    int  size;
+
+    if (client->attaching || client->splice || client->failed
+        || ngx_trp_turn_tcp_allocated(client))
+    {
+        return NGX_OK;
+    }
+
+    size = trp_stun_frame(data, len);
+
+    if (size <= NGX_TRP_TURN_READ_LESS) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, client->connection->log, 0,
+                  "TURN client without an allocation sent a message of %d "
+                  "bytes", size);
+
+    return NGX_ERROR;
 }
 
 
@@ -327,7 +417,7 @@ ngx_trp_turn_tcp_feed(ngx_trp_turn_client_t *client)
 
 static ssize_t
 ngx_trp_turn_tcp_messages(ngx_trp_turn_client_t *client, u_char *data,
-    size_t len)
+    size_t len, ngx_uint_t *left)
 {
     int                    n;
     size_t                 used;
@@ -338,7 +428,7 @@ ngx_trp_turn_tcp_messages(ngx_trp_turn_client_t *client, u_char *data,
 
     used = 0;
 
-    while (used < len && !client->attaching && !client->splice
+    while (used < len && *left && !client->attaching && !client->splice
            && !client->failed)
     {
         n = trp_stun_frame(data + used, len - used);
@@ -356,6 +446,7 @@ ngx_trp_turn_tcp_messages(ngx_trp_turn_client_t *client, u_char *data,
         }
 
         used += n;
+        (*left)--;
     }
 
     return used;
