@@ -3,6 +3,7 @@
 #include "ngx_trp_addr.h"
 #include "ngx_trp_agent.h"
 #include "ngx_trp_associate_tunnel.h"
+#include "ngx_trp_defer.h"
 #include "ngx_trp_ends.h"
 #include "ngx_trp_listener.h"
 #include "ngx_trp_relays.h"
@@ -94,6 +95,8 @@ typedef struct {
 } ngx_trp_entry_ctx_t;
 
 
+static ngx_uint_t ngx_trp_entry_uses(ngx_conf_t *cf,
+    ngx_stream_upstream_srv_conf_t *us);
 static ngx_int_t ngx_trp_entry_access_handler(ngx_stream_session_t *s);
 static ngx_trp_entry_route_t *ngx_trp_entry_find_route(ngx_connection_t *c,
     ngx_trp_entry_srv_conf_t *escf);
@@ -225,8 +228,19 @@ ngx_module_t  ngx_trp_entry_module = {
     NULL,                                  /* exit thread */
     NULL,                                  /* exit process */
     NULL,                                  /* exit master */
-    NGX_MODULE_V1_PADDING
+    NGX_TRP_DEFER_PADDING(ngx_trp_entry_uses)
 };
+
+
+static ngx_uint_t
+ngx_trp_entry_uses(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
+{
+    ngx_trp_entry_srv_conf_t  *escf;
+
+    escf = ngx_stream_conf_upstream_srv_conf(us, ngx_trp_entry_module);
+
+    return escf->enabled;
+}
 
 
 /*
@@ -638,7 +652,7 @@ ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
             return rc;
         }
 
-        *pool = ngx_trp_relays_find(relays, pc->sockaddr, pc->socklen);
+        *pool = ngx_trp_relays_find(relays, pc->sockaddr, pc->socklen, leave);
 
         if (*pool == NULL) {
             ngx_log_error(NGX_LOG_ERR, pc->log, 0, "no tunnels to \"%V\"",
@@ -669,7 +683,7 @@ ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
 
     /* the balancer has had enough of all of them, the user has not */
 
-    *pool = other ? other : ((ngx_trp_pool_t **) relays->pools.elts)[0];
+    *pool = other ? other : ngx_trp_relays_choose(relays);
 
     pc->sockaddr = (*pool)->sockaddr;
     pc->socklen = (*pool)->socklen;
@@ -749,7 +763,7 @@ ngx_trp_entry_reroute(ngx_trp_stream_t *st)
     st->leave = 0;
 
     if ((!leave && ngx_trp_pool_alive(st->pool))
-        || !ngx_trp_entry_elsewhere(st))
+        || (!st->pool->retired && !ngx_trp_entry_elsewhere(st)))
     {
         return;
     }
@@ -1040,6 +1054,10 @@ ngx_trp_entry_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
 static ngx_int_t
 ngx_trp_entry_preconfiguration(ngx_conf_t *cf)
 {
+    if (ngx_trp_defer_begin(cf, &ngx_trp_entry_module) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_trp_variables_add(cf, ngx_trp_entry_info);
 }
 
@@ -1053,6 +1071,8 @@ ngx_trp_entry_postconfiguration(ngx_conf_t *cf)
     ngx_trp_entry_main_conf_t        *emcf;
     ngx_stream_core_main_conf_t      *cmcf;
     ngx_stream_upstream_srv_conf_t  **us;
+
+    ngx_trp_defer_end(cf);
 
     emcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_entry_module);
 
@@ -1575,6 +1595,20 @@ ngx_trp_entry_init_upstream(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
     if (ngx_trp_agent_merge_conf(cf, &defaults, &escf->agent) != NGX_OK) {
         return NGX_ERROR;
     }
+
+    ngx_trp_name_init_conf(&escf->agent.names,
+                           ngx_stream_conf_get_module_srv_conf(cf,
+                                                     ngx_stream_core_module));
+
+#if (NGX_STREAM_UPSTREAM_ZONE && nginx_version >= 1027003)
+
+    if (us->resolver) {
+        escf->agent.names.resolver = us->resolver;
+        escf->agent.names.timeout = us->resolver_timeout;
+        ngx_conf_init_msec_value(escf->agent.names.timeout, 30000);
+    }
+
+#endif
 
     return ngx_trp_agent_init_conf(cf, &escf->agent, TRP_ROLE_ENTRY,
                                    "trp_entry");

@@ -3,8 +3,10 @@
 #include "ngx_trp_addr.h"
 #include "ngx_trp_agent.h"
 #include "ngx_trp_connect.h"
+#include "ngx_trp_defer.h"
 #include "ngx_trp_ends.h"
 #include "ngx_trp_listener.h"
+#include "ngx_trp_lookup.h"
 #include "ngx_trp_relays.h"
 #include "ngx_trp_stock.h"
 #include "ngx_trp_stream.h"
@@ -25,15 +27,8 @@ typedef struct {
 
 
 typedef struct {
-    trp_acl_rule_t                  rule;
-    ngx_addr_t                     *addrs;     /* of a name, at start */
-    ngx_uint_t                      naddrs;
-} ngx_trp_reverse_rule_t;
-
-
-typedef struct {
     ngx_trp_agent_conf_t            agent;
-    ngx_array_t                    *allow;     /* ngx_trp_reverse_rule_t */
+    ngx_array_t                    *allow;     /* trp_acl_rule_t */
 
     ngx_str_t                       relay;     /* the upstream's name */
     ngx_stream_upstream_srv_conf_t *upstream;
@@ -55,7 +50,7 @@ typedef struct {
     ngx_str_t                       destination;
     ngx_array_t                     addrs;     /* of a name, allowed ones */
 
-    ngx_resolver_ctx_t             *resolver;
+    ngx_trp_lookup_t                lookup;
     ngx_event_notify_peer_pt        notify;    /* the balancer's */
     ngx_event_handler_pt            connect;   /* the proxy's */
     ngx_atomic_uint_t               armed;     /* connection to be reset */
@@ -63,12 +58,15 @@ typedef struct {
     ngx_uint_t                     *closed;    /* told when the stream closes */
 
     unsigned                        checked:1;
+    unsigned                        resolving:1;
     unsigned                        resolved:1;
     unsigned                        named:1;   /* a rule allows the name */
     unsigned                        several:1; /* the proxy knows all addrs */
 } ngx_trp_reverse_ctx_t;
 
 
+static ngx_uint_t ngx_trp_reverse_uses(ngx_conf_t *cf,
+    ngx_stream_upstream_srv_conf_t *us);
 static void ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open);
 static ngx_trp_reverse_ctx_t *ngx_trp_reverse_create_stream(
     ngx_trp_link_t *link, trp_open_t *open);
@@ -92,9 +90,8 @@ static ngx_int_t ngx_trp_reverse_check_addr(ngx_trp_reverse_ctx_t *ctx,
 static ngx_int_t ngx_trp_reverse_check_name(ngx_trp_reverse_ctx_t *ctx);
 static ngx_int_t ngx_trp_reverse_resolve(ngx_trp_reverse_ctx_t *ctx);
 static ngx_uint_t ngx_trp_reverse_is_localhost(trp_str_t *name);
-static ngx_trp_reverse_rule_t *ngx_trp_reverse_name_rule(
-    ngx_trp_reverse_ctx_t *ctx);
-static void ngx_trp_reverse_resolve_handler(ngx_resolver_ctx_t *rctx);
+static ngx_uint_t ngx_trp_reverse_named(ngx_trp_reverse_ctx_t *ctx);
+static void ngx_trp_reverse_resolve_handler(ngx_trp_lookup_t *lookup);
 static ngx_int_t ngx_trp_reverse_localhost(ngx_trp_reverse_ctx_t *ctx);
 static ngx_int_t ngx_trp_reverse_add_addr(ngx_trp_reverse_ctx_t *ctx,
     struct sockaddr *sa, socklen_t socklen);
@@ -194,8 +191,33 @@ ngx_module_t  ngx_trp_reverse_module = {
     NULL,                                  /* exit thread */
     NULL,                                  /* exit process */
     NULL,                                  /* exit master */
-    NGX_MODULE_V1_PADDING
+    NGX_TRP_DEFER_PADDING(ngx_trp_reverse_uses)
 };
+
+
+static ngx_uint_t
+ngx_trp_reverse_uses(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
+{
+    ngx_uint_t                     i;
+    ngx_trp_reverse_srv_conf_t   **rscf;
+    ngx_trp_reverse_main_conf_t   *rmcf;
+
+    rmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_reverse_module);
+
+    rscf = rmcf->servers.elts;
+
+    for (i = 0; i < rmcf->servers.nelts; i++) {
+        if (rscf[i]->relay.len == us->host.len
+            && ngx_strncasecmp(rscf[i]->relay.data, us->host.data,
+                               us->host.len)
+               == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
 
 
 /* the relay opens a stream: it becomes a client of this server */
@@ -468,9 +490,8 @@ ngx_trp_reverse_cleanup(void *data)
         *ctx->closed = 1;
     }
 
-    if (ctx->resolver) {
-        ngx_resolve_name_done(ctx->resolver);
-        ctx->resolver = NULL;
+    if (ctx->resolving) {
+        ngx_trp_lookup_cancel(&ctx->lookup);
     }
 
     ngx_memzero(&refuse, sizeof(trp_refuse_t));
@@ -531,17 +552,12 @@ ngx_trp_reverse_timed_out(ngx_stream_session_t *s)
 }
 
 
-/*
- * connect() failed at once, and the proxy does not tell how: a socket for
- * datagrams finds the same route, or none, and sends nothing.
- */
+/* connect() failed at once, and the proxy does not tell how */
 
 static ngx_uint_t
 ngx_trp_reverse_no_route(ngx_trp_reverse_ctx_t *ctx)
 {
-    ngx_err_t       err;
     socklen_t       len;
-    ngx_socket_t    fd;
     ngx_sockaddr_t  sa;
 
     if (ctx->addr.family == 0) {
@@ -550,17 +566,7 @@ ngx_trp_reverse_no_route(ngx_trp_reverse_ctx_t *ctx)
 
     len = ngx_trp_addr_to_sockaddr(&sa, &ctx->addr, ctx->port);
 
-    fd = ngx_socket(sa.sockaddr.sa_family, SOCK_DGRAM, 0);
-
-    if (fd == (ngx_socket_t) -1) {
-        return TRP_CODE_FAILED;
-    }
-
-    err = (connect(fd, &sa.sockaddr, len) == -1) ? ngx_socket_errno : 0;
-
-    (void) ngx_close_socket(fd);
-
-    return ngx_trp_reverse_error_code(err);
+    return ngx_trp_reverse_error_code(ngx_trp_connect_way(&sa.sockaddr, len));
 }
 
 
@@ -649,7 +655,7 @@ ngx_trp_reverse_access_handler(ngx_stream_session_t *s)
         return NGX_STREAM_BAD_REQUEST;
     }
 
-    if (ctx->resolver) {
+    if (ctx->resolving) {
         return NGX_AGAIN;
     }
 
@@ -690,9 +696,9 @@ ngx_trp_reverse_access_handler(ngx_stream_session_t *s)
 static ngx_int_t
 ngx_trp_reverse_check_addr(ngx_trp_reverse_ctx_t *ctx, trp_addr_t *addr)
 {
-    ngx_uint_t               i;
-    trp_addr_t               a;
-    ngx_trp_reverse_rule_t  *rule;
+    ngx_uint_t       i;
+    trp_addr_t       a;
+    trp_acl_rule_t  *rule;
 
     if (ctx->conf->allow == NULL) {
         a = *addr;
@@ -704,7 +710,7 @@ ngx_trp_reverse_check_addr(ngx_trp_reverse_ctx_t *ctx, trp_addr_t *addr)
     rule = ctx->conf->allow->elts;
 
     for (i = 0; i < ctx->conf->allow->nelts; i++) {
-        if (trp_acl_match_addr(&rule[i].rule, addr, ctx->port)) {
+        if (trp_acl_match_addr(&rule[i], addr, ctx->port)) {
             return NGX_OK;
         }
     }
@@ -718,37 +724,19 @@ ngx_trp_reverse_check_addr(ngx_trp_reverse_ctx_t *ctx, trp_addr_t *addr)
 static ngx_int_t
 ngx_trp_reverse_check_name(ngx_trp_reverse_ctx_t *ctx)
 {
-    trp_str_t                name;
-    ngx_uint_t               i;
-    ngx_trp_reverse_rule_t  *rule;
+    trp_str_t  name;
 
     if (ctx->resolved) {
         return ctx->stream.code == TRP_CODE_NO_SUCH_HOST ? NGX_BUSY
                : ctx->addr.family ? NGX_OK : NGX_DECLINED;
     }
 
-    rule = ngx_trp_reverse_name_rule(ctx);
-    ctx->named = (rule != NULL);
+    ctx->named = ngx_trp_reverse_named(ctx);
 
     name = ngx_trp_str(&ctx->host);
 
     if (ngx_trp_reverse_is_localhost(&name)) {
         return ngx_trp_reverse_localhost(ctx);
-    }
-
-    if (ctx->conf->core->resolver->connections.nelts == 0
-        && rule && rule->naddrs)
-    {
-        for (i = 0; i < rule->naddrs; i++) {
-            if (ngx_trp_reverse_add_addr(ctx, rule->addrs[i].sockaddr,
-                                         rule->addrs[i].socklen)
-                == NGX_ERROR)
-            {
-                return NGX_ERROR;
-            }
-        }
-
-        return NGX_OK;
     }
 
     return ngx_trp_reverse_resolve(ctx);
@@ -792,71 +780,64 @@ ngx_trp_reverse_localhost(ngx_trp_reverse_ctx_t *ctx)
 }
 
 
-static ngx_trp_reverse_rule_t *
-ngx_trp_reverse_name_rule(ngx_trp_reverse_ctx_t *ctx)
+static ngx_uint_t
+ngx_trp_reverse_named(ngx_trp_reverse_ctx_t *ctx)
 {
-    ngx_uint_t               i;
-    ngx_trp_reverse_rule_t  *rule;
+    ngx_uint_t       i;
+    trp_acl_rule_t  *rule;
 
     if (ctx->conf->allow == NULL) {
-        return NULL;
+        return 0;
     }
 
     rule = ctx->conf->allow->elts;
 
     for (i = 0; i < ctx->conf->allow->nelts; i++) {
-        if (trp_acl_match_name(&rule[i].rule, ngx_trp_str(&ctx->host),
-                               ctx->port))
-        {
-            return &rule[i];
+        if (trp_acl_match_name(&rule[i], ngx_trp_str(&ctx->host), ctx->port)) {
+            return 1;
         }
     }
 
-    return NULL;
+    return 0;
 }
 
 
 static ngx_int_t
 ngx_trp_reverse_resolve(ngx_trp_reverse_ctx_t *ctx)
 {
-    ngx_int_t  rc;
+    ctx->lookup.resolver = ctx->conf->core->resolver;
+    ctx->lookup.timeout = ctx->conf->core->resolver_timeout;
+    ctx->lookup.name = ctx->host;
+    ctx->lookup.handler = ngx_trp_reverse_resolve_handler;
+    ctx->lookup.data = ctx;
 
-    rc = ngx_trp_resolve(ctx->conf->core, &ctx->host,
-                         ngx_trp_reverse_resolve_handler, ctx,
-                         ctx->stream.connection->log, &ctx->resolver);
+    ctx->resolving = 1;
 
-    if (rc != NGX_OK) {
-        return (rc == NGX_DECLINED) ? NGX_BUSY : NGX_ERROR;
-    }
+    ngx_trp_lookup(&ctx->lookup);
 
-    if (ctx->resolved) {
+    /* the handler was called if it was known */
 
-        /* it was in the cache, the handler was called from there */
-        return ngx_trp_reverse_check_name(ctx);
-    }
-
-    return NGX_AGAIN;
+    return ctx->resolved ? ngx_trp_reverse_check_name(ctx) : NGX_AGAIN;
 }
 
 
 static void
-ngx_trp_reverse_resolve_handler(ngx_resolver_ctx_t *rctx)
+ngx_trp_reverse_resolve_handler(ngx_trp_lookup_t *lookup)
 {
-    ngx_uint_t              i, again;
+    ngx_uint_t              i;
     ngx_trp_reverse_ctx_t  *ctx;
 
-    ctx = rctx->data;
-    again = rctx->async;
+    ctx = lookup->data;
 
-    if (rctx->state) {
-        ngx_trp_resolve_log_error(rctx, ctx->stream.connection->log);
+    if (lookup->state != NGX_OK) {
+        ngx_trp_lookup_log_error(lookup, ctx->stream.connection->log);
 
         ctx->stream.code = TRP_CODE_NO_SUCH_HOST;
     }
 
-    for (i = 0; i < rctx->naddrs; i++) {
-        if (ngx_trp_reverse_add_addr(ctx, rctx->addrs[i].sockaddr,
-                                     rctx->addrs[i].socklen)
+    for (i = 0; i < lookup->naddrs; i++) {
+        if (ngx_trp_reverse_add_addr(ctx, lookup->addrs[i].sockaddr,
+                                     lookup->addrs[i].socklen)
             == NGX_ERROR)
         {
             break;
@@ -864,11 +845,9 @@ ngx_trp_reverse_resolve_handler(ngx_resolver_ctx_t *rctx)
     }
 
     ctx->resolved = 1;
-    ctx->resolver = NULL;
+    ctx->resolving = 0;
 
-    ngx_resolve_name_done(rctx);
-
-    if (again) {
+    if (lookup->async) {
         ngx_stream_core_run_phases(ctx->session);
     }
 }
@@ -1296,6 +1275,10 @@ ngx_trp_reverse_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
 static ngx_int_t
 ngx_trp_reverse_preconfiguration(ngx_conf_t *cf)
 {
+    if (ngx_trp_defer_begin(cf, &ngx_trp_reverse_module) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_trp_variables_add(cf, ngx_trp_reverse_info);
 }
 
@@ -1308,6 +1291,8 @@ ngx_trp_reverse_postconfiguration(ngx_conf_t *cf)
     ngx_trp_reverse_srv_conf_t   **rscf;
     ngx_trp_reverse_main_conf_t   *rmcf;
     ngx_stream_core_main_conf_t   *cmcf;
+
+    ngx_trp_defer_end(cf);
 
     rmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_reverse_module);
 
@@ -1400,6 +1385,8 @@ ngx_trp_reverse_init_server(ngx_conf_t *cf, ngx_trp_reverse_srv_conf_t *rscf)
     {
         return NGX_ERROR;
     }
+
+    ngx_trp_name_init_conf(&rscf->agent.names, rscf->core);
 
     rscf->handler = rscf->core->handler;
     rscf->core->handler = ngx_trp_reverse_content_handler;
@@ -1551,7 +1538,7 @@ ngx_trp_reverse_allow(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (rscf->allow == NULL) {
         rscf->allow = ngx_array_create(cf->pool, 4,
-                                       sizeof(ngx_trp_reverse_rule_t));
+                                       sizeof(trp_acl_rule_t));
         if (rscf->allow == NULL) {
             return NGX_CONF_ERROR;
         }
@@ -1572,18 +1559,15 @@ ngx_trp_reverse_allow(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static ngx_int_t
 ngx_trp_reverse_add_rule(ngx_conf_t *cf, ngx_array_t *allow, ngx_str_t *text)
 {
-    ngx_url_t                u;
-    const char              *err;
-    ngx_trp_reverse_rule_t  *rule;
+    const char      *err;
+    trp_acl_rule_t  *rule;
 
     rule = ngx_array_push(allow);
     if (rule == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_memzero(rule, sizeof(ngx_trp_reverse_rule_t));
-
-    err = trp_acl_parse(&rule->rule, ngx_trp_str(text));
+    err = trp_acl_parse(rule, ngx_trp_str(text));
 
     if (err) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -1591,33 +1575,8 @@ ngx_trp_reverse_add_rule(ngx_conf_t *cf, ngx_array_t *allow, ngx_str_t *text)
         return NGX_ERROR;
     }
 
-    if (rule->rule.low_bits) {
+    if (rule->low_bits) {
         ngx_trp_conf_low_bits(cf, text, "trp_reverse_allow");
-    }
-
-    if (rule->rule.type != TRP_ACL_NAME
-        || ngx_trp_reverse_is_localhost(&rule->rule.name))
-    {
-        return NGX_OK;
-    }
-
-    /* where there is no "resolver", the system's one serves, once */
-
-    ngx_memzero(&u, sizeof(ngx_url_t));
-
-    u.url.len = rule->rule.name.len;
-    u.url.data = (u_char *) rule->rule.name.data;
-    u.default_port = 1;
-
-    if (ngx_parse_url(cf->pool, &u) == NGX_OK) {
-        rule->addrs = u.addrs;
-        rule->naddrs = u.naddrs;
-
-    } else {
-        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "%s \"%V\" in \"trp_reverse_allow\", it needs "
-                           "a \"resolver\"",
-                           u.err ? u.err : "cannot resolve", &u.url);
     }
 
     return NGX_OK;

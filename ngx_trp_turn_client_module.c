@@ -3,7 +3,10 @@
 #include "ngx_trp_addr.h"
 #include "ngx_trp_associate_turn.h"
 #include "ngx_trp_connect.h"
+#include "ngx_trp_defer.h"
 #include "ngx_trp_ends.h"
+#include "ngx_trp_lookup.h"
+#include "ngx_trp_name.h"
 #include "ngx_trp_socks5.h"
 #include "ngx_trp_stock.h"
 #include "ngx_trp_stream.h"
@@ -20,8 +23,22 @@ typedef struct {
     ngx_trp_turn_client_conf_t        client;
     ngx_stream_upstream_init_pt       init_upstream;
     ngx_stream_upstream_init_peer_pt  init_peer;
-    ngx_queue_t                       servers;    /* of this worker */
+    ngx_trp_name_conf_t               resolve;
+
+    /* of this worker */
+    ngx_queue_t                       servers;    /* ngx_trp_turn_server_t */
+    ngx_queue_t                       names; /* ngx_trp_turn_client_name_t */
 } ngx_trp_turn_client_srv_conf_t;
+
+
+/* "server NAME:PORT" */
+
+typedef struct {
+    ngx_trp_name_t                    name;
+    ngx_queue_t                       queue;
+    ngx_addr_t                       *addr;       /* the balancer's for it */
+    ngx_uint_t                        next;
+} ngx_trp_turn_client_name_t;
 
 
 /* a session whose upstream is a TURN server */
@@ -37,7 +54,7 @@ typedef struct {
     ngx_stream_upstream_srv_conf_t   *upstream;
     ngx_trp_turn_server_t            *server;
 
-    ngx_resolver_ctx_t               *resolver;
+    ngx_trp_lookup_t                  lookup;
     ngx_addr_t                       *addrs;      /* of the destination */
     ngx_uint_t                        naddrs;
     ngx_uint_t                        next;       /* to be tried */
@@ -59,12 +76,16 @@ typedef struct {
 } ngx_trp_turn_client_ctx_t;
 
 
+static ngx_uint_t ngx_trp_turn_client_uses(ngx_conf_t *cf,
+    ngx_stream_upstream_srv_conf_t *us);
 static ngx_int_t ngx_trp_turn_client_init_peer(ngx_stream_session_t *s,
     ngx_stream_upstream_srv_conf_t *us);
 static ngx_int_t ngx_trp_turn_client_get_peer(ngx_peer_connection_t *pc,
     void *data);
-static ngx_trp_turn_server_t *ngx_trp_turn_client_server(
-    ngx_trp_turn_client_ctx_t *ctx, ngx_peer_connection_t *pc);
+static ngx_int_t ngx_trp_turn_client_server(ngx_trp_turn_client_ctx_t *ctx,
+    ngx_peer_connection_t *pc);
+static ngx_trp_turn_client_name_t *ngx_trp_turn_client_find_name(
+    ngx_trp_turn_client_srv_conf_t *tcf, ngx_peer_connection_t *pc);
 static ngx_int_t ngx_trp_turn_client_host(ngx_stream_upstream_srv_conf_t *us,
     ngx_peer_connection_t *pc, ngx_pool_t *pool, ngx_str_t *host);
 static ssize_t ngx_trp_turn_client_recv(ngx_connection_t *c, u_char *buf,
@@ -73,7 +94,7 @@ static void ngx_trp_turn_client_gone(ngx_event_t *ev);
 static void ngx_trp_turn_client_begin(ngx_event_t *ev);
 static void ngx_trp_turn_client_holder_handler(ngx_event_t *ev);
 static void ngx_trp_turn_client_resolve(ngx_trp_turn_client_ctx_t *ctx);
-static void ngx_trp_turn_client_resolve_handler(ngx_resolver_ctx_t *rctx);
+static void ngx_trp_turn_client_resolve_handler(ngx_trp_lookup_t *lookup);
 static ngx_int_t ngx_trp_turn_client_add_addrs(ngx_trp_turn_client_ctx_t *ctx,
     ngx_resolver_addr_t *addrs, ngx_uint_t n);
 static void ngx_trp_turn_client_next(ngx_trp_turn_client_ctx_t *ctx);
@@ -91,6 +112,7 @@ static void ngx_trp_turn_client_notify_peer(ngx_peer_connection_t *pc,
 static void ngx_trp_turn_client_free_peer(ngx_peer_connection_t *pc,
     void *data, ngx_uint_t state);
 
+static ngx_int_t ngx_trp_turn_client_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_turn_client_postconfiguration(ngx_conf_t *cf);
 static void *ngx_trp_turn_client_create_main_conf(ngx_conf_t *cf);
 static void *ngx_trp_turn_client_create_srv_conf(ngx_conf_t *cf);
@@ -99,6 +121,8 @@ static char *ngx_trp_turn_client(ngx_conf_t *cf, ngx_command_t *cmd,
 static ngx_int_t ngx_trp_turn_client_init_upstream(ngx_conf_t *cf,
     ngx_stream_upstream_srv_conf_t *us);
 static ngx_int_t ngx_trp_turn_client_init_process(ngx_cycle_t *cycle);
+static ngx_int_t ngx_trp_turn_client_start_names(
+    ngx_trp_turn_client_srv_conf_t *tcf, ngx_stream_upstream_srv_conf_t *us);
 
 
 extern ngx_module_t  ngx_trp_socks5_module;
@@ -127,6 +151,13 @@ static ngx_command_t  ngx_trp_turn_client_commands[] = {
       offsetof(ngx_trp_turn_client_srv_conf_t, client.connect_timeout),
       (void *) &ngx_trp_conf_positive },
 
+    { ngx_string("trp_turn_client_resolve"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE12,
+      ngx_trp_name_set_families,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_client_srv_conf_t, resolve),
+      NULL },
+
     NGX_TRP_TURN_CLIENT_COMMANDS("trp_turn_client", NGX_STREAM_UPS_CONF,
                                  ngx_trp_turn_client_srv_conf_t, client),
 
@@ -135,7 +166,7 @@ static ngx_command_t  ngx_trp_turn_client_commands[] = {
 
 
 static ngx_stream_module_t  ngx_trp_turn_client_module_ctx = {
-    NULL,                                  /* preconfiguration */
+    ngx_trp_turn_client_preconfiguration,  /* preconfiguration */
     ngx_trp_turn_client_postconfiguration, /* postconfiguration */
 
     ngx_trp_turn_client_create_main_conf,  /* create main configuration */
@@ -158,8 +189,19 @@ ngx_module_t  ngx_trp_turn_client_module = {
     NULL,                                  /* exit thread */
     NULL,                                  /* exit process */
     NULL,                                  /* exit master */
-    NGX_MODULE_V1_PADDING
+    NGX_TRP_DEFER_PADDING(ngx_trp_turn_client_uses)
 };
+
+
+static ngx_uint_t
+ngx_trp_turn_client_uses(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
+{
+    ngx_trp_turn_client_srv_conf_t  *tcf;
+
+    tcf = ngx_stream_conf_upstream_srv_conf(us, ngx_trp_turn_client_module);
+
+    return tcf->client.enabled;
+}
 
 
 /* the stock proxy asks for an upstream: a connection through a TURN server */
@@ -246,9 +288,10 @@ ngx_trp_turn_client_get_peer(ngx_peer_connection_t *pc, void *data)
         return rc;
     }
 
-    ctx->server = ngx_trp_turn_client_server(ctx, pc);
-    if (ctx->server == NULL) {
-        return NGX_ERROR;
+    rc = ngx_trp_turn_client_server(ctx, pc);
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     /* the balancer's own may be gone from its zone before the end */
@@ -289,42 +332,96 @@ ngx_trp_turn_client_get_peer(ngx_peer_connection_t *pc, void *data)
 }
 
 
-static ngx_trp_turn_server_t *
+/* NGX_DECLINED: it is a name that has no address yet */
+
+static ngx_int_t
 ngx_trp_turn_client_server(ngx_trp_turn_client_ctx_t *ctx,
     ngx_peer_connection_t *pc)
 {
-    ngx_str_t               host;
-    ngx_queue_t            *q;
-    ngx_trp_turn_server_t  *server;
+    ngx_str_t                    host;
+    ngx_addr_t                   addr;
+    ngx_queue_t                 *q;
+    ngx_trp_turn_client_name_t  *name;
+
+    name = ngx_trp_turn_client_find_name(ctx->conf, pc);
+
+    if (name) {
+
+        if (name->name.naddrs == 0) {
+            ngx_log_error(NGX_LOG_ERR, pc->log, 0,
+                          "TURN server \"%V\" is not resolved yet",
+                          &name->name.host);
+
+            ctx->server_failed = 1;
+            return NGX_DECLINED;
+        }
+
+        addr = name->name.addrs[name->next++ % name->name.naddrs];
+        host = name->name.host;
+
+    } else {
+        addr.sockaddr = pc->sockaddr;
+        addr.socklen = pc->socklen;
+        addr.name = *pc->name;
+        ngx_str_null(&host);
+    }
 
     for (q = ngx_queue_head(&ctx->conf->servers);
          q != ngx_queue_sentinel(&ctx->conf->servers);
          q = ngx_queue_next(q))
     {
-        server = ngx_queue_data(q, ngx_trp_turn_server_t, queue);
+        ctx->server = ngx_queue_data(q, ngx_trp_turn_server_t, queue);
 
-        if (ngx_cmp_sockaddr(server->sockaddr, server->socklen, pc->sockaddr,
-                             pc->socklen, 1)
+        if (ngx_cmp_sockaddr(ctx->server->sockaddr, ctx->server->socklen,
+                             addr.sockaddr, addr.socklen, 1)
             == NGX_OK)
         {
-            return server;
+            return NGX_OK;
         }
     }
 
-    if (ngx_trp_turn_client_host(ctx->upstream, pc,
-                                 ctx->session->connection->pool, &host)
-        != NGX_OK)
+    if (host.len == 0
+        && ngx_trp_turn_client_host(ctx->upstream, pc,
+                                    ctx->session->connection->pool, &host)
+           != NGX_OK)
     {
-        return NULL;
+        return NGX_ERROR;
     }
 
-    server = ngx_trp_turn_server_create(&ctx->conf->client, pc->sockaddr,
-                                        pc->socklen, pc->name, &host);
-    if (server) {
-        ngx_queue_insert_tail(&ctx->conf->servers, &server->queue);
+    ctx->server = ngx_trp_turn_server_create(&ctx->conf->client, addr.sockaddr,
+                                             addr.socklen, &addr.name, &host);
+    if (ctx->server == NULL) {
+        return NGX_ERROR;
     }
 
-    return server;
+    ngx_queue_insert_tail(&ctx->conf->servers, &ctx->server->queue);
+
+    return NGX_OK;
+}
+
+
+static ngx_trp_turn_client_name_t *
+ngx_trp_turn_client_find_name(ngx_trp_turn_client_srv_conf_t *tcf,
+    ngx_peer_connection_t *pc)
+{
+    ngx_queue_t                 *q;
+    ngx_trp_turn_client_name_t  *name;
+
+    for (q = ngx_queue_head(&tcf->names);
+         q != ngx_queue_sentinel(&tcf->names);
+         q = ngx_queue_next(q))
+    {
+        name = ngx_queue_data(q, ngx_trp_turn_client_name_t, queue);
+
+        if (ngx_cmp_sockaddr(name->addr->sockaddr, name->addr->socklen,
+                             pc->sockaddr, pc->socklen, 1)
+            == NGX_OK)
+        {
+            return name;
+        }
+    }
+
+    return NULL;
 }
 
 
@@ -489,46 +586,37 @@ ngx_trp_turn_client_holder_handler(ngx_event_t *ev)
 static void
 ngx_trp_turn_client_resolve(ngx_trp_turn_client_ctx_t *ctx)
 {
-    ngx_int_t                    rc;
     ngx_stream_core_srv_conf_t  *cscf;
 
     cscf = ngx_stream_get_module_srv_conf(ctx->session,
                                           ngx_stream_core_module);
 
-    rc = ngx_trp_resolve(cscf, &ctx->socks->host,
-                         ngx_trp_turn_client_resolve_handler, ctx,
-                         ctx->session->connection->log, &ctx->resolver);
+    ctx->lookup.resolver = cscf->resolver;
+    ctx->lookup.timeout = cscf->resolver_timeout;
+    ctx->lookup.name = ctx->socks->host;
+    ctx->lookup.handler = ngx_trp_turn_client_resolve_handler;
+    ctx->lookup.data = ctx;
 
-    if (rc != NGX_OK) {
-        ngx_trp_turn_client_fail(ctx, (rc == NGX_DECLINED)
-                                      ? TRP_CODE_NO_SUCH_HOST
-                                      : TRP_CODE_FAILED);
-    }
+    ngx_trp_lookup(&ctx->lookup);
 }
 
 
 static void
-ngx_trp_turn_client_resolve_handler(ngx_resolver_ctx_t *rctx)
+ngx_trp_turn_client_resolve_handler(ngx_trp_lookup_t *lookup)
 {
-    ngx_int_t                   rc;
     ngx_trp_turn_client_ctx_t  *ctx;
 
-    ctx = rctx->data;
-    ctx->resolver = NULL;
+    ctx = lookup->data;
 
-    if (rctx->state) {
-        ngx_trp_resolve_log_error(rctx, ctx->session->connection->log);
-
-        ngx_resolve_name_done(rctx);
+    if (lookup->state != NGX_OK) {
+        ngx_trp_lookup_log_error(lookup, ctx->session->connection->log);
         ngx_trp_turn_client_fail(ctx, TRP_CODE_NO_SUCH_HOST);
         return;
     }
 
-    rc = ngx_trp_turn_client_add_addrs(ctx, rctx->addrs, rctx->naddrs);
-
-    ngx_resolve_name_done(rctx);
-
-    if (rc != NGX_OK) {
+    if (ngx_trp_turn_client_add_addrs(ctx, lookup->addrs, lookup->naddrs)
+        != NGX_OK)
+    {
         ngx_trp_turn_client_fail(ctx, TRP_CODE_FAILED);
         return;
     }
@@ -886,14 +974,18 @@ ngx_trp_turn_client_stop(ngx_trp_turn_client_ctx_t *ctx)
         ngx_delete_posted_event(&ctx->begin);
     }
 
-    if (ctx->resolver) {
-        ngx_resolve_name_done(ctx->resolver);
-        ctx->resolver = NULL;
-    }
+    ngx_trp_lookup_cancel(&ctx->lookup);
 
     if (ctx->gone.posted) {
         ngx_delete_posted_event(&ctx->gone);
     }
+}
+
+
+static ngx_int_t
+ngx_trp_turn_client_preconfiguration(ngx_conf_t *cf)
+{
+    return ngx_trp_defer_begin(cf, &ngx_trp_turn_client_module);
 }
 
 
@@ -903,6 +995,8 @@ ngx_trp_turn_client_postconfiguration(ngx_conf_t *cf)
     ngx_uint_t                         i;
     ngx_stream_upstream_srv_conf_t   **us;
     ngx_trp_turn_client_main_conf_t   *tmcf;
+
+    ngx_trp_defer_end(cf);
 
     tmcf = ngx_stream_conf_get_module_main_conf(cf,
                                                 ngx_trp_turn_client_module);
@@ -954,6 +1048,7 @@ ngx_trp_turn_client_create_srv_conf(ngx_conf_t *cf)
     }
 
     ngx_trp_turn_client_create_conf(&tcf->client);
+    ngx_trp_name_create_conf(&tcf->resolve);
 
     return tcf;
 }
@@ -999,6 +1094,7 @@ static ngx_int_t
 ngx_trp_turn_client_init_upstream(ngx_conf_t *cf,
     ngx_stream_upstream_srv_conf_t *us)
 {
+    ngx_trp_name_conf_t              resolve;
     ngx_trp_turn_client_conf_t       defaults;
     ngx_trp_turn_client_srv_conf_t  *tcf;
 
@@ -1014,6 +1110,12 @@ ngx_trp_turn_client_init_upstream(ngx_conf_t *cf,
     ngx_memzero(&defaults, sizeof(ngx_trp_turn_client_conf_t));
     ngx_trp_turn_client_create_conf(&defaults);
     ngx_trp_turn_client_merge_conf(&defaults, &tcf->client);
+
+    ngx_trp_name_create_conf(&resolve);
+    ngx_trp_name_merge_conf(&resolve, &tcf->resolve);
+    ngx_trp_name_init_conf(&tcf->resolve,
+                           ngx_stream_conf_get_module_srv_conf(cf,
+                                                     ngx_stream_core_module));
 
     return ngx_trp_turn_client_init_conf(cf, &tcf->client, "trp_turn_client");
 }
@@ -1051,6 +1153,56 @@ ngx_trp_turn_client_init_process(ngx_cycle_t *cycle)
         tcf = ngx_stream_conf_upstream_srv_conf(us[i],
                                                 ngx_trp_turn_client_module);
         ngx_queue_init(&tcf->servers);
+
+        if (ngx_trp_turn_client_start_names(tcf, us[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_turn_client_start_names(ngx_trp_turn_client_srv_conf_t *tcf,
+    ngx_stream_upstream_srv_conf_t *us)
+{
+    ngx_uint_t                     i;
+    ngx_addr_t                    *addr;
+    ngx_trp_turn_client_name_t    *name;
+    ngx_stream_upstream_server_t  *server;
+
+    ngx_queue_init(&tcf->names);
+
+    server = us->servers->elts;
+
+    for (i = 0; i < us->servers->nelts; i++) {
+
+        if (!ngx_trp_defer_is(&server[i]) || server[i].down) {
+            continue;
+        }
+
+        name = ngx_pcalloc(ngx_cycle->pool, sizeof(ngx_trp_turn_client_name_t));
+        if (name == NULL) {
+            return NGX_ERROR;
+        }
+
+        addr = &server[i].addrs[0];
+
+        name->addr = addr;
+
+        name->name.conf = &tcf->resolve;
+        name->name.what = "TURN server";
+        name->name.host = server[i].name;
+        name->name.host.len = ngx_strlchr(server[i].name.data,
+                                          server[i].name.data
+                                          + server[i].name.len, ':')
+                              - server[i].name.data;
+        name->name.port = ngx_inet_get_port(addr->sockaddr);
+
+        ngx_queue_insert_tail(&tcf->names, &name->queue);
+
+        ngx_trp_name_start(&name->name);
     }
 
     return NGX_OK;

@@ -113,6 +113,7 @@ ngx_trp_agent_create_conf(ngx_trp_agent_conf_t *conf)
     conf->heartbeat = NGX_CONF_UNSET_MSEC;
 
     ngx_trp_ssl_create_conf(&conf->ssl);
+    ngx_trp_name_create_conf(&conf->names);
     ngx_trp_turn_client_create_conf(&conf->turn);
 }
 
@@ -139,6 +140,7 @@ ngx_trp_agent_merge_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *prev,
     ngx_conf_merge_msec_value(conf->heartbeat, prev->heartbeat, 20000);
 
     ngx_trp_ssl_merge_conf(&prev->ssl, &conf->ssl);
+    ngx_trp_name_merge_conf(&prev->names, &conf->names);
     ngx_trp_turn_client_merge_conf(&prev->turn, &conf->turn);
 
     if (conf->name.len == 0) {

@@ -11,6 +11,7 @@
 
 #include "ngx_trp.h"
 #include "ngx_trp_conf.h"
+#include "ngx_trp_name.h"
 #include "ngx_trp_room.h"
 #include "ngx_trp_ssl.h"
 #include "ngx_trp_tunnel.h"
@@ -41,13 +42,15 @@ typedef struct {
 
     ngx_trp_tunnels_t           tunnels;
     ngx_trp_ssl_conf_t          ssl;
+    ngx_trp_name_conf_t         names;        /* of relays, TURN servers */
     ngx_trp_turn_client_conf_t  turn;         /* the way to the relay */
 
     /* in this worker; the first two and "ndatagrams" are of a reverse */
 
     ngx_queue_t      streams;                 /* ngx_trp_stream_t */
     trp_recent_t     lost;                    /* of accepted ones */
-    ngx_trp_turn_server_t  **turn_servers;    /* for the addresses of "turn" */
+    ngx_queue_t      turn_servers;            /* addresses of "turn" so far */
+    ngx_trp_name_t  *turn_name;               /* NULL: "turn" has an address */
     ngx_uint_t       turn_next;
     ngx_trp_room_t  *room;                    /* of all agents of the role */
     ngx_uint_t       limit;                   /* "max", or what the room is */
@@ -111,6 +114,9 @@ void ngx_trp_agent_init_process(ngx_cycle_t *cycle,
     ngx_trp_agent_command(prefix, "_heartbeat", ctx, NGX_CONF_TAKE1,         \
         ngx_conf_set_msec_slot, type, agent, heartbeat,                      \
         &ngx_trp_conf_positive),                                            \
+                                                                             \
+    ngx_trp_agent_command(prefix, "_resolve", ctx, NGX_CONF_TAKE12,          \
+        ngx_trp_name_set_families, type, agent, names, NULL),                \
                                                                              \
     NGX_TRP_SSL_COMMANDS(prefix "_ssl", ctx, type, agent.ssl),               \
                                                                              \

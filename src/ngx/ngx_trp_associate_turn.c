@@ -1,7 +1,7 @@
 
 #include "ngx_trp_associate_turn.h"
 #include "ngx_trp_addr.h"
-#include "ngx_trp_connect.h"
+#include "ngx_trp_lookup.h"
 
 
 /* what waits for an address and for an allocation: so much is kept */
@@ -16,7 +16,7 @@
 typedef struct {
     ngx_trp_associate_dest_t  dest;
     ngx_trp_turn_user_t       user;
-    ngx_resolver_ctx_t       *resolver;
+    ngx_trp_lookup_t          lookup;
     ngx_uint_t                tries;
     ngx_msec_t                failed;      /* the last time */
     u_char                   *waiting;     /* datagrams, a length ahead */
@@ -25,11 +25,10 @@ typedef struct {
 
 
 static ngx_int_t ngx_trp_associate_peer_open(ngx_trp_associate_dest_t *dest);
-static ngx_int_t ngx_trp_associate_peer_resolve(
+static void ngx_trp_associate_peer_resolve(ngx_trp_associate_peer_t *peer);
+static void ngx_trp_associate_peer_resolve_handler(ngx_trp_lookup_t *lookup);
+static ngx_int_t ngx_trp_associate_peer_choose(
     ngx_trp_associate_peer_t *peer);
-static void ngx_trp_associate_peer_resolve_handler(ngx_resolver_ctx_t *rctx);
-static ngx_int_t ngx_trp_associate_peer_choose(ngx_trp_associate_peer_t *peer,
-    ngx_resolver_ctx_t *rctx);
 static void ngx_trp_associate_peer_attach(ngx_trp_associate_peer_t *peer,
     ngx_int_t rc);
 static void ngx_trp_associate_peer_ready(ngx_trp_turn_user_t *user);
@@ -86,7 +85,8 @@ ngx_trp_associate_peer_open(ngx_trp_associate_dest_t *dest)
     peer->user.peer.port = dest->addr.port;
 
     if (dest->addr.addr.family == 0) {
-        return ngx_trp_associate_peer_resolve(peer);
+        ngx_trp_associate_peer_resolve(peer);
+        return NGX_OK;
     }
 
     peer->user.peer.addr = dest->addr.addr;
@@ -98,11 +98,9 @@ ngx_trp_associate_peer_open(ngx_trp_associate_dest_t *dest)
 }
 
 
-static ngx_int_t
+static void
 ngx_trp_associate_peer_resolve(ngx_trp_associate_peer_t *peer)
 {
-    ngx_int_t                    rc;
-    ngx_str_t                    name;
     ngx_trp_associate_t         *as;
     ngx_stream_core_srv_conf_t  *cscf;
 
@@ -111,42 +109,31 @@ ngx_trp_associate_peer_resolve(ngx_trp_associate_peer_t *peer)
     cscf = ngx_stream_get_module_srv_conf(as->socks->session,
                                           ngx_stream_core_module);
 
-    name.len = peer->dest.addr.host.len;
-    name.data = (u_char *) peer->dest.addr.host.data;
+    peer->lookup.resolver = cscf->resolver;
+    peer->lookup.timeout = cscf->resolver_timeout;
+    peer->lookup.name.len = peer->dest.addr.host.len;
+    peer->lookup.name.data = (u_char *) peer->dest.addr.host.data;
+    peer->lookup.handler = ngx_trp_associate_peer_resolve_handler;
+    peer->lookup.data = peer;
 
-    rc = ngx_trp_resolve(cscf, &name, ngx_trp_associate_peer_resolve_handler,
-                         peer, as->client->log, &peer->resolver);
-
-    if (rc == NGX_DECLINED) {
-        ngx_trp_associate_peer_refuse(peer);
-        return NGX_OK;
-    }
-
-    return rc;
+    ngx_trp_lookup(&peer->lookup);
 }
 
 
 static void
-ngx_trp_associate_peer_resolve_handler(ngx_resolver_ctx_t *rctx)
+ngx_trp_associate_peer_resolve_handler(ngx_trp_lookup_t *lookup)
 {
-    ngx_int_t                  rc;
     ngx_trp_associate_t       *as;
     ngx_trp_associate_peer_t  *peer;
 
-    peer = rctx->data;
-    peer->resolver = NULL;
-
+    peer = lookup->data;
     as = peer->dest.associate;
 
-    if (rctx->state) {
-        ngx_trp_resolve_log_error(rctx, as->client->log);
+    if (lookup->state != NGX_OK) {
+        ngx_trp_lookup_log_error(lookup, as->client->log);
     }
 
-    rc = ngx_trp_associate_peer_choose(peer, rctx);
-
-    ngx_resolve_name_done(rctx);
-
-    if (rc != NGX_OK) {
+    if (ngx_trp_associate_peer_choose(peer) != NGX_OK) {
         ngx_trp_associate_peer_refuse(peer);
         return;
     }
@@ -160,8 +147,7 @@ ngx_trp_associate_peer_resolve_handler(ngx_resolver_ctx_t *rctx)
 /* the first address that the client may go to */
 
 static ngx_int_t
-ngx_trp_associate_peer_choose(ngx_trp_associate_peer_t *peer,
-    ngx_resolver_ctx_t *rctx)
+ngx_trp_associate_peer_choose(ngx_trp_associate_peer_t *peer)
 {
     in_port_t             port;
     ngx_uint_t            i, n;
@@ -170,11 +156,11 @@ ngx_trp_associate_peer_choose(ngx_trp_associate_peer_t *peer,
 
     as = peer->dest.associate;
     to = &peer->user.peer;
-    n = rctx->naddrs;
+    n = peer->lookup.naddrs;
 
     for (i = 0; i < 2 * n; i++) {
         ngx_trp_addr_from_sockaddr(&to->addr, &port,
-                                   rctx->addrs[i % n].sockaddr);
+                                   peer->lookup.addrs[i % n].sockaddr);
 
         /* at first what the server is able to relay */
 
@@ -291,10 +277,7 @@ ngx_trp_associate_peer_failed(ngx_trp_turn_user_t *user,
 
             /* the name may have an address of the other family */
 
-            if (ngx_trp_associate_peer_resolve(peer) != NGX_OK) {
-                ngx_trp_associate_peer_refuse(peer);
-            }
-
+            ngx_trp_associate_peer_resolve(peer);
             return;
         }
 
@@ -463,10 +446,7 @@ ngx_trp_associate_peer_close(ngx_trp_associate_dest_t *dest)
 
     peer = (ngx_trp_associate_peer_t *) dest;
 
-    if (peer->resolver) {
-        ngx_resolve_name_done(peer->resolver);
-        peer->resolver = NULL;
-    }
+    ngx_trp_lookup_cancel(&peer->lookup);
 
     ngx_trp_turn_user_detach(&peer->user);
     ngx_trp_associate_peer_free(peer);

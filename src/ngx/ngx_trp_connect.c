@@ -52,6 +52,28 @@ ngx_trp_connect_error(ngx_connection_t *c)
 }
 
 
+/* a socket for datagrams finds the same route, or none */
+
+ngx_err_t
+ngx_trp_connect_way(struct sockaddr *sockaddr, socklen_t socklen)
+{
+    ngx_err_t     err;
+    ngx_socket_t  fd;
+
+    fd = ngx_socket(sockaddr->sa_family, SOCK_DGRAM, 0);
+
+    if (fd == (ngx_socket_t) -1) {
+        return ngx_socket_errno;
+    }
+
+    err = (connect(fd, sockaddr, socklen) == -1) ? ngx_socket_errno : 0;
+
+    (void) ngx_close_socket(fd);
+
+    return err;
+}
+
+
 ngx_msec_t
 ngx_trp_connect_patience(ngx_uint_t n)
 {
@@ -61,51 +83,4 @@ ngx_trp_connect_patience(ngx_uint_t n)
     time = ngx_max(time, NGX_TRP_CONNECT_PATIENCE_MIN);
 
     return ngx_min(time, NGX_TRP_CONNECT_PATIENCE_MAX);
-}
-
-
-ngx_int_t
-ngx_trp_resolve(ngx_stream_core_srv_conf_t *cscf, ngx_str_t *name,
-    ngx_resolver_handler_pt handler, void *data, ngx_log_t *log,
-    ngx_resolver_ctx_t **rctx)
-{
-    ngx_resolver_ctx_t  *ctx, temp;
-
-    ngx_memzero(&temp, sizeof(ngx_resolver_ctx_t));
-    temp.name = *name;
-
-    ctx = ngx_resolve_start(cscf->resolver, &temp);
-
-    if (ctx == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (ctx == NGX_NO_RESOLVER) {
-        ngx_log_error(NGX_LOG_ERR, log, 0,
-                      "no resolver defined to resolve \"%V\"", name);
-        return NGX_DECLINED;
-    }
-
-    ctx->name = *name;
-    ctx->handler = handler;
-    ctx->data = data;
-    ctx->timeout = cscf->resolver_timeout;
-
-    *rctx = ctx;
-
-    if (ngx_resolve_name(ctx) != NGX_OK) {
-        *rctx = NULL;
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-void
-ngx_trp_resolve_log_error(ngx_resolver_ctx_t *rctx, ngx_log_t *log)
-{
-    ngx_log_error(NGX_LOG_ERR, log, 0,
-                  "\"%V\" could not be resolved (%i: %s)", &rctx->name,
-                  rctx->state, ngx_resolver_strerror(rctx->state));
 }

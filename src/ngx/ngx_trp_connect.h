@@ -1,7 +1,7 @@
 
 /*
- * What everybody needs who connects to a known address, or to a name, by
- * himself, without the stock proxy.
+ * What everybody needs who connects to a known address by himself, without the
+ * stock proxy.
  */
 
 
@@ -31,24 +31,19 @@ ngx_err_t ngx_trp_connect_error(ngx_connection_t *c);
 
 
 /*
+ * 0 if this host has a way to an address, as far as its routes tell; or the
+ * error that connect() would have.  Nothing is sent.
+ */
+
+ngx_err_t ngx_trp_connect_way(struct sockaddr *sockaddr, socklen_t socklen);
+
+
+/*
  * How long one of "n" addresses, n > 1, is waited for while there are others to
  * be tried, within the time that a user waits.
  */
 
 ngx_msec_t ngx_trp_connect_patience(ngx_uint_t n);
-
-
-/*
- * By the resolver of a server {}.  NGX_OK: "handler" is called with "data", or
- * was called already, and *rctx is what it works for until then.
- * NGX_DECLINED: there is no resolver, logged.  NGX_ERROR.
- */
-
-ngx_int_t ngx_trp_resolve(ngx_stream_core_srv_conf_t *cscf, ngx_str_t *name,
-    ngx_resolver_handler_pt handler, void *data, ngx_log_t *log,
-    ngx_resolver_ctx_t **rctx);
-
-void ngx_trp_resolve_log_error(ngx_resolver_ctx_t *rctx, ngx_log_t *log);
 
 
 #pragma GCC visibility pop

@@ -42,6 +42,35 @@ static ngx_int_t ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame);
 
 
 ngx_int_t
+ngx_trp_dial_start(ngx_trp_agent_conf_t *conf)
+{
+    ngx_trp_name_t  *name;
+
+    ngx_queue_init(&conf->turn_servers);
+
+    if (!conf->turn.enabled || conf->turn.url.naddrs) {
+        return NGX_OK;
+    }
+
+    name = ngx_pcalloc(ngx_cycle->pool, sizeof(ngx_trp_name_t));
+    if (name == NULL) {
+        return NGX_ERROR;
+    }
+
+    name->conf = &conf->names;
+    name->what = "TURN server";
+    name->host = conf->turn.url.host;
+    name->port = conf->turn.url.port;
+
+    conf->turn_name = name;
+
+    ngx_trp_name_start(name);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_trp_dial(ngx_trp_pool_t *pool)
 {
     return pool->conf->turn.enabled ? ngx_trp_dial_turn(pool)
@@ -199,40 +228,50 @@ ngx_trp_dial_turn(ngx_trp_pool_t *pool)
 }
 
 
-/* they take turns: one that fails is not asked next */
+/*
+ * They take turns: one that fails is not asked next.  NULL also if the name has
+ * no address yet, of which its own lines tell.
+ */
 
 static ngx_trp_turn_server_t *
 ngx_trp_dial_turn_server(ngx_trp_agent_conf_t *conf)
 {
-    ngx_uint_t               i;
-    ngx_url_t               *url;
-    ngx_trp_turn_server_t  **servers;
+    ngx_uint_t              naddrs;
+    ngx_addr_t             *addr;
+    ngx_queue_t            *q;
+    ngx_trp_turn_server_t  *server;
 
-    url = &conf->turn.url;
-    servers = conf->turn_servers;
+    addr = conf->turn_name ? conf->turn_name->addrs : conf->turn.url.addrs;
+    naddrs = conf->turn_name ? conf->turn_name->naddrs : conf->turn.url.naddrs;
 
-    if (servers == NULL) {
-        servers = ngx_palloc(ngx_cycle->pool,
-                             url->naddrs * sizeof(ngx_trp_turn_server_t *));
-        if (servers == NULL) {
-            return NULL;
-        }
-
-        for (i = 0; i < url->naddrs; i++) {
-            servers[i] = ngx_trp_turn_server_create(&conf->turn,
-                                                    url->addrs[i].sockaddr,
-                                                    url->addrs[i].socklen,
-                                                    &url->addrs[i].name,
-                                                    &url->host);
-            if (servers[i] == NULL) {
-                return NULL;
-            }
-        }
-
-        conf->turn_servers = servers;
+    if (naddrs == 0) {
+        return NULL;
     }
 
-    return servers[conf->turn_next++ % url->naddrs];
+    addr += conf->turn_next++ % naddrs;
+
+    for (q = ngx_queue_head(&conf->turn_servers);
+         q != ngx_queue_sentinel(&conf->turn_servers);
+         q = ngx_queue_next(q))
+    {
+        server = ngx_queue_data(q, ngx_trp_turn_server_t, queue);
+
+        if (ngx_cmp_sockaddr(server->sockaddr, server->socklen, addr->sockaddr,
+                             addr->socklen, 1)
+            == NGX_OK)
+        {
+            return server;
+        }
+    }
+
+    server = ngx_trp_turn_server_create(&conf->turn, addr->sockaddr,
+                                        addr->socklen, &addr->name,
+                                        &conf->turn.url.host);
+    if (server) {
+        ngx_queue_insert_tail(&conf->turn_servers, &server->queue);
+    }
+
+    return server;
 }
 
 

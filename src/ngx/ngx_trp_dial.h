@@ -14,6 +14,10 @@
 #pragma GCC visibility push(hidden)
 
 
+/* the name of a TURN server on the way; once for an agent, in a worker */
+
+ngx_int_t ngx_trp_dial_start(ngx_trp_agent_conf_t *conf);
+
 /*
  * NGX_OK: under way, its end comes by ngx_trp_pool_ready(), _moved() or by
  * the tunnel's "closed" handler.  NGX_ERROR: could not even begin.

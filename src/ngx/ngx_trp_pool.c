@@ -223,6 +223,10 @@ ngx_trp_pool_missing(ngx_trp_pool_t *pool)
 {
     ngx_uint_t  n, want, batch;
 
+    if (pool->unknown) {
+        return 0;
+    }
+
     if (ngx_exiting || pool->retired) {
         want = ngx_trp_pool_needed(pool);
 
@@ -425,6 +429,48 @@ ngx_trp_pool_shrink_handler(ngx_event_t *ev)
 }
 
 
+ngx_int_t
+ngx_trp_pool_found(ngx_trp_pool_t *pool, ngx_addr_t *addr)
+{
+    u_char           *name;
+    ngx_trp_gate_t   *gate;
+    struct sockaddr  *sockaddr;
+
+    sockaddr = ngx_palloc(ngx_cycle->pool, addr->socklen);
+    name = ngx_pstrdup(ngx_cycle->pool, &addr->name);
+    gate = ngx_trp_gate_find(pool->conf->room, addr->sockaddr, addr->socklen);
+
+    if (sockaddr == NULL || name == NULL || gate == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* what it had may still be referred to */
+
+    ngx_memcpy(sockaddr, addr->sockaddr, addr->socklen);
+
+    pool->sockaddr = sockaddr;
+    pool->socklen = addr->socklen;
+    pool->name.data = name;
+    pool->name.len = addr->name.len;
+    pool->gate = gate;
+    pool->unknown = 0;
+    pool->failures = 0;
+
+    ngx_trp_pool_post(pool);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_trp_pool_not_found(ngx_trp_pool_t *pool)
+{
+    pool->failures = 1;
+
+    ngx_trp_pool_reroute(pool);
+}
+
+
 void
 ngx_trp_pool_retire(ngx_trp_pool_t *pool, ngx_uint_t retired)
 {
@@ -445,6 +491,7 @@ ngx_trp_pool_retire(ngx_trp_pool_t *pool, ngx_uint_t retired)
         ngx_trp_pool_drain(link->tunnel);
     }
 
+    ngx_trp_pool_reroute(pool);
     ngx_trp_pool_post(pool);
 }
 

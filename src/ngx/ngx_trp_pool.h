@@ -38,6 +38,7 @@ struct ngx_trp_pool_s {
     ngx_trp_agent_conf_t  *conf;
     ngx_trp_pool_open_pt   open;          /* NULL: an entry's pool */
     void                  *data;          /* of the module */
+    void                  *owner;         /* the name that it is of, or NULL */
 
     struct sockaddr       *sockaddr;
     socklen_t              socklen;
@@ -71,6 +72,8 @@ struct ngx_trp_pool_s {
 
     ngx_log_t             *log;
 
+    unsigned               unknown:1;     /* what its address is */
+    unsigned               backup:1;
     unsigned               resolved:1;    /* by nginx, at run time */
     unsigned               found:1;       /* when that was last looked at */
     unsigned               retired:1;     /* no longer a relay of ours */
@@ -99,6 +102,15 @@ struct ngx_trp_link_s {
 ngx_trp_pool_t *ngx_trp_pool_create(ngx_trp_agent_conf_t *conf,
     struct sockaddr *sockaddr, socklen_t socklen, ngx_str_t *name,
     ngx_str_t *server);
+
+/*
+ * It had an address that stands for one which is not known yet, "unknown" was
+ * set behind _create(): this is it, or it is not to be found, and who waits is
+ * sent to other relays, if there are any.
+ */
+
+ngx_int_t ngx_trp_pool_found(ngx_trp_pool_t *pool, ngx_addr_t *addr);
+void ngx_trp_pool_not_found(ngx_trp_pool_t *pool);
 
 /* the relay is not used any more, or again; streams in their course go on */
 

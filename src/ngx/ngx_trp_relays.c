@@ -1,5 +1,7 @@
 
 #include "ngx_trp_relays.h"
+#include "ngx_trp_defer.h"
+#include "ngx_trp_dial.h"
 
 
 /* "server NAME resolve": new addresses show up in the shared zone */
@@ -11,13 +13,34 @@
 #define NGX_TRP_RELAYS_TIME     1000
 
 
+/* "server NAME:PORT" */
+
+typedef struct {
+    ngx_trp_name_t     name;
+    ngx_queue_t        queue;
+    ngx_trp_relays_t  *relays;
+    ngx_addr_t        *addr;       /* what the balancer has in its place */
+    ngx_str_t          server;
+    ngx_uint_t         next;       /* of its addresses */
+    ngx_uint_t         backup;
+} ngx_trp_relay_name_t;
+
+
 static ngx_int_t ngx_trp_relays_add_servers(ngx_trp_relays_t *relays,
     ngx_uint_t backup);
+static ngx_int_t ngx_trp_relays_add_name(ngx_trp_relays_t *relays,
+    ngx_stream_upstream_server_t *server);
+static void ngx_trp_relays_name_changed(ngx_trp_name_t *name);
+static ngx_trp_pool_t *ngx_trp_relays_name_pool(ngx_trp_relay_name_t *rn,
+    ngx_addr_t *addr);
+static void ngx_trp_relays_name_failed(ngx_trp_name_t *name);
+static ngx_trp_pool_t *ngx_trp_relays_name_choose(ngx_trp_relay_name_t *rn,
+    ngx_trp_pool_t *leave);
 static ngx_trp_pool_t *ngx_trp_relays_add(ngx_trp_relays_t *relays,
     struct sockaddr *sockaddr, socklen_t socklen, ngx_str_t *name,
     ngx_str_t *server);
 static ngx_trp_pool_t *ngx_trp_relays_lookup(ngx_trp_relays_t *relays,
-    struct sockaddr *sockaddr, socklen_t socklen);
+    void *owner, struct sockaddr *sockaddr, socklen_t socklen);
 
 #if (NGX_TRP_RELAYS_RESOLVE)
 static ngx_uint_t ngx_trp_relays_resolved(ngx_trp_relays_t *relays);
@@ -42,8 +65,11 @@ ngx_trp_relays_start(ngx_cycle_t *cycle, ngx_trp_relays_t *relays)
     }
 
     ngx_queue_init(&relays->conf->streams);
+    ngx_queue_init(&relays->names);
 
-    /* who looks for one looks at the backup servers last */
+    if (ngx_trp_dial_start(relays->conf) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     for (backup = 0; backup < 2; backup++) {
         if (ngx_trp_relays_add_servers(relays, backup) != NGX_OK) {
@@ -76,6 +102,7 @@ ngx_trp_relays_add_servers(ngx_trp_relays_t *relays, ngx_uint_t backup)
 {
     ngx_uint_t                     i, j;
     ngx_addr_t                    *addr;
+    ngx_trp_pool_t                *pool;
     ngx_stream_upstream_server_t  *server;
 
     server = relays->upstream->servers->elts;
@@ -92,19 +119,208 @@ ngx_trp_relays_add_servers(ngx_trp_relays_t *relays, ngx_uint_t backup)
         }
 #endif
 
+        if (ngx_trp_defer_is(&server[i])) {
+
+            if (ngx_trp_relays_add_name(relays, &server[i]) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+            continue;
+        }
+
         for (j = 0; j < server[i].naddrs; j++) {
             addr = &server[i].addrs[j];
 
-            if (ngx_trp_relays_add(relays, addr->sockaddr, addr->socklen,
-                                   &addr->name, &server[i].name)
-                == NULL)
-            {
+            pool = ngx_trp_relays_add(relays, addr->sockaddr, addr->socklen,
+                                      &addr->name, &server[i].name);
+            if (pool == NULL) {
                 return NGX_ERROR;
             }
+
+            pool->backup = backup;
         }
     }
 
     return NGX_OK;
+}
+
+
+/* users may come before its address is known: they wait in a pool for that */
+
+static ngx_int_t
+ngx_trp_relays_add_name(ngx_trp_relays_t *relays,
+    ngx_stream_upstream_server_t *server)
+{
+    ngx_addr_t            *addr;
+    ngx_pool_t            *mem;
+    ngx_trp_pool_t        *pool;
+    ngx_trp_relay_name_t  *rn;
+
+    mem = ngx_cycle->pool;
+    addr = &server->addrs[0];
+
+    rn = ngx_pcalloc(mem, sizeof(ngx_trp_relay_name_t));
+    if (rn == NULL) {
+        return NGX_ERROR;
+    }
+
+    pool = ngx_trp_relays_add(relays, addr->sockaddr, addr->socklen,
+                              &server->name, &server->name);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    pool->owner = rn;
+    pool->unknown = 1;
+    pool->backup = server->backup;
+
+    ngx_queue_insert_tail(&relays->names, &rn->queue);
+
+    rn->relays = relays;
+    rn->addr = addr;
+    rn->server = server->name;
+    rn->backup = server->backup;
+
+    rn->name.conf = &relays->conf->names;
+    rn->name.what = "relay";
+    rn->name.host = pool->host;
+    rn->name.port = ngx_inet_get_port(addr->sockaddr);
+    rn->name.changed = ngx_trp_relays_name_changed;
+    rn->name.failed = ngx_trp_relays_name_failed;
+    rn->name.data = rn;
+
+    ngx_trp_name_start(&rn->name);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_relays_name_changed(ngx_trp_name_t *name)
+{
+    ngx_uint_t              i;
+    ngx_trp_pool_t         *pool, **pools;
+    ngx_trp_relays_t       *relays;
+    ngx_trp_relay_name_t   *rn;
+
+    rn = name->data;
+    relays = rn->relays;
+    pools = relays->pools.elts;
+
+    for (i = 0; i < relays->pools.nelts; i++) {
+        if (pools[i]->owner == rn) {
+            pools[i]->found = 0;
+        }
+    }
+
+    for (i = 0; i < name->naddrs; i++) {
+        pool = ngx_trp_relays_name_pool(rn, &name->addrs[i]);
+
+        if (pool) {
+            pool->found = 1;
+        }
+    }
+
+    pools = relays->pools.elts;
+
+    for (i = 0; i < relays->pools.nelts; i++) {
+        pool = pools[i];
+
+        if (pool->owner == rn && pool->retired == pool->found
+            && !pool->unknown)
+        {
+            ngx_trp_pool_retire(pool, !pool->found);
+        }
+    }
+}
+
+
+static ngx_trp_pool_t *
+ngx_trp_relays_name_pool(ngx_trp_relay_name_t *rn, ngx_addr_t *addr)
+{
+    ngx_uint_t         i;
+    ngx_trp_pool_t    *pool, **pools;
+    ngx_trp_relays_t  *relays;
+
+    relays = rn->relays;
+
+    pool = ngx_trp_relays_lookup(relays, rn, addr->sockaddr, addr->socklen);
+
+    if (pool) {
+        return pool;
+    }
+
+    pools = relays->pools.elts;
+
+    for (i = 0; i < relays->pools.nelts; i++) {
+        if (pools[i]->owner == rn && pools[i]->unknown) {
+            return (ngx_trp_pool_found(pools[i], addr) == NGX_OK) ? pools[i]
+                                                                  : NULL;
+        }
+    }
+
+    pool = ngx_trp_relays_add(relays, addr->sockaddr, addr->socklen,
+                              &addr->name, &rn->server);
+    if (pool) {
+        pool->owner = rn;
+        pool->backup = rn->backup;
+    }
+
+    return pool;
+}
+
+
+static void
+ngx_trp_relays_name_failed(ngx_trp_name_t *name)
+{
+    ngx_uint_t             i;
+    ngx_trp_pool_t       **pools;
+    ngx_trp_relay_name_t  *rn;
+
+    rn = name->data;
+    pools = rn->relays->pools.elts;
+
+    for (i = 0; i < rn->relays->pools.nelts; i++) {
+        if (pools[i]->owner == rn && pools[i]->unknown) {
+            ngx_trp_pool_not_found(pools[i]);
+        }
+    }
+}
+
+
+static ngx_trp_pool_t *
+ngx_trp_relays_name_choose(ngx_trp_relay_name_t *rn, ngx_trp_pool_t *leave)
+{
+    ngx_uint_t        i, n;
+    ngx_trp_pool_t   *pool, **pools;
+
+    pool = NULL;
+    pools = rn->relays->pools.elts;
+    n = rn->relays->pools.nelts;
+
+    for (i = rn->next; i < rn->next + n; i++) {
+
+        if (pools[i % n]->owner != rn || pools[i % n]->retired) {
+            continue;
+        }
+
+        if (pool == NULL || pool == leave) {
+            pool = pools[i % n];
+        }
+
+        if (pools[i % n] != leave && ngx_trp_pool_alive(pools[i % n])) {
+            pool = pools[i % n];
+            break;
+        }
+    }
+
+    for (i = 0; i < n; i++) {
+        if (pools[i] == pool) {
+            rn->next = i + 1;
+        }
+    }
+
+    return pool;
 }
 
 
@@ -136,17 +352,33 @@ ngx_trp_relays_add(ngx_trp_relays_t *relays, struct sockaddr *sockaddr,
 
 ngx_trp_pool_t *
 ngx_trp_relays_find(ngx_trp_relays_t *relays, struct sockaddr *sockaddr,
-    socklen_t socklen)
+    socklen_t socklen, ngx_trp_pool_t *leave)
 {
-    ngx_trp_pool_t  *pool;
+    ngx_queue_t           *q;
+    ngx_trp_pool_t        *pool;
+    ngx_trp_relay_name_t  *rn;
 
-    pool = ngx_trp_relays_lookup(relays, sockaddr, socklen);
+    for (q = ngx_queue_head(&relays->names);
+         q != ngx_queue_sentinel(&relays->names);
+         q = ngx_queue_next(q))
+    {
+        rn = ngx_queue_data(q, ngx_trp_relay_name_t, queue);
+
+        if (ngx_cmp_sockaddr(rn->addr->sockaddr, rn->addr->socklen, sockaddr,
+                             socklen, 1)
+            == NGX_OK)
+        {
+            return ngx_trp_relays_name_choose(rn, leave);
+        }
+    }
+
+    pool = ngx_trp_relays_lookup(relays, NULL, sockaddr, socklen);
 
 #if (NGX_TRP_RELAYS_RESOLVE)
 
     if (pool == NULL && ngx_trp_relays_resolved(relays)) {
         ngx_trp_relays_update(relays);
-        pool = ngx_trp_relays_lookup(relays, sockaddr, socklen);
+        pool = ngx_trp_relays_lookup(relays, NULL, sockaddr, socklen);
     }
 
 #endif
@@ -156,8 +388,8 @@ ngx_trp_relays_find(ngx_trp_relays_t *relays, struct sockaddr *sockaddr,
 
 
 static ngx_trp_pool_t *
-ngx_trp_relays_lookup(ngx_trp_relays_t *relays, struct sockaddr *sockaddr,
-    socklen_t socklen)
+ngx_trp_relays_lookup(ngx_trp_relays_t *relays, void *owner,
+    struct sockaddr *sockaddr, socklen_t socklen)
 {
     ngx_uint_t        i;
     ngx_trp_pool_t  **pools;
@@ -165,9 +397,10 @@ ngx_trp_relays_lookup(ngx_trp_relays_t *relays, struct sockaddr *sockaddr,
     pools = relays->pools.elts;
 
     for (i = 0; i < relays->pools.nelts; i++) {
-        if (ngx_cmp_sockaddr(pools[i]->sockaddr, pools[i]->socklen,
-                             sockaddr, socklen, 1)
-            == NGX_OK)
+        if (pools[i]->owner == owner && !pools[i]->unknown
+            && ngx_cmp_sockaddr(pools[i]->sockaddr, pools[i]->socklen,
+                                sockaddr, socklen, 1)
+               == NGX_OK)
         {
             return pools[i];
         }
@@ -180,7 +413,8 @@ ngx_trp_relays_lookup(ngx_trp_relays_t *relays, struct sockaddr *sockaddr,
 ngx_trp_pool_t *
 ngx_trp_relays_choose(ngx_trp_relays_t *relays)
 {
-    ngx_trp_pool_t  *pool, **pools;
+    ngx_uint_t        i;
+    ngx_trp_pool_t   *pool, **pools;
 
     pool = ngx_trp_relays_other(relays, NULL);
 
@@ -189,6 +423,12 @@ ngx_trp_relays_choose(ngx_trp_relays_t *relays)
     }
 
     pools = relays->pools.elts;
+
+    for (i = 0; i < relays->pools.nelts; i++) {
+        if (!pools[i]->retired) {
+            return pools[i];
+        }
+    }
 
     return pools[0];
 }
@@ -212,17 +452,23 @@ ngx_trp_relays_vain(ngx_trp_relays_t *relays)
 }
 
 
+/* the backup servers last */
+
 ngx_trp_pool_t *
 ngx_trp_relays_other(ngx_trp_relays_t *relays, ngx_trp_pool_t *pool)
 {
-    ngx_uint_t        i;
+    ngx_uint_t        i, backup;
     ngx_trp_pool_t  **pools;
 
     pools = relays->pools.elts;
 
-    for (i = 0; i < relays->pools.nelts; i++) {
-        if (pools[i] != pool && ngx_trp_pool_alive(pools[i])) {
-            return pools[i];
+    for (backup = 0; backup < 2; backup++) {
+        for (i = 0; i < relays->pools.nelts; i++) {
+            if (pools[i] != pool && pools[i]->backup == backup
+                && ngx_trp_pool_alive(pools[i]))
+            {
+                return pools[i];
+            }
         }
     }
 
@@ -278,7 +524,9 @@ ngx_trp_relays_update(ngx_trp_relays_t *relays)
     pools = relays->pools.elts;
 
     for (i = 0; i < relays->pools.nelts; i++) {
-        pools[i]->found = !pools[i]->resolved;
+        if (pools[i]->resolved) {
+            pools[i]->found = 0;
+        }
     }
 
     for (peers = relays->upstream->peer.data; peers; peers = peers->next) {
@@ -290,7 +538,7 @@ ngx_trp_relays_update(ngx_trp_relays_t *relays)
     pools = relays->pools.elts;
 
     for (i = 0; i < relays->pools.nelts; i++) {
-        if (pools[i]->retired == pools[i]->found) {
+        if (pools[i]->resolved && pools[i]->retired == pools[i]->found) {
             ngx_trp_pool_retire(pools[i], !pools[i]->found);
         }
     }
@@ -310,7 +558,8 @@ ngx_trp_relays_update_peers(ngx_trp_relays_t *relays,
             continue;
         }
 
-        pool = ngx_trp_relays_lookup(relays, peer->sockaddr, peer->socklen);
+        pool = ngx_trp_relays_lookup(relays, NULL, peer->sockaddr,
+                                     peer->socklen);
 
         if (pool == NULL) {
 

@@ -1,8 +1,8 @@
 
 /*
  * The relays of an agent, in one worker: a pool of tunnels for each address of
- * the upstream's servers.  Where nginx resolves names again at run time, the
- * pools follow.
+ * the upstream's servers.  Names are resolved at run time, by us, or by nginx
+ * where "resolve" says so, and the pools follow.
  */
 
 
@@ -10,6 +10,7 @@
 #define _NGX_TRP_RELAYS_H_INCLUDED_
 
 
+#include "ngx_trp_name.h"
 #include "ngx_trp_pool.h"
 
 
@@ -18,6 +19,7 @@
 
 typedef struct {
     ngx_array_t                      pools;      /* ngx_trp_pool_t * */
+    ngx_queue_t                      names;      /* ngx_trp_relay_name_t */
     ngx_stream_upstream_srv_conf_t  *upstream;
     ngx_trp_agent_conf_t            *conf;
     ngx_trp_pool_open_pt             open;       /* NULL: an entry's */
@@ -30,12 +32,16 @@ typedef struct {
 
 ngx_int_t ngx_trp_relays_start(ngx_cycle_t *cycle, ngx_trp_relays_t *relays);
 
-/* the pool of an address, or NULL */
+/*
+ * The pool of an address that the balancer has chosen, or NULL.  Of a name it
+ * is one of several, which take turns: one that can serve a user, and is not
+ * "leave", if there is one.
+ */
 
 ngx_trp_pool_t *ngx_trp_relays_find(ngx_trp_relays_t *relays,
-    struct sockaddr *sockaddr, socklen_t socklen);
+    struct sockaddr *sockaddr, socklen_t socklen, ngx_trp_pool_t *leave);
 
-/* the first one that can serve a user, or else the first; NULL if none is */
+/* the first one that can serve a user, or else one; NULL if there is none */
 
 ngx_trp_pool_t *ngx_trp_relays_choose(ngx_trp_relays_t *relays);
 

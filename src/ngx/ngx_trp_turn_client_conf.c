@@ -104,6 +104,7 @@ ngx_trp_turn_client_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     tcf->url.url = *name;
+    tcf->url.no_resolve = 1;
     tcf->url.default_port = (tcf->transport == NGX_TRP_TURN_TLS) ? 5349 : 3478;
 
     if (ngx_parse_url(cf->pool, &tcf->url) != NGX_OK

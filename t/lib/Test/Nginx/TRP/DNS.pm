@@ -15,7 +15,7 @@ use Test::Nginx::TRP;
 our @EXPORT = qw/ dns dns_change dns_asked /;
 
 
-# Starts it on a port of UDP, with the same arguments as dns_change().  All
+# Starts it on a port of UDP, or "address:port", with the same arguments as dns_change().  All
 # that is asked is in dns.log, a line "name type" each.
 
 sub dns {
@@ -23,8 +23,7 @@ sub dns {
 
     my $socket = IO::Socket::INET->new(
         Proto => 'udp',
-        LocalAddr => '127.0.0.1',
-        LocalPort => $port,
+        LocalAddr => $port =~ /:/ ? $port : "127.0.0.1:$port",
     ) or die "can't listen on $port: $!\n";
 
     $t->write_file('dns.log', '');
