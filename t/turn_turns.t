@@ -45,7 +45,7 @@ EOC
 
 $t->run();
 
-my ($worker) = worker_pids($t);
+my $worker = wait_for(sub { (worker_pids($t))[0] });
 my $nothing = channel_data(0x4000, '') x 8_000;
 
 # strangers: a lot of nothing, and behind it what ends the connection
