@@ -44,7 +44,13 @@ stream {
 
 EOC
 
-$entry->write_file_expand('nginx.conf', <<'EOC');
+my $families = IO::Socket::IP->new(LocalHost => '::1', Listen => 1) ? 2 : 1;
+
+my $dual = $families == 1 ? ''
+    : 'trp_route 127.0.0.1:%%PORT_8085%%:%%PORT_8090%% bind=[::] '
+    . 'ipv6only=off;';
+
+$entry->write_file_expand('nginx.conf', <<'EOC' =~ s/DUAL/$dual/r);
 
 %%TEST_GLOBALS%%
 
@@ -68,6 +74,7 @@ stream {
         trp_route %%PORT_8081%%:%%PORT_8090%%;
         trp_route %%PORT_8082%%:%%PORT_8090%% reuseport;
         trp_route %%PORT_8083%%:%%PORT_8090%% so_keepalive=1h backlog=17;
+        DUAL
         proxy_pass relay;
     }
 
@@ -117,9 +124,7 @@ serve($reverse, port(8090), 'echo');
 
 $relay->run();
 $reverse->run();
-$entry->run()->plan(10 + 4);
-
-my $families = IO::Socket::IP->new(LocalHost => '::1', Listen => 1) ? 2 : 1;
+$entry->run()->plan(13 + 4);
 
 is(tcp_count(port(8081), 'LISTEN'), $families, 'IPv4 and IPv6');
 is(tcp_count(port(8082), 'LISTEN'), 2 * $families, 'reuseport');
@@ -136,6 +141,21 @@ for my $port (8081 .. 8083) {
     wait_for(sub { timer(port($port), $s->sockport()) =~ /[02]/ });
     is(timer(port($port), $s->sockport()), $port == 8083 ? 2 : 0,
         $port == 8083 ? 'so_keepalive' : 'no so_keepalive');
+}
+
+# one socket for both, and the source of a route is what it is
+
+SKIP: {
+    skip 'no IPv6', 3 if $families == 1;
+
+    is(tcp_count(port(8085), 'LISTEN'), 1, 'ipv6only=off');
+
+    my $s = stream('127.0.0.1:' . port(8085));
+    is($s->io('SEE', length => 3), 'SEE', 'ipv6only=off, IPv4');
+
+    $s = IO::Socket::IP->new(PeerHost => '::1', PeerPort => port(8085))
+        or die "can't connect: $!\n";
+    is((drain($s))[0], 0, 'ipv6only=off, not from IPv6');
 }
 
 SKIP: {
