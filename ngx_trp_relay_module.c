@@ -1,6 +1,7 @@
 
 #include "ngx_trp.h"
 #include "ngx_trp_addr.h"
+#include "ngx_trp_choice.h"
 #include "ngx_trp_conf.h"
 #include "ngx_trp_guard.h"
 #include "ngx_trp_joint.h"
@@ -19,6 +20,18 @@
 
 /* agents close; who does not is helped after this time */
 #define NGX_TRP_RELAY_CLOSE_TIME  5000
+
+/* whoever is dead is found out sooner, see ngx_trp_tunnel_probe() */
+#define NGX_TRP_RELAY_PROBE_TIME  6000
+
+
+/* an agent that waits for those in its place to be found dead */
+
+typedef struct {
+    ngx_event_t                  event;
+    size_t                       len;
+    u_char                       auth[TRP_CONTROL_MAX];
+} ngx_trp_relay_candidate_t;
 
 
 typedef struct {
@@ -65,7 +78,12 @@ static const char *ngx_trp_relay_check_auth(ngx_trp_peer_t *peer,
     trp_auth_t *auth);
 static void ngx_trp_relay_reject(ngx_trp_peer_t *peer, const char *reason,
     trp_auth_t *auth, ngx_uint_t code);
-static ngx_int_t ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth);
+static ngx_int_t ngx_trp_relay_join(ngx_trp_peer_t *peer, trp_auth_t *auth,
+    size_t len);
+static ngx_int_t ngx_trp_relay_wait(ngx_trp_peer_t *peer, size_t len);
+static void ngx_trp_relay_retry(ngx_event_t *ev);
+static void ngx_trp_relay_stop_waiting(ngx_trp_peer_t *peer);
+static void ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth);
 static ngx_int_t ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame);
 static void ngx_trp_relay_idle(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_drain(ngx_trp_tunnel_t *t);
@@ -466,7 +484,7 @@ ngx_trp_relay_auth(ngx_trp_peer_t *peer, trp_frame_t *frame)
         return NGX_OK;
     }
 
-    return ngx_trp_relay_ready(peer, &auth);
+    return ngx_trp_relay_join(peer, &auth, frame->len);
 }
 
 
@@ -566,30 +584,125 @@ ngx_trp_relay_reject(ngx_trp_peer_t *peer, const char *reason,
 }
 
 
+/* "len" is that of AUTH */
+
 static ngx_int_t
-ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth)
+ngx_trp_relay_join(ngx_trp_peer_t *peer, trp_auth_t *auth, size_t len)
 {
-    u_char                     buf[NGX_TRP_OPEN_MAX];
     ngx_int_t                  rc;
     const char                *over;
-    trp_ready_t                ready;
-    ngx_trp_group_t           *group;
-    ngx_trp_tunnel_t          *t;
     ngx_trp_relay_srv_conf_t  *rscf;
 
-    t = peer->tunnel;
     rscf = ngx_trp_relay_conf(peer);
 
     rc = ngx_trp_pair_join(&rscf->pair, peer, auth, &rscf->limits, &over);
+
+    if (rc == NGX_AGAIN && peer->retry == NULL) {
+        return ngx_trp_relay_wait(peer, len);
+    }
+
+    if (rc == NGX_AGAIN && !peer->retry->timedout) {
+        return NGX_OK;
+    }
+
+    ngx_trp_relay_stop_waiting(peer);
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;
     }
 
-    if (rc == NGX_BUSY) {
+    if (rc != NGX_OK) {
         ngx_trp_relay_reject(peer, over, auth, TRP_CODE_LIMIT);
         return NGX_OK;
     }
+
+    ngx_trp_relay_ready(peer, auth);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_relay_wait(ngx_trp_peer_t *peer, size_t len)
+{
+    ngx_connection_t           *c;
+    ngx_trp_relay_candidate_t  *candidate;
+
+    c = peer->tunnel->connection;
+
+    candidate = ngx_pcalloc(c->pool, sizeof(ngx_trp_relay_candidate_t));
+    if (candidate == NULL) {
+        ngx_trp_pair_withdraw(peer);
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(candidate->auth, peer->tunnel->reader.buf, len);
+    candidate->len = len;
+
+    candidate->event.data = peer;
+    candidate->event.log = c->log;
+    candidate->event.handler = ngx_trp_relay_retry;
+
+    peer->retry = &candidate->event;
+
+    ngx_add_timer(peer->retry, NGX_TRP_RELAY_PROBE_TIME);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_relay_retry(ngx_event_t *ev)
+{
+    trp_auth_t                  auth;
+    ngx_trp_peer_t             *peer;
+    ngx_trp_relay_candidate_t  *candidate;
+
+    peer = ev->data;
+    candidate = (ngx_trp_relay_candidate_t *)
+                ((u_char *) ev - offsetof(ngx_trp_relay_candidate_t, event));
+
+    if (peer->tunnel->failed || peer->applied == NULL) {
+        return;
+    }
+
+    /* it has been read before */
+    (void) trp_auth_get(&auth, candidate->auth, candidate->len);
+
+    if (ngx_trp_relay_join(peer, &auth, candidate->len) != NGX_OK) {
+        ngx_trp_tunnel_fail(peer->tunnel);
+    }
+}
+
+
+static void
+ngx_trp_relay_stop_waiting(ngx_trp_peer_t *peer)
+{
+    ngx_trp_pair_withdraw(peer);
+
+    if (peer->retry == NULL) {
+        return;
+    }
+
+    if (peer->retry->timer_set) {
+        ngx_del_timer(peer->retry);
+    }
+
+    if (peer->retry->posted) {
+        ngx_delete_posted_event(peer->retry);
+    }
+}
+
+
+static void
+ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth)
+{
+    u_char             buf[NGX_TRP_OPEN_MAX];
+    trp_ready_t        ready;
+    ngx_trp_group_t   *group;
+    ngx_trp_tunnel_t  *t;
+
+    t = peer->tunnel;
 
     ngx_trp_guard_leave(ngx_stream_get_module_ctx(peer->session,
                                                   ngx_trp_relay_module));
@@ -614,8 +727,6 @@ ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth)
     ngx_trp_tunnel_watch(t);
 
     ngx_trp_relay_idle(t);
-
-    return NGX_OK;
 }
 
 
@@ -711,7 +822,7 @@ ngx_trp_relay_idle(ngx_trp_tunnel_t *t)
         return;
     }
 
-    entry = ngx_trp_pair_next(peer->agent);
+    entry = ngx_trp_choice_next(peer->agent);
 
     if (entry) {
         ngx_trp_joint_connect(entry->joint, peer);
@@ -836,6 +947,7 @@ ngx_trp_relay_closed(ngx_trp_tunnel_t *t)
     peer = t->data;
 
     ngx_trp_joint_leave(peer, 1);
+    ngx_trp_relay_stop_waiting(peer);
     ngx_trp_pair_leave(peer);
 
 #if (NGX_STAT_STUB)

@@ -10,6 +10,8 @@ use Test::More;
 
 BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, 'lib'; }
 
+use Scalar::Util qw/ weaken /;
+
 use Test::Nginx;
 use Test::Nginx::TRP;
 use Test::Nginx::TRP::Client;
@@ -55,6 +57,7 @@ stream {
 
 EOC
 
+my @agents;
 my @names = qw/ one two three /;
 my @keys = trp_keys($relay, @names);
 
@@ -189,7 +192,11 @@ sub agent {
     my $agent = Test::Nginx::TRP::Client->new(port => port($port || 8443));
 
     $agent->{answer} = $agent->login(key => "$dir/$key", role => $role,
-        group => $group) || { type => 'nothing' };
+        group => $group, beside => [ grep { defined } @agents ])
+        || { type => 'nothing' };
+
+    push @agents, $agent;
+    weaken($agents[-1]);
 
     return $agent;
 }

@@ -10,6 +10,8 @@ use Test::More;
 
 BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, 'lib'; }
 
+use Scalar::Util qw/ weaken /;
+
 use Test::Nginx;
 use Test::Nginx::TRP;
 use Test::Nginx::TRP::Client;
@@ -45,7 +47,7 @@ stream {
 
 EOC
 
-my ($ids, @reverse, %keys) = 0;
+my ($ids, @agents, @reverse, %keys) = 0;
 @keys{qw/ one two wide fast reverse /} =
     trp_keys($relay, qw/ one two wide fast reverse /);
 
@@ -177,7 +179,11 @@ sub agent {
     my $agent = Test::Nginx::TRP::Client->new(port => port(8443));
 
     $agent->{answer} = $agent->login(key => "$dir/$key", role => $role,
-        group => $group || '0') || { type => 'nothing' };
+        group => $group || '0', beside => [ grep { defined } @agents ])
+        || { type => 'nothing' };
+
+    push @agents, $agent;
+    weaken($agents[-1]);
 
     return $agent;
 }

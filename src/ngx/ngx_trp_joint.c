@@ -1,6 +1,7 @@
 
 #include "ngx_trp_joint.h"
 #include "ngx_trp_addr.h"
+#include "ngx_trp_choice.h"
 #include "ngx_trp_session.h"
 
 
@@ -129,7 +130,7 @@ ngx_trp_joint_pair(ngx_trp_joint_t *joint, ngx_msec_t timeout)
 {
     ngx_trp_peer_t  *reverse;
 
-    reverse = ngx_trp_pair_choose(joint->entry, joint->open.id);
+    reverse = ngx_trp_choice_take(joint->entry, joint->open.id);
 
     if (reverse) {
         ngx_trp_joint_connect(joint, reverse);
@@ -189,7 +190,7 @@ ngx_trp_joint_timeout(ngx_event_t *ev)
 
     if (joint->left) {
         entry->impatient = 1;
-        reverse = ngx_trp_pair_choose(entry, joint->open.id);
+        reverse = ngx_trp_choice_take(entry, joint->open.id);
 
         if (reverse) {
             ngx_trp_pair_unwait(entry);
@@ -618,7 +619,7 @@ ngx_trp_joint_frame(ngx_trp_peer_t *peer, trp_frame_t *frame)
 
     case TRP_ACCEPT:
         joint->accepted = 1;
-        ngx_trp_pair_accepted(peer->agent);
+        ngx_trp_choice_accepted(peer->agent);
         break;
 
     case TRP_REFUSE:
@@ -686,8 +687,8 @@ ngx_trp_joint_count_refusal(ngx_trp_peer_t *peer, trp_refuse_t *refuse)
 
     joint = peer->joint;
 
-    refuse->retry &= ngx_trp_pair_refused(peer->agent, joint->open.id,
-                                          refuse->code);
+    refuse->retry &= ngx_trp_choice_refused(peer->agent, joint->open.id,
+                                            refuse->code);
     refuse->retry &= (joint->open.retries != 0);
 
     joint->code = refuse->code;
@@ -756,8 +757,8 @@ ngx_trp_joint_leave(ngx_trp_peer_t *peer, ngx_uint_t gone)
             joint->retried = 1;
             joint->code = TRP_CODE_FAILED;
 
-            (void) ngx_trp_pair_refused(peer->agent, joint->open.id,
-                                        TRP_CODE_NONE);
+            (void) ngx_trp_choice_refused(peer->agent, joint->open.id,
+                                          TRP_CODE_NONE);
 
             ngx_trp_tunnel_abandon(other->tunnel, &refuse, 1);
 

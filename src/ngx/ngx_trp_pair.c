@@ -1,14 +1,12 @@
 
 #include "ngx_trp_pair.h"
+#include "ngx_trp_choice.h"
 
 
-/* what an agent of weight 1 moves on by at its turn */
-#define NGX_TRP_PAIR_STRIDE      0x1000000
+#define NGX_TRP_PAIR_REST_TIME   1000
 
-/* who stands behind whom: the sum of what is true of an agent */
-#define NGX_TRP_PAIR_IS_BACKUP   1
-#define NGX_TRP_PAIR_PENALIZED   2
-#define NGX_TRP_PAIR_HAS_REFUSED 4       /* this very stream */
+/* tunnels are asked no sooner again whether they are alive */
+#define NGX_TRP_PAIR_PROBE_TIME  1000
 
 
 static void ngx_trp_pair_watch(ngx_trp_group_t *group);
@@ -20,18 +18,26 @@ static ngx_trp_group_t *ngx_trp_pair_group(ngx_trp_pair_t *pair,
     trp_str_t name, trp_limits_t *limits);
 static ngx_trp_member_t *ngx_trp_pair_member(ngx_trp_group_t *group,
     const u_char *public_key);
-static ngx_trp_agent_t *ngx_trp_pair_agent(ngx_trp_group_t *group,
-    ngx_trp_member_t *member, trp_auth_t *auth);
-static ngx_uint_t ngx_trp_pair_full(ngx_uint_t used, uint32_t limit);
-static void ngx_trp_pair_free_member(ngx_trp_member_t *member);
-static void ngx_trp_pair_free_group(ngx_trp_group_t *group);
-static ngx_trp_peer_t *ngx_trp_pair_idle(ngx_trp_agent_t *agent);
-static ngx_uint_t ngx_trp_pair_front(ngx_trp_group_t *group,
-    const u_char *id);
-static ngx_uint_t ngx_trp_pair_rank(ngx_trp_agent_t *agent, const u_char *id);
-static ngx_uint_t ngx_trp_pair_better(ngx_trp_agent_t *agent,
-    ngx_trp_agent_t *best);
-static ngx_uint_t ngx_trp_pair_penalized(ngx_trp_agent_t *agent);
+static ngx_trp_agent_t *ngx_trp_pair_agent(ngx_trp_member_t *member,
+    trp_auth_t *auth);
+static ngx_trp_agent_t *ngx_trp_pair_create_agent(ngx_trp_member_t *member,
+    uint32_t hash, ngx_str_t *key);
+static void ngx_trp_pair_count(ngx_trp_agent_t *agent, ngx_int_t n);
+static void ngx_trp_pair_wake(ngx_trp_group_t *group);
+static ngx_int_t ngx_trp_pair_apply(ngx_trp_peer_t *peer,
+    ngx_trp_group_t *group, ngx_trp_member_t *member, ngx_trp_member_t *of);
+static ngx_uint_t ngx_trp_pair_probe(ngx_trp_group_t *group,
+    ngx_trp_member_t *member);
+static void ngx_trp_pair_rest(ngx_trp_pair_t *pair, ngx_trp_rest_t *rest);
+static void ngx_trp_pair_wake_up(ngx_trp_pair_t *pair, ngx_trp_rest_t *rest);
+static void ngx_trp_pair_rest_handler(ngx_event_t *ev);
+static void ngx_trp_pair_release_agent(ngx_trp_agent_t *agent);
+static void ngx_trp_pair_release_member(ngx_trp_member_t *member);
+static void ngx_trp_pair_release_group(ngx_trp_group_t *group);
+static void ngx_trp_pair_end_agent(void *data);
+static void ngx_trp_pair_end_member(void *data);
+static void ngx_trp_pair_end_group(void *data);
+static ngx_uint_t ngx_trp_pair_hot(ngx_trp_usage_t *usage);
 
 
 void
@@ -41,6 +47,13 @@ ngx_trp_pair_init(ngx_trp_pair_t *pair, ngx_cycle_t *cycle)
 
     ngx_rbtree_init(&pair->rbtree, &pair->sentinel,
                     ngx_str_rbtree_insert_value);
+
+    ngx_queue_init(&pair->resting);
+
+    pair->event.data = pair;
+    pair->event.log = cycle->log;
+    pair->event.handler = ngx_trp_pair_rest_handler;
+    pair->event.cancelable = 1;
 }
 
 
@@ -48,7 +61,6 @@ ngx_int_t
 ngx_trp_pair_join(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
     trp_auth_t *auth, ngx_trp_limits_t *limits, const char **over)
 {
-    ngx_int_t          rc;
     ngx_trp_group_t   *group;
     ngx_trp_agent_t   *agent;
     ngx_trp_member_t  *member;
@@ -64,51 +76,38 @@ ngx_trp_pair_join(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
         return NGX_ERROR;
     }
 
-    rc = NGX_ERROR;
-
     member = ngx_trp_pair_member(group, auth->public_key);
     if (member == NULL) {
-        goto failed;
+        ngx_trp_pair_release_group(group);
+        return NGX_ERROR;
     }
 
     member->usage.limits = trp_limits_merge(&peer->key->limits, &limits->key);
-
-    rc = NGX_BUSY;
+    ngx_trp_choice_member(member);
 
     if (ngx_trp_pair_full(group->usage.tunnels, group->usage.limits.tunnels)) {
         *over = "the group has too many tunnels";
-        goto failed;
+        return ngx_trp_pair_apply(peer, group, member, NULL);
     }
 
     if (ngx_trp_pair_full(member->usage.tunnels,
                           member->usage.limits.tunnels))
     {
         *over = "the key has too many tunnels in the group";
-        goto failed;
+        return ngx_trp_pair_apply(peer, group, member, member);
     }
 
-    rc = NGX_ERROR;
-
-    agent = ngx_trp_pair_agent(group, member, auth);
+    agent = ngx_trp_pair_agent(member, auth);
     if (agent == NULL) {
-        goto failed;
+        ngx_trp_pair_release_member(member);
+        return NGX_ERROR;
     }
 
     /* the same agent may have been configured anew */
 
-    agent->weight = auth->weight;
-    agent->backup = auth->backup;
+    ngx_trp_choice_configure(agent, auth->weight, auth->backup);
 
-    group->usage.tunnels++;
-    member->usage.tunnels++;
-    agent->tunnels++;
-
-    if (agent->role == TRP_ROLE_REVERSE) {
-        pair->reverses++;
-
-    } else {
-        pair->entries++;
-    }
+    ngx_trp_pair_count(agent, 1);
 
     ngx_queue_insert_tail(&agent->peers, &peer->all);
     peer->agent = agent;
@@ -116,16 +115,96 @@ ngx_trp_pair_join(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
     ngx_trp_pair_watch(group);
 
     return NGX_OK;
+}
 
-failed:
 
-    if (member) {
-        ngx_trp_pair_free_member(member);
+/* "of": whose tunnels are too many, NULL: the group's */
+
+static ngx_int_t
+ngx_trp_pair_apply(ngx_trp_peer_t *peer, ngx_trp_group_t *group,
+    ngx_trp_member_t *member, ngx_trp_member_t *of)
+{
+    ngx_uint_t  rc;
+
+    rc = ngx_trp_pair_probe(group, of);
+
+    ngx_trp_pair_release_member(member);
+
+    if (!rc) {
+        return NGX_BUSY;
     }
 
-    ngx_trp_pair_free_group(group);
+    if (peer->applied == NULL) {
+        ngx_queue_insert_tail(&group->candidates, &peer->queue);
+        peer->applied = group;
+    }
 
-    return rc;
+    return NGX_AGAIN;
+}
+
+
+void
+ngx_trp_pair_withdraw(ngx_trp_peer_t *peer)
+{
+    ngx_trp_group_t  *group;
+
+    group = peer->applied;
+
+    if (group) {
+        ngx_queue_remove(&peer->queue);
+        peer->applied = NULL;
+
+        ngx_trp_pair_release_group(group);
+    }
+}
+
+
+/* 1 if some may be dead */
+
+static ngx_uint_t
+ngx_trp_pair_probe(ngx_trp_group_t *group, ngx_trp_member_t *member)
+{
+    ngx_uint_t        n;
+    ngx_queue_t      *q, *p;
+    ngx_trp_peer_t   *peer;
+    ngx_trp_usage_t  *usage;
+    ngx_trp_agent_t  *agent;
+
+    usage = member ? &member->usage : &group->usage;
+
+    if (usage->was_probed
+        && ngx_current_msec - usage->probed < NGX_TRP_PAIR_PROBE_TIME)
+    {
+        return usage->suspects;
+    }
+
+    usage->was_probed = 1;
+    usage->probed = ngx_current_msec;
+
+    n = 0;
+
+    for (q = ngx_queue_head(&group->agents);
+         q != ngx_queue_sentinel(&group->agents);
+         q = ngx_queue_next(q))
+    {
+        agent = ngx_queue_data(q, ngx_trp_agent_t, queue);
+
+        if (member && agent->member != member) {
+            continue;
+        }
+
+        for (p = ngx_queue_head(&agent->peers);
+             p != ngx_queue_sentinel(&agent->peers);
+             p = ngx_queue_next(p))
+        {
+            peer = ngx_queue_data(p, ngx_trp_peer_t, all);
+            n += ngx_trp_tunnel_probe(peer->tunnel);
+        }
+    }
+
+    usage->suspects = (n != 0);
+
+    return usage->suspects;
 }
 
 
@@ -270,9 +349,15 @@ ngx_trp_pair_group(ngx_trp_pair_t *pair, trp_str_t name, trp_limits_t *limits)
     group->sn.str.data = (u_char *) (group + 1);
     ngx_memcpy(group->sn.str.data, key.data, key.len);
 
+    group->rest.end = ngx_trp_pair_end_group;
+    group->rest.data = group;
+
     ngx_queue_init(&group->agents);
-    ngx_queue_init(&group->members);
     ngx_queue_init(&group->waiting);
+    ngx_queue_init(&group->candidates);
+    ngx_rbtree_init(&group->members, &pair->sentinel,
+                    ngx_str_rbtree_insert_value);
+    ngx_trp_choice_init_group(group);
 
     ngx_rbtree_insert(&pair->rbtree, &group->sn.node);
 
@@ -283,20 +368,19 @@ ngx_trp_pair_group(ngx_trp_pair_t *pair, trp_str_t name, trp_limits_t *limits)
 static ngx_trp_member_t *
 ngx_trp_pair_member(ngx_trp_group_t *group, const u_char *public_key)
 {
-    ngx_queue_t       *q;
+    uint32_t           hash;
+    ngx_str_t          key;
     ngx_trp_member_t  *member;
 
-    for (q = ngx_queue_head(&group->members);
-         q != ngx_queue_sentinel(&group->members);
-         q = ngx_queue_next(q))
-    {
-        member = ngx_queue_data(q, ngx_trp_member_t, queue);
+    key.len = TRP_KEY_PUBLIC_LEN;
+    key.data = (u_char *) public_key;
 
-        if (ngx_memcmp(member->public_key, public_key, TRP_KEY_PUBLIC_LEN)
-            == 0)
-        {
-            return member;
-        }
+    hash = ngx_crc32_short(key.data, key.len);
+
+    member = (ngx_trp_member_t *) ngx_str_rbtree_lookup(&group->members, &key,
+                                                        hash);
+    if (member) {
+        return member;
     }
 
     member = ngx_calloc(sizeof(ngx_trp_member_t), ngx_cycle->log);
@@ -305,61 +389,117 @@ ngx_trp_pair_member(ngx_trp_group_t *group, const u_char *public_key)
     }
 
     ngx_memcpy(member->public_key, public_key, TRP_KEY_PUBLIC_LEN);
-    ngx_queue_insert_tail(&group->members, &member->queue);
+
+    member->group = group;
+    member->sn.node.key = hash;
+    member->sn.str.len = TRP_KEY_PUBLIC_LEN;
+    member->sn.str.data = member->public_key;
+
+    member->rest.end = ngx_trp_pair_end_member;
+    member->rest.data = member;
+
+    ngx_rbtree_init(&member->agents, &group->pair->sentinel,
+                    ngx_str_rbtree_insert_value);
+    ngx_trp_choice_init_member(member);
+
+    ngx_rbtree_insert(&group->members, &member->sn.node);
+    group->nmembers++;
 
     return member;
 }
 
 
 static ngx_trp_agent_t *
-ngx_trp_pair_agent(ngx_trp_group_t *group, ngx_trp_member_t *member,
-    trp_auth_t *auth)
+ngx_trp_pair_agent(ngx_trp_member_t *member, trp_auth_t *auth)
 {
-    ngx_queue_t      *q;
+    u_char            text[1 + 255];
+    uint32_t          hash;
+    ngx_str_t         key;
     ngx_trp_agent_t  *agent;
 
-    for (q = ngx_queue_head(&group->agents);
-         q != ngx_queue_sentinel(&group->agents);
-         q = ngx_queue_next(q))
-    {
-        agent = ngx_queue_data(q, ngx_trp_agent_t, queue);
+    text[0] = auth->role;
+    ngx_memcpy(text + 1, auth->name.data, auth->name.len);
 
-        if (agent->role == auth->role
-            && agent->member == member
-            && agent->name.len == auth->name.len
-            && ngx_memcmp(agent->name.data, auth->name.data, auth->name.len)
-               == 0)
-        {
-            return agent;
-        }
-    }
+    key.len = 1 + auth->name.len;
+    key.data = text;
 
-    agent = ngx_calloc(sizeof(ngx_trp_agent_t) + auth->name.len,
-                       ngx_cycle->log);
+    hash = ngx_crc32_short(key.data, key.len);
+
+    agent = (ngx_trp_agent_t *) ngx_str_rbtree_lookup(&member->agents, &key,
+                                                      hash);
+
+    return agent ? agent : ngx_trp_pair_create_agent(member, hash, &key);
+}
+
+
+static ngx_trp_agent_t *
+ngx_trp_pair_create_agent(ngx_trp_member_t *member, uint32_t hash,
+    ngx_str_t *key)
+{
+    ngx_trp_agent_t  *agent;
+    ngx_trp_group_t  *group;
+
+    agent = ngx_calloc(sizeof(ngx_trp_agent_t) + key->len, ngx_cycle->log);
     if (agent == NULL) {
         return NULL;
     }
 
+    group = member->group;
+
+    agent->sn.node.key = hash;
+    agent->sn.str.len = key->len;
+    agent->sn.str.data = (u_char *) (agent + 1);
+    ngx_memcpy(agent->sn.str.data, key->data, key->len);
+
+    agent->role = key->data[0];
+    agent->name.len = key->len - 1;
+    agent->name.data = agent->sn.str.data + 1;
+
     agent->group = group;
     agent->member = member;
-    agent->role = auth->role;
-    agent->name.len = auth->name.len;
-    agent->name.data = (u_char *) (agent + 1);
-    ngx_memcpy(agent->name.data, auth->name.data, auth->name.len);
+    agent->weight = 1;
+
+    agent->rest.end = ngx_trp_pair_end_agent;
+    agent->rest.data = agent;
 
     ngx_queue_init(&agent->peers);
     ngx_queue_init(&agent->idle);
     ngx_queue_insert_tail(&group->agents, &agent->queue);
-    group->nreverses += (agent->role == TRP_ROLE_REVERSE);
+
+    ngx_rbtree_insert(&member->agents, &agent->sn.node);
+    member->nagents++;
 
     return agent;
 }
 
 
-static ngx_uint_t
-ngx_trp_pair_full(ngx_uint_t used, uint32_t limit)
+/* a tunnel more, or less */
+
+static void
+ngx_trp_pair_count(ngx_trp_agent_t *agent, ngx_int_t n)
 {
-    return limit != 0 && used >= limit;
+    ngx_trp_pair_t  *pair;
+
+    pair = agent->group->pair;
+
+    if (agent->role == TRP_ROLE_REVERSE) {
+        pair->reverses += n;
+
+        if (agent->tunnels == 0) {
+            ngx_trp_choice_add(agent);
+        }
+
+    } else {
+        pair->entries += n;
+    }
+
+    agent->tunnels += n;
+    agent->member->usage.tunnels += n;
+    agent->group->usage.tunnels += n;
+
+    if (agent->role == TRP_ROLE_REVERSE && agent->tunnels == 0) {
+        ngx_trp_choice_remove(agent);
+    }
 }
 
 
@@ -401,13 +541,12 @@ ngx_trp_pair_each(ngx_trp_pair_t *pair, void (*check)(ngx_trp_peer_t *peer))
 void
 ngx_trp_pair_leave(ngx_trp_peer_t *peer)
 {
-    ngx_trp_agent_t   *agent;
-    ngx_trp_group_t   *group;
-    ngx_trp_member_t  *member;
+    ngx_trp_agent_t  *agent;
 
     agent = peer->agent;
 
     if (agent == NULL) {
+        ngx_trp_pair_withdraw(peer);
         return;
     }
 
@@ -417,54 +556,230 @@ ngx_trp_pair_leave(ngx_trp_peer_t *peer)
     ngx_queue_remove(&peer->all);
     peer->agent = NULL;
 
-    group = agent->group;
-    member = agent->member;
-
-    group->usage.tunnels--;
-    member->usage.tunnels--;
-
-    if (agent->role == TRP_ROLE_REVERSE) {
-        group->pair->reverses--;
-
-    } else {
-        group->pair->entries--;
-    }
-
-    if (--agent->tunnels == 0) {
-        group->nreverses -= (agent->role == TRP_ROLE_REVERSE);
-        ngx_queue_remove(&agent->queue);
-        ngx_free(agent);
-
-        ngx_trp_pair_watch(group);
-    }
-
-    ngx_trp_pair_free_member(member);
-    ngx_trp_pair_free_group(group);
+    ngx_trp_pair_count(agent, -1);
+    ngx_trp_pair_watch(agent->group);
+    ngx_trp_pair_wake(agent->group);
+    ngx_trp_pair_release_agent(agent);
 }
 
 
+/* there is room for one of those who wait for it */
+
 static void
-ngx_trp_pair_free_member(ngx_trp_member_t *member)
+ngx_trp_pair_wake(ngx_trp_group_t *group)
 {
-    if (member->usage.tunnels == 0) {
-        ngx_queue_remove(&member->queue);
-        ngx_free(member);
+    ngx_queue_t     *q;
+    ngx_trp_peer_t  *peer;
+
+    for (q = ngx_queue_head(&group->candidates);
+         q != ngx_queue_sentinel(&group->candidates);
+         q = ngx_queue_next(q))
+    {
+        peer = ngx_queue_data(q, ngx_trp_peer_t, queue);
+
+        ngx_post_event(peer->retry, &ngx_posted_events);
     }
 }
 
 
-static void
-ngx_trp_pair_free_group(ngx_trp_group_t *group)
-{
-    if (group->usage.tunnels == 0) {
+/*
+ * Who has lost his last tunnel may be back soon.  Rates, penalties and the
+ * streams that must not be opened twice are not forgotten at once.
+ */
 
-        if (group->absence.timer_set) {
-            ngx_del_timer(&group->absence);
+static void
+ngx_trp_pair_rest(ngx_trp_pair_t *pair, ngx_trp_rest_t *rest)
+{
+    ngx_queue_t  *q;
+
+    if (rest->resting) {
+        return;
+    }
+
+    rest->resting = 1;
+    rest->since = ngx_current_msec;
+    ngx_queue_insert_tail(&pair->resting, &rest->queue);
+
+    if (!pair->event.timer_set) {
+        ngx_add_timer(&pair->event, NGX_TRP_PAIR_REST_TIME);
+    }
+
+    if (++pair->nresting > NGX_TRP_PAIR_RESTS) {
+        q = ngx_queue_head(&pair->resting);
+        rest = ngx_queue_data(q, ngx_trp_rest_t, queue);
+
+        ngx_trp_pair_wake_up(pair, rest);
+        rest->end(rest->data);
+    }
+}
+
+
+static void
+ngx_trp_pair_wake_up(ngx_trp_pair_t *pair, ngx_trp_rest_t *rest)
+{
+    if (rest->resting) {
+        rest->resting = 0;
+        ngx_queue_remove(&rest->queue);
+        pair->nresting--;
+    }
+}
+
+
+static void
+ngx_trp_pair_rest_handler(ngx_event_t *ev)
+{
+    ngx_queue_t     *q;
+    ngx_trp_pair_t  *pair;
+    ngx_trp_rest_t  *rest;
+
+    pair = ev->data;
+
+    while (!ngx_queue_empty(&pair->resting)) {
+        q = ngx_queue_head(&pair->resting);
+        rest = ngx_queue_data(q, ngx_trp_rest_t, queue);
+
+        if (ngx_current_msec - rest->since < NGX_TRP_PAIR_REST) {
+            ngx_add_timer(ev, NGX_TRP_PAIR_REST_TIME);
+            return;
         }
 
-        ngx_rbtree_delete(&group->pair->rbtree, &group->sn.node);
-        ngx_free(group);
+        ngx_trp_pair_wake_up(pair, rest);
+        rest->end(rest->data);
     }
+}
+
+
+static void
+ngx_trp_pair_release_agent(ngx_trp_agent_t *agent)
+{
+    if (agent->tunnels) {
+        return;
+    }
+
+    if (ngx_trp_choice_penalized(agent)) {
+        ngx_trp_pair_rest(agent->group->pair, &agent->rest);
+        return;
+    }
+
+    ngx_trp_pair_end_agent(agent);
+}
+
+
+static void
+ngx_trp_pair_release_member(ngx_trp_member_t *member)
+{
+    if (member->nagents) {
+        return;
+    }
+
+    if (ngx_trp_pair_hot(&member->usage)) {
+        ngx_trp_pair_rest(member->group->pair, &member->rest);
+        return;
+    }
+
+    ngx_trp_pair_end_member(member);
+}
+
+
+static void
+ngx_trp_pair_release_group(ngx_trp_group_t *group)
+{
+    if (group->nmembers || !ngx_queue_empty(&group->candidates)) {
+        return;
+    }
+
+    if (group->lost.n || ngx_trp_pair_hot(&group->usage)) {
+        ngx_trp_pair_rest(group->pair, &group->rest);
+        return;
+    }
+
+    ngx_trp_pair_end_group(group);
+}
+
+
+/* unless it is needed again */
+
+static void
+ngx_trp_pair_end_agent(void *data)
+{
+    ngx_trp_agent_t *agent = data;
+
+    ngx_trp_member_t  *member;
+
+    if (agent->tunnels) {
+        return;
+    }
+
+    member = agent->member;
+
+    ngx_trp_pair_wake_up(agent->group->pair, &agent->rest);
+    ngx_trp_choice_forget(agent);
+
+    ngx_queue_remove(&agent->queue);
+    ngx_rbtree_delete(&member->agents, &agent->sn.node);
+    member->nagents--;
+
+    ngx_free(agent);
+
+    ngx_trp_pair_release_member(member);
+}
+
+
+static void
+ngx_trp_pair_end_member(void *data)
+{
+    ngx_trp_member_t *member = data;
+
+    ngx_trp_group_t  *group;
+
+    if (member->nagents) {
+        return;
+    }
+
+    group = member->group;
+
+    ngx_trp_pair_wake_up(group->pair, &member->rest);
+
+    ngx_rbtree_delete(&group->members, &member->sn.node);
+    group->nmembers--;
+
+    ngx_free(member);
+
+    ngx_trp_pair_release_group(group);
+}
+
+
+static void
+ngx_trp_pair_end_group(void *data)
+{
+    ngx_trp_group_t *group = data;
+
+    if (group->nmembers || !ngx_queue_empty(&group->candidates)) {
+        return;
+    }
+
+    ngx_trp_pair_wake_up(group->pair, &group->rest);
+
+    if (group->absence.timer_set) {
+        ngx_del_timer(&group->absence);
+    }
+
+    ngx_rbtree_delete(&group->pair->rbtree, &group->sn.node);
+
+    if (group->refusals) {
+        ngx_free(group->refusals);
+    }
+
+    ngx_free(group);
+}
+
+
+/* a second after the last one its rate is 0 */
+
+static ngx_uint_t
+ngx_trp_pair_hot(ngx_trp_usage_t *usage)
+{
+    return usage->opens.level && ngx_current_msec - usage->opens.last < 1000;
 }
 
 
@@ -537,8 +852,13 @@ void
 ngx_trp_pair_busy(ngx_trp_peer_t *entry, ngx_trp_peer_t *reverse)
 {
     entry->agent->busy++;
+
+    ngx_trp_choice_out(reverse->agent);
     reverse->agent->busy++;
+    ngx_trp_choice_in(reverse->agent);
+
     reverse->agent->member->carried++;
+    ngx_trp_choice_member(reverse->agent->member);
 }
 
 
@@ -546,8 +866,13 @@ void
 ngx_trp_pair_free(ngx_trp_peer_t *entry, ngx_trp_peer_t *reverse)
 {
     entry->agent->busy--;
+
+    ngx_trp_choice_out(reverse->agent);
     reverse->agent->busy--;
+    ngx_trp_choice_in(reverse->agent);
+
     reverse->agent->member->carried--;
+    ngx_trp_choice_member(reverse->agent->member);
 }
 
 
@@ -558,6 +883,8 @@ ngx_trp_pair_park(ngx_trp_peer_t *peer)
 
     ngx_queue_insert_head(&peer->agent->idle, &peer->queue);
     peer->idle = 1;
+
+    ngx_trp_choice_in(peer->agent);
 }
 
 
@@ -565,219 +892,13 @@ void
 ngx_trp_pair_unpark(ngx_trp_peer_t *peer)
 {
     if (peer->idle) {
+        ngx_trp_choice_out(peer->agent);
+
         ngx_queue_remove(&peer->queue);
         peer->idle = 0;
+
+        ngx_trp_choice_in(peer->agent);
     }
-}
-
-
-ngx_trp_peer_t *
-ngx_trp_pair_choose(ngx_trp_peer_t *entry, const u_char *id)
-{
-    ngx_uint_t        rank, lowest, front;
-    ngx_queue_t      *q;
-    ngx_trp_peer_t   *peer;
-    ngx_trp_agent_t  *agent, *best;
-    ngx_trp_group_t  *group;
-
-    group = entry->agent->group;
-    front = ngx_trp_pair_front(group, id);
-
-    best = NULL;
-    lowest = 0;
-
-    for (q = ngx_queue_head(&group->agents);
-         q != ngx_queue_sentinel(&group->agents);
-         q = ngx_queue_next(q))
-    {
-        agent = ngx_queue_data(q, ngx_trp_agent_t, queue);
-
-        if (agent->role != TRP_ROLE_REVERSE
-            || ngx_trp_pair_idle(agent) == NULL
-            || ngx_trp_pair_full(agent->member->carried,
-                                 agent->member->usage.limits.streams))
-        {
-            continue;
-        }
-
-        rank = ngx_trp_pair_rank(agent, id);
-
-        if (rank != front
-            && !(entry->impatient && rank < NGX_TRP_PAIR_HAS_REFUSED))
-        {
-            continue;
-        }
-
-        if (best == NULL
-            || rank < lowest
-            || (rank == lowest && ngx_trp_pair_better(agent, best)))
-        {
-            best = agent;
-            lowest = rank;
-        }
-    }
-
-    if (best == NULL) {
-        return NULL;
-    }
-
-    peer = ngx_trp_pair_idle(best);
-
-    ngx_trp_pair_unpark(peer);
-
-    /* who was away has no turns to make up for */
-
-    group->pass = ngx_max(best->pass, group->pass);
-    best->pass = group->pass + NGX_TRP_PAIR_STRIDE / best->weight;
-
-    return peer;
-}
-
-
-/* a tunnel that failed just now is still in the list until it is closed */
-
-static ngx_trp_peer_t *
-ngx_trp_pair_idle(ngx_trp_agent_t *agent)
-{
-    ngx_queue_t     *q;
-    ngx_trp_peer_t  *peer;
-
-    for (q = ngx_queue_head(&agent->idle);
-         q != ngx_queue_sentinel(&agent->idle);
-         q = ngx_queue_next(q))
-    {
-        peer = ngx_queue_data(q, ngx_trp_peer_t, queue);
-
-        if (!peer->tunnel->failed) {
-            return peer;
-        }
-    }
-
-    return NULL;
-}
-
-
-/* the rank of those who stand in front, idle or not, for one stream or any */
-
-static ngx_uint_t
-ngx_trp_pair_front(ngx_trp_group_t *group, const u_char *id)
-{
-    ngx_uint_t        rank, front;
-    ngx_queue_t      *q;
-    ngx_trp_agent_t  *agent;
-
-    front = NGX_MAX_UINT32_VALUE;
-
-    for (q = ngx_queue_head(&group->agents);
-         q != ngx_queue_sentinel(&group->agents);
-         q = ngx_queue_next(q))
-    {
-        agent = ngx_queue_data(q, ngx_trp_agent_t, queue);
-
-        if (agent->role == TRP_ROLE_REVERSE) {
-            rank = ngx_trp_pair_rank(agent, id);
-            front = ngx_min(front, rank);
-        }
-    }
-
-    return front;
-}
-
-
-static ngx_uint_t
-ngx_trp_pair_rank(ngx_trp_agent_t *agent, const u_char *id)
-{
-    ngx_uint_t  rank;
-
-    rank = agent->backup ? NGX_TRP_PAIR_IS_BACKUP : 0;
-
-    if (ngx_trp_pair_penalized(agent)) {
-        rank += NGX_TRP_PAIR_PENALIZED;
-    }
-
-    if (id && trp_recent_has(&agent->streams, id)) {
-        rank += NGX_TRP_PAIR_HAS_REFUSED;
-    }
-
-    return rank;
-}
-
-
-static ngx_uint_t
-ngx_trp_pair_better(ngx_trp_agent_t *agent, ngx_trp_agent_t *best)
-{
-    ngx_uint_t  n1, n2;
-    uint64_t    p1, p2;
-
-    n1 = agent->busy * best->weight;
-    n2 = best->busy * agent->weight;
-
-    if (n1 != n2) {
-        return n1 < n2;
-    }
-
-    p1 = ngx_max(agent->pass, agent->group->pass);
-    p2 = ngx_max(best->pass, best->group->pass);
-
-    return p1 < p2;
-}
-
-
-static ngx_uint_t
-ngx_trp_pair_penalized(ngx_trp_agent_t *agent)
-{
-    ngx_msec_t  penalty;
-
-    if (agent->failures == 0) {
-        return 0;
-    }
-
-    penalty = NGX_TRP_PAIR_PENALTY << ngx_min(agent->failures - 1, 6);
-    penalty = ngx_min(penalty, NGX_TRP_PAIR_PENALTY_MAX);
-
-    return ngx_current_msec - agent->refused < penalty;
-}
-
-
-ngx_uint_t
-ngx_trp_pair_refused(ngx_trp_agent_t *agent, const u_char *id, ngx_uint_t code)
-{
-    ngx_queue_t      *q;
-    ngx_trp_agent_t  *other;
-
-    trp_recent_add(&agent->streams, id);
-
-    /*
-     * a rule against a destination says nothing of the others, and a lost
-     * tunnel has no code
-     */
-
-    if (code != TRP_CODE_NOT_ALLOWED && code != TRP_CODE_NONE) {
-        agent->failures++;
-        agent->refused = ngx_current_msec;
-    }
-
-    for (q = ngx_queue_head(&agent->group->agents);
-         q != ngx_queue_sentinel(&agent->group->agents);
-         q = ngx_queue_next(q))
-    {
-        other = ngx_queue_data(q, ngx_trp_agent_t, queue);
-
-        if (other->role == TRP_ROLE_REVERSE
-            && !trp_recent_has(&other->streams, id))
-        {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-void
-ngx_trp_pair_accepted(ngx_trp_agent_t *agent)
-{
-    agent->failures = 0;
 }
 
 
@@ -816,45 +937,4 @@ ngx_trp_pair_unwait(ngx_trp_peer_t *entry)
         entry->waiting = 0;
         entry->impatient = 0;
     }
-}
-
-
-ngx_trp_peer_t *
-ngx_trp_pair_next(ngx_trp_agent_t *agent)
-{
-    ngx_uint_t        rank, front;
-    ngx_queue_t      *q;
-    ngx_trp_peer_t   *entry;
-    ngx_trp_group_t  *group;
-
-    group = agent->group;
-
-    if (ngx_trp_pair_full(agent->member->carried,
-                          agent->member->usage.limits.streams))
-    {
-        return NULL;
-    }
-
-    rank = ngx_trp_pair_rank(agent, NULL);
-    front = ngx_trp_pair_front(group, NULL);
-
-    for (q = ngx_queue_head(&group->waiting);
-         q != ngx_queue_sentinel(&group->waiting);
-         q = ngx_queue_next(q))
-    {
-        entry = ngx_queue_data(q, ngx_trp_peer_t, queue);
-
-        if (rank != front && !entry->impatient) {
-
-            /* nor are those behind it */
-            break;
-        }
-
-        if (!trp_recent_has(&agent->streams, entry->id)) {
-            ngx_trp_pair_unwait(entry);
-            return entry;
-        }
-    }
-
-    return NULL;
 }

@@ -15,6 +15,9 @@
 
 #define NGX_TRP_BEATS        3       /* missed until a peer counts as dead */
 
+#define NGX_TRP_PROBE_BEAT   1000    /* of a peer that is to be found dead */
+#define NGX_TRP_PROBE_BEATS  8       /* for so long */
+
 #define NGX_TRP_STUCK_BEATS  180     /* the same for a stream that has ended */
 
 #define NGX_TRP_TURN_SIZE    262144  /* read in one turn of the event loop */
@@ -26,6 +29,8 @@
 
 static ngx_int_t ngx_trp_tunnel_forget_write_event(ngx_connection_t *c);
 static void ngx_trp_tunnel_socket_options(ngx_trp_tunnel_t *t);
+static void ngx_trp_tunnel_keepalive(ngx_trp_tunnel_t *t);
+static ngx_msec_t ngx_trp_tunnel_beat(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_read_handler(ngx_event_t *rev);
 static void ngx_trp_tunnel_write_handler(ngx_event_t *wev);
 static void ngx_trp_tunnel_event_handler(ngx_event_t *ev);
@@ -148,9 +153,21 @@ ngx_trp_tunnel_socket_options(ngx_trp_tunnel_t *t)
     value = 1;
     (void) setsockopt(s, SOL_SOCKET, SO_KEEPALIVE, &value, sizeof(int));
 
+    ngx_trp_tunnel_keepalive(t);
+}
+
+
+static void
+ngx_trp_tunnel_keepalive(ngx_trp_tunnel_t *t)
+{
 #if (NGX_HAVE_KEEPALIVE_TUNABLE)
 
-    value = ngx_max(t->heartbeat / 1000, 1);
+    int           value;
+    ngx_socket_t  s;
+
+    s = t->connection->fd;
+
+    value = ngx_max(ngx_trp_tunnel_beat(t) / 1000, 1);
     (void) setsockopt(s, IPPROTO_TCP, TCP_KEEPIDLE, &value, sizeof(int));
     (void) setsockopt(s, IPPROTO_TCP, TCP_KEEPINTVL, &value, sizeof(int));
 
@@ -158,6 +175,13 @@ ngx_trp_tunnel_socket_options(ngx_trp_tunnel_t *t)
     (void) setsockopt(s, IPPROTO_TCP, TCP_KEEPCNT, &value, sizeof(int));
 
 #endif
+}
+
+
+static ngx_msec_t
+ngx_trp_tunnel_beat(ngx_trp_tunnel_t *t)
+{
+    return t->probing ? NGX_TRP_PROBE_BEAT : t->heartbeat;
 }
 
 
@@ -270,7 +294,7 @@ ngx_trp_tunnel_event_handler(ngx_event_t *ev)
 static void
 ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t)
 {
-    ngx_msec_t         silent;
+    ngx_msec_t         beat, silent;
     ngx_connection_t  *c;
 
     c = t->connection;
@@ -296,17 +320,22 @@ ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t)
         return;
     }
 
+    if (t->probing && --t->probing == 0) {
+        ngx_trp_tunnel_keepalive(t);
+    }
+
+    beat = ngx_trp_tunnel_beat(t);
     silent = ngx_current_msec - t->received;
 
     if (silent >= t->heartbeat) {
         ngx_trp_bio_relax(&t->bio);
     }
 
-    if (t->busy || silent < t->heartbeat) {
+    if (t->busy || silent < beat) {
 
         /* the timer also keeps an exiting worker alive for the stream */
 
-        ngx_add_timer(c->read, t->busy ? t->heartbeat : t->heartbeat - silent);
+        ngx_add_timer(c->read, t->busy ? beat : beat - silent);
         return;
     }
 
@@ -320,7 +349,40 @@ ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t)
     t->missed++;
 
     ngx_trp_tunnel_send(t, TRP_PING);
-    ngx_add_timer(c->read, t->heartbeat);
+    ngx_add_timer(c->read, beat);
+}
+
+
+ngx_uint_t
+ngx_trp_tunnel_probe(ngx_trp_tunnel_t *t)
+{
+    if (t->failed || t->deadline
+        || ngx_current_msec - t->received < NGX_TRP_PROBE_BEAT)
+    {
+        return 0;
+    }
+
+    if (t->probing) {
+        return 1;
+    }
+
+    t->probing = NGX_TRP_PROBE_BEATS;
+    ngx_trp_tunnel_keepalive(t);
+
+    if (!t->busy) {
+        t->missed = 1;
+        ngx_trp_tunnel_send(t, TRP_PING);
+    }
+
+    /* nginx leaves a timer alone that is not much later */
+
+    if (t->connection->read->timer_set) {
+        ngx_del_timer(t->connection->read);
+    }
+
+    ngx_add_timer(t->connection->read, NGX_TRP_PROBE_BEAT);
+
+    return 1;
 }
 
 
@@ -337,7 +399,7 @@ ngx_trp_tunnel_lost_host(ngx_trp_tunnel_t *t)
 #if (NGX_LINUX && defined TCP_INFO)
 
     socklen_t        len;
-    ngx_msec_t       silent;
+    ngx_msec_t       beat, silent;
     struct tcp_info  info;
 
     len = sizeof(struct tcp_info);
@@ -350,9 +412,11 @@ ngx_trp_tunnel_lost_host(ngx_trp_tunnel_t *t)
 
     silent = info.tcpi_last_ack_recv;
 
+    beat = ngx_trp_tunnel_beat(t);
+
     return (info.tcpi_retransmits > 1 || info.tcpi_probes > 1)
-           && silent > t->heartbeat * NGX_TRP_BEATS
-           && silent > t->heartbeat + info.tcpi_rto / 1000;
+           && silent > beat * NGX_TRP_BEATS
+           && silent > beat + info.tcpi_rto / 1000;
 
 #else
 
@@ -584,6 +648,11 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
         t->received = ngx_current_msec;
         t->missed = 0;
         t->turn += n;
+
+        if (t->probing) {
+            t->probing = 0;
+            ngx_trp_tunnel_keepalive(t);
+        }
 
         ngx_trp_bio_adapt(&t->bio);
 

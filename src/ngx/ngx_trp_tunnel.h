@@ -97,6 +97,7 @@ struct ngx_trp_tunnel_s {
     unsigned                          draining:1; /* no new stream here */
     unsigned                          failed:1;
     unsigned                          missed:2;   /* beats without an answer */
+    unsigned                          probing:4;  /* shorter beats to go */
     unsigned                          write_on_read:1;
 };
 
@@ -223,6 +224,15 @@ void ngx_trp_tunnel_deadline(ngx_trp_tunnel_t *t, ngx_msec_t msec,
 /* back to heartbeats */
 
 void ngx_trp_tunnel_watch(ngx_trp_tunnel_t *t);
+
+
+/*
+ * Somebody waits for the place of a tunnel whose peer may be dead: within some
+ * seconds it is closed, or has shown that it lives.  Returns 0 if it is alive
+ * as far as is known, or on its way to be closed.
+ */
+
+ngx_uint_t ngx_trp_tunnel_probe(ngx_trp_tunnel_t *t);
 
 
 /* bytes that the socket has, and its peer has not acknowledged */

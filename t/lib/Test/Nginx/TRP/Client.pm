@@ -186,14 +186,36 @@ sub agent {
 
 
 # Takes HELLO, answers with AUTH, returns the frame that follows.  Options
-# are those of auth().
+# are those of auth(), and beside: other clients, which are alive meanwhile.
 
 sub login {
     my ($self, %opts) = @_;
+    my $beside = delete $opts{beside} || [];
     my $hello = $self->expect('HELLO') or return;
 
     $self->write($self->auth($hello, %opts));
-    return $self->read();
+    return $self->read() if !@$beside;
+
+    my $deadline = time() + $self->{timeout};
+
+    while (1) {
+        $_->answer_pings() for @$beside;
+
+        my $frame = $self->read(timeout => 0.05);
+        return $frame if $frame || $self->{end} ne 'timeout'
+            || time() >= $deadline;
+    }
+}
+
+
+# other frames are left for read()
+
+sub answer_pings {
+    my ($self) = @_;
+    return if !defined fileno $self->{socket};
+
+    my $frame = $self->read(timeout => 0.001) or return;
+    $self->{in} = $frame->{bytes} . $self->{in};
 }
 
 
