@@ -259,6 +259,8 @@ ngx_trp_relay_steer_handler(ngx_stream_session_t *s)
         }
 
         ngx_stream_set_ctx(s, guest, ngx_trp_relay_module);
+
+        ngx_trp_guard_deadline(guest, ngx_trp_relay_time_left(c, rscf));
     }
 
     if (c->read->timedout) {
@@ -272,16 +274,8 @@ ngx_trp_relay_steer_handler(ngx_stream_session_t *s)
     rc = ngx_trp_steer_connection(rmcf->steer, c);
 
     if (rc == NGX_AGAIN) {
-        if (!c->read->timer_set) {
-            ngx_add_timer(c->read, ngx_trp_relay_time_left(c, rscf));
-        }
-
         return (ngx_handle_read_event(c->read, 0) == NGX_OK) ? NGX_AGAIN
                                                              : NGX_ERROR;
-    }
-
-    if (c->read->timer_set) {
-        ngx_del_timer(c->read);
     }
 
     if (rc == NGX_DONE) {
@@ -478,6 +472,9 @@ ngx_trp_relay_auth(ngx_trp_peer_t *peer, trp_frame_t *frame)
     slot = trp_slot(auth.group);
 
     if (!ngx_trp_steer_here(ngx_trp_relay_main(peer)->steer, slot)) {
+        ngx_trp_steer_moved(ngx_trp_relay_main(peer)->steer, t->connection,
+                            slot);
+
         ngx_trp_tunnel_send_frame(t, buf, trp_moved_put(buf, (uint8_t) slot));
         ngx_trp_tunnel_deadline(t, NGX_TRP_RELAY_CLOSE_TIME,
                                 "waiting for the agent to redial");

@@ -5,6 +5,12 @@
 #include "trp_addr.h"
 
 
+/* headers of TLS, and what a record may hold */
+#define TRP_TLS_RECORD     5
+#define TRP_TLS_HANDSHAKE  4
+#define TRP_TLS_MAX        16384
+
+
 typedef struct {
     const uint8_t  *pos;
     const uint8_t  *end;
@@ -25,6 +31,7 @@ static void trp_get_copy(trp_cursor_t *cur, void *dst, size_t len);
 static uint16_t trp_get_endpoint(trp_cursor_t *cur, trp_addr_t *addr,
     trp_str_t *host);
 static size_t trp_addr_len(unsigned family);
+static int trp_hello_find_slot(const uint8_t *p, size_t len);
 
 
 static const trp_str_t  trp_no_host = { 0, NULL };
@@ -626,40 +633,71 @@ trp_alpn_slot(trp_cursor_t *cur)
 
 
 int
-trp_hello_slot(const uint8_t *p, size_t len)
+trp_hello_slot(uint8_t *p, size_t len)
+{
+    size_t   pos, size, here, n, need;
+
+    /* record: type 22, version 3.x, length; handshake: type 1, length */
+
+    pos = 0;
+    n = 0;
+    need = TRP_TLS_HANDSHAKE;
+
+    while (pos < len) {
+
+        if (p[pos] != 22) {
+            return TRP_DECLINED;
+        }
+
+        if (len - pos < TRP_TLS_RECORD) {
+            return TRP_AGAIN;
+        }
+
+        size = (size_t) (p[pos + 3] << 8 | p[pos + 4]);
+
+        if (size == 0 || size > TRP_TLS_MAX) {
+            return TRP_DECLINED;
+        }
+
+        pos += TRP_TLS_RECORD;
+        here = (size < len - pos) ? size : len - pos;
+
+        memmove(p + n, p + pos, here);
+
+        n += here;
+        pos += here;
+
+        if (n && p[0] != 1) {
+            return TRP_DECLINED;
+        }
+
+        if (n >= TRP_TLS_HANDSHAKE) {
+            need = TRP_TLS_HANDSHAKE
+                   + ((size_t) p[1] << 16 | (size_t) p[2] << 8 | p[3]);
+        }
+
+        if (need > TRP_TLS_MAX) {
+            return TRP_DECLINED;
+        }
+
+        if (n >= need) {
+            return trp_hello_find_slot(p, need);
+        }
+    }
+
+    return TRP_AGAIN;
+}
+
+
+static int
+trp_hello_find_slot(const uint8_t *p, size_t len)
 {
     size_t          size;
     unsigned        type;
     trp_cursor_t    cur, ext;
 
-    /* record: type 22, version 3.x, length; handshake: type 1, length */
-
-    if (len == 0) {
-        return TRP_AGAIN;
-    }
-
-    if (p[0] != 22) {
-        return TRP_DECLINED;
-    }
-
-    if (len < 9) {
-        return TRP_AGAIN;
-    }
-
-    size = (size_t) (p[3] << 8 | p[4]);
-
-    if (p[5] != 1 || size < 4 || size > 16384) {
-        return TRP_DECLINED;
-    }
-
-    if (len < 5 + size) {
-        return TRP_AGAIN;
-    }
-
-    /* a ClientHello that spans records has no hint: ours fits one */
-
-    cur.pos = p + 9;
-    cur.end = p + 5 + size;
+    cur.pos = p + TRP_TLS_HANDSHAKE;
+    cur.end = p + len;
     cur.error = 0;
 
     (void) trp_get_bytes(&cur, 2 + 32);

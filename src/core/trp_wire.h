@@ -275,12 +275,13 @@ const char *trp_code_text(unsigned code);
 
 /*
  * Finds the slot hint in the beginning of a TLS connection: the ALPN list of
- * a ClientHello (RFC 8446, section 4.1.2, RFC 7301).  Returns the slot;
- * TRP_AGAIN if bytes are missing; TRP_DECLINED if there is no hint, or the
- * bytes are no ClientHello.
+ * a ClientHello (RFC 8446, section 4.1.2, RFC 7301), which may come in several
+ * records: they are joined in place, so the bytes are of no use afterwards.
+ * Returns the slot; TRP_AGAIN if bytes are missing; TRP_DECLINED if there is no
+ * hint, or the bytes are no ClientHello.
  */
 
-int trp_hello_slot(const uint8_t *p, size_t len);
+int trp_hello_slot(uint8_t *p, size_t len);
 
 
 #pragma GCC visibility pop

@@ -22,6 +22,7 @@ struct ngx_trp_guest_s {
     ngx_trp_guard_source_t  *source;
     ngx_connection_t        *connection;
     ngx_msec_t               since;
+    ngx_event_t              timer;
     unsigned                 here:1;
 };
 
@@ -35,6 +36,8 @@ static ngx_int_t ngx_trp_guard_make_room(ngx_trp_guard_t *guard,
 static ngx_int_t ngx_trp_guard_oldest(ngx_trp_guest_t *guest,
     const char *where, ngx_connection_t *c);
 static void ngx_trp_guard_give_way(ngx_trp_guest_t *guest, const char *where);
+static void ngx_trp_guard_timeout(ngx_event_t *ev);
+static void ngx_trp_guard_end(ngx_trp_guest_t *guest);
 static void ngx_trp_guard_cleanup(void *data);
 
 
@@ -244,15 +247,40 @@ ngx_trp_guard_oldest(ngx_trp_guest_t *guest, const char *where,
 static void
 ngx_trp_guard_give_way(ngx_trp_guest_t *guest, const char *where)
 {
-    ngx_event_t  *rev;
-
     ngx_log_error(NGX_LOG_INFO, guest->connection->log, 0,
                   "connection gives way to another one: too many %s are not "
                   "authenticated", where);
 
-    ngx_trp_guard_leave(guest);
+    ngx_trp_guard_end(guest);
+}
 
-    /* whoever waits for it ends it, as if its time was over */
+
+void
+ngx_trp_guard_deadline(ngx_trp_guest_t *guest, ngx_msec_t msec)
+{
+    guest->timer.data = guest;
+    guest->timer.log = guest->connection->log;
+    guest->timer.handler = ngx_trp_guard_timeout;
+
+    ngx_add_timer(&guest->timer, msec);
+}
+
+
+static void
+ngx_trp_guard_timeout(ngx_event_t *ev)
+{
+    ngx_trp_guard_end(ev->data);
+}
+
+
+/* whoever waits for it ends it, as its time is over */
+
+static void
+ngx_trp_guard_end(ngx_trp_guest_t *guest)
+{
+    ngx_event_t  *rev;
+
+    ngx_trp_guard_leave(guest);
 
     rev = guest->connection->read;
     rev->timedout = 1;
@@ -298,6 +326,10 @@ ngx_trp_guard_leave(ngx_trp_guest_t *guest)
     }
 
     guest->here = 0;
+
+    if (guest->timer.timer_set) {
+        ngx_del_timer(&guest->timer);
+    }
 
     ngx_queue_remove(&guest->queue);
     guest->guard->n--;

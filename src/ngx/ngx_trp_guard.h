@@ -65,6 +65,13 @@ ngx_trp_guest_t *ngx_trp_guard_find(ngx_connection_t *c);
 ngx_msec_t ngx_trp_guard_since(ngx_trp_guest_t *guest);
 ngx_uint_t ngx_trp_guard_here(ngx_trp_guest_t *guest);
 
+/*
+ * It has so long to be known, whatever is done with its connection until then:
+ * its reader finds it timed out, from nginx's handshake to the tunnel's.
+ */
+
+void ngx_trp_guard_deadline(ngx_trp_guest_t *guest, ngx_msec_t msec);
+
 /* it is known now; may be called again, and with NULL */
 
 void ngx_trp_guard_leave(ngx_trp_guest_t *guest);

@@ -814,10 +814,12 @@ ngx_trp_pair_opened(ngx_trp_peer_t *entry)
     group = &entry->agent->group->usage;
 
     if (ngx_trp_pair_full(key->streams, key->limits.streams)) {
+        (void) ngx_trp_pair_probe(entry->agent->group, entry->agent->member);
         return "the key has too many streams";
     }
 
     if (ngx_trp_pair_full(group->streams, group->limits.streams)) {
+        (void) ngx_trp_pair_probe(entry->agent->group, NULL);
         return "the group has too many streams";
     }
 

@@ -1,21 +1,40 @@
 
 #include "ngx_trp_steer.h"
+#include "ngx_trp_addr.h"
 #include "ngx_trp_event.h"
 #include "ngx_trp_pass.h"
 
 
-#define NGX_TRP_STEER_HELLO  (5 + 16384)     /* one TLS record */
+#define NGX_TRP_STEER_HELLO  (5 + 16384)     /* one TLS record, or many */
+
+/* addresses whose last connection was MOVED, and for how long that counts */
+#define NGX_TRP_STEER_MOVES  64
+#define NGX_TRP_STEER_TIME   5000
+
+/* in place of a listening socket: the message is of such an address */
+#define NGX_TRP_STEER_MOVED  0xffffffff
+
+
+typedef struct {
+    trp_addr_t        addr;
+    ngx_uint_t        slot;
+    ngx_msec_t        until;
+} ngx_trp_steer_move_t;
 
 
 struct ngx_trp_steer_s {
     ngx_uint_t        nworkers;
     ngx_uint_t        nlistening;            /* a worker that exits has none */
     ngx_socket_t    (*channels)[2];          /* written to [0], read from [1] */
+
+    ngx_trp_steer_move_t  moves[NGX_TRP_STEER_MOVES];
+    ngx_uint_t        nmoves;                /* were ever added */
 };
 
 
 typedef struct {
     uint32_t          listening;             /* index in the cycle's array */
+    uint32_t          slot;
     uint32_t          socklen;
     ngx_msec_t        start_time;            /* monotonic, so good anywhere */
     ngx_sockaddr_t    sockaddr;
@@ -23,6 +42,12 @@ typedef struct {
 
 
 static void ngx_trp_steer_close(void *data);
+static int ngx_trp_steer_slot(ngx_trp_steer_t *st, ngx_connection_t *c,
+    u_char *buf, size_t n);
+static ngx_trp_steer_move_t *ngx_trp_steer_find(ngx_trp_steer_t *st,
+    struct sockaddr *sockaddr, trp_addr_t *addr);
+static void ngx_trp_steer_remember(ngx_trp_steer_t *st,
+    struct sockaddr *sockaddr, ngx_uint_t slot);
 static ngx_int_t ngx_trp_steer_send(ngx_socket_t channel, ngx_connection_t *c);
 static void ngx_trp_steer_channel_handler(ngx_event_t *rev);
 static ngx_int_t ngx_trp_steer_recv(ngx_connection_t *cc,
@@ -147,7 +172,7 @@ ngx_trp_steer_connection(ngx_trp_steer_t *st, ngx_connection_t *c)
         return NGX_DECLINED;
     }
 
-    slot = trp_hello_slot(buf, n);
+    slot = ngx_trp_steer_slot(st, c, buf, n);
 
     if (slot == TRP_AGAIN && n < NGX_TRP_STEER_HELLO
         && !c->read->pending_eof)
@@ -173,6 +198,118 @@ ngx_trp_steer_connection(ngx_trp_steer_t *st, ngx_connection_t *c)
     }
 
     return NGX_DONE;
+}
+
+
+/*
+ * The hint, or where the last one of this address was sent to, unless another
+ * worker has just decided so.
+ */
+
+static int
+ngx_trp_steer_slot(ngx_trp_steer_t *st, ngx_connection_t *c, u_char *buf,
+    size_t n)
+{
+    int                    slot;
+    trp_addr_t             addr;
+    ngx_trp_steer_move_t  *move;
+
+    slot = trp_hello_slot(buf, n);
+
+    if (st == NULL || c->requests
+        || slot >= 0 || (slot == TRP_AGAIN && n < NGX_TRP_STEER_HELLO))
+    {
+        return slot;
+    }
+
+    move = ngx_trp_steer_find(st, c->sockaddr, &addr);
+
+    return move ? (int) move->slot : TRP_DECLINED;
+}
+
+
+void
+ngx_trp_steer_moved(ngx_trp_steer_t *st, ngx_connection_t *c, ngx_uint_t slot)
+{
+    ngx_uint_t                i;
+    struct iovec              iov;
+    ngx_trp_steer_message_t   message;
+
+    if (st == NULL) {
+        return;
+    }
+
+    ngx_memzero(&message, sizeof(ngx_trp_steer_message_t));
+
+    message.listening = NGX_TRP_STEER_MOVED;
+    message.slot = slot;
+    message.socklen = c->socklen;
+    ngx_memcpy(&message.sockaddr, c->sockaddr,
+               ngx_min(c->socklen, sizeof(ngx_sockaddr_t)));
+
+    iov.iov_base = &message;
+    iov.iov_len = sizeof(ngx_trp_steer_message_t);
+
+    for (i = 0; i < st->nworkers; i++) {
+        if (i == ngx_worker) {
+            ngx_trp_steer_remember(st, c->sockaddr, slot);
+
+        } else {
+            /* one that is lost costs a further dial */
+            (void) ngx_trp_pass_send(st->channels[i][0], &iov, 1, -1);
+        }
+    }
+}
+
+
+static ngx_trp_steer_move_t *
+ngx_trp_steer_find(ngx_trp_steer_t *st, struct sockaddr *sockaddr,
+    trp_addr_t *addr)
+{
+    in_port_t              port;
+    ngx_uint_t             i;
+    ngx_trp_steer_move_t  *move;
+
+    ngx_trp_addr_from_sockaddr(addr, &port, sockaddr);
+    (void) trp_addr_unmap(addr);
+
+    for (i = 0; i < ngx_min(st->nmoves, NGX_TRP_STEER_MOVES); i++) {
+        move = &st->moves[i];
+
+        if ((ngx_msec_int_t) (move->until - ngx_current_msec) > 0
+            && move->addr.family == addr->family
+            && ngx_memcmp(move->addr.bytes, addr->bytes,
+                          (addr->family == 6) ? 16 : addr->family)
+               == 0)
+        {
+            return move;
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_trp_steer_remember(ngx_trp_steer_t *st, struct sockaddr *sockaddr,
+    ngx_uint_t slot)
+{
+    trp_addr_t             addr;
+    ngx_trp_steer_move_t  *move;
+
+    move = ngx_trp_steer_find(st, sockaddr, &addr);
+
+    if (move == NULL) {
+        move = &st->moves[st->nmoves % NGX_TRP_STEER_MOVES];
+        move->addr = addr;
+
+        if (++st->nmoves == 2 * NGX_TRP_STEER_MOVES) {
+            st->nmoves = NGX_TRP_STEER_MOVES;
+        }
+    }
+
+    move->slot = slot;
+    move->until = ngx_current_msec + NGX_TRP_STEER_TIME;
 }
 
 
@@ -238,6 +375,14 @@ ngx_trp_steer_recv(ngx_connection_t *cc, ngx_trp_steer_message_t *message,
 
     if (n < 0) {
         return NGX_DECLINED;
+    }
+
+    if (n == sizeof(ngx_trp_steer_message_t)
+        && message->listening == NGX_TRP_STEER_MOVED)
+    {
+        ngx_trp_steer_remember(st, &message->sockaddr.sockaddr,
+                               message->slot);
+        return NGX_OK;
     }
 
     if (n != sizeof(ngx_trp_steer_message_t)
@@ -345,6 +490,9 @@ ngx_trp_steer_init_connection(ngx_connection_t *c, ngx_listening_t *ls,
 
     c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
     c->start_time = message->start_time;
+
+    /* of no meaning to a stream: it has been steered once */
+    c->requests = 1;
 
     return NGX_OK;
 }

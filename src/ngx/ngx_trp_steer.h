@@ -46,6 +46,15 @@ ngx_uint_t ngx_trp_steer_here(ngx_trp_steer_t *st, ngx_uint_t slot);
 
 ngx_int_t ngx_trp_steer_connection(ngx_trp_steer_t *st, ngx_connection_t *c);
 
+/*
+ * An agent hears that its tunnel belongs into another slot.  All workers are
+ * told, for a ClientHello without a readable hint: the next one from the same
+ * address goes there.
+ */
+
+void ngx_trp_steer_moved(ngx_trp_steer_t *st, ngx_connection_t *c,
+    ngx_uint_t slot);
+
 
 #pragma GCC visibility pop
 

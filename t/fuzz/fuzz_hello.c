@@ -1,5 +1,6 @@
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "trp_wire.h"
 
@@ -10,6 +11,24 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 
+/* of a copy, as records are joined in place */
+
+static int
+slot_of(const uint8_t *data, size_t size)
+{
+    int       slot;
+    uint8_t  *copy;
+
+    copy = malloc(size ? size : 1);
+    memcpy(copy, data, size);
+
+    slot = trp_hello_slot(copy, size);
+    free(copy);
+
+    return slot;
+}
+
+
 /* the input: the beginning of a connection */
 
 int
@@ -18,7 +37,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int     slot, prefix;
     size_t  n;
 
-    slot = trp_hello_slot(data, size);
+    slot = slot_of(data, size);
 
     if (slot >= TRP_SLOTS
         || (slot < 0 && slot != TRP_AGAIN && slot != TRP_DECLINED))
@@ -29,7 +48,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* what was decided stays so when more bytes arrive */
 
     for (n = 0; n < size && n < PREFIXES; n++) {
-        prefix = trp_hello_slot(data, n);
+        prefix = slot_of(data, n);
 
         if (prefix != TRP_AGAIN && prefix != slot) {
             abort();

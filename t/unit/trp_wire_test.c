@@ -1193,12 +1193,37 @@ static const struct {
 };
 
 
+/* the payload of a record in records of "n" bytes; returns their length */
+
+static size_t
+recut(uint8_t *dst, const uint8_t *p, size_t len, size_t n)
+{
+    size_t   pos, part;
+    uint8_t  *start;
+
+    start = dst;
+
+    for (pos = 5; pos < len; pos += part) {
+        part = (len - pos < n) ? len - pos : n;
+
+        memcpy(dst, p, 3);
+        dst[3] = (uint8_t) (part >> 8);
+        dst[4] = (uint8_t) part;
+        memcpy(dst + 5, p + pos, part);
+
+        dst += 5 + part;
+    }
+
+    return (size_t) (dst - start);
+}
+
+
 static void
 test_hello(void)
 {
     int       slot;
-    size_t    i, n, v, len, wrong;
-    uint8_t   buf[1024];
+    size_t    i, n, v, len, size, wrong;
+    uint8_t   buf[1024], many[6 * 1024];
 
     for (i = 0; i < nelts(hellos); i++) {
         len = hellos[i].len;
@@ -1234,19 +1259,31 @@ test_hello(void)
 
         is_int(wrong, 0, "every byte with every other value");
 
-        /* all that the record holds, but less than it says it does */
+        /* a record that says that it holds less: another one is missing */
 
         wrong = 0;
 
-        for (n = 0; n < len - 5; n++) {
+        for (n = 1; n < len - 5; n++) {
             buf[3] = (uint8_t) (n >> 8);
             buf[4] = (uint8_t) n;
 
-            slot = slot_of(buf, 5 + n < 9 ? 9 : 5 + n);
-            wrong += (slot != TRP_DECLINED && slot != hellos[i].slot);
+            wrong += slot_of(buf, 5 + n) != TRP_AGAIN;
         }
 
         is_int(wrong, 0, "the record cut at every length");
+
+        /* in records of every length */
+
+        wrong = 0;
+
+        for (n = 1; n < len - 5; n++) {
+            size = recut(many, hellos[i].data, len, n);
+
+            wrong += slot_of(many, size) != hellos[i].slot;
+            wrong += slot_of(many, size - 1) != TRP_AGAIN;
+        }
+
+        is_int(wrong, 0, "in several records");
     }
 
     is_int(slot_of((const uint8_t *) "", 0), TRP_AGAIN, "nothing yet");
@@ -1257,7 +1294,15 @@ test_hello(void)
     is_int(slot_of((const uint8_t *) "\26\3\1\100\1\1\0\0\0", 9),
            TRP_DECLINED, "a record that is too long");
     is_int(slot_of((const uint8_t *) "\26\3\1\100\0\1\0\0\0", 9),
+           TRP_DECLINED, "the longest record, of nothing");
+    is_int(slot_of((const uint8_t *) "\26\3\1\100\0\1\0\77\374", 9),
            TRP_AGAIN, "the longest record");
+    is_int(slot_of((const uint8_t *) "\26\3\1\100\0\1\0\77\375", 9),
+           TRP_DECLINED, "a ClientHello that is too long");
+    is_int(slot_of((const uint8_t *) "\26\3\1\0\0\26", 6), TRP_DECLINED,
+           "an empty record");
+    is_int(slot_of((const uint8_t *) "\26\3\1\0\1\1\24", 7), TRP_DECLINED,
+           "something else in between");
 }
 
 
