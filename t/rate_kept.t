@@ -49,13 +49,13 @@ my ($limited, @others) = trp_keys($relay, qw/ limited entry reverse /);
 
 trp_cert($relay);
 $relay->write_file('authorized_keys',
-    join "\n", "limit=\"opens=5r/s\" $limited", @others);
+    join "\n", "limit=\"opens=1r/s\" $limited", @others);
 $relay->run()->plan(5);
 
 my $dir = $relay->testdir();
 
-# Each opens one, and is gone before the next comes.  Ten in a row, which are
-# too many, may take a slow machine several tries.
+# Each opens one, and is gone before the next comes.  Two in a second are too
+# many; that may take a slow machine several tries.
 
 ok(wait_for(sub {
     my $refused = 0;
