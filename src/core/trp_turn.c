@@ -115,7 +115,7 @@ static const struct {
 int
 trp_turn_init(trp_turn_t *turn, const trp_turn_conf_t *conf,
     const trp_turn_shared_t *shared, const trp_memory_t *memory,
-    const uint8_t *nonce_key, const uint8_t *seed, uint8_t slot)
+    const uint8_t *nonce_key, const uint8_t *seed, uint16_t slot)
 {
     memset(turn, 0, sizeof(trp_turn_t));
 

@@ -60,6 +60,10 @@
 #define TRP_TURN_MAX_CHANNELS         512
 #define TRP_TURN_MAX_CONNECTIONS      512
 
+/* of a server that shares its connections with no other one */
+
+#define TRP_TURN_NO_SLOT             1023
+
 /* room that peers' data need in front of them and behind */
 
 #define TRP_TURN_HEADROOM              48
@@ -315,7 +319,7 @@ struct trp_turn_s {
     trp_memory_t             memory;
     trp_random_t             random;
     unsigned                 features;     /* of nonces, as long as "conf" */
-    uint8_t                  slot;         /* in the ids of connections */
+    uint16_t                 slot;         /* in the ids of connections */
     uint8_t                  nonce_key[TRP_TURN_NONCE_KEY_LEN];
     uint8_t                  hash_key[TRP_HASH_KEY_LEN];
 
@@ -343,12 +347,13 @@ struct trp_turn_s {
  * Everything is in "turn" but allocations and two tables of sources, which
  * come from the memory; TRP_ERROR without it.  The users, secrets and the
  * portal of "conf" stay what they are.  "nonce_key" and "seed" are
- * secret; "slot" tells the servers apart that share connections.
+ * secret; "slot" tells the servers apart that share connections, and is below
+ * TRP_TURN_NO_SLOT.
  */
 
 int trp_turn_init(trp_turn_t *turn, const trp_turn_conf_t *conf,
     const trp_turn_shared_t *shared, const trp_memory_t *memory,
-    const uint8_t *nonce_key, const uint8_t *seed, uint8_t slot);
+    const uint8_t *nonce_key, const uint8_t *seed, uint16_t slot);
 
 /* after trp_turn_shutdown(), gives the rest back */
 
@@ -444,7 +449,7 @@ void trp_turn_connection_release(trp_turn_t *turn,
 
 /* the slot of the server that has the connection */
 
-uint8_t trp_turn_connection_slot(uint32_t id);
+uint16_t trp_turn_connection_slot(uint32_t id);
 
 /* the connection, from now on attached, if it waits for this user; or NULL */
 

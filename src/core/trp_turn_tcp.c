@@ -4,6 +4,10 @@
 #include <string.h>
 
 
+/* the upper bits of a connection's id say where it is */
+#define TRP_TURN_SLOT_SHIFT  22
+
+
 typedef enum {
     TRP_TURN_CONNECTING = 0,
     TRP_TURN_WAITING,                  /* for ConnectionBind */
@@ -102,8 +106,8 @@ trp_turn_connection_create(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     }
 
     do {
-        id = trp_random_below(&turn->random, 0xffffff)
-             | (uint32_t) turn->slot << 24;
+        id = trp_random_below(&turn->random, 1 << TRP_TURN_SLOT_SHIFT)
+             | (uint32_t) turn->slot << TRP_TURN_SLOT_SHIFT;
     } while (trp_turn_connection_find(turn, id));
 
     connection->timer.kind = TRP_TURN_TIMER_CONNECTION;
@@ -136,10 +140,10 @@ trp_turn_connection_find(const trp_turn_t *turn, uint32_t id)
 }
 
 
-uint8_t
+uint16_t
 trp_turn_connection_slot(uint32_t id)
 {
-    return (uint8_t) (id >> 24);
+    return (uint16_t) (id >> TRP_TURN_SLOT_SHIFT);
 }
 
 

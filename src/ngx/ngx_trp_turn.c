@@ -178,7 +178,7 @@ ngx_trp_turn_init_server(ngx_trp_turn_worker_t *worker,
 
     rc = trp_turn_init(server->turn, &server->conf, &shared, &memory,
                        worker->zone->shared->nonce_key, seed,
-                       (uint8_t) ngx_trp_turn_channel_slot(worker->channel));
+                       ngx_trp_turn_channel_slot(worker->channel));
 
     server->timer.data = server;
     server->timer.log = cycle->log;
@@ -788,6 +788,10 @@ ngx_trp_turn_publish(ngx_trp_turn_worker_t *worker)
     ngx_trp_turn_server_t  **server;
 
     slot = ngx_trp_turn_channel_slot(worker->channel);
+
+    if (slot == NGX_TRP_TURN_NO_SLOT && ngx_process != NGX_PROCESS_SINGLE) {
+        return;
+    }
 
     stats = (slot == NGX_TRP_TURN_NO_SLOT)
             ? &worker->zone->shared->past

@@ -197,7 +197,7 @@ ngx_trp_turn_accounts_end(ngx_trp_turn_worker_t *worker,
 
     message.type = NGX_TRP_TURN_REMOVE_ACCOUNT;
 
-    for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
+    for (i = 0; i < worker->zone->shared->nslots; i++) {
 
         if (i != ngx_trp_turn_channel_slot(worker->channel)
             && worker->zone->shared->slots[i].state

@@ -72,11 +72,25 @@ ngx_trp_turn_channel_create(ngx_cycle_t *cycle, ngx_trp_turn_zone_t *zone,
         channel->pairs[i][1] = (ngx_socket_t) -1;
     }
 
+    ngx_queue_init(&channel->posted);
+
     cln->handler = ngx_trp_turn_channel_close;
     cln->data = channel;
 
     channel->zone = zone;
     channel->slot = NGX_TRP_TURN_NO_SLOT;
+
+    if (ccf->master && old == NULL
+        && (ngx_uint_t) ccf->worker_processes > zone->shared->nslots)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "\"trp_turn\" cannot have %i worker processes, write "
+                      "\"worker_processes %ui\" or less%s",
+                      ccf->worker_processes, zone->shared->nslots,
+                      zone->shared->nslots < NGX_TRP_TURN_SLOTS
+                      ? ", or a larger \"trp_turn_zone\"" : "");
+        return NULL;
+    }
 
     generation = ngx_atomic_fetch_add(&zone->shared->generation, 1) + 1;
 
@@ -103,7 +117,8 @@ ngx_trp_turn_channel_create(ngx_cycle_t *cycle, ngx_trp_turn_zone_t *zone,
         if (slot == NGX_TRP_TURN_NO_SLOT) {
             ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
                           "too many TURN workers, including those that are "
-                          "shutting down");
+                          "shutting down: clients of worker %ui are not "
+                          "handed over", i);
             continue;
         }
 
@@ -128,6 +143,7 @@ ngx_trp_turn_channel_inherit(ngx_trp_turn_channel_t *channel,
     for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
 
         if (old->zone->shared != channel->zone->shared
+            || i >= channel->zone->shared->nslots
             || channel->zone->shared->slots[i].state
                == NGX_TRP_TURN_SLOT_FREE)
         {
@@ -168,8 +184,6 @@ ngx_trp_turn_channel_init_worker(ngx_cycle_t *cycle,
     channel->slot = channel->slots[ngx_worker];
     channel->handler = handler;
     channel->data = data;
-
-    ngx_queue_init(&channel->posted);
 
     if (channel->slot == NGX_TRP_TURN_NO_SLOT) {
         return NGX_OK;

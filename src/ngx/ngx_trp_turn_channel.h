@@ -52,8 +52,8 @@ typedef void (*ngx_trp_turn_message_pt)(void *data,
 
 /*
  * In the master, for each cycle: takes over what "old" (may be NULL) has for
- * workers that are still there, and gets a slot for each new one.  Never
- * NULL but without memory.
+ * workers that are still there, and gets a slot for each new one.  NULL
+ * without memory, or if there are too many workers from the beginning.
  */
 
 ngx_trp_turn_channel_t *ngx_trp_turn_channel_create(ngx_cycle_t *cycle,

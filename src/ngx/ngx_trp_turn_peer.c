@@ -410,7 +410,7 @@ ngx_trp_turn_peer_attach(ngx_trp_turn_server_t *server,
 
     client->epoch = ngx_trp_turn_zone_epoch(worker->zone, slot);
 
-    if (slot == (uint8_t) ngx_trp_turn_channel_slot(worker->channel)) {
+    if (slot == ngx_trp_turn_channel_slot(worker->channel)) {
         peer = ngx_trp_turn_peer_find(worker, server->realm, command->id,
                                       username);
         if (peer == NULL) {
@@ -689,7 +689,7 @@ ngx_trp_turn_peer_send_detached(ngx_trp_turn_client_t *client)
 
     slot = trp_turn_connection_slot(client->id);
 
-    if (slot == (uint8_t) message.slot) {
+    if (slot == message.slot) {
         ngx_trp_turn_peer_detached(worker, &message);
         return;
     }

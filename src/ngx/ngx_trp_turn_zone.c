@@ -98,6 +98,16 @@ ngx_trp_turn_zone_create(ngx_slab_pool_t *shpool)
         return NULL;
     }
 
+    n = (shpool->end - (u_char *) shpool) / 4 / sizeof(ngx_trp_turn_slot_t);
+    n = ngx_max(n, NGX_TRP_TURN_SLOTS_MIN);
+
+    sh->nslots = ngx_min(n, NGX_TRP_TURN_SLOTS);
+    sh->slots = ngx_slab_calloc(shpool, sh->nslots
+                                        * sizeof(ngx_trp_turn_slot_t));
+    if (sh->slots == NULL) {
+        return NULL;
+    }
+
     /* whole pages; a page more for each of the three tables */
 
     room = shpool->pfree * ngx_pagesize;
@@ -141,7 +151,7 @@ ngx_trp_turn_zone_reserve_slot(ngx_trp_turn_zone_t *zone,
 
     ngx_shmtx_lock(&zone->pool->mutex);
 
-    for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
+    for (i = 0; i < zone->shared->nslots; i++) {
         slot = &zone->shared->slots[i];
 
         if (slot->state == NGX_TRP_TURN_SLOT_FREE) {
@@ -154,7 +164,7 @@ ngx_trp_turn_zone_reserve_slot(ngx_trp_turn_zone_t *zone,
 
     ngx_shmtx_unlock(&zone->pool->mutex);
 
-    return i;
+    return (i < zone->shared->nslots) ? i : NGX_TRP_TURN_NO_SLOT;
 }
 
 
@@ -214,7 +224,7 @@ ngx_trp_turn_zone_reap(ngx_trp_turn_zone_t *zone, ngx_log_t *log)
 
     ngx_shmtx_lock(&zone->pool->mutex);
 
-    for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
+    for (i = 0; i < zone->shared->nslots; i++) {
         slot = &zone->shared->slots[i];
 
         switch (slot->state) {
@@ -282,7 +292,7 @@ ngx_trp_turn_zone_watch(ngx_trp_turn_zone_t *zone, ngx_msec_t time,
     {
         sh->watched = ngx_current_msec;
 
-        for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
+        for (i = 0; i < zone->shared->nslots; i++) {
             slot = &sh->slots[i];
 
             if (slot->state >= NGX_TRP_TURN_SLOT_RUNNING
@@ -302,7 +312,7 @@ ngx_trp_turn_zone_others(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
 {
     ngx_uint_t  i;
 
-    for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
+    for (i = 0; i < zone->shared->nslots; i++) {
         if (i != slot
             && zone->shared->slots[i].state != NGX_TRP_TURN_SLOT_FREE)
         {
@@ -317,7 +327,7 @@ ngx_trp_turn_zone_others(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
 ngx_atomic_uint_t
 ngx_trp_turn_zone_epoch(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
 {
-    return (slot < NGX_TRP_TURN_SLOTS) ? zone->shared->slots[slot].epoch : 0;
+    return (slot < zone->shared->nslots) ? zone->shared->slots[slot].epoch : 0;
 }
 
 
@@ -356,6 +366,10 @@ ngx_trp_turn_zone_alive(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
 {
     ngx_trp_turn_slot_t  *s;
 
+    if (slot >= zone->shared->nslots) {
+        return 0;
+    }
+
     s = &zone->shared->slots[slot];
 
     return s->state != NGX_TRP_TURN_SLOT_FREE && s->pid != 0
@@ -375,7 +389,7 @@ ngx_trp_turn_zone_older_reads(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
 
     slots = zone->shared->slots;
 
-    for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
+    for (i = 0; i < zone->shared->nslots; i++) {
         if (slots[i].state == NGX_TRP_TURN_SLOT_RUNNING
             && slots[i].generation != slots[slot].generation
             && ngx_trp_turn_zone_alive(zone, i))
@@ -906,7 +920,7 @@ ngx_trp_turn_zone_sum(ngx_trp_turn_zone_t *zone, trp_turn_stats_t *stats)
 
     *stats = zone->shared->past;
 
-    for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
+    for (i = 0; i < zone->shared->nslots; i++) {
         if (zone->shared->slots[i].state != NGX_TRP_TURN_SLOT_FREE) {
             ngx_trp_turn_zone_add_stats(stats, &zone->shared->slots[i].stats,
                                         1);

@@ -4,7 +4,8 @@
  * nonces and of its portal, which ports are taken, which worker has which
  * allocation, how many a user or an address has, and what was counted.
  *
- * All of it has a fixed size.  A worker has a slot, other than its number:
+ * All of it has a fixed size, and slots have a quarter of it, but 256 at
+ * least.  A worker has a slot, other than its number:
  * workers of older configurations, which have still got allocations, keep
  * theirs.
  */
@@ -21,8 +22,9 @@
 #pragma GCC visibility push(hidden)
 
 
-#define NGX_TRP_TURN_SLOTS         256
-#define NGX_TRP_TURN_NO_SLOT       NGX_TRP_TURN_SLOTS
+#define NGX_TRP_TURN_SLOTS         TRP_TURN_NO_SLOT    /* at most */
+#define NGX_TRP_TURN_SLOTS_MIN     256
+#define NGX_TRP_TURN_NO_SLOT       TRP_TURN_NO_SLOT
 #define NGX_TRP_TURN_RESERVATIONS  256
 #define NGX_TRP_TURN_TALLIES       4096
 #define NGX_TRP_TURN_NO_TALLY      NGX_TRP_TURN_TALLIES
@@ -119,15 +121,17 @@ typedef struct {
     u_char                       home[65536];          /* of a port */
     ngx_trp_turn_home_t          homes[NGX_TRP_TURN_HOMES + 1];
     ngx_trp_turn_reservation_t   reservations[NGX_TRP_TURN_RESERVATIONS];
-    ngx_trp_turn_slot_t          slots[NGX_TRP_TURN_SLOTS];
     trp_turn_stats_t             past;     /* of slots that are free again */
     ngx_trp_turn_tally_t         tallies[NGX_TRP_TURN_TALLIES];
+
+    ngx_uint_t                   nslots;
 
     /* powers of two */
     ngx_uint_t                   nowners;
     ngx_uint_t                   nusage;
     ngx_uint_t                   naccounts;
 
+    ngx_trp_turn_slot_t         *slots;
     ngx_trp_turn_owner_t        *owners;
     ngx_trp_turn_usage_t        *usage;
     u_char                     (*accounts)[TRP_TURN_ACCOUNT_LEN + 1];
