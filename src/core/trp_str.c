@@ -67,6 +67,50 @@ trp_str_word(trp_str_t *text)
 }
 
 
+size_t
+trp_str_printable(uint8_t *buf, size_t size, trp_str_t text)
+{
+    size_t                i, n, end;
+    uint8_t               c;
+
+    static const uint8_t  hex[] = "0123456789ABCDEF";
+
+    n = 0;
+    end = 0;
+
+    for (i = 0; i < text.len; i++) {
+        c = text.data[i];
+
+        if (size - n < 4) {
+            break;
+        }
+
+        if (c < 0x20 || c > 0x7e || c == '"' || c == '\\') {
+            buf[n++] = '\\';
+            buf[n++] = 'x';
+            buf[n++] = hex[c >> 4];
+            buf[n++] = hex[c & 15];
+
+        } else {
+            buf[n++] = c;
+        }
+
+        /* where it could be cut */
+
+        if (size - n >= 3) {
+            end = n;
+        }
+    }
+
+    if (i < text.len) {
+        memcpy(buf + end, "...", 3);
+        return end + 3;
+    }
+
+    return n;
+}
+
+
 int
 trp_is_blank(uint8_t c)
 {

@@ -36,6 +36,15 @@ trp_str_t trp_str_word(trp_str_t *text);
 int trp_is_blank(uint8_t c);
 
 
+/*
+ * Text of a peer as a log can take it: what is not printable ASCII, and quotes
+ * and backslashes, as \xHH; what is too long ends in "...".  Writes at most
+ * "size" bytes, which are at least 8, no null byte; returns the length.
+ */
+
+size_t trp_str_printable(uint8_t *buf, size_t size, trp_str_t text);
+
+
 #pragma GCC visibility pop
 
 

@@ -40,6 +40,8 @@ static unsigned trp_turn_algorithm(const trp_stun_t *m, unsigned features,
     unsigned *algorithm);
 static int trp_turn_find_key(trp_turn_t *turn, const trp_stun_t *m,
     trp_str_t name, unsigned algorithm);
+static int trp_turn_try_keys(trp_turn_t *turn, const trp_stun_t *m,
+    trp_str_t name, unsigned algorithm, int64_t now, int *found);
 static int trp_turn_own_key(trp_turn_t *turn, const trp_stun_t *m,
     trp_str_t name, unsigned algorithm);
 static int trp_turn_check_key(trp_turn_t *turn, const trp_stun_t *m);
@@ -338,9 +340,13 @@ trp_turn_authenticate(trp_turn_t *turn, const trp_stun_t *m)
         name = trp_turn_user_find(&turn->conf->credentials, userhash.data);
     }
 
-    if (name.data == NULL
-        || trp_turn_find_key(turn, m, name, algorithm) != TRP_OK)
-    {
+    if (name.data == NULL) {
+        trp_turn_report(turn, &turn->from, name, NULL, TRP_TURN_UNKNOWN_USER);
+        trp_turn_challenge(turn, m, 401);
+        return TRP_DECLINED;
+    }
+
+    if (trp_turn_find_key(turn, m, name, algorithm) != TRP_OK) {
         trp_turn_challenge(turn, m, 401);
         return TRP_DECLINED;
     }
@@ -402,9 +408,9 @@ static int
 trp_turn_find_key(trp_turn_t *turn, const trp_stun_t *m, trp_str_t name,
     unsigned algorithm)
 {
-    int      rc;
-    size_t   n;
-    int64_t  now;
+    int                found;
+    int64_t            now;
+    trp_turn_report_e  why;
 
     if (trp_turn_own_key(turn, m, name, algorithm) == TRP_OK) {
         return TRP_OK;
@@ -415,6 +421,46 @@ trp_turn_find_key(trp_turn_t *turn, const trp_stun_t *m, trp_str_t name,
     now = (m->method == TRP_STUN_CONNECTION_BIND && !turn->conf->check_expiry)
           ? TRP_TURN_ANY_TIME : turn->time;
 
+    found = 0;
+
+    if (trp_turn_try_keys(turn, m, name, algorithm, now, &found) == TRP_OK) {
+        return TRP_OK;
+    }
+
+    why = TRP_TURN_WRONG_PASSWORD;
+
+    if (!found) {
+        why = TRP_TURN_UNKNOWN_USER;
+
+        if (trp_turn_try_keys(turn, m, name, algorithm, TRP_TURN_ANY_TIME,
+                              &found)
+            == TRP_OK)
+        {
+            why = TRP_TURN_EXPIRED_USER;
+
+        } else if (found) {
+            why = TRP_TURN_WRONG_PASSWORD;
+        }
+
+        turn->request.signed_sha1 = 0;
+        turn->request.signed_sha256 = 0;
+    }
+
+    trp_turn_report(turn, &turn->from, name, NULL, why);
+
+    return TRP_DECLINED;
+}
+
+
+/* "found": there is a key for this name, right or wrong */
+
+static int
+trp_turn_try_keys(trp_turn_t *turn, const trp_stun_t *m, trp_str_t name,
+    unsigned algorithm, int64_t now, int *found)
+{
+    int     rc;
+    size_t  n;
+
     for (n = 0; /* void */ ; n++) {
         rc = trp_turn_key(&turn->conf->credentials, n, name, algorithm, now,
                           &turn->request.key);
@@ -423,7 +469,13 @@ trp_turn_find_key(trp_turn_t *turn, const trp_stun_t *m, trp_str_t name,
             return TRP_DECLINED;
         }
 
-        if (rc == TRP_OK && trp_turn_check_key(turn, m) == TRP_OK) {
+        if (rc != TRP_OK) {
+            continue;
+        }
+
+        *found = 1;
+
+        if (trp_turn_check_key(turn, m) == TRP_OK) {
             return TRP_OK;
         }
     }
@@ -983,6 +1035,25 @@ trp_turn_match_unknown(const trp_turn_t *turn, trp_str_t own,
     credentials = &turn->conf->credentials;
 
     return own.data && !credentials->account(credentials->data, own.data);
+}
+
+
+void
+trp_turn_report(trp_turn_t *turn, const trp_turn_tuple_t *client,
+    trp_str_t username, const trp_taddr_t *peer, trp_turn_report_e why)
+{
+    trp_turn_command_t  *command;
+
+    command = trp_turn_command(turn, TRP_TURN_REPORT);
+
+    command->to = client;
+    command->data = username.data;
+    command->len = username.len;
+    command->why = (uint8_t) why;
+
+    if (peer) {
+        command->peer = *peer;
+    }
 }
 
 

@@ -173,8 +173,19 @@ typedef enum {
     TRP_TURN_ATTACH,
 
     /* "connection" has ended: close it, then trp_turn_connection_release() */
-    TRP_TURN_DISCONNECT
+    TRP_TURN_DISCONNECT,
+
+    /* for the log: "why" the client "to", or its user in "data", was refused */
+    TRP_TURN_REPORT
 } trp_turn_command_e;
+
+
+typedef enum {
+    TRP_TURN_UNKNOWN_USER = 0,         /* no such name; empty: a hash */
+    TRP_TURN_EXPIRED_USER,             /* its time is over */
+    TRP_TURN_WRONG_PASSWORD,
+    TRP_TURN_PEER_DENIED               /* "peer" */
+} trp_turn_report_e;
 
 
 typedef struct {
@@ -188,6 +199,7 @@ typedef struct {
     trp_taddr_t              peer;
     uint32_t                 id;           /* of a connection */
     uint16_t                 port;
+    uint8_t                  why;          /* trp_turn_report_e */
     unsigned                 dont_fragment:1;
     unsigned                 own:1;        /* "peer" may be an allocation */
 } trp_turn_command_t;

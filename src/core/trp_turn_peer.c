@@ -50,6 +50,9 @@ trp_turn_check_peer(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
 
     if (code == 403) {
         turn->stats.denied++;
+
+        trp_turn_report(turn, &alloc->tuple, alloc->username, peer,
+                        TRP_TURN_PEER_DENIED);
     }
 
     return code;

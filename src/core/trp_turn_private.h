@@ -65,6 +65,11 @@ typedef struct {
 trp_turn_command_t *trp_turn_command(trp_turn_t *turn,
     trp_turn_command_e type);
 
+/* a line for the log; "peer" may be NULL */
+
+void trp_turn_report(trp_turn_t *turn, const trp_turn_tuple_t *client,
+    trp_str_t username, const trp_taddr_t *peer, trp_turn_report_e why);
+
 void *trp_turn_get(trp_turn_t *turn, size_t size);
 void trp_turn_put(trp_turn_t *turn, void *p);
 

@@ -15,6 +15,7 @@
 
 #include "trp_core.h"
 #include "trp_addr.h"
+#include "trp_str.h"
 #include "trp_wire.h"
 #include "trp_tunnel.h"
 #include "trp_key.h"
@@ -62,6 +63,30 @@ ngx_trp_id_text(const u_char *id)
     ngx_trp_id_text_t  text;
 
     *ngx_hex_dump(text.data, (u_char *) id, TRP_STREAM_ID_LEN) = '\0';
+
+    return text;
+}
+
+
+/* text of a peer for a line of the log */
+
+#define NGX_TRP_TEXT_LEN   128
+
+typedef struct {
+    u_char              data[NGX_TRP_TEXT_LEN + 1];
+} ngx_trp_text_t;
+
+
+static ngx_inline ngx_trp_text_t
+ngx_trp_text(const u_char *data, size_t len)
+{
+    trp_str_t       str;
+    ngx_trp_text_t  text;
+
+    str.len = len;
+    str.data = data;
+
+    text.data[trp_str_printable(text.data, NGX_TRP_TEXT_LEN, str)] = '\0';
 
     return text;
 }

@@ -673,8 +673,9 @@ ngx_trp_portal_account(ngx_trp_portal_t *p, trp_str_t *id, ngx_uint_t added)
     account.len = id->len;
     account.data = (u_char *) id->data;
 
-    ngx_log_error(NGX_LOG_INFO, &p->log, 0, "portal %s account \"%V\"",
-                  added ? "added" : "removed", &account);
+    ngx_log_error(NGX_LOG_INFO, &p->log, 0, "portal %s account \"%s\"",
+                  added ? "added" : "removed",
+                  ngx_trp_text(account.data, account.len).data);
 
     if (added) {
         p->handlers->account_added(p->data, &account);
@@ -688,14 +689,14 @@ ngx_trp_portal_account(ngx_trp_portal_t *p, trp_str_t *id, ngx_uint_t added)
 static void
 ngx_trp_portal_fatal(ngx_trp_portal_t *p, trp_portal_command_t *command)
 {
-    ngx_str_t  text;
+    trp_str_t  text;
 
-    text.len = command->text.len;
-    text.data = (u_char *) command->text.data;
+    text = command->text;
 
     ngx_log_error(NGX_LOG_ERR, &p->log, 0,
-                  "portal %s%s%V, it is not tried again before a reload",
-                  command->why, text.len ? ": " : "", &text);
+                  "portal %s%s%s, it is not tried again before a reload",
+                  command->why, text.len ? ": " : "",
+                  ngx_trp_text(text.data, text.len).data);
 
     p->handlers->fatal(p->data);
 }

@@ -384,17 +384,9 @@ ngx_trp_socks5_authenticate(ngx_trp_socks5_t *sk, size_t *used)
 static void
 ngx_trp_socks5_log_user(ngx_trp_socks5_t *sk, ngx_str_t *user)
 {
-    size_t  i;
-    u_char  text[256];
-
-    for (i = 0; i < user->len; i++) {
-        text[i] = (user->data[i] < ' ' || user->data[i] > '~') ? '?'
-                                                               : user->data[i];
-    }
-
     ngx_log_error(NGX_LOG_ERR, sk->session->connection->log, 0,
-                  "SOCKS5 user \"%*s\" was not found, or his password does "
-                  "not match", user->len, text);
+                  "SOCKS5 user \"%s\" was not found, or his password does "
+                  "not match", ngx_trp_text(user->data, user->len).data);
 }
 
 

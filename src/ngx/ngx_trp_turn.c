@@ -304,6 +304,10 @@ ngx_trp_turn_carry_out(ngx_trp_turn_server_t *server,
         ngx_trp_turn_peer_attach(server, origin->client, command);
         break;
 
+    case TRP_TURN_REPORT:
+        ngx_trp_turn_log_report(server, command);
+        break;
+
     default: /* TRP_TURN_DISCONNECT */
         ngx_trp_turn_peer_close(command->connection);
         trp_turn_connection_release(server->turn, command->connection);

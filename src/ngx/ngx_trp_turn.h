@@ -77,6 +77,8 @@ struct ngx_trp_turn_server_s {
     ngx_uint_t                 quota[NGX_TRP_TURN_NQUOTAS];
     ngx_msec_t                 allocate_timeout;   /* TCP, TLS */
     ngx_event_t                timer;
+    trp_rate_t                 reports;
+    ngx_uint_t                 unreported;
     uint64_t                   realm;      /* a hash */
     void                     **main_conf;
     void                     **srv_conf;
@@ -284,6 +286,11 @@ void ngx_trp_turn_relay_exit(ngx_trp_turn_worker_t *worker);
 /* one line of access_log, for a TCP client when its connection ends */
 
 void ngx_trp_turn_log_alloc(ngx_trp_turn_alloc_t *alloc);
+
+/* a line of error_log for TRP_TURN_REPORT, unless there are many */
+
+void ngx_trp_turn_log_report(ngx_trp_turn_server_t *server,
+    const trp_turn_command_t *command);
 
 /* what is logged of a session; NULL if that is nothing */
 

@@ -5,6 +5,8 @@
 /* "ADDRESS:PORT, " with brackets */
 #define NGX_TRP_TURN_ADDR_LEN  (TRP_ADDR_TEXT_LEN + sizeof("[]:65535, ") - 1)
 
+/* lines about refusals, a second and at once */
+#define NGX_TRP_TURN_REPORTS   10
 
 
 /* what is left of an allocation for its line in the log */
@@ -145,6 +147,62 @@ ngx_trp_turn_log_alloc(ngx_trp_turn_alloc_t *alloc)
     }
 
     ngx_destroy_pool(pool);
+}
+
+
+void
+ngx_trp_turn_log_report(ngx_trp_turn_server_t *server,
+    const trp_turn_command_t *command)
+{
+    u_char                   text[3][NGX_TRP_TURN_ADDR_LEN];
+    u_char                   more[sizeof(", 18446744073709551615 more lines "
+                                         "were left out")];
+    ngx_str_t                client, local, peer;
+    ngx_trp_text_t           user;
+
+    static const char  *reasons[] = {
+        "is not known", "has a time that is over", "has another password"
+    };
+
+    if (trp_rate_take(&server->reports, NGX_TRP_TURN_REPORTS, ngx_current_msec)
+        != TRP_OK)
+    {
+        server->unreported++;
+        return;
+    }
+
+    client.len = 0;
+    client.data = text[0];
+    local.len = 0;
+    local.data = text[1];
+
+    ngx_trp_turn_log_addr(&client, &command->to->client);
+    ngx_trp_turn_log_addr(&local, &command->to->server);
+
+    user = ngx_trp_text(command->data, command->len);
+    more[0] = '\0';
+
+    if (server->unreported) {
+        *ngx_sprintf(more, ", %ui more lines were left out",
+                     server->unreported) = '\0';
+        server->unreported = 0;
+    }
+
+    if (command->why == TRP_TURN_PEER_DENIED) {
+        peer.len = 0;
+        peer.data = text[2];
+
+        ngx_trp_turn_log_addr(&peer, &command->peer);
+
+        ngx_log_error(NGX_LOG_INFO, server->log, 0,
+                      "TURN peer %V is denied, user: \"%s\", client: %V, "
+                      "server: %V%s", &peer, user.data, &client, &local, more);
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, server->log, 0,
+                  "TURN user \"%s\" %s, client: %V, server: %V%s",
+                  user.data, reasons[command->why], &client, &local, more);
 }
 
 

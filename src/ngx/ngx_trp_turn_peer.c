@@ -301,6 +301,7 @@ ngx_trp_turn_peer_accept(ngx_event_t *rev)
     peer->connection = trp_turn_accepted(server->turn, alloc->alloc, &addr);
 
     if (peer->connection == NULL) {
+        ngx_trp_turn_run(server, NULL);
         goto failed;
     }
 

@@ -587,9 +587,12 @@ test_algorithms(void)
     is_int(w.is_signed, 1, "signed");
     is_int(permit(&w, &alice, "9.9.9.9:0"), 200, "with all that it may");
     is_int(allocate(&w, &alice), 401, "no other one");
+    is_str(w.report, "expired 1700000900:alice 0", "which is said");
+    is_int(w.is_signed, 0, "and not signed");
     c = alice;
     c.user = "1700000900:alice:wrong";
     is_int(refresh(&w, &c, 600), 401, "a wrong password");
+    is_str(w.report, "password 1700000900:alice 0", "that as well");
     c.user = "1700000900:bob:kDfXYqDb8u0p2g6tczbVbPmXv0g=";
     is_int(refresh(&w, &c, 600), 401, "another name");
     c = alice;
@@ -1609,6 +1612,36 @@ test_own_address(void)
         is_str(w.log, "to-client", "and from any");
         end("allowed by a rule");
     }
+
+    /* what was refused is told, for the log */
+
+    start();
+    allocate(&w, &alice);
+    permit(&w, &alice, "127.0.0.1:99");
+    is_str(w.report, "denied alice 99", "a permission");
+    bind_channel(&w, &alice, 0x4000, "10.0.0.1:80");
+    is_str(w.report, "denied alice 80", "a channel");
+    permit(&w, &alice, "[2606:4700::1]:80");
+    is_str(w.report, "", "not a wrong family");
+    permit(&w, &alice, "9.9.9.9");
+    is_str(w.report, "", "nor who is allowed");
+
+    c = alice;
+    c.user = "alice:wrong";
+    refresh(&w, &c, 600);
+    is_str(w.report, "password alice 0", "a wrong password");
+    c.user = "nobody:secret";
+    refresh(&w, &c, 600);
+    is_str(w.report, "unknown nobody 0", "nobody");
+    c.userhash = 1;
+    refresh(&w, &c, 600);
+    is_str(w.report, "unknown  0", "nobody's hash");
+    c.tuple.client.port++;
+    refresh(&w, &c, 600);
+    is_str(w.report, "", "nothing of who may be anybody");
+    hello(&w, &bob);
+    is_str(w.report, "", "nor of a stranger");
+    end("reports");
 
     /* a media server on this host, but not its ssh */
 

@@ -116,6 +116,7 @@ typedef struct {
     trp_stun_t              m;         /* the last answer */
     unsigned                code;      /* its code; 200, or 0: none */
     unsigned                is_signed; /* 0, 1 or 256, and it is right */
+    char                    report[600];   /* TRP_TURN_REPORT */
     size_t                  stored;
 
     const trp_taddr_t      *talking;   /* the peer whose data is relayed */
@@ -877,6 +878,25 @@ world_unbind(world_t *w, const trp_turn_command_t *c)
 }
 
 
+/* "why user", with the port of a peer */
+
+static inline void
+world_report(world_t *w, const trp_turn_command_t *c)
+{
+    static const char  *reasons[] = {
+        "unknown", "expired", "password", "denied"
+    };
+
+    if (w->report[0]) {
+        world_wrong(w, "two reports");
+    }
+
+    snprintf(w->report, sizeof(w->report), "%s %.*s %u", reasons[c->why],
+             (int) c->len, c->data ? (const char *) c->data : "",
+             c->peer.port);
+}
+
+
 static inline event_t *
 world_event(world_t *w, const trp_turn_command_t *c)
 {
@@ -985,6 +1005,12 @@ world_run(world_t *w)
         }
 
         c = *next;
+
+        if (c.type == TRP_TURN_REPORT) {
+            world_report(w, &c);
+            continue;
+        }
+
         e = world_event(w, &c);
 
         switch (c.type) {
@@ -1055,6 +1081,7 @@ world_begin(world_t *w)
     w->code = 0;
     w->is_signed = 0;
     w->stored = 0;
+    w->report[0] = '\0';
     memset(&w->m, 0, sizeof(w->m));
 }
 

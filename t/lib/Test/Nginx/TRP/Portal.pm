@@ -14,7 +14,7 @@ package Test::Nginx::TRP::Portal;
 #     http       a status instead of 101; "headers" go with it, and after
 #                "times" answers it is 101 again
 #     accept     the value of Sec-WebSocket-Accept
-#     join       "ok"; "error"; undef: no reply
+#     join       "ok"; "error", for a "reason"; undef: no reply
 #     init       the payload behind a good reply, {}; undef: none
 #     heartbeat  1; 0: no reply
 #     mute       1: nothing at all is answered, not even TLS
@@ -442,7 +442,8 @@ sub _received {
     return 1 if $message->{event} ne 'phx_join' || !$behaviour->{join};
 
     if ($behaviour->{join} ne 'ok') {
-        return $self->_reply($s, $message, 'error', { reason => 'no room' });
+        return $self->_reply($s, $message, 'error',
+            { reason => $behaviour->{reason} || 'no room' });
     }
 
     $self->_reply($s, $message, 'ok', {}) or return;
