@@ -134,6 +134,13 @@ stream {
         trp_entry_ssl_verify off;
     }
 
+    upstream address {
+        server [2001:db8::2]:4433;
+        trp_entry;
+        trp_entry_key entry;
+        trp_entry_ssl_verify off;
+    }
+
     server {
         trp_route %%PORT_8080%%:%%PORT_8090%% bind=127.0.0.1;
         proxy_pass both;
@@ -157,7 +164,7 @@ dns($entry, port(8982, udp => 1),
     'relay.trp.test' => '2001:db8::1 127.0.0.1 192.0.2.1 ::1');
 
 $_->run() for $relay, $reverse, $entry;
-$entry->plan(12 + 2 * 2);
+$entry->plan(13 + 2 * 2);
 
 ok(ready($reverse, '127.0.0.1', 'four'), 'ipv6=off');
 ok(ready($reverse, '[::1]', 'six'), 'ipv4=off');
@@ -180,8 +187,12 @@ is(count_log($reverse, $way), 2, 'no way: one line for each');
 is(count_log($entry, $way), 2, 'no way: here too');
 
 for ($reverse, $entry) {
-    is(count_log($_, qr/connect\(\) to /), 0, 'none of them is dialled');
+    is(count_log($_, qr/connect\(\) to (?!\[2001:db8::2\])/), 0,
+        'none of them is dialled');
 }
+
+is(count_log($entry, qr/connect\(\) to \[2001:db8::2\]:4433 failed/), 1,
+    'an address in the configuration, one line');
 
 
 # the agent of this group has tunnels, by its log

@@ -84,6 +84,12 @@ ngx_trp_dial_relay(ngx_trp_pool_t *pool)
     ngx_int_t          rc;
     ngx_connection_t  *c;
 
+    /* to say once that this host has no way there is enough */
+
+    if (pool->failures && ngx_trp_connect_way(pool->sockaddr, pool->socklen)) {
+        return NGX_ERROR;
+    }
+
     rc = ngx_trp_connect(&c, pool->sockaddr, pool->socklen, &pool->name,
                          SOCK_STREAM, pool->log, NGX_ERROR_ERR);
 
