@@ -53,6 +53,7 @@ typedef struct {
     ngx_trp_guard_t              guard;        /* over TCP and TLS */
 
     /* not inherited */
+    ngx_stream_core_srv_conf_t  *core;
     ngx_trp_portal_conf_t        portal_conf;
     ngx_trp_portal_t            *portal;
 
@@ -597,7 +598,7 @@ ngx_trp_turn_create_portal(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
 
     ngx_trp_conf_swap_place(cf, &conf->place);
 
-    conf->portal = ngx_trp_portal_create(cf, portal);
+    conf->portal = ngx_trp_portal_create(cf, portal, conf->core);
 
     ngx_trp_conf_swap_place(cf, &conf->place);
 
@@ -1048,6 +1049,7 @@ ngx_trp_turn_init_server(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
 
     cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
 
+    conf->core = cscf;
     server->allocate_timeout = conf->allocate_timeout;
     server->main_conf = ctx->main_conf;
     server->srv_conf = cscf->ctx->srv_conf;

@@ -52,6 +52,15 @@ trp_portal_init(trp_portal_t *p, const uint8_t *secret, int validation,
 
 
 void
+trp_portal_addresses(trp_portal_t *p, uint32_t addresses)
+{
+    p->addresses = addresses;
+    p->address = 0;
+    p->left = 0;
+}
+
+
+void
 trp_portal_start(trp_portal_t *p, uint64_t now)
 {
     if (p->state == TRP_PORTAL_STOPPED) {

@@ -127,6 +127,10 @@ typedef struct {
 void trp_portal_init(trp_portal_t *p, const uint8_t *secret, int validation,
     uint32_t addresses);
 
+/* it has others now, from the next attempt on */
+
+void trp_portal_addresses(trp_portal_t *p, uint32_t addresses);
+
 void trp_portal_start(trp_portal_t *p, uint64_t now);
 void trp_portal_stop(trp_portal_t *p);
 

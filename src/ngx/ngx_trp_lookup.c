@@ -27,7 +27,7 @@ typedef struct {
 static ngx_int_t ngx_trp_lookup_literal(ngx_trp_lookup_t *lookup);
 static ngx_int_t ngx_trp_lookup_hosts(ngx_trp_lookup_t *lookup);
 static void ngx_trp_lookup_add(ngx_resolver_addr_t *to, ngx_sockaddr_t *sa,
-    trp_addr_t *addr);
+    const trp_addr_t *addr);
 static ngx_int_t ngx_trp_lookup_file(const char *name, ngx_str_t *text);
 static ngx_trp_host_t *ngx_trp_lookup_host(void);
 static ngx_trp_resolv_t *ngx_trp_lookup_resolv(void);
@@ -45,6 +45,8 @@ static void ngx_trp_lookup_free(ngx_trp_lookup_t *lookup);
 void
 ngx_trp_lookup(ngx_trp_lookup_t *lookup)
 {
+    ngx_uint_t  own;
+
     lookup->ctx = NULL;
     lookup->resolv = NULL;
     lookup->domain = 0;
@@ -55,12 +57,14 @@ ngx_trp_lookup(ngx_trp_lookup_t *lookup)
         return;
     }
 
-    if (lookup->resolver == NULL || lookup->resolver->connections.nelts == 0) {
+    own = (lookup->resolver == NULL
+           || lookup->resolver->connections.nelts == 0);
 
-        if (ngx_trp_lookup_hosts(lookup) == NGX_OK) {
-            return;
-        }
+    if ((own || lookup->hosts) && ngx_trp_lookup_hosts(lookup) == NGX_OK) {
+        return;
+    }
 
+    if (own) {
         lookup->resolv = ngx_trp_lookup_resolv();
 
         if (lookup->resolv == NULL) {
@@ -79,17 +83,34 @@ static ngx_int_t
 ngx_trp_lookup_literal(ngx_trp_lookup_t *lookup)
 {
     trp_addr_t           addr;
-    ngx_sockaddr_t       sa;
-    ngx_resolver_addr_t  to;
+    ngx_uint_t           n;
+    ngx_sockaddr_t       sa[2];
+    ngx_resolver_addr_t  addrs[2];
 
-    if (trp_addr_parse(&addr, ngx_trp_str(&lookup->name)) != TRP_OK) {
+    static const trp_str_t   localhost = trp_string("localhost");
+    static const trp_addr_t  loopback[] = {
+        { 4, { 127, 0, 0, 1 } },
+        { 6, { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 } }
+    };
+
+    if (trp_addr_parse(&addr, ngx_trp_str(&lookup->name)) == TRP_OK) {
+        ngx_trp_lookup_add(&addrs[0], &sa[0], &addr);
+        n = 1;
+
+    } else if (trp_name_equal(ngx_trp_str(&lookup->name), localhost)) {
+
+        /* RFC 6761, section 6.3: always the loopback addresses */
+
+        ngx_trp_lookup_add(&addrs[0], &sa[0], &loopback[0]);
+        ngx_trp_lookup_add(&addrs[1], &sa[1], &loopback[1]);
+        n = 2;
+
+    } else {
         return NGX_DECLINED;
     }
 
-    ngx_trp_lookup_add(&to, &sa, &addr);
-
-    lookup->addrs = &to;
-    lookup->naddrs = 1;
+    lookup->addrs = addrs;
+    lookup->naddrs = n;
     lookup->valid = ngx_time() + NGX_TRP_HOSTS_VALID;
 
     ngx_trp_lookup_done(lookup, NGX_OK);
@@ -146,7 +167,7 @@ ngx_trp_lookup_hosts(ngx_trp_lookup_t *lookup)
 
 static void
 ngx_trp_lookup_add(ngx_resolver_addr_t *to, ngx_sockaddr_t *sa,
-    trp_addr_t *addr)
+    const trp_addr_t *addr)
 {
     ngx_memzero(to, sizeof(ngx_resolver_addr_t));
 

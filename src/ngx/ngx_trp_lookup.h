@@ -34,13 +34,14 @@ typedef struct {
 
 
 struct ngx_trp_lookup_s {
-    /* the caller's; an address is taken for itself */
+    /* the caller's; an address, and "localhost", is taken for itself */
     ngx_resolver_t        *resolver;    /* without name servers: the host's */
     ngx_msec_t             timeout;
     ngx_str_t              name;        /* as long as it lasts */
     ngx_trp_lookup_pt      handler;
     void                  *data;
     unsigned               cancelable:1; /* keeps no worker that exits */
+    unsigned               hosts:1;     /* /etc/hosts goes first anyway */
 
     /* for the handler; addresses without a port, as long as it runs */
     ngx_int_t              state;       /* NGX_OK, NGX_RESOLVE_* */

@@ -138,6 +138,7 @@ ngx_trp_name_start(ngx_trp_name_t *name)
     name->lookup.handler = ngx_trp_name_resolved;
     name->lookup.data = name;
     name->lookup.cancelable = 1;
+    name->lookup.hosts = 1;
 
     ngx_trp_lookup(&name->lookup);
 }

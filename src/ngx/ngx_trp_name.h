@@ -21,7 +21,10 @@ typedef struct ngx_trp_name_s  ngx_trp_name_t;
 typedef void (*ngx_trp_name_pt)(ngx_trp_name_t *name);
 
 
-/* how names are resolved, as a server {} or an upstream {} has it */
+/*
+ * How names are resolved, as a server {} or an upstream {} has it; by
+ * /etc/hosts first, which nginx would have asked as well.
+ */
 
 typedef struct {
     ngx_resolver_t        *resolver;    /* NULL: as the host does it */

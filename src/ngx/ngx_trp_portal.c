@@ -1,6 +1,7 @@
 
 #include "ngx_trp_portal.h"
 #include "ngx_trp_key_file.h"
+#include "ngx_trp_name.h"
 #include "ngx_trp_websocket.h"
 #include "trp_portal.h"
 
@@ -21,8 +22,8 @@ struct ngx_trp_portal_s {
     ngx_trp_portal_conf_t              conf;
     ngx_trp_websocket_conf_t           websocket;
 
-    ngx_addr_t                        *addrs;
-    ngx_uint_t                         naddrs;
+    ngx_trp_name_t                     name;
+    ngx_trp_name_conf_t                names;
 
     /* from here on: in the worker that has started it */
 
@@ -36,6 +37,8 @@ struct ngx_trp_portal_s {
     ngx_event_t                        event;
     ngx_log_t                          log;
     unsigned                           failing:1;  /* which has been told */
+    unsigned                           started:1;
+    unsigned                           stopped:1;
 };
 
 
@@ -48,6 +51,7 @@ static ngx_int_t ngx_trp_portal_request(ngx_conf_t *cf, ngx_trp_portal_t *p,
 static void ngx_trp_portal_wipe_request(void *data);
 static ngx_int_t ngx_trp_portal_ssl(ngx_conf_t *cf, ngx_trp_portal_t *p);
 
+static void ngx_trp_portal_resolved(ngx_trp_name_t *name);
 static u_char *ngx_trp_portal_log_error(ngx_log_t *log, u_char *buf,
     size_t len);
 static void ngx_trp_portal_event_handler(ngx_event_t *ev);
@@ -95,7 +99,8 @@ static const ngx_trp_websocket_handlers_t  ngx_trp_portal_websocket = {
 
 
 ngx_trp_portal_t *
-ngx_trp_portal_create(ngx_conf_t *cf, ngx_trp_portal_conf_t *conf)
+ngx_trp_portal_create(ngx_conf_t *cf, ngx_trp_portal_conf_t *conf,
+    ngx_stream_core_srv_conf_t *cscf)
 {
     ngx_str_t          uri, authority;
     ngx_trp_portal_t  *p;
@@ -106,6 +111,10 @@ ngx_trp_portal_create(ngx_conf_t *cf, ngx_trp_portal_conf_t *conf)
     }
 
     p->conf = *conf;
+
+    ngx_trp_name_create_conf(&p->names);
+    ngx_trp_name_merge_conf(&p->names, &p->names);
+    ngx_trp_name_init_conf(&p->names, cscf);
 
     if (ngx_trp_portal_url(cf, p, &uri, &authority) != NGX_OK
         || ngx_trp_portal_request(cf, p, &uri, &authority) != NGX_OK)
@@ -162,6 +171,7 @@ ngx_trp_portal_url(ngx_conf_t *cf, ngx_trp_portal_t *p, ngx_str_t *uri,
     u.url.data = url->data + scheme;
     u.default_port = ssl ? 443 : 80;
     u.uri_part = 1;
+    u.no_resolve = 1;
 
     if (ngx_parse_url(cf->pool, &u) != NGX_OK) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in portal URL \"%V\"",
@@ -174,9 +184,6 @@ ngx_trp_portal_url(ngx_conf_t *cf, ngx_trp_portal_t *p, ngx_str_t *uri,
                            "invalid portal URL \"%V\", a host is needed", url);
         return NGX_ERROR;
     }
-
-    p->addrs = u.addrs;
-    p->naddrs = u.naddrs;
 
     authority->data = u.url.data;
     authority->len = u.url.len - u.uri.len;
@@ -213,6 +220,13 @@ ngx_trp_portal_url(ngx_conf_t *cf, ngx_trp_portal_t *p, ngx_str_t *uri,
     }
 
     (void) ngx_cpystrn(p->websocket.host.data, u.host.data, u.host.len + 1);
+
+    p->name.conf = &p->names;
+    p->name.what = "portal";
+    p->name.host = p->websocket.host;
+    p->name.port = u.port;
+    p->name.changed = ngx_trp_portal_resolved;
+    p->name.data = p;
 
     return ssl ? ngx_trp_portal_ssl(cf, p) : NGX_OK;
 }
@@ -409,18 +423,37 @@ ngx_trp_portal_start(ngx_trp_portal_t *p, ngx_str_t *stamp_secret_hex,
     p->event.cancelable = 1;
 
     trp_portal_init(&p->state, stamp_secret_hex->data,
-                    p->conf.account_validation, p->naddrs);
+                    p->conf.account_validation, 1);
 
-    trp_portal_start(&p->state, ngx_trp_portal_now());
-    ngx_trp_portal_run(p);
+    ngx_trp_name_start(&p->name);
 
     return NGX_OK;
+}
+
+
+static void
+ngx_trp_portal_resolved(ngx_trp_name_t *name)
+{
+    ngx_trp_portal_t  *p;
+
+    p = name->data;
+
+    trp_portal_addresses(&p->state, name->naddrs);
+
+    if (!p->started && !p->stopped) {
+        p->started = 1;
+
+        trp_portal_start(&p->state, ngx_trp_portal_now());
+        ngx_trp_portal_run(p);
+    }
 }
 
 
 void
 ngx_trp_portal_stop(ngx_trp_portal_t *p)
 {
+    p->stopped = 1;
+
     trp_portal_stop(&p->state);
     ngx_trp_portal_run(p);
 }
@@ -537,7 +570,7 @@ ngx_trp_portal_connect(ngx_trp_portal_t *p, ngx_uint_t address)
 {
     p->log.action = "connecting to portal";
 
-    p->ws = ngx_trp_websocket_connect(&p->websocket, &p->addrs[address],
+    p->ws = ngx_trp_websocket_connect(&p->websocket, &p->name.addrs[address],
                                       &ngx_trp_portal_websocket, p, &p->log,
                                       ngx_trp_portal_level(p));
     p->log.action = NULL;

@@ -52,10 +52,13 @@ typedef struct {
 } ngx_trp_portal_handlers_t;
 
 
-/* at configuration time; NULL: a mistake, logged */
+/*
+ * At configuration time; NULL: a mistake, logged.  The host's name is resolved
+ * at run time, by the resolver of "cscf".
+ */
 
 ngx_trp_portal_t *ngx_trp_portal_create(ngx_conf_t *cf,
-    ngx_trp_portal_conf_t *conf);
+    ngx_trp_portal_conf_t *conf, ngx_stream_core_srv_conf_t *cscf);
 
 
 /*
