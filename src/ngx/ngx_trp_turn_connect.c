@@ -154,6 +154,7 @@ ngx_trp_turn_connect_try(ngx_trp_turn_connect_t *tc, ngx_int_t rc)
         timeout = tc->server->conf->connect_timeout;
 
         if (tc->refused) {
+            passed = ngx_current_msec - tc->repeated;
             timeout = ngx_min(timeout, NGX_TRP_TURN_SOON);
         }
 
@@ -342,7 +343,8 @@ ngx_trp_turn_connect_elsewhere(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
 
         /* the server may not yet have seen the end of one before */
 
-        return 1;
+        return ngx_current_msec - tc->start
+               < tc->server->conf->connect_timeout;
 
     case 447:
 
@@ -354,10 +356,13 @@ ngx_trp_turn_connect_elsewhere(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
             return 0;
         }
 
-        tc->refused = 1;
-        tc->user.renew = 1;
+        if (!tc->refused) {
+            tc->refused = 1;
+            tc->repeated = ngx_current_msec;
+            tc->user.renew = 1;
+        }
 
-        return 1;
+        return ngx_current_msec - tc->repeated < NGX_TRP_TURN_SOON;
     }
 
     return 0;

@@ -47,6 +47,7 @@ struct ngx_trp_turn_connect_s {
     ngx_uint_t                  tries;
     ngx_msec_t                  start;
     ngx_msec_t                  asked;     /* Connect */
+    ngx_msec_t                  repeated;  /* with "refused", the first time */
     ngx_event_t                 timer;
     ngx_event_t                 event;     /* tells the end */
     ngx_uint_t                  code;
