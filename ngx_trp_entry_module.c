@@ -160,6 +160,17 @@ static ngx_uint_t ngx_trp_entry_serves(void **srv_conf);
 extern ngx_module_t  ngx_trp_socks5_module;
 
 
+/* variables that a route sets, ahead of limits and the upstream */
+
+static const char *const  ngx_trp_entry_known[] = {
+    "trp_destination",
+    "trp_destination_host",
+    "trp_destination_port",
+    "trp_stream_id",
+    NULL
+};
+
+
 static ngx_conf_enum_t  ngx_trp_entry_unavailable[] = {
     { ngx_string("wait"), NGX_TRP_ENTRY_WAIT },
     { ngx_string("reset"), NGX_TRP_ENTRY_RESET },
@@ -1146,6 +1157,15 @@ ngx_trp_entry_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
             && ngx_trp_stock_check(cf, ngx_trp_stock_entry, srv_conf,
                                    "trp_route", cscf[i]->file_name,
                                    cscf[i]->line)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (escf->routes
+            && ngx_trp_late_init(cf, NULL, srv_conf, ngx_trp_entry_known,
+                                 "trp_route", cscf[i]->file_name,
+                                 cscf[i]->line)
                != NGX_OK)
         {
             return NGX_ERROR;

@@ -6,6 +6,7 @@
 #include "ngx_trp_guard.h"
 #include "ngx_trp_joint.h"
 #include "ngx_trp_key_file.h"
+#include "ngx_trp_late.h"
 #include "ngx_trp_pair.h"
 #include "ngx_trp_session.h"
 #include "ngx_trp_steer.h"
@@ -1044,6 +1045,8 @@ ngx_trp_relay_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
     ngx_core_conf_t           *ccf;
     ngx_trp_relay_srv_conf_t  *rscf;
 
+    static const char *const  none;
+
     rscf = listen->ctx->srv_conf[ngx_trp_relay_module.ctx_index];
 
     if (!rscf->enabled) {
@@ -1068,7 +1071,11 @@ ngx_trp_relay_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
     }
 
     if (ngx_trp_conf_check_shared(cf, listen, "trp_relay", &rscf->place)
-        != NGX_OK)
+        != NGX_OK
+        || ngx_trp_late_init(cf, NULL, listen->ctx->srv_conf, &none,
+                             "trp_relay", rscf->place.file_name,
+                             rscf->place.line)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -5,6 +5,7 @@
 #include "ngx_trp_connect.h"
 #include "ngx_trp_defer.h"
 #include "ngx_trp_ends.h"
+#include "ngx_trp_late.h"
 #include "ngx_trp_listener.h"
 #include "ngx_trp_lookup.h"
 #include "ngx_trp_relays.h"
@@ -127,6 +128,19 @@ static char *ngx_trp_reverse_allow(ngx_conf_t *cf, ngx_command_t *cmd,
 static ngx_int_t ngx_trp_reverse_add_rule(ngx_conf_t *cf, ngx_array_t *allow,
     ngx_str_t *text);
 static ngx_int_t ngx_trp_reverse_init_process(ngx_cycle_t *cycle);
+
+
+/* variables that a user comes with */
+
+static const char *const  ngx_trp_reverse_known[] = {
+    "trp_destination",
+    "trp_destination_host",
+    "trp_destination_port",
+    "trp_group",
+    "trp_name",
+    "trp_stream_id",
+    NULL
+};
 
 
 static ngx_command_t  ngx_trp_reverse_commands[] = {
@@ -1372,6 +1386,14 @@ ngx_trp_reverse_init_server(ngx_conf_t *cf, ngx_trp_reverse_srv_conf_t *rscf)
                             rscf->core->ctx->srv_conf, "trp_reverse",
                             rscf->agent.place.file_name,
                             rscf->agent.place.line)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_trp_late_init(cf, NULL, rscf->core->ctx->srv_conf,
+                          ngx_trp_reverse_known, "trp_reverse",
+                          rscf->agent.place.file_name, rscf->agent.place.line)
         != NGX_OK)
     {
         return NGX_ERROR;

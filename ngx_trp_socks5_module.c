@@ -29,6 +29,17 @@ static char *ngx_trp_socks5_merge_srv_conf(ngx_conf_t *cf, void *parent,
 extern ngx_module_t  ngx_trp_entry_module;
 
 
+/* variables behind the handshake, ahead of the upstream */
+
+static const char *const  ngx_trp_socks5_known[] = {
+    "trp_socks5_user",
+    "trp_destination",
+    "trp_destination_host",
+    "trp_destination_port",
+    NULL
+};
+
+
 static ngx_command_t  ngx_trp_socks5_commands[] = {
 
     { ngx_string("trp_socks5"),
@@ -156,6 +167,7 @@ ngx_trp_socks5_preread_handler(ngx_stream_session_t *s)
 static void
 ngx_trp_socks5_content_handler(ngx_stream_session_t *s)
 {
+    ngx_int_t          rc;
     ngx_trp_socks5_t  *sk;
 
     sk = ngx_stream_get_module_ctx(s, ngx_trp_socks5_module);
@@ -164,6 +176,14 @@ ngx_trp_socks5_content_handler(ngx_stream_session_t *s)
         ngx_log_error(NGX_LOG_ERR, s->connection->log, 0,
                       "another module has taken the SOCKS5 request");
         ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    rc = ngx_trp_late_check(&sk->conf->limits, s);
+
+    if (rc != NGX_OK) {
+        sk->code = TRP_CODE_LIMIT;
+        ngx_stream_finalize_session(s, rc);
         return;
     }
 
@@ -346,6 +366,14 @@ ngx_trp_socks5_init_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
         if (ngx_trp_stock_check(cf, ngx_trp_stock_socks5, srv_conf,
                                 "trp_socks5", conf->place.file_name,
                                 conf->place.line)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (ngx_trp_late_init(cf, &conf->limits, srv_conf,
+                              ngx_trp_socks5_known, "trp_socks5",
+                              conf->place.file_name, conf->place.line)
             != NGX_OK)
         {
             return NGX_ERROR;

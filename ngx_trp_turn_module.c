@@ -1,6 +1,7 @@
 
 #include "ngx_trp.h"
 #include "ngx_trp_conf.h"
+#include "ngx_trp_late.h"
 #include "ngx_trp_stock.h"
 #include "ngx_trp_turn.h"
 #include "ngx_trp_turn_accounts.h"
@@ -475,6 +476,8 @@ ngx_trp_turn_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
 {
     ngx_trp_turn_srv_conf_t  *tscf;
 
+    static const char *const  none;
+
     tscf = listen->ctx->srv_conf[ngx_trp_turn_module.ctx_index];
 
     if (!tscf->enabled) {
@@ -482,7 +485,11 @@ ngx_trp_turn_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
     }
 
     if (ngx_trp_conf_check_shared(cf, listen, "trp_turn", &tscf->place)
-        != NGX_OK)
+        != NGX_OK
+        || ngx_trp_late_init(cf, NULL, listen->ctx->srv_conf, &none,
+                             "trp_turn", tscf->place.file_name,
+                             tscf->place.line)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }

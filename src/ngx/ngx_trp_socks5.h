@@ -11,6 +11,7 @@
 
 #include "ngx_trp.h"
 #include "ngx_trp_conf.h"
+#include "ngx_trp_late.h"
 #include "trp_socks5.h"
 
 
@@ -36,6 +37,7 @@ typedef struct {
     in_port_t              udp_last;
 
     ngx_stream_content_handler_pt  handler;   /* of the server, stock */
+    ngx_trp_late_t         limits;       /* by who, and where to */
 } ngx_trp_socks5_conf_t;
 
 

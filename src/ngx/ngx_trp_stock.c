@@ -17,10 +17,6 @@
     { NULL, NULL, 0, 0, NULL }
 
 
-static void *ngx_trp_stock_member(ngx_conf_t *cf, void **srv_conf,
-    const char *directive);
-
-
 const ngx_trp_stock_t  ngx_trp_stock_entry[] = {
 
     ngx_trp_stock_role("trp_relay"),
@@ -139,7 +135,7 @@ ngx_trp_stock_check(ngx_conf_t *cf, const ngx_trp_stock_t *stock,
 
 /* nginx may be built without it, or may not know it yet */
 
-static void *
+void *
 ngx_trp_stock_member(ngx_conf_t *cf, void **srv_conf, const char *directive)
 {
     void           *member;

@@ -48,6 +48,11 @@ ngx_uint_t ngx_trp_stock_is_entry(ngx_conf_t *cf,
 ngx_int_t ngx_trp_stock_check_upstream(ngx_conf_t *cf,
     ngx_stream_upstream_srv_conf_t *us, const char *ours);
 
+/* what a directive of any module of streams sets in a server, or NULL */
+
+void *ngx_trp_stock_member(ngx_conf_t *cf, void **srv_conf,
+    const char *directive);
+
 /* a setting of the stock proxy as a number, and what it is without it */
 
 ngx_uint_t ngx_trp_stock_proxy(void **srv_conf, const char *directive,
