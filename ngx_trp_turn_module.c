@@ -21,6 +21,14 @@ typedef struct {
 } ngx_trp_turn_main_conf_t;
 
 
+/* what clients are told, and what it is on this machine, family 0: the same */
+
+typedef struct {
+    trp_addr_t                   addr;
+    trp_addr_t                   local;
+} ngx_trp_turn_external_t;
+
+
 /* a rule of trp_turn_allow or trp_turn_deny, and where it stands */
 
 typedef struct {
@@ -36,7 +44,7 @@ typedef struct {
     ngx_str_t                    realm;
     ngx_array_t                 *users;        /* ngx_str_t */
     ngx_array_t                 *secrets;      /* ngx_str_t */
-    ngx_array_t                 *externals;    /* trp_addr_t */
+    ngx_array_t                 *externals;    /* ngx_trp_turn_external_t */
     ngx_array_t                 *allow;        /* ngx_trp_turn_rule_t */
     ngx_array_t                 *deny;         /* ngx_trp_turn_rule_t */
     in_port_t                    first_port;
@@ -192,7 +200,7 @@ static ngx_command_t  ngx_trp_turn_commands[] = {
       ngx_trp_turn_check_expiry },
 
     { ngx_string("trp_turn_external_address"),
-      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE12,
       ngx_trp_turn_external_address,
       NGX_STREAM_SRV_CONF_OFFSET,
       0,
@@ -1024,11 +1032,11 @@ ngx_trp_turn_rule_hidden(trp_turn_rule_t *rules, ngx_trp_turn_rule_t *all,
 static void
 ngx_trp_turn_init_server(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
 {
-    ngx_uint_t                   i;
-    trp_addr_t                  *addr;
+    ngx_uint_t                   i, v6;
     trp_turn_conf_t             *tc;
     ngx_trp_turn_server_t       *server;
     ngx_stream_conf_ctx_t       *ctx;
+    ngx_trp_turn_external_t     *external;
     ngx_stream_core_srv_conf_t  *cscf;
 
     server = &conf->server;
@@ -1036,10 +1044,12 @@ ngx_trp_turn_init_server(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
     ctx = cf->ctx;
 
     if (conf->externals) {
-        addr = conf->externals->elts;
+        external = conf->externals->elts;
 
         for (i = 0; i < conf->externals->nelts; i++) {
-            tc->external[addr[i].family == 4 ? 0 : 1] = addr[i];
+            v6 = (external[i].addr.family == 6);
+            tc->external[v6] = external[i].addr;
+            server->local[v6] = external[i].local;
         }
     }
 
@@ -1138,22 +1148,26 @@ ngx_trp_turn_list(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* trp_turn_external_address ADDRESS [local=ADDRESS] */
+
 static char *
 ngx_trp_turn_external_address(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_trp_turn_srv_conf_t *tscf = conf;
 
-    ngx_str_t   *value;
-    ngx_uint_t   i;
-    trp_addr_t   addr, any, inside, *other;
+    ngx_str_t                *value, local;
+    ngx_uint_t                i;
+    trp_addr_t                any, inside;
+    ngx_trp_turn_external_t   external, *other;
 
     value = cf->args->elts;
 
     ngx_memzero(&any, sizeof(trp_addr_t));
+    ngx_memzero(&external, sizeof(ngx_trp_turn_external_t));
 
-    if (trp_addr_parse(&addr, ngx_trp_str(&value[1])) != TRP_OK
-        || trp_turn_embedded(&addr, &inside)
-        || ngx_memcmp(addr.bytes, any.bytes, 16) == 0)
+    if (trp_addr_parse(&external.addr, ngx_trp_str(&value[1])) != TRP_OK
+        || trp_turn_embedded(&external.addr, &inside)
+        || ngx_memcmp(external.addr.bytes, any.bytes, 16) == 0)
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid address \"%V\" in \"%V\", write an IPv4 "
@@ -1162,8 +1176,28 @@ ngx_trp_turn_external_address(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (cf->args->nelts == 3) {
+        local = value[2];
+        local.data += ngx_min(local.len, 6);
+        local.len -= ngx_min(local.len, 6);
+
+        if (ngx_strncmp(value[2].data, "local=", 6) != 0
+            || trp_addr_parse(&external.local, ngx_trp_str(&local)) != TRP_OK
+            || external.local.family != external.addr.family
+            || ngx_memcmp(external.local.bytes, any.bytes, 16) == 0)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\" in \"%V\", write "
+                               "\"local=ADDRESS\" with an address of this "
+                               "machine, of the same family",
+                               &value[2], &cmd->name);
+            return NGX_CONF_ERROR;
+        }
+    }
+
     if (tscf->externals == NGX_CONF_UNSET_PTR) {
-        tscf->externals = ngx_array_create(cf->pool, 2, sizeof(trp_addr_t));
+        tscf->externals = ngx_array_create(cf->pool, 2,
+                                           sizeof(ngx_trp_turn_external_t));
         if (tscf->externals == NULL) {
             return NGX_CONF_ERROR;
         }
@@ -1172,7 +1206,7 @@ ngx_trp_turn_external_address(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     other = tscf->externals->elts;
 
     for (i = 0; i < tscf->externals->nelts; i++) {
-        if (other[i].family == addr.family) {
+        if (other[i].addr.family == external.addr.family) {
             return "is duplicate: there may be one IPv4 and one IPv6 address";
         }
     }
@@ -1182,7 +1216,7 @@ ngx_trp_turn_external_address(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    *other = addr;
+    *other = external;
 
     return NGX_CONF_OK;
 }

@@ -38,6 +38,7 @@ my @good = (
     "trp_turn_user dora:0x$md5$md5;",
     'trp_turn_secret north; trp_turn_secret south;',
     'trp_turn_external_address ::1;',
+    'trp_turn_external_address ::1 local=::1;',
     'trp_turn_ports 50000-50000;',
     'trp_turn_ports 1-65535;',
     'trp_turn_allow all;',
@@ -93,6 +94,10 @@ my @bad = (
         [ 'external_address ::ffff:127.0.0.1', qr/"::ffff:127.0.0.1"/ ],
         [ 'external_address [::1]:80', qr/invalid/ ],
         [ 'external_address 127.0.0.2:80', qr/invalid/ ],
+        [ 'external_address ::1 local=127.0.0.1',
+            qr/invalid parameter "local=127.0.0.1".*same family/ ],
+        [ 'external_address ::1 local=nowhere', qr/write "local=ADDRESS"/ ],
+        [ 'external_address ::1 private', qr/write "local=ADDRESS"/ ],
 
         map({ [ "ports $_", qr/FIRST-LAST/ ] } qw/ 50000 50000- -50000
             50001-50000 0-1 1-65536 x-y 1-2-3 /),

@@ -95,11 +95,24 @@ stream {
         trp_turn;
         trp_turn_external_address 192.0.2.1;
     }
+
+    server {
+        listen %%PORT_8486%%;
+        listen %%PORT_8487_UDP%% udp;
+        trp_turn;
+        trp_turn_external_address 192.0.2.1 local=198.51.100.2;
+    }
+
+    server {
+        listen %%PORT_8489_UDP%% udp;
+        trp_turn;
+        trp_turn_external_address 192.0.2.1 local=203.0.113.77;
+    }
 }
 
 EOC
 
-$t->run()->plan(20);
+$t->run()->plan(24);
 
 # peers at an address of its own, to which the kernel would go from there
 
@@ -127,6 +140,16 @@ seen(8483, '127.0.0.1', $far6, '2001:db8::2', 'external, IPv6');
 seen(8479, '127.0.0.2', $far, '198.51.100.1', 'from the loopback to others',
     '127.0.0.2');
 seen(8485, '127.0.0.1', $far, '198.51.100.1', 'behind a NAT', '192.0.2.1');
+
+
+# or as it is configured
+
+seen(8487, '127.0.0.1', $far, '198.51.100.2', 'local', '192.0.2.1');
+
+is(turn(port => port(8489), user => 'alice', password => 'secret')->allocate()
+    ->{code}, 508, 'not of this machine');
+like($t->read_file('error.log'), qr/local address of .* not this machine's/,
+    'said in the log');
 
 
 # over UDP, and with Connect, for which the port is one less

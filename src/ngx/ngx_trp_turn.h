@@ -74,6 +74,7 @@ struct ngx_trp_turn_server_s {
     ngx_trp_turn_worker_t     *worker;
     trp_turn_conf_t            conf;
     trp_turn_t                *turn;
+    trp_addr_t                 local[2];   /* behind a NAT: where from */
     ngx_uint_t                 quota[NGX_TRP_TURN_NQUOTAS];
     ngx_msec_t                 allocate_timeout;   /* TCP, TLS */
     ngx_event_t                timer;

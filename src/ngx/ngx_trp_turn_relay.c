@@ -53,7 +53,7 @@ ngx_trp_turn_relay_bind(ngx_trp_turn_alloc_t *alloc, in_port_t port,
     uint8_t                 family;
     ngx_uint_t              i;
     ngx_socket_t            s;
-    const trp_addr_t       *relayed;
+    const trp_addr_t       *source;
     trp_turn_bound_e        rc;
     ngx_event_handler_pt    handler;
     ngx_trp_turn_worker_t  *worker;
@@ -95,10 +95,20 @@ ngx_trp_turn_relay_bind(ngx_trp_turn_alloc_t *alloc, in_port_t port,
             goto failed;
         }
 
-        relayed = trp_turn_relayed(alloc->alloc, i);
+        source = &alloc->server->local[i];
 
-        if (ngx_trp_turn_relay_here(worker, relayed)) {
-            alloc->source[i] = *relayed;
+        if (source->family == 0) {
+            source = trp_turn_relayed(alloc->alloc, i);
+        }
+
+        if (ngx_trp_turn_relay_here(worker, source)) {
+            alloc->source[i] = *source;
+
+        } else if (source == &alloc->server->local[i]) {
+            ngx_log_error(NGX_LOG_ERR, alloc->server->log, 0,
+                          "the local address of \"trp_turn_external_address\" "
+                          "is not this machine's");
+            goto failed;
         }
     }
 
