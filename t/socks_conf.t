@@ -77,15 +77,30 @@ my @replaced = (
     [ 'trp_socks5; proxy_ssl on;', qr/"proxy_ssl" cannot be used/ ],
 );
 
-plan(tests => @good + @bad + @replaced + 3);
+# what is denied is denied: these rules hold for nothing
+
+my @warned = (
+    'trp_socks5_deny all; trp_socks5_allow 9.9.9.9;',
+    'trp_socks5_allow 9.9.9.9; trp_socks5_deny all;',
+    'trp_socks5_allow 10.1.0.0/16:80; trp_socks5_deny 10.0.0.0/8;',
+    'trp_socks5_deny *.example.org; trp_socks5_allow www.example.org;',
+);
+
+plan(tests => @good + @bad + @replaced + @warned + 3);
 
 $t->write_file('users', "# a comment\nbob:{PLAIN}secret\n");
 $t->write_file('nobody', "# a comment\n\n");
 $t->write_file('wrong', "bob:{PLAIN}secret\neve\n");
 
 for my $line (@good) {
-    like(conf($t, "trp_socks5; $line"), qr/test is successful$/,
-        "good: $line");
+    like(conf($t, "trp_socks5; $line"),
+        qr/^(?!.*can never match).*test is successful$/s, "good: $line");
+}
+
+for my $line (@warned) {
+    like(conf($t, "trp_socks5;\n$line"),
+        qr/\[warn\] [^\n]*can never match[^\n]*nginx\.conf:\d+.*successful$/s,
+        "warning: $line");
 }
 
 like(conf($t, 'trp_socks5 public; listen 1080;'), qr/test is successful$/,

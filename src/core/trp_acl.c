@@ -264,6 +264,45 @@ trp_acl_match_name(const trp_acl_rule_t *rule, trp_str_t name, uint16_t port)
 }
 
 
+int
+trp_acl_covers(const trp_acl_rule_t *rule, const trp_acl_rule_t *other)
+{
+    trp_str_t  end;
+
+    if (rule->first > other->first || rule->last < other->last) {
+        return 0;
+    }
+
+    switch (rule->type) {
+
+    case TRP_ACL_ALL:
+        return 1;
+
+    case TRP_ACL_CIDR:
+        return other->type == TRP_ACL_CIDR
+               && rule->cidr.prefix <= other->cidr.prefix
+               && trp_cidr_match(&rule->cidr, &other->cidr.addr);
+
+    case TRP_ACL_NAME:
+        return other->type == TRP_ACL_NAME
+               && trp_name_equal(rule->name, other->name);
+
+    default: /* TRP_ACL_SUFFIX */
+
+        if ((other->type != TRP_ACL_NAME && other->type != TRP_ACL_SUFFIX)
+            || other->name.len < rule->name.len)
+        {
+            return 0;
+        }
+
+        end.len = rule->name.len;
+        end.data = other->name.data + other->name.len - end.len;
+
+        return trp_name_equal(rule->name, end);
+    }
+}
+
+
 static int
 trp_acl_match_port(const trp_acl_rule_t *rule, uint16_t port)
 {

@@ -62,6 +62,11 @@ int trp_acl_match_name(const trp_acl_rule_t *rule, trp_str_t name,
     uint16_t port);
 
 
+/* 1 if all that "other" names is named by the rule */
+
+int trp_acl_covers(const trp_acl_rule_t *rule, const trp_acl_rule_t *other);
+
+
 #pragma GCC visibility pop
 
 

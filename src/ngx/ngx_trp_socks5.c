@@ -52,6 +52,9 @@ static ngx_int_t ngx_trp_socks5_refuse(ngx_trp_socks5_t *sk,
 static ngx_int_t ngx_trp_socks5_destination(ngx_trp_socks5_t *sk,
     trp_socks5_addr_t *addr);
 static ngx_int_t ngx_trp_socks5_allowed(ngx_trp_socks5_t *sk);
+static void ngx_trp_socks5_check_rule(ngx_conf_t *cf,
+    ngx_trp_socks5_conf_t *conf, trp_acl_rule_t *rule, ngx_uint_t deny,
+    ngx_str_t *text);
 static ngx_uint_t ngx_trp_socks5_match_name(ngx_array_t *rules,
     trp_str_t name, in_port_t port, ngx_uint_t *perhaps);
 static ngx_uint_t ngx_trp_socks5_match_addr(ngx_array_t *rules,
@@ -1076,6 +1079,45 @@ ngx_trp_socks5_add_user(ngx_conf_t *cf, ngx_trp_socks5_conf_t *conf,
 }
 
 
+/* what is denied is denied, whatever is allowed */
+
+static void
+ngx_trp_socks5_check_rule(ngx_conf_t *cf, ngx_trp_socks5_conf_t *conf,
+    trp_acl_rule_t *rule, ngx_uint_t deny, ngx_str_t *text)
+{
+    ngx_uint_t       i;
+    ngx_array_t     *others;
+    trp_acl_rule_t  *other;
+
+    others = deny ? conf->allow : conf->deny;
+
+    if (others == NULL) {
+        return;
+    }
+
+    other = others->elts;
+
+    for (i = 0; i < others->nelts; i++) {
+
+        if (deny && trp_acl_covers(rule, &other[i])) {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "\"%V\" in \"trp_socks5_deny\" names all of a "
+                               "rule of \"trp_socks5_allow\", which can never "
+                               "match", text);
+            return;
+        }
+
+        if (!deny && trp_acl_covers(&other[i], rule)) {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "\"%V\" in \"trp_socks5_allow\" can never "
+                               "match: \"trp_socks5_deny\" names all of it",
+                               text);
+            return;
+        }
+    }
+}
+
+
 /* trp_socks5_allow and trp_socks5_deny */
 
 char *
@@ -1121,6 +1163,9 @@ ngx_trp_socks5_set_rules(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             ngx_trp_conf_low_bits(cf, &value[i],
                                   (const char *) cmd->name.data);
         }
+
+        ngx_trp_socks5_check_rule(cf, scf, rule, *rules == scf->deny,
+                                  &value[i]);
     }
 
     return NGX_CONF_OK;

@@ -357,6 +357,60 @@ test_low_bits(void)
 }
 
 
+static void
+test_covers(void)
+{
+    size_t          i;
+    trp_acl_rule_t  rule, other;
+
+    static const struct {
+        const char *rule;
+        const char *other;
+        int         covers;
+    } cases[] = {
+        { "all", "10.0.0.1", 1 },
+        { "all", "all", 1 },
+        { "all", "*.example.org:80", 1 },
+        { "all:80", "10.0.0.1", 0 },
+        { "all:80", "10.0.0.1:80", 1 },
+        { "all:80-90", "10.0.0.1:80-91", 0 },
+        { "all:80-90", "10.0.0.1:79-90", 0 },
+        { "10.0.0.0/8", "10.1.0.0/16", 1 },
+        { "10.0.0.0/8", "10.0.0.0/8", 1 },
+        { "10.1.0.0/16", "10.0.0.0/8", 0 },
+        { "10.0.0.0/8", "11.0.0.0/16", 0 },
+        { "0.0.0.0/0", "::1", 0 },
+        { "::/0", "127.0.0.1", 0 },
+        { "::/0", "::1", 1 },
+        { "0.0.0.0/0", "all", 0 },
+        { "0.0.0.0/0", "host", 0 },
+        { "host", "HOST", 1 },
+        { "host", "host2", 0 },
+        { "host", "all", 0 },
+        { "*.example.org", "www.Example.org", 1 },
+        { "*.example.org", "example.org", 0 },
+        { "*.example.org", "wexample.org", 0 },
+        { "*.example.org", "*.example.org", 1 },
+        { "*.example.org", "*.www.example.org", 1 },
+        { "*.www.example.org", "*.example.org", 0 },
+        { "*.example.org", "10.0.0.1", 0 },
+        { "www.example.org", "*.example.org", 0 }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+
+        if (trp_acl_parse(&rule, text(cases[i].rule)) != NULL
+            || trp_acl_parse(&other, text(cases[i].other)) != NULL)
+        {
+            abort();
+        }
+
+        is_int(trp_acl_covers(&rule, &other), cases[i].covers,
+               "%s covers %s", cases[i].rule, cases[i].other);
+    }
+}
+
+
 int
 main(void)
 {
@@ -364,6 +418,7 @@ main(void)
     test_match();
     test_this_host();
     test_low_bits();
+    test_covers();
 
     return done_testing();
 }
