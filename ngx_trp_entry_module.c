@@ -10,6 +10,7 @@
 #include "ngx_trp_socks5.h"
 #include "ngx_trp_stock.h"
 #include "ngx_trp_stream.h"
+#include "ngx_trp_twice.h"
 #include "ngx_trp_variables.h"
 #include "trp_route.h"
 
@@ -1638,7 +1639,19 @@ ngx_trp_entry_init_upstream(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
 static ngx_int_t
 ngx_trp_entry_init_module(ngx_cycle_t *cycle)
 {
-    return ngx_test_config ? NGX_OK : ngx_trp_listener_init_resets(cycle);
+    ngx_trp_entry_main_conf_t  *emcf;
+
+    if (ngx_test_config) {
+        return NGX_OK;
+    }
+
+    emcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_trp_entry_module);
+
+    if (emcf && emcf->routes.nelts) {
+        ngx_trp_twice_check(cycle, "trp_route");
+    }
+
+    return ngx_trp_listener_init_resets(cycle);
 }
 
 

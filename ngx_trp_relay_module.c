@@ -10,6 +10,7 @@
 #include "ngx_trp_pair.h"
 #include "ngx_trp_session.h"
 #include "ngx_trp_steer.h"
+#include "ngx_trp_twice.h"
 #include "ngx_trp_variables.h"
 #include "trp_auth.h"
 
@@ -1345,6 +1346,8 @@ ngx_trp_relay_init_module(ngx_cycle_t *cycle)
     if (rmcf == NULL || rmcf->servers.nelts == 0) {
         return NGX_OK;
     }
+
+    ngx_trp_twice_check(cycle, "trp_relay");
 
     rmcf->steer = ngx_trp_steer_create(cycle);
 

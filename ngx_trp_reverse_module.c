@@ -11,6 +11,7 @@
 #include "ngx_trp_relays.h"
 #include "ngx_trp_stock.h"
 #include "ngx_trp_stream.h"
+#include "ngx_trp_twice.h"
 #include "ngx_trp_variables.h"
 #include "trp_acl.h"
 
@@ -127,6 +128,7 @@ static char *ngx_trp_reverse_allow(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_int_t ngx_trp_reverse_add_rule(ngx_conf_t *cf, ngx_array_t *allow,
     ngx_str_t *text);
+static ngx_int_t ngx_trp_reverse_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_reverse_init_process(ngx_cycle_t *cycle);
 
 
@@ -199,7 +201,7 @@ ngx_module_t  ngx_trp_reverse_module = {
     ngx_trp_reverse_commands,              /* module directives */
     NGX_STREAM_MODULE,                     /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_trp_reverse_init_module,           /* init module */
     ngx_trp_reverse_init_process,          /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -1599,6 +1601,22 @@ ngx_trp_reverse_add_rule(ngx_conf_t *cf, ngx_array_t *allow, ngx_str_t *text)
 
     if (rule->low_bits) {
         ngx_trp_conf_low_bits(cf, text, "trp_reverse_allow");
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_reverse_init_module(ngx_cycle_t *cycle)
+{
+    ngx_trp_reverse_main_conf_t  *rmcf;
+
+    rmcf = ngx_stream_cycle_get_module_main_conf(cycle,
+                                                 ngx_trp_reverse_module);
+
+    if (rmcf && rmcf->servers.nelts) {
+        ngx_trp_twice_check(cycle, "trp_reverse");
     }
 
     return NGX_OK;

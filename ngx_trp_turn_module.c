@@ -5,6 +5,7 @@
 #include "ngx_trp_stock.h"
 #include "ngx_trp_turn.h"
 #include "ngx_trp_turn_accounts.h"
+#include "ngx_trp_twice.h"
 #include "trp_acl.h"
 
 
@@ -1529,6 +1530,8 @@ ngx_trp_turn_init_module(ngx_cycle_t *cycle)
     if (tmcf == NULL || tmcf->servers.nelts == 0) {
         return NGX_OK;
     }
+
+    ngx_trp_twice_check(cycle, "trp_turn");
 
     old = (ngx_cycle_t *) ngx_cycle;
 
