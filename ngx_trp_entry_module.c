@@ -1617,9 +1617,13 @@ ngx_trp_entry_init_upstream(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
         return NGX_ERROR;
     }
 
-    ngx_trp_name_init_conf(&escf->agent.names,
-                           ngx_stream_conf_get_module_srv_conf(cf,
-                                                     ngx_stream_core_module));
+    if (ngx_trp_name_init_conf(cf, &escf->agent.names,
+                               ngx_stream_conf_get_module_srv_conf(cf,
+                                                     ngx_stream_core_module))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
 #if (NGX_STREAM_UPSTREAM_ZONE && nginx_version >= 1027003)
 

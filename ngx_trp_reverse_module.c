@@ -1410,7 +1410,9 @@ ngx_trp_reverse_init_server(ngx_conf_t *cf, ngx_trp_reverse_srv_conf_t *rscf)
         return NGX_ERROR;
     }
 
-    ngx_trp_name_init_conf(&rscf->agent.names, rscf->core);
+    if (ngx_trp_name_init_conf(cf, &rscf->agent.names, rscf->core) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     rscf->handler = rscf->core->handler;
     rscf->core->handler = ngx_trp_reverse_content_handler;

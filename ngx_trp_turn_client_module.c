@@ -1113,9 +1113,14 @@ ngx_trp_turn_client_init_upstream(ngx_conf_t *cf,
 
     ngx_trp_name_create_conf(&resolve);
     ngx_trp_name_merge_conf(&resolve, &tcf->resolve);
-    ngx_trp_name_init_conf(&tcf->resolve,
-                           ngx_stream_conf_get_module_srv_conf(cf,
-                                                     ngx_stream_core_module));
+
+    if (ngx_trp_name_init_conf(cf, &tcf->resolve,
+                               ngx_stream_conf_get_module_srv_conf(cf,
+                                                     ngx_stream_core_module))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     return ngx_trp_turn_client_init_conf(cf, &tcf->client, "trp_turn_client");
 }

@@ -1,5 +1,6 @@
 
 #include "ngx_trp_name.h"
+#include "ngx_trp_addr.h"
 #include "ngx_trp_connect.h"
 
 
@@ -13,7 +14,30 @@
 /* more would be nothing but more tunnels */
 #define NGX_TRP_NAME_ADDRS       16
 
+/* so many names are remembered, the oldest ones are forgotten */
+#define NGX_TRP_NAME_MEMORY      64
 
+
+typedef struct {
+    trp_addr_t         addrs[NGX_TRP_NAME_ADDRS];
+    ngx_uint_t         naddrs;
+    time_t             time;
+    size_t             len;
+    u_char             host[TRP_NAME_MAX_LEN];
+} ngx_trp_name_found_t;
+
+
+typedef struct {
+    ngx_trp_name_found_t  names[NGX_TRP_NAME_MEMORY];
+} ngx_trp_name_memory_t;
+
+
+static ngx_int_t ngx_trp_name_init_memory(ngx_shm_zone_t *zone, void *data);
+static ngx_trp_name_found_t *ngx_trp_name_find(ngx_trp_name_t *name,
+    ngx_uint_t make);
+static void ngx_trp_name_recall(ngx_trp_name_t *name);
+static void ngx_trp_name_remember(ngx_trp_name_t *name);
+static ngx_uint_t ngx_trp_name_use(ngx_trp_name_t *name);
 static void ngx_trp_name_event_handler(ngx_event_t *ev);
 static void ngx_trp_name_resolved(ngx_trp_lookup_t *lookup);
 static ngx_uint_t ngx_trp_name_choose(ngx_trp_name_t *name,
@@ -103,15 +127,50 @@ ngx_trp_name_merge_conf(ngx_trp_name_conf_t *prev, ngx_trp_name_conf_t *conf)
 }
 
 
-void
-ngx_trp_name_init_conf(ngx_trp_name_conf_t *conf,
+ngx_int_t
+ngx_trp_name_init_conf(ngx_conf_t *cf, ngx_trp_name_conf_t *conf,
     ngx_stream_core_srv_conf_t *cscf)
 {
+    ngx_str_t  zone = ngx_string("trp_names");
+
     conf->resolver = cscf->resolver;
     conf->timeout = cscf->resolver_timeout;
 
     /* of stream {}, which is not merged with anything */
     ngx_conf_init_msec_value(conf->timeout, 30000);
+
+    /* the same for all modules, from whatever file they are */
+
+    conf->memory = ngx_shared_memory_add(cf, &zone,
+                                         ngx_align(sizeof(ngx_trp_name_memory_t)
+                                                   + 8 * ngx_pagesize,
+                                                   ngx_pagesize),
+                                         &ngx_stream_core_module);
+    if (conf->memory == NULL) {
+        return NGX_ERROR;
+    }
+
+    conf->memory->init = ngx_trp_name_init_memory;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_name_init_memory(ngx_shm_zone_t *zone, void *data)
+{
+    ngx_slab_pool_t  *shpool;
+
+    shpool = (ngx_slab_pool_t *) zone->shm.addr;
+
+    if (data == NULL && !zone->shm.exists) {
+        data = ngx_slab_calloc(shpool, sizeof(ngx_trp_name_memory_t));
+        shpool->data = data;
+    }
+
+    zone->data = data ? data : shpool->data;
+
+    return zone->data ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -140,7 +199,117 @@ ngx_trp_name_start(ngx_trp_name_t *name)
     name->lookup.cancelable = 1;
     name->lookup.hosts = 1;
 
+    ngx_trp_name_recall(name);
+
     ngx_trp_lookup(&name->lookup);
+}
+
+
+/* in the locked memory; NULL: it is not there */
+
+static ngx_trp_name_found_t *
+ngx_trp_name_find(ngx_trp_name_t *name, ngx_uint_t make)
+{
+    ngx_uint_t              i;
+    ngx_trp_name_found_t   *found, *old;
+    ngx_trp_name_memory_t  *memory;
+
+    memory = name->conf->memory->data;
+    old = memory->names;
+
+    if (name->host.len > TRP_NAME_MAX_LEN) {
+        return NULL;
+    }
+
+    for (i = 0; i < NGX_TRP_NAME_MEMORY; i++) {
+        found = &memory->names[i];
+
+        if (found->len == name->host.len
+            && ngx_strncasecmp(found->host, name->host.data, found->len) == 0)
+        {
+            return found;
+        }
+
+        if (found->time < old->time) {
+            old = found;
+        }
+    }
+
+    if (!make) {
+        return NULL;
+    }
+
+    old->len = name->host.len;
+    ngx_memcpy(old->host, name->host.data, old->len);
+
+    return old;
+}
+
+
+/* what the workers before this one knew, as if it had just been found */
+
+static void
+ngx_trp_name_recall(ngx_trp_name_t *name)
+{
+    ngx_uint_t             i, n;
+    ngx_sockaddr_t         sa[NGX_TRP_NAME_ADDRS];
+    ngx_slab_pool_t       *shpool;
+    ngx_resolver_addr_t    addrs[NGX_TRP_NAME_ADDRS];
+    ngx_trp_name_found_t  *found;
+
+    shpool = (ngx_slab_pool_t *) name->conf->memory->shm.addr;
+    n = 0;
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    found = ngx_trp_name_find(name, 0);
+
+    if (found) {
+        n = found->naddrs;
+
+        for (i = 0; i < n; i++) {
+            addrs[i].sockaddr = &sa[i].sockaddr;
+            addrs[i].socklen = ngx_trp_addr_to_sockaddr(&sa[i],
+                                                        &found->addrs[i], 0);
+        }
+    }
+
+    ngx_shmtx_unlock(&shpool->mutex);
+
+    name->lookup.addrs = addrs;
+    name->lookup.naddrs = n;
+
+    if (n) {
+        (void) ngx_trp_name_use(name);
+    }
+}
+
+
+static void
+ngx_trp_name_remember(ngx_trp_name_t *name)
+{
+    in_port_t              port;
+    ngx_uint_t             i;
+    ngx_slab_pool_t       *shpool;
+    ngx_trp_name_found_t  *found;
+
+    shpool = (ngx_slab_pool_t *) name->conf->memory->shm.addr;
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    found = ngx_trp_name_find(name, 1);
+
+    if (found) {
+        found->naddrs = ngx_min(name->lookup.naddrs, NGX_TRP_NAME_ADDRS);
+        found->time = ngx_time();
+
+        for (i = 0; i < found->naddrs; i++) {
+            ngx_trp_addr_from_sockaddr(&found->addrs[i], &port,
+                                       name->lookup.addrs[i].sockaddr);
+        }
+    }
+
+    ngx_shmtx_unlock(&shpool->mutex);
 }
 
 
@@ -160,10 +329,8 @@ ngx_trp_name_event_handler(ngx_event_t *ev)
 static void
 ngx_trp_name_resolved(ngx_trp_lookup_t *lookup)
 {
-    time_t                ttl;
-    ngx_uint_t            n;
-    ngx_trp_name_t       *name;
-    ngx_resolver_addr_t  *addrs[NGX_TRP_NAME_ADDRS];
+    time_t           ttl;
+    ngx_trp_name_t  *name;
 
     name = lookup->data;
 
@@ -176,12 +343,12 @@ ngx_trp_name_resolved(ngx_trp_lookup_t *lookup)
         return;
     }
 
-    n = ngx_trp_name_choose(name, addrs);
-
-    if (n == 0) {
+    if (ngx_trp_name_use(name) == 0) {
         ngx_trp_name_failed(name, "no address of a family that may be used");
         return;
     }
+
+    ngx_trp_name_remember(name);
 
     if (name->failures) {
         ngx_log_error(NGX_LOG_NOTICE, name->event.log, 0,
@@ -194,8 +361,20 @@ ngx_trp_name_resolved(ngx_trp_lookup_t *lookup)
     ttl = ngx_min(ttl, NGX_TRP_NAME_TTL_MAX);
 
     ngx_add_timer(&name->event, (ngx_msec_t) ttl * 1000);
+}
 
-    if (!ngx_trp_name_same(name, addrs, n)
+
+/* 0: none of the addresses that were found */
+
+static ngx_uint_t
+ngx_trp_name_use(ngx_trp_name_t *name)
+{
+    ngx_uint_t            n;
+    ngx_resolver_addr_t  *addrs[NGX_TRP_NAME_ADDRS];
+
+    n = ngx_trp_name_choose(name, addrs);
+
+    if (n && !ngx_trp_name_same(name, addrs, n)
         && ngx_trp_name_set(name, addrs, n) == NGX_OK)
     {
         ngx_trp_name_log(name);
@@ -204,6 +383,8 @@ ngx_trp_name_resolved(ngx_trp_lookup_t *lookup)
             name->changed(name);
         }
     }
+
+    return n;
 }
 
 

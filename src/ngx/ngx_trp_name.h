@@ -2,7 +2,7 @@
 /*
  * A host name of the configuration whose addresses are kept up to date, in one
  * worker: asked for again when they expire, and when that fails.  What was
- * found last stays until something else is.
+ * found last stays until something else is, also through a reload.
  */
 
 
@@ -31,6 +31,7 @@ typedef struct {
     ngx_msec_t             timeout;
     ngx_flag_t             ipv4;
     ngx_flag_t             ipv6;
+    ngx_shm_zone_t        *memory;      /* of what was found last */
 } ngx_trp_name_conf_t;
 
 
@@ -68,7 +69,7 @@ void ngx_trp_name_merge_conf(ngx_trp_name_conf_t *prev,
 
 /* by the "resolver" of this server {}, or of stream {} */
 
-void ngx_trp_name_init_conf(ngx_trp_name_conf_t *conf,
+ngx_int_t ngx_trp_name_init_conf(ngx_conf_t *cf, ngx_trp_name_conf_t *conf,
     ngx_stream_core_srv_conf_t *cscf);
 
 

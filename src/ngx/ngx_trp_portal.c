@@ -114,9 +114,9 @@ ngx_trp_portal_create(ngx_conf_t *cf, ngx_trp_portal_conf_t *conf,
 
     ngx_trp_name_create_conf(&p->names);
     ngx_trp_name_merge_conf(&p->names, &p->names);
-    ngx_trp_name_init_conf(&p->names, cscf);
 
-    if (ngx_trp_portal_url(cf, p, &uri, &authority) != NGX_OK
+    if (ngx_trp_name_init_conf(cf, &p->names, cscf) != NGX_OK
+        || ngx_trp_portal_url(cf, p, &uri, &authority) != NGX_OK
         || ngx_trp_portal_request(cf, p, &uri, &authority) != NGX_OK)
     {
         return NULL;
