@@ -84,7 +84,7 @@ $relay->write_file('authorized_keys', join "\n", trp_keys($entry, 'entry'),
     trp_keys($relay, 'reverse'));
 
 $relay->run();
-$entry->run()->plan(2 + 2 + 2 * 2);
+$entry->run()->plan(4 + 2);
 
 # a reverse that takes OPEN, and never answers
 
