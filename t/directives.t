@@ -84,6 +84,7 @@ stream {
         trp_entry_pool idle=2 max=8;
         trp_entry_connect_timeout 10s;
         trp_entry_open_timeout 20s;
+        trp_entry_resolve ipv6=off;
         trp_entry_unavailable reset;
         trp_entry_heartbeat 15s;
 
@@ -145,6 +146,7 @@ stream {
         trp_reverse_allow 127.0.0.1:%%PORT_8090%% 10.0.0.0/8:22;
         trp_reverse_pool idle=2 max=8;
         trp_reverse_connect_timeout 10s;
+        trp_reverse_resolve ipv6=off;
         trp_reverse_heartbeat 15s;
 
         trp_reverse_ssl_verify on;
