@@ -836,6 +836,14 @@ ngx_trp_entry_opened(ngx_trp_stream_t *st)
     ctx = st->data;
     pc = &ctx->session->upstream->peer;
 
+    /* where he has waited, the address may not have been known */
+
+    pc->name = &st->pool->name;
+
+    if (ctx->session->upstream->state) {
+        ctx->session->upstream->state->peer = pc->name;
+    }
+
     if (ctx->socks) {
         (void) ngx_trp_socks5_succeed(ctx->socks, NULL);
         ngx_trp_ends_arm(ctx->session->connection);
