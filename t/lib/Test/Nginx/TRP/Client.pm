@@ -19,7 +19,8 @@ use File::Temp ();
 use IO::Select;
 use IO::Socket::SSL;
 use Scalar::Util qw/ weaken /;
-use Socket qw/ inet_aton inet_ntoa SOL_SOCKET SO_LINGER /;
+use Socket qw/ inet_aton inet_ntoa IPPROTO_TCP SOL_SOCKET SO_LINGER
+    TCP_NODELAY /;
 use Time::HiRes qw/ time /;
 
 use Test::Nginx qw/ log_in log_out /;
@@ -143,6 +144,7 @@ sub new {
     ) or die 'no TLS: ' . IO::Socket::SSL::errstr() . "\n";
 
     $s->blocking(0);
+    setsockopt $s, IPPROTO_TCP, TCP_NODELAY, 1;
 
     my $self = bless { socket => $s, in => '', timeout => $timeout }, $class;
 
