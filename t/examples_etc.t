@@ -45,7 +45,8 @@ my %ports = (entry => 5001, relay => 4433, reverse => 0, turn => 3478,
 
 if (!$ENV{TRP_EXAMPLES}) {
     $ENV{TRP_EXAMPLES} = 1;
-    exec qw/ unshare --net --mount --propagation private /, $^X, $0
+    exec qw/ unshare --net --mount --propagation private /, $^X,
+        "$FindBin::Bin/$FindBin::Script"
         or die "can't run unshare: $!\n";
 }
 
