@@ -15,7 +15,7 @@ static ngx_uint_t ngx_trp_gate_max(void);
 
 ngx_trp_gate_t *
 ngx_trp_gate_find(ngx_trp_room_t *room, struct sockaddr *sockaddr,
-    socklen_t socklen)
+    socklen_t socklen, ngx_str_t *turn)
 {
     ngx_queue_t     *q;
     ngx_trp_gate_t  *gate;
@@ -28,7 +28,9 @@ ngx_trp_gate_find(ngx_trp_room_t *room, struct sockaddr *sockaddr,
 
         if (ngx_cmp_sockaddr(&gate->sockaddr.sockaddr, gate->socklen,
                              sockaddr, socklen, 1)
-            == NGX_OK)
+            == NGX_OK
+            && gate->turn.len == turn->len
+            && ngx_memcmp(gate->turn.data, turn->data, turn->len) == 0)
         {
             return gate;
         }
@@ -41,6 +43,7 @@ ngx_trp_gate_find(ngx_trp_room_t *room, struct sockaddr *sockaddr,
 
     ngx_memcpy(&gate->sockaddr, sockaddr, socklen);
     gate->socklen = socklen;
+    gate->turn = *turn;
     gate->max = ngx_trp_gate_max();
     gate->window = ngx_min(gate->max, NGX_TRP_GATE_WINDOW_START);
 

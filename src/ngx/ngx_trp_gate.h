@@ -3,7 +3,8 @@
  * How many tunnels may be dialled to an address of a relay at once, by all the
  * pools of a worker: the relay has a bound for those who are not authenticated
  * yet.  A window opens with each tunnel that is ready, and closes by half with
- * one that is not.
+ * one that is not.  Each TURN server on the way has a gate of its own: to the
+ * relay it is another address, and if it is dead, others go on.
  */
 
 
@@ -25,6 +26,7 @@ typedef struct {
     ngx_uint_t         max;
     socklen_t          socklen;
     ngx_sockaddr_t     sockaddr;
+    ngx_str_t          turn;       /* "HOST:PORT" on the way, or empty */
 } ngx_trp_gate_t;
 
 
@@ -37,10 +39,13 @@ typedef struct {
 } ngx_trp_gate_wait_t;
 
 
-/* that of an address, made at need; NULL if there is no memory */
+/*
+ * That of an address, made at need; NULL if there is no memory.  "turn" has to
+ * live as long.
+ */
 
 ngx_trp_gate_t *ngx_trp_gate_find(ngx_trp_room_t *room,
-    struct sockaddr *sockaddr, socklen_t socklen);
+    struct sockaddr *sockaddr, socklen_t socklen, ngx_str_t *turn);
 
 /* one more may be dialled: 1, and counts; 0: the event is posted later */
 

@@ -98,7 +98,8 @@ ngx_trp_pool_create(ngx_trp_agent_conf_t *conf, struct sockaddr *sockaddr,
     pool->slot = -1;
     pool->log = ngx_cycle->log;
 
-    pool->gate = ngx_trp_gate_find(conf->room, sockaddr, socklen);
+    pool->gate = ngx_trp_gate_find(conf->room, sockaddr, socklen,
+                                   &conf->turn.url.url);
     if (pool->gate == NULL) {
         return NULL;
     }
@@ -438,7 +439,8 @@ ngx_trp_pool_found(ngx_trp_pool_t *pool, ngx_addr_t *addr)
 
     sockaddr = ngx_palloc(ngx_cycle->pool, addr->socklen);
     name = ngx_pstrdup(ngx_cycle->pool, &addr->name);
-    gate = ngx_trp_gate_find(pool->conf->room, addr->sockaddr, addr->socklen);
+    gate = ngx_trp_gate_find(pool->conf->room, addr->sockaddr, addr->socklen,
+                             &pool->conf->turn.url.url);
 
     if (sockaddr == NULL || name == NULL || gate == NULL) {
         return NGX_ERROR;
