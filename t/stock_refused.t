@@ -187,7 +187,8 @@ my @good = (
         'deny 10.0.0.0/8; limit_conn addr 10;' ],
 );
 
-# since 1.25.5 servers may share an address, if they have different names
+# since 1.25.5 servers may share an address, if they have different names, and
+# there is "pass"
 
 my $names = $t->has_version('1.25.5') ? 1 : 0;
 
@@ -201,6 +202,18 @@ if ($names) {
         [ 'entry', 'listen 127.0.0.1:8081;' ],
         [ 'socks5', 'listen 127.0.0.1:8081;' ],
         [ 'turn', 'listen 127.0.0.1:8478;' ];
+
+    push @tests,
+        [ 'entry', 'proxy_pass relay;', 'pass 127.0.0.1:8082;',
+            qr/"pass" .* "trp_route" .*, write "listen PORT" in place of/ ],
+        [ 'entry', 'proxy_pass relay;', 'pass 127.0.0.1:$server_port;',
+            qr/"pass" cannot be used with "trp_route"/ ],
+        [ 'socks5', 'proxy_pass relay;', 'pass 127.0.0.1:8082;',
+            qr/"pass" cannot be used with "trp_socks5" .*, write "proxy_pass"/
+            ];
+
+    push @good, [ 'reverse', 'proxy_pass $trp_destination;',
+        'pass 127.0.0.1:8082;' ];
 }
 
 trp_cert($t);

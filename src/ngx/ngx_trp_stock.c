@@ -13,6 +13,11 @@
 #define ngx_trp_stock_role(directive)                                        \
     { directive, directive, 0, 1, "write a server of its own for each" }
 
+/* since 1.25.5; an address, or one that has variables */
+
+#define ngx_trp_stock_pass(advice)                                           \
+    { "pass", "pass", 0, 2, advice }
+
 #define ngx_trp_stock_end                                                    \
     { NULL, NULL, 0, 0, NULL }
 
@@ -21,6 +26,10 @@ const ngx_trp_stock_t  ngx_trp_stock_entry[] = {
 
     ngx_trp_stock_role("trp_relay"),
     ngx_trp_stock_role("trp_turn"),
+
+    ngx_trp_stock_pass(
+        "its users have no destination, write \"listen PORT\" in place of the "
+        "route"),
 
     ngx_trp_stock_proxy_row("proxy_ssl",
         "the tunnel has TLS of its own; for TLS to the destination write it "
@@ -46,6 +55,10 @@ const ngx_trp_stock_t  ngx_trp_stock_socks5[] = {
 
     ngx_trp_stock_role("trp_relay"),
     ngx_trp_stock_role("trp_turn"),
+
+    ngx_trp_stock_pass(
+        "write \"proxy_pass\" with the name of an upstream that has "
+        "\"trp_entry\" or \"trp_turn_client\""),
 
     ngx_trp_stock_proxy_row("proxy_ssl",
         "what the client wants to speak with the destination is its own "
