@@ -56,9 +56,10 @@ if [ "${STATIC:-}" ]; then
         exit 1
     fi
 
-    # these two find harmless things in nginx itself
+    # these find harmless things in nginx itself
 
-    [ -z "$sanitize" ] || cflags+=' -fno-sanitize=alignment,nonnull-attribute'
+    [ -z "$sanitize" ] \
+        || cflags+=' -fno-sanitize=alignment,nonnull-attribute,shift-base'
 
     options+=("--add-module=$root")
     target=binary
