@@ -9,8 +9,12 @@
 /* the same of all workers of a host, which have one address */
 #define NGX_TRP_GATE_WINDOWS       64
 
+/* nobody has got ready, and others wait: who dials hangs */
+#define NGX_TRP_GATE_TIME          1000
+
 
 static ngx_uint_t ngx_trp_gate_max(void);
+static void ngx_trp_gate_event_handler(ngx_event_t *ev);
 
 
 ngx_trp_gate_t *
@@ -47,6 +51,11 @@ ngx_trp_gate_find(ngx_trp_room_t *room, struct sockaddr *sockaddr,
     gate->max = ngx_trp_gate_max();
     gate->window = ngx_min(gate->max, NGX_TRP_GATE_WINDOW_START);
 
+    gate->event.data = gate;
+    gate->event.log = ngx_cycle->log;
+    gate->event.handler = ngx_trp_gate_event_handler;
+    gate->event.cancelable = 1;
+
     ngx_queue_init(&gate->waiting);
     ngx_queue_insert_tail(&room->gates, &gate->queue);
 
@@ -73,7 +82,7 @@ ngx_trp_gate_max(void)
 ngx_uint_t
 ngx_trp_gate_enter(ngx_trp_gate_t *gate, ngx_trp_gate_wait_t *wait)
 {
-    if (gate->dialing < gate->window) {
+    if (gate->dialing - gate->hung < gate->window) {
         gate->dialing++;
         return 1;
     }
@@ -83,7 +92,39 @@ ngx_trp_gate_enter(ngx_trp_gate_t *gate, ngx_trp_gate_wait_t *wait)
         wait->waiting = 1;
     }
 
+    if (!gate->event.timer_set) {
+        ngx_add_timer(&gate->event, NGX_TRP_GATE_TIME);
+    }
+
     return 0;
+}
+
+
+/*
+ * Those that have begun lately are taken for hung, too: that lets in no more
+ * than a window at a time.
+ */
+
+static void
+ngx_trp_gate_event_handler(ngx_event_t *ev)
+{
+    ngx_trp_gate_t  *gate;
+
+    gate = ev->data;
+
+    if (ngx_queue_empty(&gate->waiting)) {
+        return;
+    }
+
+    if (!gate->ready) {
+        gate->hung = gate->dialing;
+    }
+
+    gate->ready = 0;
+
+    ngx_add_timer(ev, NGX_TRP_GATE_TIME);
+
+    ngx_trp_gate_pass(gate);
 }
 
 
@@ -92,12 +133,15 @@ ngx_trp_gate_leave(ngx_trp_gate_t *gate, ngx_trp_gate_e how)
 {
     gate->dialing--;
 
-    if (how == NGX_TRP_GATE_READY && gate->window < gate->max) {
-        gate->window++;
+    if (how == NGX_TRP_GATE_READY) {
+        gate->ready = 1;
+        gate->window = ngx_min(gate->window + 1, gate->max);
 
-    } else if (how == NGX_TRP_GATE_FAILED) {
+    } else if (how == NGX_TRP_GATE_FAILED && gate->hung == 0) {
         gate->window = ngx_max(gate->window / 2, 1);
     }
+
+    gate->hung = ngx_min(gate->hung, gate->dialing);
 
     ngx_trp_gate_pass(gate);
 }
@@ -110,7 +154,7 @@ ngx_trp_gate_pass(ngx_trp_gate_t *gate)
     ngx_queue_t          *q;
     ngx_trp_gate_wait_t  *wait;
 
-    for (n = gate->dialing;
+    for (n = gate->dialing - gate->hung;
          n < gate->window && !ngx_queue_empty(&gate->waiting);
          n++)
     {

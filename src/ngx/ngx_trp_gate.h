@@ -4,7 +4,9 @@
  * pools of a worker: the relay has a bound for those who are not authenticated
  * yet.  A window opens with each tunnel that is ready, and closes by half with
  * one that is not.  Each TURN server on the way has a gate of its own: to the
- * relay it is another address, and if it is dead, others go on.
+ * relay it is another address, and if it is dead, others go on.  So they do if
+ * a worker of the relay hangs: while nobody gets ready, those that have dialled
+ * for long are not counted.
  */
 
 
@@ -21,11 +23,14 @@
 typedef struct {
     ngx_queue_t        queue;      /* in room->gates */
     ngx_queue_t        waiting;    /* ngx_trp_gate_wait_t */
+    ngx_event_t        event;      /* looks for those that hang */
     ngx_uint_t         dialing;
+    ngx_uint_t         hung;       /* of them, not counted */
     ngx_uint_t         window;
     ngx_uint_t         max;
     socklen_t          socklen;
     ngx_sockaddr_t     sockaddr;
+    unsigned           ready:1;    /* somebody was, lately */
     ngx_str_t          turn;       /* "HOST:PORT" on the way, or empty */
 } ngx_trp_gate_t;
 
