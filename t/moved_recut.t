@@ -134,14 +134,16 @@ $reverse->run()->plan(3 + 4);
 ok(wait_log($relay, qr/ has a tunnel /, count => 8), 'tunnels');
 is(visit(port(8080)), 1, 'a user is served');
 
-# without a hint, each group in another worker
+# without a hint, each group in another worker, and from an address that has
+# never given one
 
 my $key = $entry->testdir() . '/entry';
 my $most = 0;
 
 for my $group (1 .. 16) {
     for (my $n = 1; $n <= 64; $n++) {
-        my $c = Test::Nginx::TRP::Client->new(port => port(8443));
+        my $c = Test::Nginx::TRP::Client->new(port => port(8443),
+            LocalAddr => '127.0.0.2');
         my $answer = $c->login(key => $key, group => "group$group");
 
         $most = $n if $n > $most;

@@ -11,6 +11,9 @@
 #define NGX_TRP_STEER_MOVES  64
 #define NGX_TRP_STEER_TIME   5000
 
+/* in place of a slot: from this address hints can be read */
+#define NGX_TRP_STEER_HINTS  0x100
+
 /* in place of a listening socket: the message is of such an address */
 #define NGX_TRP_STEER_MOVED  0xffffffff
 
@@ -203,7 +206,8 @@ ngx_trp_steer_connection(ngx_trp_steer_t *st, ngx_connection_t *c)
 
 /*
  * The hint, or where the last one of this address was sent to, unless another
- * worker has just decided so.
+ * worker has just decided so.  Agents that give hints are better left alone:
+ * behind one address they may have to go to different workers.
  */
 
 static int
@@ -217,14 +221,20 @@ ngx_trp_steer_slot(ngx_trp_steer_t *st, ngx_connection_t *c, u_char *buf,
     slot = trp_hello_slot(buf, n);
 
     if (st == NULL || c->requests
-        || slot >= 0 || (slot == TRP_AGAIN && n < NGX_TRP_STEER_HELLO))
+        || (slot == TRP_AGAIN && n < NGX_TRP_STEER_HELLO))
     {
+        return slot;
+    }
+
+    if (slot >= 0) {
+        ngx_trp_steer_remember(st, c->sockaddr, NGX_TRP_STEER_HINTS);
         return slot;
     }
 
     move = ngx_trp_steer_find(st, c->sockaddr, &addr);
 
-    return move ? (int) move->slot : TRP_DECLINED;
+    return (move && move->slot != NGX_TRP_STEER_HINTS) ? (int) move->slot
+                                                       : TRP_DECLINED;
 }
 
 
@@ -306,6 +316,11 @@ ngx_trp_steer_remember(ngx_trp_steer_t *st, struct sockaddr *sockaddr,
         if (++st->nmoves == 2 * NGX_TRP_STEER_MOVES) {
             st->nmoves = NGX_TRP_STEER_MOVES;
         }
+
+    } else if (move->slot == NGX_TRP_STEER_HINTS
+               && slot != NGX_TRP_STEER_HINTS)
+    {
+        return;
     }
 
     move->slot = slot;
