@@ -246,6 +246,13 @@ ngx_trp_pool_missing(ngx_trp_pool_t *pool)
      * the slot: others would only be sent to another worker
      */
 
+    if (pool->wasted
+        && ngx_current_msec - pool->wasted_last
+           > NGX_TRP_POOL_BACKOFF_MAX + NGX_TRP_POOL_SHORT_LIFE)
+    {
+        pool->wasted = 0;
+    }
+
     batch = (pool->failures || pool->wasted || pool->slot == -1)
             ? 1 : NGX_TRP_POOL_BATCH;
 
@@ -959,6 +966,7 @@ ngx_trp_pool_closed(ngx_trp_tunnel_t *t)
         pool->wasted = 0;
 
     } else if (!link->worked && !t->draining) {
+        pool->wasted_last = ngx_current_msec;
         ngx_trp_pool_backoff(pool, &pool->wasted);
     }
 

@@ -61,6 +61,7 @@ struct ngx_trp_pool_s {
     ngx_uint_t             moved;         /* MOVED since the last READY */
     ngx_uint_t             failures;      /* rounds of dialling, in a row */
     ngx_uint_t             wasted;        /* tunnels of no use, in a row */
+    ngx_msec_t             wasted_last;   /* when the last one was lost */
 
     ngx_trp_gate_t        *gate;          /* of the relay's address */
     ngx_trp_gate_wait_t    turn;          /* before it */
