@@ -10,7 +10,7 @@
 
 /* where 447 may mean 446, and there is no other allocation: it may be soon */
 
-#define NGX_TRP_TURN_SOON     2000
+#define NGX_TRP_TURN_SOON     5000
 
 
 static void ngx_trp_turn_connect_retry(ngx_trp_turn_user_t *user);
