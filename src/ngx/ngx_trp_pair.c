@@ -11,7 +11,8 @@
 
 static void ngx_trp_pair_watch(ngx_trp_group_t *group);
 static void ngx_trp_pair_absence_handler(ngx_event_t *ev);
-static void ngx_trp_pair_tell_all(ngx_trp_group_t *group);
+static void ngx_trp_pair_each_of(ngx_trp_group_t *group,
+    void (*handler)(ngx_trp_peer_t *peer));
 static const char *ngx_trp_pair_crowded(ngx_trp_pair_t *pair,
     ngx_uint_t role);
 static ngx_trp_group_t *ngx_trp_pair_group(ngx_trp_pair_t *pair,
@@ -228,7 +229,7 @@ ngx_trp_pair_watch(ngx_trp_group_t *group)
 
     if (group->absent) {
         group->absent = 0;
-        ngx_trp_pair_tell_all(group);
+        ngx_trp_pair_each_of(group, ngx_trp_pair_tell);
     }
 }
 
@@ -241,29 +242,7 @@ ngx_trp_pair_absence_handler(ngx_event_t *ev)
     group = ev->data;
 
     group->absent = 1;
-    ngx_trp_pair_tell_all(group);
-}
-
-
-static void
-ngx_trp_pair_tell_all(ngx_trp_group_t *group)
-{
-    ngx_queue_t      *q, *p;
-    ngx_trp_agent_t  *agent;
-
-    for (q = ngx_queue_head(&group->agents);
-         q != ngx_queue_sentinel(&group->agents);
-         q = ngx_queue_next(q))
-    {
-        agent = ngx_queue_data(q, ngx_trp_agent_t, queue);
-
-        for (p = ngx_queue_head(&agent->peers);
-             p != ngx_queue_sentinel(&agent->peers);
-             p = ngx_queue_next(p))
-        {
-            ngx_trp_pair_tell(ngx_queue_data(p, ngx_trp_peer_t, all));
-        }
-    }
+    ngx_trp_pair_each_of(group, ngx_trp_pair_tell);
 }
 
 
@@ -506,9 +485,6 @@ ngx_trp_pair_count(ngx_trp_agent_t *agent, ngx_int_t n)
 void
 ngx_trp_pair_each(ngx_trp_pair_t *pair, void (*check)(ngx_trp_peer_t *peer))
 {
-    ngx_queue_t        *q, *p;
-    ngx_trp_agent_t    *agent;
-    ngx_trp_group_t    *group;
     ngx_rbtree_node_t  *node;
 
     if (pair->rbtree.root == &pair->sentinel) {
@@ -519,20 +495,29 @@ ngx_trp_pair_each(ngx_trp_pair_t *pair, void (*check)(ngx_trp_peer_t *peer))
          node;
          node = ngx_rbtree_next(&pair->rbtree, node))
     {
-        group = (ngx_trp_group_t *) node;
+        ngx_trp_pair_each_of((ngx_trp_group_t *) node, check);
+    }
+}
 
-        for (q = ngx_queue_head(&group->agents);
-             q != ngx_queue_sentinel(&group->agents);
-             q = ngx_queue_next(q))
+
+static void
+ngx_trp_pair_each_of(ngx_trp_group_t *group,
+    void (*handler)(ngx_trp_peer_t *peer))
+{
+    ngx_queue_t      *q, *p;
+    ngx_trp_agent_t  *agent;
+
+    for (q = ngx_queue_head(&group->agents);
+         q != ngx_queue_sentinel(&group->agents);
+         q = ngx_queue_next(q))
+    {
+        agent = ngx_queue_data(q, ngx_trp_agent_t, queue);
+
+        for (p = ngx_queue_head(&agent->peers);
+             p != ngx_queue_sentinel(&agent->peers);
+             p = ngx_queue_next(p))
         {
-            agent = ngx_queue_data(q, ngx_trp_agent_t, queue);
-
-            for (p = ngx_queue_head(&agent->peers);
-                 p != ngx_queue_sentinel(&agent->peers);
-                 p = ngx_queue_next(p))
-            {
-                check(ngx_queue_data(p, ngx_trp_peer_t, all));
-            }
+            handler(ngx_queue_data(p, ngx_trp_peer_t, all));
         }
     }
 }
