@@ -8,7 +8,7 @@ MINUTES = 30
 BENCH =
 NGINX = nginx
 
-CORE = $(wildcard src/core/*.c)
+CORE = $(wildcard src/core/*/*.c)
 UNITS = $(patsubst t/unit/%.c,%,$(wildcard t/unit/*_test.c))
 FUZZERS = $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/fuzz_*.c))
 MODULES = relay entry reverse
@@ -134,7 +134,7 @@ fuzz: $(FUZZERS:%=objs/fuzz/%)
 		else tail -n 40 $$log; echo "fuzz $$name: failed"; exit 1; fi; \
 	done
 
-objs/fuzz/fuzz_%: t/fuzz/fuzz_%.c $(CORE) $(wildcard src/core/*.h)
+objs/fuzz/fuzz_%: t/fuzz/fuzz_%.c $(CORE) $(wildcard src/core/*/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) -std=c99 -D_DEFAULT_SOURCE -Wall -Wextra -g -O1 -Isrc/core \
 		-fsanitize=fuzzer,address,undefined \
@@ -179,5 +179,5 @@ clean:
 .PHONY: all help check unit unit-asan replay fuzz test test-asan demo bench
 .PHONY: bench-turn bench-socks soak install clean
 
--include $(wildcard objs/unit/*.d objs/unit/core/*.d)
--include $(wildcard objs/unit-asan/*.d objs/unit-asan/core/*.d objs/replay/*.d)
+-include $(wildcard objs/unit/*.d objs/unit/core/*/*.d objs/replay/*.d)
+-include $(wildcard objs/unit-asan/*.d objs/unit-asan/core/*/*.d)

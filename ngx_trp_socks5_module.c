@@ -1,10 +1,10 @@
 
-#include "ngx_trp.h"
-#include "ngx_trp_conf.h"
-#include "ngx_trp_ends.h"
-#include "ngx_trp_socks5.h"
-#include "ngx_trp_stock.h"
-#include "ngx_trp_variables.h"
+#include "base/ngx_trp.h"
+#include "base/ngx_trp_conf.h"
+#include "stock/ngx_trp_ends.h"
+#include "socks5/ngx_trp_socks5.h"
+#include "stock/ngx_trp_stock.h"
+#include "stock/ngx_trp_variables.h"
 
 
 static ngx_int_t ngx_trp_socks5_preread_handler(ngx_stream_session_t *s);

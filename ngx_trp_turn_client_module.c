@@ -1,16 +1,16 @@
 
-#include "ngx_trp.h"
-#include "ngx_trp_addr.h"
-#include "ngx_trp_associate_turn.h"
-#include "ngx_trp_connect.h"
-#include "ngx_trp_defer.h"
-#include "ngx_trp_ends.h"
-#include "ngx_trp_lookup.h"
-#include "ngx_trp_name.h"
-#include "ngx_trp_socks5.h"
-#include "ngx_trp_stock.h"
-#include "ngx_trp_stream.h"
-#include "ngx_trp_turn_connect.h"
+#include "base/ngx_trp.h"
+#include "base/ngx_trp_addr.h"
+#include "socks5/ngx_trp_associate_turn.h"
+#include "base/ngx_trp_connect.h"
+#include "names/ngx_trp_defer.h"
+#include "stock/ngx_trp_ends.h"
+#include "names/ngx_trp_lookup.h"
+#include "names/ngx_trp_name.h"
+#include "socks5/ngx_trp_socks5.h"
+#include "stock/ngx_trp_stock.h"
+#include "agent/ngx_trp_stream.h"
+#include "turnc/ngx_trp_turn_connect.h"
 
 
 typedef struct {

@@ -1,12 +1,12 @@
 
-#include "ngx_trp.h"
-#include "ngx_trp_conf.h"
-#include "ngx_trp_late.h"
-#include "ngx_trp_stock.h"
-#include "ngx_trp_turn.h"
-#include "ngx_trp_turn_accounts.h"
-#include "ngx_trp_twice.h"
-#include "trp_acl.h"
+#include "base/ngx_trp.h"
+#include "base/ngx_trp_conf.h"
+#include "stock/ngx_trp_late.h"
+#include "stock/ngx_trp_stock.h"
+#include "turn/ngx_trp_turn.h"
+#include "turn/ngx_trp_turn_accounts.h"
+#include "stock/ngx_trp_twice.h"
+#include "base/trp_acl.h"
 
 
 #define NGX_TRP_TURN_ZONE_SIZE  (8 * 1024 * 1024)

@@ -8,7 +8,8 @@
 #     CC, CFLAGS, LDFLAGS   compiler and additional flags
 #     V=1        show the commands
 #
-# Configures only when these or the file "config" have changed.
+# Configures only when these, the file "config" or the list of sources have
+# changed.
 
 set -eu
 
@@ -74,7 +75,8 @@ options+=(--with-stream --with-stream_ssl_module
           --with-ld-opt="$ldflags ${LDFLAGS:-}" --builddir="$objs")
 
 stamp=$(printf '%s\n' "$src" "${options[@]}"
-        cat "$root/config" "$src/src/core/nginx.h")
+        cat "$root/config" "$src/src/core/nginx.h"
+        cd "$root" && ls src/*/*)
 
 unset MAKEFLAGS MFLAGS MAKELEVEL NGX_CONF_FLAGS
 

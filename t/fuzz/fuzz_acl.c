@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trp_acl.h"
-#include "trp_addr.h"
+#include "base/trp_acl.h"
+#include "base/trp_addr.h"
 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -4,7 +4,7 @@
 
 #include <sodium.h>
 
-#include "trp_auth.h"
+#include "tunnel/trp_auth.h"
 
 
 #define FRAME_MAX  (TRP_HEADER_LEN + TRP_CONTROL_MAX)

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trp_authorized.h"
+#include "tunnel/trp_authorized.h"
 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

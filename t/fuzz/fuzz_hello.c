@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trp_wire.h"
+#include "tunnel/trp_wire.h"
 
 
 #define PREFIXES  512

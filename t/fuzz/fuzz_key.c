@@ -3,7 +3,7 @@
 
 #include <sodium.h>
 
-#include "trp_key.h"
+#include "tunnel/trp_key.h"
 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

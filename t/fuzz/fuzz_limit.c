@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trp_limit.h"
+#include "base/trp_limit.h"
 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trp_portal.h"
+#include "portal/trp_portal.h"
 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

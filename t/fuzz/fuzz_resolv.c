@@ -1,8 +1,8 @@
 
 #include <stdlib.h>
 
-#include "trp_addr.h"
-#include "trp_resolv.h"
+#include "base/trp_addr.h"
+#include "names/trp_resolv.h"
 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,8 +1,8 @@
 
 #include <stdlib.h>
 
-#include "trp_addr.h"
-#include "trp_route.h"
+#include "base/trp_addr.h"
+#include "tunnel/trp_route.h"
 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trp_addr.h"
-#include "trp_socks5.h"
+#include "base/trp_addr.h"
+#include "socks5/trp_socks5.h"
 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trp_stun.h"
+#include "stun/trp_stun.h"
 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trp_tunnel.h"
+#include "tunnel/trp_tunnel.h"
 
 
 #define PIPE_SIZE  64

@@ -6,8 +6,8 @@
 
 #include "tap.h"
 
-#include "trp_acl.h"
-#include "trp_addr.h"
+#include "base/trp_acl.h"
+#include "base/trp_addr.h"
 
 
 /* a copy without a byte to spare, so that ASan sees reads past the end */

@@ -6,7 +6,7 @@
 
 #include "tap.h"
 
-#include "trp_addr.h"
+#include "base/trp_addr.h"
 
 
 /* a copy without a byte to spare, so that ASan sees reads past the end */

@@ -6,7 +6,7 @@
 
 #include "tap.h"
 
-#include "trp_auth.h"
+#include "tunnel/trp_auth.h"
 
 
 #define LABEL                                                                 \

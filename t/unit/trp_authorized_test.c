@@ -12,8 +12,8 @@
 
 #include "tap.h"
 
-#include "trp_addr.h"
-#include "trp_authorized.h"
+#include "base/trp_addr.h"
+#include "tunnel/trp_authorized.h"
 
 
 #define BOTH      (TRP_ROLE_ENTRY | TRP_ROLE_REVERSE)

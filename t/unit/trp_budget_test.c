@@ -7,10 +7,10 @@
 #include "tap.h"
 #include "rnd.h"
 
-#include "trp_addr.h"
-#include "trp_budget.h"
-#include "trp_hash.h"
-#include "trp_random.h"
+#include "base/trp_addr.h"
+#include "base/trp_budget.h"
+#include "base/trp_hash.h"
+#include "base/trp_random.h"
 
 
 static trp_budget_t   budget;

@@ -7,7 +7,7 @@
 #include "tap.h"
 #include "rnd.h"
 
-#include "trp_hash.h"
+#include "base/trp_hash.h"
 
 
 #define N  3000

@@ -5,7 +5,7 @@
 #include "tap.h"
 #include "rnd.h"
 
-#include "trp_heap.h"
+#include "base/trp_heap.h"
 
 
 #define N  400

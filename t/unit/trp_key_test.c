@@ -12,7 +12,7 @@
 
 #include "tap.h"
 
-#include "trp_key.h"
+#include "tunnel/trp_key.h"
 
 
 #define UNKNOWN                                                               \

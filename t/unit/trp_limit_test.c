@@ -4,7 +4,7 @@
 
 #include "tap.h"
 
-#include "trp_limit.h"
+#include "base/trp_limit.h"
 
 
 static void

@@ -4,7 +4,7 @@
 
 #include "tap.h"
 
-#include "trp_portal.h"
+#include "portal/trp_portal.h"
 
 
 #define SECRET  "00112233445566778899aabbccddeeff"                            \

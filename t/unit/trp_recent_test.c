@@ -4,7 +4,7 @@
 
 #include "tap.h"
 
-#include "trp_recent.h"
+#include "base/trp_recent.h"
 
 
 static trp_recent_t  recent;

@@ -6,8 +6,8 @@
 
 #include "tap.h"
 
-#include "trp_addr.h"
-#include "trp_resolv.h"
+#include "base/trp_addr.h"
+#include "names/trp_resolv.h"
 
 
 /* a copy without a byte to spare, so that ASan sees reads past the end */

@@ -6,8 +6,8 @@
 
 #include "tap.h"
 
-#include "trp_addr.h"
-#include "trp_route.h"
+#include "base/trp_addr.h"
+#include "tunnel/trp_route.h"
 
 
 /* a copy without a byte to spare, so that ASan sees reads past the end */

@@ -7,9 +7,9 @@
 
 #include "tap.h"
 
-#include "trp_addr.h"
-#include "trp_socks5.h"
-#include "trp_wire.h"
+#include "base/trp_addr.h"
+#include "socks5/trp_socks5.h"
+#include "tunnel/trp_wire.h"
 
 
 /* bytes of a message, with its length */

@@ -6,7 +6,7 @@
 
 #include "tap.h"
 
-#include "trp_str.h"
+#include "base/trp_str.h"
 
 
 #define nelts(a)  (sizeof(a) / sizeof((a)[0]))

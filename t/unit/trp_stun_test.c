@@ -11,8 +11,8 @@
 #include "tap.h"
 #include "rnd.h"
 
-#include "trp_digest.h"
-#include "trp_stun.h"
+#include "base/trp_digest.h"
+#include "stun/trp_stun.h"
 
 
 #define nelts(a)  (sizeof(a) / sizeof((a)[0]))

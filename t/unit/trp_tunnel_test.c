@@ -10,7 +10,7 @@
 #include "tap.h"
 #include "rnd.h"
 
-#include "trp_tunnel.h"
+#include "tunnel/trp_tunnel.h"
 
 
 #define PIPE_SIZE  256

@@ -10,9 +10,9 @@
 #include "tap.h"
 #include "rnd.h"
 
-#include "trp_acl.h"
-#include "trp_addr.h"
-#include "trp_turn_access.h"
+#include "base/trp_acl.h"
+#include "base/trp_addr.h"
+#include "turn/trp_turn_access.h"
 
 
 #define nelts(a)  (sizeof(a) / sizeof((a)[0]))

@@ -9,8 +9,8 @@
 #include "tap.h"
 #include "rnd.h"
 
-#include "trp_addr.h"
-#include "trp_turn_auth.h"
+#include "base/trp_addr.h"
+#include "stun/trp_turn_auth.h"
 
 
 #define nelts(a)  (sizeof(a) / sizeof((a)[0]))

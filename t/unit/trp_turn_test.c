@@ -9,7 +9,7 @@
 #include "rnd.h"
 #include "turn.h"
 
-#include "trp_turn_private.h"
+#include "turn/trp_turn_private.h"
 
 
 #define nelts(a)  (sizeof(a) / sizeof((a)[0]))

@@ -4,7 +4,7 @@
 
 #include "tap.h"
 
-#include "trp_upgrade.h"
+#include "portal/trp_upgrade.h"
 
 
 #define ACCEPT  "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="

@@ -8,7 +8,7 @@
 #include "rnd.h"
 #include "hellos.h"
 
-#include "trp_wire.h"
+#include "tunnel/trp_wire.h"
 
 
 #define FRAME_MAX  (TRP_HEADER_LEN + TRP_CONTROL_MAX)

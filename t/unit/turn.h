@@ -27,8 +27,8 @@
 
 #include <sodium.h>
 
-#include "trp_addr.h"
-#include "trp_turn.h"
+#include "base/trp_addr.h"
+#include "turn/trp_turn.h"
 
 
 #define WORLD_REALM     "example.org"

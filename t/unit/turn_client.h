@@ -27,7 +27,7 @@
 
 #include "turn.h"
 
-#include "trp_turn_client.h"
+#include "turnc/trp_turn_client.h"
 
 
 #define AGENT_SENT      64

@@ -1,0 +1,117 @@
+
+/*
+ * Addresses and names in text: IPv4 in dotted decimal, IPv6 as in RFC 4291,
+ * section 2.2 (never with a zone), blocks as ADDRESS or ADDRESS/PREFIX,
+ * host names as in RFC 1123, section 2.1, plus the underscore.
+ */
+
+
+#ifndef TRP_ADDR_H_INCLUDED
+#define TRP_ADDR_H_INCLUDED
+
+
+#include "base/trp_core.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/* "255.255.255.255" and the longest IPv6 form, without a null byte */
+
+#define TRP_ADDR_TEXT_LEN  45
+
+#define TRP_NAME_MAX_LEN   253
+
+
+/* an address without brackets, the whole of "text"; TRP_OK or TRP_ERROR */
+
+int trp_addr_parse(trp_addr_t *addr, trp_str_t text);
+
+
+/*
+ * An address, or a block; IPv6 may stand in brackets, with the prefix inside
+ * or behind them.  Host bits that are set are cleared, and a block inside
+ * ::ffff:0:0/96 becomes the IPv4 block in it.  TRP_OK, TRP_ERROR.
+ */
+
+int trp_cidr_parse(trp_cidr_t *cidr, trp_str_t text);
+
+/* the same; *low_bits is 1 if there were host bits to clear */
+
+int trp_cidr_parse_bits(trp_cidr_t *cidr, trp_str_t text, int *low_bits);
+
+
+/*
+ * 1 if the address is inside the block.  An IPv4-mapped IPv6 address
+ * (RFC 4291, section 2.5.5.2) is compared as the IPv4 address in it.  With
+ * family 0 on either side nothing matches.
+ */
+
+int trp_cidr_match(const trp_cidr_t *cidr, const trp_addr_t *addr);
+
+
+/* an IPv4-mapped IPv6 address becomes the IPv4 address in it: 1, else 0 */
+
+int trp_addr_unmap(trp_addr_t *addr);
+
+
+/*
+ * 0.0.0.0, :: and ::ffff:0.0.0.0 lead to this host: they become 127.0.0.1 or
+ * ::1, and 1 is returned; else 0
+ */
+
+int trp_addr_this_host(trp_addr_t *addr);
+
+
+/* 1 for 127.0.0.0/8, ::1 and their IPv4-mapped form */
+
+int trp_addr_is_loopback(const trp_addr_t *addr);
+
+/*
+ * 1 for addresses that nobody outside of a site can send to: loopback, private
+ * (RFC 1918, RFC 4193), shared (RFC 6598), link-local, and their IPv4-mapped
+ * form
+ */
+
+int trp_addr_is_private(const trp_addr_t *addr);
+
+
+/*
+ * Decimal port 1..65535, the whole of "text", without sign or leading zero.
+ * Returns the port, or 0 if the text is not one.
+ */
+
+uint16_t trp_port_parse(trp_str_t text);
+
+/* "FIRST-LAST", both from 1 on; TRP_OK, TRP_ERROR */
+
+int trp_port_range_parse(trp_str_t text, uint16_t *first, uint16_t *last);
+
+
+/* 1 if the text is a host name; a name of digits and dots alone is not */
+
+int trp_name_valid(trp_str_t text);
+
+
+/* without the dot of the root at its end (RFC 1034, section 3.1) */
+
+trp_str_t trp_name_relative(trp_str_t name);
+
+
+/* 1 if the two are the same, ASCII letter case aside */
+
+int trp_name_equal(trp_str_t a, trp_str_t b);
+
+
+/*
+ * Writes the address without brackets, at most TRP_ADDR_TEXT_LEN bytes and
+ * no null byte.  Returns the length, 0 for family 0.
+ */
+
+size_t trp_addr_text(uint8_t *buf, const trp_addr_t *addr);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* TRP_ADDR_H_INCLUDED */

@@ -1,0 +1,128 @@
+
+#include "base/trp_heap.h"
+
+
+static trp_heap_node_t *trp_heap_meld(trp_heap_node_t *a, trp_heap_node_t *b);
+static trp_heap_node_t *trp_heap_combine(trp_heap_node_t *first);
+
+
+void
+trp_heap_insert(trp_heap_t *heap, trp_heap_node_t *node, uint64_t expires)
+{
+    node->child = NULL;
+    node->next = NULL;
+    node->prev = NULL;
+    node->expires = expires;
+
+    heap->top = heap->top ? trp_heap_meld(heap->top, node) : node;
+}
+
+
+void
+trp_heap_remove(trp_heap_t *heap, trp_heap_node_t *node)
+{
+    trp_heap_node_t  *rest;
+
+    rest = trp_heap_combine(node->child);
+    node->child = NULL;
+
+    if (node == heap->top) {
+        heap->top = rest;
+        return;
+    }
+
+    if (node->prev->child == node) {
+        node->prev->child = node->next;
+
+    } else {
+        node->prev->next = node->next;
+    }
+
+    if (node->next) {
+        node->next->prev = node->prev;
+    }
+
+    node->next = NULL;
+    node->prev = NULL;
+
+    if (rest) {
+        heap->top = trp_heap_meld(heap->top, rest);
+    }
+}
+
+
+/* both are roots: the later one becomes the first child of the other */
+
+static trp_heap_node_t *
+trp_heap_meld(trp_heap_node_t *a, trp_heap_node_t *b)
+{
+    trp_heap_node_t  *later;
+
+    later = b;
+
+    if (b->expires < a->expires) {
+        later = a;
+        a = b;
+    }
+
+    later->next = a->child;
+    later->prev = a;
+
+    if (a->child) {
+        a->child->prev = later;
+    }
+
+    a->child = later;
+
+    return a;
+}
+
+
+/* siblings in pairs from the left, and the pairs from the right: one root */
+
+static trp_heap_node_t *
+trp_heap_combine(trp_heap_node_t *first)
+{
+    trp_heap_node_t  *a, *b, *pairs, *root;
+
+    pairs = NULL;
+
+    while (first) {
+        a = first;
+        b = a->next;
+        first = b ? b->next : NULL;
+
+        a->next = NULL;
+        a->prev = NULL;
+
+        if (b) {
+            b->next = NULL;
+            b->prev = NULL;
+            a = trp_heap_meld(a, b);
+        }
+
+        a->next = pairs;
+        pairs = a;
+    }
+
+    root = pairs;
+
+    if (root) {
+        pairs = root->next;
+        root->next = NULL;
+    }
+
+    while (pairs) {
+        a = pairs;
+        pairs = a->next;
+        a->next = NULL;
+
+        root = trp_heap_meld(root, a);
+    }
+
+    if (root) {
+        root->prev = NULL;
+    }
+
+    return root;
+}

@@ -1,0 +1,155 @@
+
+#include "base/trp_limit.h"
+#include "base/trp_str.h"
+
+
+static int trp_limits_number(uint32_t *value, trp_str_t text);
+
+
+static const trp_str_t  trp_limit_tunnels = trp_string("tunnels=");
+static const trp_str_t  trp_limit_streams = trp_string("streams=");
+static const trp_str_t  trp_limit_opens = trp_string("opens=");
+static const trp_str_t  trp_limit_per_second = trp_string("r/s");
+
+
+int
+trp_limits_parse(trp_limits_t *limits, trp_str_t text)
+{
+    trp_str_t  unit;
+
+    if (trp_str_starts(text, trp_limit_tunnels)) {
+        trp_str_skip(&text, trp_limit_tunnels.len);
+        return trp_limits_number(&limits->tunnels, text);
+    }
+
+    if (trp_str_starts(text, trp_limit_streams)) {
+        trp_str_skip(&text, trp_limit_streams.len);
+        return trp_limits_number(&limits->streams, text);
+    }
+
+    if (!trp_str_starts(text, trp_limit_opens)) {
+        return TRP_ERROR;
+    }
+
+    trp_str_skip(&text, trp_limit_opens.len);
+
+    if (text.len < trp_limit_per_second.len) {
+        return TRP_ERROR;
+    }
+
+    text.len -= trp_limit_per_second.len;
+
+    unit.len = trp_limit_per_second.len;
+    unit.data = text.data + text.len;
+
+    if (!trp_str_equal(unit, trp_limit_per_second)) {
+        return TRP_ERROR;
+    }
+
+    return trp_limits_number(&limits->opens, text);
+}
+
+
+static int
+trp_limits_number(uint32_t *value, trp_str_t text)
+{
+    size_t    i;
+    uint32_t  n;
+
+    if (*value != 0) {
+        return TRP_DECLINED;
+    }
+
+    if (text.len == 0 || text.len > 9) {
+        return TRP_ERROR;
+    }
+
+    n = 0;
+
+    for (i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') {
+            return TRP_ERROR;
+        }
+
+        n = n * 10 + (text.data[i] - '0');
+    }
+
+    *value = n;
+
+    return (n != 0) ? TRP_OK : TRP_ERROR;
+}
+
+
+trp_limits_t
+trp_limits_merge(const trp_limits_t *own, const trp_limits_t *other)
+{
+    trp_limits_t  limits;
+
+    limits.tunnels = own->tunnels ? own->tunnels : other->tunnels;
+    limits.streams = own->streams ? own->streams : other->streams;
+    limits.opens = own->opens ? own->opens : other->opens;
+
+    return limits;
+}
+
+
+int
+trp_rate_take(trp_rate_t *rate, uint32_t limit, uint64_t now)
+{
+    return trp_rate_take_n(rate, limit, 1, now);
+}
+
+
+int
+trp_rate_take_burst(trp_rate_t *rate, uint32_t limit, uint32_t burst,
+    uint64_t now)
+{
+    uint64_t  leaked, passed;
+
+    if (limit == 0) {
+        return TRP_OK;
+    }
+
+    /* no product can overflow: a month empties any bucket that is in use */
+
+    passed = (now > rate->last) ? now - rate->last : 0;
+    leaked = (passed < UINT32_MAX ? passed : UINT32_MAX) * limit;
+
+    rate->level -= (leaked < rate->level) ? leaked : rate->level;
+    rate->last = now;
+
+    if (rate->level + 1000 > (uint64_t) burst * 1000) {
+        return TRP_DECLINED;
+    }
+
+    rate->level += 1000;
+
+    return TRP_OK;
+}
+
+
+int
+trp_rate_take_n(trp_rate_t *rate, uint64_t limit, uint64_t n, uint64_t now)
+{
+    uint64_t  leaked, passed;
+
+    if (limit == 0) {
+        return TRP_OK;
+    }
+
+    /* a second empties it, so no product can overflow */
+
+    passed = (now > rate->last) ? now - rate->last : 0;
+    leaked = (passed < 1000) ? passed * limit : limit * 1000;
+
+    rate->level -= (leaked < rate->level) ? leaked : rate->level;
+    rate->last = now;
+
+    if (rate->level + n * 1000 > limit * 1000) {
+        return TRP_DECLINED;
+    }
+
+    rate->level += n * 1000;
+
+    return TRP_OK;
+}

@@ -1,0 +1,71 @@
+
+/*
+ * The keys that a relay accepts, and what each may do: lines in the form of
+ * OpenSSH's authorized_keys,
+ *
+ *     [options] ssh-ed25519 BASE64 [comment]
+ *
+ *     role="entry|reverse"          both if absent; "entry", "reverse",
+ *                                   or the two joined by "|" or ","
+ *     group="a,b*"                  names, a "*" at the end as wildcard
+ *     permitopen="host:port,..."    what an entry may ask for (trp_acl.h)
+ *     from="CIDR,..."               where the agent may connect from
+ *     expiry-time="YYYYMMDD[HHMM]"  UTC, a final "Z" is allowed
+ *     limit="tunnels=N,..."         also streams=N, opens=Nr/s (trp_limit.h)
+ *
+ * An option that is not in this list, or stands twice, is an error: a
+ * restriction must never be dropped in silence.
+ */
+
+
+#ifndef TRP_AUTHORIZED_H_INCLUDED
+#define TRP_AUTHORIZED_H_INCLUDED
+
+
+#include "tunnel/trp_key.h"
+#include "base/trp_limit.h"
+#include "tunnel/trp_wire.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+typedef struct {
+    uint8_t         public_key[TRP_KEY_PUBLIC_LEN];
+    unsigned        roles;         /* TRP_ROLE_* that are allowed */
+    trp_str_t       groups;        /* the lists as they were written; */
+    trp_str_t       permitopen;    /* data == NULL: no restriction */
+    trp_str_t       from;
+    trp_limits_t    limits;
+    int64_t         expiry;        /* seconds since the epoch, 0: never */
+    trp_str_t       comment;
+    trp_str_t       low_bits;      /* a block with such; data == NULL: none */
+} trp_authorized_key_t;
+
+
+/*
+ * Reads one line, without its newline.  TRP_OK; TRP_DECLINED for a blank
+ * line or a comment; TRP_ERROR with *err, the end of a sentence that starts
+ * with file and line: "has an unknown option".  All values are checked here.
+ * Unless it is TRP_OK, the key is all zero and allows no role.
+ */
+
+int trp_authorized_key_parse(trp_authorized_key_t *key, trp_str_t line,
+    const char **err);
+
+
+/* 1 if the key may be used so; "now" in seconds since the epoch */
+
+int trp_authorized_key_allows_group(const trp_authorized_key_t *key,
+    trp_str_t group);
+int trp_authorized_key_allows_from(const trp_authorized_key_t *key,
+    const trp_addr_t *addr);
+int trp_authorized_key_allows_open(const trp_authorized_key_t *key,
+    const trp_addr_t *addr, trp_str_t name, uint16_t port);
+int trp_authorized_key_expired(const trp_authorized_key_t *key, int64_t now);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* TRP_AUTHORIZED_H_INCLUDED */

@@ -1,0 +1,264 @@
+
+#include <string.h>
+
+#include "base/trp_addr.h"
+#include "tunnel/trp_route.h"
+
+
+#define TRP_ROUTE_PARTS      4
+
+/* 8 groups, 3 more parts, and 1 to see that there are more */
+
+#define TRP_ROUTE_MAX_PARTS  12
+
+
+static const char *trp_route_parse_parts(trp_route_t *route, trp_str_t *part,
+    size_t n);
+static const char *trp_route_split(trp_str_t text, trp_str_t *part,
+    size_t *n);
+static int trp_route_has_bare_ipv6(trp_str_t *part, size_t n);
+static const char *trp_route_parse_source(trp_route_t *route, trp_str_t text);
+static const char *trp_route_parse_ports(trp_route_t *route,
+    trp_str_t listen_port, trp_str_t port);
+static const char *trp_route_parse_host(trp_route_t *route, trp_str_t text);
+static int trp_route_is_number(trp_str_t text);
+
+
+static const char  trp_route_empty_host[] =
+    "has an empty host, write \"PORT:PORT\" for 127.0.0.1";
+
+static const trp_str_t  trp_route_localhost = trp_string("127.0.0.1");
+
+
+const char *
+trp_route_parse(trp_route_t *route, trp_str_t text)
+{
+    size_t       n;
+    trp_str_t    part[TRP_ROUTE_MAX_PARTS];
+    const char  *err;
+
+    memset(route, 0, sizeof(trp_route_t));
+
+    if (text.len == 0) {
+        return "is empty";
+    }
+
+    err = trp_route_split(text, part, &n);
+    if (err) {
+        return err;
+    }
+
+    err = trp_route_parse_parts(route, part, n);
+
+    if (err && err != trp_route_empty_host
+        && trp_route_has_bare_ipv6(part, n))
+    {
+        return "has an unbracketed IPv6 address, write it as [ADDRESS]";
+    }
+
+    return err;
+}
+
+
+static const char *
+trp_route_parse_parts(trp_route_t *route, trp_str_t *part, size_t n)
+{
+    const char  *err;
+
+    if (n < 2) {
+        return "is missing a part, write at least \"PORT:PORT\"";
+    }
+
+    if (n > TRP_ROUTE_PARTS) {
+        return "has too many parts, "
+               "write at most \"ADDRESS:PORT:HOST:PORT\"";
+    }
+
+    if (n == 4 || (n == 3 && !trp_route_is_number(part[0]))) {
+        err = trp_route_parse_source(route, *part++);
+        if (err) {
+            return err;
+        }
+
+        n--;
+    }
+
+    err = trp_route_parse_ports(route, part[0], part[n - 1]);
+    if (err) {
+        return err;
+    }
+
+    return trp_route_parse_host(route, n == 3 ? part[1] : trp_route_localhost);
+}
+
+
+/* cuts at the colons outside of brackets; parts past the last are left off */
+
+static const char *
+trp_route_split(trp_str_t text, trp_str_t *part, size_t *n)
+{
+    size_t          count;
+    const uint8_t  *p, *end, *start;
+
+    p = text.data;
+    end = p + text.len;
+
+    for (count = 0; count < TRP_ROUTE_MAX_PARTS; count++) {
+        start = p;
+
+        if (p < end && *p == '[') {
+            p = memchr(p, ']', end - p);
+            if (p == NULL) {
+                return "has an unclosed bracket";
+            }
+        }
+
+        while (p < end && *p != ':') {
+            p++;
+        }
+
+        part[count].data = start;
+        part[count].len = p - start;
+
+        if (p == end) {
+            count++;
+            break;
+        }
+
+        p++;
+    }
+
+    *n = count;
+
+    return NULL;
+}
+
+
+/* is some run of parts, but not all of them, an IPv6 address or block? */
+
+static int
+trp_route_has_bare_ipv6(trp_str_t *part, size_t n)
+{
+    size_t      i, k;
+    trp_str_t   run;
+    trp_cidr_t  cidr;
+
+    for (i = 0; i + 2 < n; i++) {
+
+        for (k = i + 2; k < n; k++) {
+
+            if (i == 0 && k == n - 1) {
+                break;
+            }
+
+            run.data = part[i].data;
+            run.len = part[k].data + part[k].len - run.data;
+
+            if (trp_cidr_parse(&cidr, run) == TRP_OK) {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
+static const char *
+trp_route_parse_source(trp_route_t *route, trp_str_t text)
+{
+    if (text.len == 0) {
+        return "has an empty source, leave out its colon for any source";
+    }
+
+    if (trp_cidr_parse_bits(&route->source, text, &route->low_bits) != TRP_OK)
+    {
+        return "has an invalid source, a source must be an address or a block";
+    }
+
+    return NULL;
+}
+
+
+static const char *
+trp_route_parse_ports(trp_route_t *route, trp_str_t listen_port,
+    trp_str_t port)
+{
+    if (listen_port.len == 0 || port.len == 0) {
+        return "has an empty port";
+    }
+
+    route->listen_port = trp_port_parse(listen_port);
+
+    if (route->listen_port == 0) {
+        return "has an invalid listen port, a port is 1 to 65535";
+    }
+
+    route->port = trp_port_parse(port);
+
+    if (route->port == 0) {
+        return "has an invalid destination port, a port is 1 to 65535";
+    }
+
+    return NULL;
+}
+
+
+static const char *
+trp_route_parse_host(trp_route_t *route, trp_str_t text)
+{
+    int  rc;
+
+    if (text.len == 0) {
+        return trp_route_empty_host;
+    }
+
+    if (memchr(text.data, '/', text.len) != NULL) {
+        return "has a block as its destination, it must be one address";
+    }
+
+    if (text.data[0] == '[') {
+
+        if (text.data[text.len - 1] != ']') {
+            return "has text after a bracket";
+        }
+
+        route->host.data = text.data + 1;
+        route->host.len = text.len - 2;
+
+        rc = trp_addr_parse(&route->addr, route->host);
+
+        if (rc != TRP_OK || route->addr.family != 6) {
+            return "has brackets around a destination that is not "
+                   "an IPv6 address";
+        }
+
+        return NULL;
+    }
+
+    route->host = text;
+
+    if (trp_addr_parse(&route->addr, text) == TRP_OK) {
+        return NULL;
+    }
+
+    route->host = trp_name_relative(text);
+
+    return trp_name_valid(route->host) ? NULL
+                                       : "has an invalid destination host";
+}
+
+
+static int
+trp_route_is_number(trp_str_t text)
+{
+    size_t  i;
+
+    for (i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') {
+            return 0;
+        }
+    }
+
+    return text.len != 0;
+}

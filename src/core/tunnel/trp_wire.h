@@ -1,0 +1,290 @@
+
+/*
+ * The frames of trp/2 as bytes, see docs/protocol.md.
+ *
+ * A frame is a header of 4 bytes (type, flags, payload length in network
+ * order) and a payload.  All frames but DATA are control frames with a
+ * payload of at most TRP_CONTROL_MAX bytes.
+ */
+
+
+#ifndef TRP_WIRE_H_INCLUDED
+#define TRP_WIRE_H_INCLUDED
+
+
+#include "base/trp_core.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+#define TRP_VERSION          2
+#define TRP_ALPN             "trp/2"
+#define TRP_ALPN_SLOT        "trp-slot/"
+#define TRP_SLOTS            64
+
+#define TRP_HEADER_LEN       4
+#define TRP_DATA_MAX         16380   /* header and data fill a TLS record */
+#define TRP_CONTROL_MAX      1024
+
+#define TRP_NONCE_LEN        32
+#define TRP_SIGNATURE_LEN    64
+#define TRP_STREAM_ID_LEN    8
+#define TRP_LABEL_MAX        64      /* names of groups and agents */
+#define TRP_TEXT_MAX         128     /* texts in ERROR and REFUSE */
+
+#define TRP_FLAG_OPTIONAL    0x80    /* skip the frame if it is unknown */
+
+
+typedef enum {
+    TRP_HELLO = 1,
+    TRP_AUTH,
+    TRP_READY,
+    TRP_MOVED,
+    TRP_ERRMSG,                      /* ERROR on the wire's page */
+    TRP_OPEN = 16,
+    TRP_ACCEPT,
+    TRP_REFUSE,
+    TRP_DATA,
+    TRP_END,
+    TRP_RESET,
+    TRP_DONE,
+    TRP_PING = 32,
+    TRP_PONG,
+    TRP_DRAIN,
+    TRP_AGENTS                       /* optional */
+} trp_frame_type_e;
+
+
+/* bits, although an agent has exactly one role: a key may allow both */
+
+#define TRP_ROLE_ENTRY       0x1
+#define TRP_ROLE_REVERSE     0x2
+
+
+typedef enum {
+    TRP_PROTO_TCP = 6,
+    TRP_PROTO_UDP = 17
+} trp_proto_e;
+
+
+typedef enum {
+    TRP_CODE_NONE = 0,
+    TRP_CODE_PROTOCOL,               /* the peer broke the protocol */
+    TRP_CODE_NOT_AUTHORIZED,
+    TRP_CODE_NO_AGENT,               /* no reverse in the group in time */
+    TRP_CODE_DRAINING,
+    TRP_CODE_NOT_ALLOWED,
+    TRP_CODE_NO_SUCH_HOST,
+    TRP_CODE_REFUSED,                /* by the destination */
+    TRP_CODE_TIMED_OUT,
+    TRP_CODE_LIMIT,
+    TRP_CODE_FAILED,                 /* anything else */
+    TRP_CODE_NET_UNREACHABLE,
+    TRP_CODE_HOST_UNREACHABLE
+} trp_code_e;
+
+
+typedef struct {
+    uint8_t     type;
+    uint8_t     flags;
+    uint16_t    len;
+} trp_frame_t;
+
+
+/*
+ * Reads frames from bytes that arrive in pieces of any size.  The payload of a
+ * control frame is collected in "buf"; that of DATA never is, the caller takes
+ * it from where it lies.
+ */
+
+typedef struct {
+    trp_frame_t  frame;              /* valid behind the header */
+    size_t       have;               /* bytes of this header or payload */
+    size_t       left;               /* bytes of DATA not yet taken */
+    unsigned     payload:1;
+    unsigned     skip:1;
+    unsigned     data:1;             /* a DATA frame is not yet all taken */
+    uint8_t      header[TRP_HEADER_LEN];
+    uint8_t     *buf;                /* the caller's */
+} trp_reader_t;
+
+
+typedef struct {
+    uint8_t      version;
+    uint8_t      nonce[TRP_NONCE_LEN];
+    uint32_t     heartbeat;          /* milliseconds, 0: none */
+} trp_hello_t;
+
+
+typedef struct {
+    uint8_t      version;
+    uint8_t      role;               /* TRP_ROLE_ENTRY or TRP_ROLE_REVERSE */
+    trp_str_t    group;
+    trp_str_t    name;
+    uint8_t      public_key[32];
+    uint8_t      nonce[TRP_NONCE_LEN];
+    uint8_t      signature[TRP_SIGNATURE_LEN];
+    uint16_t     weight;             /* of a reverse in its group, 1.. */
+    uint8_t      backup;             /* a reverse that stands behind others */
+} trp_auth_t;
+
+
+typedef struct {
+    uint8_t      slot;
+    uint16_t     wanted;             /* idle tunnels the relay would like */
+} trp_ready_t;
+
+
+typedef struct {
+    uint8_t      code;
+    uint8_t      retry;              /* another tunnel may succeed */
+    trp_str_t    text;
+} trp_refuse_t;
+
+
+/* the entry has another relay to ask; it has sent this OPEN before */
+
+#define TRP_OPEN_ELSEWHERE   0x1
+#define TRP_OPEN_AGAIN       0x2
+
+
+typedef struct {
+    uint8_t      proto;
+    uint8_t      id[TRP_STREAM_ID_LEN];
+    trp_addr_t   addr;               /* family 0: "host" is a name */
+    trp_str_t    host;
+    uint16_t     port;
+    trp_addr_t   user;
+    uint16_t     user_port;
+    trp_addr_t   local;              /* where the user came in */
+    uint16_t     local_port;
+    trp_str_t    name;               /* of the entry */
+    uint8_t      flags;              /* TRP_OPEN_* */
+    uint8_t      retries;            /* times it may be refused and retried */
+    int16_t      spare;              /* see trp_open_set_spare() */
+    uint16_t     spare_at;           /* in the payload; 0: it is not there */
+} trp_open_t;
+
+
+/* writes a header of TRP_HEADER_LEN bytes, returns its end */
+
+uint8_t *trp_header_put(uint8_t *p, unsigned type, size_t len);
+
+
+/*
+ * "buf" has space for TRP_CONTROL_MAX bytes.  It may be NULL, and is then set
+ * by the caller, for frame.len bytes, when trp_reader_needs_buf() says so.
+ *
+ * The reader says where the next bytes belong and how many it wants, and is
+ * told how many came.  trp_reader_commit() returns
+ *
+ *     TRP_AGAIN     more bytes are needed
+ *     TRP_OK        a control frame is complete: frame, and buf for frame.len
+ *     TRP_DECLINED  a DATA frame begins, "left" bytes of payload follow
+ *     TRP_ERROR     the peer broke the protocol, or sent an unknown frame
+ *
+ * After TRP_DECLINED the caller takes all of "left" himself, in pieces, with
+ * trp_reader_take(), before he asks for space again.  An empty DATA frame is
+ * taken with 0 bytes.
+ */
+
+void trp_reader_init(trp_reader_t *r, uint8_t *buf);
+
+#define trp_reader_needs_buf(r)  ((r)->payload && (r)->buf == NULL)
+
+uint8_t *trp_reader_space(trp_reader_t *r, size_t *size);
+int trp_reader_commit(trp_reader_t *r, size_t n);
+void trp_reader_take(trp_reader_t *r, size_t n);
+
+
+/* 1 between two frames */
+
+#define trp_reader_boundary(r)                                               \
+    ((r)->have == 0 && (r)->left == 0 && !(r)->payload)
+
+
+/*
+ * Payloads.  A put function writes a whole frame, header included, into at
+ * least TRP_HEADER_LEN + TRP_CONTROL_MAX bytes and returns its end.  A get
+ * function reads the payload of a frame: TRP_OK or TRP_ERROR; its strings
+ * point into the payload.  Bytes behind the known fields are ignored, so that
+ * fields can be added at the end.
+ */
+
+uint8_t *trp_empty_put(uint8_t *p, unsigned type);
+
+uint8_t *trp_hello_put(uint8_t *p, const trp_hello_t *hello);
+int trp_hello_get(trp_hello_t *hello, const uint8_t *p, size_t len);
+
+uint8_t *trp_auth_put(uint8_t *p, const trp_auth_t *auth);
+int trp_auth_get(trp_auth_t *auth, const uint8_t *p, size_t len);
+
+uint8_t *trp_ready_put(uint8_t *p, const trp_ready_t *ready);
+int trp_ready_get(trp_ready_t *ready, const uint8_t *p, size_t len);
+
+uint8_t *trp_moved_put(uint8_t *p, uint8_t slot);
+int trp_moved_get(uint8_t *slot, const uint8_t *p, size_t len);
+
+/* "there": the group has a reverse */
+
+uint8_t *trp_agents_put(uint8_t *p, uint8_t there);
+int trp_agents_get(uint8_t *there, const uint8_t *p, size_t len);
+
+/* ERROR and REFUSE share their form; a text too long is cut */
+
+uint8_t *trp_refuse_put(uint8_t *p, unsigned type,
+    const trp_refuse_t *refuse);
+int trp_refuse_get(trp_refuse_t *refuse, const uint8_t *p, size_t len);
+
+/* these bytes may be changed in a frame that was put */
+
+#define TRP_OPEN_FLAGS       4       /* bytes before the end of the frame */
+#define TRP_OPEN_RETRIES     3
+
+uint8_t *trp_open_put(uint8_t *p, const trp_open_t *open);
+int trp_open_get(trp_open_t *open, const uint8_t *p, size_t len);
+
+/*
+ * The relay tells a reverse in each OPEN how many other idle tunnels it has of
+ * it; if that is negative, so many more streams wait for one.  The entry puts
+ * TRP_SPARE_UNKNOWN.  The payload is the one that trp_open_get() has read.
+ */
+
+#define TRP_SPARE_UNKNOWN    (-32768)
+#define TRP_SPARE_MAX        32767
+
+void trp_open_set_spare(const trp_open_t *open, uint8_t *payload, int spare);
+
+
+/* 1 for 1..TRP_LABEL_MAX of A-Z a-z 0-9 . _ - @ : + / */
+
+int trp_label_valid(trp_str_t label);
+
+
+/* the slot of a group, 0..TRP_SLOTS-1; and of a hint, -1 if it is not one */
+
+unsigned trp_slot(trp_str_t group);
+int trp_slot_parse(trp_str_t alpn);
+
+
+/* a word for the code, for logs and $trp_status */
+
+const char *trp_code_text(unsigned code);
+
+
+/*
+ * Finds the slot hint in the beginning of a TLS connection: the ALPN list of
+ * a ClientHello (RFC 8446, section 4.1.2, RFC 7301), which may come in several
+ * records: they are joined in place, so the bytes are of no use afterwards.
+ * Returns the slot; TRP_AGAIN if bytes are missing; TRP_DECLINED if there is no
+ * hint, or the bytes are no ClientHello.
+ */
+
+int trp_hello_slot(uint8_t *p, size_t len);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* TRP_WIRE_H_INCLUDED */

@@ -1,0 +1,498 @@
+
+/*
+ * A STUN and TURN server (RFC 8489, RFC 8656, RFC 6062) without sockets:
+ * messages, peers' data and time come in, commands go out.
+ *
+ *     trp_turn_input(turn, &from, data, len);
+ *     while ((command = trp_turn_next(turn)) != NULL) { carry it out }
+ *     when = trp_turn_deadline(turn);
+ *     while (trp_turn_expire(turn)) { carry out commands }
+ *
+ * Time is set before anything else is called: turn->now in milliseconds of
+ * a clock that does not go back, and turn->time in seconds since 1970.
+ *
+ * Bytes that a command points to are good until the next call.  Commands
+ * must be carried out before the next input.
+ */
+
+
+#ifndef TRP_TURN_H_INCLUDED
+#define TRP_TURN_H_INCLUDED
+
+
+#include "base/trp_budget.h"
+#include "base/trp_hash.h"
+#include "base/trp_heap.h"
+#include "base/trp_memory.h"
+#include "base/trp_random.h"
+#include "stun/trp_stun.h"
+#include "turn/trp_turn_access.h"
+#include "stun/trp_turn_auth.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/* RFC 8656, sections 9 and 12; milliseconds */
+
+#define TRP_TURN_PERMISSION_TIME   300000
+#define TRP_TURN_CHANNEL_TIME      600000
+#define TRP_TURN_CHANNEL_REST_TIME 300000  /* before it may be bound anew */
+#define TRP_TURN_RESERVATION_TIME   30000
+
+/* RFC 6062, sections 5.2 to 5.4 */
+
+#define TRP_TURN_CONNECT_TIME       30000
+#define TRP_TURN_BIND_TIME          30000
+
+#define TRP_TURN_PROTOCOL_TCP      6
+#define TRP_TURN_PROTOCOL_UDP     17
+
+#define TRP_TURN_V4                1
+#define TRP_TURN_V6                2
+
+#define TRP_TURN_CHANNEL_MIN       0x4000
+#define TRP_TURN_CHANNEL_MAX       0x7fff  /* see trp_stun_is_channel() */
+
+/* at once, for one allocation */
+
+#define TRP_TURN_MAX_PERMISSIONS      512
+#define TRP_TURN_MAX_CHANNELS         512
+#define TRP_TURN_MAX_CONNECTIONS      512
+
+/* of a server that shares its connections with no other one */
+
+#define TRP_TURN_NO_SLOT             1023
+
+/* room that peers' data need in front of them and behind */
+
+#define TRP_TURN_HEADROOM              48
+#define TRP_TURN_TAILROOM               3
+
+#define TRP_TURN_TOKEN_LEN              8
+#define TRP_TURN_ANSWER_MAX          1536
+
+/* for the counters: any other code is counted as 0 */
+
+#define TRP_TURN_NMETHODS               8
+#define TRP_TURN_NCODES                18
+
+#define TRP_TURN_NPEERS                 4  /* remembered for the log */
+
+
+typedef enum {
+    TRP_TURN_UDP = 0,
+    TRP_TURN_TCP,
+    TRP_TURN_TLS
+} trp_turn_transport_e;
+
+
+/* what RFC 8656 calls the 5-tuple; all bytes that are not used are zero */
+
+typedef struct {
+    trp_taddr_t              client;
+    trp_taddr_t              server;
+    uint8_t                  transport;
+} trp_turn_tuple_t;
+
+
+/* writes what tells tuples apart, for a hash of them; returns its length */
+
+#define TRP_TURN_TUPLE_MAX  (2 * (1 + 2 + 16) + 1)
+
+size_t trp_turn_tuple_pack(uint8_t *buf, const trp_turn_tuple_t *tuple);
+
+
+typedef struct {
+    trp_turn_credentials_t   credentials;
+    trp_turn_access_t        access;
+    trp_addr_t               external[2];  /* IPv4, IPv6; family 0: unset */
+    const trp_addr_t        *own;          /* those of all servers */
+    size_t                   nown;
+    uint16_t                 first_port;
+    uint16_t                 last_port;
+    uint32_t                 lifetime;     /* seconds */
+    uint32_t                 max_lifetime;
+    uint32_t                 stranger_rate;    /* answers per second, 0: any */
+    uint32_t                 stranger_burst;   /* and at once */
+    uint64_t                 rate;         /* bytes per second, 0: any */
+    trp_str_t                software;     /* empty: none */
+    unsigned                 tcp:1;        /* RFC 6062 */
+
+    /* the time in a user's name counts for each request, not for Allocate */
+    unsigned                 check_expiry:1;
+} trp_turn_conf_t;
+
+
+typedef struct trp_turn_s             trp_turn_t;
+typedef struct trp_turn_alloc_s       trp_turn_alloc_t;
+typedef struct trp_turn_connection_s  trp_turn_connection_t;
+
+
+typedef enum {
+    TRP_TURN_FREE_EXPIRED = 0,
+    TRP_TURN_FREE_DELETED,             /* by the client */
+    TRP_TURN_FREE_CLIENT_GONE,         /* its connection has ended */
+    TRP_TURN_FREE_ACCOUNT_REMOVED,
+    TRP_TURN_FREE_SHUTDOWN,
+    TRP_TURN_FREE_FAILED               /* its socket has */
+} trp_turn_free_e;
+
+
+typedef enum {
+
+    /* "data" to the client "to", or of "alloc" if that is set */
+    TRP_TURN_REPLY = 0,
+    TRP_TURN_TO_CLIENT,
+
+    /* "data" to "peer" from the relayed address of that family */
+    TRP_TURN_TO_PEER,
+
+    /*
+     * Bind port "port" for the families of "alloc", and say how it went with
+     * trp_turn_bound(), before anything else.
+     */
+    TRP_TURN_BIND,
+
+    /*
+     * "alloc" has ended, see its "why": let go of it and of its connections,
+     * then trp_turn_release()
+     */
+    TRP_TURN_FREE,
+
+    /* the relayed address of the family of "peer" is given up */
+    TRP_TURN_UNBIND,
+
+    /* RFC 6062: connect to "peer" from the relayed address; "connection" */
+    TRP_TURN_CONNECT,
+
+    /*
+     * RFC 6062: ConnectionBind of connection "id" from "to", by the user in
+     * "data"; turn->request says how to answer.
+     */
+    TRP_TURN_ATTACH,
+
+    /* "connection" has ended: close it, then trp_turn_connection_release() */
+    TRP_TURN_DISCONNECT,
+
+    /* for the log: "why" the client "to", or its user in "data", was refused */
+    TRP_TURN_REPORT
+} trp_turn_command_e;
+
+
+typedef enum {
+    TRP_TURN_UNKNOWN_USER = 0,         /* no such name; empty: a hash */
+    TRP_TURN_EXPIRED_USER,             /* its time is over */
+    TRP_TURN_WRONG_PASSWORD,
+    TRP_TURN_PEER_DENIED               /* "peer" */
+} trp_turn_report_e;
+
+
+typedef struct {
+    trp_turn_command_e       type;
+    trp_turn_alloc_t        *alloc;
+    trp_turn_connection_t   *connection;
+    const trp_turn_tuple_t  *to;
+    const uint8_t           *data;
+    size_t                   len;
+    size_t                   payload;      /* bytes of a peer in "data" */
+    trp_taddr_t              peer;
+    uint32_t                 id;           /* of a connection */
+    uint16_t                 port;
+    uint8_t                  why;          /* trp_turn_report_e */
+    unsigned                 dont_fragment:1;
+    unsigned                 own:1;        /* "peer" may be an allocation */
+} trp_turn_command_t;
+
+
+typedef enum {
+    TRP_TURN_BOUND = 0,
+    TRP_TURN_PORT_IN_USE,              /* try another one */
+    TRP_TURN_QUOTA,                    /* 486 */
+    TRP_TURN_NO_CAPACITY               /* 508 */
+} trp_turn_bound_e;
+
+
+/* who has asked what, for an answer that comes later */
+
+typedef struct {
+    uint16_t                 method;
+    uint8_t                  id[TRP_STUN_ID_LEN];
+    trp_turn_key_t           key;
+    unsigned                 signed_sha1:1;
+    unsigned                 signed_sha256:1;
+    unsigned                 fingerprint:1;
+} trp_turn_request_t;
+
+
+typedef struct {
+    trp_heap_node_t          node;
+    uint8_t                  kind;         /* of what it stands in */
+} trp_turn_timer_t;
+
+
+struct trp_turn_connection_s {
+    trp_hash_node_t          node;         /* by id, of the server */
+    trp_turn_timer_t         timer;
+    uint8_t                  state;
+    trp_turn_alloc_t        *alloc;
+    trp_turn_connection_t   *next;         /* of the allocation */
+    uint32_t                 id;
+    trp_taddr_t              peer;
+    trp_turn_request_t       request;      /* Connect */
+    void                    *data;         /* the caller's */
+};
+
+
+typedef struct {
+    uint64_t                 bytes;
+    uint64_t                 packets;
+} trp_turn_traffic_t;
+
+
+struct trp_turn_alloc_s {
+    trp_hash_node_t          node;
+    trp_turn_timer_t         timer;
+    uint8_t                  protocol;     /* TRP_TURN_PROTOCOL_UDP, _TCP */
+    uint8_t                  families;     /* TRP_TURN_V4, TRP_TURN_V6 */
+    uint8_t                  why;          /* trp_turn_free_e */
+    unsigned                 failed_v6:1;  /* the additional family */
+    unsigned                 even:1;       /* EVEN-PORT */
+    unsigned                 reserve:1;    /* and the next port */
+    unsigned                 over:1;       /* waits to be released */
+    trp_turn_t              *turn;
+    trp_turn_tuple_t         tuple;
+    trp_taddr_t              relayed[2];   /* IPv4, IPv6 */
+    uint16_t                 port;
+    uint8_t                  token[TRP_TURN_TOKEN_LEN];
+    uint8_t                  id[TRP_STUN_ID_LEN];    /* of the Allocate */
+    uint32_t                 lifetime;     /* as granted first; seconds */
+    trp_turn_key_t           key;          /* of the Allocate */
+    trp_hash_t               permissions;
+    trp_hash_t               numbers;      /* channels */
+    trp_hash_t               peers;        /* the same channels */
+    trp_turn_connection_t   *connections;
+    unsigned                 nconnections;
+    trp_turn_traffic_t       up;           /* to peers */
+    trp_turn_traffic_t       down;
+    trp_turn_traffic_t       dropped;
+    trp_rate_t               up_rate;
+    trp_rate_t               down_rate;
+    trp_taddr_t              seen[TRP_TURN_NPEERS];  /* peers */
+    unsigned                 nseen;
+    uint64_t                 created;
+    trp_str_t                username;
+    void                    *data;         /* the caller's */
+    uint8_t                  text[];       /* the user's name */
+};
+
+
+/* counts since the start, unless they are of what is there "now" */
+
+typedef struct {
+    uint64_t                 allocations;  /* now */
+    uint64_t                 permissions;  /* now */
+    uint64_t                 channels;     /* now */
+    uint64_t                 connections;  /* now */
+    uint64_t                 total_allocations;
+    trp_turn_traffic_t       relayed;      /* both ways */
+    trp_turn_traffic_t       dropped;
+    uint64_t                 denied;       /* peers */
+    uint64_t                 silenced;     /* strangers over their budget */
+    uint64_t                 responses[TRP_TURN_NMETHODS][TRP_TURN_NCODES];
+} trp_turn_stats_t;
+
+
+/*
+ * What several servers share.  "ports" is a map of the ports that are taken
+ * by allocations or reservations, 1 bit each; "udp" and "tcp" are those that
+ * allocations of the protocol are bound to.  Others change them meanwhile.
+ * The functions look after reservations (RFC 8656, section 7): keep a port
+ * under a token that they write, and give it back once: its port, or 0.
+ */
+
+typedef struct {
+    volatile const uint8_t  *ports;
+    volatile const uint8_t  *udp;
+    volatile const uint8_t  *tcp;
+    int                    (*reserve)(void *data, uint16_t port,
+                                      const uint8_t *token);
+    uint16_t               (*redeem)(void *data, const uint8_t *token);
+    void                    *data;
+} trp_turn_shared_t;
+
+
+struct trp_turn_s {
+    uint64_t                 now;
+    int64_t                  time;
+
+    const trp_turn_conf_t   *conf;
+    trp_turn_shared_t        shared;
+    trp_memory_t             memory;
+    trp_random_t             random;
+    unsigned                 features;     /* of nonces, as long as "conf" */
+    uint16_t                 slot;         /* in the ids of connections */
+    uint8_t                  nonce_key[TRP_TURN_NONCE_KEY_LEN];
+    uint8_t                  hash_key[TRP_HASH_KEY_LEN];
+
+    trp_hash_t               allocs;
+    trp_hash_t               connections;
+    trp_heap_t               timers;
+    trp_turn_stats_t         stats;
+    trp_budget_t            *strangers;
+    trp_budget_t            *known;        /* sources */
+
+    /* of the request that is being worked on */
+    trp_turn_request_t       request;
+    trp_turn_tuple_t         from;
+    trp_str_t                username;
+    uint32_t                 tries;        /* ports */
+
+    unsigned                 first;        /* in "commands" */
+    unsigned                 ncommands;
+    trp_turn_command_t       commands[4];
+    uint8_t                  answer[TRP_TURN_ANSWER_MAX];
+};
+
+
+/*
+ * Everything is in "turn" but allocations and two tables of sources, which
+ * come from the memory; TRP_ERROR without it.  The users, secrets and the
+ * portal of "conf" stay what they are.  "nonce_key" and "seed" are
+ * secret; "slot" tells the servers apart that share connections, and is below
+ * TRP_TURN_NO_SLOT.
+ */
+
+int trp_turn_init(trp_turn_t *turn, const trp_turn_conf_t *conf,
+    const trp_turn_shared_t *shared, const trp_memory_t *memory,
+    const uint8_t *nonce_key, const uint8_t *seed, uint16_t slot);
+
+/* after trp_turn_shutdown(), gives the rest back */
+
+void trp_turn_done(trp_turn_t *turn);
+
+
+/*
+ * A message or ChannelData from a client, in one piece.  TRP_OK, or TRP_ERROR
+ * for what is neither: a stream cannot go on then.
+ */
+
+int trp_turn_input(trp_turn_t *turn, const trp_turn_tuple_t *from,
+    const uint8_t *data, size_t len);
+
+/* the allocation of a client, or NULL */
+
+trp_turn_alloc_t *trp_turn_find(const trp_turn_t *turn,
+    const trp_turn_tuple_t *tuple);
+
+/*
+ * Data from a peer, with TRP_TURN_HEADROOM bytes in front of them and
+ * TRP_TURN_TAILROOM behind, which are written to.
+ */
+
+void trp_turn_peer_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
+    const trp_taddr_t *peer, uint8_t *data, size_t len);
+
+/* "payload" bytes of a peer could not be sent to the client */
+
+void trp_turn_undelivered(trp_turn_t *turn, trp_turn_alloc_t *alloc,
+    size_t payload);
+
+/* an ICMP error for data that went to a peer (RFC 8656, section 11.5) */
+
+void trp_turn_peer_icmp(trp_turn_t *turn, trp_turn_alloc_t *alloc,
+    const trp_taddr_t *peer, uint8_t type, uint8_t code, uint32_t data);
+
+/* the relayed address that it has, or will have, of a family */
+
+const trp_addr_t *trp_turn_relayed(const trp_turn_alloc_t *alloc, int v6);
+
+/* how the TRP_TURN_BIND went: for which of the families it was possible */
+
+void trp_turn_bound(trp_turn_t *turn, trp_turn_alloc_t *alloc,
+    trp_turn_bound_e result, uint8_t families, uint16_t port);
+
+
+/* the connection of a client has ended */
+
+void trp_turn_client_gone(trp_turn_t *turn, const trp_turn_tuple_t *tuple);
+
+/* the next allocation that ends so; 0 if there was none, else carry on */
+
+int trp_turn_remove_account(trp_turn_t *turn, const uint8_t *account);
+int trp_turn_remove_unknown(trp_turn_t *turn);     /* accounts */
+int trp_turn_shutdown(trp_turn_t *turn);
+
+void trp_turn_fail(trp_turn_t *turn, trp_turn_alloc_t *alloc);
+
+void trp_turn_release(trp_turn_t *turn, trp_turn_alloc_t *alloc);
+
+
+/* NULL: all commands are carried out */
+
+const trp_turn_command_t *trp_turn_next(trp_turn_t *turn);
+
+/* the one that trp_turn_next() will return */
+
+const trp_turn_command_t *trp_turn_peek(const trp_turn_t *turn);
+
+/* in milliseconds; 0 if nothing is waited for */
+
+uint64_t trp_turn_deadline(const trp_turn_t *turn);
+
+/* one thing that is due at turn->now; 0 if nothing was */
+
+int trp_turn_expire(trp_turn_t *turn);
+
+
+/*
+ * RFC 6062.  The answer to TRP_TURN_CONNECT; a peer that has connected to a
+ * relayed address, NULL if it may not; the end of a connection.
+ */
+
+void trp_turn_connected(trp_turn_t *turn, trp_turn_connection_t *connection,
+    int ok);
+trp_turn_connection_t *trp_turn_accepted(trp_turn_t *turn,
+    trp_turn_alloc_t *alloc, const trp_taddr_t *peer);
+void trp_turn_disconnected(trp_turn_t *turn,
+    trp_turn_connection_t *connection);
+void trp_turn_connection_release(trp_turn_t *turn,
+    trp_turn_connection_t *connection);
+
+/* the slot of the server that has the connection */
+
+uint16_t trp_turn_connection_slot(uint32_t id);
+
+/* the connection, from now on attached, if it waits for this user; or NULL */
+
+trp_turn_connection_t *trp_turn_attach(trp_turn_t *turn, uint32_t id,
+    trp_str_t username);
+
+/* the same connection later on; or NULL */
+
+trp_turn_connection_t *trp_turn_attached(trp_turn_t *turn, uint32_t id);
+
+/* what went over a connection, as the caller has counted it */
+
+void trp_turn_add_traffic(trp_turn_t *turn, trp_turn_alloc_t *alloc,
+    const trp_turn_traffic_t *up, const trp_turn_traffic_t *down);
+
+/*
+ * The answer to ConnectionBind, into "buf" of TRP_TURN_ANSWER_MAX bytes; its
+ * length.
+ */
+
+size_t trp_turn_attach_answer(trp_turn_t *turn, uint8_t *buf,
+    const trp_turn_request_t *request, uint32_t id, int ok);
+
+
+/* the names and numbers behind trp_turn_stats_t.responses; NULL, 0: the end */
+
+const char *trp_turn_method_name(unsigned i);
+unsigned trp_turn_code(unsigned i);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* TRP_TURN_H_INCLUDED */

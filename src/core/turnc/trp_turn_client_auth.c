@@ -1,0 +1,258 @@
+
+#include "turnc/trp_turn_client_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+
+/* seconds that a user name for a secret is good for: an allocation keeps it */
+
+#define TRP_TURN_CLIENT_WEEK  604800
+
+
+static int trp_turn_client_choose(trp_turn_client_t *client,
+    const trp_stun_t *m);
+static int trp_turn_client_key(trp_turn_client_t *client);
+
+
+int
+trp_turn_client_credentials(trp_turn_client_t *client, int64_t wall)
+{
+    char    *password;
+    size_t   len;
+
+    if (client->conf.secret.len == 0) {
+        client->name = client->conf.name;
+        client->password = client->conf.password;
+        return TRP_OK;
+    }
+
+    len = (size_t) snprintf((char *) client->text,
+                            TRP_TURN_CLIENT_EXPIRY_LEN, "%lld",
+                            (long long) wall + TRP_TURN_CLIENT_WEEK);
+
+    if (client->conf.name.len) {
+        client->text[len++] = ':';
+        memcpy(client->text + len, client->conf.name.data,
+               client->conf.name.len);
+        len += client->conf.name.len;
+    }
+
+    password = (char *) client->text + len;
+
+    client->name.data = client->text;
+    client->name.len = len;
+    client->password.data = (uint8_t *) password;
+    client->password.len = TRP_TURN_PASSWORD_LEN;
+
+    return trp_turn_password(password, client->conf.secret, client->name);
+}
+
+
+int
+trp_turn_client_challenge(trp_turn_client_t *client, const trp_stun_t *m)
+{
+    unsigned   features;
+    trp_str_t  realm, parts[3];
+
+    static const trp_str_t  colon = trp_string(":");
+
+    realm = trp_stun_get(m, TRP_STUN_REALM);
+
+    if (realm.data == NULL || realm.len > sizeof(client->realm)
+        || trp_turn_client_nonce(m, client->nonce, &client->nonce_len)
+           != TRP_OK)
+    {
+        return TRP_ERROR;
+    }
+
+    memcpy(client->realm, realm.data, realm.len);
+    client->realm_len = realm.len;
+
+    features = trp_turn_nonce_features(trp_stun_get(m, TRP_STUN_NONCE));
+
+    client->anonymous = (features & TRP_TURN_NONCE_ANONYMITY) != 0;
+    client->algorithm = TRP_STUN_ALGORITHM_MD5;
+    client->list_len = 0;
+
+    if ((features & TRP_TURN_NONCE_ALGORITHMS)
+        && trp_turn_client_choose(client, m) != TRP_OK)
+    {
+        return TRP_ERROR;
+    }
+
+    parts[0] = client->name;
+    parts[1] = colon;
+    parts[2] = realm;
+
+    if (trp_digest(TRP_SHA256, client->userhash, parts, 3) != TRP_OK
+        || trp_turn_client_key(client) != TRP_OK)
+    {
+        return TRP_ERROR;
+    }
+
+    client->authenticated = 1;
+
+    return TRP_OK;
+}
+
+
+/* the list of algorithms belongs to the nonce, and is echoed with it */
+
+int
+trp_turn_client_stale(trp_turn_client_t *client, const trp_stun_t *m)
+{
+    if (trp_turn_client_nonce(m, client->nonce, &client->nonce_len)
+        != TRP_OK)
+    {
+        return TRP_ERROR;
+    }
+
+    if (client->list_len
+        && trp_stun_get(m, TRP_STUN_PASSWORD_ALGORITHMS).data
+        && trp_turn_client_choose(client, m) != TRP_OK)
+    {
+        return TRP_ERROR;
+    }
+
+    return trp_turn_client_key(client);
+}
+
+
+/* RFC 8489, section 9.2.5: the bit and the list come together */
+
+int
+trp_turn_client_nonce(const trp_stun_t *m, uint8_t *nonce, size_t *len)
+{
+    trp_str_t  value;
+
+    value = trp_stun_get(m, TRP_STUN_NONCE);
+
+    if (value.len == 0 || value.len > TRP_STUN_REALM_MAX) {
+        return TRP_ERROR;
+    }
+
+    if ((trp_turn_nonce_features(value) & TRP_TURN_NONCE_ALGORITHMS)
+        && trp_stun_get(m, TRP_STUN_PASSWORD_ALGORITHMS).data == NULL)
+    {
+        return TRP_ERROR;
+    }
+
+    memcpy(nonce, value.data, value.len);
+    *len = value.len;
+
+    return TRP_OK;
+}
+
+
+/* SHA-256 if it is there, and MD5 otherwise; neither has parameters */
+
+static int
+trp_turn_client_choose(trp_turn_client_t *client, const trp_stun_t *m)
+{
+    size_t     i, n;
+    unsigned   type, found;
+    trp_str_t  list;
+
+    list = trp_stun_get(m, TRP_STUN_PASSWORD_ALGORITHMS);
+
+    if (list.len == 0 || list.len > sizeof(client->list)) {
+        return TRP_ERROR;
+    }
+
+    found = 0;
+
+    for (i = 0; i + 4 <= list.len; i += 4 + ((n + 3) & ~(size_t) 3)) {
+        type = trp_stun_read16(list.data + i);
+        n = trp_stun_read16(list.data + i + 2);
+
+        if (n == 0
+            && (type == TRP_STUN_ALGORITHM_SHA256
+                || (type == TRP_STUN_ALGORITHM_MD5 && found == 0)))
+        {
+            found = type;
+        }
+    }
+
+    if (found == 0) {
+        return TRP_ERROR;
+    }
+
+    memcpy(client->list, list.data, list.len);
+    client->list_len = list.len;
+    client->algorithm = found;
+
+    return TRP_OK;
+}
+
+
+static int
+trp_turn_client_key(trp_turn_client_t *client)
+{
+    trp_str_t  realm;
+
+    realm.data = client->realm;
+    realm.len = client->realm_len;
+
+    return (trp_turn_key_make(client->name, realm, client->password,
+                              client->algorithm, &client->key)
+            == TRP_OK)
+           ? TRP_OK : TRP_ERROR;
+}
+
+
+int
+trp_turn_client_sign(trp_turn_client_t *client, trp_stun_writer_t *w,
+    trp_str_t nonce)
+{
+    trp_str_t  key;
+
+    if (client->authenticated) {
+
+        if (client->anonymous) {
+            trp_stun_put(w, TRP_STUN_USERHASH, client->userhash,
+                         TRP_STUN_USERHASH_LEN);
+
+        } else {
+            trp_stun_put(w, TRP_STUN_USERNAME, client->name.data,
+                         client->name.len);
+        }
+
+        trp_stun_put(w, TRP_STUN_REALM, client->realm, client->realm_len);
+        trp_stun_put(w, TRP_STUN_NONCE, nonce.data, nonce.len);
+
+        key.data = client->key.data;
+        key.len = client->key.len;
+
+        if (client->list_len) {
+            trp_stun_put(w, TRP_STUN_PASSWORD_ALGORITHMS, client->list,
+                         client->list_len);
+            trp_stun_put_u32(w, TRP_STUN_PASSWORD_ALGORITHM,
+                             (uint32_t) client->algorithm << 16);
+            trp_stun_put_sha256(w, key);
+
+        } else {
+            trp_stun_put_sha1(w, key);
+        }
+    }
+
+    trp_stun_put_fingerprint(w);
+
+    return w->full ? TRP_ERROR : TRP_OK;
+}
+
+
+int
+trp_turn_client_verify(const trp_turn_client_t *client, const trp_stun_t *m)
+{
+    trp_str_t  key;
+
+    key.data = client->key.data;
+    key.len = client->key.len;
+
+    if (client->list_len) {
+        return m->sha256 ? trp_stun_check_sha256(m, key) : TRP_DECLINED;
+    }
+
+    return m->sha1 ? trp_stun_check_sha1(m, key) : TRP_DECLINED;
+}

@@ -1,0 +1,326 @@
+
+#include "turnc/trp_turn_client_private.h"
+
+#include <string.h>
+
+
+/* answers 438 to what is always the same request */
+
+#define TRP_TURN_CLIENT_STALE_MAX  3
+
+/* sent so often in vain: the server may have forgotten the allocation */
+
+#define TRP_TURN_CLIENT_SILENT     3
+
+
+static void trp_turn_client_begin(trp_turn_client_t *client,
+    trp_turn_client_transaction_t *t);
+static void trp_turn_client_transmit(trp_turn_client_t *client,
+    trp_turn_client_transaction_t *t);
+static void trp_turn_client_allocate_put(const trp_turn_client_t *client,
+    trp_stun_writer_t *w);
+static trp_turn_client_transaction_t *trp_turn_client_find(
+    const trp_turn_client_t *client, const trp_stun_t *m);
+static uint64_t trp_turn_client_id_hash(const uint8_t *id);
+static int trp_turn_client_again(trp_turn_client_t *client,
+    trp_turn_client_transaction_t *t, const trp_stun_t *m, unsigned *code);
+static void trp_turn_client_done(trp_turn_client_t *client,
+    trp_turn_client_transaction_t *t, const trp_stun_t *m, unsigned code);
+
+
+int
+trp_turn_client_busy(const trp_turn_client_t *client)
+{
+    return client->transactions.n >= TRP_TURN_CLIENT_TRANSACTIONS;
+}
+
+
+void
+trp_turn_client_request(trp_turn_client_t *client,
+    trp_turn_client_transaction_t *t, uint16_t method)
+{
+    t->timer.kind = TRP_TURN_CLIENT_TIMER_TRANSACTION;
+    t->method = method;
+    t->nstale = 0;
+    t->violated = 0;
+
+    trp_turn_client_begin(client, t);
+}
+
+
+static void
+trp_turn_client_begin(trp_turn_client_t *client,
+    trp_turn_client_transaction_t *t)
+{
+    t->active = 1;
+    t->nsent = 0;
+
+    trp_random_bytes(&client->random, t->id, TRP_STUN_ID_LEN);
+    trp_hash_insert(&client->transactions, &t->node,
+                    trp_turn_client_id_hash(t->id));
+
+    trp_turn_client_transmit(client, t);
+}
+
+
+void
+trp_turn_client_request_end(trp_turn_client_t *client,
+    trp_turn_client_transaction_t *t)
+{
+    if (t->active) {
+        trp_turn_client_timer_stop(client, &t->timer);
+        trp_hash_remove(&client->transactions, &t->node);
+        t->active = 0;
+    }
+}
+
+
+/*
+ * RFC 8489, section 6.2.  The message is made anew each time, so that it need
+ * not be kept; it is the same again, unless the nonce has changed meanwhile.
+ */
+
+static void
+trp_turn_client_transmit(trp_turn_client_t *client,
+    trp_turn_client_transaction_t *t)
+{
+    uint8_t            buf[TRP_TURN_CLIENT_MESSAGE_MAX];
+    uint64_t           wait;
+    trp_str_t          nonce;
+    trp_stun_writer_t  w;
+
+    nonce.data = client->nonce;
+    nonce.len = client->nonce_len;
+
+    trp_stun_begin(&w, buf, sizeof(buf), TRP_STUN_REQUEST, t->method, t->id);
+
+    switch (t->method) {
+
+    case TRP_STUN_ALLOCATE:
+        trp_turn_client_allocate_put(client, &w);
+        break;
+
+    case TRP_STUN_REFRESH:
+        break;
+
+    case TRP_STUN_CONNECT:
+        trp_turn_client_connect_put(t, &w);
+        break;
+
+    default: /* TRP_STUN_CHANNEL_BIND, TRP_STUN_CREATE_PERMISSION */
+        trp_turn_client_peer_put(t, &w, client->now);
+    }
+
+    t->authenticated = client->authenticated;
+    t->nsent++;
+
+    if (client->conf.stream) {
+        wait = TRP_TURN_CLIENT_TI;
+
+    } else if (t->nsent == TRP_TURN_CLIENT_RC) {
+        wait = TRP_TURN_CLIENT_RTO * TRP_TURN_CLIENT_RM;
+
+    } else {
+        wait = (uint64_t) TRP_TURN_CLIENT_RTO << (t->nsent - 1);
+    }
+
+    trp_turn_client_timer(client, &t->timer, client->now + wait);
+
+    /* last, because the handler may call back */
+
+    if (trp_turn_client_sign(client, &w, nonce) == TRP_OK) {
+        trp_turn_client_out(client, w.data, w.len);
+    }
+}
+
+
+static void
+trp_turn_client_allocate_put(const trp_turn_client_t *client,
+    trp_stun_writer_t *w)
+{
+    trp_stun_put_u32(w, TRP_STUN_REQUESTED_TRANSPORT,
+                     (uint32_t) client->conf.transport << 24);
+
+    if (client->conf.family == 6) {
+        trp_stun_put_u32(w, TRP_STUN_REQUESTED_ADDRESS_FAMILY, 0x02000000);
+    }
+}
+
+
+void
+trp_turn_client_request_timer(trp_turn_client_t *client,
+    trp_turn_client_transaction_t *t)
+{
+    if (!client->conf.stream && t->nsent < TRP_TURN_CLIENT_RC) {
+        trp_turn_client_transmit(client, t);
+
+        if (t != &client->control && t->nsent > TRP_TURN_CLIENT_SILENT) {
+            (void) trp_turn_client_doubt(client);
+        }
+
+        return;
+    }
+
+    trp_turn_client_done(client, t, NULL,
+                         t->violated ? TRP_TURN_CLIENT_INTEGRITY
+                                     : TRP_TURN_CLIENT_TIMEOUT);
+}
+
+
+static trp_turn_client_transaction_t *
+trp_turn_client_find(const trp_turn_client_t *client, const trp_stun_t *m)
+{
+    trp_hash_node_t                *node;
+    trp_turn_client_transaction_t  *t;
+
+    node = trp_hash_find(&client->transactions,
+                         trp_turn_client_id_hash(m->data + 8));
+
+    while (node) {
+        t = trp_turn_client_of(trp_turn_client_transaction_t, node, node);
+
+        if (memcmp(t->id, m->data + 8, TRP_STUN_ID_LEN) == 0) {
+            return (t->method == m->method) ? t : NULL;
+        }
+
+        node = trp_hash_next(node);
+    }
+
+    return NULL;
+}
+
+
+/* ids are random, and our own */
+
+static uint64_t
+trp_turn_client_id_hash(const uint8_t *id)
+{
+    uint64_t  hash;
+
+    memcpy(&hash, id, sizeof(hash));
+
+    return hash;
+}
+
+
+/*
+ * RFC 8489, section 9.2.5: 401 and 438 are believed as they are.  Of what
+ * else is not signed with our password nothing happens over UDP, where
+ * anybody may send it; over a stream nothing better will come.
+ */
+
+void
+trp_turn_client_answer(trp_turn_client_t *client, const trp_stun_t *m)
+{
+    unsigned                        code;
+    trp_turn_client_transaction_t  *t;
+
+    t = trp_turn_client_find(client, m);
+    if (t == NULL) {
+        return;
+    }
+
+    code = 0;
+
+    if (m->type == TRP_STUN_ERROR) {
+        code = trp_stun_error(m);
+        code = code ? code : TRP_TURN_CLIENT_PROTOCOL;
+    }
+
+    if (code == 401 || code == 438) {
+
+        if (trp_turn_client_again(client, t, m, &code) == TRP_OK) {
+            return;
+        }
+
+    } else if (t->authenticated
+               && trp_turn_client_verify(client, m) != TRP_OK)
+    {
+        t->violated = 1;
+
+        if (!client->conf.stream
+            || (code == 400 && m->sha1 == 0 && m->sha256 == 0))
+        {
+            return;
+        }
+
+        code = TRP_TURN_CLIENT_INTEGRITY;
+
+    } else if (m->nunknown) {
+        code = TRP_TURN_CLIENT_PROTOCOL;
+    }
+
+    trp_turn_client_done(client, t, m, code);
+}
+
+
+/* TRP_OK if the request was sent once more, as a new one */
+
+static int
+trp_turn_client_again(trp_turn_client_t *client,
+    trp_turn_client_transaction_t *t, const trp_stun_t *m, unsigned *code)
+{
+    int  rc;
+
+    /* 401 to what was signed: it is the password that is wrong */
+
+    if ((*code == 401) == t->authenticated || client->name.len == 0
+        || t->nstale == TRP_TURN_CLIENT_STALE_MAX)
+    {
+        return TRP_DECLINED;
+    }
+
+    rc = (*code == 401) ? trp_turn_client_challenge(client, m)
+                        : trp_turn_client_stale(client, m);
+
+    if (rc != TRP_OK) {
+        *code = TRP_TURN_CLIENT_PROTOCOL;
+        return rc;
+    }
+
+    t->nstale++;
+
+    trp_turn_client_request_end(client, t);
+    trp_turn_client_begin(client, t);
+
+    return TRP_OK;
+}
+
+
+static void
+trp_turn_client_done(trp_turn_client_t *client,
+    trp_turn_client_transaction_t *t, const trp_stun_t *m, unsigned code)
+{
+    trp_turn_client_request_end(client, t);
+
+    if (code == 0) {
+        trp_turn_client_heard(client, 0);
+    }
+
+    switch (t->method) {
+
+    case TRP_STUN_ALLOCATE:
+        trp_turn_client_allocate_done(client, m, code);
+        break;
+
+    case TRP_STUN_REFRESH:
+        trp_turn_client_refresh_done(client, m, code);
+        break;
+
+    case TRP_STUN_CONNECT:
+        trp_turn_client_connect_done(client, t, m, code);
+        break;
+
+    default: /* TRP_STUN_CHANNEL_BIND, TRP_STUN_CREATE_PERMISSION */
+        trp_turn_client_peer_done(client, t, code);
+    }
+}
+
+
+/* the credentials are no longer good, or the allocation is gone */
+
+int
+trp_turn_client_fatal(unsigned code)
+{
+    return code == 401 || code == 437 || code == 441;
+}

@@ -1,0 +1,241 @@
+
+#include "agent/ngx_trp_agent.h"
+#include "base/ngx_trp_key_file.h"
+
+
+static ngx_int_t ngx_trp_agent_load(ngx_conf_t *cf,
+    ngx_trp_agent_conf_t *conf, const char *prefix);
+
+
+const ngx_conf_num_bounds_t  ngx_trp_agent_weight_bounds = {
+    ngx_conf_check_num_bounds, 1, 65535
+};
+
+
+char *
+ngx_trp_agent_label(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t  *field, *value;
+
+    field = (ngx_str_t *) ((char *) conf + cmd->offset);
+
+    if (field->data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (!trp_label_valid(ngx_trp_str(&value[1]))) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid name \"%V\" in \"%V\", use up to %d "
+                           "letters, digits and any of . _ - @ : + /",
+                           &value[1], &cmd->name, TRP_LABEL_MAX);
+        return NGX_CONF_ERROR;
+    }
+
+    *field = value[1];
+
+    return NGX_CONF_OK;
+}
+
+
+/* P_pool idle=N max=N; "role" is just the first member, for the offset */
+
+char *
+ngx_trp_agent_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_int_t              n;
+    ngx_str_t             *value;
+    ngx_uint_t             i, *field;
+    ngx_trp_agent_conf_t  *agent;
+
+    agent = (ngx_trp_agent_conf_t *)
+            ((char *) conf + cmd->offset - offsetof(ngx_trp_agent_conf_t,
+                                                    role));
+
+    if (agent->idle != NGX_CONF_UNSET_UINT || agent->max != NGX_CONF_UNSET_UINT)
+    {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "idle=", 5) == 0) {
+            field = &agent->idle;
+            n = ngx_atoi(value[i].data + 5, value[i].len - 5);
+
+        } else if (ngx_strncmp(value[i].data, "max=", 4) == 0) {
+            field = &agent->max;
+            n = ngx_atoi(value[i].data + 4, value[i].len - 4);
+
+        } else {
+            n = NGX_ERROR;
+            field = NULL;
+        }
+
+        if (n < 1 || n > 65535 || *field != NGX_CONF_UNSET_UINT) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\" in \"%V\", write "
+                               "\"idle=NUMBER\" or \"max=NUMBER\"",
+                               &value[i], &cmd->name);
+            return NGX_CONF_ERROR;
+        }
+
+        *field = n;
+    }
+
+    if (agent->idle != NGX_CONF_UNSET_UINT && agent->max != NGX_CONF_UNSET_UINT
+        && agent->max < agent->idle)
+    {
+        return "has a \"max\" that is less than its \"idle\"";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+void
+ngx_trp_agent_create_conf(ngx_trp_agent_conf_t *conf)
+{
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     conf->group = conf->name = conf->key = { 0, NULL };
+     */
+
+    conf->weight = NGX_CONF_UNSET_UINT;
+    conf->backup = NGX_CONF_UNSET;
+    conf->idle = NGX_CONF_UNSET_UINT;
+    conf->max = NGX_CONF_UNSET_UINT;
+    conf->connect_timeout = NGX_CONF_UNSET_MSEC;
+    conf->heartbeat = NGX_CONF_UNSET_MSEC;
+
+    ngx_trp_ssl_create_conf(&conf->ssl);
+    ngx_trp_name_create_conf(&conf->names);
+    ngx_trp_turn_client_create_conf(&conf->turn);
+}
+
+
+ngx_int_t
+ngx_trp_agent_merge_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *prev,
+    ngx_trp_agent_conf_t *conf)
+{
+    ngx_conf_merge_str_value(conf->group, prev->group, "0");
+    ngx_conf_merge_str_value(conf->name, prev->name, "");
+    ngx_conf_merge_str_value(conf->key, prev->key, "");
+
+    ngx_conf_merge_uint_value(conf->weight, prev->weight, 1);
+    ngx_conf_merge_value(conf->backup, prev->backup, 0);
+
+    conf->max_set = (conf->max != NGX_CONF_UNSET_UINT || prev->max_set);
+
+    ngx_conf_merge_uint_value(conf->idle, prev->idle, 4);
+    ngx_conf_merge_uint_value(conf->max, prev->max,
+                              ngx_max(conf->idle, 1024));
+
+    ngx_conf_merge_msec_value(conf->connect_timeout,
+                              prev->connect_timeout, 10000);
+    ngx_conf_merge_msec_value(conf->heartbeat, prev->heartbeat, 20000);
+
+    ngx_trp_ssl_merge_conf(&prev->ssl, &conf->ssl);
+    ngx_trp_name_merge_conf(&prev->names, &conf->names);
+    ngx_trp_turn_client_merge_conf(&prev->turn, &conf->turn);
+
+    if (conf->name.len == 0) {
+        conf->name = cf->cycle->hostname;
+
+        if (!trp_label_valid(ngx_trp_str(&conf->name))) {
+            ngx_str_set(&conf->name, "unnamed");
+        }
+    }
+
+    /* each tunnel to a relay needs one, the pool's bound is enough */
+
+    conf->turn.allocations = conf->max;
+
+    if (conf->max < conf->idle) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "a pool's \"max\" is less than its \"idle\"");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
+    ngx_uint_t role, const char *prefix)
+{
+    ngx_int_t  rc;
+
+    conf->role = role;
+
+    ngx_trp_conf_swap_place(cf, &conf->place);
+
+    rc = ngx_trp_agent_load(cf, conf, prefix);
+
+    ngx_trp_conf_swap_place(cf, &conf->place);
+
+    if (rc != NGX_OK || !conf->turn.enabled) {
+        return rc;
+    }
+
+    return ngx_trp_turn_client_init_conf(cf, &conf->turn,
+                                         role == TRP_ROLE_ENTRY
+                                         ? "trp_entry_turn"
+                                         : "trp_reverse_turn");
+}
+
+
+static ngx_int_t
+ngx_trp_agent_load(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
+    const char *prefix)
+{
+    if (conf->key.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "no \"%s_key\" is defined for \"%s\"",
+                           prefix, prefix);
+        return NGX_ERROR;
+    }
+
+    conf->secret = ngx_trp_key_file_secret(cf, &conf->key);
+    if (conf->secret == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_trp_bio_init(cf, &conf->tunnels.bio) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_trp_ssl_init_conf(cf, &conf->ssl, prefix, "relay");
+}
+
+
+void
+ngx_trp_agent_init_process(ngx_cycle_t *cycle, ngx_trp_agent_conf_t *conf,
+    ngx_trp_room_t *room, const char *prefix)
+{
+    ngx_uint_t  share, level;
+
+    conf->room = room;
+
+    /* through a TURN server a tunnel has two connections */
+
+    share = ngx_trp_room_join(room, cycle, conf->turn.enabled ? 4 : 3);
+    conf->limit = ngx_min(conf->max, share);
+
+    /* the other workers have the same */
+
+    if (ngx_worker == 0 && conf->max > share) {
+        level = conf->max_set ? NGX_LOG_WARN : NGX_LOG_NOTICE;
+
+        ngx_log_error(level, cycle->log, 0,
+                      "\"%s_pool\" has up to %ui tunnels in a worker process, "
+                      "in place of %ui: that is what %ui connections and "
+                      "descriptors carry",
+                      prefix, share, conf->max, room->size);
+    }
+}

@@ -1,0 +1,131 @@
+
+/*
+ * The settings that both kinds of agents have: who they are, how they reach
+ * the relay, how many tunnels they keep.
+ */
+
+
+#ifndef _NGX_TRP_AGENT_H_INCLUDED_
+#define _NGX_TRP_AGENT_H_INCLUDED_
+
+
+#include "base/ngx_trp.h"
+#include "base/ngx_trp_conf.h"
+#include "names/ngx_trp_name.h"
+#include "base/ngx_trp_room.h"
+#include "base/ngx_trp_ssl.h"
+#include "tunnel/ngx_trp_tunnel.h"
+#include "turnc/ngx_trp_turn_client.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+typedef struct {
+    ngx_trp_conf_place_t  place;              /* of "trp_entry", … */
+
+    ngx_uint_t       role;                    /* TRP_ROLE_* */
+
+    ngx_str_t        group;
+    ngx_str_t        name;
+    ngx_str_t        key;
+    u_char          *secret;
+
+    ngx_uint_t       weight;                  /* of a reverse */
+    ngx_flag_t       backup;
+
+    ngx_uint_t       idle;
+    ngx_uint_t       max;
+
+    ngx_msec_t       connect_timeout;
+    ngx_msec_t       heartbeat;
+
+    ngx_trp_tunnels_t           tunnels;
+    ngx_trp_ssl_conf_t          ssl;
+    ngx_trp_name_conf_t         names;        /* of relays, TURN servers */
+    ngx_trp_turn_client_conf_t  turn;         /* the way to the relay */
+
+    /* in this worker; the first two and "ndatagrams" are of a reverse */
+
+    ngx_queue_t      streams;                 /* ngx_trp_stream_t */
+    trp_recent_t     lost;                    /* of accepted ones */
+    ngx_queue_t      turn_servers;            /* addresses of "turn" so far */
+    ngx_trp_name_t  *turn_name;               /* NULL: "turn" has an address */
+    ngx_uint_t       turn_next;
+    ngx_trp_room_t  *room;                    /* of all agents of the role */
+    ngx_uint_t       limit;                   /* "max", or what the room is */
+    ngx_uint_t       ndatagrams;              /* streams of UDP */
+    unsigned         max_set:1;
+} ngx_trp_agent_conf_t;
+
+
+/* the setters behind NGX_TRP_AGENT_COMMANDS, and what they refer to */
+
+char *ngx_trp_agent_label(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_trp_agent_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+extern const ngx_conf_num_bounds_t  ngx_trp_agent_weight_bounds;
+
+
+/* all to UNSET; inherit and set defaults; then make what they describe */
+
+void ngx_trp_agent_create_conf(ngx_trp_agent_conf_t *conf);
+ngx_int_t ngx_trp_agent_merge_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *prev,
+    ngx_trp_agent_conf_t *conf);
+
+/* loads the key, makes the TLS context; "prefix" is "trp_entry", … */
+
+ngx_int_t ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
+    ngx_uint_t role, const char *prefix);
+
+/* in a worker, before the tunnels are dialled */
+
+void ngx_trp_agent_init_process(ngx_cycle_t *cycle,
+    ngx_trp_agent_conf_t *conf, ngx_trp_room_t *room, const char *prefix);
+
+
+#define ngx_trp_agent_command(prefix, name, ctx, take, set, type, agent,     \
+    member, post)                                                            \
+    { ngx_string(prefix name),                                               \
+      ctx|take,                                                              \
+      set,                                                                   \
+      NGX_STREAM_SRV_CONF_OFFSET,                                            \
+      offsetof(type, agent.member),                                          \
+      (void *) post }
+
+/*
+ * The directives, for a module whose server configuration "type" has an
+ * ngx_trp_agent_conf_t as its member "agent".
+ */
+
+#define NGX_TRP_AGENT_COMMANDS(prefix, ctx, type, agent)                     \
+                                                                             \
+    ngx_trp_agent_command(prefix, "_group", ctx, NGX_CONF_TAKE1,             \
+        ngx_trp_agent_label, type, agent, group, NULL),                      \
+    ngx_trp_agent_command(prefix, "_name", ctx, NGX_CONF_TAKE1,              \
+        ngx_trp_agent_label, type, agent, name, NULL),                       \
+    ngx_trp_agent_command(prefix, "_key", ctx, NGX_CONF_TAKE1,               \
+        ngx_conf_set_str_slot, type, agent, key, NULL),                      \
+    ngx_trp_agent_command(prefix, "_pool", ctx, NGX_CONF_TAKE12,             \
+        ngx_trp_agent_pool, type, agent, role, NULL),                        \
+    ngx_trp_agent_command(prefix, "_connect_timeout", ctx, NGX_CONF_TAKE1,   \
+        ngx_conf_set_msec_slot, type, agent, connect_timeout,                \
+        &ngx_trp_conf_positive),                                            \
+    ngx_trp_agent_command(prefix, "_heartbeat", ctx, NGX_CONF_TAKE1,         \
+        ngx_conf_set_msec_slot, type, agent, heartbeat,                      \
+        &ngx_trp_conf_positive),                                            \
+                                                                             \
+    ngx_trp_agent_command(prefix, "_resolve", ctx, NGX_CONF_TAKE12,          \
+        ngx_trp_name_set_families, type, agent, names, NULL),                \
+                                                                             \
+    NGX_TRP_SSL_COMMANDS(prefix "_ssl", ctx, type, agent.ssl),               \
+                                                                             \
+    ngx_trp_ssl_command(prefix "_turn", ctx, NGX_CONF_TAKE12,                \
+        ngx_trp_turn_client_set_server, type, agent.turn, NULL),             \
+    NGX_TRP_TURN_CLIENT_COMMANDS(prefix "_turn", ctx, type, agent.turn)
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_AGENT_H_INCLUDED_ */

@@ -1,0 +1,208 @@
+
+#include "agent/ngx_trp_datagram.h"
+
+#include <sodium.h>
+
+
+static ngx_int_t ngx_trp_datagram_frame(ngx_trp_datagram_t *dg,
+    trp_open_t *open);
+static void ngx_trp_datagram_read_handler(ngx_event_t *rev);
+static ngx_connection_t *ngx_trp_datagram_other(ngx_trp_stream_t *st);
+static ngx_uint_t ngx_trp_datagram_elsewhere(ngx_trp_stream_t *st);
+static void ngx_trp_datagram_reroute(ngx_trp_stream_t *st);
+static void ngx_trp_datagram_nothing(ngx_trp_stream_t *st);
+
+
+ngx_int_t
+ngx_trp_datagram_open(ngx_trp_datagram_t *dg, ngx_socket_t fd,
+    trp_open_t *open)
+{
+    ngx_trp_stream_t  *st;
+
+    st = &dg->stream;
+
+    st->entry = 1;
+    st->udp = 1;
+    st->data = dg;
+    st->other = ngx_trp_datagram_other;
+    st->elsewhere = ngx_trp_datagram_elsewhere;
+    st->reroute = ngx_trp_datagram_reroute;
+    st->opened = ngx_trp_datagram_nothing;
+    st->failed = ngx_trp_datagram_nothing;
+
+    st->pool = ngx_trp_relays_choose(dg->relays);
+
+    if (st->pool == NULL) {
+        ngx_log_error(NGX_LOG_ERR, dg->log, 0, "no relay in upstream \"%V\"",
+                      &dg->relays->upstream->host);
+        return NGX_ERROR;
+    }
+
+    randombytes_buf(st->id, TRP_STREAM_ID_LEN);
+    ngx_memcpy(open->id, st->id, TRP_STREAM_ID_LEN);
+
+    open->proto = TRP_PROTO_UDP;
+    open->name = ngx_trp_str(&dg->relays->conf->name);
+
+    if (ngx_trp_datagram_frame(dg, open) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_trp_stream_create(st, fd, dg->log) != NGX_OK) {
+        ngx_free(dg->memory);
+        return NGX_ERROR;
+    }
+
+    st->connection->read->handler = ngx_trp_datagram_read_handler;
+
+    ngx_trp_stream_open(st, dg->timeout);
+
+    return NGX_OK;
+}
+
+
+/* the OPEN frame, and behind it the destination as text, for the log */
+
+static ngx_int_t
+ngx_trp_datagram_frame(ngx_trp_datagram_t *dg, trp_open_t *open)
+{
+    u_char             frame[NGX_TRP_OPEN_MAX], *p, text[TRP_ADDR_TEXT_LEN];
+    size_t             len;
+    trp_str_t          host;
+    ngx_trp_stream_t  *st;
+
+    st = &dg->stream;
+
+    len = trp_open_put(frame, open) - frame;
+    host = open->host;
+
+    if (open->addr.family) {
+        host.len = trp_addr_text(text, &open->addr);
+        host.data = text;
+    }
+
+    p = ngx_alloc(len + host.len + sizeof("[]:65535") - 1, dg->log);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    dg->memory = p;
+
+    st->open = p;
+    st->open_len = len;
+
+    p = ngx_cpymem(p, frame, len);
+
+    st->destination.data = p;
+    st->destination.len = ngx_sprintf(p, (open->addr.family == 6) ? "[%*s]:%ui"
+                                                                  : "%*s:%ui",
+                                      host.len, host.data,
+                                      (ngx_uint_t) open->port)
+                          - p;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_datagram_read_handler(ngx_event_t *rev)
+{
+    u_char               buf[TRP_DATA_MAX];
+    ssize_t              n;
+    ngx_uint_t           code;
+    ngx_connection_t    *c;
+    ngx_trp_datagram_t  *dg;
+
+    c = rev->data;
+    dg = ngx_trp_stream_of(c)->data;
+
+    for ( ;; ) {
+        n = c->recv(c, buf, sizeof(buf));
+
+        if (n == NGX_AGAIN) {
+            return;
+        }
+
+        if (n == NGX_ERROR) {
+            break;
+        }
+
+        dg->received(dg, buf, n);
+    }
+
+    code = dg->stream.code;
+
+    ngx_trp_datagram_close(dg);
+
+    dg->closed(dg, code);
+}
+
+
+ngx_int_t
+ngx_trp_datagram_send(ngx_trp_datagram_t *dg, u_char *p, size_t len)
+{
+    ngx_connection_t  *c;
+
+    c = dg->stream.connection;
+
+    return (c->send(c, p, len) == NGX_AGAIN) ? NGX_DECLINED : NGX_OK;
+}
+
+
+void
+ngx_trp_datagram_close(ngx_trp_datagram_t *dg)
+{
+    ngx_trp_stream_close(&dg->stream, NULL);
+
+    ngx_close_connection(dg->stream.connection);
+
+    ngx_free(dg->memory);
+}
+
+
+static ngx_connection_t *
+ngx_trp_datagram_other(ngx_trp_stream_t *st)
+{
+    return NULL;
+}
+
+
+static ngx_uint_t
+ngx_trp_datagram_elsewhere(ngx_trp_stream_t *st)
+{
+    ngx_trp_datagram_t  *dg;
+
+    dg = st->data;
+
+    return ngx_trp_relays_other(dg->relays, st->pool) != NULL;
+}
+
+
+static void
+ngx_trp_datagram_reroute(ngx_trp_stream_t *st)
+{
+    ngx_uint_t           leave;
+    ngx_trp_pool_t      *pool;
+    ngx_trp_datagram_t  *dg;
+
+    dg = st->data;
+
+    leave = st->leave;
+    st->leave = 0;
+
+    if (!leave && ngx_trp_pool_alive(st->pool)) {
+        return;
+    }
+
+    pool = ngx_trp_relays_other(dg->relays, st->pool);
+
+    if (pool) {
+        st->pool = pool;
+    }
+}
+
+
+static void
+ngx_trp_datagram_nothing(ngx_trp_stream_t *st)
+{
+}

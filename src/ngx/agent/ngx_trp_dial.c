@@ -1,0 +1,676 @@
+
+#include "agent/ngx_trp_dial.h"
+#include "base/ngx_trp_addr.h"
+#include "base/ngx_trp_connect.h"
+#include "turnc/ngx_trp_turn_connect.h"
+#include "tunnel/trp_auth.h"
+
+#include <sodium.h>
+
+
+typedef struct {
+    ngx_trp_turn_connect_t *connect;
+    ngx_trp_pool_t         *pool;
+    ngx_pool_cleanup_t     *cleanup;     /* of the connection */
+    ngx_log_t               log;
+    ngx_event_t             timer;
+} ngx_trp_dial_turn_t;
+
+
+static ngx_int_t ngx_trp_dial_relay(ngx_trp_pool_t *pool);
+static ngx_int_t ngx_trp_dial_create_link(ngx_trp_pool_t *pool,
+    ngx_connection_t *c);
+static ngx_int_t ngx_trp_dial_turn(ngx_trp_pool_t *pool);
+static ngx_trp_turn_server_t *ngx_trp_dial_turn_server(
+    ngx_trp_agent_conf_t *conf);
+static void ngx_trp_dial_turn_done(ngx_trp_turn_connect_t *tc,
+    ngx_uint_t code);
+static void ngx_trp_dial_turn_drain(ngx_trp_turn_connect_t *tc);
+static void ngx_trp_dial_turn_timeout(ngx_event_t *ev);
+static void ngx_trp_dial_turn_failed(ngx_trp_dial_turn_t *dial);
+static void ngx_trp_dial_turn_cleanup(void *data);
+static u_char *ngx_trp_dial_log_error(ngx_log_t *log, u_char *buf,
+    size_t len);
+static void ngx_trp_dial_connect_handler(ngx_event_t *ev);
+static void ngx_trp_dial_ssl(ngx_trp_link_t *link);
+static ngx_int_t ngx_trp_dial_ssl_init(ngx_trp_link_t *link);
+static ngx_int_t ngx_trp_dial_ssl_alpn(ngx_trp_link_t *link);
+static void ngx_trp_dial_ssl_handler(ngx_connection_t *c);
+static ngx_int_t ngx_trp_dial_ssl_check(ngx_trp_link_t *link);
+static void ngx_trp_dial_save_session(ngx_connection_t *c);
+static ngx_int_t ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame);
+
+
+ngx_int_t
+ngx_trp_dial_start(ngx_trp_agent_conf_t *conf)
+{
+    ngx_trp_name_t  *name;
+
+    ngx_queue_init(&conf->turn_servers);
+
+    if (!conf->turn.enabled || conf->turn.url.naddrs) {
+        return NGX_OK;
+    }
+
+    name = ngx_pcalloc(ngx_cycle->pool, sizeof(ngx_trp_name_t));
+    if (name == NULL) {
+        return NGX_ERROR;
+    }
+
+    name->conf = &conf->names;
+    name->what = "TURN server";
+    name->host = conf->turn.url.host;
+    name->port = conf->turn.url.port;
+
+    conf->turn_name = name;
+
+    ngx_trp_name_start(name);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_trp_dial(ngx_trp_pool_t *pool)
+{
+    return pool->conf->turn.enabled ? ngx_trp_dial_turn(pool)
+                                    : ngx_trp_dial_relay(pool);
+}
+
+
+static ngx_int_t
+ngx_trp_dial_relay(ngx_trp_pool_t *pool)
+{
+    ngx_int_t          rc;
+    ngx_connection_t  *c;
+
+    /* to say once that this host has no way there is enough */
+
+    if (pool->failures && ngx_trp_connect_way(pool->sockaddr, pool->socklen)) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_trp_connect(&c, pool->sockaddr, pool->socklen, &pool->name,
+                         SOCK_STREAM, pool->log, NGX_ERROR_ERR);
+
+    if (rc != NGX_OK && rc != NGX_AGAIN) {
+        return NGX_ERROR;
+    }
+
+    c->pool = ngx_create_pool(768, pool->log);
+    if (c->pool == NULL) {
+        ngx_close_connection(c);
+        return NGX_ERROR;
+    }
+
+    if (ngx_trp_dial_create_link(pool, c) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_OK) {
+        ngx_post_event(c->write, &ngx_posted_events);
+    }
+
+    return NGX_OK;
+}
+
+
+/* the connection is closed if that fails */
+
+static ngx_int_t
+ngx_trp_dial_create_link(ngx_trp_pool_t *pool, ngx_connection_t *c)
+{
+    ngx_log_t       *log;
+    ngx_pool_t      *mem;
+    ngx_trp_link_t  *link;
+
+    link = ngx_pcalloc(c->pool, sizeof(ngx_trp_link_t));
+    log = ngx_palloc(c->pool, sizeof(ngx_log_t));
+
+    if (link == NULL || log == NULL) {
+        goto failed;
+    }
+
+    *log = *pool->log;
+    log->handler = ngx_trp_dial_log_error;
+    log->data = pool;
+    log->action = "connecting to relay";
+    log->connection = c->number;
+
+    c->log = log;
+    c->pool->log = log;
+    c->read->log = log;
+    c->write->log = log;
+
+    link->tunnel = ngx_trp_tunnel_create(c, &pool->conf->tunnels,
+                                         &ngx_trp_pool_tunnel_handlers,
+                                         link, 0, pool->conf->heartbeat);
+    if (link->tunnel == NULL) {
+        goto failed;
+    }
+
+    link->tunnel->state.opener = (pool->open == NULL);
+
+    link->pool = pool;
+    link->dialing = 1;
+
+    /* one timer for all that follows, until the relay is ready */
+
+    ngx_trp_tunnel_deadline(link->tunnel, pool->conf->connect_timeout,
+                            "dialling");
+
+    c->read->handler = ngx_trp_dial_connect_handler;
+    c->write->handler = ngx_trp_dial_connect_handler;
+
+    return NGX_OK;
+
+failed:
+
+    mem = c->pool;
+
+    ngx_close_connection(c);
+    ngx_destroy_pool(mem);
+
+    return NGX_ERROR;
+}
+
+
+/* a connection to the relay that a TURN server makes (RFC 6062) */
+
+static ngx_int_t
+ngx_trp_dial_turn(ngx_trp_pool_t *pool)
+{
+    in_port_t                port;
+    ngx_trp_dial_turn_t     *dial;
+    ngx_trp_turn_server_t   *server;
+    ngx_trp_turn_connect_t  *tc;
+
+    server = ngx_trp_dial_turn_server(pool->conf);
+    if (server == NULL) {
+        return NGX_ERROR;
+    }
+
+    tc = ngx_trp_turn_connect_create(server, pool->log);
+    if (tc == NULL) {
+        return NGX_ERROR;
+    }
+
+    dial = ngx_pcalloc(tc->pool, sizeof(ngx_trp_dial_turn_t));
+
+    if (dial) {
+        dial->cleanup = ngx_pool_cleanup_add(tc->pool, 0);
+    }
+
+    if (dial == NULL || dial->cleanup == NULL) {
+        ngx_destroy_pool(tc->pool);
+        return NGX_ERROR;
+    }
+
+    dial->connect = tc;
+    dial->pool = pool;
+
+    dial->log = *pool->log;
+    dial->log.handler = ngx_trp_dial_log_error;
+    dial->log.data = pool;
+    dial->log.action = "connecting to relay through TURN server";
+
+    dial->timer.data = dial;
+    dial->timer.log = &dial->log;
+    dial->timer.handler = ngx_trp_dial_turn_timeout;
+
+    tc->log = &dial->log;
+    tc->done = ngx_trp_dial_turn_done;
+    tc->drain = ngx_trp_dial_turn_drain;
+    tc->data = dial;
+
+    ngx_trp_addr_from_sockaddr(&tc->user.peer.addr, &port, pool->sockaddr);
+    tc->user.peer.port = port;
+
+    ngx_add_timer(&dial->timer, pool->conf->connect_timeout);
+
+    ngx_trp_turn_connect(tc);
+
+    return NGX_OK;
+}
+
+
+/*
+ * They take turns: one that fails is not asked next.  NULL also if the name has
+ * no address yet, of which its own lines tell.
+ */
+
+static ngx_trp_turn_server_t *
+ngx_trp_dial_turn_server(ngx_trp_agent_conf_t *conf)
+{
+    ngx_uint_t              naddrs;
+    ngx_addr_t             *addr;
+    ngx_queue_t            *q;
+    ngx_trp_turn_server_t  *server;
+
+    addr = conf->turn_name ? conf->turn_name->addrs : conf->turn.url.addrs;
+    naddrs = conf->turn_name ? conf->turn_name->naddrs : conf->turn.url.naddrs;
+
+    if (naddrs == 0) {
+        return NULL;
+    }
+
+    addr += conf->turn_next++ % naddrs;
+
+    for (q = ngx_queue_head(&conf->turn_servers);
+         q != ngx_queue_sentinel(&conf->turn_servers);
+         q = ngx_queue_next(q))
+    {
+        server = ngx_queue_data(q, ngx_trp_turn_server_t, queue);
+
+        if (ngx_cmp_sockaddr(server->sockaddr, server->socklen, addr->sockaddr,
+                             addr->socklen, 1)
+            == NGX_OK)
+        {
+            return server;
+        }
+    }
+
+    server = ngx_trp_turn_server_create(&conf->turn, addr->sockaddr,
+                                        addr->socklen, &addr->name,
+                                        &conf->turn.url.host);
+    if (server) {
+        ngx_queue_insert_tail(&conf->turn_servers, &server->queue);
+    }
+
+    return server;
+}
+
+
+static void
+ngx_trp_dial_turn_done(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
+{
+    ngx_connection_t     *c;
+    ngx_trp_dial_turn_t  *dial;
+
+    dial = tc->data;
+
+    if (code != TRP_CODE_NONE) {
+        ngx_trp_dial_turn_failed(dial);
+        return;
+    }
+
+    dial->cleanup->handler = ngx_trp_dial_turn_cleanup;
+    dial->cleanup->data = dial;
+
+    ngx_del_timer(&dial->timer);
+
+    c = tc->connection;
+
+    if (ngx_trp_dial_create_link(dial->pool, c) != NGX_OK) {
+        ngx_trp_pool_undialled(dial->pool);
+        return;
+    }
+
+    ngx_trp_dial_connect_handler(c->write);
+}
+
+
+/* as a tunnel that is dialled directly: only who waits for it keeps it */
+
+static void
+ngx_trp_dial_turn_drain(ngx_trp_turn_connect_t *tc)
+{
+    ngx_trp_dial_turn_t  *dial;
+
+    dial = tc->data;
+
+    if (!dial->pool->nwaiting) {
+        ngx_trp_dial_turn_failed(dial);
+    }
+}
+
+
+static void
+ngx_trp_dial_turn_timeout(ngx_event_t *ev)
+{
+    ngx_log_error(NGX_LOG_ERR, ev->log, NGX_ETIMEDOUT, "relay timed out");
+
+    ngx_trp_dial_turn_failed(ev->data);
+}
+
+
+static void
+ngx_trp_dial_turn_failed(ngx_trp_dial_turn_t *dial)
+{
+    ngx_trp_pool_t  *pool;
+
+    pool = dial->pool;
+
+    if (dial->timer.timer_set) {
+        ngx_del_timer(&dial->timer);
+    }
+
+    /* all of it is in there */
+    ngx_trp_turn_disconnect(dial->connect);
+
+    ngx_trp_pool_undialled(pool);
+}
+
+
+/* the tunnel is closed: the allocation may have another one */
+
+static void
+ngx_trp_dial_turn_cleanup(void *data)
+{
+    ngx_trp_dial_turn_t *dial = data;
+
+    ngx_trp_turn_disconnect(dial->connect);
+}
+
+
+static u_char *
+ngx_trp_dial_log_error(ngx_log_t *log, u_char *buf, size_t len)
+{
+    u_char          *p;
+    ngx_trp_pool_t  *pool;
+
+    p = buf;
+    pool = log->data;
+
+    if (log->action) {
+        p = ngx_snprintf(p, len, " while %s", log->action);
+        len -= p - buf;
+        buf = p;
+    }
+
+    return ngx_snprintf(buf, len, ", relay: %V, group: \"%V\"", &pool->name,
+                        &pool->conf->group);
+}
+
+
+static void
+ngx_trp_dial_connect_handler(ngx_event_t *ev)
+{
+    ngx_err_t          err;
+    ngx_trp_link_t    *link;
+    ngx_trp_tunnel_t  *t;
+    ngx_connection_t  *c;
+
+    c = ev->data;
+    t = c->data;
+    link = t->data;
+
+    if (ev->timedout) {
+        ngx_log_error(NGX_LOG_ERR, c->log, NGX_ETIMEDOUT,
+                      "relay timed out");
+        ngx_trp_tunnel_close(t);
+        return;
+    }
+
+    err = ngx_trp_connect_error(c);
+
+    if (err) {
+        (void) ngx_connection_error(c, err, "connect() failed");
+        ngx_trp_tunnel_close(t);
+        return;
+    }
+
+    ngx_trp_dial_ssl(link);
+}
+
+
+static void
+ngx_trp_dial_ssl(ngx_trp_link_t *link)
+{
+    ngx_connection_t  *c;
+
+    c = link->tunnel->connection;
+
+    c->log->action = "SSL handshaking to relay";
+
+    if (ngx_trp_dial_ssl_init(link) != NGX_OK) {
+        ngx_trp_tunnel_close(link->tunnel);
+        return;
+    }
+
+    if (ngx_ssl_handshake(c) == NGX_AGAIN) {
+        c->ssl->handler = ngx_trp_dial_ssl_handler;
+        return;
+    }
+
+    ngx_trp_dial_ssl_handler(c);
+}
+
+
+static ngx_int_t
+ngx_trp_dial_ssl_init(ngx_trp_link_t *link)
+{
+    ngx_int_t          rc;
+    ngx_trp_pool_t    *pool;
+    ngx_connection_t  *c;
+
+    pool = link->pool;
+    c = link->tunnel->connection;
+
+    rc = c->ssl ? ngx_trp_ssl_nest(&pool->conf->ssl, c, &pool->host,
+                                   pool->session)
+                : ngx_trp_ssl_create_connection(&pool->conf->ssl, c,
+                                                &pool->host, pool->session);
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (pool->conf->ssl.session_reuse) {
+        c->ssl->save_session = ngx_trp_dial_save_session;
+    }
+
+    return ngx_trp_dial_ssl_alpn(link);
+}
+
+
+/* the protocol, and which of the relay's workers should have this tunnel */
+
+static ngx_int_t
+ngx_trp_dial_ssl_alpn(ngx_trp_link_t *link)
+{
+    u_char            *p, buf[64];
+    ngx_connection_t  *c;
+
+    c = link->tunnel->connection;
+
+    p = buf;
+    *p++ = sizeof(TRP_ALPN) - 1;
+    p = ngx_cpymem(p, TRP_ALPN, sizeof(TRP_ALPN) - 1);
+
+    if (link->pool->slot != -1) {
+        *p++ = sizeof(TRP_ALPN_SLOT) - 1 + 2;
+        p = ngx_sprintf(p, TRP_ALPN_SLOT "%02i", link->pool->slot);
+    }
+
+    if (SSL_set_alpn_protos(c->ssl->connection, buf, p - buf) != 0) {
+        ngx_ssl_error(NGX_LOG_ERR, c->log, 0, "SSL_set_alpn_protos() failed");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_dial_ssl_handler(ngx_connection_t *c)
+{
+    ngx_trp_link_t    *link;
+    ngx_trp_tunnel_t  *t;
+
+    t = c->data;
+    link = t->data;
+
+    if (!c->ssl->handshaked) {
+
+        if (c->read->timedout) {
+            ngx_log_error(NGX_LOG_ERR, c->log, NGX_ETIMEDOUT,
+                          "relay timed out");
+        }
+
+        ngx_trp_tunnel_close(t);
+        return;
+    }
+
+    if (ngx_trp_dial_ssl_check(link) != NGX_OK) {
+        ngx_trp_tunnel_close(t);
+        return;
+    }
+
+    c->log->action = "authenticating to relay";
+
+    if (ngx_trp_tunnel_start(t) != NGX_OK) {
+        ngx_trp_tunnel_close(t);
+        return;
+    }
+
+    if (ngx_exiting && !link->pool->nwaiting) {
+        ngx_trp_tunnel_fail(t);
+        return;
+    }
+
+    ngx_post_event(c->read, &ngx_posted_events);
+}
+
+
+static ngx_int_t
+ngx_trp_dial_ssl_check(ngx_trp_link_t *link)
+{
+    unsigned           len;
+    const u_char      *alpn;
+    ngx_connection_t  *c;
+
+    c = link->tunnel->connection;
+
+    if (ngx_trp_ssl_verify(&link->pool->conf->ssl, c, &link->pool->host,
+                           "relay", NGX_LOG_ERR)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    SSL_get0_alpn_selected(c->ssl->connection, &alpn, &len);
+
+    if (len != sizeof(TRP_ALPN) - 1
+        || ngx_memcmp(alpn, TRP_ALPN, sizeof(TRP_ALPN) - 1) != 0)
+    {
+        ngx_log_error(NGX_LOG_ERR, c->log, 0,
+                      "server does not speak " TRP_ALPN ", it is no relay");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* TLS 1.3 hands out sessions after the handshake, and new ones later */
+
+static void
+ngx_trp_dial_save_session(ngx_connection_t *c)
+{
+    ngx_trp_link_t    *link;
+    ngx_trp_tunnel_t  *t;
+
+    t = c->data;
+    link = t->data;
+
+    ngx_trp_ssl_save_session(c, &link->pool->session);
+}
+
+
+ngx_int_t
+ngx_trp_dial_frame(ngx_trp_link_t *link, trp_frame_t *frame)
+{
+    uint8_t            slot;
+    u_char            *p;
+    trp_ready_t        ready;
+    ngx_trp_tunnel_t  *t;
+
+    t = link->tunnel;
+    p = t->reader.buf;
+
+    switch (frame->type) {
+
+    case TRP_HELLO:
+        return ngx_trp_dial_hello(link, frame);
+
+    case TRP_READY:
+        if (trp_ready_get(&ready, p, frame->len) != TRP_OK) {
+            break;
+        }
+
+        ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                      "tunnel is ready, slot %d%s", (int) ready.slot,
+                      SSL_session_reused(t->connection->ssl->connection)
+                      ? ", TLS session resumed" : "");
+
+        t->connection->log->action = NULL;
+
+        ngx_trp_tunnel_watch(t);
+        ngx_trp_pool_ready(link, ready.slot, ready.wanted);
+
+        return NGX_OK;
+
+    default: /* TRP_MOVED */
+        if (trp_moved_get(&slot, p, frame->len) != TRP_OK) {
+            break;
+        }
+
+        ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                      "relay wants the tunnel in slot %d", (int) slot);
+
+        ngx_trp_pool_moved(link, slot);
+        ngx_trp_tunnel_fail(t);
+
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, t->connection->log, 0,
+                  "relay sent invalid frame of type %d", (int) frame->type);
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame)
+{
+    u_char                 buf[NGX_TRP_OPEN_MAX], exporter[32];
+    trp_auth_t             auth;
+    trp_hello_t            hello;
+    ngx_trp_tunnel_t      *t;
+    ngx_trp_agent_conf_t  *conf;
+
+    t = link->tunnel;
+    conf = link->pool->conf;
+
+    if (trp_hello_get(&hello, t->reader.buf, frame->len) != TRP_OK
+        || hello.version < TRP_VERSION)
+    {
+        ngx_log_error(NGX_LOG_ERR, t->connection->log, 0,
+                      "relay sent invalid HELLO");
+        return NGX_ERROR;
+    }
+
+    if (ngx_trp_tunnel_exporter(t, exporter) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, t->connection->log, 0,
+                      "TLS connection has no unique exporter value, "
+                      "let the relay use \"ssl_protocols TLSv1.3\"");
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&auth, sizeof(trp_auth_t));
+
+    auth.version = TRP_VERSION;
+    auth.role = (uint8_t) conf->role;
+    auth.group = ngx_trp_str(&conf->group);
+    auth.name = ngx_trp_str(&conf->name);
+    auth.weight = (uint16_t) conf->weight;
+    auth.backup = (uint8_t) conf->backup;
+    randombytes_buf(auth.nonce, TRP_NONCE_LEN);
+
+    trp_auth_sign(&auth, hello.nonce, exporter, conf->secret);
+
+    ngx_trp_tunnel_send_frame(t, buf, trp_auth_put(buf, &auth));
+
+    return NGX_OK;
+}

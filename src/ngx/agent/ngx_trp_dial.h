@@ -1,0 +1,36 @@
+
+/*
+ * Dials one tunnel: TCP, TLS, HELLO, AUTH, READY.
+ */
+
+
+#ifndef _NGX_TRP_DIAL_H_INCLUDED_
+#define _NGX_TRP_DIAL_H_INCLUDED_
+
+
+#include "agent/ngx_trp_pool.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/* the name of a TURN server on the way; once for an agent, in a worker */
+
+ngx_int_t ngx_trp_dial_start(ngx_trp_agent_conf_t *conf);
+
+/*
+ * NGX_OK: under way, its end comes by ngx_trp_pool_ready(), _moved() or by
+ * the tunnel's "closed" handler.  NGX_ERROR: could not even begin.
+ */
+
+ngx_int_t ngx_trp_dial(ngx_trp_pool_t *pool);
+
+/* HELLO, READY, MOVED */
+
+ngx_int_t ngx_trp_dial_frame(ngx_trp_link_t *link, trp_frame_t *frame);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_DIAL_H_INCLUDED_ */

@@ -1,0 +1,169 @@
+
+#include "agent/ngx_trp_gate.h"
+
+
+/* the heap's peak of many handshakes at once is never given back */
+#define NGX_TRP_GATE_WINDOW        16
+#define NGX_TRP_GATE_WINDOW_START  4
+
+/* the same of all workers of a host, which have one address */
+#define NGX_TRP_GATE_WINDOWS       64
+
+/* nobody has got ready, and others wait: who dials hangs */
+#define NGX_TRP_GATE_TIME          1000
+
+
+static ngx_uint_t ngx_trp_gate_max(void);
+static void ngx_trp_gate_event_handler(ngx_event_t *ev);
+
+
+ngx_trp_gate_t *
+ngx_trp_gate_find(ngx_trp_room_t *room, struct sockaddr *sockaddr,
+    socklen_t socklen, ngx_str_t *turn)
+{
+    ngx_queue_t     *q;
+    ngx_trp_gate_t  *gate;
+
+    for (q = ngx_queue_head(&room->gates);
+         q != ngx_queue_sentinel(&room->gates);
+         q = ngx_queue_next(q))
+    {
+        gate = ngx_queue_data(q, ngx_trp_gate_t, queue);
+
+        if (ngx_cmp_sockaddr(&gate->sockaddr.sockaddr, gate->socklen,
+                             sockaddr, socklen, 1)
+            == NGX_OK
+            && gate->turn.len == turn->len
+            && ngx_memcmp(gate->turn.data, turn->data, turn->len) == 0)
+        {
+            return gate;
+        }
+    }
+
+    gate = ngx_pcalloc(ngx_cycle->pool, sizeof(ngx_trp_gate_t));
+    if (gate == NULL) {
+        return NULL;
+    }
+
+    ngx_memcpy(&gate->sockaddr, sockaddr, socklen);
+    gate->socklen = socklen;
+    gate->turn = *turn;
+    gate->max = ngx_trp_gate_max();
+    gate->window = ngx_min(gate->max, NGX_TRP_GATE_WINDOW_START);
+
+    gate->event.data = gate;
+    gate->event.log = ngx_cycle->log;
+    gate->event.handler = ngx_trp_gate_event_handler;
+    gate->event.cancelable = 1;
+
+    ngx_queue_init(&gate->waiting);
+    ngx_queue_insert_tail(&room->gates, &gate->queue);
+
+    return gate;
+}
+
+
+static ngx_uint_t
+ngx_trp_gate_max(void)
+{
+    ngx_uint_t        max;
+    ngx_core_conf_t  *ccf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(ngx_cycle->conf_ctx,
+                                           ngx_core_module);
+
+    max = NGX_TRP_GATE_WINDOWS / ngx_max(ccf->worker_processes, 1);
+    max = ngx_min(max, NGX_TRP_GATE_WINDOW);
+
+    return ngx_max(max, 1);
+}
+
+
+ngx_uint_t
+ngx_trp_gate_enter(ngx_trp_gate_t *gate, ngx_trp_gate_wait_t *wait)
+{
+    if (gate->dialing - gate->hung < gate->window) {
+        gate->dialing++;
+        return 1;
+    }
+
+    if (!wait->waiting) {
+        ngx_queue_insert_tail(&gate->waiting, &wait->queue);
+        wait->waiting = 1;
+    }
+
+    if (!gate->event.timer_set) {
+        ngx_add_timer(&gate->event, NGX_TRP_GATE_TIME);
+    }
+
+    return 0;
+}
+
+
+/*
+ * Those that have begun lately are taken for hung, too: that lets in no more
+ * than a window at a time.
+ */
+
+static void
+ngx_trp_gate_event_handler(ngx_event_t *ev)
+{
+    ngx_trp_gate_t  *gate;
+
+    gate = ev->data;
+
+    if (ngx_queue_empty(&gate->waiting)) {
+        return;
+    }
+
+    if (!gate->ready) {
+        gate->hung = gate->dialing;
+    }
+
+    gate->ready = 0;
+
+    ngx_add_timer(ev, NGX_TRP_GATE_TIME);
+
+    ngx_trp_gate_pass(gate);
+}
+
+
+void
+ngx_trp_gate_leave(ngx_trp_gate_t *gate, ngx_trp_gate_e how)
+{
+    gate->dialing--;
+
+    if (how == NGX_TRP_GATE_READY) {
+        gate->ready = 1;
+        gate->window = ngx_min(gate->window + 1, gate->max);
+
+    } else if (how == NGX_TRP_GATE_FAILED && gate->hung == 0) {
+        gate->window = ngx_max(gate->window / 2, 1);
+    }
+
+    gate->hung = ngx_min(gate->hung, gate->dialing);
+
+    ngx_trp_gate_pass(gate);
+}
+
+
+void
+ngx_trp_gate_pass(ngx_trp_gate_t *gate)
+{
+    ngx_uint_t            n;
+    ngx_queue_t          *q;
+    ngx_trp_gate_wait_t  *wait;
+
+    for (n = gate->dialing - gate->hung;
+         n < gate->window && !ngx_queue_empty(&gate->waiting);
+         n++)
+    {
+        q = ngx_queue_head(&gate->waiting);
+        wait = ngx_queue_data(q, ngx_trp_gate_wait_t, queue);
+
+        ngx_queue_remove(q);
+        wait->waiting = 0;
+
+        ngx_post_event(wait->event, &ngx_posted_events);
+    }
+}

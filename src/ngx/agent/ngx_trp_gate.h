@@ -1,0 +1,78 @@
+
+/*
+ * How many tunnels may be dialled to an address of a relay at once, by all the
+ * pools of a worker: the relay has a bound for those who are not authenticated
+ * yet.  A window opens with each tunnel that is ready, and closes by half with
+ * one that is not.  Each TURN server on the way has a gate of its own: to the
+ * relay it is another address, and if it is dead, others go on.  So they do if
+ * a worker of the relay hangs: while nobody gets ready, those that have dialled
+ * for long are not counted.
+ */
+
+
+#ifndef _NGX_TRP_GATE_H_INCLUDED_
+#define _NGX_TRP_GATE_H_INCLUDED_
+
+
+#include "base/ngx_trp_room.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+typedef struct {
+    ngx_queue_t        queue;      /* in room->gates */
+    ngx_queue_t        waiting;    /* ngx_trp_gate_wait_t */
+    ngx_event_t        event;      /* looks for those that hang */
+    ngx_uint_t         dialing;
+    ngx_uint_t         hung;       /* of them, not counted */
+    ngx_uint_t         window;
+    ngx_uint_t         max;
+    socklen_t          socklen;
+    ngx_sockaddr_t     sockaddr;
+    unsigned           ready:1;    /* somebody was, lately */
+    ngx_str_t          turn;       /* "HOST:PORT" on the way, or empty */
+} ngx_trp_gate_t;
+
+
+/* a place in the queue before a gate; "event" is posted when it is open */
+
+typedef struct {
+    ngx_queue_t        queue;
+    ngx_event_t       *event;
+    unsigned           waiting:1;
+} ngx_trp_gate_wait_t;
+
+
+/*
+ * That of an address, made at need; NULL if there is no memory.  "turn" has to
+ * live as long.
+ */
+
+ngx_trp_gate_t *ngx_trp_gate_find(ngx_trp_room_t *room,
+    struct sockaddr *sockaddr, socklen_t socklen, ngx_str_t *turn);
+
+/* one more may be dialled: 1, and counts; 0: the event is posted later */
+
+ngx_uint_t ngx_trp_gate_enter(ngx_trp_gate_t *gate,
+    ngx_trp_gate_wait_t *wait);
+
+/* it is ready, or has failed, or neither says anything of the relay */
+
+typedef enum {
+    NGX_TRP_GATE_READY = 0,
+    NGX_TRP_GATE_FAILED,
+    NGX_TRP_GATE_NEITHER
+} ngx_trp_gate_e;
+
+void ngx_trp_gate_leave(ngx_trp_gate_t *gate, ngx_trp_gate_e how);
+
+/* who was let in does not want to dial any more: others may */
+
+void ngx_trp_gate_pass(ngx_trp_gate_t *gate);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_GATE_H_INCLUDED_ */

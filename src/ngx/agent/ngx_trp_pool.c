@@ -1,0 +1,979 @@
+
+#include "agent/ngx_trp_pool.h"
+#include "agent/ngx_trp_dial.h"
+#include "agent/ngx_trp_stream.h"
+
+
+/* dialled at once, and more than twice as many are not asked for at once */
+#define NGX_TRP_POOL_BATCH         16
+
+#define NGX_TRP_POOL_SHRINK_TIME   10000
+
+#define NGX_TRP_POOL_BACKOFF_MIN   250
+#define NGX_TRP_POOL_BACKOFF_MAX   30000
+
+/* a tunnel of no use that is lost sooner counts as a failure to dial */
+#define NGX_TRP_POOL_SHORT_LIFE    10000
+
+#define NGX_TRP_POOL_CRAMPED_TIME  250
+
+#define NGX_TRP_POOL_MOVES         4
+
+
+static void ngx_trp_pool_cleanup(void *data);
+static ngx_str_t ngx_trp_pool_host(ngx_str_t *server);
+static void ngx_trp_pool_post(ngx_trp_pool_t *pool);
+static void ngx_trp_pool_event_handler(ngx_event_t *ev);
+static ngx_uint_t ngx_trp_pool_missing(ngx_trp_pool_t *pool);
+static ngx_uint_t ngx_trp_pool_may_grow(ngx_trp_pool_t *pool);
+static ngx_uint_t ngx_trp_pool_room(ngx_trp_pool_t *pool);
+static void ngx_trp_pool_count(ngx_trp_pool_t *pool, ngx_int_t n);
+static void ngx_trp_pool_dialled(ngx_trp_pool_t *pool, ngx_trp_gate_e how);
+static void ngx_trp_pool_backoff(ngx_trp_pool_t *pool, ngx_uint_t *count);
+static void ngx_trp_pool_reroute(ngx_trp_pool_t *pool);
+static void ngx_trp_pool_shrink_handler(ngx_event_t *ev);
+static void ngx_trp_pool_take(ngx_trp_link_t *link);
+static void ngx_trp_pool_put(ngx_trp_link_t *link);
+static ngx_uint_t ngx_trp_pool_needed(ngx_trp_pool_t *pool);
+static void ngx_trp_pool_demand(ngx_trp_pool_t *pool, ngx_uint_t known);
+
+static void ngx_trp_pool_readable(ngx_trp_tunnel_t *t);
+static void ngx_trp_pool_writable(ngx_trp_tunnel_t *t);
+static void ngx_trp_pool_idle(ngx_trp_tunnel_t *t);
+static ngx_int_t ngx_trp_pool_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame);
+static ngx_int_t ngx_trp_pool_agents(ngx_trp_link_t *link,
+    trp_frame_t *frame);
+static ngx_int_t ngx_trp_pool_open(ngx_trp_link_t *link, trp_frame_t *frame);
+static void ngx_trp_pool_drain(ngx_trp_tunnel_t *t);
+static void ngx_trp_pool_closed(ngx_trp_tunnel_t *t);
+
+
+const ngx_trp_tunnel_handlers_t  ngx_trp_pool_tunnel_handlers = {
+    ngx_trp_pool_readable,
+    ngx_trp_pool_writable,
+    ngx_trp_pool_idle,
+    ngx_trp_pool_frame,
+    ngx_trp_pool_drain,
+    ngx_trp_pool_closed
+};
+
+
+ngx_trp_pool_t *
+ngx_trp_pool_create(ngx_trp_agent_conf_t *conf, struct sockaddr *sockaddr,
+    socklen_t socklen, ngx_str_t *name, ngx_str_t *server)
+{
+    ngx_pool_t          *mem;
+    ngx_trp_pool_t      *pool;
+    ngx_pool_cleanup_t  *cln;
+
+    mem = ngx_cycle->pool;
+
+    pool = ngx_pcalloc(mem, sizeof(ngx_trp_pool_t));
+    cln = ngx_pool_cleanup_add(mem, 0);
+
+    if (pool == NULL || cln == NULL) {
+        return NULL;
+    }
+
+    cln->handler = ngx_trp_pool_cleanup;
+    cln->data = pool;
+
+    pool->sockaddr = ngx_palloc(mem, socklen);
+    pool->name.data = ngx_pstrdup(mem, name);
+    pool->host.data = ngx_pstrdup(mem, server);
+
+    if (pool->sockaddr == NULL || pool->name.data == NULL
+        || pool->host.data == NULL)
+    {
+        return NULL;
+    }
+
+    ngx_memcpy(pool->sockaddr, sockaddr, socklen);
+    pool->socklen = socklen;
+    pool->name.len = name->len;
+    pool->host.len = server->len;
+    pool->host = ngx_trp_pool_host(&pool->host);
+
+    pool->conf = conf;
+    pool->slot = -1;
+    pool->log = ngx_cycle->log;
+
+    pool->gate = ngx_trp_gate_find(conf->room, sockaddr, socklen,
+                                   &conf->turn.url.url);
+    if (pool->gate == NULL) {
+        return NULL;
+    }
+
+    pool->turn.event = &pool->event;
+    conf->room->kept += conf->idle;
+
+    ngx_queue_init(&pool->idle);
+    ngx_queue_init(&pool->waiting);
+
+    pool->event.data = pool;
+    pool->event.log = pool->log;
+    pool->event.handler = ngx_trp_pool_event_handler;
+    pool->event.cancelable = 1;
+
+    pool->shrink.data = pool;
+    pool->shrink.log = pool->log;
+    pool->shrink.handler = ngx_trp_pool_shrink_handler;
+    pool->shrink.cancelable = 1;
+
+    /* a posted event would wait for the first other one */
+
+    ngx_add_timer(&pool->event, 1);
+    ngx_add_timer(&pool->shrink, NGX_TRP_POOL_SHRINK_TIME);
+
+    return pool;
+}
+
+
+static void
+ngx_trp_pool_cleanup(void *data)
+{
+    ngx_trp_pool_t *pool = data;
+
+    if (pool->session) {
+        ngx_ssl_free_session(pool->session);
+        pool->session = NULL;
+    }
+}
+
+
+/* "server HOST:PORT": the host, without the brackets of IPv6 */
+
+static ngx_str_t
+ngx_trp_pool_host(ngx_str_t *server)
+{
+    u_char     *p, *last;
+    ngx_str_t   host;
+
+    host = *server;
+    last = host.data + host.len;
+
+    if (host.len && host.data[0] == '[') {
+        p = ngx_strlchr(host.data, last, ']');
+
+        if (p) {
+            host.data++;
+            host.len = p - host.data;
+        }
+
+        return host;
+    }
+
+    p = ngx_strlchr(host.data, last, ':');
+
+    if (p) {
+        host.len = p - host.data;
+    }
+
+    return host;
+}
+
+
+static void
+ngx_trp_pool_post(ngx_trp_pool_t *pool)
+{
+    if (!pool->event.timer_set && !pool->event.posted) {
+        ngx_post_event(&pool->event, &ngx_posted_events);
+    }
+}
+
+
+static void
+ngx_trp_pool_event_handler(ngx_event_t *ev)
+{
+    ngx_uint_t       n;
+    ngx_trp_pool_t  *pool;
+
+    pool = ev->data;
+
+    if (ev->timer_set) {
+        ngx_trp_gate_pass(pool->gate);
+        return;
+    }
+
+    ev->timedout = 0;
+    pool->cramped = 0;
+
+    for (n = ngx_trp_pool_missing(pool); n; n--) {
+
+        if (!ngx_trp_gate_enter(pool->gate, &pool->turn)) {
+            return;
+        }
+
+        if (ngx_trp_dial(pool) != NGX_OK) {
+            ngx_trp_gate_leave(pool->gate, NGX_TRP_GATE_NEITHER);
+            ngx_trp_pool_backoff(pool, &pool->failures);
+            ngx_trp_pool_reroute(pool);
+            return;
+        }
+
+        pool->ndialing++;
+        ngx_trp_pool_count(pool, 1);
+    }
+
+    ngx_trp_gate_pass(pool->gate);
+}
+
+
+static ngx_uint_t
+ngx_trp_pool_missing(ngx_trp_pool_t *pool)
+{
+    ngx_uint_t  n, want, batch;
+
+    if (pool->unknown) {
+        return 0;
+    }
+
+    if (ngx_exiting || pool->retired) {
+        want = ngx_trp_pool_needed(pool);
+
+    } else {
+        want = pool->peak + pool->conf->idle;
+    }
+
+    want = ngx_min(want, pool->conf->max);
+
+    if (want <= pool->total) {
+        return 0;
+    }
+
+    /*
+     * one at a time to a relay that does not answer, and until it has told
+     * the slot: others would only be sent to another worker
+     */
+
+    if (pool->wasted
+        && ngx_current_msec - pool->wasted_last
+           > NGX_TRP_POOL_BACKOFF_MAX + NGX_TRP_POOL_SHORT_LIFE)
+    {
+        pool->wasted = 0;
+    }
+
+    batch = (pool->failures || pool->wasted || pool->slot == -1)
+            ? 1 : NGX_TRP_POOL_BATCH;
+
+    if (pool->ndialing >= batch) {
+        return 0;
+    }
+
+    n = ngx_min(want - pool->total, batch - pool->ndialing);
+    n = ngx_min(n, ngx_trp_pool_may_grow(pool));
+    n = ngx_min(n, ngx_trp_pool_room(pool));
+
+    if (n == 0) {
+        pool->cramped = 1;
+        ngx_add_timer(&pool->event, NGX_TRP_POOL_CRAMPED_TIME);
+    }
+
+    return n;
+}
+
+
+/* tunnels that are kept in any case, and a share of what is there for all */
+
+static ngx_uint_t
+ngx_trp_pool_may_grow(ngx_trp_pool_t *pool)
+{
+    ngx_uint_t  n;
+
+    n = ngx_trp_room_growth(pool->conf->room);
+
+    if (pool->total < pool->conf->idle) {
+        n += pool->conf->idle - pool->total;
+    }
+
+    return ngx_min(n, pool->conf->max - pool->total);
+}
+
+
+/*
+ * Tunnels for which there are connections now: each needs one, and two for
+ * its stream, which those that wait have already.
+ */
+
+static ngx_uint_t
+ngx_trp_pool_room(ngx_trp_pool_t *pool)
+{
+    ngx_uint_t  left, ahead;
+
+    left = ngx_trp_room_left(pool->conf->room->size);
+
+    if (pool->total < pool->conf->idle) {
+        return left;
+    }
+
+    ahead = pool->ndialing + pool->nidle;
+
+    if (ahead < pool->nwaiting) {
+        ahead = pool->nwaiting - ahead;
+
+        return (left <= ahead) ? left : ahead + (left - ahead) / 3;
+    }
+
+    ahead = 2 * (ahead - pool->nwaiting);
+
+    return (left > ahead) ? (left - ahead) / 3 : 0;
+}
+
+
+static void
+ngx_trp_pool_count(ngx_trp_pool_t *pool, ngx_int_t n)
+{
+    ngx_trp_room_t  *room;
+
+    room = pool->conf->room;
+
+    if (pool->total > pool->conf->idle) {
+        room->grown -= pool->total - pool->conf->idle;
+    }
+
+    pool->total += n;
+
+    if (pool->total > pool->conf->idle) {
+        room->grown += pool->total - pool->conf->idle;
+    }
+}
+
+
+static void
+ngx_trp_pool_dialled(ngx_trp_pool_t *pool, ngx_trp_gate_e how)
+{
+    pool->ndialing--;
+
+    ngx_trp_gate_leave(pool->gate, how);
+}
+
+
+/*
+ * Exponential, with full jitter: agents must not come back in step.  "count"
+ * is of the rounds that were for nothing.
+ */
+
+static void
+ngx_trp_pool_backoff(ngx_trp_pool_t *pool, ngx_uint_t *count)
+{
+    ngx_msec_t  max;
+
+    if (pool->cramped) {
+        pool->cramped = 0;
+        ngx_del_timer(&pool->event);
+    }
+
+    if (pool->event.timer_set) {
+        return;
+    }
+
+    max = NGX_TRP_POOL_BACKOFF_MIN << ngx_min(pool->failures + pool->wasted,
+                                              7);
+    max = ngx_min(max, NGX_TRP_POOL_BACKOFF_MAX);
+
+    (*count)++;
+
+    ngx_add_timer(&pool->event, 1 + ngx_random() % max);
+}
+
+
+/* who waits for this relay may find another one that is there */
+
+static void
+ngx_trp_pool_reroute(ngx_trp_pool_t *pool)
+{
+    ngx_uint_t         n;
+    ngx_queue_t       *q;
+    ngx_trp_stream_t  *st;
+
+    if (ngx_trp_pool_alive(pool)) {
+        return;
+    }
+
+    for (n = pool->nwaiting; n; n--) {
+        q = ngx_queue_head(&pool->waiting);
+        st = ngx_queue_data(q, ngx_trp_stream_t, queue);
+
+        ngx_trp_pool_cancel(pool, st);
+        ngx_trp_stream_reopen(st);
+    }
+}
+
+
+static void
+ngx_trp_pool_shrink_handler(ngx_event_t *ev)
+{
+    ngx_uint_t       n, want;
+    ngx_queue_t     *q;
+    ngx_trp_link_t  *link;
+    ngx_trp_pool_t  *pool;
+
+    pool = ev->data;
+
+    if (ngx_exiting) {
+        return;
+    }
+
+    ngx_add_timer(ev, NGX_TRP_POOL_SHRINK_TIME);
+
+    /* half way down to what was needed since the last time */
+
+    if (pool->peak > pool->recent) {
+        pool->peak -= (pool->peak - pool->recent + 1) / 2;
+    }
+
+    pool->recent = 0;
+    ngx_trp_pool_demand(pool, 0);
+
+    want = pool->peak + pool->conf->idle;
+    n = (pool->total > want) ? pool->total - want : 0;
+
+    while (n-- && pool->nidle) {
+        q = ngx_queue_last(&pool->idle);
+        link = ngx_queue_data(q, ngx_trp_link_t, queue);
+
+        ngx_trp_pool_drain(link->tunnel);
+    }
+}
+
+
+ngx_int_t
+ngx_trp_pool_found(ngx_trp_pool_t *pool, ngx_addr_t *addr)
+{
+    u_char           *name;
+    ngx_trp_gate_t   *gate;
+    struct sockaddr  *sockaddr;
+
+    sockaddr = ngx_palloc(ngx_cycle->pool, addr->socklen);
+    name = ngx_pstrdup(ngx_cycle->pool, &addr->name);
+    gate = ngx_trp_gate_find(pool->conf->room, addr->sockaddr, addr->socklen,
+                             &pool->conf->turn.url.url);
+
+    if (sockaddr == NULL || name == NULL || gate == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* what it had may still be referred to */
+
+    ngx_memcpy(sockaddr, addr->sockaddr, addr->socklen);
+
+    pool->sockaddr = sockaddr;
+    pool->socklen = addr->socklen;
+    pool->name.data = name;
+    pool->name.len = addr->name.len;
+    pool->gate = gate;
+    pool->unknown = 0;
+    pool->failures = 0;
+
+    ngx_trp_pool_post(pool);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_trp_pool_not_found(ngx_trp_pool_t *pool)
+{
+    pool->failures = 1;
+
+    ngx_trp_pool_reroute(pool);
+}
+
+
+void
+ngx_trp_pool_retire(ngx_trp_pool_t *pool, ngx_uint_t retired)
+{
+    ngx_queue_t     *q;
+    ngx_trp_link_t  *link;
+
+    pool->retired = retired;
+    pool->conf->room->kept += retired ? - pool->conf->idle : pool->conf->idle;
+
+    ngx_log_error(NGX_LOG_NOTICE, pool->log, 0, "relay %V %s", &pool->name,
+                  retired ? "has gone from the upstream"
+                          : "is in the upstream again");
+
+    while (retired && pool->nidle) {
+        q = ngx_queue_head(&pool->idle);
+        link = ngx_queue_data(q, ngx_trp_link_t, queue);
+
+        ngx_trp_pool_drain(link->tunnel);
+    }
+
+    ngx_trp_pool_reroute(pool);
+    ngx_trp_pool_post(pool);
+}
+
+
+ngx_uint_t
+ngx_trp_pool_alive(ngx_trp_pool_t *pool)
+{
+    if (pool->retired) {
+        return 0;
+    }
+
+    return pool->nidle
+           || (pool->failures == 0 && pool->total > pool->ndialing);
+}
+
+
+/* busy tunnels are told when they are idle again */
+
+ngx_uint_t
+ngx_trp_pool_vain(ngx_trp_pool_t *pool)
+{
+    ngx_uint_t  ready;
+
+    if (pool->retired) {
+        return 1;
+    }
+
+    if (pool->nidle) {
+        return pool->nvain_idle == pool->nidle;
+    }
+
+    ready = pool->total - pool->ndialing;
+
+    return ready ? pool->nvain == ready
+                 : pool->failures || pool->wasted;
+}
+
+
+ngx_trp_link_t *
+ngx_trp_pool_get(ngx_trp_pool_t *pool)
+{
+    ngx_queue_t     *q;
+    ngx_trp_link_t  *link;
+
+    /* the last one used: the others may grow old and be given up */
+
+    for (q = ngx_queue_head(&pool->idle);
+         q != ngx_queue_sentinel(&pool->idle);
+         q = ngx_queue_next(q))
+    {
+        link = ngx_queue_data(q, ngx_trp_link_t, queue);
+
+        if (!link->tunnel->failed) {
+            ngx_trp_pool_take(link);
+            ngx_trp_pool_demand(pool, 0);
+            ngx_trp_pool_post(pool);
+
+            return link;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* without a tunnel for it, a stream would only keep one from the others */
+
+ngx_uint_t
+ngx_trp_pool_admits(ngx_trp_pool_t *pool)
+{
+    ngx_uint_t  need;
+
+    need = pool->nwaiting + 1;
+    need -= ngx_min(need, pool->nidle + pool->ndialing);
+    need = ngx_min(need, ngx_trp_pool_may_grow(pool));
+
+    return ngx_trp_room_left(pool->conf->room->size) > need;
+}
+
+
+void
+ngx_trp_pool_wait(ngx_trp_pool_t *pool, ngx_trp_stream_t *st)
+{
+    ngx_queue_insert_tail(&pool->waiting, &st->queue);
+    pool->nwaiting++;
+
+    ngx_trp_pool_demand(pool, 0);
+    ngx_trp_pool_post(pool);
+}
+
+
+void
+ngx_trp_pool_cancel(ngx_trp_pool_t *pool, ngx_trp_stream_t *st)
+{
+    ngx_queue_remove(&st->queue);
+    pool->nwaiting--;
+}
+
+
+static void
+ngx_trp_pool_take(ngx_trp_link_t *link)
+{
+    ngx_trp_pool_t  *pool;
+
+    pool = link->pool;
+
+    ngx_queue_remove(&link->queue);
+
+    link->idle = 0;
+    pool->nidle--;
+    pool->nvain_idle -= link->vain;
+}
+
+
+static void
+ngx_trp_pool_put(ngx_trp_link_t *link)
+{
+    ngx_queue_t       *q;
+    ngx_trp_pool_t    *pool;
+    ngx_trp_stream_t  *st;
+
+    pool = link->pool;
+
+    if (link->tunnel->failed) {
+        return;
+    }
+
+    if (!ngx_queue_empty(&pool->waiting) && !link->tunnel->draining) {
+        q = ngx_queue_head(&pool->waiting);
+        st = ngx_queue_data(q, ngx_trp_stream_t, queue);
+
+        ngx_trp_pool_cancel(pool, st);
+        ngx_trp_stream_attach(st, link);
+
+        return;
+    }
+
+    if (ngx_exiting || pool->retired || link->tunnel->draining) {
+        ngx_trp_pool_drain(link->tunnel);
+        return;
+    }
+
+    ngx_queue_insert_head(&pool->idle, &link->queue);
+    link->idle = 1;
+    pool->nidle++;
+    pool->nvain_idle += link->vain;
+}
+
+
+/* tunnels that are busy, or would be if they were there */
+
+static ngx_uint_t
+ngx_trp_pool_needed(ngx_trp_pool_t *pool)
+{
+    return pool->total - pool->nidle - pool->ndialing + pool->nwaiting;
+}
+
+
+/*
+ * "known" is how many of them should be, if the relay has told: who exaggerates
+ * gets twice as many, and has to use them before there are more.
+ */
+
+static void
+ngx_trp_pool_demand(ngx_trp_pool_t *pool, ngx_uint_t known)
+{
+    ngx_uint_t  n;
+
+    n = ngx_trp_pool_needed(pool);
+    known = ngx_min(known, 2 * ngx_max(n, NGX_TRP_POOL_BATCH));
+    n = ngx_max(n, known);
+
+    pool->recent = ngx_max(pool->recent, n);
+    pool->peak = ngx_max(pool->peak, n);
+}
+
+
+void
+ngx_trp_pool_ready(ngx_trp_link_t *link, ngx_uint_t slot, ngx_uint_t wanted)
+{
+    ngx_trp_pool_t  *pool;
+
+    pool = link->pool;
+
+    link->dialing = 0;
+    link->ready = ngx_current_msec;
+
+    if (pool->open && wanted) {
+        ngx_trp_pool_demand(pool, pool->total - pool->ndialing + wanted);
+    }
+
+    pool->slot = slot;
+    pool->moved = 0;
+    pool->failures = 0;
+
+    ngx_trp_pool_dialled(pool, NGX_TRP_GATE_READY);
+    ngx_trp_pool_put(link);
+    ngx_trp_pool_post(pool);
+}
+
+
+void
+ngx_trp_pool_undialled(ngx_trp_pool_t *pool)
+{
+    ngx_trp_pool_count(pool, -1);
+    ngx_trp_pool_dialled(pool, NGX_TRP_GATE_NEITHER);
+
+    ngx_trp_pool_backoff(pool, &pool->failures);
+    ngx_trp_pool_reroute(pool);
+    ngx_trp_pool_post(pool);
+}
+
+
+void
+ngx_trp_pool_moved(ngx_trp_link_t *link, ngx_uint_t slot)
+{
+    ngx_trp_pool_t  *pool;
+
+    pool = link->pool;
+
+    pool->slot = slot;
+
+    /* no failure: the next one is dialled at once, but not for ever */
+
+    if (pool->moved++ < NGX_TRP_POOL_MOVES) {
+        link->dialing = 0;
+        link->worked = 1;
+        ngx_trp_pool_dialled(pool, NGX_TRP_GATE_READY);
+    }
+}
+
+
+static void
+ngx_trp_pool_readable(ngx_trp_tunnel_t *t)
+{
+    ngx_int_t        rc;
+    ngx_trp_link_t  *link;
+
+    link = t->data;
+
+    do {
+        if (link->stream && ngx_trp_stream_readable(link->stream)) {
+            return;
+        }
+
+        rc = ngx_trp_tunnel_input(t);
+
+    } while (rc == NGX_DONE
+             || (rc == NGX_OK && link->stream
+                 && link->stream->in == NGX_TRP_STREAM_OPEN));
+
+    /* DATA of a stream that is aborted waits until its session has closed */
+}
+
+
+static void
+ngx_trp_pool_writable(ngx_trp_tunnel_t *t)
+{
+    ngx_trp_link_t  *link;
+
+    link = t->data;
+
+    if (link->stream) {
+        ngx_trp_stream_writable(link->stream);
+    }
+}
+
+
+static void
+ngx_trp_pool_idle(ngx_trp_tunnel_t *t)
+{
+    ngx_trp_link_t  *link;
+
+    link = t->data;
+
+    if (link->stream) {
+        ngx_trp_stream_detach(link->stream);
+    }
+
+    link->worked = 1;
+    link->pool->wasted = 0;
+
+    ngx_trp_pool_put(link);
+}
+
+
+static ngx_int_t
+ngx_trp_pool_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
+{
+    ngx_trp_link_t  *link;
+
+    link = t->data;
+
+    switch (frame->type) {
+
+    case TRP_HELLO:
+    case TRP_READY:
+    case TRP_MOVED:
+        return ngx_trp_dial_frame(link, frame);
+
+    case TRP_OPEN:
+        return ngx_trp_pool_open(link, frame);
+
+    case TRP_DRAIN:
+        t->draining = 1;
+
+        if (link->idle) {
+            ngx_trp_pool_take(link);
+        }
+
+        if (!t->busy) {
+            ngx_trp_tunnel_fail(t);
+        }
+
+        return NGX_OK;
+
+    case TRP_AGENTS:
+        return ngx_trp_pool_agents(link, frame);
+
+    default:
+        if (link->stream == NULL) {
+            return NGX_OK;
+        }
+
+        return ngx_trp_stream_frame(link->stream, frame);
+    }
+}
+
+
+static ngx_int_t
+ngx_trp_pool_agents(ngx_trp_link_t *link, trp_frame_t *frame)
+{
+    uint8_t           there;
+    ngx_trp_pool_t   *pool;
+
+    if (trp_agents_get(&there, link->tunnel->reader.buf, frame->len)
+        != TRP_OK)
+    {
+        ngx_log_error(NGX_LOG_INFO, link->tunnel->connection->log, 0,
+                      "relay sent invalid AGENTS");
+        return NGX_ERROR;
+    }
+
+    if (link->vain == !there) {
+        return NGX_OK;
+    }
+
+    link->vain = !there;
+
+    pool = link->pool;
+
+    pool->nvain += there ? -1 : 1;
+
+    if (link->idle) {
+        pool->nvain_idle += there ? -1 : 1;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * The relay knows better how many tunnels are busy: for it they are so for
+ * the time that OPEN and DONE are on their way.
+ */
+
+static ngx_int_t
+ngx_trp_pool_open(ngx_trp_link_t *link, trp_frame_t *frame)
+{
+    ngx_int_t        known;
+    trp_open_t       open;
+    ngx_trp_pool_t  *pool;
+
+    pool = link->pool;
+
+    if (trp_open_get(&open, link->tunnel->reader.buf, frame->len) != TRP_OK) {
+        ngx_log_error(NGX_LOG_INFO, link->tunnel->connection->log, 0,
+                      "relay sent invalid OPEN");
+        return NGX_ERROR;
+    }
+
+    if (link->idle) {
+        ngx_trp_pool_take(link);
+    }
+
+    known = (open.spare == TRP_SPARE_UNKNOWN)
+            ? 0 : (ngx_int_t) (pool->total - pool->ndialing) - open.spare;
+
+    ngx_trp_pool_demand(pool, ngx_max(known, 0));
+    ngx_trp_pool_post(pool);
+
+    pool->open(link, &open);
+
+    return NGX_OK;
+}
+
+
+/*
+ * This worker exits, or the tunnel is not needed.  The relay is asked to close
+ * it: it may still have to read the end of a stream, or an OPEN to a reverse,
+ * which is served, may be on its way.
+ */
+
+static void
+ngx_trp_pool_drain(ngx_trp_tunnel_t *t)
+{
+    ngx_trp_link_t  *link;
+    ngx_trp_pool_t  *pool;
+
+    link = t->data;
+    pool = link->pool;
+
+    t->draining = 1;
+
+    if (link->dialing) {
+        if (!pool->nwaiting) {
+            ngx_trp_tunnel_fail(t);
+        }
+
+        t->draining = 0;
+        return;
+    }
+
+    if (link->idle) {
+        ngx_trp_pool_take(link);
+    }
+
+    if (t->busy) {
+        if (link->stream) {
+            ngx_trp_stream_drain(link->stream);
+        }
+
+        return;
+    }
+
+    ngx_trp_tunnel_send(t, TRP_DRAIN);
+    ngx_trp_tunnel_deadline(t, NGX_TRP_LINGER_TIME,
+                            "waiting for the relay to close");
+}
+
+
+static void
+ngx_trp_pool_closed(ngx_trp_tunnel_t *t)
+{
+    ngx_trp_link_t  *link;
+    ngx_trp_pool_t  *pool;
+
+    link = t->data;
+    pool = link->pool;
+
+    if (link->idle) {
+        ngx_trp_pool_take(link);
+    }
+
+    ngx_trp_pool_count(pool, -1);
+    pool->nvain -= link->vain;
+
+    if (link->dialing) {
+        ngx_trp_pool_dialled(pool, NGX_TRP_GATE_FAILED);
+        ngx_trp_pool_backoff(pool, &pool->failures);
+
+    } else if (ngx_current_msec - link->ready >= NGX_TRP_POOL_SHORT_LIFE) {
+        pool->wasted = 0;
+
+    } else if (!link->worked && !t->draining) {
+        pool->wasted_last = ngx_current_msec;
+        ngx_trp_pool_backoff(pool, &pool->wasted);
+    }
+
+    if (link->stream) {
+        ngx_trp_stream_lost(link->stream);
+    }
+
+    ngx_trp_pool_reroute(pool);
+    ngx_trp_pool_post(pool);
+}

@@ -1,0 +1,86 @@
+
+#include "base/ngx_trp_connect.h"
+
+
+/* for all addresses but the last, and for each of them */
+
+#define NGX_TRP_CONNECT_PATIENCE       10000
+#define NGX_TRP_CONNECT_PATIENCE_MAX   2000
+#define NGX_TRP_CONNECT_PATIENCE_MIN   1000
+
+
+ngx_int_t
+ngx_trp_connect(ngx_connection_t **c, struct sockaddr *sockaddr,
+    socklen_t socklen, ngx_str_t *name, int type, ngx_log_t *log,
+    ngx_uint_t log_error)
+{
+    ngx_int_t              rc;
+    ngx_peer_connection_t  pc;
+
+    ngx_memzero(&pc, sizeof(ngx_peer_connection_t));
+
+    pc.sockaddr = sockaddr;
+    pc.socklen = socklen;
+    pc.name = name;
+    pc.get = ngx_event_get_peer;
+    pc.type = type;
+    pc.log = log;
+    pc.log_error = log_error;
+
+    rc = ngx_event_connect_peer(&pc);
+
+    *c = pc.connection;
+
+    return rc;
+}
+
+
+ngx_err_t
+ngx_trp_connect_error(ngx_connection_t *c)
+{
+    int        err;
+    socklen_t  len;
+
+    err = 0;
+    len = sizeof(int);
+
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, (void *) &err, &len) == -1) {
+        err = ngx_socket_errno;
+    }
+
+    return err;
+}
+
+
+/* a socket for datagrams finds the same route, or none */
+
+ngx_err_t
+ngx_trp_connect_way(struct sockaddr *sockaddr, socklen_t socklen)
+{
+    ngx_err_t     err;
+    ngx_socket_t  fd;
+
+    fd = ngx_socket(sockaddr->sa_family, SOCK_DGRAM, 0);
+
+    if (fd == (ngx_socket_t) -1) {
+        return ngx_socket_errno;
+    }
+
+    err = (connect(fd, sockaddr, socklen) == -1) ? ngx_socket_errno : 0;
+
+    (void) ngx_close_socket(fd);
+
+    return err;
+}
+
+
+ngx_msec_t
+ngx_trp_connect_patience(ngx_uint_t n)
+{
+    ngx_msec_t  time;
+
+    time = NGX_TRP_CONNECT_PATIENCE / (n - 1);
+    time = ngx_max(time, NGX_TRP_CONNECT_PATIENCE_MIN);
+
+    return ngx_min(time, NGX_TRP_CONNECT_PATIENCE_MAX);
+}

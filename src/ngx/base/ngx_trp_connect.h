@@ -1,0 +1,52 @@
+
+/*
+ * What everybody needs who connects to a known address by himself, without the
+ * stock proxy.
+ */
+
+
+#ifndef _NGX_TRP_CONNECT_H_INCLUDED_
+#define _NGX_TRP_CONNECT_H_INCLUDED_
+
+
+#include "base/ngx_trp.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/*
+ * "type" is SOCK_STREAM or SOCK_DGRAM.  As ngx_event_connect_peer(): NGX_OK or
+ * NGX_AGAIN with a connection that has no pool; NGX_DECLINED if connect()
+ * fails, NGX_ERROR if this process lacks something, both logged.
+ */
+
+ngx_int_t ngx_trp_connect(ngx_connection_t **c, struct sockaddr *sockaddr,
+    socklen_t socklen, ngx_str_t *name, int type, ngx_log_t *log,
+    ngx_uint_t log_error);
+
+/* how connect() has ended, told once; 0 if it is connected */
+
+ngx_err_t ngx_trp_connect_error(ngx_connection_t *c);
+
+
+/*
+ * 0 if this host has a way to an address, as far as its routes tell; or the
+ * error that connect() would have.  Nothing is sent.
+ */
+
+ngx_err_t ngx_trp_connect_way(struct sockaddr *sockaddr, socklen_t socklen);
+
+
+/*
+ * How long one of "n" addresses, n > 1, is waited for while there are others to
+ * be tried, within the time that a user waits.
+ */
+
+ngx_msec_t ngx_trp_connect_patience(ngx_uint_t n);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_CONNECT_H_INCLUDED_ */

@@ -1,0 +1,317 @@
+
+#include "base/ngx_trp_key_file.h"
+#include "base/trp_str.h"
+
+#include <sodium.h>
+
+
+#define NGX_TRP_KEY_SIZE         (16 * 1024)
+#define NGX_TRP_AUTHORIZED_SIZE  (16 * 1024 * 1024)
+
+
+static ngx_int_t ngx_trp_key_file_read(ngx_conf_t *cf, const char *what,
+    ngx_str_t *file, ngx_uint_t secret, size_t max, ngx_str_t *text);
+static ngx_uint_t ngx_trp_key_file_is_open(ngx_file_info_t *fi);
+static void ngx_trp_key_file_wipe(void *data);
+
+
+u_char *
+ngx_trp_key_file_secret(ngx_conf_t *cf, ngx_str_t *file)
+{
+    u_char              *secret;
+    ngx_str_t            text;
+    const char          *err;
+    ngx_pool_cleanup_t  *cln;
+
+    if (ngx_trp_key_file_read(cf, "key", file, 1, NGX_TRP_KEY_SIZE, &text)
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    secret = ngx_palloc(cf->pool, TRP_KEY_SECRET_LEN);
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+
+    if (secret == NULL || cln == NULL) {
+        sodium_memzero(text.data, text.len);
+        return NULL;
+    }
+
+    cln->handler = ngx_trp_key_file_wipe;
+    cln->data = secret;
+
+    err = trp_key_parse(secret, ngx_trp_str(&text));
+
+    sodium_memzero(text.data, text.len);
+
+    if (err) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "key file \"%V\" %s",
+                           file, err);
+        return NULL;
+    }
+
+    return secret;
+}
+
+
+ngx_array_t *
+ngx_trp_key_file_authorized(ngx_conf_t *cf, ngx_str_t *file)
+{
+    int                    rc;
+    u_char                *p, *last, *end;
+    trp_str_t              line;
+    ngx_str_t              text;
+    ngx_uint_t             number;
+    const char            *err;
+    ngx_array_t           *keys;
+    trp_authorized_key_t  *key, parsed;
+
+    if (ngx_trp_key_file_read(cf, "key", file, 0, NGX_TRP_AUTHORIZED_SIZE,
+                              &text)
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    keys = ngx_array_create(cf->pool, 4, sizeof(trp_authorized_key_t));
+    if (keys == NULL) {
+        return NULL;
+    }
+
+    last = text.data + text.len;
+    number = 0;
+
+    for (p = text.data; p < last; p = end + 1) {
+
+        number++;
+        err = NULL;
+
+        end = ngx_strlchr(p, last, '\n');
+        if (end == NULL) {
+            end = last;
+        }
+
+        line.data = p;
+        line.len = end - p;
+
+        rc = trp_authorized_key_parse(&parsed, line, &err);
+
+        if (rc == TRP_DECLINED) {
+            continue;
+        }
+
+        if (rc == TRP_OK && ngx_trp_key_find(keys, parsed.public_key)) {
+            err = "repeats a key that stands above";
+        }
+
+        if (err) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "authorized keys file \"%V\", line %ui, %s",
+                               file, number, err);
+            return NULL;
+        }
+
+        key = ngx_array_push(keys);
+        if (key == NULL) {
+            return NULL;
+        }
+
+        *key = parsed;
+
+        if (parsed.low_bits.data && cf->conf_file) {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "authorized keys file \"%V\", line %ui, low "
+                               "address bits of \"%*s\" are meaningless",
+                               file, number, parsed.low_bits.len,
+                               parsed.low_bits.data);
+        }
+    }
+
+    if (keys->nelts == 0) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "authorized keys file \"%V\" has no key, "
+                           "no agent can connect", file);
+    }
+
+    return keys;
+}
+
+
+/* without a file that is parsed, nginx logs just what is said */
+
+ngx_array_t *
+ngx_trp_key_file_reread(ngx_pool_t *pool, ngx_str_t *file)
+{
+    ngx_conf_t  cf;
+
+    ngx_memzero(&cf, sizeof(ngx_conf_t));
+
+    cf.cycle = (ngx_cycle_t *) ngx_cycle;
+    cf.pool = pool;
+    cf.log = pool->log;
+
+    return ngx_trp_key_file_authorized(&cf, file);
+}
+
+
+trp_authorized_key_t *
+ngx_trp_key_find(ngx_array_t *keys, const u_char *public_key)
+{
+    ngx_uint_t             i;
+    trp_authorized_key_t  *key;
+
+    key = keys->elts;
+
+    for (i = 0; i < keys->nelts; i++) {
+        if (ngx_memcmp(key[i].public_key, public_key, TRP_KEY_PUBLIC_LEN) == 0)
+        {
+            return &key[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_int_t
+ngx_trp_key_file_text(ngx_conf_t *cf, const char *what, ngx_str_t *file,
+    ngx_str_t *text)
+{
+    return ngx_trp_key_file_read(cf, what, file, 0, NGX_TRP_AUTHORIZED_SIZE,
+                                 text);
+}
+
+
+ngx_int_t
+ngx_trp_key_file_token(ngx_conf_t *cf, ngx_str_t *file, ngx_str_t *token)
+{
+    size_t      i;
+    trp_str_t   text;
+
+    if (ngx_trp_key_file_read(cf, "token", file, 1, NGX_TRP_KEY_SIZE, token)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    text = ngx_trp_str(token);
+    trp_str_trim(&text);
+
+    token->len = text.len;
+    token->data = (u_char *) text.data;
+
+    for (i = 0; i < token->len; i++) {
+        if (token->data[i] <= ' ' || token->data[i] > '~') {
+            break;
+        }
+    }
+
+    if (i == token->len && i != 0) {
+        return NGX_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "token file \"%V\" must hold one line, the token",
+                       file);
+
+    sodium_memzero(token->data, token->len);
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_trp_key_file_read(ngx_conf_t *cf, const char *what, ngx_str_t *file,
+    ngx_uint_t secret, size_t max, ngx_str_t *text)
+{
+    ssize_t          n;
+    ngx_fd_t         fd;
+    ngx_int_t        rc;
+    ngx_file_info_t  fi;
+
+    if (ngx_conf_full_name(cf->cycle, file, 1) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    fd = ngx_open_file(file->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+
+    if (fd == NGX_INVALID_FILE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_open_file_n " \"%V\" failed", file);
+        return NGX_ERROR;
+    }
+
+    rc = NGX_ERROR;
+
+    if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_fd_info_n " \"%V\" failed", file);
+        goto done;
+    }
+
+    if (secret && ngx_trp_key_file_is_open(&fi)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "%s file \"%V\" can be read by others, "
+                           "run \"chmod 600 %V\"", what, file, file);
+        goto done;
+    }
+
+    if ((size_t) ngx_file_size(&fi) > max) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "%s file \"%V\" is larger than %uz bytes",
+                           what, file, max);
+        goto done;
+    }
+
+    /* the pool frees it, with what points into it */
+
+    text->len = ngx_file_size(&fi);
+    text->data = ngx_pnalloc(cf->pool, text->len + 1);
+
+    if (text->data == NULL) {
+        goto done;
+    }
+
+    n = ngx_read_fd(fd, text->data, text->len);
+
+    if (n != (ssize_t) text->len) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, (n == -1) ? ngx_errno : 0,
+                           ngx_read_fd_n " \"%V\" failed", file);
+        goto done;
+    }
+
+    rc = NGX_OK;
+
+done:
+
+    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
+        ngx_log_error(NGX_LOG_ALERT, cf->log, ngx_errno,
+                      ngx_close_file_n " \"%V\" failed", file);
+    }
+
+    return rc;
+}
+
+
+/*
+ * A group may read it if root or this user has made it so: secrets that an
+ * orchestrator mounts are 0440 and root's, and cannot be changed.
+ */
+
+static ngx_uint_t
+ngx_trp_key_file_is_open(ngx_file_info_t *fi)
+{
+    if (fi->st_mode & S_IRWXO) {
+        return 1;
+    }
+
+    return (fi->st_mode & S_IRWXG) && fi->st_uid != 0
+           && fi->st_uid != geteuid();
+}
+
+
+static void
+ngx_trp_key_file_wipe(void *data)
+{
+    sodium_memzero(data, TRP_KEY_SECRET_LEN);
+}

@@ -1,0 +1,26 @@
+
+/*
+ * Memory that the core asks for, from ngx_alloc().
+ */
+
+
+#ifndef _NGX_TRP_MEMORY_H_INCLUDED_
+#define _NGX_TRP_MEMORY_H_INCLUDED_
+
+
+#include "base/ngx_trp.h"
+#include "base/trp_memory.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/* the log must live as long as the memory is asked for */
+
+void ngx_trp_memory_init(trp_memory_t *memory, ngx_log_t *log);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_MEMORY_H_INCLUDED_ */

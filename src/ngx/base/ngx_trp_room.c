@@ -1,0 +1,103 @@
+
+#include "base/ngx_trp_room.h"
+
+#include <sys/resource.h>
+
+
+static ngx_uint_t ngx_trp_room_descriptors(ngx_cycle_t *cycle);
+static ngx_uint_t ngx_trp_room_share(ngx_trp_room_t *room);
+
+
+ngx_uint_t
+ngx_trp_room_size(ngx_cycle_t *cycle)
+{
+    ngx_uint_t  used, files;
+
+    used = cycle->connection_n - cycle->free_connection_n;
+    files = ngx_trp_room_descriptors(cycle);
+
+    return ngx_min(cycle->connection_n, used + files);
+}
+
+
+/* those that are free; nginx does not make one too many of the low ones */
+
+static ngx_uint_t
+ngx_trp_room_descriptors(ngx_cycle_t *cycle)
+{
+    int            fd;
+    rlim_t         used;
+    struct rlimit  rlmt;
+
+    if (getrlimit(RLIMIT_NOFILE, &rlmt) == -1
+        || rlmt.rlim_cur == RLIM_INFINITY)
+    {
+        return NGX_MAX_INT_T_VALUE / 2;
+    }
+
+    fd = fcntl(cycle->log->file ? cycle->log->file->fd : STDERR_FILENO,
+               F_DUPFD, 0);
+
+    used = (fd == -1) ? 0 : fd;
+
+    if (fd != -1) {
+        (void) close(fd);
+    }
+
+    return (rlmt.rlim_cur > used) ? rlmt.rlim_cur - used : 0;
+}
+
+
+ngx_uint_t
+ngx_trp_room_left(ngx_uint_t size)
+{
+    ngx_uint_t  used;
+
+    used = ngx_cycle->connection_n - ngx_cycle->free_connection_n;
+
+    return (size > used) ? size - used : 0;
+}
+
+
+ngx_uint_t
+ngx_trp_room_join(ngx_trp_room_t *room, ngx_cycle_t *cycle, ngx_uint_t each)
+{
+    if (room->size == 0) {
+        room->size = ngx_trp_room_size(cycle);
+        room->free = ngx_trp_room_left(room->size);
+
+        ngx_queue_init(&room->gates);
+    }
+
+    room->each = ngx_max(room->each, each);
+
+    return ngx_trp_room_share(room);
+}
+
+
+static ngx_uint_t
+ngx_trp_room_share(ngx_trp_room_t *room)
+{
+    return ngx_max(room->free / room->each, 1);
+}
+
+
+/*
+ * Not less than half of the share: with many pools, those that are kept are
+ * not all busy at once.
+ */
+
+ngx_uint_t
+ngx_trp_room_growth(ngx_trp_room_t *room)
+{
+    ngx_uint_t  max, share;
+
+    share = ngx_trp_room_share(room);
+    max = share / 2;
+
+    if (share > room->kept) {
+        max = ngx_max(max, share - room->kept);
+    }
+
+    return (max > room->grown) ? max - room->grown : 0;
+}

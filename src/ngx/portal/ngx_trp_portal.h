@@ -1,0 +1,79 @@
+
+/*
+ * The control connection to a portal, which says when the TURN server may
+ * serve, and whom.
+ */
+
+
+#ifndef _NGX_TRP_PORTAL_H_INCLUDED_
+#define _NGX_TRP_PORTAL_H_INCLUDED_
+
+
+#include "base/ngx_trp.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+typedef struct ngx_trp_portal_s  ngx_trp_portal_t;
+
+
+typedef struct {
+    ngx_str_t           url;                 /* ws[s]://host[:port][/path] */
+    ngx_str_t           token_file;
+    ngx_str_t           trusted_certificate; /* empty: those of the system */
+
+    /* how the portal should know this relay; empty, or 0: is not said */
+
+    ngx_str_t           name;
+    ngx_str_t           ipv4;
+    ngx_str_t           ipv6;
+    in_port_t           port;
+
+    unsigned            account_validation:1;
+} ngx_trp_portal_conf_t;
+
+
+/*
+ * "init" comes first, and again with every new connection: its accounts, an
+ * array of ngx_str_t or NULL if the portal named none, are all that there are
+ * now.  After "fatal", which has been logged, nothing comes any more, but what
+ * was granted is not taken back.
+ *
+ * What the arguments point to ends with the call.  ngx_trp_portal_stop() may
+ * be called in all of them.
+ */
+
+typedef struct {
+    void              (*init)(void *data, ngx_array_t *accounts);
+    void              (*account_added)(void *data, ngx_str_t *id);
+    void              (*account_removed)(void *data, ngx_str_t *id);
+    void              (*fatal)(void *data);
+} ngx_trp_portal_handlers_t;
+
+
+/*
+ * At configuration time; NULL: a mistake, logged.  The host's name is resolved
+ * at run time, by the resolver of "cscf".
+ */
+
+ngx_trp_portal_t *ngx_trp_portal_create(ngx_conf_t *cf,
+    ngx_trp_portal_conf_t *conf, ngx_stream_core_srv_conf_t *cscf);
+
+
+/*
+ * In one worker.  The secret, 64 hex digits, is the one that credentials will
+ * be made with.  When the worker begins to exit, the portal stops by itself.
+ */
+
+ngx_int_t ngx_trp_portal_start(ngx_trp_portal_t *p,
+    ngx_str_t *stamp_secret_hex, const ngx_trp_portal_handlers_t *handlers,
+    void *data, ngx_log_t *log);
+
+void ngx_trp_portal_stop(ngx_trp_portal_t *p);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_PORTAL_H_INCLUDED_ */

@@ -1,0 +1,823 @@
+
+#include "relay/ngx_trp_joint.h"
+#include "base/ngx_trp_addr.h"
+#include "relay/ngx_trp_choice.h"
+#include "relay/ngx_trp_session.h"
+
+
+/* bytes of frames in the scratch that belong together */
+
+typedef struct {
+    u_char  *start;
+    u_char  *last;
+} ngx_trp_run_t;
+
+
+static ngx_int_t ngx_trp_joint_copy_open(ngx_trp_joint_t *joint, u_char *p,
+    size_t len);
+static ngx_uint_t ngx_trp_joint_elsewhere(ngx_trp_joint_t *joint);
+static void ngx_trp_joint_wait(ngx_trp_joint_t *joint, ngx_msec_t timeout);
+static void ngx_trp_joint_timeout(ngx_event_t *ev);
+static ngx_uint_t ngx_trp_joint_other_binary(void);
+static ngx_uint_t ngx_trp_joint_alive(ngx_pid_t pid);
+static void ngx_trp_joint_unthrottle(ngx_trp_peer_t *peer);
+static ngx_uint_t ngx_trp_joint_blocked(ngx_trp_peer_t *peer);
+static ngx_int_t ngx_trp_joint_process(ngx_trp_peer_t *peer, u_char *p,
+    u_char *last);
+static ngx_int_t ngx_trp_joint_header(ngx_trp_peer_t *peer,
+    ngx_trp_run_t *run, u_char *p);
+static void ngx_trp_joint_add(ngx_trp_peer_t *peer, ngx_trp_run_t *run,
+    u_char *p, size_t size);
+static void ngx_trp_joint_flush(ngx_trp_peer_t *peer, ngx_trp_run_t *run);
+static void ngx_trp_joint_early(ngx_trp_joint_t *joint, u_char *p,
+    size_t size);
+static void ngx_trp_joint_count(ngx_trp_peer_t *peer, size_t size);
+static void ngx_trp_joint_refused(ngx_trp_peer_t *peer, trp_frame_t *frame);
+static void ngx_trp_joint_count_refusal(ngx_trp_peer_t *peer,
+    trp_refuse_t *refuse);
+static void ngx_trp_joint_close(ngx_trp_joint_t *joint);
+static void ngx_trp_joint_log_abort(ngx_trp_joint_t *joint);
+
+
+ngx_trp_joint_t *
+ngx_trp_joint_create(ngx_trp_peer_t *entry, trp_frame_t *frame)
+{
+    ngx_pool_t       *pool;
+    ngx_time_t       *tp;
+    ngx_trp_joint_t  *joint;
+
+    pool = ngx_create_pool(1024, entry->tunnel->connection->log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    joint = ngx_pcalloc(pool, sizeof(ngx_trp_joint_t));
+    if (joint == NULL) {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    joint->pool = pool;
+    joint->group = entry->agent->group->sn.str;
+
+    if (ngx_trp_joint_copy_open(joint, entry->tunnel->reader.buf, frame->len)
+        != NGX_OK)
+    {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    tp = ngx_timeofday();
+
+    joint->start_sec = tp->sec;
+    joint->start_msec = tp->msec;
+    joint->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
+
+    joint->timer.data = joint;
+    joint->timer.handler = ngx_trp_joint_timeout;
+    joint->timer.log = pool->log;
+
+    joint->entry = entry;
+    entry->joint = joint;
+
+    return joint;
+}
+
+
+static ngx_int_t
+ngx_trp_joint_copy_open(ngx_trp_joint_t *joint, u_char *p, size_t len)
+{
+    u_char      *text;
+    trp_open_t  *open;
+
+    joint->frame_len = TRP_HEADER_LEN + len;
+    joint->frame = ngx_pnalloc(joint->pool, joint->frame_len);
+    text = ngx_pnalloc(joint->pool, TRP_ADDR_TEXT_LEN);
+
+    if (joint->frame == NULL || text == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(trp_header_put(joint->frame, TRP_OPEN, len), p, len);
+
+    open = &joint->open;
+
+    if (trp_open_get(open, joint->frame + TRP_HEADER_LEN, len) != TRP_OK) {
+        return NGX_ERROR;
+    }
+
+    joint->name.len = open->name.len;
+    joint->name.data = (u_char *) open->name.data;
+
+    if (open->addr.family) {
+        joint->host.len = trp_addr_text(text, &open->addr);
+        joint->host.data = text;
+
+    } else {
+        joint->host.len = open->host.len;
+        joint->host.data = (u_char *) open->host.data;
+    }
+
+    joint->destination = ngx_trp_host_port(joint->pool, &joint->host,
+                                           open->port);
+
+    return joint->destination.data ? NGX_OK : NGX_ERROR;
+}
+
+
+void
+ngx_trp_joint_pair(ngx_trp_joint_t *joint, ngx_msec_t timeout)
+{
+    ngx_trp_peer_t  *reverse;
+
+    reverse = ngx_trp_choice_take(joint->entry, joint->open.id);
+
+    if (reverse) {
+        ngx_trp_joint_connect(joint, reverse);
+        return;
+    }
+
+    if (joint->entry->agent->group->nreverses == 0
+        && ngx_trp_joint_elsewhere(joint))
+    {
+        ngx_log_error(NGX_LOG_INFO, joint->pool->log, 0,
+                      "no reverse in group \"%V\" for \"%V\", the entry may "
+                      "ask another relay, %s, stream: %s",
+                      &joint->group, &joint->destination,
+                      ngx_trp_peer_text(joint->entry).data,
+                      ngx_trp_id_text(joint->open.id).data);
+
+        ngx_trp_joint_refuse(joint, TRP_CODE_NO_AGENT, 1);
+        return;
+    }
+
+    ngx_trp_pair_wait(joint->entry, joint->open.id);
+
+    ngx_trp_joint_wait(joint, timeout);
+}
+
+
+static ngx_uint_t
+ngx_trp_joint_elsewhere(ngx_trp_joint_t *joint)
+{
+    return (joint->open.flags & TRP_OPEN_ELSEWHERE) && joint->open.retries;
+}
+
+
+/* in two parts: after the first one any reverse will do */
+
+static void
+ngx_trp_joint_wait(ngx_trp_joint_t *joint, ngx_msec_t timeout)
+{
+    ngx_msec_t  patience;
+
+    patience = ngx_min(timeout / 2, NGX_TRP_PAIR_PATIENCE);
+
+    joint->left = timeout - patience;
+
+    ngx_add_timer(&joint->timer, patience);
+}
+
+
+static void
+ngx_trp_joint_timeout(ngx_event_t *ev)
+{
+    ngx_trp_peer_t   *entry, *reverse;
+    ngx_trp_joint_t  *joint;
+
+    joint = ev->data;
+    entry = joint->entry;
+
+    if (joint->left) {
+        entry->impatient = 1;
+        reverse = ngx_trp_choice_take(entry, joint->open.id);
+
+        if (reverse) {
+            ngx_trp_pair_unwait(entry);
+            ngx_trp_joint_connect(joint, reverse);
+            return;
+        }
+
+        if (entry->agent->group->nreverses == 0
+            && ngx_trp_joint_other_binary())
+        {
+            ngx_trp_joint_refuse_draining(joint, "may have the reverse");
+            return;
+        }
+
+        ngx_add_timer(ev, joint->left);
+        joint->left = 0;
+
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, ev->log, NGX_ETIMEDOUT,
+                  "no reverse in group \"%V\" %s for \"%V\", %s, stream: %s",
+                  &joint->group,
+                  entry->agent->group->nreverses ? "was free" : "was there",
+                  &joint->destination, ngx_trp_peer_text(entry).data,
+                  ngx_trp_id_text(joint->open.id).data);
+
+    ngx_trp_joint_refuse(joint, TRP_CODE_NO_AGENT,
+                         ngx_trp_joint_elsewhere(joint));
+}
+
+
+/*
+ * While the binary is being upgraded, workers of two masters accept from the
+ * same sockets: an entry that dials again may get to the other ones.
+ */
+
+static ngx_uint_t
+ngx_trp_joint_other_binary(void)
+{
+    return (ngx_inherited && ngx_trp_joint_alive(ngx_parent))
+           || (ngx_new_binary && ngx_trp_joint_alive(ngx_new_binary));
+}
+
+
+static ngx_uint_t
+ngx_trp_joint_alive(ngx_pid_t pid)
+{
+    return kill(pid, 0) == 0 || ngx_errno == EPERM;
+}
+
+
+void
+ngx_trp_joint_refuse_draining(ngx_trp_joint_t *joint, const char *why)
+{
+    ngx_log_error(NGX_LOG_INFO, joint->pool->log, 0,
+                  "another worker %s, \"%V\" may be opened there, "
+                  "group: \"%V\", %s, stream: %s",
+                  why, &joint->destination, &joint->group,
+                  ngx_trp_peer_text(joint->entry).data,
+                  ngx_trp_id_text(joint->open.id).data);
+
+    ngx_trp_joint_refuse(joint, TRP_CODE_DRAINING, 1);
+}
+
+
+void
+ngx_trp_joint_connect(ngx_trp_joint_t *joint, ngx_trp_peer_t *reverse)
+{
+    ngx_trp_peer_t    *entry;
+    ngx_trp_tunnel_t  *t;
+
+    if (joint->timer.timer_set) {
+        ngx_del_timer(&joint->timer);
+    }
+
+    entry = joint->entry;
+
+    joint->reverse = reverse;
+    reverse->joint = joint;
+    reverse->other = entry;
+    entry->other = reverse;
+
+    ngx_trp_pair_busy(entry, reverse);
+
+    t = reverse->tunnel;
+
+    trp_open_set_spare(&joint->open, joint->frame + TRP_HEADER_LEN,
+                       ngx_trp_pair_spare(reverse->agent));
+
+    ngx_trp_tunnel_send_frame(t, joint->frame,
+                              joint->frame + joint->frame_len);
+
+    if (joint->early_len) {
+        ngx_trp_tunnel_forward(t, joint->early, joint->early_len);
+
+        (void) ngx_trp_tunnel_sent(t, TRP_DATA, joint->early_data);
+
+        if (joint->up) {
+            (void) ngx_trp_tunnel_sent(t, TRP_END, 0);
+        }
+    }
+
+    if (joint->early) {
+        ngx_free(joint->early);
+        joint->early = NULL;
+    }
+
+    ngx_trp_joint_unthrottle(entry);
+}
+
+
+void
+ngx_trp_joint_refuse(ngx_trp_joint_t *joint, ngx_uint_t code, ngx_uint_t retry)
+{
+    trp_refuse_t     refuse;
+    ngx_trp_peer_t  *entry;
+
+    entry = joint->entry;
+
+    ngx_memzero(&refuse, sizeof(trp_refuse_t));
+
+    refuse.code = (uint8_t) code;
+    refuse.retry = (uint8_t) retry;
+
+    joint->code = code;
+    joint->retried = retry;
+
+    ngx_trp_pair_unwait(entry);
+
+    ngx_trp_tunnel_abandon(entry->tunnel, &refuse, 1);
+    ngx_trp_joint_leave(entry, 0);
+}
+
+
+void
+ngx_trp_joint_readable(ngx_trp_peer_t *peer, u_char *scratch)
+{
+    u_char   *p;
+    ssize_t   n;
+
+    p = scratch + TRP_HEADER_LEN;
+
+    for ( ;; ) {
+
+        if (ngx_trp_joint_blocked(peer)) {
+            peer->throttled = 1;
+            return;
+        }
+
+        n = ngx_trp_tunnel_recv(peer->tunnel, p,
+                                NGX_TRP_SCRATCH_SIZE - TRP_HEADER_LEN);
+
+        if (n == NGX_AGAIN || n == NGX_ERROR) {
+            return;
+        }
+
+        if (ngx_trp_joint_process(peer, p, p + n) != NGX_OK) {
+            return;
+        }
+    }
+}
+
+
+/* TCP's backpressure: nothing is read that could not be written */
+
+static ngx_uint_t
+ngx_trp_joint_blocked(ngx_trp_peer_t *peer)
+{
+    if (peer->other) {
+        return peer->other->tunnel->blocked;
+    }
+
+    return peer->waiting && peer->joint->early_len > NGX_TRP_EARLY_MAX;
+}
+
+
+void
+ngx_trp_joint_writable(ngx_trp_peer_t *peer)
+{
+    if (peer->other) {
+        ngx_trp_joint_unthrottle(peer->other);
+    }
+}
+
+
+/* what was left unread makes no event of its own */
+
+static void
+ngx_trp_joint_unthrottle(ngx_trp_peer_t *peer)
+{
+    if (peer->throttled) {
+        peer->throttled = 0;
+        ngx_post_event(peer->tunnel->connection->read, &ngx_posted_events);
+    }
+}
+
+
+static ngx_int_t
+ngx_trp_joint_process(ngx_trp_peer_t *peer, u_char *p, u_char *last)
+{
+    int                rc;
+    u_char            *dst;
+    size_t             n, size;
+    ngx_trp_run_t      run;
+    ngx_trp_tunnel_t  *t;
+
+    t = peer->tunnel;
+
+    run.start = NULL;
+    run.last = NULL;
+
+    while (p < last) {
+
+        if (t->reader.left) {
+            n = ngx_min(t->reader.left, (size_t) (last - p));
+
+            trp_reader_take(&t->reader, n);
+            ngx_trp_joint_count(peer, n);
+            ngx_trp_joint_add(peer, &run, p, n);
+
+            p += n;
+            continue;
+        }
+
+        dst = ngx_trp_tunnel_space(t, &size);
+        if (dst == NULL) {
+            return NGX_ERROR;
+        }
+
+        n = ngx_min(size, (size_t) (last - p));
+
+        ngx_memcpy(dst, p, n);
+        p += n;
+
+        rc = trp_reader_commit(&t->reader, n);
+
+        if (rc == TRP_AGAIN) {
+            continue;
+        }
+
+        if (rc == TRP_ERROR) {
+            ngx_trp_joint_flush(peer, &run);
+            ngx_trp_tunnel_invalid(t);
+            return NGX_ERROR;
+        }
+
+        if (ngx_trp_joint_header(peer, &run, p) != NGX_OK) {
+            ngx_trp_joint_flush(peer, &run);
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_trp_joint_flush(peer, &run);
+
+    return NGX_OK;
+}
+
+
+/* DATA begins behind p, or a control frame is complete before it */
+
+static ngx_int_t
+ngx_trp_joint_header(ngx_trp_peer_t *peer, ngx_trp_run_t *run, u_char *p)
+{
+    ngx_int_t          rc;
+    trp_frame_t       *frame;
+    ngx_trp_peer_t    *other;
+    ngx_trp_tunnel_t  *t;
+
+    t = peer->tunnel;
+    frame = &t->reader.frame;
+    other = peer->other;
+
+    switch (frame->type) {
+
+    case TRP_DATA:
+    case TRP_ACCEPT:
+    case TRP_END:
+    case TRP_RESET:
+    case TRP_DONE:
+        break;
+
+    default:
+        ngx_trp_joint_flush(peer, run);
+        return (ngx_trp_tunnel_frame(t, frame) == NGX_ERROR) ? NGX_ERROR
+                                                             : NGX_OK;
+    }
+
+    rc = ngx_trp_tunnel_frame(t, frame);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_DECLINED || t->abandoned || peer->joint == NULL
+        || (other == NULL && frame->type != TRP_DATA
+            && frame->type != TRP_END))
+    {
+        return NGX_OK;
+    }
+
+    if (other == NULL) {
+        peer->joint->early_data += frame->len;
+
+    } else if (ngx_trp_tunnel_sent(other->tunnel, frame->type, frame->len)
+               != NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    /*
+     * a header that came in two pieces is put together in front of what came
+     * with the second one
+     */
+
+    trp_header_put(p - TRP_HEADER_LEN, frame->type, frame->len);
+    ngx_trp_joint_add(peer, run, p - TRP_HEADER_LEN, TRP_HEADER_LEN);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_joint_add(ngx_trp_peer_t *peer, ngx_trp_run_t *run, u_char *p,
+    size_t size)
+{
+    if (peer->tunnel->abandoned || peer->joint == NULL) {
+        return;
+    }
+
+    if (run->last != p) {
+        ngx_trp_joint_flush(peer, run);
+        run->start = p;
+    }
+
+    run->last = p + size;
+}
+
+
+static void
+ngx_trp_joint_flush(ngx_trp_peer_t *peer, ngx_trp_run_t *run)
+{
+    size_t  size;
+
+    size = run->last - run->start;
+
+    if (size && peer->joint && !peer->tunnel->abandoned) {
+
+        if (peer->other) {
+            ngx_trp_tunnel_forward(peer->other->tunnel, run->start, size);
+
+        } else {
+            ngx_trp_joint_early(peer->joint, run->start, size);
+        }
+    }
+
+    run->start = NULL;
+    run->last = NULL;
+}
+
+
+static void
+ngx_trp_joint_early(ngx_trp_joint_t *joint, u_char *p, size_t size)
+{
+    u_char  *early;
+
+    early = ngx_alloc(joint->early_len + size, joint->pool->log);
+
+    if (early == NULL) {
+        ngx_trp_tunnel_fail(joint->entry->tunnel);
+        return;
+    }
+
+    if (joint->early) {
+        ngx_memcpy(early, joint->early, joint->early_len);
+        ngx_free(joint->early);
+    }
+
+    ngx_memcpy(early + joint->early_len, p, size);
+
+    joint->early = early;
+    joint->early_len += size;
+}
+
+
+static void
+ngx_trp_joint_count(ngx_trp_peer_t *peer, size_t size)
+{
+    ngx_trp_tunnel_t  *t;
+
+    t = peer->tunnel;
+
+    if (t->abandoned || peer->joint == NULL) {
+        t->dropped += size;
+
+        if (t->dropped > NGX_TRP_LINGER_SIZE) {
+            ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                          "tunnel carries too much of an abandoned stream");
+            ngx_trp_tunnel_fail(t);
+        }
+
+        return;
+    }
+
+    if (peer == peer->joint->entry) {
+        peer->joint->received += size;
+
+    } else {
+        peer->joint->sent += size;
+    }
+}
+
+
+void
+ngx_trp_joint_frame(ngx_trp_peer_t *peer, trp_frame_t *frame)
+{
+    ngx_trp_joint_t  *joint;
+
+    joint = peer->joint;
+
+    if (joint == NULL) {
+        return;
+    }
+
+    switch (frame->type) {
+
+    case TRP_ACCEPT:
+        joint->accepted = 1;
+        ngx_trp_choice_accepted(peer->agent);
+        break;
+
+    case TRP_REFUSE:
+        ngx_trp_joint_refused(peer, frame);
+        break;
+
+    case TRP_END:
+        if (peer == joint->entry) {
+            joint->up = 1;
+
+        } else {
+            joint->down = 1;
+        }
+
+        break;
+
+    case TRP_RESET:
+        if (joint->why == NULL && joint->code == TRP_CODE_NONE) {
+            joint->why = (peer == joint->entry) ? "reset by the entry"
+                                                : "reset by the reverse";
+        }
+
+        if (peer->waiting) {
+
+            /* the user has gone, nobody needs a reverse any more */
+            ngx_trp_joint_refuse(joint, TRP_CODE_FAILED, 0);
+        }
+    }
+}
+
+
+static void
+ngx_trp_joint_refused(ngx_trp_peer_t *peer, trp_frame_t *frame)
+{
+    u_char            buf[NGX_TRP_OPEN_MAX];
+    trp_refuse_t      refuse;
+    ngx_trp_joint_t  *joint;
+
+    joint = peer->joint;
+
+    if (trp_refuse_get(&refuse, peer->tunnel->reader.buf, frame->len) != TRP_OK)
+    {
+        refuse.code = TRP_CODE_FAILED;
+        refuse.retry = 1;
+        refuse.text.len = 0;
+    }
+
+    if (joint->why == NULL) {
+        ngx_trp_joint_count_refusal(peer, &refuse);
+    }
+
+    /* else the entry has given it up, and this is the answer to that */
+
+    if (peer->other) {
+        ngx_trp_tunnel_send_frame(peer->other->tunnel, buf,
+                                  trp_refuse_put(buf, TRP_REFUSE, &refuse));
+    }
+}
+
+
+static void
+ngx_trp_joint_count_refusal(ngx_trp_peer_t *peer, trp_refuse_t *refuse)
+{
+    ngx_trp_joint_t  *joint;
+
+    joint = peer->joint;
+
+    refuse->retry &= ngx_trp_choice_refused(peer->agent, joint->open.id,
+                                            refuse->code);
+    refuse->retry &= (joint->open.retries != 0);
+
+    joint->code = refuse->code;
+    joint->retried = refuse->retry;
+
+    ngx_log_error(NGX_LOG_INFO, peer->tunnel->connection->log, 0,
+                  "%s refused \"%V\": %s%s, group: \"%V\", %s, stream: %s",
+                  ngx_trp_peer_text(peer).data, &joint->destination,
+                  trp_code_text(refuse->code),
+                  refuse->retry ? ", another one may not" : "",
+                  &joint->group, ngx_trp_peer_text(joint->entry).data,
+                  ngx_trp_id_text(joint->open.id).data);
+}
+
+
+void
+ngx_trp_joint_leave(ngx_trp_peer_t *peer, ngx_uint_t gone)
+{
+    trp_refuse_t      refuse;
+    ngx_trp_peer_t   *other;
+    ngx_trp_joint_t  *joint;
+
+    joint = peer->joint;
+    other = peer->other;
+
+    if (joint == NULL) {
+        return;
+    }
+
+    peer->joint = NULL;
+    peer->other = NULL;
+
+    ngx_trp_joint_unthrottle(peer);
+
+    if (gone && joint->why == NULL && joint->code == TRP_CODE_NONE) {
+        joint->why = (peer == joint->entry) ? "tunnel of the entry was lost"
+                                            : "tunnel of the reverse was lost";
+    }
+
+    if (gone && peer == joint->entry && joint->accepted) {
+        trp_recent_add(&peer->agent->group->lost, joint->open.id);
+    }
+
+    if (other) {
+        ngx_trp_pair_free(joint->entry, joint->reverse);
+
+        ngx_trp_joint_unthrottle(other);
+
+        other->joint = NULL;
+        other->other = NULL;
+    }
+
+    if (other && gone) {
+
+        if (peer->tunnel->reader.left) {
+
+            /* a frame that was half passed on cannot be taken back */
+            ngx_trp_tunnel_fail(other->tunnel);
+
+        } else if (other == joint->entry && !joint->accepted) {
+            ngx_memzero(&refuse, sizeof(trp_refuse_t));
+
+            refuse.code = TRP_CODE_FAILED;
+            refuse.retry = 1;
+
+            joint->retried = 1;
+            joint->code = TRP_CODE_FAILED;
+
+            (void) ngx_trp_choice_refused(peer->agent, joint->open.id,
+                                          TRP_CODE_NONE);
+
+            ngx_trp_tunnel_abandon(other->tunnel, &refuse, 1);
+
+        } else {
+            ngx_trp_tunnel_abandon(other->tunnel, NULL,
+                                   !joint->up || !joint->down);
+        }
+    }
+
+    ngx_trp_joint_close(joint);
+
+    if (other && !gone) {
+
+        /* both are over at once: the next OPEN may be behind this end */
+        ngx_trp_tunnel_settle(other->tunnel);
+    }
+}
+
+
+static void
+ngx_trp_joint_close(ngx_trp_joint_t *joint)
+{
+    if (joint->timer.timer_set) {
+        ngx_del_timer(&joint->timer);
+    }
+
+    if (joint->early) {
+        ngx_free(joint->early);
+    }
+
+    if (joint->why && (!joint->up || !joint->down)) {
+        ngx_trp_joint_log_abort(joint);
+    }
+
+    if (!joint->retried) {
+        ngx_trp_session_log(joint);
+    }
+
+    if (joint->opened) {
+        ngx_trp_pair_closed(joint->entry);
+    }
+
+    ngx_destroy_pool(joint->pool);
+}
+
+
+static void
+ngx_trp_joint_log_abort(ngx_trp_joint_t *joint)
+{
+    ngx_log_t  *log;
+
+    log = joint->entry->tunnel->connection->log;
+
+    ngx_log_error(NGX_LOG_INFO, log, 0,
+                  "stream to \"%V\" was aborted: %s%s, group: \"%V\", %s, %s, "
+                  "stream: %s", &joint->destination, joint->why,
+                  joint->retried ? ", the entry may open it once more" : "",
+                  &joint->group, ngx_trp_peer_text(joint->entry).data,
+                  joint->reverse ? ngx_trp_peer_text(joint->reverse).data
+                                 : (u_char *) "no reverse yet",
+                  ngx_trp_id_text(joint->open.id).data);
+}

@@ -1,0 +1,111 @@
+
+/*
+ * A joint: one stream at the relay, between the tunnel of an entry and the
+ * tunnel of a reverse.  Frames are passed on as they are; the relay looks at
+ * their headers only, to know when the stream is over.
+ */
+
+
+#ifndef _NGX_TRP_JOINT_H_INCLUDED_
+#define _NGX_TRP_JOINT_H_INCLUDED_
+
+
+#include "relay/ngx_trp_pair.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/* a record of plain text, with room for a header in front */
+
+#define NGX_TRP_SCRATCH_SIZE  (TRP_HEADER_LEN + 16384)
+
+/* what an entry may send while it waits for a reverse: bytes in frames */
+
+#define NGX_TRP_EARLY_MAX     32768
+
+
+struct ngx_trp_joint_s {
+    ngx_pool_t       *pool;
+    ngx_trp_peer_t   *entry;             /* there as long as the joint is */
+    ngx_trp_peer_t   *reverse;           /* NULL until one is found */
+
+    trp_open_t        open;              /* strings in the pool */
+    ngx_str_t         host;
+    ngx_str_t         destination;
+    ngx_str_t         name;              /* of the entry */
+    ngx_str_t         group;
+    u_char           *frame;             /* OPEN, as it came */
+    size_t            frame_len;
+
+    u_char           *early;             /* frames ahead of a reverse */
+    size_t            early_len;
+    size_t            early_data;        /* payload of them */
+
+    ngx_event_t       timer;             /* until a reverse is found */
+    ngx_msec_t        left;              /* to wait when it has run out */
+
+    ngx_uint_t        number;
+    time_t            start_sec;
+    ngx_msec_t        start_msec;
+    off_t             received;          /* from the user */
+    off_t             sent;              /* to the user */
+
+    ngx_uint_t        code;              /* trp_code_e */
+    const char       *why;               /* it was aborted, if it was */
+    unsigned          opened:1;
+    unsigned          accepted:1;
+    unsigned          retried:1;         /* the entry tries once more */
+    unsigned          up:1;              /* END went up, to the reverse */
+    unsigned          down:1;            /* END went down, to the entry */
+};
+
+
+/*
+ * An entry has sent OPEN.  NULL: no memory, or an invalid frame.  The entry
+ * counts one stream more until the joint is gone, once "opened" is set.
+ */
+
+ngx_trp_joint_t *ngx_trp_joint_create(ngx_trp_peer_t *entry,
+    trp_frame_t *frame);
+
+/*
+ * Takes a reverse, or waits for one; the stream is refused when "timeout" is
+ * over.
+ */
+
+void ngx_trp_joint_pair(ngx_trp_joint_t *joint, ngx_msec_t timeout);
+
+/* a reverse is found: OPEN goes to it */
+
+void ngx_trp_joint_connect(ngx_trp_joint_t *joint, ngx_trp_peer_t *reverse);
+
+/* the relay itself ends a stream that has no reverse; the caller logs why */
+
+void ngx_trp_joint_refuse(ngx_trp_joint_t *joint, ngx_uint_t code,
+    ngx_uint_t retry);
+
+
+/* the same as no fault of anybody: its entry dials again, "why" is logged */
+
+void ngx_trp_joint_refuse_draining(ngx_trp_joint_t *joint, const char *why);
+
+
+/* reads a tunnel's frames, authenticated or not; "scratch" is the worker's */
+
+void ngx_trp_joint_readable(ngx_trp_peer_t *peer, u_char *scratch);
+void ngx_trp_joint_writable(ngx_trp_peer_t *peer);
+
+/* END, RESET, REFUSE, ACCEPT, DONE of a peer */
+
+void ngx_trp_joint_frame(ngx_trp_peer_t *peer, trp_frame_t *frame);
+
+/* the peer's tunnel is free again, or gone: it leaves the stream */
+
+void ngx_trp_joint_leave(ngx_trp_peer_t *peer, ngx_uint_t gone);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_JOINT_H_INCLUDED_ */

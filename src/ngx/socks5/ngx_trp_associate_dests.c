@@ -1,0 +1,321 @@
+
+#include "socks5/ngx_trp_associate.h"
+#include "base/ngx_trp_memory.h"
+
+#include <sodium.h>
+
+
+/* of an association: they may cost a tunnel each */
+#define NGX_TRP_ASSOCIATE_MAX    256
+
+/* datagrams to a destination that was refused are dropped for so long */
+#define NGX_TRP_ASSOCIATE_PAUSE  1000
+
+/* family and port, and an address or a name */
+#define NGX_TRP_ASSOCIATE_KEY    (3 + 255)
+
+
+static size_t ngx_trp_associate_key(u_char *key, trp_socks5_addr_t *to);
+static ngx_trp_associate_dest_t *ngx_trp_associate_find(
+    ngx_trp_associate_t *as, u_char *key, size_t len);
+static ngx_trp_associate_dest_t *ngx_trp_associate_add(
+    ngx_trp_associate_t *as, trp_socks5_addr_t *to, u_char *key, size_t len);
+static void ngx_trp_associate_remove(ngx_trp_associate_dest_t *dest);
+static void ngx_trp_associate_expire(ngx_event_t *ev);
+
+
+void
+ngx_trp_associate_dests_init(ngx_trp_associate_t *as)
+{
+    ngx_trp_associate_dests_t  *dests;
+
+    dests = &as->dests;
+
+    dests->timer.data = as;
+    dests->timer.log = as->client->log;
+    dests->timer.handler = ngx_trp_associate_expire;
+
+    ngx_trp_memory_init(&dests->memory, as->client->log);
+
+    randombytes_buf(dests->key, TRP_HASH_KEY_LEN);
+
+    trp_hash_init(&dests->hash, dests->key, &dests->memory);
+    ngx_queue_init(&dests->queue);
+}
+
+
+void
+ngx_trp_associate_dests_send(ngx_trp_associate_t *as, trp_socks5_addr_t *to,
+    u_char *p, size_t len)
+{
+    u_char                     key[NGX_TRP_ASSOCIATE_KEY];
+    size_t                     key_len;
+    ngx_trp_associate_dest_t  *dest;
+
+    key_len = ngx_trp_associate_key(key, to);
+    dest = ngx_trp_associate_find(as, key, key_len);
+
+    if (dest && dest->refused) {
+
+        if (ngx_current_msec - dest->used < NGX_TRP_ASSOCIATE_PAUSE) {
+            ngx_trp_associate_dropped(as, NGX_TRP_ASSOCIATE_REFUSED, len);
+            return;
+        }
+
+        ngx_trp_associate_remove(dest);
+        dest = NULL;
+    }
+
+    if (dest == NULL) {
+        dest = ngx_trp_associate_add(as, to, key, key_len);
+
+        if (dest == NULL) {
+            return;
+        }
+    }
+
+    ngx_trp_associate_dests_used(dest);
+    as->path->send(dest, p, len);
+}
+
+
+static size_t
+ngx_trp_associate_key(u_char *key, trp_socks5_addr_t *to)
+{
+    u_char  *p;
+
+    p = key;
+
+    *p++ = to->addr.family;
+    *p++ = (u_char) (to->port >> 8);
+    *p++ = (u_char) (to->port & 0xff);
+
+    switch (to->addr.family) {
+
+    case 4:
+        p = ngx_cpymem(p, to->addr.bytes, 4);
+        break;
+
+    case 6:
+        p = ngx_cpymem(p, to->addr.bytes, 16);
+        break;
+
+    default:
+        p = ngx_cpymem(p, to->host.data, ngx_min(to->host.len, 255));
+    }
+
+    return p - key;
+}
+
+
+static ngx_trp_associate_dest_t *
+ngx_trp_associate_find(ngx_trp_associate_t *as, u_char *key, size_t len)
+{
+    trp_hash_t                *hash;
+    trp_hash_node_t           *node;
+    ngx_trp_associate_dest_t  *dest;
+
+    hash = &as->dests.hash;
+
+    node = trp_hash_find(hash, trp_hash(hash, key, len));
+
+    for ( /* void */ ; node; node = trp_hash_next(node)) {
+        dest = (ngx_trp_associate_dest_t *)
+               ((u_char *) node - offsetof(ngx_trp_associate_dest_t, node));
+
+        if (dest->len == len && ngx_memcmp(dest->key, key, len) == 0) {
+            return dest;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_trp_associate_dest_t *
+ngx_trp_associate_add(ngx_trp_associate_t *as, trp_socks5_addr_t *to,
+    u_char *key, size_t len)
+{
+    ngx_queue_t                *q;
+    ngx_trp_associate_dest_t   *dest;
+    ngx_trp_associate_dests_t  *dests;
+
+    dests = &as->dests;
+
+    if (dests->hash.n == NGX_TRP_ASSOCIATE_MAX) {
+        q = ngx_queue_last(&dests->queue);
+        ngx_trp_associate_remove(ngx_queue_data(q, ngx_trp_associate_dest_t,
+                                                queue));
+    }
+
+    dest = ngx_calloc(as->path->size + len, as->client->log);
+    if (dest == NULL) {
+        return NULL;
+    }
+
+    dest->associate = as;
+    dest->addr = *to;
+    dest->len = len;
+    dest->key = (u_char *) dest + as->path->size;
+    ngx_memcpy(dest->key, key, len);
+
+    if (to->addr.family == 0) {
+        dest->addr.host.data = dest->key + 3;
+        dest->addr.host.len = len - 3;
+    }
+
+    trp_hash_insert(&dests->hash, &dest->node,
+                    trp_hash(&dests->hash, key, len));
+    ngx_queue_insert_head(&dests->queue, &dest->queue);
+
+    if (as->path->open(dest) != NGX_OK) {
+        dest->refused = 1;
+        ngx_trp_associate_remove(dest);
+        return NULL;
+    }
+
+    return dest;
+}
+
+
+static void
+ngx_trp_associate_remove(ngx_trp_associate_dest_t *dest)
+{
+    ngx_trp_associate_t  *as;
+
+    as = dest->associate;
+
+    if (!dest->refused) {
+        as->path->close(dest);
+    }
+
+    trp_hash_remove(&as->dests.hash, &dest->node);
+    ngx_queue_remove(&dest->queue);
+
+    ngx_free(dest);
+}
+
+
+void
+ngx_trp_associate_forget(ngx_trp_associate_dest_t *dest)
+{
+    dest->refused = 1;
+    ngx_trp_associate_remove(dest);
+}
+
+
+void
+ngx_trp_associate_evict(ngx_trp_associate_dest_t *dest)
+{
+    ngx_trp_associate_t  *as;
+
+    as = dest->associate;
+
+    if (!as->evicted) {
+        as->evicted = 1;
+        ngx_log_error(NGX_LOG_INFO, as->client->log, 0,
+                      "SOCKS5 client has more destinations of datagrams than "
+                      "there are tunnels for them, the one that was not used "
+                      "for the longest time is forgotten");
+    }
+
+    ngx_trp_associate_remove(dest);
+}
+
+
+ngx_trp_associate_dest_t *
+ngx_trp_associate_dests_last(ngx_trp_associate_t *as)
+{
+    ngx_queue_t               *q;
+    ngx_trp_associate_dest_t  *dest;
+
+    for (q = ngx_queue_last(&as->dests.queue);
+         q != ngx_queue_sentinel(&as->dests.queue);
+         q = ngx_queue_prev(q))
+    {
+        dest = ngx_queue_data(q, ngx_trp_associate_dest_t, queue);
+
+        if (!dest->refused) {
+            return dest;
+        }
+    }
+
+    return NULL;
+}
+
+
+void
+ngx_trp_associate_refuse(ngx_trp_associate_dest_t *dest)
+{
+    dest->refused = 1;
+    ngx_trp_associate_dests_used(dest);
+}
+
+
+void
+ngx_trp_associate_dests_used(ngx_trp_associate_dest_t *dest)
+{
+    ngx_trp_associate_t        *as;
+    ngx_trp_associate_dests_t  *dests;
+
+    as = dest->associate;
+    dests = &as->dests;
+
+    dest->used = ngx_current_msec;
+
+    ngx_queue_remove(&dest->queue);
+    ngx_queue_insert_head(&dests->queue, &dest->queue);
+
+    if (!dests->timer.timer_set) {
+        ngx_add_timer(&dests->timer, as->socks->conf->udp_timeout);
+    }
+}
+
+
+static void
+ngx_trp_associate_expire(ngx_event_t *ev)
+{
+    ngx_msec_t                 idle, timeout;
+    ngx_queue_t               *q;
+    ngx_trp_associate_t       *as;
+    ngx_trp_associate_dest_t  *dest;
+
+    as = ev->data;
+    timeout = as->socks->conf->udp_timeout;
+
+    while (!ngx_queue_empty(&as->dests.queue)) {
+        q = ngx_queue_last(&as->dests.queue);
+        dest = ngx_queue_data(q, ngx_trp_associate_dest_t, queue);
+
+        idle = ngx_current_msec - dest->used;
+
+        if (idle < timeout) {
+            ngx_add_timer(ev, timeout - idle);
+            return;
+        }
+
+        ngx_trp_associate_remove(dest);
+    }
+}
+
+
+void
+ngx_trp_associate_dests_close(ngx_trp_associate_t *as)
+{
+    ngx_queue_t                *q;
+    ngx_trp_associate_dests_t  *dests;
+
+    dests = &as->dests;
+
+    while (!ngx_queue_empty(&dests->queue)) {
+        q = ngx_queue_head(&dests->queue);
+        ngx_trp_associate_remove(ngx_queue_data(q, ngx_trp_associate_dest_t,
+                                                queue));
+    }
+
+    trp_hash_done(&dests->hash);
+
+    if (dests->timer.timer_set) {
+        ngx_del_timer(&dests->timer);
+    }
+}

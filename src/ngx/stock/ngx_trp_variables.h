@@ -1,0 +1,36 @@
+
+/*
+ * $trp_destination, $trp_destination_host, $trp_destination_port,
+ * $trp_group, $trp_name, $trp_status, $trp_stream_id.
+ *
+ * Each module adds them all.  In an nginx that has several of the modules a
+ * variable asks one after the other: the first that knows the session
+ * answers.
+ */
+
+
+#ifndef _NGX_TRP_VARIABLES_H_INCLUDED_
+#define _NGX_TRP_VARIABLES_H_INCLUDED_
+
+
+#include "base/ngx_trp.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/* fills "info", which is zeroed; NGX_DECLINED if the session is not ours */
+
+typedef ngx_int_t (*ngx_trp_info_pt)(ngx_stream_session_t *s,
+    ngx_trp_info_t *info);
+
+
+/* for the modules' preconfiguration */
+
+ngx_int_t ngx_trp_variables_add(ngx_conf_t *cf, ngx_trp_info_pt info);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_VARIABLES_H_INCLUDED_ */

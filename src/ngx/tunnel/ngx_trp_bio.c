@@ -1,0 +1,503 @@
+
+#include "tunnel/ngx_trp_bio.h"
+
+
+#define NGX_TRP_BIO_MIN     512
+
+/* free buffers that are kept */
+#define NGX_TRP_BIO_KEEP    16
+
+/* a record of this size is one of many */
+#define NGX_TRP_BIO_LARGE   8192
+
+
+static void ngx_trp_bio_cleanup(void *data);
+static void *ngx_trp_bio_take(ngx_trp_bio_t *bio);
+static void ngx_trp_bio_give(ngx_trp_bio_t *bio, void *p);
+static ngx_uint_t ngx_trp_bio_in_kernel(BIO *b);
+static int ngx_trp_bio_destroy(BIO *b);
+static long ngx_trp_bio_ctrl(BIO *b, int cmd, long num, void *ptr);
+static int ngx_trp_bio_read(BIO *b, char *p, int size);
+static int ngx_trp_bio_read_in(BIO *b);
+static int ngx_trp_bio_recv(BIO *b, void *p, int size);
+static ngx_uint_t ngx_trp_bio_is_empty(ngx_trp_bio_t *bio);
+static int ngx_trp_bio_write(BIO *b, const char *p, int size);
+static ngx_int_t ngx_trp_bio_reserve(ngx_trp_bio_t *bio, size_t size);
+static ngx_int_t ngx_trp_bio_write_out(BIO *b);
+
+
+ngx_int_t
+ngx_trp_bio_init(ngx_conf_t *cf, ngx_trp_bio_conf_t *conf)
+{
+    BIO_METHOD          *method;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    method = BIO_meth_new(BIO_TYPE_FILTER, "trp");
+    if (method == NULL) {
+        return NGX_ERROR;
+    }
+
+    conf->method = method;
+
+    cln->handler = ngx_trp_bio_cleanup;
+    cln->data = conf;
+
+    if (BIO_meth_set_destroy(method, ngx_trp_bio_destroy) != 1
+        || BIO_meth_set_ctrl(method, ngx_trp_bio_ctrl) != 1
+        || BIO_meth_set_read(method, ngx_trp_bio_read) != 1
+        || BIO_meth_set_write(method, ngx_trp_bio_write) != 1)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_bio_cleanup(void *data)
+{
+    ngx_trp_bio_conf_t  *conf = data;
+
+    void  *p;
+
+    BIO_meth_free(conf->method);
+
+    while (conf->free) {
+        p = conf->free;
+        conf->free = *(void **) p;
+        ngx_free(p);
+    }
+}
+
+
+ngx_int_t
+ngx_trp_bio_insert(ngx_trp_bio_t *bio, ngx_trp_bio_conf_t *conf,
+    ngx_connection_t *c)
+{
+    BIO             *b, *next;
+    ngx_ssl_conn_t  *ssl;
+
+    ssl = c->ssl->connection;
+    next = SSL_get_rbio(ssl);
+
+    bio->connection = c;
+    bio->conf = conf;
+
+    if (ngx_trp_bio_in_kernel(next)) {
+        return NGX_OK;
+    }
+
+    b = BIO_new(conf->method);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    bio->socket = (BIO_method_type(next) == BIO_TYPE_SOCKET);
+
+    BIO_set_data(b, bio);
+
+    /* SSL_set_bio() lets go of the one that was there */
+
+    BIO_up_ref(next);
+    BIO_push(b, next);
+
+    SSL_set_bio(ssl, b, b);
+
+    return NGX_OK;
+}
+
+
+/* kernel TLS makes the records itself, and takes bytes as they are */
+
+static ngx_uint_t
+ngx_trp_bio_in_kernel(BIO *b)
+{
+#ifdef BIO_get_ktls_send
+
+    return BIO_get_ktls_send(b) || BIO_get_ktls_recv(b);
+
+#else
+
+    return 0;
+
+#endif
+}
+
+
+static int
+ngx_trp_bio_destroy(BIO *b)
+{
+    ngx_trp_bio_t  *bio;
+
+    bio = BIO_get_data(b);
+
+    ngx_free(bio->buf);
+    ngx_free(bio->in);
+
+    return 1;
+}
+
+
+/* OpenSSL itself flushes alerts, and a handshake's messages */
+
+static long
+ngx_trp_bio_ctrl(BIO *b, int cmd, long num, void *ptr)
+{
+    switch (cmd) {
+
+    case BIO_CTRL_FLUSH:
+        if (ngx_trp_bio_write_out(b) != NGX_OK) {
+            return -1;
+        }
+
+        break;
+
+#ifdef BIO_get_ktls_send
+    case BIO_CTRL_GET_KTLS_SEND:
+    case BIO_CTRL_GET_KTLS_RECV:
+
+        /* asked for each record; no, or this would not be here */
+        return 0;
+#endif
+    }
+
+    return BIO_ctrl(BIO_next(b), cmd, num, ptr);
+}
+
+
+static int
+ngx_trp_bio_read(BIO *b, char *p, int size)
+{
+    int             n;
+    ngx_trp_bio_t  *bio;
+
+    bio = BIO_get_data(b);
+
+    BIO_clear_retry_flags(b);
+
+    if (bio->in == NULL) {
+
+        if (!bio->full) {
+            return ngx_trp_bio_recv(b, p, size);
+        }
+
+        n = ngx_trp_bio_read_in(b);
+
+        if (n <= 0) {
+            return n;
+        }
+    }
+
+    n = (int) ngx_min(size, bio->in_last - bio->in_pos);
+
+    ngx_memcpy(p, bio->in_pos, n);
+    bio->in_pos += n;
+
+    if (bio->in_pos == bio->in_last) {
+        ngx_trp_bio_give(bio, bio->in);
+        bio->in = NULL;
+    }
+
+    return n;
+}
+
+
+/*
+ * Longer than anything that a peer of this kind writes at once, so that a read
+ * is short, and need not be tried again.  OpenSSL could do it itself, but moves
+ * all that is behind a record with each one.
+ */
+
+static int
+ngx_trp_bio_read_in(BIO *b)
+{
+    int             n;
+    u_char         *p;
+    ngx_trp_bio_t  *bio;
+
+    bio = BIO_get_data(b);
+
+    p = ngx_trp_bio_take(bio);
+    if (p == NULL) {
+        return -1;
+    }
+
+    n = ngx_trp_bio_recv(b, p, NGX_TRP_BIO_SIZE);
+
+    if (n <= 0) {
+        ngx_trp_bio_give(bio, p);
+        return n;
+    }
+
+    bio->in = p;
+    bio->in_pos = p;
+    bio->in_last = p + n;
+
+    return n;
+}
+
+
+static void *
+ngx_trp_bio_take(ngx_trp_bio_t *bio)
+{
+    void                *p;
+    ngx_trp_bio_conf_t  *conf;
+
+    conf = bio->conf;
+    p = conf->free;
+
+    if (p == NULL) {
+        return ngx_alloc(NGX_TRP_BIO_SIZE, bio->connection->log);
+    }
+
+    conf->free = *(void **) p;
+    conf->nfree--;
+
+    return p;
+}
+
+
+static void
+ngx_trp_bio_give(ngx_trp_bio_t *bio, void *p)
+{
+    ngx_trp_bio_conf_t  *conf;
+
+    conf = bio->conf;
+
+    if (conf->nfree == NGX_TRP_BIO_KEEP) {
+        ngx_free(p);
+        return;
+    }
+
+    *(void **) p = conf->free;
+    conf->free = p;
+    conf->nfree++;
+}
+
+
+static int
+ngx_trp_bio_recv(BIO *b, void *p, int size)
+{
+    int             n;
+    BIO            *next;
+    ngx_event_t    *rev;
+    ngx_trp_bio_t  *bio;
+
+    bio = BIO_get_data(b);
+    rev = bio->connection->read;
+
+    if (bio->socket && !rev->ready) {
+        BIO_set_retry_read(b);
+        return -1;
+    }
+
+    next = BIO_next(b);
+
+    n = BIO_read(next, p, size);
+
+    if (n == size) {
+        bio->full = 1;
+
+    } else if (n <= 0) {
+        BIO_copy_next_retry(b);
+
+    } else if (ngx_trp_bio_is_empty(bio)) {
+        rev->ready = 0;
+    }
+
+    return n;
+}
+
+
+/*
+ * A short read has taken all there is, and what comes later makes an event.
+ * An end that came with the data does not: epoll has told of both at once.
+ */
+
+static ngx_uint_t
+ngx_trp_bio_is_empty(ngx_trp_bio_t *bio)
+{
+#if (NGX_HAVE_EPOLLRDHUP)
+
+    return bio->socket && ngx_use_epoll_rdhup
+           && !bio->connection->read->pending_eof;
+
+#else
+
+    return 0;
+
+#endif
+}
+
+
+ngx_uint_t
+ngx_trp_bio_is_drained(ngx_trp_bio_t *bio)
+{
+    ngx_ssl_conn_t  *ssl;
+
+    ssl = bio->connection->ssl->connection;
+
+    return bio->socket && !bio->connection->read->ready
+           && bio->in == NULL
+           && !SSL_has_pending(ssl) && SSL_want(ssl) != SSL_WRITING;
+}
+
+
+void
+ngx_trp_bio_adapt(ngx_trp_bio_t *bio)
+{
+    if (bio->full) {
+        SSL_set_read_ahead(bio->connection->ssl->connection, 0);
+    }
+}
+
+
+void
+ngx_trp_bio_relax(ngx_trp_bio_t *bio)
+{
+    ngx_ssl_conn_t  *ssl;
+
+    ssl = bio->connection->ssl->connection;
+
+    if (bio->in == NULL && SSL_free_buffers(ssl) == 1 && bio->full) {
+        SSL_set_read_ahead(ssl, 1);
+        bio->full = 0;
+    }
+}
+
+
+static int
+ngx_trp_bio_write(BIO *b, const char *p, int size)
+{
+    ngx_trp_bio_t  *bio;
+
+    bio = BIO_get_data(b);
+
+    BIO_clear_retry_flags(b);
+
+    if (ngx_trp_bio_pending(bio) + size > NGX_TRP_BIO_SIZE
+        && ngx_trp_bio_write_out(b) != NGX_OK)
+    {
+        return -1;
+    }
+
+    if (ngx_trp_bio_reserve(bio, size) != NGX_OK) {
+        return -1;
+    }
+
+    ngx_memcpy(bio->buf + bio->last, p, size);
+    bio->last += size;
+
+    return size;
+}
+
+
+static ngx_int_t
+ngx_trp_bio_reserve(ngx_trp_bio_t *bio, size_t size)
+{
+    u_char  *p;
+    size_t   used, need;
+
+    used = ngx_trp_bio_pending(bio);
+
+    if (bio->buf && bio->size - bio->last >= size) {
+        return NGX_OK;
+    }
+
+    if (bio->buf && bio->size - used >= size) {
+        ngx_memmove(bio->buf, bio->buf + bio->pos, used);
+
+    } else {
+        if (used + size < NGX_TRP_BIO_LARGE) {
+            need = ngx_max(2 * (used + size), NGX_TRP_BIO_MIN);
+            p = ngx_alloc(need, bio->connection->log);
+
+        } else {
+            need = NGX_TRP_BIO_SIZE;
+            p = ngx_trp_bio_take(bio);
+        }
+
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        if (bio->buf) {
+            ngx_memcpy(p, bio->buf + bio->pos, used);
+            ngx_free(bio->buf);
+        }
+
+        bio->buf = p;
+        bio->size = need;
+    }
+
+    bio->pos = 0;
+    bio->last = used;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_trp_bio_flush(ngx_trp_bio_t *bio)
+{
+    if (!ngx_trp_bio_pending(bio)) {
+        return NGX_OK;
+    }
+
+    return ngx_trp_bio_write_out(
+                             SSL_get_wbio(bio->connection->ssl->connection));
+}
+
+
+static ngx_int_t
+ngx_trp_bio_write_out(BIO *b)
+{
+    int             n;
+    BIO            *next;
+    ngx_trp_bio_t  *bio;
+
+    bio = BIO_get_data(b);
+    next = BIO_next(b);
+
+    BIO_clear_retry_flags(b);
+
+    while (ngx_trp_bio_pending(bio)) {
+
+        n = BIO_write(next, bio->buf + bio->pos,
+                      (int) ngx_trp_bio_pending(bio));
+
+        if (n <= 0) {
+
+            if (!BIO_should_retry(next)) {
+                return NGX_ERROR;
+            }
+
+            BIO_set_retry_write(b);
+            bio->connection->write->ready = 0;
+
+            return NGX_AGAIN;
+        }
+
+        bio->pos += n;
+    }
+
+    bio->pos = 0;
+    bio->last = 0;
+
+    if (bio->buf && bio->size == NGX_TRP_BIO_SIZE) {
+        ngx_trp_bio_give(bio, bio->buf);
+
+    } else {
+        ngx_free(bio->buf);
+    }
+
+    bio->buf = NULL;
+
+    return NGX_OK;
+}

@@ -1,0 +1,27 @@
+
+/*
+ * What the portal has to say about accounts: for all workers.
+ */
+
+
+#ifndef _NGX_TRP_TURN_ACCOUNTS_H_INCLUDED_
+#define _NGX_TRP_TURN_ACCOUNTS_H_INCLUDED_
+
+
+#include "portal/ngx_trp_portal.h"
+#include "turn/ngx_trp_turn.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/* in one worker: the portal of a server begins to be asked */
+
+ngx_int_t ngx_trp_turn_accounts_start(ngx_trp_turn_server_t *server,
+    ngx_trp_portal_t *portal);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_TURN_ACCOUNTS_H_INCLUDED_ */

@@ -1,0 +1,101 @@
+
+/*
+ * Datagrams, many with one system call: received into buffers that stay as
+ * they are until what is to be sent of them has been sent.  Those that go one
+ * after the other to the same address, and have the same length, go through
+ * the kernel as one (generic segmentation offload).
+ */
+
+
+#ifndef _NGX_TRP_TURN_BATCH_H_INCLUDED_
+#define _NGX_TRP_TURN_BATCH_H_INCLUDED_
+
+
+#include "base/ngx_trp.h"
+#include "turn/trp_turn.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+#define NGX_TRP_TURN_BATCH  64
+
+
+typedef struct {
+    ngx_socket_t          fd;
+    ngx_sockaddr_t        to;
+    socklen_t             socklen;     /* 0: the socket is connected */
+    trp_addr_t            source;      /* family 0: the socket knows */
+} ngx_trp_turn_datagram_t;
+
+
+/* the address to which, or from which; and the size of segments */
+
+typedef union {
+    struct cmsghdr        header;
+    char                  space[CMSG_SPACE(sizeof(struct in6_pktinfo))
+                                + CMSG_SPACE(sizeof(uint16_t))];
+} ngx_trp_turn_control_t;
+
+
+typedef struct {
+    u_char                   *buffers;
+    ngx_uint_t                used;
+    ngx_uint_t                nout;
+    ngx_event_t               event;
+    ngx_log_t                *log;
+
+    struct mmsghdr            in[NGX_TRP_TURN_BATCH];
+    struct iovec              iov[NGX_TRP_TURN_BATCH];
+    ngx_sockaddr_t            names[NGX_TRP_TURN_BATCH];
+    ngx_trp_turn_control_t    controls[NGX_TRP_TURN_BATCH];
+
+    ngx_trp_turn_datagram_t   out[NGX_TRP_TURN_BATCH];
+    struct iovec              pieces[NGX_TRP_TURN_BATCH];
+    struct mmsghdr            messages[NGX_TRP_TURN_BATCH];
+    ngx_trp_turn_control_t    sources[NGX_TRP_TURN_BATCH];
+    unsigned                  no_gso:1;
+} ngx_trp_turn_batch_t;
+
+
+ngx_int_t ngx_trp_turn_batch_init(ngx_trp_turn_batch_t *batch,
+    ngx_cycle_t *cycle);
+
+/*
+ * Receives: the number of datagrams, of which the first has the index
+ * "*first"; 0 if there are none, NGX_ERROR.  "more" is 1 if there may be
+ * more.  What was received before must have been dealt with.
+ */
+
+ngx_int_t ngx_trp_turn_batch_recv(ngx_trp_turn_batch_t *batch,
+    ngx_socket_t fd, ngx_uint_t *first, ngx_uint_t *more);
+
+u_char *ngx_trp_turn_batch_data(ngx_trp_turn_batch_t *batch, ngx_uint_t i,
+    size_t *len);
+struct sockaddr *ngx_trp_turn_batch_from(ngx_trp_turn_batch_t *batch,
+    ngx_uint_t i);
+
+/* the address to which it was sent, if the socket tells: 1, else 0 */
+
+ngx_uint_t ngx_trp_turn_batch_to(ngx_trp_turn_batch_t *batch, ngx_uint_t i,
+    trp_addr_t *addr);
+
+/*
+ * Sends, from a received buffer, before the event loop waits again; or at
+ * once, from anywhere.  What cannot be sent is lost, as datagrams may be.
+ * "to" may be NULL for a connected socket, and "source", too.
+ */
+
+void ngx_trp_turn_batch_send(ngx_trp_turn_batch_t *batch, ngx_socket_t fd,
+    const trp_taddr_t *to, const trp_addr_t *source, const u_char *data,
+    size_t len, ngx_uint_t now);
+
+/* before a socket is closed or changed */
+
+void ngx_trp_turn_batch_flush(ngx_trp_turn_batch_t *batch);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_TURN_BATCH_H_INCLUDED_ */

@@ -1,0 +1,420 @@
+
+#include "turn/ngx_trp_turn_channel.h"
+#include "base/ngx_trp_pass.h"
+
+
+/* a datagram, at most */
+#define NGX_TRP_TURN_PAYLOAD_MAX  65536
+
+
+typedef struct {
+    ngx_trp_turn_message_t    header;
+    u_char                    payload[NGX_TRP_TURN_PAYLOAD_MAX];
+} ngx_trp_turn_packet_t;
+
+
+/* a message that its worker could not take yet */
+
+typedef struct {
+    ngx_queue_t               queue;
+    ngx_uint_t                slot;
+    ngx_trp_turn_message_t    message;
+} ngx_trp_turn_posted_t;
+
+
+struct ngx_trp_turn_channel_s {
+    ngx_trp_turn_zone_t      *zone;
+    ngx_uint_t                nworkers;
+    ngx_uint_t               *slots;       /* of the workers */
+    ngx_uint_t                slot;        /* of this one */
+
+    ngx_trp_turn_message_pt   handler;
+    void                     *data;
+    ngx_trp_turn_packet_t    *packet;
+
+    ngx_queue_t               posted;      /* ngx_trp_turn_posted_t */
+    u_char                    greet[NGX_TRP_TURN_SLOTS];  /* 1: not yet */
+
+    ngx_socket_t              pairs[NGX_TRP_TURN_SLOTS][2];
+};
+
+
+static void ngx_trp_turn_channel_inherit(ngx_trp_turn_channel_t *channel,
+    ngx_trp_turn_channel_t *old);
+static void ngx_trp_turn_channel_close(void *data);
+static ngx_uint_t ngx_trp_turn_channel_gone(ngx_trp_turn_channel_t *channel,
+    ngx_uint_t slot);
+static void ngx_trp_turn_channel_handler(ngx_event_t *rev);
+static void ngx_trp_turn_channel_keep_way(ngx_trp_turn_channel_t *channel,
+    ngx_trp_turn_message_t *message, ngx_socket_t *fd);
+
+
+ngx_trp_turn_channel_t *
+ngx_trp_turn_channel_create(ngx_cycle_t *cycle, ngx_trp_turn_zone_t *zone,
+    ngx_trp_turn_channel_t *old)
+{
+    ngx_uint_t               i, slot, generation;
+    ngx_core_conf_t         *ccf;
+    ngx_pool_cleanup_t      *cln;
+    ngx_trp_turn_channel_t  *channel;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    channel = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_turn_channel_t));
+    cln = ngx_pool_cleanup_add(cycle->pool, 0);
+
+    if (channel == NULL || cln == NULL) {
+        return NULL;
+    }
+
+    for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
+        channel->pairs[i][0] = (ngx_socket_t) -1;
+        channel->pairs[i][1] = (ngx_socket_t) -1;
+    }
+
+    ngx_queue_init(&channel->posted);
+
+    cln->handler = ngx_trp_turn_channel_close;
+    cln->data = channel;
+
+    channel->zone = zone;
+    channel->slot = NGX_TRP_TURN_NO_SLOT;
+
+    if (ccf->master && old == NULL
+        && (ngx_uint_t) ccf->worker_processes > zone->shared->nslots)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "\"trp_turn\" cannot have %i worker processes, write "
+                      "\"worker_processes %ui\" or less%s",
+                      ccf->worker_processes, zone->shared->nslots,
+                      zone->shared->nslots < NGX_TRP_TURN_SLOTS
+                      ? ", or a larger \"trp_turn_zone\"" : "");
+        return NULL;
+    }
+
+    generation = ngx_atomic_fetch_add(&zone->shared->generation, 1) + 1;
+
+    ngx_trp_turn_zone_reap(zone, cycle->log);
+
+    if (!ccf->master) {
+        return channel;
+    }
+
+    channel->slots = ngx_palloc(cycle->pool,
+                                ccf->worker_processes * sizeof(ngx_uint_t));
+    if (channel->slots == NULL) {
+        return NULL;
+    }
+
+    if (old) {
+        ngx_trp_turn_channel_inherit(channel, old);
+    }
+
+    for (i = 0; i < (ngx_uint_t) ccf->worker_processes; i++) {
+        slot = ngx_trp_turn_zone_reserve_slot(zone, generation);
+        channel->slots[i] = slot;
+
+        if (slot == NGX_TRP_TURN_NO_SLOT) {
+            ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                          "too many TURN workers, including those that are "
+                          "shutting down: clients of worker %ui are not "
+                          "handed over", i);
+            continue;
+        }
+
+        ngx_trp_pass_close(&channel->pairs[slot][0]);
+        ngx_trp_pass_pair(channel->pairs[slot], cycle->log);
+    }
+
+    channel->nworkers = ccf->worker_processes;
+
+    return channel;
+}
+
+
+/* ways to the workers that are still there; nobody is to be started there */
+
+static void
+ngx_trp_turn_channel_inherit(ngx_trp_turn_channel_t *channel,
+    ngx_trp_turn_channel_t *old)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
+
+        if (old->zone->shared != channel->zone->shared
+            || i >= channel->zone->shared->nslots
+            || channel->zone->shared->slots[i].state
+               == NGX_TRP_TURN_SLOT_FREE)
+        {
+            continue;
+        }
+
+        channel->pairs[i][0] = old->pairs[i][0];
+        old->pairs[i][0] = (ngx_socket_t) -1;
+    }
+}
+
+
+static void
+ngx_trp_turn_channel_close(void *data)
+{
+    ngx_trp_turn_channel_t *channel = data;
+
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
+        ngx_trp_pass_close(&channel->pairs[i][0]);
+        ngx_trp_pass_close(&channel->pairs[i][1]);
+    }
+}
+
+
+ngx_int_t
+ngx_trp_turn_channel_init_worker(ngx_cycle_t *cycle,
+    ngx_trp_turn_channel_t *channel, ngx_trp_turn_message_pt handler,
+    void *data)
+{
+    ngx_uint_t  i;
+
+    if (ngx_worker >= channel->nworkers) {
+        return NGX_OK;
+    }
+
+    channel->slot = channel->slots[ngx_worker];
+    channel->handler = handler;
+    channel->data = data;
+
+    if (channel->slot == NGX_TRP_TURN_NO_SLOT) {
+        return NGX_OK;
+    }
+
+    /* who sends to a worker that has exited must get an error */
+
+    for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
+        if (i == channel->slot) {
+            continue;
+        }
+
+        /* without a reading end here it is of another generation */
+
+        channel->greet[i] = (channel->pairs[i][0] != (ngx_socket_t) -1
+                             && channel->pairs[i][1] == (ngx_socket_t) -1);
+
+        ngx_trp_pass_close(&channel->pairs[i][1]);
+    }
+
+    if (channel->pairs[channel->slot][1] == (ngx_socket_t) -1) {
+        return NGX_OK;
+    }
+
+    channel->packet = ngx_palloc(cycle->pool, sizeof(ngx_trp_turn_packet_t));
+
+    if (channel->packet == NULL) {
+        return NGX_ERROR;
+    }
+
+    return ngx_trp_pass_listen(channel->pairs[channel->slot][1], cycle,
+                               ngx_trp_turn_channel_handler, channel)
+           ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_uint_t
+ngx_trp_turn_channel_slot(ngx_trp_turn_channel_t *channel)
+{
+    return channel->slot;
+}
+
+
+/* a message behind it finds it there: it came before */
+
+ngx_uint_t
+ngx_trp_turn_channel_greet(ngx_trp_turn_channel_t *channel)
+{
+    ngx_uint_t               i, left;
+    ngx_trp_turn_message_t   message;
+
+    left = 0;
+
+    if (channel->slot == NGX_TRP_TURN_NO_SLOT) {
+        return 0;
+    }
+
+    for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
+
+        if (!channel->greet[i]) {
+            continue;
+        }
+
+        ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
+        message.type = NGX_TRP_TURN_HELLO;
+
+        if (ngx_trp_turn_channel_send(channel, i, &message, NULL, 0,
+                                      channel->pairs[channel->slot][0])
+            == NGX_OK
+            || ngx_trp_turn_channel_gone(channel, i))
+        {
+            channel->greet[i] = 0;
+            continue;
+        }
+
+        left = 1;
+    }
+
+    return left;
+}
+
+
+static ngx_uint_t
+ngx_trp_turn_channel_gone(ngx_trp_turn_channel_t *channel, ngx_uint_t slot)
+{
+    return !ngx_trp_turn_zone_alive(channel->zone, slot);
+}
+
+
+ngx_int_t
+ngx_trp_turn_channel_send(ngx_trp_turn_channel_t *channel, ngx_uint_t slot,
+    ngx_trp_turn_message_t *message, const void *payload, size_t len,
+    ngx_socket_t fd)
+{
+    ngx_socket_t  to;
+    struct iovec  iov[2];
+
+    to = (slot < NGX_TRP_TURN_SLOTS) ? channel->pairs[slot][0]
+                                     : (ngx_socket_t) -1;
+
+    if (to == (ngx_socket_t) -1 || channel->slot == NGX_TRP_TURN_NO_SLOT
+        || len > NGX_TRP_TURN_PAYLOAD_MAX)
+    {
+        return NGX_ERROR;
+    }
+
+    message->slot = channel->slot;
+    message->epoch = ngx_trp_turn_zone_epoch(channel->zone, channel->slot);
+
+    if (message->type == NGX_TRP_TURN_ATTACH) {
+        fd = channel->pairs[channel->slot][0];
+    }
+
+    iov[0].iov_base = message;
+    iov[0].iov_len = sizeof(ngx_trp_turn_message_t);
+    iov[1].iov_base = (void *) payload;
+    iov[1].iov_len = len;
+
+    return ngx_trp_pass_send(to, iov, 2, fd);
+}
+
+
+void
+ngx_trp_turn_channel_post(ngx_trp_turn_channel_t *channel, ngx_uint_t slot,
+    ngx_trp_turn_message_t *message)
+{
+    ngx_trp_turn_posted_t  *posted;
+
+    if (ngx_trp_turn_channel_send(channel, slot, message, NULL, 0,
+                                  (ngx_socket_t) -1)
+        == NGX_OK
+        || slot >= NGX_TRP_TURN_SLOTS
+        || ngx_trp_turn_channel_gone(channel, slot))
+    {
+        return;
+    }
+
+    posted = ngx_alloc(sizeof(ngx_trp_turn_posted_t), ngx_cycle->log);
+
+    if (posted) {
+        posted->slot = slot;
+        posted->message = *message;
+        ngx_queue_insert_tail(&channel->posted, &posted->queue);
+    }
+}
+
+
+ngx_uint_t
+ngx_trp_turn_channel_retry(ngx_trp_turn_channel_t *channel)
+{
+    ngx_queue_t            *q, *next;
+    ngx_trp_turn_posted_t  *posted;
+
+    for (q = ngx_queue_head(&channel->posted);
+         q != ngx_queue_sentinel(&channel->posted);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        posted = ngx_queue_data(q, ngx_trp_turn_posted_t, queue);
+
+        if (ngx_trp_turn_channel_send(channel, posted->slot, &posted->message,
+                                      NULL, 0, (ngx_socket_t) -1)
+            == NGX_OK
+            || ngx_trp_turn_channel_gone(channel, posted->slot))
+        {
+            ngx_queue_remove(q);
+            ngx_free(posted);
+        }
+    }
+
+    return !ngx_queue_empty(&channel->posted);
+}
+
+
+static void
+ngx_trp_turn_channel_handler(ngx_event_t *rev)
+{
+    ssize_t                  n;
+    ngx_socket_t             fd;
+    ngx_connection_t        *c;
+    ngx_trp_turn_packet_t   *packet;
+    ngx_trp_turn_channel_t  *channel;
+
+    c = rev->data;
+    channel = c->data;
+    packet = channel->packet;
+
+    for ( ;; ) {
+        n = ngx_trp_pass_recv(c->fd, packet, sizeof(ngx_trp_turn_packet_t),
+                              &fd, c->log);
+
+        if (n == NGX_AGAIN || n == NGX_ERROR || n == NGX_DONE) {
+            return;
+        }
+
+        if ((size_t) n < sizeof(ngx_trp_turn_message_t)) {
+            ngx_log_error(NGX_LOG_ALERT, c->log, 0,
+                          "invalid message from another worker");
+            ngx_trp_pass_close(&fd);
+            continue;
+        }
+
+        ngx_trp_turn_channel_keep_way(channel, &packet->header, &fd);
+
+        channel->handler(channel->data, &packet->header, packet->payload,
+                         n - sizeof(ngx_trp_turn_message_t), fd);
+    }
+}
+
+
+/* to a worker that was not there when this one began */
+
+static void
+ngx_trp_turn_channel_keep_way(ngx_trp_turn_channel_t *channel,
+    ngx_trp_turn_message_t *message, ngx_socket_t *fd)
+{
+    ngx_socket_t  *way;
+
+    if ((message->type != NGX_TRP_TURN_HELLO
+         && message->type != NGX_TRP_TURN_ATTACH)
+        || message->slot >= NGX_TRP_TURN_SLOTS
+        || message->slot == channel->slot
+        || *fd == (ngx_socket_t) -1)
+    {
+        return;
+    }
+
+    way = &channel->pairs[message->slot][0];
+
+    ngx_trp_pass_close(way);
+
+    *way = *fd;
+    *fd = (ngx_socket_t) -1;
+}

@@ -1,0 +1,283 @@
+
+/*
+ * What the workers of a TURN server share, through reloads: the keys of its
+ * nonces and of its portal, which ports are taken, which worker has which
+ * allocation, how many a user or an address has, and what was counted.
+ *
+ * All of it has a fixed size, and slots have a quarter of it, but 256 at
+ * least.  A worker has a slot, other than its number:
+ * workers of older configurations, which have still got allocations, keep
+ * theirs.
+ */
+
+
+#ifndef _NGX_TRP_TURN_ZONE_H_INCLUDED_
+#define _NGX_TRP_TURN_ZONE_H_INCLUDED_
+
+
+#include "base/ngx_trp.h"
+#include "turn/trp_turn.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+#define NGX_TRP_TURN_SLOTS         TRP_TURN_NO_SLOT    /* at most */
+#define NGX_TRP_TURN_SLOTS_MIN     256
+#define NGX_TRP_TURN_NO_SLOT       TRP_TURN_NO_SLOT
+#define NGX_TRP_TURN_RESERVATIONS  256
+#define NGX_TRP_TURN_TALLIES       4096
+#define NGX_TRP_TURN_NO_TALLY      NGX_TRP_TURN_TALLIES
+#define NGX_TRP_TURN_HOMES         255
+#define NGX_TRP_TURN_SECRET_LEN    64          /* hexadecimal digits */
+#define NGX_TRP_TURN_ZONE_MIN      (1024 * 1024)
+
+
+typedef enum {
+    NGX_TRP_TURN_SLOT_FREE = 0,
+    NGX_TRP_TURN_SLOT_STARTING,
+    NGX_TRP_TURN_SLOT_RUNNING,         /* reads the sockets of its listens */
+    NGX_TRP_TURN_SLOT_SWITCHED         /* reads its clients' sockets only */
+} ngx_trp_turn_slot_e;
+
+
+typedef struct {
+    ngx_atomic_t         pid;
+    ngx_atomic_t         state;
+    ngx_atomic_uint_t    generation;
+    ngx_atomic_t         epoch;        /* another one for each worker */
+    trp_turn_stats_t     stats;
+} ngx_trp_turn_slot_t;
+
+
+/* whose allocations are counted */
+
+typedef enum {
+    NGX_TRP_TURN_OF_USER = 0,
+    NGX_TRP_TURN_OF_ADDRESS,
+    NGX_TRP_TURN_OF_ALL,               /* users of the realm */
+    NGX_TRP_TURN_NQUOTAS
+} ngx_trp_turn_quota_e;
+
+
+/* of one allocation; hash is 0 in an entry that is free */
+
+typedef struct {
+    ngx_atomic_t         hash;         /* of the tuple */
+    uint32_t             slot;
+    uint16_t             port;
+    uint8_t              tcp;          /* its protocol, 1 or 0 */
+    uint8_t              home;         /* its relayed addresses, 0: unknown */
+    uint64_t             usage[NGX_TRP_TURN_NQUOTAS];  /* hashes */
+} ngx_trp_turn_owner_t;
+
+
+typedef struct {
+    uint64_t             hash;
+    uint64_t             n;            /* allocations of it; 0: free */
+} ngx_trp_turn_usage_t;
+
+
+/* relayed addresses of "n" allocations, IPv4 and IPv6 */
+
+typedef struct {
+    trp_addr_t           addr[2];
+    uint32_t             n;
+} ngx_trp_turn_home_t;
+
+
+/*
+ * What went over a TCP connection of a peer: written by the worker that has
+ * the data connection, read by the one that has the allocation.
+ */
+
+typedef struct {
+    ngx_atomic_t         slot;         /* of the allocation, plus 1; 0: free */
+    ngx_atomic_t         id;           /* of the connection */
+    trp_turn_traffic_t   up;
+    trp_turn_traffic_t   down;
+} ngx_trp_turn_tally_t;
+
+
+typedef struct {
+    u_char               token[TRP_TURN_TOKEN_LEN];
+    ngx_msec_t           expires;
+    in_port_t            port;         /* 0: free */
+} ngx_trp_turn_reservation_t;
+
+
+typedef struct {
+    ngx_atomic_t                 generation;
+    ngx_atomic_t                 admitted; /* the portal has said "init" */
+    ngx_atomic_t                 removals; /* of accounts */
+    ngx_atomic_t                 epochs;   /* given to workers */
+    ngx_atomic_t                 ends;     /* of workers */
+    ngx_atomic_t                 watched;  /* last, in milliseconds */
+    u_char                       nonce_key[TRP_TURN_NONCE_KEY_LEN];
+    u_char                       hash_key[TRP_HASH_KEY_LEN];
+    u_char                       secret[NGX_TRP_TURN_SECRET_LEN];
+    u_char                       ports[65536 / 8];     /* taken */
+    u_char                       bound[2][65536 / 8];  /* UDP, TCP */
+    u_char                       home[65536];          /* of a port */
+    ngx_trp_turn_home_t          homes[NGX_TRP_TURN_HOMES + 1];
+    ngx_trp_turn_reservation_t   reservations[NGX_TRP_TURN_RESERVATIONS];
+    trp_turn_stats_t             past;     /* of slots that are free again */
+    ngx_trp_turn_tally_t         tallies[NGX_TRP_TURN_TALLIES];
+
+    ngx_uint_t                   nslots;
+
+    /* powers of two */
+    ngx_uint_t                   nowners;
+    ngx_uint_t                   nusage;
+    ngx_uint_t                   naccounts;
+
+    ngx_trp_turn_slot_t         *slots;
+    ngx_trp_turn_owner_t        *owners;
+    ngx_trp_turn_usage_t        *usage;
+    u_char                     (*accounts)[TRP_TURN_ACCOUNT_LEN + 1];
+} ngx_trp_turn_shared_t;
+
+
+typedef struct {
+    ngx_slab_pool_t             *pool;
+    ngx_trp_turn_shared_t       *shared;
+} ngx_trp_turn_zone_t;
+
+
+/* at configuration time; shm_zone->data becomes an ngx_trp_turn_zone_t */
+
+ngx_shm_zone_t *ngx_trp_turn_zone_add(ngx_conf_t *cf, ngx_str_t *name,
+    size_t size, void *tag);
+
+
+/*
+ * A slot for a worker that is to start, NGX_TRP_TURN_NO_SLOT if there is none;
+ * for the worker itself; and its end.
+ */
+
+ngx_uint_t ngx_trp_turn_zone_reserve_slot(ngx_trp_turn_zone_t *zone,
+    ngx_uint_t generation);
+void ngx_trp_turn_zone_enter(ngx_trp_turn_zone_t *zone, ngx_uint_t slot);
+void ngx_trp_turn_zone_switched(ngx_trp_turn_zone_t *zone, ngx_uint_t slot);
+void ngx_trp_turn_zone_leave(ngx_trp_turn_zone_t *zone, ngx_uint_t slot);
+
+/*
+ * Tidies up after workers that are not there any more: in the master, where
+ * nobody is to be started again; and in a worker, once in "time" milliseconds
+ * for all of them, after those of older generations.
+ */
+
+void ngx_trp_turn_zone_reap(ngx_trp_turn_zone_t *zone, ngx_log_t *log);
+void ngx_trp_turn_zone_watch(ngx_trp_turn_zone_t *zone, ngx_msec_t time,
+    ngx_log_t *log);
+
+/* 1 if there are others than the worker of this slot */
+
+ngx_uint_t ngx_trp_turn_zone_others(ngx_trp_turn_zone_t *zone,
+    ngx_uint_t slot);
+
+/* what a worker in this slot is told apart by; 0 if there is none */
+
+ngx_atomic_uint_t ngx_trp_turn_zone_epoch(ngx_trp_turn_zone_t *zone,
+    ngx_uint_t slot);
+
+/* 1 if the worker of this slot is there */
+
+ngx_uint_t ngx_trp_turn_zone_alive(ngx_trp_turn_zone_t *zone,
+    ngx_uint_t slot);
+
+/* 1 if a worker of another generation still reads sockets */
+
+ngx_uint_t ngx_trp_turn_zone_older_reads(ngx_trp_turn_zone_t *zone,
+    ngx_uint_t slot);
+
+
+/* NGX_OK, NGX_BUSY: is taken */
+
+ngx_int_t ngx_trp_turn_zone_take_port(ngx_trp_turn_zone_t *zone,
+    in_port_t port);
+void ngx_trp_turn_zone_give_port(ngx_trp_turn_zone_t *zone, in_port_t port);
+
+/* an allocation is bound to a port that was taken */
+
+void ngx_trp_turn_zone_bind_port(ngx_trp_turn_zone_t *zone, in_port_t port,
+    ngx_uint_t tcp);
+
+/*
+ * 1 if an allocation of this protocol is bound to the port, and its relayed
+ * address of a family; takes no lock
+ */
+
+ngx_uint_t ngx_trp_turn_zone_home(ngx_trp_turn_zone_t *zone, ngx_uint_t tcp,
+    in_port_t port, ngx_uint_t v6, trp_addr_t *addr);
+
+/* as in trp_turn_shared_t */
+
+int ngx_trp_turn_zone_reserve(ngx_trp_turn_zone_t *zone, in_port_t port,
+    const uint8_t *token);
+in_port_t ngx_trp_turn_zone_redeem(ngx_trp_turn_zone_t *zone,
+    const uint8_t *token);
+
+
+/* reservations that nobody has used end */
+
+void ngx_trp_turn_zone_tidy(ngx_trp_turn_zone_t *zone);
+
+
+/*
+ * An allocation that has these relayed addresses, IPv4 and IPv6: NGX_OK,
+ * NGX_BUSY if somebody of ngx_trp_turn_quota_e has got as many as it may (0:
+ * any number), NGX_DECLINED if there is no room.
+ */
+
+ngx_int_t ngx_trp_turn_zone_add_owner(ngx_trp_turn_zone_t *zone,
+    ngx_trp_turn_owner_t *owner, const trp_addr_t *relayed,
+    const ngx_uint_t *max);
+void ngx_trp_turn_zone_remove_owner(ngx_trp_turn_zone_t *zone,
+    ngx_trp_turn_owner_t *owner);
+
+/* the slot that has this tuple, or NGX_TRP_TURN_NO_SLOT; takes no lock */
+
+ngx_uint_t ngx_trp_turn_zone_find_owner(ngx_trp_turn_zone_t *zone,
+    uint64_t hash);
+
+/* never 0 */
+
+uint64_t ngx_trp_turn_zone_hash(ngx_trp_turn_zone_t *zone, const void *data,
+    size_t len);
+uint64_t ngx_trp_turn_zone_hash_tuple(ngx_trp_turn_zone_t *zone,
+    const trp_turn_tuple_t *tuple);
+
+
+/* NGX_TRP_TURN_NO_TALLY if there is none: then nothing is counted */
+
+ngx_uint_t ngx_trp_turn_zone_take_tally(ngx_trp_turn_zone_t *zone,
+    ngx_uint_t slot, uint32_t id);
+ngx_trp_turn_tally_t *ngx_trp_turn_zone_tally(ngx_trp_turn_zone_t *zone,
+    ngx_uint_t i);
+
+
+/* of the portal: texts of TRP_TURN_ACCOUNT_LEN bytes */
+
+int ngx_trp_turn_zone_has_account(void *data, const uint8_t *account);
+ngx_int_t ngx_trp_turn_zone_add_account(ngx_trp_turn_zone_t *zone,
+    u_char *account);
+void ngx_trp_turn_zone_remove_account(ngx_trp_turn_zone_t *zone,
+    u_char *account);
+
+
+/* the counters of all workers, and those that have ended */
+
+void ngx_trp_turn_zone_sum(ngx_trp_turn_zone_t *zone,
+    trp_turn_stats_t *stats);
+
+/* "now": with what is there now, too */
+
+void ngx_trp_turn_zone_add_stats(trp_turn_stats_t *sum,
+    trp_turn_stats_t *stats, ngx_uint_t now);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_TURN_ZONE_H_INCLUDED_ */

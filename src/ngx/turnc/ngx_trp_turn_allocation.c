@@ -1,0 +1,1039 @@
+
+#include "turnc/ngx_trp_turn_allocation.h"
+#include "base/ngx_trp_connect.h"
+#include "base/trp_random.h"
+
+#include <sodium.h>
+
+
+#define NGX_TRP_TURN_IDLE        60000   /* without users, until it is gone */
+
+#define NGX_TRP_TURN_DATAGRAM    65536
+#define NGX_TRP_TURN_IN          4096    /* control messages alone */
+#define NGX_TRP_TURN_IN_DATA     (65536 + TRP_STUN_HEADER_LEN)
+#define NGX_TRP_TURN_OUT_MAX     262144
+#define NGX_TRP_TURN_READS       64      /* in one turn of the event loop */
+
+
+static ngx_int_t ngx_trp_turn_allocation_buffers(ngx_trp_turn_allocation_t *a,
+    ngx_pool_t *pool);
+static ngx_int_t ngx_trp_turn_allocation_dial(ngx_trp_turn_allocation_t *a,
+    ngx_pool_t *pool);
+static u_char *ngx_trp_turn_log_error(ngx_log_t *log, u_char *buf,
+    size_t len);
+static void ngx_trp_turn_connect_handler(ngx_event_t *ev);
+static void ngx_trp_turn_ssl(ngx_trp_turn_allocation_t *a);
+static void ngx_trp_turn_handshake(ngx_trp_turn_allocation_t *a);
+static void ngx_trp_turn_handshake_handler(ngx_event_t *ev);
+static void ngx_trp_turn_save_session(ngx_connection_t *c);
+static void ngx_trp_turn_start(ngx_trp_turn_allocation_t *a);
+static void ngx_trp_turn_timer_handler(ngx_event_t *ev);
+static void ngx_trp_turn_idle_handler(ngx_event_t *ev);
+static void ngx_trp_turn_read_handler(ngx_event_t *rev);
+static void ngx_trp_turn_close_handler(ngx_trp_turn_allocation_t *a);
+static ngx_int_t ngx_trp_turn_read(ngx_trp_turn_allocation_t *a);
+static ngx_int_t ngx_trp_turn_read_stream(ngx_trp_turn_allocation_t *a);
+static ngx_int_t ngx_trp_turn_read_datagram(ngx_trp_turn_allocation_t *a);
+static void ngx_trp_turn_write_handler(ngx_event_t *wev);
+static ngx_int_t ngx_trp_turn_flush(ngx_trp_turn_allocation_t *a);
+static void ngx_trp_turn_send(void *data, const uint8_t *p, size_t len);
+static ngx_int_t ngx_trp_turn_keep(ngx_trp_turn_allocation_t *a,
+    const u_char *p, size_t len);
+static void ngx_trp_turn_allocated(void *data);
+static void ngx_trp_turn_failed(void *data, unsigned code);
+static void ngx_trp_turn_connected(void *data, void *connect, uint32_t id);
+static void ngx_trp_turn_refused(void *data, void *connect, unsigned code);
+static void ngx_trp_turn_received(void *data, const trp_taddr_t *peer,
+    const uint8_t *p, size_t len);
+static void ngx_trp_turn_forbidden(void *data, const trp_taddr_t *peer,
+    unsigned code);
+static void ngx_trp_turn_allocation_fail(ngx_trp_turn_allocation_t *a,
+    ngx_uint_t code);
+static void ngx_trp_turn_destroy_handler(ngx_event_t *ev);
+static void ngx_trp_turn_close_connection(ngx_connection_t *c);
+
+
+static const trp_turn_client_handlers_t  ngx_trp_turn_handlers = {
+    ngx_trp_turn_send,
+    ngx_trp_turn_allocated,
+    ngx_trp_turn_failed,
+    ngx_trp_turn_connected,
+    ngx_trp_turn_refused,
+    ngx_trp_turn_received,
+    ngx_trp_turn_forbidden
+};
+
+
+ngx_int_t
+ngx_trp_turn_allocation_create(ngx_trp_turn_server_t *server,
+    ngx_trp_turn_user_t *user, struct sockaddr *sockaddr, socklen_t socklen,
+    ngx_uint_t hops, ngx_trp_turn_allocation_t **allocation)
+{
+    ngx_int_t                   rc;
+    ngx_pool_t                 *pool;
+    ngx_trp_turn_allocation_t  *a;
+
+    pool = ngx_create_pool(1024, server->log);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = NGX_ERROR;
+
+    a = ngx_pcalloc(pool, sizeof(ngx_trp_turn_allocation_t));
+    if (a == NULL) {
+        goto failed;
+    }
+
+    a->server = server;
+    a->transport = user->transport;
+    a->family = user->peer.addr.family;
+    a->datagrams = (server->conf->transport == NGX_TRP_TURN_UDP
+                    && a->transport == TRP_PROTO_UDP);
+    a->hops = hops;
+    a->start = ngx_time();
+
+    ngx_memcpy(&a->sockaddr, sockaddr, socklen);
+    a->socklen = socklen;
+
+    a->name.data = ngx_pnalloc(pool, NGX_SOCKADDR_STRLEN);
+    if (a->name.data == NULL) {
+        goto failed;
+    }
+
+    a->name.len = ngx_sock_ntop(sockaddr, socklen, a->name.data,
+                                NGX_SOCKADDR_STRLEN, 1);
+
+    a->log = *server->log;
+    a->log.handler = ngx_trp_turn_log_error;
+    a->log.data = a;
+    a->log.action = "connecting";
+
+    pool->log = &a->log;
+
+    if (ngx_trp_turn_allocation_buffers(a, pool) != NGX_OK) {
+        goto failed;
+    }
+
+    rc = ngx_trp_turn_allocation_dial(a, pool);
+
+    if (rc != NGX_OK) {
+        goto failed;
+    }
+
+    ngx_queue_init(&a->users);
+    trp_hash_init(&a->peers, server->key, &server->memory);
+
+    ngx_queue_insert_tail(&server->allocations, &a->queue);
+
+    *allocation = a;
+
+    return NGX_OK;
+
+failed:
+
+    pool->log = server->log;
+    ngx_destroy_pool(pool);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_trp_turn_allocation_buffers(ngx_trp_turn_allocation_t *a, ngx_pool_t *pool)
+{
+    a->in_size = a->datagrams ? NGX_TRP_TURN_DATAGRAM
+                 : (a->transport == TRP_PROTO_UDP) ? NGX_TRP_TURN_IN_DATA
+                                                   : NGX_TRP_TURN_IN;
+
+    a->in = ngx_pnalloc(pool, a->in_size);
+
+    a->timer.data = a;
+    a->timer.log = &a->log;
+    a->timer.handler = ngx_trp_turn_timer_handler;
+    a->timer.cancelable = 1;
+
+    a->idle.data = a;
+    a->idle.log = &a->log;
+    a->idle.handler = ngx_trp_turn_idle_handler;
+    a->idle.cancelable = 1;
+
+    a->event.data = a;
+    a->event.log = &a->log;
+    a->event.handler = ngx_trp_turn_destroy_handler;
+
+    return a->in ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_trp_turn_allocation_dial(ngx_trp_turn_allocation_t *a, ngx_pool_t *pool)
+{
+    ngx_int_t          rc;
+    ngx_connection_t  *c;
+
+    rc = ngx_trp_connect(&c, &a->sockaddr.sockaddr, a->socklen, &a->name,
+                         a->datagrams ? SOCK_DGRAM : SOCK_STREAM, &a->log,
+                         NGX_ERROR_ERR);
+
+    if (rc != NGX_OK && rc != NGX_AGAIN) {
+        return (rc == NGX_ERROR) ? NGX_ERROR : NGX_DECLINED;
+    }
+
+    c->pool = pool;
+    c->data = a;
+
+    a->connection = c;
+    a->log.connection = c->number;
+
+    c->idle = 1;
+    c->read->handler = ngx_trp_turn_connect_handler;
+    c->write->handler = ngx_trp_turn_connect_handler;
+
+    a->deadline = ngx_current_msec + a->server->conf->connect_timeout;
+
+    ngx_add_timer(&a->timer, a->server->conf->connect_timeout);
+
+    if (rc == NGX_OK) {
+        ngx_post_event(c->write, &ngx_posted_events);
+    }
+
+    return NGX_OK;
+}
+
+
+static u_char *
+ngx_trp_turn_log_error(ngx_log_t *log, u_char *buf, size_t len)
+{
+    u_char                     *p;
+    ngx_trp_turn_allocation_t  *a;
+
+    p = buf;
+    a = log->data;
+
+    if (log->action) {
+        p = ngx_snprintf(p, len, " while %s", log->action);
+        len -= p - buf;
+        buf = p;
+    }
+
+    return ngx_snprintf(buf, len, ", TURN server: %V", &a->name);
+}
+
+
+static void
+ngx_trp_turn_connect_handler(ngx_event_t *ev)
+{
+    ngx_err_t                   err;
+    ngx_connection_t           *c;
+    ngx_trp_turn_allocation_t  *a;
+
+    c = ev->data;
+    a = c->data;
+
+    if (a->failed) {
+        return;
+    }
+
+    if (c->close) {
+        ngx_trp_turn_close_handler(a);
+        return;
+    }
+
+    err = ngx_trp_connect_error(c);
+
+    if (err) {
+        (void) ngx_connection_error(c, err, "connect() failed");
+        ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_PROTOCOL);
+        return;
+    }
+
+    if (a->server->conf->transport == NGX_TRP_TURN_TLS) {
+        ngx_trp_turn_ssl(a);
+        return;
+    }
+
+    ngx_trp_turn_start(a);
+}
+
+
+static void
+ngx_trp_turn_ssl(ngx_trp_turn_allocation_t *a)
+{
+    ngx_connection_t       *c;
+    ngx_trp_turn_server_t  *server;
+
+    c = a->connection;
+    server = a->server;
+
+    a->log.action = "SSL handshaking";
+
+    if (ngx_trp_ssl_create_connection(&server->conf->ssl, c, &server->host,
+                                      server->session)
+        != NGX_OK)
+    {
+        ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_PROTOCOL);
+        return;
+    }
+
+    if (server->conf->ssl.session_reuse) {
+        c->ssl->save_session = ngx_trp_turn_save_session;
+    }
+
+    ngx_trp_turn_handshake(a);
+}
+
+
+/* not in nginx's own handlers: they would not see that the worker exits */
+
+static void
+ngx_trp_turn_handshake(ngx_trp_turn_allocation_t *a)
+{
+    ngx_int_t          rc;
+    ngx_connection_t  *c;
+
+    c = a->connection;
+
+    rc = ngx_ssl_handshake(c);
+
+    c->read->handler = ngx_trp_turn_handshake_handler;
+    c->write->handler = ngx_trp_turn_handshake_handler;
+
+    if (rc == NGX_AGAIN) {
+        return;
+    }
+
+    if (rc != NGX_OK
+        || ngx_trp_ssl_verify(&a->server->conf->ssl, c, &a->server->host,
+                              "TURN server", NGX_LOG_ERR)
+           != NGX_OK)
+    {
+        ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_PROTOCOL);
+        return;
+    }
+
+    SSL_set_mode(c->ssl->connection, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+
+    ngx_trp_turn_start(a);
+}
+
+
+static void
+ngx_trp_turn_handshake_handler(ngx_event_t *ev)
+{
+    ngx_connection_t           *c;
+    ngx_trp_turn_allocation_t  *a;
+
+    c = ev->data;
+    a = c->data;
+
+    if (a->failed) {
+        return;
+    }
+
+    if (c->close) {
+        ngx_trp_turn_close_handler(a);
+        return;
+    }
+
+    ngx_trp_turn_handshake(a);
+}
+
+
+static void
+ngx_trp_turn_save_session(ngx_connection_t *c)
+{
+    ngx_trp_turn_allocation_t  *a;
+
+    a = c->data;
+
+    ngx_trp_ssl_save_session(c, &a->server->session);
+}
+
+
+static void
+ngx_trp_turn_start(ngx_trp_turn_allocation_t *a)
+{
+    u_char                       seed[TRP_RANDOM_SEED_LEN];
+    ngx_connection_t            *c;
+    trp_turn_client_conf_t       conf;
+    ngx_trp_turn_client_conf_t  *tcf;
+
+    c = a->connection;
+    tcf = a->server->conf;
+
+    a->log.action = "allocating";
+
+    ngx_memzero(&conf, sizeof(trp_turn_client_conf_t));
+
+    conf.name = ngx_trp_str(&tcf->name);
+    conf.password = ngx_trp_str(&tcf->password);
+    conf.secret = ngx_trp_str(&tcf->secret);
+    conf.transport = (uint8_t) a->transport;
+    conf.family = (uint8_t) a->family;
+    conf.stream = !a->datagrams;
+
+    randombytes_buf(seed, sizeof(seed));
+
+    a->client = trp_turn_client_create(&conf, &ngx_trp_turn_handlers, a,
+                                       &a->server->memory, seed);
+
+    sodium_memzero(seed, sizeof(seed));
+
+    if (a->client == NULL) {
+        ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_PROTOCOL);
+        return;
+    }
+
+    if (!a->datagrams) {
+        (void) ngx_tcp_nodelay(c);
+    }
+
+    c->read->handler = ngx_trp_turn_read_handler;
+    c->write->handler = ngx_trp_turn_write_handler;
+
+    trp_turn_client_start(a->client, ngx_current_msec, ngx_time());
+
+    if (a->failed) {
+        return;
+    }
+
+    ngx_trp_turn_allocation_schedule(a);
+    ngx_post_event(c->read, &ngx_posted_events);
+}
+
+
+void
+ngx_trp_turn_allocation_schedule(ngx_trp_turn_allocation_t *a)
+{
+    uint64_t  next;
+
+    if (a->failed) {
+        return;
+    }
+
+    next = trp_turn_client_next(a->client);
+
+    if (!a->ready) {
+        next = next ? ngx_min(next, a->deadline) : a->deadline;
+    }
+
+    if (next) {
+        next = (next > ngx_current_msec) ? next - ngx_current_msec : 1;
+        ngx_add_timer(&a->timer, (ngx_msec_t) next);
+    }
+}
+
+
+static void
+ngx_trp_turn_timer_handler(ngx_event_t *ev)
+{
+    ngx_trp_turn_allocation_t  *a;
+
+    a = ev->data;
+
+    if (a->client == NULL
+        || (!a->ready && ngx_current_msec >= a->deadline))
+    {
+        ngx_log_error(NGX_LOG_ERR, &a->log, NGX_ETIMEDOUT,
+                      "TURN server timed out");
+        ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_TIMEOUT);
+        return;
+    }
+
+    trp_turn_client_tick(a->client, ngx_current_msec, ngx_time());
+
+    ngx_trp_turn_allocation_schedule(a);
+}
+
+
+void
+ngx_trp_turn_allocation_unused(ngx_trp_turn_allocation_t *a)
+{
+    if (a->exiting || ngx_exiting) {
+
+        /* the worker stays for as long as it takes to give it back */
+
+        a->idle.cancelable = 0;
+        ngx_add_timer(&a->idle, 1);
+        return;
+    }
+
+    ngx_add_timer(&a->idle, NGX_TRP_TURN_IDLE);
+}
+
+
+static void
+ngx_trp_turn_idle_handler(ngx_event_t *ev)
+{
+    ngx_trp_turn_allocation_t  *a;
+
+    a = ev->data;
+
+    if (ngx_queue_empty(&a->users)) {
+        ngx_trp_turn_allocation_retire(a);
+    }
+}
+
+
+void
+ngx_trp_turn_allocation_retire(ngx_trp_turn_allocation_t *a)
+{
+    if (a->ready) {
+        trp_turn_client_close(a->client, ngx_current_msec, ngx_time());
+    }
+
+    ngx_trp_turn_allocation_fail(a, 0);
+}
+
+
+static void
+ngx_trp_turn_read_handler(ngx_event_t *rev)
+{
+    ngx_uint_t                  i;
+    ngx_connection_t           *c;
+    ngx_trp_turn_allocation_t  *a;
+
+    c = rev->data;
+    a = c->data;
+
+    if (c->close) {
+        ngx_trp_turn_close_handler(a);
+        return;
+    }
+
+    for (i = 0; i < NGX_TRP_TURN_READS && !a->failed; i++) {
+        if (ngx_trp_turn_read(a) != NGX_OK) {
+            break;
+        }
+    }
+
+    if (a->failed) {
+        return;
+    }
+
+    if (i == NGX_TRP_TURN_READS) {
+        ngx_post_event(rev, &ngx_posted_next_events);
+
+    } else if (ngx_handle_read_event(rev, 0) != NGX_OK) {
+        ngx_trp_turn_allocation_fail(a, 0);
+        return;
+    }
+
+    ngx_trp_turn_allocation_schedule(a);
+}
+
+
+/* the worker exits, or has to be gone now */
+
+static void
+ngx_trp_turn_close_handler(ngx_trp_turn_allocation_t *a)
+{
+    ngx_queue_t          *q, *next;
+    ngx_connection_t     *c;
+    ngx_trp_turn_user_t  *user;
+
+    c = a->connection;
+    a->exiting = 1;
+
+    for (q = ngx_queue_head(&a->users);
+         q != ngx_queue_sentinel(&a->users) && !c->error;
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        user = ngx_queue_data(q, ngx_trp_turn_user_t, queue);
+
+        if (user->handlers->drain) {
+            user->handlers->drain(user);
+        }
+    }
+
+    if (c->error || ngx_queue_empty(&a->users)) {
+
+        ngx_trp_turn_allocation_retire(a);
+
+        /* outside of the event loop, which may not turn once more */
+
+        ngx_delete_posted_event(&a->event);
+        ngx_trp_turn_destroy_handler(&a->event);
+
+        return;
+    }
+
+    c->close = 0;
+}
+
+
+static ngx_int_t
+ngx_trp_turn_read(ngx_trp_turn_allocation_t *a)
+{
+    return a->datagrams ? ngx_trp_turn_read_datagram(a)
+                        : ngx_trp_turn_read_stream(a);
+}
+
+
+static ngx_int_t
+ngx_trp_turn_read_stream(ngx_trp_turn_allocation_t *a)
+{
+    int                len;
+    u_char            *p, *last;
+    ssize_t            n;
+    ngx_connection_t  *c;
+
+    c = a->connection;
+
+    n = c->recv(c, a->in + a->in_len, a->in_size - a->in_len);
+
+    if (n == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    if (n == 0 || n == NGX_ERROR) {
+        ngx_log_error(NGX_LOG_INFO, &a->log, 0,
+                      "TURN server closed connection");
+        ngx_trp_turn_allocation_fail(a, 0);
+        return NGX_ERROR;
+    }
+
+    a->in_len += n;
+
+    p = a->in;
+    last = a->in + a->in_len;
+
+    for ( ;; ) {
+        len = trp_stun_frame(p, last - p);
+
+        if (len == TRP_AGAIN || (len > 0 && len > last - p)) {
+            break;
+        }
+
+        if (len < 0
+            || trp_turn_client_input(a->client, p, len, ngx_current_msec,
+                                     ngx_time())
+               != TRP_OK)
+        {
+            ngx_log_error(NGX_LOG_ERR, &a->log, 0,
+                          "server sent something else than TURN");
+            ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_PROTOCOL);
+            return NGX_ERROR;
+        }
+
+        if (a->failed) {
+            return NGX_ERROR;
+        }
+
+        p += len;
+    }
+
+    a->in_len = last - p;
+
+    if (len > (ssize_t) a->in_size || a->in_len == a->in_size) {
+        ngx_log_error(NGX_LOG_ERR, &a->log, 0,
+                      "TURN server sent a message of %d bytes", len);
+        ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_PROTOCOL);
+        return NGX_ERROR;
+    }
+
+    ngx_memmove(a->in, p, a->in_len);
+
+    return NGX_OK;
+}
+
+
+/* what ICMP says of a server that was there before is no end yet */
+
+static ngx_int_t
+ngx_trp_turn_read_datagram(ngx_trp_turn_allocation_t *a)
+{
+    ssize_t            n;
+    ngx_err_t          err;
+    ngx_connection_t  *c;
+
+    c = a->connection;
+
+    n = recv(c->fd, a->in, a->in_size, 0);
+
+    if (n >= 0) {
+        (void) trp_turn_client_input(a->client, a->in, n, ngx_current_msec,
+                                     ngx_time());
+        return NGX_OK;
+    }
+
+    err = ngx_socket_errno;
+
+    if (err == NGX_EAGAIN) {
+        c->read->ready = 0;
+        return NGX_AGAIN;
+    }
+
+    if (err == NGX_EINTR || a->ready) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, &a->log, err, "recv() failed");
+    ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_PROTOCOL);
+
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_trp_turn_write_handler(ngx_event_t *wev)
+{
+    ngx_connection_t           *c;
+    ngx_trp_turn_allocation_t  *a;
+
+    c = wev->data;
+    a = c->data;
+
+    if (!a->failed && ngx_trp_turn_flush(a) == NGX_ERROR) {
+        ngx_trp_turn_allocation_fail(a, 0);
+    }
+}
+
+
+static ngx_int_t
+ngx_trp_turn_flush(ngx_trp_turn_allocation_t *a)
+{
+    ssize_t            n;
+    ngx_connection_t  *c;
+
+    c = a->connection;
+
+    while (a->out_pos < a->out_last) {
+        n = c->send(c, a->out + a->out_pos, a->out_last - a->out_pos);
+
+        if (n == NGX_AGAIN) {
+            return ngx_handle_write_event(c->write, 0);
+        }
+
+        if (n == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        a->out_pos += n;
+    }
+
+    if (a->out) {
+        ngx_free(a->out);
+        a->out = NULL;
+        a->out_pos = 0;
+        a->out_last = 0;
+        a->out_size = 0;
+    }
+
+    return NGX_OK;
+}
+
+
+/* an error is told by the read event, too */
+
+static void
+ngx_trp_turn_send(void *data, const uint8_t *p, size_t len)
+{
+    ngx_trp_turn_allocation_t *a = data;
+
+    ssize_t            n;
+    ngx_connection_t  *c;
+
+    c = a->connection;
+
+    if (a->datagrams) {
+        (void) send(c->fd, p, len, 0);
+        return;
+    }
+
+    if (a->out_last) {
+        (void) ngx_trp_turn_keep(a, p, len);
+        return;
+    }
+
+    n = c->send(c, (u_char *) p, len);
+
+    if (n == NGX_ERROR) {
+        return;
+    }
+
+    n = (n == NGX_AGAIN) ? 0 : n;
+
+    if ((size_t) n == len) {
+        return;
+    }
+
+    if (ngx_trp_turn_keep(a, p + n, len - n) != NGX_OK) {
+
+        if (n) {
+
+            /* the server has half of a message, and would wait for the rest */
+            ngx_trp_turn_allocation_fail(a, 0);
+        }
+
+        return;
+    }
+
+    if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
+        ngx_trp_turn_allocation_fail(a, 0);
+    }
+}
+
+
+/*
+ * A message that does not fit any more is lost, whole: UDP's may be, and
+ * requests are sent again.
+ */
+
+static ngx_int_t
+ngx_trp_turn_keep(ngx_trp_turn_allocation_t *a, const u_char *p, size_t len)
+{
+    u_char  *out;
+    size_t   used, size;
+
+    used = a->out_last - a->out_pos;
+
+    if (a->out_last + len > a->out_size) {
+
+        if (used && used + len > NGX_TRP_TURN_OUT_MAX) {
+            return NGX_DECLINED;
+        }
+
+        size = ngx_max(2 * (used + len), 4096);
+
+        out = ngx_alloc(size, &a->log);
+        if (out == NULL) {
+            return NGX_ERROR;
+        }
+
+        if (a->out) {
+            ngx_memcpy(out, a->out + a->out_pos, used);
+            ngx_free(a->out);
+        }
+
+        a->out = out;
+        a->out_size = size;
+        a->out_pos = 0;
+        a->out_last = used;
+    }
+
+    ngx_memcpy(a->out + a->out_last, p, len);
+    a->out_last += len;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_turn_allocated(void *data)
+{
+    ngx_trp_turn_allocation_t *a = data;
+
+    u_char                text[TRP_ADDR_TEXT_LEN];
+    ngx_queue_t          *q, waiting;
+    const trp_taddr_t    *relayed;
+    ngx_trp_turn_user_t  *user;
+
+    a->ready = 1;
+    a->log.action = NULL;
+
+    relayed = trp_turn_client_relayed(a->client);
+
+    ngx_log_error(NGX_LOG_INFO, &a->log, 0,
+                  "TURN allocation for %s, relayed address: %*s, port: %d",
+                  a->transport == TRP_PROTO_TCP ? "TCP" : "UDP",
+                  trp_addr_text(text, &relayed->addr), text,
+                  (int) relayed->port);
+
+    /* a user may leave, and others may come, in each call */
+
+    ngx_queue_init(&waiting);
+
+    if (!ngx_queue_empty(&a->users)) {
+        ngx_queue_add(&waiting, &a->users);
+        ngx_queue_init(&a->users);
+    }
+
+    while (!ngx_queue_empty(&waiting)) {
+        q = ngx_queue_head(&waiting);
+
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(&a->users, q);
+
+        user = ngx_queue_data(q, ngx_trp_turn_user_t, queue);
+        user->handlers->ready(user);
+    }
+}
+
+
+static void
+ngx_trp_turn_failed(void *data, unsigned code)
+{
+    ngx_trp_turn_allocation_t *a = data;
+
+    ngx_uint_t  level;
+
+    /* a client may ask for an address family that a server does not have */
+
+    level = (code == 440) ? NGX_LOG_INFO : NGX_LOG_ERR;
+
+    if (code == 440 && a->family == 4) {
+        a->server->lacks4 = ngx_time();
+
+    } else if (code == 440) {
+        a->server->lacks6 = ngx_time();
+    }
+
+    if (code != 300) {
+        ngx_log_error(level, &a->log, 0,
+                      "TURN server %s: %ui (%s)",
+                      a->ready ? "ended the allocation"
+                               : "made no allocation",
+                      (ngx_uint_t) code, ngx_trp_turn_client_text(code));
+    }
+
+    ngx_trp_turn_allocation_fail(a, code);
+}
+
+
+static void
+ngx_trp_turn_connected(void *data, void *connect, uint32_t id)
+{
+    ngx_trp_turn_user_t *user = connect;
+
+    user->connecting = 0;
+    user->connected = 1;
+    user->allocation->nconnecting--;
+
+    user->handlers->connected(user, id);
+}
+
+
+static void
+ngx_trp_turn_refused(void *data, void *connect, unsigned code)
+{
+    ngx_trp_turn_user_t *user = connect;
+
+    user->connecting = 0;
+    user->allocation->nconnecting--;
+
+    user->handlers->refused(user, code);
+}
+
+
+static void
+ngx_trp_turn_received(void *data, const trp_taddr_t *peer, const uint8_t *p,
+    size_t len)
+{
+    ngx_trp_turn_user_t  *user;
+
+    user = ngx_trp_turn_user_find(data, peer);
+
+    if (user) {
+        user->handlers->received(user, (u_char *) p, len);
+    }
+}
+
+
+static void
+ngx_trp_turn_forbidden(void *data, const trp_taddr_t *peer, unsigned code)
+{
+    ngx_trp_turn_user_t  *user;
+
+    user = ngx_trp_turn_user_find(data, peer);
+
+    if (user) {
+        user->handlers->forbidden(user, code);
+    }
+}
+
+
+/*
+ * Not destroyed here: this may be called from the midst of its client.  "code"
+ * 0 is the loss of the connection.
+ */
+
+static void
+ngx_trp_turn_allocation_fail(ngx_trp_turn_allocation_t *a, ngx_uint_t code)
+{
+    ngx_queue_t          *q;
+    ngx_trp_turn_user_t  *user;
+
+    if (a->failed) {
+        return;
+    }
+
+    a->failed = 1;
+    a->connection->idle = 0;
+
+    ngx_queue_remove(&a->queue);
+
+    if (a->timer.timer_set) {
+        ngx_del_timer(&a->timer);
+    }
+
+    if (a->idle.timer_set) {
+        ngx_del_timer(&a->idle);
+    }
+
+    ngx_post_event(&a->event, &ngx_posted_events);
+
+    while (!ngx_queue_empty(&a->users)) {
+        q = ngx_queue_head(&a->users);
+        user = ngx_queue_data(q, ngx_trp_turn_user_t, queue);
+
+        ngx_queue_remove(q);
+        trp_hash_remove(&a->peers, &user->node);
+
+        user->connecting = 0;
+        user->allocation = NULL;
+        user->handlers->failed(user, a, code);
+    }
+}
+
+
+static void
+ngx_trp_turn_destroy_handler(ngx_event_t *ev)
+{
+    ngx_connection_t           *c;
+    ngx_trp_turn_allocation_t  *a;
+
+    a = ev->data;
+    c = a->connection;
+
+    if (a->client) {
+        trp_turn_client_destroy(a->client);
+    }
+
+    trp_hash_done(&a->peers);
+
+    if (a->out) {
+        ngx_free(a->out);
+    }
+
+    if (c->ssl) {
+        c->ssl->no_wait_shutdown = 1;
+    }
+
+    ngx_trp_turn_close_connection(c);
+}
+
+
+static void
+ngx_trp_turn_close_connection(ngx_connection_t *c)
+{
+    ngx_pool_t                 *pool;
+    ngx_trp_turn_allocation_t  *a;
+
+    if (c->ssl && ngx_ssl_shutdown(c) == NGX_AGAIN) {
+        c->ssl->handler = ngx_trp_turn_close_connection;
+        return;
+    }
+
+    a = c->data;
+    pool = c->pool;
+
+    ngx_close_connection(c);
+
+    /* the log is in the pool */
+
+    pool->log = a->server->log;
+    ngx_destroy_pool(pool);
+}

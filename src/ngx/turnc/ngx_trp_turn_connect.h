@@ -1,0 +1,98 @@
+
+/*
+ * One TCP connection through a TURN server (RFC 6062): Connect on an
+ * allocation's control connection, and at the same time a data connection,
+ * which ConnectionBind joins to it.
+ */
+
+
+#ifndef _NGX_TRP_TURN_CONNECT_H_INCLUDED_
+#define _NGX_TRP_TURN_CONNECT_H_INCLUDED_
+
+
+#include "turnc/ngx_trp_turn_client.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+typedef struct ngx_trp_turn_connect_s  ngx_trp_turn_connect_t;
+
+
+/*
+ * The end, which never comes from inside a call of one of the functions below.
+ * "code" is a trp_code_e; with TRP_CODE_NONE the data connection carries the
+ * peer's bytes, and is the caller's to close; else there is none.
+ */
+
+typedef void (*ngx_trp_turn_connect_pt)(ngx_trp_turn_connect_t *tc,
+    ngx_uint_t code);
+
+
+struct ngx_trp_turn_connect_s {
+    ngx_trp_turn_user_t         user;
+    ngx_trp_turn_server_t      *server;
+    ngx_log_t                  *log;
+    ngx_pool_t                 *pool;      /* this, and TLS */
+
+    /*
+     * The caller's; "peer" of the user must be set as well.  drain(), which
+     * may be NULL, tells that the worker exits before the end.
+     */
+    ngx_trp_turn_connect_pt     done;
+    void                      (*drain)(ngx_trp_turn_connect_t *tc);
+    void                       *data;
+
+    ngx_connection_t           *connection; /* for data */
+    ngx_uint_t                  tries;
+    ngx_msec_t                  start;
+    ngx_msec_t                  asked;     /* Connect */
+    ngx_msec_t                  repeated;  /* with "refused", the first time */
+    ngx_event_t                 timer;
+    ngx_event_t                 event;     /* tells the end */
+    ngx_uint_t                  code;
+
+    uint32_t                    id;        /* of the connection */
+    u_char                      tid[TRP_STUN_ID_LEN];
+    u_char                     *buf;       /* ConnectionBind, then the answer */
+    size_t                      pos;
+    size_t                      len;
+
+    unsigned                    open:1;    /* the data connection is */
+    unsigned                    connected:1; /* the peer is, "id" is valid */
+    unsigned                    bound:1;   /* ConnectionBind is on its way */
+    unsigned                    refused:1; /* 447, where it may mean 446 */
+    unsigned                    server_failed:1;
+    unsigned                    elsewhere:1; /* another server may do */
+    unsigned                    ended:1;
+    unsigned                    abandoned:1; /* nobody waits for it */
+};
+
+
+/* NULL without memory; the caller keeps the log */
+
+ngx_trp_turn_connect_t *ngx_trp_turn_connect_create(
+    ngx_trp_turn_server_t *server, ngx_log_t *log);
+
+/* begins; done() will be called */
+
+void ngx_trp_turn_connect(ngx_trp_turn_connect_t *tc);
+
+/*
+ * Nobody waits for it any more, or the connection that it has made is over:
+ * the peer may be connected to again.  If the caller was given a connection,
+ * he destroys the pool when that is closed.  If not, "tc" is gone: the pool is
+ * destroyed, now or when the server has answered.
+ */
+
+void ngx_trp_turn_disconnect(ngx_trp_turn_connect_t *tc);
+
+/* 1 if it is still the server that has to do something, and not the peer */
+
+ngx_uint_t ngx_trp_turn_connect_server_late(ngx_trp_turn_connect_t *tc);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_TURN_CONNECT_H_INCLUDED_ */
