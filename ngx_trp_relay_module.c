@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "base/ngx_trp.h"
 #include "base/ngx_trp_addr.h"
 #include "relay/ngx_trp_choice.h"

@@ -1,3 +1,9 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 /*
  * Load of short connections: so many clients at a time, each of which
  * connects, sends a request, reads until the service closes, and begins anew.

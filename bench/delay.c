@@ -1,3 +1,9 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 /*
  * A link with a delay: a TUN device in each of two network namespaces, and
  * every packet that leaves by one comes out of the other one so much later.

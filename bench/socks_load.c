@@ -1,3 +1,9 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 /*
  * Load for a SOCKS5 proxy, or for a plain chain of proxies, and the server
  * behind it: 127.0.0.1 and a port of its own, TCP and UDP.

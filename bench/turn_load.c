@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Load for a TURN server: allocates with long-term credentials, binds a
  * channel for each client to an echo peer of its own, and sends datagrams to
  * it at a rate or with so many in flight.  Each datagram is told apart, so

@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include <stdlib.h>
 
 #include "base/trp_addr.h"

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Runs a fuzz target on the files that are given as arguments, for compilers
  * without libFuzzer and for the inputs that it found.  TAP on stdout.
  */

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The beginnings of TLS connections, as "openssl s_client" 3.0 sends them
  * with these options, and with fewer groups and signature algorithms.
  */

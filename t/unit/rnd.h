@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Numbers that look random and are the same in every run: xorshift32.
  *
  *     rnd_seed(7);

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Test Anything Protocol for the unit tests:
  *
  *     plan(2);                               optional, else at the end

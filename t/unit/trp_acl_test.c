@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 /* rules of the form HOST[:PORT[-PORT]] */
 
 

@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 /* the signature of a handshake: good for exactly what was signed */
 
 

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Lines of authorized keys: options and what they allow, mistakes, lines cut
  * at every length.  The keys were made for this test and are in use nowhere.
  */

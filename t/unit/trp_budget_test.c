@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 /* how often a source is answered: a fixed table for any number of sources */
 
 

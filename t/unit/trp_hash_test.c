@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 /* a hash table: what is in it is found, and nothing else */
 
 

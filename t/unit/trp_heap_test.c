@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 /* timers: the first one on top, whatever comes and goes */
 
 

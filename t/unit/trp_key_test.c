@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Private keys: every form, cut at every length, with every bit flipped.  The
  * keys were made for this test by openssl and ssh-keygen and are in use
  * nowhere.

@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 /* limits: what stands for what, and a rate that is held */
 
 

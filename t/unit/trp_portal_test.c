@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 /* the control connection: what is said, when, and what ends it */
 
 

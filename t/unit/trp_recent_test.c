@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 /* ids that are remembered, and forgotten in their order */
 
 

@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 /* resolv.conf and hosts, as hosts have them and as they should not be */
 
 

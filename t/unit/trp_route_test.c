@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 /* the four forms of a route, and all that is none of them */
 
 

@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 /* the messages of SOCKS5, whole and in pieces, and all that is none of them */
 
 

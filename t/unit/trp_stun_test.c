@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * STUN messages: the vectors of RFC 5769 and of RFC 8489 (appendix B.1, as
  * erratum 6268 has it), what is no message, frames on streams, the writer.
  */

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The states of a tunnel: every frame in every state of one end, streams as
  * both ends see them, and two tunnels with a relay between them.
  */

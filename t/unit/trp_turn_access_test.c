@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Which peers are allowed: every block that is denied by itself and what is
  * next to it, addresses inside addresses, rules.
  */

@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 /* who may use the TURN server: users, names that are good for a time, nonces */
 
 

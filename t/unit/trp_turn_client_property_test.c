@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The TURN client at random, with our own server behind a network that
  * loses, repeats and reorders: what is sent comes out at the right peer, what
  * a peer says comes from it, the server's books are right, and nothing is

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Several clients at random: whatever they and their peers do, the books of
  * turn.h are right, nothing is left over, and no memory that is missing does
  * harm.

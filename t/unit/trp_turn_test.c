@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The TURN server as its clients and peers see it: what is asked, what comes
  * of it, and what time does.
  */

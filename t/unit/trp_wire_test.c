@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 /* frames: written, read back, cut, damaged, and out of a reader in pieces */
 
 

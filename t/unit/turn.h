@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * A TURN server with a small world around it: ports, reservations, memory,
  * and clients that know how to ask.
  *

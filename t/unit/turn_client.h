@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * A TURN client with what it needs: memory, a clock, and a book of what it
  * says.
  *

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * What may be reached: rules of the form HOST[:PORT[-PORT]].
  *
  * HOST is "all" or "*", an address, a block, a host name, or "*.NAME" for

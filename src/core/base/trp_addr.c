@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include <string.h>
 
 #include <arpa/inet.h>

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Addresses and names in text: IPv4 in dotted decimal, IPv6 as in RFC 4291,
  * section 2.2 (never with a zone), blocks as ADDRESS or ADDRESS/PREFIX,
  * host names as in RFC 1123, section 2.1, plus the underscore.

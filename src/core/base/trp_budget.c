@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "base/trp_budget.h"
 
 #include <string.h>

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * How often a source may be answered: a table of a fixed size, for any number
  * of sources.  A source that is not in it takes the place of the one in its
  * row that has been quiet for the longest time.

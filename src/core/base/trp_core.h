@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * What every file of the core shares: strings, result codes and addresses.
  *
  * The core is sans-IO.  Bytes and time come in as arguments, results go out

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Message digests that STUN needs, from OpenSSL: HMAC-SHA1 (RFC 2104),
  * HMAC-SHA256, MD5 and SHA-256.  Data comes in parts, as if it was one piece.
  */

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * A hash table of nodes that stand inside the caller's structures.  The key
  * of the hash function is secret (SipHash), so that nobody can choose keys
  * that fall together.

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Timers in the order of their expiry: a pairing heap of nodes that stand
  * inside the caller's structures.  It needs no memory of its own.
  */

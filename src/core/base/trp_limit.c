@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "base/trp_limit.h"
 #include "base/trp_str.h"
 

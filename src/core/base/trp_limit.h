@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Limits on what a peer may use, and a rate that is held to its limit.
  */
 

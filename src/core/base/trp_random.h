@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Random bytes from a seed (ChaCha20): the caller seeds it from the system's
  * generator, a test with what it likes.
  */

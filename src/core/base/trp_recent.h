@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The ids of streams that something was the matter with lately: as many as
  * there is room for, the oldest is forgotten first.
  */

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Text that is taken apart from its beginning.  A blank is a space, a tab or
  * an end of line.
  */

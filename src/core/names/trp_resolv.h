@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * How this host resolves names: the text of its resolv.conf(5) and hosts(5).
  */
 

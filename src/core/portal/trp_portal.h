@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The states of the control connection to a portal that says whom the TURN
  * server serves: a Phoenix channel, "relay", on a WebSocket.
  *

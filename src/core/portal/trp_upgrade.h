@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * What a server answers to a request to go on as a WebSocket: RFC 6455,
  * section 4.1.
  */

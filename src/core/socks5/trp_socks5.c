@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "socks5/trp_socks5.h"
 #include "base/trp_addr.h"
 #include "stun/trp_stun.h"

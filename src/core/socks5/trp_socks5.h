@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The messages of SOCKS5 (RFC 1928) with user name and password (RFC 1929),
  * from the server's side.
  */

@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "stun/trp_stun.h"
 
 #include <string.h>

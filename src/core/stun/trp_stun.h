@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The messages of STUN (RFC 8489), TURN (RFC 8656) and TURN's extension for
  * TCP (RFC 6062): parsing, building, integrity and fingerprint; and how they
  * and ChannelData are told apart on the wire.

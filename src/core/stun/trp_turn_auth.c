@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "stun/trp_turn_auth.h"
 
 #include <string.h>

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Who may use the TURN server: the long-term credentials of RFC 8489, section
  * 9.2, for users with a password, for user names that are good for a time
  * (coturn's "REST API"), and for those that firezone's portal hands out; and

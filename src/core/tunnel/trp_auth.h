@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Who an agent is: the signature over the transcript of a handshake.
  *
  * The agent signs, with Ed25519 (RFC 8032), a label, its claims, both nonces

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The keys that a relay accepts, and what each may do: lines in the form of
  * OpenSSH's authorized_keys,
  *

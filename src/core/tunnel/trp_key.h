@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * An agent's private key, Ed25519, in the files that people already have:
  * PKCS#8 PEM (RFC 8410, section 7), an unencrypted OpenSSH key
  * (openssh-key-v1), or 64 raw bytes, the seed and then the public key.

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The four forms of a route:
  *
  *     port:port          source any, destination 127.0.0.1:port

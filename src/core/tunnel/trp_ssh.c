@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "tunnel/trp_key.h"
 #include "tunnel/trp_ssh.h"
 #include "base/trp_str.h"

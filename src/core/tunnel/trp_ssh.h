@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * What private keys and authorized keys of OpenSSH are made of: numbers and
  * strings as in RFC 4251, section 5, and public keys.
  */

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The states of one tunnel, seen from one of its ends.
  *
  *     HELLO → AUTH → READY → IDLE ⇄ STREAM

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The frames of trp/2 as bytes, see docs/protocol.md.
  *
  * A frame is a header of 4 bytes (type, flags, payload length in network

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * A STUN and TURN server (RFC 8489, RFC 8656, RFC 6062) without sockets:
  * messages, peers' data and time come in, commands go out.
  *

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Which peers a TURN client may reach: one check for permissions, channels,
  * indications and TCP connections, whichever way an address is written.
  */

@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "turn/trp_turn_private.h"
 
 #include <string.h>

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * What the files of the TURN server share among themselves.
  *
  *     trp_turn.c          messages in, authentication, answers, time

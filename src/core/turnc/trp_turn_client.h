@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The client's side of TURN (RFC 8656) and of its extension for TCP (RFC
  * 6062): one allocation, with its permissions, channels and connections.
  *

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * What the files of the TURN client share among themselves.
  *
  *     trp_turn_client.c          messages and time in; the allocation

@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "agent/ngx_trp_agent.h"
 #include "base/ngx_trp_key_file.h"
 

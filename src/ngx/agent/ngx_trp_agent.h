@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The settings that both kinds of agents have: who they are, how they reach
  * the relay, how many tunnels they keep.
  */

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * An entry's stream of UDP without a proxy around it: datagrams to one
  * destination and from there, over whatever tunnel there is.  What cannot be
  * sent at once is dropped, but for a few datagrams until the stream is

@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "agent/ngx_trp_dial.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_connect.h"

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Dials one tunnel: TCP, TLS, HELLO, AUTH, READY.
  */
 

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * How many tunnels may be dialled to an address of a relay at once, by all the
  * pools of a worker: the relay has a bound for those who are not authenticated
  * yet.  A window opens with each tunnel that is ready, and closes by half with

@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "agent/ngx_trp_pool.h"
 #include "agent/ngx_trp_dial.h"
 #include "agent/ngx_trp_stream.h"

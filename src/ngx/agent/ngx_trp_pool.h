@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * An agent's tunnels to one address of a relay, in one worker: a number of
  * idle ones is kept ready, more are dialled on demand and given up again
  * when they are not needed.

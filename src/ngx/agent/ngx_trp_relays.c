@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "agent/ngx_trp_relays.h"
 #include "names/ngx_trp_defer.h"
 #include "agent/ngx_trp_dial.h"

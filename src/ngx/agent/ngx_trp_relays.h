@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The relays of an agent, in one worker: a pool of tunnels for each address of
  * the upstream's servers.  Names are resolved at run time, by us, or by nginx
  * where "resolve" says so, and the pools follow.

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * A stream: an ngx_connection_t without a socket, whose bytes travel in the
  * frames of a tunnel.  nginx's own stream proxy reads and writes it as it
  * does any other connection, at the entry as its upstream's, at the reverse

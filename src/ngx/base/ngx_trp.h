@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * What every file that knows both nginx and trp includes first.
  */
 

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Configuration: what was parsed before, and where it stands; messages should
  * name that line, not the one where the parser is now.
  */

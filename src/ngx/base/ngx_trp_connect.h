@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * What everybody needs who connects to a known address by himself, without the
  * stock proxy.
  */

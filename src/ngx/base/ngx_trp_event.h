@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * A connection's two events, one of which comes and goes.
  */
 

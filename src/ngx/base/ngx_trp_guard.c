@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "base/ngx_trp_guard.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_room.h"

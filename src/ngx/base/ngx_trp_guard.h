@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Connections that have not yet said who they are, in one worker: how many
  * there are, in all and from one address.  Where there are too many, one of
  * the address that has the most gives way; among equals the one that has been

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Key files: an agent's private key, the relay's authorized keys; and tokens.
  */
 

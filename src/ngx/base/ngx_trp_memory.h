@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Memory that the core asks for, from ngx_alloc().
  */
 

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Messages between processes over a SOCK_SEQPACKET socket, with a descriptor
  * beside them.
  */

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * How many tunnels the agents of a worker may have.
  *
  * A stream takes two connections beside its tunnel: what the tunnels take in

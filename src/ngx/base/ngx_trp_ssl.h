@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * TLS as a client: settings in the form of the stock "proxy_ssl_*", and what
  * a connection needs: a name to ask for and to check, and a session.
  */

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * "server NAME:PORT" in an upstream of ours: nginx would resolve the name while
  * it reads the configuration, wait for that, and not start if it fails.  So it
  * is given an address that nobody has in place of the name, and the name is

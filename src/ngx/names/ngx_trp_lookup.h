@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * A name's addresses, asked for once: by the name servers of "resolver", or as
  * the host does it, by /etc/hosts and /etc/resolv.conf, which are read again
  * when they change.  Nobody waits for it but who asks.

@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "names/ngx_trp_name.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_connect.h"

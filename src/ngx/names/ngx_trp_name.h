@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * A host name of the configuration whose addresses are kept up to date, in one
  * worker: asked for again when they expire, and when that fails.  What was
  * found last stays until something else is, also through a reload.

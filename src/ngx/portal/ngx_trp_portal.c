@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "portal/ngx_trp_portal.h"
 #include "base/ngx_trp_key_file.h"
 #include "names/ngx_trp_name.h"

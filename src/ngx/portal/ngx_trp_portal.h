@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The control connection to a portal, which says when the TURN server may
  * serve, and whom.
  */

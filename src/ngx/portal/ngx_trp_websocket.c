@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "portal/ngx_trp_websocket.h"
 #include "base/ngx_trp_connect.h"
 #include "portal/trp_upgrade.h"

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * A WebSocket's client: TCP, TLS, the HTTP upgrade and then messages of text.
  */
 

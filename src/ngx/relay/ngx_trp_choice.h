@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Which reverse of a group gets a stream.  What this costs grows with the
  * logarithm of the number of keys and of agents.
  */

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * A joint: one stream at the relay, between the tunnel of an entry and the
  * tunnel of a reverse.  Frames are passed on as they are; the relay looks at
  * their headers only, to know when the stream is over.

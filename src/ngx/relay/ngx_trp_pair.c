@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "relay/ngx_trp_pair.h"
 #include "relay/ngx_trp_choice.h"
 

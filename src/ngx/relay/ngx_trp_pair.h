@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Who is connected to a relay, in one worker: groups of agents, the idle
  * tunnels of each reverse, the entries that wait for one, and what each key
  * and each group uses of its limits.

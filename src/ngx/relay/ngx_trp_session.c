@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "relay/ngx_trp_session.h"
 #include "base/ngx_trp_addr.h"
 

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * One line in the relay's access_log for each user connection: a session
  * that exists only while the log handlers run.
  */

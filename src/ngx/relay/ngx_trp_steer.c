@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "relay/ngx_trp_steer.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_event.h"

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Hands an accepted connection to another worker.
  *
  * Tunnels of one group must meet in one worker.  A slot, 0..TRP_SLOTS-1,

@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "socks5/ngx_trp_associate.h"
 #include "base/ngx_trp_addr.h"
 #include "stock/ngx_trp_ends.h"

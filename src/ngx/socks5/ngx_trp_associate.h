@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * SOCKS5's UDP ASSOCIATE (RFC 1928, section 7): a socket for the datagrams of
  * a client, which lives as long as the client's session.  Where they go the
  * path knows: streams of a tunnel, or a TURN client.

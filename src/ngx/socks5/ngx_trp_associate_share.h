@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The tunnels that datagrams may take: half of those that an upstream may
  * have in a worker, so that streams of TCP find the other half.  When they are
  * used up, the client that has the most of them gives way to a new

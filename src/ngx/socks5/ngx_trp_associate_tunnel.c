@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "socks5/ngx_trp_associate_tunnel.h"
 #include "base/ngx_trp_addr.h"
 #include "agent/ngx_trp_datagram.h"

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The datagrams of an association over the tunnel: a stream for each
  * destination.  One that is not used for some time is forgotten.
  */

@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "socks5/ngx_trp_associate_turn.h"
 #include "base/ngx_trp_addr.h"
 #include "names/ngx_trp_lookup.h"

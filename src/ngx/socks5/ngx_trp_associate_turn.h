@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The datagrams of an association through a TURN server: a user of one of its
  * allocations for each destination.
  */

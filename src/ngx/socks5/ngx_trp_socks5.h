@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * A session whose client speaks SOCKS5: the handshake, who may come and where
  * he may go, and the reply, once whoever carries the connection knows it.
  */

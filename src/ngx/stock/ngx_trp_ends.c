@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "stock/ngx_trp_ends.h"
 
 #include <netinet/tcp.h>

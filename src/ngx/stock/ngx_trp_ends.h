@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The two ends of a session that the stock proxy serves between two real
  * connections: a reset on one side is a reset on the other, and only what has
  * ended cleanly looks so.

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The stock "limit_conn" looks before a SOCKS5 client has said who it is and
  * where to.  Limits whose keys have our variables are looked at by the same
  * code, but behind the handshake.

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Connections that nobody accepts: a listener without a socket in front of a
  * server {}, and nginx's own "listen" for directives that imply one.
  */

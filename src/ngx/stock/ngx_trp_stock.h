@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Stock directives that stand beside ours.  Most are honoured, as stock code
  * runs there; those that would have nothing to act on are refused.
  */

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * An nginx that is started twice fails at the second start, since its ports
  * are taken; but not if it has none, or with "reuseport".
  */

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * $trp_destination, $trp_destination_host, $trp_destination_port,
  * $trp_group, $trp_name, $trp_status, $trp_stream_id.
  *

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * A filter between a tunnel's SSL and its socket, to spare system calls:
  * records that are written one after the other leave together, and a socket
  * that has been read until it was empty is not asked again before there is an

@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "tunnel/ngx_trp_tunnel.h"
 #include "base/ngx_trp_event.h"
 #include "tunnel/trp_auth.h"

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * A tunnel: frames on a TLS connection, the part that agents and the relay
  * have in common.
  *

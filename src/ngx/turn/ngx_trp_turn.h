@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The TURN server of a worker: what its files share.
  *
  *     ngx_trp_turn.c          carries out the commands of the core

@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "turn/ngx_trp_turn_batch.h"
 #include "base/ngx_trp_addr.h"
 

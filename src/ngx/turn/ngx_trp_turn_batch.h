@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Datagrams, many with one system call: received into buffers that stay as
  * they are until what is to be sent of them has been sent.  Those that go one
  * after the other to the same address, and have the same length, go through

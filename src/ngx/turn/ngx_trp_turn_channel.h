@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Messages between the workers of a TURN server, also to those of older
  * configurations: datagrams that arrived in the wrong one, connections of
  * peers (RFC 6062), and accounts that are no more.

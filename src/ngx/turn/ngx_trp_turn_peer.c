@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "turn/ngx_trp_turn_peer.h"
 #include "base/ngx_trp_connect.h"
 #include "stock/ngx_trp_ends.h"

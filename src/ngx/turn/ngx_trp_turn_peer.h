@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * TCP connections of peers (RFC 6062).  A data connection may arrive in
  * another worker than the allocation's, and then the peer's connection goes
  * there: it is plain TCP, unlike the client's.

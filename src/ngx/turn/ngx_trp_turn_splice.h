@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * Two connections whose bytes go from one to the other, with half-close: a
  * client's data connection and its peer (RFC 6062).
  */

@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "turn/ngx_trp_turn.h"
 #include "turn/ngx_trp_turn_peer.h"
 

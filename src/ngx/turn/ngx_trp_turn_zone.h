@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * What the workers of a TURN server share, through reloads: the keys of its
  * nonces and of its portal, which ports are taken, which worker has which
  * allocation, how many a user or an address has, and what was counted.

@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * The connection of an allocation to its server: dialling, TLS, messages in
  * and out, time, the end.
  */

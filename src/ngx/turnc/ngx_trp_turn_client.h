@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * A TURN server as its client sees it, in one worker: allocations, each with
  * a connection for its control messages, that come when somebody needs one
  * and go when nobody has for a while.

@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "turnc/ngx_trp_turn_client.h"
 
 #include <sodium.h>

@@ -1,4 +1,9 @@
 
+/*
+ * Copyright (C) the trp authors
+ */
+
+
 #include "turnc/ngx_trp_turn_connect.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_connect.h"

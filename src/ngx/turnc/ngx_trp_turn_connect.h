@@ -1,5 +1,10 @@
 
 /*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
  * One TCP connection through a TURN server (RFC 6062): Connect on an
  * allocation's control connection, and at the same time a data connection,
  * which ConnectionBind joins to it.
