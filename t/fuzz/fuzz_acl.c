@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * A rule that was accepted matches what it names, and a name or an address
+ * of the input is compared with it without reading past its end.
+ */
+
+
 #include <stdlib.h>
 #include <string.h>
 

@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * The payload of AUTH: whatever is accepted can be signed and verified, and
+ * no signature is good for a claim with another bit.
+ */
+
+
 #include <stdlib.h>
 #include <string.h>
 

@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * A file of authorized keys: a line is a key, none, or a mistake with a
+ * reason, and each option of a key can be asked.
+ */
+
+
 #include <stdlib.h>
 #include <string.h>
 

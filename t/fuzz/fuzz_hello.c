@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * The search for a slot in the first bytes of a connection: what it says of
+ * a part it says of the whole.
+ */
+
+
 #include <stdlib.h>
 #include <string.h>
 

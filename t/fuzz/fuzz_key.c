@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * A private key in any of its forms: what is accepted is a valid secret key,
+ * and what is refused leaves no secret behind.
+ */
+
+
 #include <stdlib.h>
 
 #include <sodium.h>

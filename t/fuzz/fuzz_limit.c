@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * The text of a limit, and a rate: never more than the limit allows, and
+ * never less after a second of rest.
+ */
+
+
 #include <stdlib.h>
 #include <string.h>
 

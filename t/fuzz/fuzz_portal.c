@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * The states of the control connection to a portal: whatever happens, its
+ * commands make sense to the one who carries them out, and no state lasts for
+ * ever.
+ */
+
+
 #include <stdlib.h>
 #include <string.h>
 

@@ -4,6 +4,9 @@
  */
 
 
+/* resolv.conf and hosts: what is taken from them is within bounds and valid. */
+
+
 #include <stdlib.h>
 
 #include "base/trp_addr.h"

@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * The text of a route: what is accepted has a port, a host and a source that
+ * make sense.
+ */
+
+
 #include <stdlib.h>
 
 #include "base/trp_addr.h"

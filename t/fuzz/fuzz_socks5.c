@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * The messages of SOCKS5: none is longer than what has come, and without its
+ * last byte it is not complete.
+ */
+
+
 #include <stdlib.h>
 #include <string.h>
 

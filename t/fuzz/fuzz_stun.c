@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * A STUN message: its attributes lie inside of it, and it can be written
+ * again from them.
+ */
+
+
 #include <stdlib.h>
 #include <string.h>
 

@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * The states of a tunnel: what one end may send the other end accepts,
+ * however late it comes, and both agree when nothing is on its way.
+ */
+
+
 #include <stdlib.h>
 #include <string.h>
 

@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * The TURN server with clients that sign what they ask: the books of turn.h
+ * are right whatever they do.
+ */
+
+
 #include <stdlib.h>
 #include <string.h>
 

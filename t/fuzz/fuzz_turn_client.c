@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * The TURN client with a server that answers rightly or not: each Connect is
+ * heard of once, and the books of turn_client.h are right.
+ */
+
+
 #include <stdlib.h>
 #include <string.h>
 

@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * The answer to a request for a WebSocket: its parts lie inside of it, and it
+ * ends where it ended before more had come.
+ */
+
+
 #include <stdlib.h>
 #include <string.h>
 

@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * The bytes of a peer, whole and in pieces: the same frames come out, and a
+ * frame that was read can be written again.
+ */
+
+
 #include <stdlib.h>
 #include <string.h>
 
