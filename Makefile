@@ -35,7 +35,7 @@ help:
 	@echo 'make unit-asan    the same with sanitizers'
 	@echo 'make replay       the inputs of t/fuzz/corpus, with sanitizers'
 	@echo 'make fuzz         libFuzzer, FUZZ_SECONDS=$(FUZZ_SECONDS) each'
-	@echo 'make test         everything needed for t/*.t, then all tests'
+	@echo 'make test         everything that the tests need, then all of them'
 	@echo 'make test-asan    the same with sanitizers'
 	@echo 'make demo         a tunnel on this machine, to look at'
 	@echo 'make bench        speed, as ratios to others; BENCH=--quick'

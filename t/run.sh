@@ -3,7 +3,8 @@
 # Builds the project and runs its tests, on a fresh Debian too.
 #
 #     t/run.sh             everything
-#     t/run.sh t/foo.t     some of the tests
+#     t/run.sh t/turn      the tests of a folder, or of several
+#     t/run.sh t/foo/a.t   some of the tests
 #     ASAN=1 t/run.sh      with AddressSanitizer, UndefinedBehaviorSanitizer
 #     VALGRIND=1 t/run.sh  with valgrind, which takes long; some tests that
 #                          tell new workers from old ones fail then
@@ -33,7 +34,24 @@ for file; do
     esac
 done
 
-[ "$only" -gt 0 ] || set -- t/*.t
+[ "$only" -gt 0 ] || set -- t
+
+# folders stand for the tests in them
+
+tests=$(for file; do
+    if [ -d "$file" ]; then find "$file" -name '*.t' | LC_ALL=C sort
+    else echo "$file"; fi
+done)
+
+[ "$tests" ] || { echo "$0: no tests in $*" >&2; exit 2; }
+
+set -f
+IFS='
+'
+# shellcheck disable=SC2086
+set -- $tests
+unset IFS
+set +f
 
 summary=
 failed=
@@ -69,8 +87,8 @@ scripts/packages test
 scripts/node-modules || echo 'no npm packages: some tests are skipped'
 
 for name in pion webrtc-rs aioice; do
-    case "$* " in
-        *"_$(echo "$name" | tr - _).t "*) scripts/interop "$name" ;;
+    case "$*" in
+        *"t/interop/$(echo "$name" | tr - _)"*) scripts/interop "$name" ;;
     esac
 done
 

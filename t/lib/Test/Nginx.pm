@@ -3,7 +3,7 @@ package Test::Nginx;
 # Runs nginx in a directory of its own, for tests.
 #
 # A subset of the interface of nginx's own test library, so that the same
-# tests also run with that one:  prove -I /path/to/nginx-tests/lib t/
+# tests also run with that one:  prove -I /path/to/nginx-tests/lib -r t/
 #
 #     TEST_NGINX_BINARY          nginx to run
 #     TEST_NGINX_MODULES         where dynamic modules listed by -V are
@@ -31,7 +31,7 @@ use Time::HiRes qw/ sleep time /;
 our @EXPORT = qw/ port log_in log_out http http_get http_head /;
 our @EXPORT_OK = qw/ http_start http_end http_content /;
 
-our $NGINX = $ENV{TEST_NGINX_BINARY} || '../nginx/objs/nginx';
+our $NGINX = $ENV{TEST_NGINX_BINARY} || '../../nginx/objs/nginx';
 
 use constant {
     START_TIMEOUT => 30,

@@ -1037,7 +1037,7 @@ sub _alerts {
 }
 
 
-# the results, for t/fault_table
+# the results, for t/fault/table
 
 sub _cell {
     my ($self, $name, $got) = @_;

@@ -20,8 +20,8 @@ use Test::Nginx::TRP::Programs qw/ executable output /;
 
 our @EXPORT = qw/ interop interop_command interop_missing echo_udp /;
 
-my $built = "$FindBin::Bin/../objs/interop";
-my $source = "$FindBin::Bin/interop";
+my $built = "$FindBin::Bin/../../objs/interop";
+my $source = "$FindBin::Bin/../interop";
 
 
 sub interop_command {

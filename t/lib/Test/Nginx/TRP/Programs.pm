@@ -334,7 +334,7 @@ sub websocket {
 
     $t->write_file('websocket.js', $websocket);
 
-    local $ENV{NODE_PATH} = "$FindBin::Bin/../objs/node/node_modules";
+    local $ENV{NODE_PATH} = "$FindBin::Bin/../../objs/node/node_modules";
     delete local $ENV{NODE_OPTIONS};
 
     my $out = output({ err => 1 }, 'node', $script, $proxy, $port,
@@ -386,7 +386,7 @@ sub both_ports {
 sub example {
     my ($t, $name, %ports) = @_;
     my $dir = $t->testdir();
-    my $examples = "$FindBin::Bin/../examples";
+    my $examples = "$FindBin::Bin/../../examples";
 
     my @modules = ($ENV{TEST_NGINX_GLOBALS} || '') =~ /load_module\s+(\S+);/g;
     Test::More::plan(skip_all => 'modules are not dynamic') if !@modules;

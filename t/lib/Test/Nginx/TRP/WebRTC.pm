@@ -290,7 +290,7 @@ sub node_relay {
 
 
 sub _node_modules {
-    return "$FindBin::Bin/../objs/node/node_modules";
+    return "$FindBin::Bin/../../objs/node/node_modules";
 }
 
 

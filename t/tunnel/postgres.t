@@ -1,0 +1,181 @@
+#!/usr/bin/perl
+
+# Tests for PostgreSQL, with a server of their own.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use File::Temp qw/ tempdir /;
+use POSIX ();
+
+BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
+
+use Test::Nginx;
+use Test::Nginx::TRP;
+
+my $relay = Test::Nginx->new()->has(qw/ stream stream_ssl /);
+my $entry = Test::Nginx->new();
+my $reverse = Test::Nginx->new();
+
+$relay->write_file_expand('nginx.conf', <<'EOC');
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+stream {
+    %%TEST_GLOBALS_STREAM%%
+
+    server {
+        listen 127.0.0.1:8433 ssl;
+        ssl_certificate localhost.crt;
+        ssl_certificate_key localhost.key;
+        ssl_protocols TLSv1.3;
+
+        trp_relay;
+        trp_authorized_keys authorized_keys;
+    }
+}
+
+EOC
+
+$entry->write_file_expand('nginx.conf', <<'EOC');
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+stream {
+    %%TEST_GLOBALS_STREAM%%
+
+    upstream relay {
+        server 127.0.0.1:8433;
+
+        trp_entry;
+        trp_entry_key entry;
+        trp_entry_ssl_trusted_certificate localhost.crt;
+    }
+
+    server {
+        trp_route %%PORT_8080%%:%%PORT_8081%% bind=127.0.0.1;
+
+        proxy_half_close on;
+        proxy_pass relay;
+    }
+}
+
+EOC
+
+$reverse->write_file_expand('nginx.conf', <<'EOC');
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+stream {
+    %%TEST_GLOBALS_STREAM%%
+
+    upstream relay {
+        server 127.0.0.1:8433;
+    }
+
+    server {
+        trp_reverse relay;
+        trp_reverse_key reverse;
+        trp_reverse_ssl_trusted_certificate localhost.crt;
+
+        proxy_half_close on;
+        proxy_pass $trp_destination;
+    }
+}
+
+EOC
+
+trp_cert($relay, $entry, $reverse);
+$relay->write_file('authorized_keys',
+    join "\n", trp_keys($entry, 'entry'), trp_keys($reverse, 'reverse'));
+
+my ($bin) = grep { -x "$_/initdb" } reverse glob '/usr/lib/postgresql/*/bin';
+my $owner = $< ? getpwuid $< : 'postgres';
+
+plan(skip_all => 'no PostgreSQL') if !$bin || !getpwnam $owner;
+$relay->has_daemon('psql');
+
+start_postgres();
+
+$relay->run();
+$reverse->run();
+$entry->run()->plan(4 + 2 * 2);
+
+my @psql = ('psql', '-h', '127.0.0.1', '-p', port(8080), '-U', $owner,
+    '-qAtX', '-d', 'postgres');
+
+is(run(@psql, '-c', 'select 6 * 7'), "42\n", 'query');
+is(run(@psql, '-c', "select repeat('x', 1000000)"), 'x' x 1_000_000 . "\n",
+    'long answer');
+is(run(@psql, '-c', 'create table t (i int)', '-c',
+    'insert into t select generate_series(1, 10000)', '-c',
+    'select sum(i) from t'), "50005000\n", 'several queries');
+is(run(@psql, '-c', 'copy t to stdout'),
+    join('', map { "$_\n" } 1 .. 10_000), 'copy');
+
+
+# the output of a program
+
+sub run {
+    my $pid = open my $fh, '-|';
+    die "can't fork: $!\n" if !defined $pid;
+
+    if ($pid == 0) {
+        open STDIN, '<', '/dev/null';
+        exec @_ or POSIX::_exit(127);
+    }
+
+    local $/;
+    my $output = <$fh>;
+    return defined $output ? $output : '';
+}
+
+
+sub start_postgres {
+    my $data = tempdir(CLEANUP => 1);
+    my (undef, undef, $uid, $gid) = getpwnam $owner;
+
+    chown $uid, $gid, $data;
+
+    $reverse->run_daemon(sub {
+        if ($< == 0) {
+            POSIX::setgid($gid);
+            POSIX::setuid($uid);
+        }
+
+        chdir '/';
+        open STDERR, '>', "$data/log";
+
+        run("$bin/initdb", '-D', "$data/db", '-A', 'trust', '-U', $owner,
+            '--no-sync');
+
+        exec "$bin/postgres", '-D', "$data/db", '-p', port(8081),
+            '-h', '127.0.0.1', '-k', $data, '-F';
+    });
+
+    $reverse->waitforsocket('127.0.0.1:' . port(8081));
+
+    # it listens before it is ready
+
+    wait_for(sub {
+        run("$bin/pg_isready", '-h', '127.0.0.1', '-p', port(8081))
+            =~ /accepting/;
+    });
+}

@@ -1,0 +1,146 @@
+#!/usr/bin/perl
+
+# Tests for configurations of agents that reach their relay through a TURN
+# server.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
+
+use Test::Nginx;
+use Test::Nginx::TRP;
+
+my $t = Test::Nginx->new()->has(qw/ stream stream_ssl /);
+
+# P is "trp_entry_turn" and "trp_reverse_turn", with _user, and _secret:
+# trp_entry_turn_secret, trp_reverse_turn_secret, trp_entry_turn_ssl_verify,
+# trp_reverse_turn_ssl_verify
+
+my @good = (
+    'P 127.0.0.1; P_user alice:secret;',
+    'P tcp 127.0.0.1:3478; P_secret north alice;',
+    'P tls 127.0.0.1; P_user alice:secret; P_ssl_verify off;',
+);
+
+# each of them
+
+my %all = (
+    trp_entry_turn => <<'EOC',
+        trp_entry_turn tls [::1]:5349;
+        trp_entry_turn_user alice:secret;
+        trp_entry_turn_ssl_trusted_certificate localhost.crt;
+        trp_entry_turn_ssl_verify_depth 2;
+        trp_entry_turn_ssl_name turn.example.org;
+        trp_entry_turn_ssl_server_name off;
+        trp_entry_turn_ssl_session_reuse off;
+        trp_entry_turn_ssl_protocols TLSv1.3;
+        trp_entry_turn_ssl_ciphers HIGH;
+        trp_entry_turn_ssl_certificate localhost.crt;
+        trp_entry_turn_ssl_certificate_key localhost.key;
+        trp_entry_turn_ssl_password_file passwords;
+        trp_entry_turn_ssl_crl ca.crl;
+        trp_entry_turn_ssl_conf_command Options PrioritizeChaCha;
+EOC
+    trp_reverse_turn => <<'EOC',
+        trp_reverse_turn tls [::1]:5349;
+        trp_reverse_turn_user alice:secret;
+        trp_reverse_turn_ssl_trusted_certificate localhost.crt;
+        trp_reverse_turn_ssl_verify_depth 2;
+        trp_reverse_turn_ssl_name turn.example.org;
+        trp_reverse_turn_ssl_server_name off;
+        trp_reverse_turn_ssl_session_reuse off;
+        trp_reverse_turn_ssl_protocols TLSv1.3;
+        trp_reverse_turn_ssl_ciphers HIGH;
+        trp_reverse_turn_ssl_certificate localhost.crt;
+        trp_reverse_turn_ssl_certificate_key localhost.key;
+        trp_reverse_turn_ssl_password_file passwords;
+        trp_reverse_turn_ssl_crl ca.crl;
+        trp_reverse_turn_ssl_conf_command Options PrioritizeChaCha;
+EOC
+);
+
+my @bad = (
+    [ 'P 127.0.0.1;', qr/no "P_user" and no "P_secret" is defined/ ],
+    [ 'P udp 127.0.0.1; P_user alice:secret;', qr/write "tcp" or "tls"/ ],
+    [ 'P unix:/x; P_user alice:secret;', qr/no address in "P unix/ ],
+    [ 'P 127.0.0.1:x; P_user alice:secret;', qr/invalid port in "P / ],
+    [ 'P tls 127.0.0.1; P_user alice:secret;',
+        qr/no "P_ssl_trusted_certificate" is defined/ ],
+    [ 'P 127.0.0.1; P 127.0.0.1; P_user alice:secret;', qr/duplicate/ ],
+);
+
+plan(tests => 2 * @good + 2 * @bad + 2 + 2);
+
+trp_cert($t);
+trp_keys($t, 'key');
+trp_ca($t, 'ca');
+trp_crl($t, 'ca');
+
+$t->write_file('passwords', "secret\n");
+
+for my $prefix (qw/ trp_entry_turn trp_reverse_turn /) {
+
+    like(conf($t, $prefix, $all{$prefix}), qr/test is successful$/,
+        "$prefix, all");
+
+    for my $line (@good) {
+        like(conf($t, $prefix, $line =~ s/\bP(?=[_ ])/$prefix/gr),
+            qr/test is successful$/, "$prefix, good: " . substr($line, 0, 50));
+    }
+
+    for my $case (@bad) {
+        my ($line, $message) = @$case;
+        my $text = $message =~ s/\bP(?=[_ ])/$prefix/gr;
+        like(conf($t, $prefix, $line =~ s/\bP(?=[_ ])/$prefix/gr),
+            qr/\[emerg\] [^\n]*$text.*failed$/s, "$prefix, $line");
+    }
+}
+
+
+sub conf {
+    my ($t, $prefix, $line) = @_;
+    my %at = ($prefix => $line);
+    my $entry = $at{trp_entry_turn} // '';
+    my $reverse = $at{trp_reverse_turn} // '';
+
+    $t->write_file_expand('nginx.conf', <<"EOC");
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+stream {
+    %%TEST_GLOBALS_STREAM%%
+
+    upstream relay {
+        server 127.0.0.1:%%PORT_8443%%;
+
+        trp_entry;
+        trp_entry_key key;
+        trp_entry_ssl_trusted_certificate localhost.crt;
+        $entry
+    }
+
+    server {
+        trp_route %%PORT_8080%%:80 bind=127.0.0.1;
+        proxy_pass relay;
+    }
+
+    server {
+        trp_reverse relay;
+        trp_reverse_key key;
+        trp_reverse_ssl_trusted_certificate localhost.crt;
+        $reverse
+        proxy_pass \$trp_destination;
+    }
+}
+EOC
+
+    return nginx_test($t);
+}
