@@ -529,8 +529,8 @@ test_scripts(void)
         ">OPEN <ACCEPT <RESET >RESET <DONE >DONE",
         ">OPEN <ACCEPT <END <RESET >END >DONE",
         ">OPEN <ACCEPT >DATA <RESET >DATA >DONE >END",
-        ">OPEN <PING >PONG >PING <PONG <ACCEPT <DRAIN >END <DONE <END "
-        ">DRAIN >DONE",
+        (">OPEN <PING >PONG >PING <PONG <ACCEPT <DRAIN >END <DONE <END "
+         ">DRAIN >DONE"),
         ">OPEN <REFUSE >END >DONE >OPEN <ACCEPT >END <END >DONE",
         "<PING >PONG >PING <PONG <DRAIN >DRAIN"
     };

@@ -119,6 +119,7 @@ trp_turn_client_connect_done(trp_turn_client_t *client,
 
     c = trp_turn_client_of(trp_turn_client_connect_t, transaction, t);
     connect = c->connect;
+    id = 0;
 
     trp_turn_client_put(client, c);
 
