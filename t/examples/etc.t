@@ -16,7 +16,7 @@ use IO::Socket::INET;
 
 BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
-use Test::Nginx::TRP qw/ wait_for /;
+use Test::Nginx::TRP::Waiting qw/ wait_for /;
 
 my $root = "$FindBin::Bin/../..";
 my $modules = '/usr/lib/nginx/modules';

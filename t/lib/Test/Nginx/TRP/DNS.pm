@@ -10,7 +10,7 @@ use IO::Socket::INET;
 use Socket qw/ AF_INET AF_INET6 inet_pton /;
 
 use Test::Nginx;
-use Test::Nginx::TRP;
+use Test::Nginx::TRP::Waiting qw/ count_log wait_log /;
 
 our @EXPORT = qw/ dns dns_change dns_asked /;
 

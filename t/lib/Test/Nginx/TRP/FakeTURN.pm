@@ -54,8 +54,9 @@ use IO::Select;
 use IO::Socket::IP;
 use Socket qw/ IPPROTO_TCP SHUT_WR SOL_SOCKET SO_LINGER TCP_NODELAY /;
 
-use Test::Nginx::TRP qw/ listener count_log /;
+use Test::Nginx::TRP::Servers qw/ listener /;
 use Test::Nginx::TRP::TURN;
+use Test::Nginx::TRP::Waiting qw/ count_log /;
 
 our @EXPORT = qw/ fake_turn /;
 

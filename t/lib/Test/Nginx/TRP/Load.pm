@@ -36,7 +36,9 @@ use POSIX ();
 use Socket qw/ SHUT_WR SOL_SOCKET SO_RCVTIMEO SO_SNDTIMEO /;
 use Time::HiRes qw/ sleep time /;
 
-use Test::Nginx::TRP qw/ abort connect_to listener noise wait_for /;
+use Test::Nginx::TRP::Servers qw/ listener /;
+use Test::Nginx::TRP::Transfer qw/ abort connect_to noise /;
+use Test::Nginx::TRP::Waiting qw/ wait_for /;
 
 use constant {
     TIMEOUT => 30,

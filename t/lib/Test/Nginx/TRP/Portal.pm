@@ -45,7 +45,8 @@ use JSON::PP;
 use POSIX ();
 use Time::HiRes qw/ sleep time /;
 
-use Test::Nginx::TRP qw/ count_log listener wait_for wait_log /;
+use Test::Nginx::TRP::Servers qw/ listener /;
+use Test::Nginx::TRP::Waiting qw/ count_log wait_for wait_log /;
 
 use constant GUID => '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 

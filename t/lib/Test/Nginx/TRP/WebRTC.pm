@@ -28,7 +28,7 @@ use JSON::PP;
 use POSIX qw/ :sys_wait_h setpgid /;
 use Test::More ();
 
-use Test::Nginx::TRP qw/ wait_for /;
+use Test::Nginx::TRP::Waiting qw/ wait_for /;
 
 our @EXPORT = qw/ browser browser_missing node_missing node_relay /;
 

@@ -1,0 +1,92 @@
+package Test::Nginx::TRP::Waiting;
+
+# Waiting for what a test has caused: a condition, a line of a log, new workers.
+# It ends as soon as the thing has happened, with a true value, or after 30
+# seconds (or another timeout) with a false one.
+
+use strict;
+use warnings;
+
+use Exporter qw/ import /;
+use Time::HiRes qw/ sleep time /;
+
+use Test::Nginx::TRP::Processes qw/ worker_pids /;
+
+our @EXPORT = qw/
+    wait_for wait_log count_log reload_and_wait
+/;
+
+use constant TIMEOUT => 30;
+
+
+# Returns what the code returns as soon as that is true.
+
+sub wait_for {
+    my ($code, $timeout) = @_;
+    my $deadline = time() + ($timeout || TIMEOUT);
+
+    while (1) {
+        my $result = $code->();
+        return $result if $result || time() >= $deadline;
+        sleep 0.02;
+    }
+}
+
+
+# Waits for a line in a log; options: count, file, timeout.
+
+sub wait_log {
+    my ($t, $re, %opts) = @_;
+    my $file = $t->testdir() . '/' . ($opts{file} || 'error.log');
+    my $left = $opts{count} || 1;
+    my ($fh, $line) = (undef, '');
+
+    return wait_for(sub {
+        if (!$fh) {
+            open my $new, '<', $file or return 0;
+            $fh = $new;
+        }
+
+        seek $fh, 0, 1;
+
+        while (defined(my $part = <$fh>)) {
+            $line .= $part;
+            next if $part !~ /\n\z/;
+            return 1 if $line =~ $re && --$left <= 0;
+            $line = '';
+        }
+
+        return 0;
+    }, $opts{timeout});
+}
+
+
+# the number of lines that match
+
+sub count_log {
+    my ($t, $re, %opts) = @_;
+
+    open my $fh, '<', $t->testdir() . '/' . ($opts{file} || 'error.log')
+        or return 0;
+
+    return scalar grep { /$re/ } <$fh>;
+}
+
+
+# Reloads, and waits until as many new workers are there; the old ones may still
+# be busy with their connections.
+
+sub reload_and_wait {
+    my ($t) = @_;
+    my %old = map { $_ => 1 } worker_pids($t);
+
+    $t->reload();
+
+    return wait_for(sub {
+        my @pids = worker_pids($t);
+        return @pids == keys %old && !grep { $old{$_} } @pids;
+    });
+}
+
+
+1;
