@@ -15,7 +15,7 @@
 #include "socks5/ngx_trp_socks5.h"
 #include "stock/ngx_trp_stock.h"
 #include "agent/ngx_trp_stream.h"
-#include "turnc/ngx_trp_turn_connect.h"
+#include "turnc/ngx_trp_turnc_connect.h"
 
 
 typedef struct {
@@ -25,14 +25,14 @@ typedef struct {
 
 
 typedef struct {
-    ngx_trp_turn_client_conf_t        client;
+    ngx_trp_turnc_conf_t              client;
     ngx_stream_upstream_init_pt       init_upstream;
     ngx_stream_upstream_init_peer_pt  init_peer;
     ngx_trp_name_conf_t               resolve;
 
     /* of this worker */
-    ngx_queue_t                       servers;    /* ngx_trp_turn_server_t */
-    ngx_queue_t                       names; /* ngx_trp_turn_client_name_t */
+    ngx_queue_t                       servers;    /* ngx_trp_turnc_server_t */
+    ngx_queue_t                       names;  /* ngx_trp_turn_client_name_t */
 } ngx_trp_turn_client_srv_conf_t;
 
 
@@ -49,35 +49,35 @@ typedef struct {
 /* a session whose upstream is a TURN server */
 
 typedef struct {
-    ngx_trp_turn_connect_t           *connect;    /* NULL: none under way */
-    ngx_pool_cleanup_t               *cleanup;    /* of its connection */
-    ngx_event_t                       begin;
-    ngx_event_t                       patience;   /* with this address */
-    ngx_stream_session_t             *session;
-    ngx_trp_socks5_t                 *socks;
-    ngx_trp_turn_client_srv_conf_t   *conf;
-    ngx_stream_upstream_srv_conf_t   *upstream;
-    ngx_trp_turn_server_t            *server;
+    ngx_trp_turnc_connect_t         *connect;      /* NULL: none under way */
+    ngx_pool_cleanup_t              *cleanup;     /* of its connection */
+    ngx_event_t                      begin;
+    ngx_event_t                      patience;    /* with this address */
+    ngx_stream_session_t            *session;
+    ngx_trp_socks5_t                *socks;
+    ngx_trp_turn_client_srv_conf_t  *conf;
+    ngx_stream_upstream_srv_conf_t  *upstream;
+    ngx_trp_turnc_server_t          *server;
 
-    ngx_trp_lookup_t                  lookup;
-    ngx_addr_t                       *addrs;      /* of the destination */
-    ngx_uint_t                        naddrs;
-    ngx_uint_t                        next;       /* to be tried */
+    ngx_trp_lookup_t                 lookup;
+    ngx_addr_t                      *addrs;       /* of the destination */
+    ngx_uint_t                       naddrs;
+    ngx_uint_t                       next;        /* to be tried */
 
-    ngx_connection_t                 *holder;     /* what the proxy waits on */
-    ngx_event_t                       gone;       /* the client is */
-    ngx_trp_associate_t              *associate;  /* NULL: TCP */
-    ngx_log_t                         silent;
+    ngx_connection_t                *holder;      /* what the proxy waits on */
+    ngx_event_t                      gone;        /* the client is */
+    ngx_trp_associate_t             *associate;   /* NULL: TCP */
+    ngx_log_t                        silent;
 
     /* the balancer's */
-    void                             *data;
-    ngx_event_get_peer_pt             get;
-    ngx_event_free_peer_pt            free;
-    ngx_event_notify_peer_pt          notify;
+    void                            *data;
+    ngx_event_get_peer_pt            get;
+    ngx_event_free_peer_pt           free;
+    ngx_event_notify_peer_pt         notify;
 
-    unsigned                          server_failed:1;
-    unsigned                          elsewhere:1;
-    unsigned                          left:1;     /* by the client */
+    unsigned                         server_failed:1;
+    unsigned                         elsewhere:1;
+    unsigned                         left:1;      /* by the client */
 } ngx_trp_turn_client_ctx_t;
 
 
@@ -103,7 +103,7 @@ static void ngx_trp_turn_client_resolve_handler(ngx_trp_lookup_t *lookup);
 static ngx_int_t ngx_trp_turn_client_add_addrs(ngx_trp_turn_client_ctx_t *ctx,
     ngx_resolver_addr_t *addrs, ngx_uint_t n);
 static void ngx_trp_turn_client_next(ngx_trp_turn_client_ctx_t *ctx);
-static void ngx_trp_turn_client_done(ngx_trp_turn_connect_t *tc,
+static void ngx_trp_turn_client_done(ngx_trp_turnc_connect_t *tc,
     ngx_uint_t code);
 static void ngx_trp_turn_client_late(ngx_event_t *ev);
 static void ngx_trp_turn_client_cleanup(void *data);
@@ -147,7 +147,7 @@ static ngx_command_t  ngx_trp_turn_client_commands[] = {
       ngx_conf_set_num_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_turn_client_srv_conf_t, client.allocations),
-      (void *) &ngx_trp_turn_client_bounds },
+      (void *) &ngx_trp_turnc_bounds },
 
     { ngx_string("trp_turn_client_connect_timeout"),
       NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
@@ -163,8 +163,8 @@ static ngx_command_t  ngx_trp_turn_client_commands[] = {
       offsetof(ngx_trp_turn_client_srv_conf_t, resolve),
       NULL },
 
-    NGX_TRP_TURN_CLIENT_COMMANDS("trp_turn_client", NGX_STREAM_UPS_CONF,
-                                 ngx_trp_turn_client_srv_conf_t, client),
+    NGX_TRP_TURNC_COMMANDS("trp_turn_client", NGX_STREAM_UPS_CONF,
+                           ngx_trp_turn_client_srv_conf_t, client),
 
       ngx_null_command
 };
@@ -375,7 +375,7 @@ ngx_trp_turn_client_server(ngx_trp_turn_client_ctx_t *ctx,
          q != ngx_queue_sentinel(&ctx->conf->servers);
          q = ngx_queue_next(q))
     {
-        ctx->server = ngx_queue_data(q, ngx_trp_turn_server_t, queue);
+        ctx->server = ngx_queue_data(q, ngx_trp_turnc_server_t, queue);
 
         if (ngx_cmp_sockaddr(ctx->server->sockaddr, ctx->server->socklen,
                              addr.sockaddr, addr.socklen, 1)
@@ -393,8 +393,8 @@ ngx_trp_turn_client_server(ngx_trp_turn_client_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    ctx->server = ngx_trp_turn_server_create(&ctx->conf->client, addr.sockaddr,
-                                             addr.socklen, &addr.name, &host);
+    ctx->server = ngx_trp_turnc_server_create(&ctx->conf->client, addr.sockaddr,
+                                              addr.socklen, &addr.name, &host);
     if (ctx->server == NULL) {
         return NGX_ERROR;
     }
@@ -666,7 +666,7 @@ ngx_trp_turn_client_add_addrs(ngx_trp_turn_client_ctx_t *ctx,
 
         /* at first what the server is able to relay */
 
-        if (ngx_trp_turn_server_lacks(ctx->server, addr.family) != (i >= n)) {
+        if (ngx_trp_turnc_server_lacks(ctx->server, addr.family) != (i >= n)) {
             continue;
         }
 
@@ -694,8 +694,8 @@ ngx_trp_turn_client_add_addrs(ngx_trp_turn_client_ctx_t *ctx,
 static void
 ngx_trp_turn_client_next(ngx_trp_turn_client_ctx_t *ctx)
 {
-    in_port_t                port;
-    ngx_trp_turn_connect_t  *tc;
+    in_port_t                 port;
+    ngx_trp_turnc_connect_t  *tc;
 
     if (ctx->naddrs == 0) {
         ngx_log_error(NGX_LOG_INFO, ctx->session->connection->log, 0,
@@ -710,8 +710,8 @@ ngx_trp_turn_client_next(ngx_trp_turn_client_ctx_t *ctx)
     ctx->cleanup = ngx_pool_cleanup_add(ctx->session->connection->pool, 0);
 
     tc = ctx->cleanup
-         ? ngx_trp_turn_connect_create(ctx->server,
-                                       ctx->session->connection->log)
+         ? ngx_trp_turnc_connect_create(ctx->server,
+                                        ctx->session->connection->log)
          : NULL;
 
     if (tc == NULL) {
@@ -732,12 +732,12 @@ ngx_trp_turn_client_next(ngx_trp_turn_client_ctx_t *ctx)
         ngx_add_timer(&ctx->patience, ngx_trp_connect_patience(ctx->naddrs));
     }
 
-    ngx_trp_turn_connect(tc);
+    ngx_trp_turnc_connect(tc);
 }
 
 
 static void
-ngx_trp_turn_client_done(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
+ngx_trp_turn_client_done(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
 {
     ngx_trp_turn_client_ctx_t  *ctx;
 
@@ -759,7 +759,7 @@ ngx_trp_turn_client_done(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
     ctx->server_failed = tc->server_failed;
     ctx->elsewhere = tc->elsewhere;
 
-    ngx_trp_turn_disconnect(tc);
+    ngx_trp_turnc_disconnect(tc);
 
     if (!ctx->server_failed && ctx->next < ctx->naddrs) {
         ngx_trp_turn_client_next(ctx);
@@ -777,14 +777,14 @@ ngx_trp_turn_client_late(ngx_event_t *ev)
 {
     ngx_str_t                   name;
     ngx_addr_t                 *addr;
-    ngx_trp_turn_connect_t     *tc;
+    ngx_trp_turnc_connect_t    *tc;
     ngx_trp_turn_client_ctx_t  *ctx;
     u_char                      text[NGX_SOCKADDR_STRLEN];
 
     ctx = ev->data;
     tc = ctx->connect;
 
-    if (ngx_trp_turn_connect_server_late(tc)) {
+    if (ngx_trp_turnc_connect_server_late(tc)) {
         ngx_add_timer(ev, ngx_trp_connect_patience(ctx->naddrs));
         return;
     }
@@ -801,7 +801,7 @@ ngx_trp_turn_client_late(ngx_event_t *ev)
 
     ctx->connect = NULL;
 
-    ngx_trp_turn_disconnect(tc);
+    ngx_trp_turnc_disconnect(tc);
     ngx_trp_turn_client_next(ctx);
 }
 
@@ -907,7 +907,7 @@ ngx_trp_turn_client_notify_peer(ngx_peer_connection_t *pc, void *data,
     ngx_memzero(&sa, sizeof(ngx_sockaddr_t));
 
     if (ctx->connect->user.allocation) {
-        relayed = trp_turn_client_relayed(
+        relayed = trp_turnc_relayed(
                                       ctx->connect->user.allocation->client);
         ngx_trp_addr_to_sockaddr(&sa, &relayed->addr, relayed->port);
     }
@@ -941,7 +941,7 @@ ngx_trp_turn_client_free_peer(ngx_peer_connection_t *pc, void *data,
 
         ctx->socks->code = TRP_CODE_TIMED_OUT;
         ctx->server_failed = ctx->connect
-                             && ngx_trp_turn_connect_server_late(ctx->connect);
+                             && ngx_trp_turnc_connect_server_late(ctx->connect);
     }
 
     ngx_trp_turn_client_stop(ctx);
@@ -967,7 +967,7 @@ static void
 ngx_trp_turn_client_stop(ngx_trp_turn_client_ctx_t *ctx)
 {
     if (ctx->connect) {
-        ngx_trp_turn_disconnect(ctx->connect);
+        ngx_trp_turnc_disconnect(ctx->connect);
         ctx->connect = NULL;
     }
 
@@ -1052,7 +1052,7 @@ ngx_trp_turn_client_create_srv_conf(ngx_conf_t *cf)
         return NULL;
     }
 
-    ngx_trp_turn_client_create_conf(&tcf->client);
+    ngx_trp_turnc_create_conf(&tcf->client);
     ngx_trp_name_create_conf(&tcf->resolve);
 
     return tcf;
@@ -1068,7 +1068,7 @@ ngx_trp_turn_client(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_stream_upstream_srv_conf_t    *uscf, **us;
     ngx_trp_turn_client_main_conf_t   *tmcf;
 
-    rv = ngx_trp_turn_client_set(cf, cmd, &tcf->client);
+    rv = ngx_trp_turnc_set(cf, cmd, &tcf->client);
 
     if (rv != NGX_CONF_OK) {
         return rv;
@@ -1100,7 +1100,7 @@ ngx_trp_turn_client_init_upstream(ngx_conf_t *cf,
     ngx_stream_upstream_srv_conf_t *us)
 {
     ngx_trp_name_conf_t              resolve;
-    ngx_trp_turn_client_conf_t       defaults;
+    ngx_trp_turnc_conf_t             defaults;
     ngx_trp_turn_client_srv_conf_t  *tcf;
 
     tcf = ngx_stream_conf_upstream_srv_conf(us, ngx_trp_turn_client_module);
@@ -1112,9 +1112,9 @@ ngx_trp_turn_client_init_upstream(ngx_conf_t *cf,
     tcf->init_peer = us->peer.init;
     us->peer.init = ngx_trp_turn_client_init_peer;
 
-    ngx_memzero(&defaults, sizeof(ngx_trp_turn_client_conf_t));
-    ngx_trp_turn_client_create_conf(&defaults);
-    ngx_trp_turn_client_merge_conf(&defaults, &tcf->client);
+    ngx_memzero(&defaults, sizeof(ngx_trp_turnc_conf_t));
+    ngx_trp_turnc_create_conf(&defaults);
+    ngx_trp_turnc_merge_conf(&defaults, &tcf->client);
 
     ngx_trp_name_create_conf(&resolve);
     ngx_trp_name_merge_conf(&resolve, &tcf->resolve);
@@ -1127,7 +1127,7 @@ ngx_trp_turn_client_init_upstream(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    return ngx_trp_turn_client_init_conf(cf, &tcf->client, "trp_turn_client");
+    return ngx_trp_turnc_init_conf(cf, &tcf->client, "trp_turn_client");
 }
 
 

@@ -325,7 +325,7 @@ fuzz_end(fuzz_reader_t *r, client_t *c)
     switch (fuzz_byte(r) & 3) {
 
     case 0:
-        trp_turn_client_gone(&w.turn, &c->tuple);
+        trp_turnc_gone(&w.turn, &c->tuple);
         break;
 
     case 1:

@@ -289,7 +289,7 @@ any_end(client_t *c)
     switch (rnd(4)) {
 
     case 0:
-        trp_turn_client_gone(&w.turn, &c->tuple);
+        trp_turnc_gone(&w.turn, &c->tuple);
         break;
 
     case 1:

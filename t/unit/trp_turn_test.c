@@ -2479,10 +2479,10 @@ test_ends(void)
     bind_channel(&w, &c, 0x4000, "9.9.9.9:1");
 
     world_begin(&w);
-    trp_turn_client_gone(&w.turn, &alice.tuple);
+    trp_turnc_gone(&w.turn, &alice.tuple);
     world_run(&w);
     is_str(w.log, "", "somebody else's connection ends");
-    trp_turn_client_gone(&w.turn, &c.tuple);
+    trp_turnc_gone(&w.turn, &c.tuple);
     world_run(&w);
     is_str(w.log, "free", "the client's connection ends");
     is_int(w.events[0].why, TRP_TURN_FREE_CLIENT_GONE, "why");

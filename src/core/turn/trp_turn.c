@@ -940,7 +940,7 @@ trp_turn_taddr_equal(const trp_taddr_t *a, const trp_taddr_t *b)
 
 
 void
-trp_turn_client_gone(trp_turn_t *turn, const trp_turn_tuple_t *tuple)
+trp_turnc_gone(trp_turn_t *turn, const trp_turn_tuple_t *tuple)
 {
     trp_turn_alloc_t  *alloc;
 

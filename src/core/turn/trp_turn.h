@@ -420,7 +420,7 @@ void trp_turn_bound(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 
 /* the connection of a client has ended */
 
-void trp_turn_client_gone(trp_turn_t *turn, const trp_turn_tuple_t *tuple);
+void trp_turnc_gone(trp_turn_t *turn, const trp_turn_tuple_t *tuple);
 
 /* the next allocation that ends so; 0 if there was none, else carry on */
 

@@ -119,7 +119,7 @@ ngx_trp_agent_create_conf(ngx_trp_agent_conf_t *conf)
 
     ngx_trp_ssl_create_conf(&conf->ssl);
     ngx_trp_name_create_conf(&conf->names);
-    ngx_trp_turn_client_create_conf(&conf->turn);
+    ngx_trp_turnc_create_conf(&conf->turn);
 }
 
 
@@ -146,7 +146,7 @@ ngx_trp_agent_merge_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *prev,
 
     ngx_trp_ssl_merge_conf(&prev->ssl, &conf->ssl);
     ngx_trp_name_merge_conf(&prev->names, &conf->names);
-    ngx_trp_turn_client_merge_conf(&prev->turn, &conf->turn);
+    ngx_trp_turnc_merge_conf(&prev->turn, &conf->turn);
 
     if (conf->name.len == 0) {
         conf->name = cf->cycle->hostname;
@@ -188,10 +188,10 @@ ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
         return rc;
     }
 
-    return ngx_trp_turn_client_init_conf(cf, &conf->turn,
-                                         role == TRP_ROLE_ENTRY
-                                         ? "trp_entry_turn"
-                                         : "trp_reverse_turn");
+    return ngx_trp_turnc_init_conf(cf, &conf->turn,
+                                   role == TRP_ROLE_ENTRY
+                                   ? "trp_entry_turn"
+                                   : "trp_reverse_turn");
 }
 
 

@@ -20,7 +20,7 @@
 #include "base/ngx_trp_room.h"
 #include "base/ngx_trp_ssl.h"
 #include "tunnel/ngx_trp_tunnel.h"
-#include "turnc/ngx_trp_turn_client.h"
+#include "turnc/ngx_trp_turnc_server.h"
 
 
 #pragma GCC visibility push(hidden)
@@ -29,38 +29,38 @@
 typedef struct {
     ngx_trp_conf_place_t  place;              /* of "trp_entry", … */
 
-    ngx_uint_t       role;                    /* TRP_ROLE_* */
+    ngx_uint_t            role;               /* TRP_ROLE_* */
 
-    ngx_str_t        group;
-    ngx_str_t        name;
-    ngx_str_t        key;
-    u_char          *secret;
+    ngx_str_t             group;
+    ngx_str_t             name;
+    ngx_str_t             key;
+    u_char               *secret;
 
-    ngx_uint_t       weight;                  /* of a reverse */
-    ngx_flag_t       backup;
+    ngx_uint_t            weight;             /* of a reverse */
+    ngx_flag_t            backup;
 
-    ngx_uint_t       idle;
-    ngx_uint_t       max;
+    ngx_uint_t            idle;
+    ngx_uint_t            max;
 
-    ngx_msec_t       connect_timeout;
-    ngx_msec_t       heartbeat;
+    ngx_msec_t            connect_timeout;
+    ngx_msec_t            heartbeat;
 
-    ngx_trp_tunnels_t           tunnels;
-    ngx_trp_ssl_conf_t          ssl;
-    ngx_trp_name_conf_t         names;        /* of relays, TURN servers */
-    ngx_trp_turn_client_conf_t  turn;         /* the way to the relay */
+    ngx_trp_tunnels_t     tunnels;
+    ngx_trp_ssl_conf_t    ssl;
+    ngx_trp_name_conf_t   names;              /* of relays, TURN servers */
+    ngx_trp_turnc_conf_t  turn;         /* the way to the relay */
 
     /* in this worker; the first two and "ndatagrams" are of a reverse */
 
-    ngx_queue_t      streams;                 /* ngx_trp_stream_t */
-    trp_recent_t     lost;                    /* of accepted ones */
-    ngx_queue_t      turn_servers;            /* addresses of "turn" so far */
-    ngx_trp_name_t  *turn_name;               /* NULL: "turn" has an address */
-    ngx_uint_t       turn_next;
-    ngx_trp_room_t  *room;                    /* of all agents of the role */
-    ngx_uint_t       limit;                   /* "max", or what the room is */
-    ngx_uint_t       ndatagrams;              /* streams of UDP */
-    unsigned         max_set:1;
+    ngx_queue_t           streams;            /* ngx_trp_stream_t */
+    trp_recent_t          lost;               /* of accepted ones */
+    ngx_queue_t           turn_servers;       /* addresses of "turn" so far */
+    ngx_trp_name_t       *turn_name;          /* NULL: "turn" has an address */
+    ngx_uint_t            turn_next;
+    ngx_trp_room_t       *room;               /* of all agents of the role */
+    ngx_uint_t            limit;              /* "max", or what the room is */
+    ngx_uint_t            ndatagrams;         /* streams of UDP */
+    unsigned              max_set:1;
 } ngx_trp_agent_conf_t;
 
 
@@ -126,8 +126,8 @@ void ngx_trp_agent_init_process(ngx_cycle_t *cycle,
     NGX_TRP_SSL_COMMANDS(prefix "_ssl", ctx, type, agent.ssl),               \
                                                                              \
     ngx_trp_ssl_command(prefix "_turn", ctx, NGX_CONF_TAKE12,                \
-        ngx_trp_turn_client_set_server, type, agent.turn, NULL),             \
-    NGX_TRP_TURN_CLIENT_COMMANDS(prefix "_turn", ctx, type, agent.turn)
+        ngx_trp_turnc_set_server, type, agent.turn, NULL),             \
+    NGX_TRP_TURNC_COMMANDS(prefix "_turn", ctx, type, agent.turn)
 
 
 #pragma GCC visibility pop

@@ -7,18 +7,18 @@
 #include "agent/ngx_trp_dial.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_connect.h"
-#include "turnc/ngx_trp_turn_connect.h"
+#include "turnc/ngx_trp_turnc_connect.h"
 #include "tunnel/trp_auth.h"
 
 #include <sodium.h>
 
 
 typedef struct {
-    ngx_trp_turn_connect_t *connect;
-    ngx_trp_pool_t         *pool;
-    ngx_pool_cleanup_t     *cleanup;     /* of the connection */
-    ngx_log_t               log;
-    ngx_event_t             timer;
+    ngx_trp_turnc_connect_t  *connect;
+    ngx_trp_pool_t           *pool;
+    ngx_pool_cleanup_t       *cleanup;   /* of the connection */
+    ngx_log_t                 log;
+    ngx_event_t               timer;
 } ngx_trp_dial_turn_t;
 
 
@@ -26,11 +26,11 @@ static ngx_int_t ngx_trp_dial_relay(ngx_trp_pool_t *pool);
 static ngx_int_t ngx_trp_dial_create_link(ngx_trp_pool_t *pool,
     ngx_connection_t *c);
 static ngx_int_t ngx_trp_dial_turn(ngx_trp_pool_t *pool);
-static ngx_trp_turn_server_t *ngx_trp_dial_turn_server(
+static ngx_trp_turnc_server_t *ngx_trp_dial_turn_server(
     ngx_trp_agent_conf_t *conf);
-static void ngx_trp_dial_turn_done(ngx_trp_turn_connect_t *tc,
+static void ngx_trp_dial_turn_done(ngx_trp_turnc_connect_t *tc,
     ngx_uint_t code);
-static void ngx_trp_dial_turn_drain(ngx_trp_turn_connect_t *tc);
+static void ngx_trp_dial_turn_drain(ngx_trp_turnc_connect_t *tc);
 static void ngx_trp_dial_turn_timeout(ngx_event_t *ev);
 static void ngx_trp_dial_turn_failed(ngx_trp_dial_turn_t *dial);
 static void ngx_trp_dial_turn_cleanup(void *data);
@@ -185,17 +185,17 @@ failed:
 static ngx_int_t
 ngx_trp_dial_turn(ngx_trp_pool_t *pool)
 {
-    in_port_t                port;
-    ngx_trp_dial_turn_t     *dial;
-    ngx_trp_turn_server_t   *server;
-    ngx_trp_turn_connect_t  *tc;
+    in_port_t                 port;
+    ngx_trp_dial_turn_t      *dial;
+    ngx_trp_turnc_server_t   *server;
+    ngx_trp_turnc_connect_t  *tc;
 
     server = ngx_trp_dial_turn_server(pool->conf);
     if (server == NULL) {
         return NGX_ERROR;
     }
 
-    tc = ngx_trp_turn_connect_create(server, pool->log);
+    tc = ngx_trp_turnc_connect_create(server, pool->log);
     if (tc == NULL) {
         return NGX_ERROR;
     }
@@ -233,7 +233,7 @@ ngx_trp_dial_turn(ngx_trp_pool_t *pool)
 
     ngx_add_timer(&dial->timer, pool->conf->connect_timeout);
 
-    ngx_trp_turn_connect(tc);
+    ngx_trp_turnc_connect(tc);
 
     return NGX_OK;
 }
@@ -244,13 +244,13 @@ ngx_trp_dial_turn(ngx_trp_pool_t *pool)
  * no address yet, of which its own lines tell.
  */
 
-static ngx_trp_turn_server_t *
+static ngx_trp_turnc_server_t *
 ngx_trp_dial_turn_server(ngx_trp_agent_conf_t *conf)
 {
-    ngx_uint_t              naddrs;
-    ngx_addr_t             *addr;
-    ngx_queue_t            *q;
-    ngx_trp_turn_server_t  *server;
+    ngx_uint_t               naddrs;
+    ngx_addr_t              *addr;
+    ngx_queue_t             *q;
+    ngx_trp_turnc_server_t  *server;
 
     addr = conf->turn_name ? conf->turn_name->addrs : conf->turn.url.addrs;
     naddrs = conf->turn_name ? conf->turn_name->naddrs : conf->turn.url.naddrs;
@@ -265,7 +265,7 @@ ngx_trp_dial_turn_server(ngx_trp_agent_conf_t *conf)
          q != ngx_queue_sentinel(&conf->turn_servers);
          q = ngx_queue_next(q))
     {
-        server = ngx_queue_data(q, ngx_trp_turn_server_t, queue);
+        server = ngx_queue_data(q, ngx_trp_turnc_server_t, queue);
 
         if (ngx_cmp_sockaddr(server->sockaddr, server->socklen, addr->sockaddr,
                              addr->socklen, 1)
@@ -275,9 +275,9 @@ ngx_trp_dial_turn_server(ngx_trp_agent_conf_t *conf)
         }
     }
 
-    server = ngx_trp_turn_server_create(&conf->turn, addr->sockaddr,
-                                        addr->socklen, &addr->name,
-                                        &conf->turn.url.host);
+    server = ngx_trp_turnc_server_create(&conf->turn, addr->sockaddr,
+                                         addr->socklen, &addr->name,
+                                         &conf->turn.url.host);
     if (server) {
         ngx_queue_insert_tail(&conf->turn_servers, &server->queue);
     }
@@ -287,7 +287,7 @@ ngx_trp_dial_turn_server(ngx_trp_agent_conf_t *conf)
 
 
 static void
-ngx_trp_dial_turn_done(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
+ngx_trp_dial_turn_done(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
 {
     ngx_connection_t     *c;
     ngx_trp_dial_turn_t  *dial;
@@ -318,7 +318,7 @@ ngx_trp_dial_turn_done(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
 /* as a tunnel that is dialled directly: only who waits for it keeps it */
 
 static void
-ngx_trp_dial_turn_drain(ngx_trp_turn_connect_t *tc)
+ngx_trp_dial_turn_drain(ngx_trp_turnc_connect_t *tc)
 {
     ngx_trp_dial_turn_t  *dial;
 
@@ -351,7 +351,7 @@ ngx_trp_dial_turn_failed(ngx_trp_dial_turn_t *dial)
     }
 
     /* all of it is in there */
-    ngx_trp_turn_disconnect(dial->connect);
+    ngx_trp_turnc_disconnect(dial->connect);
 
     ngx_trp_pool_undialled(pool);
 }
@@ -364,7 +364,7 @@ ngx_trp_dial_turn_cleanup(void *data)
 {
     ngx_trp_dial_turn_t *dial = data;
 
-    ngx_trp_turn_disconnect(dial->connect);
+    ngx_trp_turnc_disconnect(dial->connect);
 }
 
 

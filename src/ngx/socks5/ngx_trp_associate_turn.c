@@ -20,7 +20,7 @@
 
 typedef struct {
     ngx_trp_associate_dest_t  dest;
-    ngx_trp_turn_user_t       user;
+    ngx_trp_turnc_user_t      user;
     ngx_trp_lookup_t          lookup;
     ngx_uint_t                tries;
     ngx_msec_t                failed;      /* the last time */
@@ -36,14 +36,14 @@ static ngx_int_t ngx_trp_associate_peer_choose(
     ngx_trp_associate_peer_t *peer);
 static void ngx_trp_associate_peer_attach(ngx_trp_associate_peer_t *peer,
     ngx_int_t rc);
-static void ngx_trp_associate_peer_ready(ngx_trp_turn_user_t *user);
-static void ngx_trp_associate_peer_failed(ngx_trp_turn_user_t *user,
-    ngx_trp_turn_allocation_t *a, ngx_uint_t code);
+static void ngx_trp_associate_peer_ready(ngx_trp_turnc_user_t *user);
+static void ngx_trp_associate_peer_failed(ngx_trp_turnc_user_t *user,
+    ngx_trp_turnc_alloc_t *a, ngx_uint_t code);
 static ngx_int_t ngx_trp_associate_peer_again(
     ngx_trp_associate_peer_t *peer);
-static void ngx_trp_associate_peer_received(ngx_trp_turn_user_t *user,
+static void ngx_trp_associate_peer_received(ngx_trp_turnc_user_t *user,
     u_char *p, size_t len);
-static void ngx_trp_associate_peer_forbidden(ngx_trp_turn_user_t *user,
+static void ngx_trp_associate_peer_forbidden(ngx_trp_turnc_user_t *user,
     ngx_uint_t code);
 static void ngx_trp_associate_peer_send(ngx_trp_associate_dest_t *dest,
     u_char *p, size_t len);
@@ -54,7 +54,7 @@ static void ngx_trp_associate_peer_close(ngx_trp_associate_dest_t *dest);
 static void ngx_trp_associate_peer_free(ngx_trp_associate_peer_t *peer);
 
 
-static const ngx_trp_turn_user_handlers_t  ngx_trp_associate_peer_handlers = {
+static const ngx_trp_turnc_user_handlers_t  ngx_trp_associate_peer_handlers = {
     ngx_trp_associate_peer_ready,
     ngx_trp_associate_peer_failed,
     NULL,
@@ -97,8 +97,8 @@ ngx_trp_associate_peer_open(ngx_trp_associate_dest_t *dest)
     peer->user.peer.addr = dest->addr.addr;
 
     ngx_trp_associate_peer_attach(peer,
-                     ngx_trp_turn_user_attach(dest->associate->data,
-                                              &peer->user));
+                     ngx_trp_turnc_user_attach(dest->associate->data,
+                                               &peer->user));
     return NGX_OK;
 }
 
@@ -144,8 +144,8 @@ ngx_trp_associate_peer_resolve_handler(ngx_trp_lookup_t *lookup)
     }
 
     ngx_trp_associate_peer_attach(peer,
-                                  ngx_trp_turn_user_attach(as->data,
-                                                           &peer->user));
+                                  ngx_trp_turnc_user_attach(as->data,
+                                                            &peer->user));
 }
 
 
@@ -169,7 +169,7 @@ ngx_trp_associate_peer_choose(ngx_trp_associate_peer_t *peer)
 
         /* at first what the server is able to relay */
 
-        if (ngx_trp_turn_server_lacks(as->data, to->addr.family) != (i >= n)) {
+        if (ngx_trp_turnc_server_lacks(as->data, to->addr.family) != (i >= n)) {
             continue;
         }
 
@@ -190,8 +190,8 @@ ngx_trp_associate_peer_choose(ngx_trp_associate_peer_t *peer)
 static void
 ngx_trp_associate_peer_attach(ngx_trp_associate_peer_t *peer, ngx_int_t rc)
 {
-    ngx_trp_associate_t    *as;
-    ngx_trp_turn_server_t  *server;
+    ngx_trp_associate_t     *as;
+    ngx_trp_turnc_server_t  *server;
 
     as = peer->dest.associate;
     server = as->data;
@@ -211,7 +211,7 @@ ngx_trp_associate_peer_attach(ngx_trp_associate_peer_t *peer, ngx_int_t rc)
                       "this destination, there may be more with "
                       "\"trp_turn_client_allocations\"",
                       server->conf->allocations, &server->name);
-        ngx_trp_turn_user_detach(&peer->user);
+        ngx_trp_turnc_user_detach(&peer->user);
         ngx_trp_associate_peer_refuse(peer);
         return;
 
@@ -231,7 +231,7 @@ ngx_trp_associate_peer_attach(ngx_trp_associate_peer_t *peer, ngx_int_t rc)
 
 
 static void
-ngx_trp_associate_peer_ready(ngx_trp_turn_user_t *user)
+ngx_trp_associate_peer_ready(ngx_trp_turnc_user_t *user)
 {
     u_char                    *p, *last;
     size_t                     len;
@@ -250,7 +250,7 @@ ngx_trp_associate_peer_ready(ngx_trp_turn_user_t *user)
         ngx_memcpy(&len, p, sizeof(size_t));
         p += sizeof(size_t);
 
-        (void) ngx_trp_turn_user_send(user, p, len);
+        (void) ngx_trp_turnc_user_send(user, p, len);
         p += len;
     }
 
@@ -261,8 +261,8 @@ ngx_trp_associate_peer_ready(ngx_trp_turn_user_t *user)
 /* the server has failed: the client may find another one if he comes again */
 
 static void
-ngx_trp_associate_peer_failed(ngx_trp_turn_user_t *user,
-    ngx_trp_turn_allocation_t *a, ngx_uint_t code)
+ngx_trp_associate_peer_failed(ngx_trp_turnc_user_t *user,
+    ngx_trp_turnc_alloc_t *a, ngx_uint_t code)
 {
     ngx_int_t                  rc;
     ngx_trp_associate_t       *as;
@@ -274,7 +274,7 @@ ngx_trp_associate_peer_failed(ngx_trp_turn_user_t *user,
     switch (code) {
 
     case 300:
-        rc = ngx_trp_turn_user_follow(a, user);
+        rc = ngx_trp_turnc_user_follow(a, user);
         break;
 
     case 440:
@@ -291,8 +291,8 @@ ngx_trp_associate_peer_failed(ngx_trp_turn_user_t *user,
     case 443:
     case 486:
     case 508:
-        if (code != 440 && !ngx_trp_turn_server_serves(as->data,
-                                                       TRP_PROTO_UDP))
+        if (code != 440 && !ngx_trp_turnc_server_serves(as->data,
+                                                        TRP_PROTO_UDP))
         {
             rc = NGX_DECLINED;
             break;
@@ -331,12 +331,12 @@ ngx_trp_associate_peer_again(ngx_trp_associate_peer_t *peer)
     peer->tries = 1;
     peer->failed = ngx_current_msec;
 
-    return ngx_trp_turn_user_attach(peer->dest.associate->data, &peer->user);
+    return ngx_trp_turnc_user_attach(peer->dest.associate->data, &peer->user);
 }
 
 
 static void
-ngx_trp_associate_peer_received(ngx_trp_turn_user_t *user, u_char *p,
+ngx_trp_associate_peer_received(ngx_trp_turnc_user_t *user, u_char *p,
     size_t len)
 {
     trp_socks5_addr_t          from;
@@ -355,7 +355,7 @@ ngx_trp_associate_peer_received(ngx_trp_turn_user_t *user, u_char *p,
 
 
 static void
-ngx_trp_associate_peer_forbidden(ngx_trp_turn_user_t *user, ngx_uint_t code)
+ngx_trp_associate_peer_forbidden(ngx_trp_turnc_user_t *user, ngx_uint_t code)
 {
     u_char                     text[TRP_ADDR_TEXT_LEN];
     ngx_trp_associate_t       *as;
@@ -371,10 +371,10 @@ ngx_trp_associate_peer_forbidden(ngx_trp_turn_user_t *user, ngx_uint_t code)
                       "port %ui: %ui (%s)", &user->allocation->name,
                       trp_addr_text(text, &user->peer.addr), text,
                       (ngx_uint_t) user->peer.port, code,
-                      ngx_trp_turn_client_text(code));
+                      ngx_trp_turnc_text(code));
     }
 
-    ngx_trp_turn_user_detach(user);
+    ngx_trp_turnc_user_detach(user);
     ngx_trp_associate_peer_refuse(peer);
 }
 
@@ -395,7 +395,7 @@ ngx_trp_associate_peer_send(ngx_trp_associate_dest_t *dest, u_char *p,
 
     if (peer->user.allocation && peer->user.allocation->ready) {
 
-        if (ngx_trp_turn_user_send(&peer->user, p, len) == TRP_AGAIN) {
+        if (ngx_trp_turnc_user_send(&peer->user, p, len) == TRP_AGAIN) {
             ngx_trp_associate_dropped(dest->associate, NGX_TRP_ASSOCIATE_FULL,
                                       len);
         }
@@ -453,7 +453,7 @@ ngx_trp_associate_peer_close(ngx_trp_associate_dest_t *dest)
 
     ngx_trp_lookup_cancel(&peer->lookup);
 
-    ngx_trp_turn_user_detach(&peer->user);
+    ngx_trp_turnc_user_detach(&peer->user);
     ngx_trp_associate_peer_free(peer);
 }
 

@@ -15,13 +15,13 @@
 
 
 #include "socks5/ngx_trp_associate.h"
-#include "turnc/ngx_trp_turn_client.h"
+#include "turnc/ngx_trp_turnc_server.h"
 
 
 #pragma GCC visibility push(hidden)
 
 
-/* the "data" of an association on this path is its ngx_trp_turn_server_t */
+/* the "data" of an association on this path is its ngx_trp_turnc_server_t */
 
 extern const ngx_trp_associate_path_t  ngx_trp_associate_turn;
 

@@ -603,7 +603,7 @@ ngx_trp_turn_tcp_close(ngx_trp_turn_client_t *client, ngx_uint_t rc)
 
     ngx_trp_turn_time(server);
 
-    trp_turn_client_gone(server->turn, &client->tuple);
+    trp_turnc_gone(server->turn, &client->tuple);
     ngx_trp_turn_run(server, NULL);
 
     ngx_stream_finalize_session(client->session, rc);

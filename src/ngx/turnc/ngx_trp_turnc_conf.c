@@ -4,27 +4,27 @@
  */
 
 
-#include "turnc/ngx_trp_turn_client.h"
+#include "turnc/ngx_trp_turnc_server.h"
 
 #include <sodium.h>
 
 
-static ngx_int_t ngx_trp_turn_client_set_transport(
-    ngx_trp_turn_client_conf_t *conf, ngx_str_t *name);
+static ngx_int_t ngx_trp_turnc_set_transport(
+    ngx_trp_turnc_conf_t *conf, ngx_str_t *name);
 
 
-const ngx_conf_num_bounds_t  ngx_trp_turn_client_bounds = {
+const ngx_conf_num_bounds_t  ngx_trp_turnc_bounds = {
     ngx_conf_check_num_bounds, 1, 1024
 };
 
 
 char *
-ngx_trp_turn_client_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_trp_turnc_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_str_t                   *value;
-    ngx_trp_turn_client_conf_t  *tcf;
+    ngx_str_t             *value;
+    ngx_trp_turnc_conf_t  *tcf;
 
-    tcf = (ngx_trp_turn_client_conf_t *) ((char *) conf + cmd->offset);
+    tcf = (ngx_trp_turnc_conf_t *) ((char *) conf + cmd->offset);
 
     if (tcf->enabled) {
         return "is duplicate";
@@ -37,7 +37,7 @@ ngx_trp_turn_client_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
 
     if (cf->args->nelts == 2
-        && ngx_trp_turn_client_set_transport(tcf, &value[1]) != NGX_OK)
+        && ngx_trp_turnc_set_transport(tcf, &value[1]) != NGX_OK)
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid transport \"%V\" in \"%V\", write \"udp\", "
@@ -50,7 +50,7 @@ ngx_trp_turn_client_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 static ngx_int_t
-ngx_trp_turn_client_set_transport(ngx_trp_turn_client_conf_t *conf,
+ngx_trp_turnc_set_transport(ngx_trp_turnc_conf_t *conf,
     ngx_str_t *name)
 {
     ngx_uint_t  i;
@@ -77,19 +77,19 @@ ngx_trp_turn_client_set_transport(ngx_trp_turn_client_conf_t *conf,
 /* P_turn [tcp|tls] HOST[:PORT] */
 
 char *
-ngx_trp_turn_client_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_trp_turnc_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_str_t                   *value, *name;
-    ngx_trp_turn_client_conf_t  *tcf;
+    ngx_str_t             *value, *name;
+    ngx_trp_turnc_conf_t  *tcf;
 
-    tcf = (ngx_trp_turn_client_conf_t *) ((char *) conf + cmd->offset);
+    tcf = (ngx_trp_turnc_conf_t *) ((char *) conf + cmd->offset);
 
     if (tcf->enabled) {
         return "is duplicate";
     }
 
     tcf->enabled = 1;
-    tcf->transport = NGX_TRP_TURN_TCP;
+    tcf->transport = NGX_TRP_TURNC_TCP;
 
     ngx_trp_conf_set_place(cf, &tcf->place);
 
@@ -97,8 +97,8 @@ ngx_trp_turn_client_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     name = &value[cf->args->nelts - 1];
 
     if (cf->args->nelts == 3
-        && (ngx_trp_turn_client_set_transport(tcf, &value[1]) != NGX_OK
-            || tcf->transport == NGX_TRP_TURN_UDP))
+        && (ngx_trp_turnc_set_transport(tcf, &value[1]) != NGX_OK
+            || tcf->transport == NGX_TRP_TURNC_UDP))
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid transport \"%V\" in \"%V\", write \"tcp\" "
@@ -110,7 +110,7 @@ ngx_trp_turn_client_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     tcf->url.url = *name;
     tcf->url.no_resolve = 1;
-    tcf->url.default_port = (tcf->transport == NGX_TRP_TURN_TLS) ? 5349 : 3478;
+    tcf->url.default_port = (tcf->transport == NGX_TRP_TURNC_TLS) ? 5349 : 3478;
 
     if (ngx_parse_url(cf->pool, &tcf->url) != NGX_OK
         || tcf->url.family == AF_UNIX)
@@ -126,13 +126,13 @@ ngx_trp_turn_client_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 char *
-ngx_trp_turn_client_set_user(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_trp_turnc_set_user(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    u_char                      *colon;
-    ngx_str_t                   *value;
-    ngx_trp_turn_client_conf_t  *tcf;
+    u_char                *colon;
+    ngx_str_t             *value;
+    ngx_trp_turnc_conf_t  *tcf;
 
-    tcf = (ngx_trp_turn_client_conf_t *) ((char *) conf + cmd->offset);
+    tcf = (ngx_trp_turnc_conf_t *) ((char *) conf + cmd->offset);
 
     if (tcf->password.len) {
         return "is duplicate";
@@ -163,12 +163,12 @@ ngx_trp_turn_client_set_user(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 char *
-ngx_trp_turn_client_set_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_trp_turnc_set_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_str_t                   *value;
-    ngx_trp_turn_client_conf_t  *tcf;
+    ngx_str_t             *value;
+    ngx_trp_turnc_conf_t  *tcf;
 
-    tcf = (ngx_trp_turn_client_conf_t *) ((char *) conf + cmd->offset);
+    tcf = (ngx_trp_turnc_conf_t *) ((char *) conf + cmd->offset);
 
     if (tcf->secret.len) {
         return "is duplicate";
@@ -202,7 +202,7 @@ ngx_trp_turn_client_set_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 void
-ngx_trp_turn_client_create_conf(ngx_trp_turn_client_conf_t *conf)
+ngx_trp_turnc_create_conf(ngx_trp_turnc_conf_t *conf)
 {
     conf->allocations = NGX_CONF_UNSET_UINT;
     conf->connect_timeout = NGX_CONF_UNSET_MSEC;
@@ -212,8 +212,8 @@ ngx_trp_turn_client_create_conf(ngx_trp_turn_client_conf_t *conf)
 
 
 void
-ngx_trp_turn_client_merge_conf(ngx_trp_turn_client_conf_t *prev,
-    ngx_trp_turn_client_conf_t *conf)
+ngx_trp_turnc_merge_conf(ngx_trp_turnc_conf_t *prev,
+    ngx_trp_turnc_conf_t *conf)
 {
     if (!conf->enabled) {
         conf->enabled = prev->enabled;
@@ -237,7 +237,7 @@ ngx_trp_turn_client_merge_conf(ngx_trp_turn_client_conf_t *prev,
 
 
 ngx_int_t
-ngx_trp_turn_client_init_conf(ngx_conf_t *cf, ngx_trp_turn_client_conf_t *conf,
+ngx_trp_turnc_init_conf(ngx_conf_t *cf, ngx_trp_turnc_conf_t *conf,
     const char *prefix)
 {
     ngx_int_t  rc;
@@ -252,7 +252,7 @@ ngx_trp_turn_client_init_conf(ngx_conf_t *cf, ngx_trp_turn_client_conf_t *conf,
                            "for \"%s\"", prefix, prefix, prefix);
         rc = NGX_ERROR;
 
-    } else if (conf->transport == NGX_TRP_TURN_TLS) {
+    } else if (conf->transport == NGX_TRP_TURNC_TLS) {
         rc = ngx_trp_ssl_init_conf(cf, &conf->ssl, prefix, "TURN server");
     }
 

@@ -11,17 +11,17 @@
  */
 
 
-#ifndef _NGX_TRP_TURN_CONNECT_H_INCLUDED_
-#define _NGX_TRP_TURN_CONNECT_H_INCLUDED_
+#ifndef _NGX_TRP_TURNC_CONNECT_H_INCLUDED_
+#define _NGX_TRP_TURNC_CONNECT_H_INCLUDED_
 
 
-#include "turnc/ngx_trp_turn_client.h"
+#include "turnc/ngx_trp_turnc_server.h"
 
 
 #pragma GCC visibility push(hidden)
 
 
-typedef struct ngx_trp_turn_connect_s  ngx_trp_turn_connect_t;
+typedef struct ngx_trp_turnc_connect_s  ngx_trp_turnc_connect_t;
 
 
 /*
@@ -30,22 +30,22 @@ typedef struct ngx_trp_turn_connect_s  ngx_trp_turn_connect_t;
  * peer's bytes, and is the caller's to close; else there is none.
  */
 
-typedef void (*ngx_trp_turn_connect_pt)(ngx_trp_turn_connect_t *tc,
+typedef void (*ngx_trp_turnc_connect_pt)(ngx_trp_turnc_connect_t *tc,
     ngx_uint_t code);
 
 
-struct ngx_trp_turn_connect_s {
-    ngx_trp_turn_user_t         user;
-    ngx_trp_turn_server_t      *server;
-    ngx_log_t                  *log;
-    ngx_pool_t                 *pool;      /* this, and TLS */
+struct ngx_trp_turnc_connect_s {
+    ngx_trp_turnc_user_t     user;
+    ngx_trp_turnc_server_t  *server;
+    ngx_log_t               *log;
+    ngx_pool_t              *pool;         /* this, and TLS */
 
     /*
      * The caller's; "peer" of the user must be set as well.  drain(), which
      * may be NULL, tells that the worker exits before the end.
      */
-    ngx_trp_turn_connect_pt     done;
-    void                      (*drain)(ngx_trp_turn_connect_t *tc);
+    ngx_trp_turnc_connect_pt  done;
+    void                      (*drain)(ngx_trp_turnc_connect_t *tc);
     void                       *data;
 
     ngx_connection_t           *connection; /* for data */
@@ -76,12 +76,12 @@ struct ngx_trp_turn_connect_s {
 
 /* NULL without memory; the caller keeps the log */
 
-ngx_trp_turn_connect_t *ngx_trp_turn_connect_create(
-    ngx_trp_turn_server_t *server, ngx_log_t *log);
+ngx_trp_turnc_connect_t *ngx_trp_turnc_connect_create(
+    ngx_trp_turnc_server_t *server, ngx_log_t *log);
 
 /* begins; done() will be called */
 
-void ngx_trp_turn_connect(ngx_trp_turn_connect_t *tc);
+void ngx_trp_turnc_connect(ngx_trp_turnc_connect_t *tc);
 
 /*
  * Nobody waits for it any more, or the connection that it has made is over:
@@ -90,14 +90,14 @@ void ngx_trp_turn_connect(ngx_trp_turn_connect_t *tc);
  * destroyed, now or when the server has answered.
  */
 
-void ngx_trp_turn_disconnect(ngx_trp_turn_connect_t *tc);
+void ngx_trp_turnc_disconnect(ngx_trp_turnc_connect_t *tc);
 
 /* 1 if it is still the server that has to do something, and not the peer */
 
-ngx_uint_t ngx_trp_turn_connect_server_late(ngx_trp_turn_connect_t *tc);
+ngx_uint_t ngx_trp_turnc_connect_server_late(ngx_trp_turnc_connect_t *tc);
 
 
 #pragma GCC visibility pop
 
 
-#endif /* _NGX_TRP_TURN_CONNECT_H_INCLUDED_ */
+#endif /* _NGX_TRP_TURNC_CONNECT_H_INCLUDED_ */

@@ -11,7 +11,7 @@
 
 #include "tap.h"
 #include "rnd.h"
-#include "turn_client.h"
+#include "turnc.h"
 
 
 #define nelts(a)  (sizeof(a) / sizeof((a)[0]))
@@ -100,7 +100,7 @@ pass(uint64_t ms)
     end = a.now + ms;
 
     while (a.now < end) {
-        next = trp_turn_client_next(a.client);
+        next = trp_turnc_next(a.client);
         next = (next == 0 || next > end) ? end : next;
 
         agent_run(&a, next - a.now);
@@ -120,7 +120,7 @@ test_udp(void)
        "and without a family");
     talk();
     is_str(a.log, ">allocate256 allocated", "and with them");
-    is_int(trp_turn_client_relayed(a.client)->port, w.relays->port,
+    is_int(trp_turnc_relayed(a.client)->port, w.relays->port,
            "the relayed address");
 
     is_int(agent_send(&a, "9.9.9.9:53", "one"), TRP_OK, "a datagram");
@@ -146,14 +146,14 @@ test_udp(void)
     is_str(a.log, "received 9.9.9.9:54 five", "from its host");
 
     agent_begin(&a);
-    trp_turn_client_close(a.client, a.now, a.wall);
+    trp_turnc_close(a.client, a.now, a.wall);
     is_str(a.log, ">refresh256 0", "gives it back");
     agent_talk(&a, &w);
     is_int(w.turn.stats.allocations, 0, "it is gone");
-    is_int(trp_turn_client_next(a.client), 0, "nothing is waited for");
+    is_int(trp_turnc_next(a.client), 0, "nothing is waited for");
     is_int(agent_send(&a, "9.9.9.9:53", "x"), TRP_ERROR, "nothing is sent");
-    trp_turn_client_close(a.client, a.now, a.wall);
-    trp_turn_client_start(a.client, a.now, a.wall);
+    trp_turnc_close(a.client, a.now, a.wall);
+    trp_turnc_start(a.client, a.now, a.wall);
     is_str(a.log, "", "nor anything else");
     end("UDP");
 }
@@ -170,7 +170,7 @@ test_families(void)
     is_int(trp_stun_get(&a.m, TRP_STUN_REQUESTED_ADDRESS_FAMILY).data[0], 2,
            "IPv6 is asked for");
     talk();
-    ok(trp_turn_client_relayed(a.client)->addr.family == 6, "and given");
+    ok(trp_turnc_relayed(a.client)->addr.family == 6, "and given");
     agent_send(&a, "[2620:fe::9]:53", "one");
     talk();
     is_str(a.log, ">4000 one", "a peer");
@@ -197,14 +197,14 @@ static unsigned
 bind_once(uint32_t connection, uint8_t *id, uint8_t other)
 {
     size_t            len;
-    uint8_t           buf[TRP_TURN_CLIENT_MESSAGE_MAX];
+    uint8_t           buf[TRP_TURNC_MESSAGE_MAX];
     trp_turn_tuple_t  from;
 
     from = a.tuple;
     from.client.addr.bytes[0] ^= other;
     from.client.port = 4001;
 
-    len = trp_turn_client_bind(a.client, connection, buf, id);
+    len = trp_turnc_bind(a.client, connection, buf, id);
     world_input(&w, &from, buf, len);
 
     return w.code;
@@ -214,7 +214,7 @@ bind_once(uint32_t connection, uint8_t *id, uint8_t other)
 static int
 bound(const uint8_t *id, unsigned *code)
 {
-    return trp_turn_client_bound(a.client, w.m.data, w.m.len, id, code);
+    return trp_turnc_bound(a.client, w.m.data, w.m.len, id, code);
 }
 
 
@@ -222,7 +222,7 @@ static void
 test_tcp(void)
 {
     uint8_t   id[TRP_STUN_ID_LEN], other[TRP_STUN_ID_LEN];
-    uint8_t   buf[TRP_TURN_CLIENT_MESSAGE_MAX];
+    uint8_t   buf[TRP_TURNC_MESSAGE_MAX];
     unsigned  code;
 
     world_init(&w);
@@ -231,7 +231,7 @@ test_tcp(void)
     a.conf.stream = 1;
     a.conf.transport = 6;
     agent_start(&a);
-    is_int(trp_turn_client_bind(a.client, 1, buf, id), 0,
+    is_int(trp_turnc_bind(a.client, 1, buf, id), 0,
            "nothing to bind before the allocation");
     is_int(agent_connect(&a, "9.9.9.9:80", "one"), TRP_ERROR,
            "nor to connect to");
@@ -259,12 +259,12 @@ test_tcp(void)
     memcpy(other, id, sizeof(id));
     other[3] ^= 1;
     is_int(bound(other, &code), TRP_ERROR, "an answer to something else");
-    is_int(code, TRP_TURN_CLIENT_PROTOCOL, "makes no sense");
+    is_int(code, TRP_TURNC_PROTOCOL, "makes no sense");
     is_int(bound(id, &code), TRP_AGAIN, "once more");
     is_int(bind_once(a.connection, id, 1), 200, "attached");
     is_int(bound(id, &code), TRP_OK, "bound");
     is_int(code, 0, "without an error");
-    is_int(trp_turn_client_bound(a.client, w.m.data, w.m.len - 1, id, &code),
+    is_int(trp_turnc_bound(a.client, w.m.data, w.m.len - 1, id, &code),
            TRP_ERROR, "a part of it is nothing");
 
     bind_once(a.connection, id, 1);
@@ -303,14 +303,14 @@ test_tcp(void)
        "a peer that does not answer");
 
     agent_connect(&a, "9.9.9.9:82", "five");
-    trp_turn_client_forget(a.client, "nobody");
-    trp_turn_client_forget(a.client, (void *) "five");
+    trp_turnc_forget(a.client, "nobody");
+    trp_turnc_forget(a.client, (void *) "five");
     talk();
     pass(30000);
     ok(strstr(a.log, "five") == NULL,
        "of what is forgotten nothing is heard");
 
-    trp_turn_client_forget(a.client, (void *) "five");
+    trp_turnc_forget(a.client, (void *) "five");
     agent_connect(&a, "9.9.9.9:83", "six");
     end("TCP");
 }
@@ -322,7 +322,7 @@ static void
 test_bind_integrity(void)
 {
     size_t    len;
-    uint8_t   id[TRP_STUN_ID_LEN], buf[TRP_TURN_CLIENT_MESSAGE_MAX];
+    uint8_t   id[TRP_STUN_ID_LEN], buf[TRP_TURNC_MESSAGE_MAX];
     unsigned  i, code, want;
 
     static const struct {
@@ -332,13 +332,13 @@ test_bind_integrity(void)
         unsigned     want;
     } cases[] = {
         { 200, 1, TRP_OK, 0 },
-        { 200, 0, TRP_ERROR, TRP_TURN_CLIENT_INTEGRITY },
+        { 200, 0, TRP_ERROR, TRP_TURNC_INTEGRITY },
         { 400, 1, TRP_ERROR, 400 },
-        { 400, 0, TRP_ERROR, TRP_TURN_CLIENT_INTEGRITY },
+        { 400, 0, TRP_ERROR, TRP_TURNC_INTEGRITY },
         { 401, 0, TRP_ERROR, 401 },
         { 438, 0, TRP_ERROR, 438 },    /* without a nonce */
         { 447, 1, TRP_ERROR, 447 },
-        { 700, 1, TRP_ERROR, TRP_TURN_CLIENT_PROTOCOL }
+        { 700, 1, TRP_ERROR, TRP_TURNC_PROTOCOL }
     };
 
     agent_init(&a);
@@ -347,7 +347,7 @@ test_bind_integrity(void)
     agent_allocate(&a, 600);
 
     for (i = 0; i < nelts(cases); i++) {
-        len = trp_turn_client_bind(a.client, 77, buf, id);
+        len = trp_turnc_bind(a.client, 77, buf, id);
         memcpy(a.request, buf, len);
         trp_stun_parse(&a.m, a.request, len);
 
@@ -358,8 +358,8 @@ test_bind_integrity(void)
         }
 
         want = cases[i].want;
-        is_int(trp_turn_client_bound(a.client, a.answer.data, a.answer.len,
-                                     id, &code),
+        is_int(trp_turnc_bound(a.client, a.answer.data, a.answer.len,
+                               id, &code),
                cases[i].rc, "ConnectionBind, %u%s", cases[i].code,
                cases[i].is_signed ? " signed" : "");
         is_int(code, want, "says %u", want);
@@ -518,7 +518,7 @@ test_longest(void)
 {
     char      name[600], realm[800], nonce[800], user[1200], list[68];
     size_t    len;
-    uint8_t   id[TRP_STUN_ID_LEN], buf[TRP_TURN_CLIENT_MESSAGE_MAX];
+    uint8_t   id[TRP_STUN_ID_LEN], buf[TRP_TURNC_MESSAGE_MAX];
 
     memset(name, 'n', sizeof(name));
     memset(realm, 'r', sizeof(realm));
@@ -542,7 +542,7 @@ test_longest(void)
     is_str(a.log, ">allocate256", "the longest name, realm and nonce");
     answer_allocate(&a, "8.8.4.4:50000", 600);
     is_str(a.log, "allocated", "are good");
-    len = trp_turn_client_bind(a.client, 1, buf, id);
+    len = trp_turnc_bind(a.client, 1, buf, id);
     ok(len > 2100 && len <= sizeof(buf), "ConnectionBind has %zu bytes", len);
     over("longest");
 
@@ -901,7 +901,7 @@ test_alternate(void)
 
         answer_send(&a);
         is_str(a.log, cases[i].log, "300, %u", i);
-        is_str(taddr_text(trp_turn_client_alternate(a.client)),
+        is_str(taddr_text(trp_turnc_alternate(a.client)),
                cases[i].want, "another server");
         over("300");
     }
@@ -979,7 +979,7 @@ test_integrity(void)
     answer(&a, 486);
     answer_send(&a);
     agent_pass(&a, 39500);
-    is_int(a.code, TRP_TURN_CLIENT_INTEGRITY, "nothing better has come");
+    is_int(a.code, TRP_TURNC_INTEGRITY, "nothing better has come");
     over("violated");
 }
 
@@ -1014,7 +1014,7 @@ test_lost(void)
     is_str(a.log, "", "nothing more");
     agent_pass(&a, 1);
     is_str(a.log, "failed 1", "no answer");
-    is_int(trp_turn_client_next(a.client), 0, "the end");
+    is_int(trp_turnc_next(a.client), 0, "the end");
     over("UDP");
 
     agent_init(&a);
@@ -1223,21 +1223,21 @@ static void
 test_queue(void)
 {
     int          i;
-    char         big[TRP_TURN_CLIENT_DATAGRAM + 2];
+    char         big[TRP_TURNC_DATAGRAM + 2];
     trp_taddr_t  t;
 
     agent_init(&a);
     agent_allocate(&a, 600);
 
     memset(big, 'x', sizeof(big));
-    big[TRP_TURN_CLIENT_DATAGRAM] = '\0';
+    big[TRP_TURNC_DATAGRAM] = '\0';
 
     is_int(agent_send(&a, "9.9.9.9:53", big), TRP_OK, "as long as may be");
-    big[TRP_TURN_CLIENT_DATAGRAM] = 'x';
-    big[TRP_TURN_CLIENT_DATAGRAM + 1] = '\0';
+    big[TRP_TURNC_DATAGRAM] = 'x';
+    big[TRP_TURNC_DATAGRAM + 1] = '\0';
     is_int(agent_send(&a, "9.9.9.9:53", big), TRP_AGAIN, "and longer");
 
-    for (i = 1; i < TRP_TURN_CLIENT_QUEUE; i++) {
+    for (i = 1; i < TRP_TURNC_QUEUE; i++) {
         is_int(agent_send(&a, "9.9.9.9:53", "x"), TRP_OK, "waits");
     }
 
@@ -1248,20 +1248,20 @@ test_queue(void)
     agent_init(&a);
     agent_allocate(&a, 3600);
 
-    for (i = 0; i < TRP_TURN_CLIENT_QUEUE; i++) {
+    for (i = 0; i < TRP_TURNC_QUEUE; i++) {
         agent_send(&a, "9.9.9.9:53", "x");
     }
 
     answer_code(&a, 200);
     agent_release(&a, "9.9.9.9:53");
 
-    for (i = 0; i < TRP_TURN_CLIENT_QUEUE; i++) {
+    for (i = 0; i < TRP_TURNC_QUEUE; i++) {
         if (agent_send(&a, "9.9.9.9:53", "x") != TRP_OK) {
             break;
         }
     }
 
-    is_int(i, TRP_TURN_CLIENT_QUEUE, "as many again, the next time");
+    is_int(i, TRP_TURNC_QUEUE, "as many again, the next time");
     over("queue");
 
     /* nothing bounds what need not wait but the protocol */
@@ -1273,16 +1273,16 @@ test_queue(void)
     is_int(agent_send(&a, "9.9.9.9:53", big), TRP_OK, "a long one");
     t = taddr("9.9.9.9:53");
     memset(w.ask_buf, 'y', sizeof(w.ask_buf));
-    is_int(trp_turn_client_send(a.client, &t, w.ask_buf, 65400, a.now,
-                                a.wall), TRP_OK, "the longest");
+    is_int(trp_turnc_send(a.client, &t, w.ask_buf, 65400, a.now,
+                          a.wall), TRP_OK, "the longest");
     is_int(a.last_len, 65404, "in one piece");
-    is_int(trp_turn_client_send(a.client, &t, w.ask_buf, 65401, a.now,
-                                a.wall), TRP_AGAIN, "longer than any");
+    is_int(trp_turnc_send(a.client, &t, w.ask_buf, 65401, a.now,
+                          a.wall), TRP_AGAIN, "longer than any");
 
     is_int(agent_send(&a, "9.9.9.9:0", "x"), TRP_DECLINED, "port 0");
     memset(&t, 0, sizeof(t));
     t.port = 1;
-    is_int(trp_turn_client_send(a.client, &t, w.ask_buf, 1, a.now, a.wall),
+    is_int(trp_turnc_send(a.client, &t, w.ask_buf, 1, a.now, a.wall),
            TRP_DECLINED, "no address");
     over("lengths");
 }
@@ -1460,8 +1460,8 @@ send_numbered(unsigned i)
     agent_begin(&a);
     t = numbered(i);
 
-    return trp_turn_client_send(a.client, &t, (const uint8_t *) "x", 1, a.now,
-                                a.wall);
+    return trp_turnc_send(a.client, &t, (const uint8_t *) "x", 1, a.now,
+                          a.wall);
 }
 
 
@@ -1719,7 +1719,7 @@ test_exhaustion(void)
         answer_code(&a, 200);
         agent_lose(&a);
         t = numbered(i);
-        trp_turn_client_release(a.client, &t);
+        trp_turnc_release(a.client, &t);
     }
 
     is_int(i, 4096, "4096 channels");
@@ -1841,7 +1841,7 @@ test_incoming(void)
     is_int(agent_input(&a, buf, 0), TRP_ERROR, "nothing");
     buf[0] = 0x40;
     is_int(agent_input(&a, buf, 4), TRP_OK, "a channel before the start");
-    trp_turn_client_close(a.client, a.now, a.wall);
+    trp_turnc_close(a.client, a.now, a.wall);
     over("not started");
 
     agent_init(&a);
@@ -1994,7 +1994,7 @@ test_hostile(void)
     is_str(a.log, "", "and nothing more comes");
     is_int(agent_connect(&a, "9.9.9.9:80", "x"), TRP_ERROR, "or goes");
     agent_release(&a, "9.9.9.9:53");
-    trp_turn_client_forget(a.client, NULL);
+    trp_turnc_forget(a.client, NULL);
     over("hostile");
 
     agent_init(&a);
@@ -2022,13 +2022,13 @@ on_allocated(void *data)
     agent_on_allocated(data);
 
     if (a.conf.transport == 6) {
-        (void) trp_turn_client_connect(a.client, &t, (void *) "one", a.now,
-                                       a.wall);
+        (void) trp_turnc_connect(a.client, &t, (void *) "one", a.now,
+                                 a.wall);
         return;
     }
 
-    (void) trp_turn_client_send(a.client, &t, (const uint8_t *) "x", 1, a.now,
-                                a.wall);
+    (void) trp_turnc_send(a.client, &t, (const uint8_t *) "x", 1, a.now,
+                          a.wall);
 }
 
 
@@ -2040,11 +2040,11 @@ on_failed(void *data, unsigned code)
     t = taddr("9.9.9.9:53");
     agent_on_failed(data, code);
 
-    is_int(trp_turn_client_connect(a.client, &t, data, a.now, a.wall),
+    is_int(trp_turnc_connect(a.client, &t, data, a.now, a.wall),
            TRP_ERROR, "nothing after the end");
-    is_int(trp_turn_client_send(a.client, &t, (const uint8_t *) "x", 1, a.now,
-                                a.wall), TRP_ERROR, "nor this");
-    trp_turn_client_forget(a.client, data);
+    is_int(trp_turnc_send(a.client, &t, (const uint8_t *) "x", 1, a.now,
+                          a.wall), TRP_ERROR, "nor this");
+    trp_turnc_forget(a.client, data);
 }
 
 
@@ -2054,12 +2054,12 @@ on_refused(void *data, void *connect, unsigned code)
     trp_taddr_t  t;
 
     agent_on_refused(data, connect, code);
-    trp_turn_client_forget(a.client, connect);
+    trp_turnc_forget(a.client, connect);
 
     if (calls++ < 3) {
         t = taddr("9.9.9.9:53");
-        (void) trp_turn_client_connect(a.client, &t, (void *) "two", a.now,
-                                       a.wall);
+        (void) trp_turnc_connect(a.client, &t, (void *) "two", a.now,
+                                 a.wall);
     }
 }
 
@@ -2071,11 +2071,11 @@ on_received(void *data, const trp_taddr_t *peer, const uint8_t *p, size_t len)
 
     agent_on_received(data, peer, p, len);
 
-    (void) trp_turn_client_send(a.client, peer, p, len, a.now, a.wall);
+    (void) trp_turnc_send(a.client, peer, p, len, a.now, a.wall);
 
     t = *peer;
     t.port++;
-    (void) trp_turn_client_send(a.client, &t, p, len, a.now, a.wall);
+    (void) trp_turnc_send(a.client, &t, p, len, a.now, a.wall);
 }
 
 
@@ -2149,7 +2149,7 @@ test_memory(void)
             continue;
         }
 
-        trp_turn_client_start(a.client, a.now, a.wall);
+        trp_turnc_start(a.client, a.now, a.wall);
         agent_talk(&a, &w);
         agent_send(&a, "9.9.9.9:53", "one");
         agent_send(&a, "9.9.9.9:53", "two");
@@ -2199,7 +2199,7 @@ test_close(void)
     agent_init(&a);
     agent_start(&a);
     agent_begin(&a);
-    trp_turn_client_close(a.client, a.now, a.wall);
+    trp_turnc_close(a.client, a.now, a.wall);
     is_str(a.log, "", "nothing was asked with credentials");
     answer_challenge(&a, 401, "nonce", NULL, 0);
     is_str(a.log, "", "nothing comes of it");
@@ -2209,7 +2209,7 @@ test_close(void)
     agent_start(&a);
     answer_challenge(&a, 401, "nonce", NULL, 0);
     agent_begin(&a);
-    trp_turn_client_close(a.client, a.now, a.wall);
+    trp_turnc_close(a.client, a.now, a.wall);
     is_str(a.log, ">refresh 0", "what may be there is given back");
     over("under way");
 

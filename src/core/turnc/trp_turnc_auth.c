@@ -4,7 +4,7 @@
  */
 
 
-#include "turnc/trp_turn_client_private.h"
+#include "turnc/trp_turnc_private.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,16 +12,16 @@
 
 /* seconds that a user name for a secret is good for: an allocation keeps it */
 
-#define TRP_TURN_CLIENT_WEEK  604800
+#define TRP_TURNC_WEEK  604800
 
 
-static int trp_turn_client_choose(trp_turn_client_t *client,
+static int trp_turnc_choose(trp_turnc_t *client,
     const trp_stun_t *m);
-static int trp_turn_client_key(trp_turn_client_t *client);
+static int trp_turnc_key(trp_turnc_t *client);
 
 
 int
-trp_turn_client_credentials(trp_turn_client_t *client, int64_t wall)
+trp_turnc_credentials(trp_turnc_t *client, int64_t wall)
 {
     char    *password;
     size_t   len;
@@ -33,8 +33,8 @@ trp_turn_client_credentials(trp_turn_client_t *client, int64_t wall)
     }
 
     len = (size_t) snprintf((char *) client->text,
-                            TRP_TURN_CLIENT_EXPIRY_LEN, "%lld",
-                            (long long) wall + TRP_TURN_CLIENT_WEEK);
+                            TRP_TURNC_EXPIRY_LEN, "%lld",
+                            (long long) wall + TRP_TURNC_WEEK);
 
     if (client->conf.name.len) {
         client->text[len++] = ':';
@@ -55,7 +55,7 @@ trp_turn_client_credentials(trp_turn_client_t *client, int64_t wall)
 
 
 int
-trp_turn_client_challenge(trp_turn_client_t *client, const trp_stun_t *m)
+trp_turnc_challenge(trp_turnc_t *client, const trp_stun_t *m)
 {
     unsigned   features;
     trp_str_t  realm, parts[3];
@@ -65,7 +65,7 @@ trp_turn_client_challenge(trp_turn_client_t *client, const trp_stun_t *m)
     realm = trp_stun_get(m, TRP_STUN_REALM);
 
     if (realm.data == NULL || realm.len > sizeof(client->realm)
-        || trp_turn_client_nonce(m, client->nonce, &client->nonce_len)
+        || trp_turnc_nonce(m, client->nonce, &client->nonce_len)
            != TRP_OK)
     {
         return TRP_ERROR;
@@ -81,7 +81,7 @@ trp_turn_client_challenge(trp_turn_client_t *client, const trp_stun_t *m)
     client->list_len = 0;
 
     if ((features & TRP_TURN_NONCE_ALGORITHMS)
-        && trp_turn_client_choose(client, m) != TRP_OK)
+        && trp_turnc_choose(client, m) != TRP_OK)
     {
         return TRP_ERROR;
     }
@@ -91,7 +91,7 @@ trp_turn_client_challenge(trp_turn_client_t *client, const trp_stun_t *m)
     parts[2] = realm;
 
     if (trp_digest(TRP_SHA256, client->userhash, parts, 3) != TRP_OK
-        || trp_turn_client_key(client) != TRP_OK)
+        || trp_turnc_key(client) != TRP_OK)
     {
         return TRP_ERROR;
     }
@@ -105,9 +105,9 @@ trp_turn_client_challenge(trp_turn_client_t *client, const trp_stun_t *m)
 /* the list of algorithms belongs to the nonce, and is echoed with it */
 
 int
-trp_turn_client_stale(trp_turn_client_t *client, const trp_stun_t *m)
+trp_turnc_stale(trp_turnc_t *client, const trp_stun_t *m)
 {
-    if (trp_turn_client_nonce(m, client->nonce, &client->nonce_len)
+    if (trp_turnc_nonce(m, client->nonce, &client->nonce_len)
         != TRP_OK)
     {
         return TRP_ERROR;
@@ -115,19 +115,19 @@ trp_turn_client_stale(trp_turn_client_t *client, const trp_stun_t *m)
 
     if (client->list_len
         && trp_stun_get(m, TRP_STUN_PASSWORD_ALGORITHMS).data
-        && trp_turn_client_choose(client, m) != TRP_OK)
+        && trp_turnc_choose(client, m) != TRP_OK)
     {
         return TRP_ERROR;
     }
 
-    return trp_turn_client_key(client);
+    return trp_turnc_key(client);
 }
 
 
 /* RFC 8489, section 9.2.5: the bit and the list come together */
 
 int
-trp_turn_client_nonce(const trp_stun_t *m, uint8_t *nonce, size_t *len)
+trp_turnc_nonce(const trp_stun_t *m, uint8_t *nonce, size_t *len)
 {
     trp_str_t  value;
 
@@ -153,7 +153,7 @@ trp_turn_client_nonce(const trp_stun_t *m, uint8_t *nonce, size_t *len)
 /* SHA-256 if it is there, and MD5 otherwise; neither has parameters */
 
 static int
-trp_turn_client_choose(trp_turn_client_t *client, const trp_stun_t *m)
+trp_turnc_choose(trp_turnc_t *client, const trp_stun_t *m)
 {
     size_t     i, n;
     unsigned   type, found;
@@ -192,7 +192,7 @@ trp_turn_client_choose(trp_turn_client_t *client, const trp_stun_t *m)
 
 
 static int
-trp_turn_client_key(trp_turn_client_t *client)
+trp_turnc_key(trp_turnc_t *client)
 {
     trp_str_t  realm;
 
@@ -207,7 +207,7 @@ trp_turn_client_key(trp_turn_client_t *client)
 
 
 int
-trp_turn_client_sign(trp_turn_client_t *client, trp_stun_writer_t *w,
+trp_turnc_sign(trp_turnc_t *client, trp_stun_writer_t *w,
     trp_str_t nonce)
 {
     trp_str_t  key;
@@ -248,7 +248,7 @@ trp_turn_client_sign(trp_turn_client_t *client, trp_stun_writer_t *w,
 
 
 int
-trp_turn_client_verify(const trp_turn_client_t *client, const trp_stun_t *m)
+trp_turnc_verify(const trp_turnc_t *client, const trp_stun_t *m)
 {
     trp_str_t  key;
 

@@ -4,34 +4,34 @@
  */
 
 
-#include "turnc/trp_turn_client_private.h"
+#include "turnc/trp_turnc_private.h"
 
 #include <string.h>
 
 
 /* an id of a ConnectionBind that is sent for the second time has this bit */
 
-#define TRP_TURN_CLIENT_AGAIN  0x01
+#define TRP_TURNC_AGAIN  0x01
 
 
 /* RFC 6062, section 4.3 */
 
 int
-trp_turn_client_connect(trp_turn_client_t *client, const trp_taddr_t *peer,
+trp_turnc_connect(trp_turnc_t *client, const trp_taddr_t *peer,
     void *connect, uint64_t now, int64_t wall)
 {
-    trp_turn_client_connect_t  *c;
+    trp_turnc_connect_t  *c;
 
     (void) wall;
 
-    if (client->state != TRP_TURN_CLIENT_ALLOCATED
-        || client->conf.transport != TRP_TURN_CLIENT_TCP
-        || trp_turn_client_busy(client))
+    if (client->state != TRP_TURNC_ALLOCATED
+        || client->conf.transport != TRP_TURNC_TCP
+        || trp_turnc_busy(client))
     {
         return TRP_ERROR;
     }
 
-    c = trp_turn_client_get(client, sizeof(trp_turn_client_connect_t));
+    c = trp_turnc_get(client, sizeof(trp_turnc_connect_t));
     if (c == NULL) {
         return TRP_ERROR;
     }
@@ -41,34 +41,34 @@ trp_turn_client_connect(trp_turn_client_t *client, const trp_taddr_t *peer,
     c->peer = *peer;
     c->connect = connect;
 
-    trp_turn_client_request(client, &c->transaction, TRP_STUN_CONNECT);
+    trp_turnc_request(client, &c->transaction, TRP_STUN_CONNECT);
 
     return TRP_OK;
 }
 
 
 void
-trp_turn_client_forget(trp_turn_client_t *client, void *connect)
+trp_turnc_forget(trp_turnc_t *client, void *connect)
 {
-    trp_hash_node_t                *node;
-    trp_turn_client_connect_t      *c;
-    trp_turn_client_transaction_t  *t;
+    trp_hash_node_t          *node;
+    trp_turnc_connect_t      *c;
+    trp_turnc_transaction_t  *t;
 
     for (node = trp_hash_walk(&client->transactions, NULL);
          node;
          node = trp_hash_walk(&client->transactions, node))
     {
-        t = trp_turn_client_of(trp_turn_client_transaction_t, node, node);
+        t = trp_turnc_of(trp_turnc_transaction_t, node, node);
 
         if (t->method != TRP_STUN_CONNECT) {
             continue;
         }
 
-        c = trp_turn_client_of(trp_turn_client_connect_t, transaction, t);
+        c = trp_turnc_of(trp_turnc_connect_t, transaction, t);
 
         if (c->connect == connect) {
-            trp_turn_client_request_end(client, t);
-            trp_turn_client_put(client, c);
+            trp_turnc_request_end(client, t);
+            trp_turnc_put(client, c);
             return;
         }
     }
@@ -76,66 +76,66 @@ trp_turn_client_forget(trp_turn_client_t *client, void *connect)
 
 
 void
-trp_turn_client_connects_free(trp_turn_client_t *client)
+trp_turnc_connects_free(trp_turnc_t *client)
 {
-    trp_hash_node_t                *node, *next;
-    trp_turn_client_transaction_t  *t;
+    trp_hash_node_t          *node, *next;
+    trp_turnc_transaction_t  *t;
 
     for (node = trp_hash_walk(&client->transactions, NULL);
          node;
          node = next)
     {
         next = trp_hash_walk(&client->transactions, node);
-        t = trp_turn_client_of(trp_turn_client_transaction_t, node, node);
+        t = trp_turnc_of(trp_turnc_transaction_t, node, node);
 
         if (t->method == TRP_STUN_CONNECT) {
-            trp_turn_client_request_end(client, t);
-            trp_turn_client_put(client,
-                trp_turn_client_of(trp_turn_client_connect_t, transaction, t));
+            trp_turnc_request_end(client, t);
+            trp_turnc_put(client,
+                trp_turnc_of(trp_turnc_connect_t, transaction, t));
         }
     }
 }
 
 
 void
-trp_turn_client_connect_put(const trp_turn_client_transaction_t *t,
+trp_turnc_connect_put(const trp_turnc_transaction_t *t,
     trp_stun_writer_t *w)
 {
-    const trp_turn_client_connect_t  *c;
+    const trp_turnc_connect_t  *c;
 
-    c = trp_turn_client_of(trp_turn_client_connect_t, transaction, t);
+    c = trp_turnc_of(trp_turnc_connect_t, transaction, t);
 
     trp_stun_put_addr(w, TRP_STUN_XOR_PEER_ADDRESS, &c->peer);
 }
 
 
 void
-trp_turn_client_connect_done(trp_turn_client_t *client,
-    trp_turn_client_transaction_t *t, const trp_stun_t *m, unsigned code)
+trp_turnc_connect_done(trp_turnc_t *client,
+    trp_turnc_transaction_t *t, const trp_stun_t *m, unsigned code)
 {
-    void                       *connect;
-    uint32_t                    id;
-    trp_turn_client_connect_t  *c;
+    void                 *connect;
+    uint32_t              id;
+    trp_turnc_connect_t  *c;
 
-    c = trp_turn_client_of(trp_turn_client_connect_t, transaction, t);
+    c = trp_turnc_of(trp_turnc_connect_t, transaction, t);
     connect = c->connect;
     id = 0;
 
-    trp_turn_client_put(client, c);
+    trp_turnc_put(client, c);
 
-    if (trp_turn_client_fatal(code)) {
-        trp_turn_client_fail(client, code);
+    if (trp_turnc_fatal(code)) {
+        trp_turnc_fail(client, code);
         return;
     }
 
     if (code == 0
         && trp_stun_get_u32(m, TRP_STUN_CONNECTION_ID, &id) != TRP_OK)
     {
-        code = TRP_TURN_CLIENT_PROTOCOL;
+        code = TRP_TURNC_PROTOCOL;
     }
 
     if (code == 400) {
-        (void) trp_turn_client_doubt(client);
+        (void) trp_turnc_doubt(client);
     }
 
     if (code) {
@@ -153,46 +153,46 @@ trp_turn_client_connect_done(trp_turn_client_t *client,
  */
 
 size_t
-trp_turn_client_bind(trp_turn_client_t *client, uint32_t connection,
+trp_turnc_bind(trp_turnc_t *client, uint32_t connection,
     uint8_t *p, uint8_t *id)
 {
     trp_str_t          nonce;
     trp_stun_writer_t  w;
 
-    if (client->state != TRP_TURN_CLIENT_ALLOCATED) {
+    if (client->state != TRP_TURNC_ALLOCATED) {
         return 0;
     }
 
     trp_random_bytes(&client->random, id, TRP_STUN_ID_LEN);
 
     if (client->bind_nonce_len) {
-        id[0] |= TRP_TURN_CLIENT_AGAIN;
+        id[0] |= TRP_TURNC_AGAIN;
         nonce.data = client->bind_nonce;
         nonce.len = client->bind_nonce_len;
 
     } else {
-        id[0] &= (uint8_t) ~TRP_TURN_CLIENT_AGAIN;
+        id[0] &= (uint8_t) ~TRP_TURNC_AGAIN;
         nonce.data = client->nonce;
         nonce.len = client->nonce_len;
     }
 
     client->bind_nonce_len = 0;
 
-    trp_stun_begin(&w, p, TRP_TURN_CLIENT_MESSAGE_MAX, TRP_STUN_REQUEST,
+    trp_stun_begin(&w, p, TRP_TURNC_MESSAGE_MAX, TRP_STUN_REQUEST,
                    TRP_STUN_CONNECTION_BIND, id);
     trp_stun_put_u32(&w, TRP_STUN_CONNECTION_ID, connection);
 
-    return (trp_turn_client_sign(client, &w, nonce) == TRP_OK) ? w.len : 0;
+    return (trp_turnc_sign(client, &w, nonce) == TRP_OK) ? w.len : 0;
 }
 
 
 int
-trp_turn_client_bound(trp_turn_client_t *client, const uint8_t *p, size_t len,
+trp_turnc_bound(trp_turnc_t *client, const uint8_t *p, size_t len,
     const uint8_t *id, unsigned *code)
 {
     trp_stun_t  m;
 
-    *code = TRP_TURN_CLIENT_PROTOCOL;
+    *code = TRP_TURNC_PROTOCOL;
 
     if (trp_stun_parse(&m, p, len) != TRP_OK
         || (m.type != TRP_STUN_SUCCESS && m.type != TRP_STUN_ERROR)
@@ -205,9 +205,9 @@ trp_turn_client_bound(trp_turn_client_t *client, const uint8_t *p, size_t len,
     if (m.type == TRP_STUN_ERROR) {
         *code = trp_stun_error(&m);
 
-        if (*code == 438 && !(id[0] & TRP_TURN_CLIENT_AGAIN)
-            && trp_turn_client_nonce(&m, client->bind_nonce,
-                                     &client->bind_nonce_len)
+        if (*code == 438 && !(id[0] & TRP_TURNC_AGAIN)
+            && trp_turnc_nonce(&m, client->bind_nonce,
+                               &client->bind_nonce_len)
                == TRP_OK)
         {
             return TRP_AGAIN;
@@ -218,14 +218,14 @@ trp_turn_client_bound(trp_turn_client_t *client, const uint8_t *p, size_t len,
         }
     }
 
-    if (client->authenticated && trp_turn_client_verify(client, &m) != TRP_OK)
+    if (client->authenticated && trp_turnc_verify(client, &m) != TRP_OK)
     {
-        *code = TRP_TURN_CLIENT_INTEGRITY;
+        *code = TRP_TURNC_INTEGRITY;
         return TRP_ERROR;
     }
 
     if (m.type == TRP_STUN_ERROR || m.nunknown) {
-        *code = *code ? *code : TRP_TURN_CLIENT_PROTOCOL;
+        *code = *code ? *code : TRP_TURNC_PROTOCOL;
         return TRP_ERROR;
     }
 

@@ -32,7 +32,7 @@
 
 #include "turn.h"
 
-#include "turnc/trp_turn_client.h"
+#include "turnc/trp_turnc.h"
 
 
 #define AGENT_SENT      64
@@ -46,38 +46,38 @@ typedef struct {
 
 
 typedef struct {
-    trp_turn_client_t           *client;
-    trp_turn_client_conf_t       conf;
-    trp_turn_client_handlers_t   handlers;
-    trp_memory_t                 memory;
-    uint8_t                      seed[TRP_RANDOM_SEED_LEN];
-    trp_turn_tuple_t             tuple;    /* for the server of turn.h */
-    uint64_t                     now;
-    int64_t                      wall;
+    trp_turnc_t          *client;
+    trp_turnc_conf_t      conf;
+    trp_turnc_handlers_t  handlers;
+    trp_memory_t          memory;
+    uint8_t               seed[TRP_RANDOM_SEED_LEN];
+    trp_turn_tuple_t      tuple;           /* for the server of turn.h */
+    uint64_t              now;
+    int64_t               wall;
 
-    int                          blocks;
-    unsigned                     fail;     /* 1: the next block is missing */
-    unsigned                     nblocks;  /* asked for */
+    int                   blocks;
+    unsigned              fail;            /* 1: the next block is missing */
+    unsigned              nblocks;         /* asked for */
 
-    agent_message_t              sent[AGENT_SENT];    /* not delivered yet */
-    unsigned                     nsent;
-    trp_stun_t                   m;        /* the last request */
-    uint8_t                      request[2304];
-    uint8_t                      last[AGENT_SENT_MAX];
-    size_t                       last_len;
+    agent_message_t       sent[AGENT_SENT];           /* not delivered yet */
+    unsigned              nsent;
+    trp_stun_t            m;               /* the last request */
+    uint8_t               request[2304];
+    uint8_t               last[AGENT_SENT_MAX];
+    size_t                last_len;
 
-    unsigned                     code;     /* of "failed", 0: has not */
-    unsigned                     allocated;
-    unsigned                     received;
-    uint32_t                     connection;
-    char                         log[1024];
-    const char                  *wrong;
+    unsigned              code;            /* of "failed", 0: has not */
+    unsigned              allocated;
+    unsigned              received;
+    uint32_t              connection;
+    char                  log[1024];
+    const char           *wrong;
 
     /* a server that says what it is told to */
-    const char                  *user;     /* NAME:PASSWORD */
-    const char                  *realm;
-    trp_stun_writer_t            answer;
-    uint8_t                      answer_buf[4096];
+    const char           *user;            /* NAME:PASSWORD */
+    const char           *realm;
+    trp_stun_writer_t     answer;
+    uint8_t               answer_buf[4096];
 } agent_t;
 
 
@@ -358,8 +358,8 @@ agent_create(agent_t *a)
     agent_begin(a);
     a->tuple.transport = a->conf.stream ? TRP_TURN_TCP : TRP_TURN_UDP;
 
-    a->client = trp_turn_client_create(&a->conf, &a->handlers, a,
-                                       &a->memory, a->seed);
+    a->client = trp_turnc_create(&a->conf, &a->handlers, a,
+                                 &a->memory, a->seed);
 
     return a->client ? TRP_OK : TRP_ERROR;
 }
@@ -372,7 +372,7 @@ agent_start(agent_t *a)
         abort();
     }
 
-    trp_turn_client_start(a->client, a->now, a->wall);
+    trp_turnc_start(a->client, a->now, a->wall);
 }
 
 
@@ -427,7 +427,7 @@ agent_input(agent_t *a, const uint8_t *p, size_t len)
         memcpy(copy, p, len);
     }
 
-    rc = trp_turn_client_input(a->client, copy, len, a->now, a->wall);
+    rc = trp_turnc_input(a->client, copy, len, a->now, a->wall);
 
     free(copy);
 
@@ -440,9 +440,9 @@ agent_tick(agent_t *a)
 {
     uint64_t  next;
 
-    trp_turn_client_tick(a->client, a->now, a->wall);
+    trp_turnc_tick(a->client, a->now, a->wall);
 
-    next = trp_turn_client_next(a->client);
+    next = trp_turnc_next(a->client);
 
     if (next && next <= a->now) {
         agent_wrong(a, "something is due and not done");
@@ -460,7 +460,7 @@ agent_run(agent_t *a, uint64_t ms)
     end = a->now + ms;
 
     for ( ;; ) {
-        next = trp_turn_client_next(a->client);
+        next = trp_turnc_next(a->client);
 
         if (next == 0 || next > end) {
             break;
@@ -490,7 +490,7 @@ agent_end(agent_t *a)
     agent_lose(a);
 
     if (a->client) {
-        trp_turn_client_destroy(a->client);
+        trp_turnc_destroy(a->client);
         a->client = NULL;
     }
 
@@ -510,8 +510,8 @@ agent_send(agent_t *a, const char *peer, const char *data)
     agent_begin(a);
     addr = taddr(peer);
 
-    return trp_turn_client_send(a->client, &addr, (const uint8_t *) data,
-                                strlen(data), a->now, a->wall);
+    return trp_turnc_send(a->client, &addr, (const uint8_t *) data,
+                          strlen(data), a->now, a->wall);
 }
 
 
@@ -522,7 +522,7 @@ agent_release(agent_t *a, const char *peer)
 
     agent_begin(a);
     addr = taddr(peer);
-    trp_turn_client_release(a->client, &addr);
+    trp_turnc_release(a->client, &addr);
 }
 
 
@@ -536,8 +536,8 @@ agent_connect(agent_t *a, const char *peer, const char *name)
     agent_begin(a);
     addr = taddr(peer);
 
-    return trp_turn_client_connect(a->client, &addr, (void *) name, a->now,
-                                   a->wall);
+    return trp_turnc_connect(a->client, &addr, (void *) name, a->now,
+                             a->wall);
 }
 
 

@@ -4,89 +4,89 @@
  */
 
 
-#include "turnc/ngx_trp_turn_connect.h"
+#include "turnc/ngx_trp_turnc_connect.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_connect.h"
 
 
 /* a refusal by the peer comes soon, whatever lies between: 447 says both */
 
-#define NGX_TRP_TURN_REFUSED  5000
+#define NGX_TRP_TURNC_REFUSED  5000
 
 /* where 447 may mean 446, and there is no other allocation: it may be soon */
 
-#define NGX_TRP_TURN_SOON     5000
+#define NGX_TRP_TURNC_SOON     5000
 
 
-static void ngx_trp_turn_connect_retry(ngx_trp_turn_user_t *user);
-static void ngx_trp_turn_connect_try(ngx_trp_turn_connect_t *tc,
+static void ngx_trp_turnc_connect_retry(ngx_trp_turnc_user_t *user);
+static void ngx_trp_turnc_connect_try(ngx_trp_turnc_connect_t *tc,
     ngx_int_t rc);
-static void ngx_trp_turn_connect_ready(ngx_trp_turn_user_t *user);
-static void ngx_trp_turn_connect_failed(ngx_trp_turn_user_t *user,
-    ngx_trp_turn_allocation_t *a, ngx_uint_t code);
-static void ngx_trp_turn_connect_drain(ngx_trp_turn_user_t *user);
-static void ngx_trp_turn_connect_connected(ngx_trp_turn_user_t *user,
+static void ngx_trp_turnc_connect_ready(ngx_trp_turnc_user_t *user);
+static void ngx_trp_turnc_connect_failed(ngx_trp_turnc_user_t *user,
+    ngx_trp_turnc_alloc_t *a, ngx_uint_t code);
+static void ngx_trp_turnc_connect_drain(ngx_trp_turnc_user_t *user);
+static void ngx_trp_turnc_connect_connected(ngx_trp_turnc_user_t *user,
     uint32_t id);
-static void ngx_trp_turn_connect_refused(ngx_trp_turn_user_t *user,
+static void ngx_trp_turnc_connect_refused(ngx_trp_turnc_user_t *user,
     ngx_uint_t code);
-static ngx_uint_t ngx_trp_turn_connect_elsewhere(ngx_trp_turn_connect_t *tc,
+static ngx_uint_t ngx_trp_turnc_connect_elsewhere(ngx_trp_turnc_connect_t *tc,
     ngx_uint_t code);
-static ngx_uint_t ngx_trp_turn_connect_code(ngx_trp_turn_connect_t *tc,
+static ngx_uint_t ngx_trp_turnc_connect_code(ngx_trp_turnc_connect_t *tc,
     ngx_uint_t code);
-static void ngx_trp_turn_data_dial(ngx_trp_turn_connect_t *tc);
-static void ngx_trp_turn_data_connect_handler(ngx_event_t *ev);
-static void ngx_trp_turn_data_ssl(ngx_trp_turn_connect_t *tc);
-static void ngx_trp_turn_data_ssl_handler(ngx_connection_t *c);
-static void ngx_trp_turn_data_save_session(ngx_connection_t *c);
-static void ngx_trp_turn_data_open(ngx_trp_turn_connect_t *tc);
-static void ngx_trp_turn_data_bind(ngx_trp_turn_connect_t *tc);
-static void ngx_trp_turn_data_write_handler(ngx_event_t *wev);
-static void ngx_trp_turn_data_read_handler(ngx_event_t *rev);
-static ngx_int_t ngx_trp_turn_data_read(ngx_trp_turn_connect_t *tc);
-static void ngx_trp_turn_data_answer(ngx_trp_turn_connect_t *tc);
-static void ngx_trp_turn_connect_again(ngx_trp_turn_connect_t *tc);
-static void ngx_trp_turn_data_lost(ngx_trp_turn_connect_t *tc);
-static void ngx_trp_turn_data_close(ngx_trp_turn_connect_t *tc);
-static void ngx_trp_turn_connect_timeout(ngx_event_t *ev);
-static void ngx_trp_turn_connect_end(ngx_trp_turn_connect_t *tc,
+static void ngx_trp_turnc_data_dial(ngx_trp_turnc_connect_t *tc);
+static void ngx_trp_turnc_data_connect_handler(ngx_event_t *ev);
+static void ngx_trp_turnc_data_ssl(ngx_trp_turnc_connect_t *tc);
+static void ngx_trp_turnc_data_ssl_handler(ngx_connection_t *c);
+static void ngx_trp_turnc_data_save_session(ngx_connection_t *c);
+static void ngx_trp_turnc_data_open(ngx_trp_turnc_connect_t *tc);
+static void ngx_trp_turnc_data_bind(ngx_trp_turnc_connect_t *tc);
+static void ngx_trp_turnc_data_write_handler(ngx_event_t *wev);
+static void ngx_trp_turnc_data_read_handler(ngx_event_t *rev);
+static ngx_int_t ngx_trp_turnc_data_read(ngx_trp_turnc_connect_t *tc);
+static void ngx_trp_turnc_data_answer(ngx_trp_turnc_connect_t *tc);
+static void ngx_trp_turnc_connect_again(ngx_trp_turnc_connect_t *tc);
+static void ngx_trp_turnc_data_lost(ngx_trp_turnc_connect_t *tc);
+static void ngx_trp_turnc_data_close(ngx_trp_turnc_connect_t *tc);
+static void ngx_trp_turnc_connect_timeout(ngx_event_t *ev);
+static void ngx_trp_turnc_connect_end(ngx_trp_turnc_connect_t *tc,
     ngx_uint_t code);
-static void ngx_trp_turn_connect_server(ngx_trp_turn_connect_t *tc,
+static void ngx_trp_turnc_connect_server(ngx_trp_turnc_connect_t *tc,
     ngx_uint_t code);
-static void ngx_trp_turn_connect_event_handler(ngx_event_t *ev);
-static void ngx_trp_turn_data_empty_handler(ngx_event_t *ev);
-static void ngx_trp_turn_connect_abandon(ngx_trp_turn_connect_t *tc);
-static void ngx_trp_turn_connect_abandoned(ngx_trp_turn_connect_t *tc,
+static void ngx_trp_turnc_connect_event_handler(ngx_event_t *ev);
+static void ngx_trp_turnc_data_empty_handler(ngx_event_t *ev);
+static void ngx_trp_turnc_connect_abandon(ngx_trp_turnc_connect_t *tc);
+static void ngx_trp_turnc_connect_abandoned(ngx_trp_turnc_connect_t *tc,
     ngx_uint_t code);
-static void ngx_trp_turn_connect_free(ngx_trp_turn_connect_t *tc);
+static void ngx_trp_turnc_connect_free(ngx_trp_turnc_connect_t *tc);
 
 
-static const ngx_trp_turn_user_handlers_t  ngx_trp_turn_connect_handlers = {
-    ngx_trp_turn_connect_ready,
-    ngx_trp_turn_connect_failed,
-    ngx_trp_turn_connect_retry,
-    ngx_trp_turn_connect_drain,
-    ngx_trp_turn_connect_connected,
-    ngx_trp_turn_connect_refused,
+static const ngx_trp_turnc_user_handlers_t  ngx_trp_turnc_connect_handlers = {
+    ngx_trp_turnc_connect_ready,
+    ngx_trp_turnc_connect_failed,
+    ngx_trp_turnc_connect_retry,
+    ngx_trp_turnc_connect_drain,
+    ngx_trp_turnc_connect_connected,
+    ngx_trp_turnc_connect_refused,
     NULL,
     NULL
 };
 
 
-ngx_trp_turn_connect_t *
-ngx_trp_turn_connect_create(ngx_trp_turn_server_t *server, ngx_log_t *log)
+ngx_trp_turnc_connect_t *
+ngx_trp_turnc_connect_create(ngx_trp_turnc_server_t *server, ngx_log_t *log)
 {
-    ngx_pool_t              *pool;
-    ngx_trp_turn_connect_t  *tc;
+    ngx_pool_t               *pool;
+    ngx_trp_turnc_connect_t  *tc;
 
     pool = ngx_create_pool(1024, log);
     if (pool == NULL) {
         return NULL;
     }
 
-    tc = ngx_pcalloc(pool, sizeof(ngx_trp_turn_connect_t));
+    tc = ngx_pcalloc(pool, sizeof(ngx_trp_turnc_connect_t));
 
     if (tc) {
-        tc->buf = ngx_pnalloc(pool, TRP_TURN_CLIENT_MESSAGE_MAX);
+        tc->buf = ngx_pnalloc(pool, TRP_TURNC_MESSAGE_MAX);
     }
 
     if (tc == NULL || tc->buf == NULL) {
@@ -98,35 +98,35 @@ ngx_trp_turn_connect_create(ngx_trp_turn_server_t *server, ngx_log_t *log)
     tc->log = log;
     tc->pool = pool;
 
-    tc->user.handlers = &ngx_trp_turn_connect_handlers;
+    tc->user.handlers = &ngx_trp_turnc_connect_handlers;
     tc->user.data = tc;
     tc->user.transport = TRP_PROTO_TCP;
 
     tc->timer.data = tc;
     tc->timer.log = log;
-    tc->timer.handler = ngx_trp_turn_connect_timeout;
+    tc->timer.handler = ngx_trp_turnc_connect_timeout;
 
     tc->event.data = tc;
     tc->event.log = log;
-    tc->event.handler = ngx_trp_turn_connect_event_handler;
+    tc->event.handler = ngx_trp_turnc_connect_event_handler;
 
     return tc;
 }
 
 
 void
-ngx_trp_turn_connect(ngx_trp_turn_connect_t *tc)
+ngx_trp_turnc_connect(ngx_trp_turnc_connect_t *tc)
 {
     tc->start = ngx_current_msec;
 
-    ngx_trp_turn_connect_retry(&tc->user);
+    ngx_trp_turnc_connect_retry(&tc->user);
 }
 
 
 static void
-ngx_trp_turn_connect_retry(ngx_trp_turn_user_t *user)
+ngx_trp_turnc_connect_retry(ngx_trp_turnc_user_t *user)
 {
-    ngx_trp_turn_connect_t  *tc;
+    ngx_trp_turnc_connect_t  *tc;
 
     tc = user->data;
 
@@ -134,21 +134,21 @@ ngx_trp_turn_connect_retry(ngx_trp_turn_user_t *user)
         ngx_del_timer(&tc->timer);
     }
 
-    ngx_trp_turn_connect_try(tc, ngx_trp_turn_user_attach(tc->server, user));
+    ngx_trp_turnc_connect_try(tc, ngx_trp_turnc_user_attach(tc->server, user));
 }
 
 
 /* "rc" is that of an attach */
 
 static void
-ngx_trp_turn_connect_try(ngx_trp_turn_connect_t *tc, ngx_int_t rc)
+ngx_trp_turnc_connect_try(ngx_trp_turnc_connect_t *tc, ngx_int_t rc)
 {
     ngx_msec_t  passed, timeout;
 
     switch (rc) {
 
     case NGX_OK:
-        ngx_trp_turn_connect_ready(&tc->user);
+        ngx_trp_turnc_connect_ready(&tc->user);
         return;
 
     case NGX_AGAIN:
@@ -160,18 +160,18 @@ ngx_trp_turn_connect_try(ngx_trp_turn_connect_t *tc, ngx_int_t rc)
 
         if (tc->refused) {
             passed = ngx_current_msec - tc->repeated;
-            timeout = ngx_min(timeout, NGX_TRP_TURN_SOON);
+            timeout = ngx_min(timeout, NGX_TRP_TURNC_SOON);
         }
 
         ngx_add_timer(&tc->timer, passed < timeout ? timeout - passed : 1);
         return;
 
     case NGX_DECLINED:
-        ngx_trp_turn_connect_server(tc, TRP_CODE_FAILED);
+        ngx_trp_turnc_connect_server(tc, TRP_CODE_FAILED);
         return;
 
     default: /* NGX_ERROR */
-        ngx_trp_turn_connect_end(tc, TRP_CODE_FAILED);
+        ngx_trp_turnc_connect_end(tc, TRP_CODE_FAILED);
     }
 }
 
@@ -179,33 +179,33 @@ ngx_trp_turn_connect_try(ngx_trp_turn_connect_t *tc, ngx_int_t rc)
 /* what both connections cost in round trips, they cost at the same time */
 
 static void
-ngx_trp_turn_connect_ready(ngx_trp_turn_user_t *user)
+ngx_trp_turnc_connect_ready(ngx_trp_turnc_user_t *user)
 {
-    ngx_trp_turn_connect_t  *tc;
+    ngx_trp_turnc_connect_t  *tc;
 
     tc = user->data;
     tc->asked = ngx_current_msec;
 
-    if (ngx_trp_turn_user_connect(user) != NGX_OK) {
+    if (ngx_trp_turnc_user_connect(user) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, tc->log, 0,
                       "could not ask TURN server %V for a connection",
                       &tc->server->name);
-        ngx_trp_turn_connect_end(tc, TRP_CODE_FAILED);
+        ngx_trp_turnc_connect_end(tc, TRP_CODE_FAILED);
         return;
     }
 
     if (tc->connection == NULL) {
-        ngx_trp_turn_data_dial(tc);
+        ngx_trp_turnc_data_dial(tc);
     }
 }
 
 
 static void
-ngx_trp_turn_connect_failed(ngx_trp_turn_user_t *user,
-    ngx_trp_turn_allocation_t *a, ngx_uint_t code)
+ngx_trp_turnc_connect_failed(ngx_trp_turnc_user_t *user,
+    ngx_trp_turnc_alloc_t *a, ngx_uint_t code)
 {
-    ngx_int_t                rc;
-    ngx_trp_turn_connect_t  *tc;
+    ngx_int_t                 rc;
+    ngx_trp_turnc_connect_t  *tc;
 
     tc = user->data;
 
@@ -216,17 +216,17 @@ ngx_trp_turn_connect_failed(ngx_trp_turn_user_t *user,
     }
 
     if (tc->abandoned) {
-        ngx_trp_turn_connect_end(tc, TRP_CODE_FAILED);
+        ngx_trp_turnc_connect_end(tc, TRP_CODE_FAILED);
         return;
     }
 
-    ngx_trp_turn_data_close(tc);
+    ngx_trp_turnc_data_close(tc);
     tc->connected = 0;
 
     switch (code) {
 
     case 300:
-        rc = ngx_trp_turn_user_follow(a, user);
+        rc = ngx_trp_turnc_user_follow(a, user);
         break;
 
     case 440:
@@ -237,31 +237,31 @@ ngx_trp_turn_connect_failed(ngx_trp_turn_user_t *user,
         /* it is well, and others are served by it */
 
         tc->elsewhere = 1;
-        ngx_trp_turn_connect_end(tc, ngx_trp_turn_connect_code(tc, code));
+        ngx_trp_turnc_connect_end(tc, ngx_trp_turnc_connect_code(tc, code));
         return;
 
     case 0:
     case 437:
         if (tc->tries++ == 0 && !a->connection->error) {
-            rc = ngx_trp_turn_user_attach(tc->server, user);
+            rc = ngx_trp_turnc_user_attach(tc->server, user);
             break;
         }
 
         /* fall through */
 
     default:
-        ngx_trp_turn_connect_server(tc, ngx_trp_turn_connect_code(tc, code));
+        ngx_trp_turnc_connect_server(tc, ngx_trp_turnc_connect_code(tc, code));
         return;
     }
 
-    ngx_trp_turn_connect_try(tc, rc);
+    ngx_trp_turnc_connect_try(tc, rc);
 }
 
 
 static void
-ngx_trp_turn_connect_drain(ngx_trp_turn_user_t *user)
+ngx_trp_turnc_connect_drain(ngx_trp_turnc_user_t *user)
 {
-    ngx_trp_turn_connect_t  *tc;
+    ngx_trp_turnc_connect_t  *tc;
 
     tc = user->data;
 
@@ -272,9 +272,9 @@ ngx_trp_turn_connect_drain(ngx_trp_turn_user_t *user)
 
 
 static void
-ngx_trp_turn_connect_connected(ngx_trp_turn_user_t *user, uint32_t id)
+ngx_trp_turnc_connect_connected(ngx_trp_turnc_user_t *user, uint32_t id)
 {
-    ngx_trp_turn_connect_t  *tc;
+    ngx_trp_turnc_connect_t  *tc;
 
     tc = user->data;
 
@@ -282,31 +282,31 @@ ngx_trp_turn_connect_connected(ngx_trp_turn_user_t *user, uint32_t id)
     tc->id = id;
 
     if (tc->open) {
-        ngx_trp_turn_data_bind(tc);
+        ngx_trp_turnc_data_bind(tc);
 
     } else if (tc->connection == NULL) {
-        ngx_trp_turn_data_dial(tc);
+        ngx_trp_turnc_data_dial(tc);
     }
 }
 
 
 static void
-ngx_trp_turn_connect_refused(ngx_trp_turn_user_t *user, ngx_uint_t code)
+ngx_trp_turnc_connect_refused(ngx_trp_turnc_user_t *user, ngx_uint_t code)
 {
-    ngx_int_t                   rc;
-    ngx_trp_turn_connect_t     *tc;
-    ngx_trp_turn_allocation_t  *a;
+    ngx_int_t                 rc;
+    ngx_trp_turnc_connect_t  *tc;
+    ngx_trp_turnc_alloc_t    *a;
 
     tc = user->data;
 
-    if (!tc->abandoned && ngx_trp_turn_connect_elsewhere(tc, code)) {
+    if (!tc->abandoned && ngx_trp_turnc_connect_elsewhere(tc, code)) {
 
         a = user->allocation;
 
-        ngx_trp_turn_user_blocked(user);
-        ngx_trp_turn_user_detach(user);
+        ngx_trp_turnc_user_blocked(user);
+        ngx_trp_turnc_user_detach(user);
 
-        rc = ngx_trp_turn_user_attach(tc->server, user);
+        rc = ngx_trp_turnc_user_attach(tc->server, user);
 
         if (user->allocation == NULL
             || ngx_cmp_sockaddr(&user->allocation->sockaddr.sockaddr,
@@ -315,26 +315,26 @@ ngx_trp_turn_connect_refused(ngx_trp_turn_user_t *user, ngx_uint_t code)
                != NGX_OK)
         {
             /* 300 has led elsewhere, or it will take a while */
-            ngx_trp_turn_data_close(tc);
+            ngx_trp_turnc_data_close(tc);
         }
 
-        ngx_trp_turn_connect_try(tc, rc);
+        ngx_trp_turnc_connect_try(tc, rc);
         return;
     }
 
     ngx_log_error(NGX_LOG_ERR, tc->log, 0,
                   "TURN server %V did not connect to the destination: %ui (%s)",
                   &user->allocation->name, code,
-                  ngx_trp_turn_client_text(code));
+                  ngx_trp_turnc_text(code));
 
-    ngx_trp_turn_connect_end(tc, ngx_trp_turn_connect_code(tc, code));
+    ngx_trp_turnc_connect_end(tc, ngx_trp_turnc_connect_code(tc, code));
 }
 
 
 /* 1 if another allocation may do */
 
 static ngx_uint_t
-ngx_trp_turn_connect_elsewhere(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
+ngx_trp_turnc_connect_elsewhere(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
 {
     switch (code) {
 
@@ -355,8 +355,8 @@ ngx_trp_turn_connect_elsewhere(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
 
         /* the same; some say so, or do not look before they connect */
 
-        if (ngx_current_msec - tc->asked >= NGX_TRP_TURN_REFUSED
-            || !ngx_trp_turn_user_repeats(&tc->user))
+        if (ngx_current_msec - tc->asked >= NGX_TRP_TURNC_REFUSED
+            || !ngx_trp_turnc_user_repeats(&tc->user))
         {
             return 0;
         }
@@ -367,7 +367,7 @@ ngx_trp_turn_connect_elsewhere(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
             tc->user.renew = 1;
         }
 
-        return ngx_current_msec - tc->repeated < NGX_TRP_TURN_SOON;
+        return ngx_current_msec - tc->repeated < NGX_TRP_TURNC_SOON;
     }
 
     return 0;
@@ -375,7 +375,7 @@ ngx_trp_turn_connect_elsewhere(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
 
 
 static ngx_uint_t
-ngx_trp_turn_connect_code(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
+ngx_trp_turnc_connect_code(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
 {
     switch (code) {
 
@@ -383,10 +383,10 @@ ngx_trp_turn_connect_code(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
         return TRP_CODE_NOT_ALLOWED;
 
     case 447:
-        return (ngx_current_msec - tc->asked < NGX_TRP_TURN_REFUSED)
+        return (ngx_current_msec - tc->asked < NGX_TRP_TURNC_REFUSED)
                ? TRP_CODE_REFUSED : TRP_CODE_TIMED_OUT;
 
-    case TRP_TURN_CLIENT_TIMEOUT:
+    case TRP_TURNC_TIMEOUT:
         return TRP_CODE_TIMED_OUT;
 
     case 440:
@@ -404,11 +404,11 @@ ngx_trp_turn_connect_code(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
 
 
 static void
-ngx_trp_turn_data_dial(ngx_trp_turn_connect_t *tc)
+ngx_trp_turnc_data_dial(ngx_trp_turnc_connect_t *tc)
 {
-    ngx_int_t                   rc;
-    ngx_connection_t           *c;
-    ngx_trp_turn_allocation_t  *a;
+    ngx_int_t               rc;
+    ngx_connection_t       *c;
+    ngx_trp_turnc_alloc_t  *a;
 
     a = tc->user.allocation;
 
@@ -419,12 +419,12 @@ ngx_trp_turn_data_dial(ngx_trp_turn_connect_t *tc)
 
         /* no connection, or no descriptor: whom else to ask makes none */
 
-        ngx_trp_turn_connect_end(tc, TRP_CODE_FAILED);
+        ngx_trp_turnc_connect_end(tc, TRP_CODE_FAILED);
         return;
     }
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
-        ngx_trp_turn_connect_server(tc, TRP_CODE_FAILED);
+        ngx_trp_turnc_connect_server(tc, TRP_CODE_FAILED);
         return;
     }
 
@@ -434,8 +434,8 @@ ngx_trp_turn_data_dial(ngx_trp_turn_connect_t *tc)
     c->read->log = tc->log;
     c->write->log = tc->log;
 
-    c->read->handler = ngx_trp_turn_data_connect_handler;
-    c->write->handler = ngx_trp_turn_data_connect_handler;
+    c->read->handler = ngx_trp_turnc_data_connect_handler;
+    c->write->handler = ngx_trp_turnc_data_connect_handler;
 
     tc->connection = c;
 
@@ -448,11 +448,11 @@ ngx_trp_turn_data_dial(ngx_trp_turn_connect_t *tc)
 
 
 static void
-ngx_trp_turn_data_connect_handler(ngx_event_t *ev)
+ngx_trp_turnc_data_connect_handler(ngx_event_t *ev)
 {
-    ngx_err_t                err;
-    ngx_connection_t        *c;
-    ngx_trp_turn_connect_t  *tc;
+    ngx_err_t                 err;
+    ngx_connection_t         *c;
+    ngx_trp_turnc_connect_t  *tc;
 
     c = ev->data;
     tc = c->data;
@@ -461,24 +461,24 @@ ngx_trp_turn_data_connect_handler(ngx_event_t *ev)
 
     if (err) {
         (void) ngx_connection_error(c, err, "connect() to TURN server failed");
-        ngx_trp_turn_connect_server(tc, TRP_CODE_FAILED);
+        ngx_trp_turnc_connect_server(tc, TRP_CODE_FAILED);
         return;
     }
 
-    if (tc->server->conf->transport == NGX_TRP_TURN_TLS) {
-        ngx_trp_turn_data_ssl(tc);
+    if (tc->server->conf->transport == NGX_TRP_TURNC_TLS) {
+        ngx_trp_turnc_data_ssl(tc);
         return;
     }
 
-    ngx_trp_turn_data_open(tc);
+    ngx_trp_turnc_data_open(tc);
 }
 
 
 static void
-ngx_trp_turn_data_ssl(ngx_trp_turn_connect_t *tc)
+ngx_trp_turnc_data_ssl(ngx_trp_turnc_connect_t *tc)
 {
-    ngx_connection_t       *c;
-    ngx_trp_turn_server_t  *server;
+    ngx_connection_t        *c;
+    ngx_trp_turnc_server_t  *server;
 
     c = tc->connection;
     server = tc->server;
@@ -487,7 +487,7 @@ ngx_trp_turn_data_ssl(ngx_trp_turn_connect_t *tc)
                                       server->session)
         != NGX_OK)
     {
-        ngx_trp_turn_connect_server(tc, TRP_CODE_FAILED);
+        ngx_trp_turnc_connect_server(tc, TRP_CODE_FAILED);
         return;
     }
 
@@ -500,22 +500,22 @@ ngx_trp_turn_data_ssl(ngx_trp_turn_connect_t *tc)
 #endif
 
     if (server->conf->ssl.session_reuse) {
-        c->ssl->save_session = ngx_trp_turn_data_save_session;
+        c->ssl->save_session = ngx_trp_turnc_data_save_session;
     }
 
     if (ngx_ssl_handshake(c) == NGX_AGAIN) {
-        c->ssl->handler = ngx_trp_turn_data_ssl_handler;
+        c->ssl->handler = ngx_trp_turnc_data_ssl_handler;
         return;
     }
 
-    ngx_trp_turn_data_ssl_handler(c);
+    ngx_trp_turnc_data_ssl_handler(c);
 }
 
 
 static void
-ngx_trp_turn_data_ssl_handler(ngx_connection_t *c)
+ngx_trp_turnc_data_ssl_handler(ngx_connection_t *c)
 {
-    ngx_trp_turn_connect_t  *tc;
+    ngx_trp_turnc_connect_t  *tc;
 
     tc = c->data;
 
@@ -524,18 +524,18 @@ ngx_trp_turn_data_ssl_handler(ngx_connection_t *c)
                               "TURN server", NGX_LOG_ERR)
            != NGX_OK)
     {
-        ngx_trp_turn_connect_server(tc, TRP_CODE_FAILED);
+        ngx_trp_turnc_connect_server(tc, TRP_CODE_FAILED);
         return;
     }
 
-    ngx_trp_turn_data_open(tc);
+    ngx_trp_turnc_data_open(tc);
 }
 
 
 static void
-ngx_trp_turn_data_save_session(ngx_connection_t *c)
+ngx_trp_turnc_data_save_session(ngx_connection_t *c)
 {
-    ngx_trp_turn_connect_t  *tc;
+    ngx_trp_turnc_connect_t  *tc;
 
     tc = c->data;
 
@@ -544,7 +544,7 @@ ngx_trp_turn_data_save_session(ngx_connection_t *c)
 
 
 static void
-ngx_trp_turn_data_open(ngx_trp_turn_connect_t *tc)
+ngx_trp_turnc_data_open(ngx_trp_turnc_connect_t *tc)
 {
     ngx_connection_t  *c;
 
@@ -556,43 +556,43 @@ ngx_trp_turn_data_open(ngx_trp_turn_connect_t *tc)
         ngx_del_timer(&tc->timer);
     }
 
-    c->read->handler = ngx_trp_turn_data_read_handler;
-    c->write->handler = ngx_trp_turn_data_write_handler;
+    c->read->handler = ngx_trp_turnc_data_read_handler;
+    c->write->handler = ngx_trp_turnc_data_write_handler;
 
     if (tc->connected) {
-        ngx_trp_turn_data_bind(tc);
+        ngx_trp_turnc_data_bind(tc);
 
     } else if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
-        ngx_trp_turn_connect_server(tc, TRP_CODE_FAILED);
+        ngx_trp_turnc_connect_server(tc, TRP_CODE_FAILED);
     }
 }
 
 
 static void
-ngx_trp_turn_data_bind(ngx_trp_turn_connect_t *tc)
+ngx_trp_turnc_data_bind(ngx_trp_turnc_connect_t *tc)
 {
     tc->bound = 1;
     tc->pos = 0;
-    tc->len = trp_turn_client_bind(tc->user.allocation->client, tc->id,
-                                   tc->buf, tc->tid);
+    tc->len = trp_turnc_bind(tc->user.allocation->client, tc->id,
+                             tc->buf, tc->tid);
 
     if (tc->len == 0) {
-        ngx_trp_turn_connect_server(tc, TRP_CODE_FAILED);
+        ngx_trp_turnc_connect_server(tc, TRP_CODE_FAILED);
         return;
     }
 
     ngx_add_timer(&tc->timer, tc->server->conf->connect_timeout);
 
-    ngx_trp_turn_data_write_handler(tc->connection->write);
+    ngx_trp_turnc_data_write_handler(tc->connection->write);
 }
 
 
 static void
-ngx_trp_turn_data_write_handler(ngx_event_t *wev)
+ngx_trp_turnc_data_write_handler(ngx_event_t *wev)
 {
-    ssize_t                  n;
-    ngx_connection_t        *c;
-    ngx_trp_turn_connect_t  *tc;
+    ssize_t                   n;
+    ngx_connection_t         *c;
+    ngx_trp_turnc_connect_t  *tc;
 
     c = wev->data;
     tc = c->data;
@@ -605,7 +605,7 @@ ngx_trp_turn_data_write_handler(ngx_event_t *wev)
         }
 
         if (n == NGX_ERROR) {
-            ngx_trp_turn_data_lost(tc);
+            ngx_trp_turnc_data_lost(tc);
             return;
         }
 
@@ -622,18 +622,18 @@ ngx_trp_turn_data_write_handler(ngx_event_t *wev)
     }
 
     if (ngx_handle_write_event(wev, 0) != NGX_OK) {
-        ngx_trp_turn_data_lost(tc);
+        ngx_trp_turnc_data_lost(tc);
     }
 }
 
 
 static void
-ngx_trp_turn_data_read_handler(ngx_event_t *rev)
+ngx_trp_turnc_data_read_handler(ngx_event_t *rev)
 {
-    u_char                   buf[1];
-    ngx_int_t                rc;
-    ngx_connection_t        *c;
-    ngx_trp_turn_connect_t  *tc;
+    u_char                    buf[1];
+    ngx_int_t                 rc;
+    ngx_connection_t         *c;
+    ngx_trp_turnc_connect_t  *tc;
 
     c = rev->data;
     tc = c->data;
@@ -643,24 +643,24 @@ ngx_trp_turn_data_read_handler(ngx_event_t *rev)
         /* the server has nothing to say yet */
 
         if (c->recv(c, buf, 1) != NGX_AGAIN) {
-            ngx_trp_turn_data_lost(tc);
+            ngx_trp_turnc_data_lost(tc);
 
         } else if (ngx_handle_read_event(rev, 0) != NGX_OK) {
-            ngx_trp_turn_data_lost(tc);
+            ngx_trp_turnc_data_lost(tc);
         }
 
         return;
     }
 
-    rc = ngx_trp_turn_data_read(tc);
+    rc = ngx_trp_turnc_data_read(tc);
 
     if (rc == NGX_OK) {
-        ngx_trp_turn_data_answer(tc);
+        ngx_trp_turnc_data_answer(tc);
         return;
     }
 
     if (rc == NGX_ERROR || ngx_handle_read_event(rev, 0) != NGX_OK) {
-        ngx_trp_turn_data_lost(tc);
+        ngx_trp_turnc_data_lost(tc);
     }
 }
 
@@ -668,7 +668,7 @@ ngx_trp_turn_data_read_handler(ngx_event_t *rev)
 /* not a byte behind the answer: that is the peer's */
 
 static ngx_int_t
-ngx_trp_turn_data_read(ngx_trp_turn_connect_t *tc)
+ngx_trp_turnc_data_read(ngx_trp_turnc_connect_t *tc)
 {
     int                size;
     ssize_t            n;
@@ -682,7 +682,7 @@ ngx_trp_turn_data_read(ngx_trp_turn_connect_t *tc)
         if (tc->pos >= TRP_STUN_HEADER_LEN) {
             size = trp_stun_frame(tc->buf, tc->pos);
 
-            if (size < 0 || size > TRP_TURN_CLIENT_MESSAGE_MAX) {
+            if (size < 0 || size > TRP_TURNC_MESSAGE_MAX) {
                 return NGX_ERROR;
             }
 
@@ -707,28 +707,28 @@ ngx_trp_turn_data_read(ngx_trp_turn_connect_t *tc)
 
 
 static void
-ngx_trp_turn_data_answer(ngx_trp_turn_connect_t *tc)
+ngx_trp_turnc_data_answer(ngx_trp_turnc_connect_t *tc)
 {
     unsigned           code;
     ngx_connection_t  *c;
 
-    switch (trp_turn_client_bound(tc->user.allocation->client, tc->buf,
-                                  tc->pos, tc->tid, &code))
+    switch (trp_turnc_bound(tc->user.allocation->client, tc->buf,
+                            tc->pos, tc->tid, &code))
     {
     case TRP_OK:
         break;
 
     case TRP_AGAIN:
-        ngx_trp_turn_data_bind(tc);
+        ngx_trp_turnc_data_bind(tc);
         return;
 
     default:
         ngx_log_error(NGX_LOG_ERR, tc->log, 0,
                       "TURN server %V refused ConnectionBind: %ui (%s)",
                       &tc->server->name, (ngx_uint_t) code,
-                      ngx_trp_turn_client_text(code));
+                      ngx_trp_turnc_text(code));
 
-        ngx_trp_turn_connect_again(tc);
+        ngx_trp_turnc_connect_again(tc);
         return;
     }
 
@@ -740,33 +740,33 @@ ngx_trp_turn_data_answer(ngx_trp_turn_connect_t *tc)
         c->ssl->save_session = NULL;
     }
 
-    c->read->handler = ngx_trp_turn_data_empty_handler;
-    c->write->handler = ngx_trp_turn_data_empty_handler;
+    c->read->handler = ngx_trp_turnc_data_empty_handler;
+    c->write->handler = ngx_trp_turnc_data_empty_handler;
 
-    ngx_trp_turn_connect_end(tc, TRP_CODE_NONE);
+    ngx_trp_turnc_connect_end(tc, TRP_CODE_NONE);
 }
 
 
 /* the server has lost the connection that it has just made */
 
 static void
-ngx_trp_turn_connect_again(ngx_trp_turn_connect_t *tc)
+ngx_trp_turnc_connect_again(ngx_trp_turnc_connect_t *tc)
 {
     if (tc->abandoned || tc->tries++) {
-        ngx_trp_turn_connect_server(tc, TRP_CODE_FAILED);
+        ngx_trp_turnc_connect_server(tc, TRP_CODE_FAILED);
         return;
     }
 
-    ngx_trp_turn_data_close(tc);
+    ngx_trp_turnc_data_close(tc);
     tc->connected = 0;
 
-    ngx_trp_turn_user_detach(&tc->user);
-    ngx_trp_turn_connect_retry(&tc->user);
+    ngx_trp_turnc_user_detach(&tc->user);
+    ngx_trp_turnc_connect_retry(&tc->user);
 }
 
 
 static void
-ngx_trp_turn_data_empty_handler(ngx_event_t *ev)
+ngx_trp_turnc_data_empty_handler(ngx_event_t *ev)
 {
 }
 
@@ -774,25 +774,25 @@ ngx_trp_turn_data_empty_handler(ngx_event_t *ev)
 /* a server need not keep a connection without ConnectionBind for long */
 
 static void
-ngx_trp_turn_data_lost(ngx_trp_turn_connect_t *tc)
+ngx_trp_turnc_data_lost(ngx_trp_turnc_connect_t *tc)
 {
     ngx_uint_t  bound;
 
     bound = tc->bound;
 
-    ngx_trp_turn_data_close(tc);
+    ngx_trp_turnc_data_close(tc);
 
     if (bound) {
         ngx_log_error(NGX_LOG_ERR, tc->log, 0,
                       "TURN server %V closed data connection",
                       &tc->server->name);
-        ngx_trp_turn_connect_again(tc);
+        ngx_trp_turnc_connect_again(tc);
     }
 }
 
 
 static void
-ngx_trp_turn_data_close(ngx_trp_turn_connect_t *tc)
+ngx_trp_turnc_data_close(ngx_trp_turnc_connect_t *tc)
 {
     ngx_connection_t  *c;
 
@@ -822,9 +822,9 @@ ngx_trp_turn_data_close(ngx_trp_turn_connect_t *tc)
 
 
 static void
-ngx_trp_turn_connect_timeout(ngx_event_t *ev)
+ngx_trp_turnc_connect_timeout(ngx_event_t *ev)
 {
-    ngx_trp_turn_connect_t  *tc;
+    ngx_trp_turnc_connect_t  *tc;
 
     tc = ev->data;
 
@@ -832,9 +832,9 @@ ngx_trp_turn_connect_timeout(ngx_event_t *ev)
         ngx_log_error(NGX_LOG_ERR, tc->log, 0,
                       "TURN server %V did not connect to the destination: "
                       "447 (%s)", &tc->server->name,
-                      ngx_trp_turn_client_text(447));
+                      ngx_trp_turnc_text(447));
 
-        ngx_trp_turn_connect_end(tc, TRP_CODE_REFUSED);
+        ngx_trp_turnc_connect_end(tc, TRP_CODE_REFUSED);
         return;
     }
 
@@ -845,30 +845,30 @@ ngx_trp_turn_connect_timeout(ngx_event_t *ev)
                       "\"trp_turn_client_allocations\"",
                       tc->server->conf->allocations, &tc->server->name);
 
-        ngx_trp_turn_connect_end(tc, TRP_CODE_LIMIT);
+        ngx_trp_turnc_connect_end(tc, TRP_CODE_LIMIT);
         return;
     }
 
     ngx_log_error(NGX_LOG_ERR, ev->log, NGX_ETIMEDOUT,
                   "TURN server %V timed out", &tc->server->name);
 
-    ngx_trp_turn_connect_server(tc, TRP_CODE_TIMED_OUT);
+    ngx_trp_turnc_connect_server(tc, TRP_CODE_TIMED_OUT);
 }
 
 
 /* it is not the peer's fault */
 
 static void
-ngx_trp_turn_connect_server(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
+ngx_trp_turnc_connect_server(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
 {
     tc->server_failed = 1;
 
-    ngx_trp_turn_connect_end(tc, code);
+    ngx_trp_turnc_connect_end(tc, code);
 }
 
 
 static void
-ngx_trp_turn_connect_end(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
+ngx_trp_turnc_connect_end(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
 {
     if (tc->ended) {
         return;
@@ -878,8 +878,8 @@ ngx_trp_turn_connect_end(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
     tc->code = code;
 
     if (code != TRP_CODE_NONE) {
-        ngx_trp_turn_user_detach(&tc->user);
-        ngx_trp_turn_data_close(tc);
+        ngx_trp_turnc_user_detach(&tc->user);
+        ngx_trp_turnc_data_close(tc);
 
     } else if (tc->timer.timer_set) {
         ngx_del_timer(&tc->timer);
@@ -890,9 +890,9 @@ ngx_trp_turn_connect_end(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
 
 
 static void
-ngx_trp_turn_connect_event_handler(ngx_event_t *ev)
+ngx_trp_turnc_connect_event_handler(ngx_event_t *ev)
 {
-    ngx_trp_turn_connect_t  *tc;
+    ngx_trp_turnc_connect_t  *tc;
 
     tc = ev->data;
 
@@ -901,7 +901,7 @@ ngx_trp_turn_connect_event_handler(ngx_event_t *ev)
 
 
 ngx_uint_t
-ngx_trp_turn_connect_server_late(ngx_trp_turn_connect_t *tc)
+ngx_trp_turnc_connect_server_late(ngx_trp_turnc_connect_t *tc)
 {
     return tc->connected || tc->user.allocation == NULL
            || !tc->user.allocation->ready;
@@ -909,22 +909,22 @@ ngx_trp_turn_connect_server_late(ngx_trp_turn_connect_t *tc)
 
 
 void
-ngx_trp_turn_disconnect(ngx_trp_turn_connect_t *tc)
+ngx_trp_turnc_disconnect(ngx_trp_turnc_connect_t *tc)
 {
     if (tc->ended && tc->code == TRP_CODE_NONE && !tc->event.posted) {
 
         /* the connection was given */
 
-        ngx_trp_turn_user_detach(&tc->user);
+        ngx_trp_turnc_user_detach(&tc->user);
         return;
     }
 
     if (!tc->ended && !ngx_exiting && (tc->user.connecting || tc->connected)) {
-        ngx_trp_turn_connect_abandon(tc);
+        ngx_trp_turnc_connect_abandon(tc);
         return;
     }
 
-    ngx_trp_turn_connect_free(tc);
+    ngx_trp_turnc_connect_free(tc);
 }
 
 
@@ -935,14 +935,14 @@ ngx_trp_turn_disconnect(ngx_trp_turn_connect_t *tc)
  */
 
 static void
-ngx_trp_turn_connect_abandon(ngx_trp_turn_connect_t *tc)
+ngx_trp_turnc_connect_abandon(ngx_trp_turnc_connect_t *tc)
 {
     ngx_connection_t  *c;
 
     tc->abandoned = 1;
 
-    tc->done = ngx_trp_turn_connect_abandoned;
-    tc->drain = ngx_trp_turn_connect_free;
+    tc->done = ngx_trp_turnc_connect_abandoned;
+    tc->drain = ngx_trp_turnc_connect_free;
 
     tc->log = tc->server->log;
     tc->pool->log = tc->log;
@@ -954,7 +954,7 @@ ngx_trp_turn_connect_abandon(ngx_trp_turn_connect_t *tc)
     if (!tc->connected) {
 
         /* it may take as long as a dead host does; there is time for another */
-        ngx_trp_turn_data_close(tc);
+        ngx_trp_turnc_data_close(tc);
 
     } else if (c) {
         c->log = tc->log;
@@ -965,14 +965,14 @@ ngx_trp_turn_connect_abandon(ngx_trp_turn_connect_t *tc)
 
 
 static void
-ngx_trp_turn_connect_abandoned(ngx_trp_turn_connect_t *tc, ngx_uint_t code)
+ngx_trp_turnc_connect_abandoned(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
 {
-    ngx_trp_turn_connect_free(tc);
+    ngx_trp_turnc_connect_free(tc);
 }
 
 
 static void
-ngx_trp_turn_connect_free(ngx_trp_turn_connect_t *tc)
+ngx_trp_turnc_connect_free(ngx_trp_turnc_connect_t *tc)
 {
     if (tc->event.posted) {
         ngx_delete_posted_event(&tc->event);
@@ -980,8 +980,8 @@ ngx_trp_turn_connect_free(ngx_trp_turn_connect_t *tc)
 
     tc->ended = 1;
 
-    ngx_trp_turn_user_detach(&tc->user);
-    ngx_trp_turn_data_close(tc);
+    ngx_trp_turnc_user_detach(&tc->user);
+    ngx_trp_turnc_data_close(tc);
 
     ngx_destroy_pool(tc->pool);
 }

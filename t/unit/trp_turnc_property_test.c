@@ -14,7 +14,7 @@
 
 #include "tap.h"
 #include "rnd.h"
-#include "turn_client.h"
+#include "turnc.h"
 
 
 #define STEPS     4000
@@ -278,7 +278,7 @@ run(uint64_t ms)
     end = a.now + ms;
 
     for ( ;; ) {
-        next = earlier(end, trp_turn_client_next(a.client));
+        next = earlier(end, trp_turnc_next(a.client));
         next = earlier(next, trp_turn_deadline(&w.turn));
 
         for (i = 0; i < nnet; i++) {
@@ -507,8 +507,8 @@ any_send(unsigned hosts, unsigned ports)
         snprintf(buf, sizeof(buf), "u%u", nup);
         nup++;
 
-        rc = trp_turn_client_send(a.client, &peer, (const uint8_t *) buf,
-                                  strlen(buf), a.now, a.wall);
+        rc = trp_turnc_send(a.client, &peer, (const uint8_t *) buf,
+                            strlen(buf), a.now, a.wall);
 
         if (rc != TRP_OK) {
             up[nup - 1].excused = 1;
@@ -547,7 +547,7 @@ any_release(unsigned hosts, unsigned ports)
 
     peer = any_peer(hosts, ports);
     excuse(&peer);
-    trp_turn_client_release(a.client, &peer);
+    trp_turnc_release(a.client, &peer);
 }
 
 
@@ -701,7 +701,7 @@ test_udp(const kind_t *kind)
             if (a.code) {
 
                 if (!kind->ends && !kind->missing
-                    && a.code != TRP_TURN_CLIENT_TIMEOUT)
+                    && a.code != TRP_TURNC_TIMEOUT)
                 {
                     world_wrong(&w, "failed");
                 }
@@ -752,7 +752,7 @@ any_bind(void)
 {
     int               rc;
     size_t            len;
-    uint8_t           buf[TRP_TURN_CLIENT_MESSAGE_MAX], id[TRP_STUN_ID_LEN];
+    uint8_t           buf[TRP_TURNC_MESSAGE_MAX], id[TRP_STUN_ID_LEN];
     unsigned          code;
     trp_turn_tuple_t  from;
 
@@ -760,14 +760,14 @@ any_bind(void)
     from.client.port = (uint16_t) (10000 + rnd(50000));
 
     do {
-        len = trp_turn_client_bind(a.client, a.connection, buf, id);
+        len = trp_turnc_bind(a.client, a.connection, buf, id);
 
         if (len == 0) {
             return;
         }
 
         world_input(&w, &from, buf, len);
-        rc = trp_turn_client_bound(a.client, w.m.data, w.m.len, id, &code);
+        rc = trp_turnc_bound(a.client, w.m.data, w.m.len, id, &code);
     } while (rc == TRP_AGAIN);
 
     /* 400: it is attached, or has ended */
@@ -821,8 +821,8 @@ step_tcp(void)
         peer = any_peer(HOSTS, PORTS);
         connects[nconnects] = PENDING;
 
-        if (trp_turn_client_connect(a.client, &peer, &connects[nconnects],
-                                    a.now, a.wall)
+        if (trp_turnc_connect(a.client, &peer, &connects[nconnects],
+                              a.now, a.wall)
             != TRP_OK)
         {
             connects[nconnects] = FORGOTTEN;
@@ -835,7 +835,7 @@ step_tcp(void)
         n = nconnects ? rnd(nconnects) : 0;
 
         if (n < nconnects && connects[n] == PENDING) {
-            trp_turn_client_forget(a.client, &connects[n]);
+            trp_turnc_forget(a.client, &connects[n]);
             connects[n] = FORGOTTEN;
         }
 

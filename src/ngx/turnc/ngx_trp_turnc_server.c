@@ -4,63 +4,63 @@
  */
 
 
-#include "turnc/ngx_trp_turn_client.h"
+#include "turnc/ngx_trp_turnc_server.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_memory.h"
-#include "turnc/ngx_trp_turn_allocation.h"
+#include "turnc/ngx_trp_turnc_alloc.h"
 
 #include <sodium.h>
 
 
-#define NGX_TRP_TURN_HOPS        3       /* from server to server, by 300 */
+#define NGX_TRP_TURNC_HOPS        3       /* from server to server, by 300 */
 
 /* REST credentials are good for a week: who comes now should have most of it */
-#define NGX_TRP_TURN_DAY         86400
+#define NGX_TRP_TURNC_DAY         86400
 
 /* an address family that a server does not have is asked for again then */
-#define NGX_TRP_TURN_LACKS       60
+#define NGX_TRP_TURNC_LACKS       60
 
 /* of one allocation: a destination that is dead keeps Connect for long */
-#define NGX_TRP_TURN_CONNECTS    128
-#define NGX_TRP_TURN_USERS       2048
+#define NGX_TRP_TURNC_CONNECTS    128
+#define NGX_TRP_TURNC_USERS       2048
 
 /* it has a connection to the peer of which nobody here knows */
-#define NGX_TRP_TURN_BLOCKED     500
+#define NGX_TRP_TURNC_BLOCKED     500
 
 /* TCP's TIME_WAIT, in which two ports cannot be connected once more */
-#define NGX_TRP_TURN_TIME_WAIT   60000
+#define NGX_TRP_TURNC_TIME_WAIT   60000
 
-#define NGX_TRP_TURN_KEY_LEN     19
+#define NGX_TRP_TURNC_KEY_LEN     19
 
 
-static void ngx_trp_turn_server_cleanup(void *data);
-static void ngx_trp_turn_server_event_handler(ngx_event_t *ev);
-static ngx_int_t ngx_trp_turn_user_join(ngx_trp_turn_allocation_t *a,
-    ngx_trp_turn_user_t *user);
-static size_t ngx_trp_turn_user_key(u_char *p, const trp_taddr_t *peer);
-static ngx_uint_t ngx_trp_turn_user_is_blocked(ngx_trp_turn_allocation_t *a,
+static void ngx_trp_turnc_server_cleanup(void *data);
+static void ngx_trp_turnc_server_event_handler(ngx_event_t *ev);
+static ngx_int_t ngx_trp_turnc_user_join(ngx_trp_turnc_alloc_t *a,
+    ngx_trp_turnc_user_t *user);
+static size_t ngx_trp_turnc_user_key(u_char *p, const trp_taddr_t *peer);
+static ngx_uint_t ngx_trp_turnc_user_is_blocked(ngx_trp_turnc_alloc_t *a,
     const trp_taddr_t *peer);
-static void ngx_trp_turn_user_past(ngx_trp_turn_allocation_t *a,
+static void ngx_trp_turnc_user_past(ngx_trp_turnc_alloc_t *a,
     const trp_taddr_t *peer);
-static ngx_trp_turn_past_t *ngx_trp_turn_past_find(
-    ngx_trp_turn_allocation_t *a, const trp_taddr_t *peer);
-static ngx_uint_t ngx_trp_turn_same_peer(const trp_taddr_t *one,
+static ngx_trp_turnc_past_t *ngx_trp_turnc_past_find(
+    ngx_trp_turnc_alloc_t *a, const trp_taddr_t *peer);
+static ngx_uint_t ngx_trp_turnc_same_peer(const trp_taddr_t *one,
     const trp_taddr_t *two);
 
 
-ngx_trp_turn_server_t *
-ngx_trp_turn_server_create(ngx_trp_turn_client_conf_t *conf,
+ngx_trp_turnc_server_t *
+ngx_trp_turnc_server_create(ngx_trp_turnc_conf_t *conf,
     struct sockaddr *sockaddr, socklen_t socklen, ngx_str_t *name,
     ngx_str_t *host)
 {
-    u_char                 *p;
-    ngx_pool_t             *pool;
-    ngx_pool_cleanup_t     *cln;
-    ngx_trp_turn_server_t  *server;
+    u_char                  *p;
+    ngx_pool_t              *pool;
+    ngx_pool_cleanup_t      *cln;
+    ngx_trp_turnc_server_t  *server;
 
     pool = ngx_cycle->pool;
 
-    server = ngx_pcalloc(pool, sizeof(ngx_trp_turn_server_t));
+    server = ngx_pcalloc(pool, sizeof(ngx_trp_turnc_server_t));
     p = ngx_pnalloc(pool, socklen + name->len + host->len);
     cln = ngx_pool_cleanup_add(pool, 0);
 
@@ -68,7 +68,7 @@ ngx_trp_turn_server_create(ngx_trp_turn_client_conf_t *conf,
         return NULL;
     }
 
-    cln->handler = ngx_trp_turn_server_cleanup;
+    cln->handler = ngx_trp_turnc_server_cleanup;
     cln->data = server;
 
     server->conf = conf;
@@ -96,7 +96,7 @@ ngx_trp_turn_server_create(ngx_trp_turn_client_conf_t *conf,
 
     server->event.data = server;
     server->event.log = server->log;
-    server->event.handler = ngx_trp_turn_server_event_handler;
+    server->event.handler = ngx_trp_turnc_server_event_handler;
     server->event.cancelable = 1;
 
     return server;
@@ -106,11 +106,11 @@ ngx_trp_turn_server_create(ngx_trp_turn_client_conf_t *conf,
 /* each one that waits tries again, once */
 
 static void
-ngx_trp_turn_server_event_handler(ngx_event_t *ev)
+ngx_trp_turnc_server_event_handler(ngx_event_t *ev)
 {
-    ngx_queue_t            *q, waiting;
-    ngx_trp_turn_user_t    *user;
-    ngx_trp_turn_server_t  *server;
+    ngx_queue_t             *q, waiting;
+    ngx_trp_turnc_user_t    *user;
+    ngx_trp_turnc_server_t  *server;
 
     server = ev->data;
 
@@ -123,7 +123,7 @@ ngx_trp_turn_server_event_handler(ngx_event_t *ev)
 
     while (!ngx_queue_empty(&waiting)) {
         q = ngx_queue_head(&waiting);
-        user = ngx_queue_data(q, ngx_trp_turn_user_t, queue);
+        user = ngx_queue_data(q, ngx_trp_turnc_user_t, queue);
 
         ngx_queue_remove(q);
         user->waiting = 0;
@@ -134,9 +134,9 @@ ngx_trp_turn_server_event_handler(ngx_event_t *ev)
 
 
 static void
-ngx_trp_turn_server_cleanup(void *data)
+ngx_trp_turnc_server_cleanup(void *data)
 {
-    ngx_trp_turn_server_t *server = data;
+    ngx_trp_turnc_server_t  *server = data;
 
     if (server->session) {
         ngx_ssl_free_session(server->session);
@@ -146,27 +146,28 @@ ngx_trp_turn_server_cleanup(void *data)
 
 
 ngx_uint_t
-ngx_trp_turn_server_lacks(ngx_trp_turn_server_t *server, ngx_uint_t family)
+ngx_trp_turnc_server_lacks(ngx_trp_turnc_server_t *server, ngx_uint_t family)
 {
     time_t  when;
 
     when = (family == 4) ? server->lacks4 : server->lacks6;
 
-    return when && ngx_time() - when < NGX_TRP_TURN_LACKS;
+    return when && ngx_time() - when < NGX_TRP_TURNC_LACKS;
 }
 
 
 ngx_uint_t
-ngx_trp_turn_server_serves(ngx_trp_turn_server_t *server, ngx_uint_t transport)
+ngx_trp_turnc_server_serves(ngx_trp_turnc_server_t *server,
+    ngx_uint_t transport)
 {
-    ngx_queue_t                *q;
-    ngx_trp_turn_allocation_t  *a;
+    ngx_queue_t            *q;
+    ngx_trp_turnc_alloc_t  *a;
 
     for (q = ngx_queue_head(&server->allocations);
          q != ngx_queue_sentinel(&server->allocations);
          q = ngx_queue_next(q))
     {
-        a = ngx_queue_data(q, ngx_trp_turn_allocation_t, queue);
+        a = ngx_queue_data(q, ngx_trp_turnc_alloc_t, queue);
 
         if (a->transport == transport && a->ready) {
             return 1;
@@ -178,13 +179,13 @@ ngx_trp_turn_server_serves(ngx_trp_turn_server_t *server, ngx_uint_t transport)
 
 
 ngx_int_t
-ngx_trp_turn_user_attach(ngx_trp_turn_server_t *server,
-    ngx_trp_turn_user_t *user)
+ngx_trp_turnc_user_attach(ngx_trp_turnc_server_t *server,
+    ngx_trp_turnc_user_t *user)
 {
-    ngx_int_t                   rc;
-    ngx_uint_t                  n;
-    ngx_queue_t                *q;
-    ngx_trp_turn_allocation_t  *a, *found, *unused;
+    ngx_int_t               rc;
+    ngx_uint_t              n;
+    ngx_queue_t            *q;
+    ngx_trp_turnc_alloc_t  *a, *found, *unused;
 
     n = 0;
     found = NULL;
@@ -194,7 +195,7 @@ ngx_trp_turn_user_attach(ngx_trp_turn_server_t *server,
          q != ngx_queue_sentinel(&server->allocations);
          q = ngx_queue_next(q))
     {
-        a = ngx_queue_data(q, ngx_trp_turn_allocation_t, queue);
+        a = ngx_queue_data(q, ngx_trp_turnc_alloc_t, queue);
 
         if (a->transport != user->transport
             || a->family != user->peer.addr.family)
@@ -203,7 +204,7 @@ ngx_trp_turn_user_attach(ngx_trp_turn_server_t *server,
         }
 
         if (server->conf->secret.len
-            && ngx_time() - a->start > NGX_TRP_TURN_DAY)
+            && ngx_time() - a->start > NGX_TRP_TURNC_DAY)
         {
             continue;
         }
@@ -214,11 +215,11 @@ ngx_trp_turn_user_attach(ngx_trp_turn_server_t *server,
             unused = a;
         }
 
-        if (ngx_trp_turn_user_find(a, &user->peer)
-            || ngx_trp_turn_user_is_blocked(a, &user->peer)
-            || a->nusers >= NGX_TRP_TURN_USERS
-            || a->nconnecting >= NGX_TRP_TURN_CONNECTS
-            || (!a->ready && a->nusers >= NGX_TRP_TURN_CONNECTS)
+        if (ngx_trp_turnc_user_find(a, &user->peer)
+            || ngx_trp_turnc_user_is_blocked(a, &user->peer)
+            || a->nusers >= NGX_TRP_TURNC_USERS
+            || a->nconnecting >= NGX_TRP_TURNC_CONNECTS
+            || (!a->ready && a->nusers >= NGX_TRP_TURNC_CONNECTS)
             || (found && !a->ready))
         {
             continue;
@@ -234,7 +235,7 @@ ngx_trp_turn_user_attach(ngx_trp_turn_server_t *server,
     if (found == NULL) {
 
         if (n >= server->conf->allocations && unused && user->renew) {
-            ngx_trp_turn_allocation_retire(unused);
+            ngx_trp_turnc_alloc_retire(unused);
             n--;
         }
 
@@ -246,38 +247,38 @@ ngx_trp_turn_user_attach(ngx_trp_turn_server_t *server,
             if (!server->event.timer_set) {
 
                 /* not all that is in the way is known here */
-                ngx_add_timer(&server->event, NGX_TRP_TURN_BLOCKED);
+                ngx_add_timer(&server->event, NGX_TRP_TURNC_BLOCKED);
             }
 
             return NGX_BUSY;
         }
 
-        rc = ngx_trp_turn_allocation_create(server, user, server->sockaddr,
-                                            server->socklen, 0, &found);
+        rc = ngx_trp_turnc_alloc_create(server, user, server->sockaddr,
+                                        server->socklen, 0, &found);
         if (rc != NGX_OK) {
             return rc;
         }
     }
 
-    return ngx_trp_turn_user_join(found, user);
+    return ngx_trp_turnc_user_join(found, user);
 }
 
 
 ngx_int_t
-ngx_trp_turn_user_follow(ngx_trp_turn_allocation_t *a,
-    ngx_trp_turn_user_t *user)
+ngx_trp_turnc_user_follow(ngx_trp_turnc_alloc_t *a,
+    ngx_trp_turnc_user_t *user)
 {
-    ngx_int_t                   rc;
-    socklen_t                   socklen;
-    ngx_queue_t                *q;
-    ngx_sockaddr_t              sa;
-    const trp_taddr_t          *to;
-    ngx_trp_turn_server_t      *server;
-    ngx_trp_turn_allocation_t  *other;
+    ngx_int_t                rc;
+    socklen_t                socklen;
+    ngx_queue_t             *q;
+    ngx_sockaddr_t           sa;
+    const trp_taddr_t       *to;
+    ngx_trp_turnc_server_t  *server;
+    ngx_trp_turnc_alloc_t   *other;
 
-    to = trp_turn_client_alternate(a->client);
+    to = trp_turnc_alternate(a->client);
 
-    if (to->addr.family == 0 || a->hops == NGX_TRP_TURN_HOPS) {
+    if (to->addr.family == 0 || a->hops == NGX_TRP_TURNC_HOPS) {
         return NGX_DECLINED;
     }
 
@@ -288,33 +289,33 @@ ngx_trp_turn_user_follow(ngx_trp_turn_allocation_t *a,
          q != ngx_queue_sentinel(&server->allocations);
          q = ngx_queue_next(q))
     {
-        other = ngx_queue_data(q, ngx_trp_turn_allocation_t, queue);
+        other = ngx_queue_data(q, ngx_trp_turnc_alloc_t, queue);
 
         if (other->transport == user->transport
             && other->family == user->peer.addr.family
             && ngx_cmp_sockaddr(&other->sockaddr.sockaddr, other->socklen,
                                 &sa.sockaddr, socklen, 1)
                == NGX_OK
-            && ngx_trp_turn_user_find(other, &user->peer) == NULL)
+            && ngx_trp_turnc_user_find(other, &user->peer) == NULL)
         {
-            return ngx_trp_turn_user_join(other, user);
+            return ngx_trp_turnc_user_join(other, user);
         }
     }
 
-    rc = ngx_trp_turn_allocation_create(server, user, &sa.sockaddr, socklen,
-                                        a->hops + 1, &other);
+    rc = ngx_trp_turnc_alloc_create(server, user, &sa.sockaddr, socklen,
+                                    a->hops + 1, &other);
 
-    return (rc == NGX_OK) ? ngx_trp_turn_user_join(other, user) : rc;
+    return (rc == NGX_OK) ? ngx_trp_turnc_user_join(other, user) : rc;
 }
 
 
 static ngx_int_t
-ngx_trp_turn_user_join(ngx_trp_turn_allocation_t *a, ngx_trp_turn_user_t *user)
+ngx_trp_turnc_user_join(ngx_trp_turnc_alloc_t *a, ngx_trp_turnc_user_t *user)
 {
-    u_char  key[NGX_TRP_TURN_KEY_LEN];
+    u_char  key[NGX_TRP_TURNC_KEY_LEN];
     size_t  len;
 
-    len = ngx_trp_turn_user_key(key, &user->peer);
+    len = ngx_trp_turnc_user_key(key, &user->peer);
 
     trp_hash_insert(&a->peers, &user->node, trp_hash(&a->peers, key, len));
     ngx_queue_insert_tail(&a->users, &user->queue);
@@ -333,7 +334,7 @@ ngx_trp_turn_user_join(ngx_trp_turn_allocation_t *a, ngx_trp_turn_user_t *user)
 
 
 static size_t
-ngx_trp_turn_user_key(u_char *p, const trp_taddr_t *peer)
+ngx_trp_turnc_user_key(u_char *p, const trp_taddr_t *peer)
 {
     u_char  *start;
 
@@ -348,25 +349,25 @@ ngx_trp_turn_user_key(u_char *p, const trp_taddr_t *peer)
 }
 
 
-ngx_trp_turn_user_t *
-ngx_trp_turn_user_find(ngx_trp_turn_allocation_t *a, const trp_taddr_t *peer)
+ngx_trp_turnc_user_t *
+ngx_trp_turnc_user_find(ngx_trp_turnc_alloc_t *a, const trp_taddr_t *peer)
 {
-    u_char                key[NGX_TRP_TURN_KEY_LEN],
-                          other[NGX_TRP_TURN_KEY_LEN];
-    size_t                len;
-    trp_hash_node_t      *node;
-    ngx_trp_turn_user_t  *user;
+    u_char                key[NGX_TRP_TURNC_KEY_LEN],
+                          other[NGX_TRP_TURNC_KEY_LEN];
+    size_t                 len;
+    trp_hash_node_t       *node;
+    ngx_trp_turnc_user_t  *user;
 
-    len = ngx_trp_turn_user_key(key, peer);
+    len = ngx_trp_turnc_user_key(key, peer);
 
     for (node = trp_hash_find(&a->peers, trp_hash(&a->peers, key, len));
          node;
          node = trp_hash_next(node))
     {
-        user = (ngx_trp_turn_user_t *)
-               ((u_char *) node - offsetof(ngx_trp_turn_user_t, node));
+        user = (ngx_trp_turnc_user_t *)
+               ((u_char *) node - offsetof(ngx_trp_turnc_user_t, node));
 
-        if (ngx_trp_turn_user_key(other, &user->peer) == len
+        if (ngx_trp_turnc_user_key(other, &user->peer) == len
             && ngx_memcmp(key, other, len) == 0)
         {
             return user;
@@ -378,7 +379,7 @@ ngx_trp_turn_user_find(ngx_trp_turn_allocation_t *a, const trp_taddr_t *peer)
 
 
 void
-ngx_trp_turn_user_blocked(ngx_trp_turn_user_t *user)
+ngx_trp_turnc_user_blocked(ngx_trp_turnc_user_t *user)
 {
     user->allocation->blocked = user->peer;
     user->allocation->blocked_time = ngx_current_msec;
@@ -386,35 +387,35 @@ ngx_trp_turn_user_blocked(ngx_trp_turn_user_t *user)
 
 
 static ngx_uint_t
-ngx_trp_turn_user_is_blocked(ngx_trp_turn_allocation_t *a,
+ngx_trp_turnc_user_is_blocked(ngx_trp_turnc_alloc_t *a,
     const trp_taddr_t *peer)
 {
     return a->blocked.addr.family
-           && ngx_current_msec - a->blocked_time < NGX_TRP_TURN_BLOCKED
-           && ngx_trp_turn_same_peer(&a->blocked, peer);
+           && ngx_current_msec - a->blocked_time < NGX_TRP_TURNC_BLOCKED
+           && ngx_trp_turnc_same_peer(&a->blocked, peer);
 }
 
 
 ngx_uint_t
-ngx_trp_turn_user_repeats(ngx_trp_turn_user_t *user)
+ngx_trp_turnc_user_repeats(ngx_trp_turnc_user_t *user)
 {
-    ngx_trp_turn_past_t  *past;
+    ngx_trp_turnc_past_t  *past;
 
-    past = ngx_trp_turn_past_find(user->allocation, &user->peer);
+    past = ngx_trp_turnc_past_find(user->allocation, &user->peer);
 
-    return past && ngx_current_msec - past->time < NGX_TRP_TURN_TIME_WAIT;
+    return past && ngx_current_msec - past->time < NGX_TRP_TURNC_TIME_WAIT;
 }
 
 
 static void
-ngx_trp_turn_user_past(ngx_trp_turn_allocation_t *a, const trp_taddr_t *peer)
+ngx_trp_turnc_user_past(ngx_trp_turnc_alloc_t *a, const trp_taddr_t *peer)
 {
-    ngx_trp_turn_past_t  *past;
+    ngx_trp_turnc_past_t  *past;
 
-    past = ngx_trp_turn_past_find(a, peer);
+    past = ngx_trp_turnc_past_find(a, peer);
 
     if (past == NULL) {
-        past = &a->past[a->npast++ % NGX_TRP_TURN_PAST];
+        past = &a->past[a->npast++ % NGX_TRP_TURNC_PAST];
         past->peer = *peer;
     }
 
@@ -422,13 +423,13 @@ ngx_trp_turn_user_past(ngx_trp_turn_allocation_t *a, const trp_taddr_t *peer)
 }
 
 
-static ngx_trp_turn_past_t *
-ngx_trp_turn_past_find(ngx_trp_turn_allocation_t *a, const trp_taddr_t *peer)
+static ngx_trp_turnc_past_t *
+ngx_trp_turnc_past_find(ngx_trp_turnc_alloc_t *a, const trp_taddr_t *peer)
 {
     ngx_uint_t  i;
 
-    for (i = 0; i < ngx_min(a->npast, NGX_TRP_TURN_PAST); i++) {
-        if (ngx_trp_turn_same_peer(&a->past[i].peer, peer)) {
+    for (i = 0; i < ngx_min(a->npast, NGX_TRP_TURNC_PAST); i++) {
+        if (ngx_trp_turnc_same_peer(&a->past[i].peer, peer)) {
             return &a->past[i];
         }
     }
@@ -438,7 +439,7 @@ ngx_trp_turn_past_find(ngx_trp_turn_allocation_t *a, const trp_taddr_t *peer)
 
 
 static ngx_uint_t
-ngx_trp_turn_same_peer(const trp_taddr_t *one, const trp_taddr_t *two)
+ngx_trp_turnc_same_peer(const trp_taddr_t *one, const trp_taddr_t *two)
 {
     return one->port == two->port
            && ngx_memcmp(&one->addr, &two->addr, sizeof(trp_addr_t)) == 0;
@@ -446,9 +447,9 @@ ngx_trp_turn_same_peer(const trp_taddr_t *one, const trp_taddr_t *two)
 
 
 void
-ngx_trp_turn_user_detach(ngx_trp_turn_user_t *user)
+ngx_trp_turnc_user_detach(ngx_trp_turnc_user_t *user)
 {
-    ngx_trp_turn_allocation_t  *a;
+    ngx_trp_turnc_alloc_t  *a;
 
     if (user->waiting) {
         user->waiting = 0;
@@ -475,30 +476,30 @@ ngx_trp_turn_user_detach(ngx_trp_turn_user_t *user)
     if (user->connecting) {
         user->connecting = 0;
         a->nconnecting--;
-        trp_turn_client_forget(a->client, user);
+        trp_turnc_forget(a->client, user);
 
     } else if (user->connected) {
-        ngx_trp_turn_user_past(a, &user->peer);
+        ngx_trp_turnc_user_past(a, &user->peer);
 
     } else if (a->ready && user->transport == TRP_PROTO_UDP) {
-        trp_turn_client_release(a->client, &user->peer);
+        trp_turnc_release(a->client, &user->peer);
     }
 
     if (ngx_queue_empty(&a->users)) {
-        ngx_trp_turn_allocation_unused(a);
+        ngx_trp_turnc_alloc_unused(a);
     }
 }
 
 
 ngx_int_t
-ngx_trp_turn_user_connect(ngx_trp_turn_user_t *user)
+ngx_trp_turnc_user_connect(ngx_trp_turnc_user_t *user)
 {
-    ngx_trp_turn_allocation_t  *a;
+    ngx_trp_turnc_alloc_t  *a;
 
     a = user->allocation;
 
-    if (trp_turn_client_connect(a->client, &user->peer, user, ngx_current_msec,
-                                ngx_time())
+    if (trp_turnc_connect(a->client, &user->peer, user, ngx_current_msec,
+                          ngx_time())
         != TRP_OK)
     {
         return NGX_ERROR;
@@ -507,24 +508,24 @@ ngx_trp_turn_user_connect(ngx_trp_turn_user_t *user)
     user->connecting = 1;
     a->nconnecting++;
 
-    ngx_trp_turn_allocation_schedule(a);
+    ngx_trp_turnc_alloc_schedule(a);
 
     return NGX_OK;
 }
 
 
 ngx_int_t
-ngx_trp_turn_user_send(ngx_trp_turn_user_t *user, u_char *p, size_t len)
+ngx_trp_turnc_user_send(ngx_trp_turnc_user_t *user, u_char *p, size_t len)
 {
-    int                         rc;
-    ngx_trp_turn_allocation_t  *a;
+    int                     rc;
+    ngx_trp_turnc_alloc_t  *a;
 
     a = user->allocation;
 
-    rc = trp_turn_client_send(a->client, &user->peer, p, len, ngx_current_msec,
-                              ngx_time());
+    rc = trp_turnc_send(a->client, &user->peer, p, len, ngx_current_msec,
+                        ngx_time());
     if (!a->failed) {
-        ngx_trp_turn_allocation_schedule(a);
+        ngx_trp_turnc_alloc_schedule(a);
     }
 
     return rc;
@@ -532,20 +533,20 @@ ngx_trp_turn_user_send(ngx_trp_turn_user_t *user, u_char *p, size_t len)
 
 
 const char *
-ngx_trp_turn_client_text(ngx_uint_t code)
+ngx_trp_turnc_text(ngx_uint_t code)
 {
     switch (code) {
 
     case 0:
         return "connection was lost";
 
-    case TRP_TURN_CLIENT_TIMEOUT:
+    case TRP_TURNC_TIMEOUT:
         return "no answer";
 
-    case TRP_TURN_CLIENT_PROTOCOL:
+    case TRP_TURNC_PROTOCOL:
         return "invalid answer";
 
-    case TRP_TURN_CLIENT_INTEGRITY:
+    case TRP_TURNC_INTEGRITY:
         return "answer is not signed with the password";
 
     case 300:

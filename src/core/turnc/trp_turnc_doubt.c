@@ -4,7 +4,7 @@
  */
 
 
-#include "turnc/trp_turn_client_private.h"
+#include "turnc/trp_turnc_private.h"
 
 
 /*
@@ -16,40 +16,40 @@
 
 /* not asked more often than this; milliseconds */
 
-#define TRP_TURN_CLIENT_DOUBT         3000
+#define TRP_TURNC_DOUBT         3000
 
 /*
  * Datagrams go out, and nothing comes in.  There may be nothing to come, so
  * each time it is asked in vain it is not asked again for twice as long.
  */
 
-#define TRP_TURN_CLIENT_PATIENCE      5000
-#define TRP_TURN_CLIENT_PATIENCE_MAX  40000
+#define TRP_TURNC_PATIENCE      5000
+#define TRP_TURNC_PATIENCE_MAX  40000
 
 
 int
-trp_turn_client_doubt(trp_turn_client_t *client)
+trp_turnc_doubt(trp_turnc_t *client)
 {
     if (client->control.active) {
         return 1;
     }
 
     if (client->doubted
-        && client->now - client->doubted < TRP_TURN_CLIENT_DOUBT)
+        && client->now - client->doubted < TRP_TURNC_DOUBT)
     {
         return 0;
     }
 
     client->doubted = client->now;
 
-    trp_turn_client_request(client, &client->control, TRP_STUN_REFRESH);
+    trp_turnc_request(client, &client->control, TRP_STUN_REFRESH);
 
     return 1;
 }
 
 
 void
-trp_turn_client_wait(trp_turn_client_t *client)
+trp_turnc_wait(trp_turnc_t *client)
 {
     if (client->unanswered) {
         return;
@@ -58,18 +58,18 @@ trp_turn_client_wait(trp_turn_client_t *client)
     client->unanswered = client->now;
 
     if (client->patience == 0) {
-        client->patience = TRP_TURN_CLIENT_PATIENCE;
+        client->patience = TRP_TURNC_PATIENCE;
     }
 
     if (client->silence.node.expires == 0) {
-        trp_turn_client_timer(client, &client->silence,
-                              client->now + client->patience);
+        trp_turnc_timer(client, &client->silence,
+                        client->now + client->patience);
     }
 }
 
 
 void
-trp_turn_client_heard(trp_turn_client_t *client, int data)
+trp_turnc_heard(trp_turnc_t *client, int data)
 {
     client->unanswered = 0;
 
@@ -82,7 +82,7 @@ trp_turn_client_heard(trp_turn_client_t *client, int data)
 /* it is not stopped by each datagram that is answered */
 
 void
-trp_turn_client_silence_timer(trp_turn_client_t *client)
+trp_turnc_silence_timer(trp_turnc_t *client)
 {
     uint64_t  when;
 
@@ -91,21 +91,21 @@ trp_turn_client_silence_timer(trp_turn_client_t *client)
     }
 
     if (client->patience == 0) {
-        client->patience = TRP_TURN_CLIENT_PATIENCE;
+        client->patience = TRP_TURNC_PATIENCE;
     }
 
     when = client->unanswered + client->patience;
 
     if (when <= client->now) {
 
-        if (client->patience < TRP_TURN_CLIENT_PATIENCE_MAX) {
+        if (client->patience < TRP_TURNC_PATIENCE_MAX) {
             client->patience *= 2;
         }
 
-        when = client->now + TRP_TURN_CLIENT_PATIENCE;
+        when = client->now + TRP_TURNC_PATIENCE;
 
-        (void) trp_turn_client_doubt(client);
+        (void) trp_turnc_doubt(client);
     }
 
-    trp_turn_client_timer(client, &client->silence, when);
+    trp_turnc_timer(client, &client->silence, when);
 }

@@ -10,14 +10,14 @@
  *
  * Sans-IO: messages and time come in as arguments, everything goes out
  * through the handlers.  No handler may call back into the same client,
- * except trp_turn_client_connect(), _send() and _forget(), _close() from
+ * except trp_turnc_connect(), _send() and _forget(), _close() from
  * "refused", and _release() from "forbidden".  Time is in milliseconds and only
  * moves forward; "wall" is in seconds since 1970.
  */
 
 
-#ifndef TRP_TURN_CLIENT_H_INCLUDED
-#define TRP_TURN_CLIENT_H_INCLUDED
+#ifndef TRP_TURNC_H_INCLUDED
+#define TRP_TURNC_H_INCLUDED
 
 
 #include "base/trp_core.h"
@@ -30,35 +30,35 @@
 
 /* a NAT forgets UDP mappings after 30 seconds, some forget TCP soon after */
 
-#define TRP_TURN_CLIENT_KEEPALIVE    25000
+#define TRP_TURNC_KEEPALIVE    25000
 
 /* RFC 8489, section 6.2.1: for UDP; section 6.2.2: for TCP and TLS */
 
-#define TRP_TURN_CLIENT_RTO          500
-#define TRP_TURN_CLIENT_RC           7
-#define TRP_TURN_CLIENT_RM           16
-#define TRP_TURN_CLIENT_TI           39500
+#define TRP_TURNC_RTO          500
+#define TRP_TURNC_RC           7
+#define TRP_TURNC_RM           16
+#define TRP_TURNC_TI           39500
 
 /* datagrams that wait for their permission: so many of a peer, so long */
 
-#define TRP_TURN_CLIENT_QUEUE        8
-#define TRP_TURN_CLIENT_DATAGRAM     2048
+#define TRP_TURNC_QUEUE        8
+#define TRP_TURNC_DATAGRAM     2048
 
 /*
  * Of ConnectionBind with all its attributes, as long as they may be; nothing
  * else that is asked is longer.
  */
 
-#define TRP_TURN_CLIENT_MESSAGE_MAX  2304
+#define TRP_TURNC_MESSAGE_MAX  2304
 
 /* what "failed" and "refused" may say besides the codes of STUN */
 
-#define TRP_TURN_CLIENT_TIMEOUT      1    /* no answer */
-#define TRP_TURN_CLIENT_PROTOCOL     2    /* an answer that makes no sense */
-#define TRP_TURN_CLIENT_INTEGRITY    3    /* not signed with our password */
+#define TRP_TURNC_TIMEOUT      1    /* no answer */
+#define TRP_TURNC_PROTOCOL     2    /* an answer that makes no sense */
+#define TRP_TURNC_INTEGRITY    3    /* not signed with our password */
 
 
-typedef struct trp_turn_client_s  trp_turn_client_t;
+typedef struct trp_turnc_s  trp_turnc_t;
 
 
 typedef struct {
@@ -66,7 +66,7 @@ typedef struct {
     /* a message or ChannelData for the server; padded for a byte stream */
     void   (*send)(void *data, const uint8_t *p, size_t len);
 
-    /* the allocation is there, see trp_turn_client_relayed() */
+    /* the allocation is there, see trp_turnc_relayed() */
     void   (*allocated)(void *data);
 
     /*
@@ -89,7 +89,7 @@ typedef struct {
      */
     void   (*forbidden)(void *data, const trp_taddr_t *peer, unsigned code);
 
-} trp_turn_client_handlers_t;
+} trp_turnc_handlers_t;
 
 
 typedef struct {
@@ -102,23 +102,23 @@ typedef struct {
     uint8_t     transport;           /* of the relayed address: 6 or 17 */
     uint8_t     family;              /* 4, 6; 0: 4, with no attribute */
     unsigned    stream:1;            /* TCP or TLS to the server */
-} trp_turn_client_conf_t;
+} trp_turnc_conf_t;
 
 
 /*
  * The strings of "conf" must live as long as the client.  "seed" has
  * TRP_RANDOM_SEED_LEN bytes.  NULL without memory.  Nothing is sent before
- * trp_turn_client_start().
+ * trp_turnc_start().
  */
 
-trp_turn_client_t *trp_turn_client_create(const trp_turn_client_conf_t *conf,
-    const trp_turn_client_handlers_t *handlers, void *data,
+trp_turnc_t *trp_turnc_create(const trp_turnc_conf_t *conf,
+    const trp_turnc_handlers_t *handlers, void *data,
     const trp_memory_t *memory, const uint8_t *seed);
-void trp_turn_client_destroy(trp_turn_client_t *client);
+void trp_turnc_destroy(trp_turnc_t *client);
 
 /* sends Allocate; what comes next is "allocated" or "failed" */
 
-void trp_turn_client_start(trp_turn_client_t *client, uint64_t now,
+void trp_turnc_start(trp_turnc_t *client, uint64_t now,
     int64_t wall);
 
 
@@ -128,80 +128,80 @@ void trp_turn_client_start(trp_turn_client_t *client, uint64_t now,
  * datagram is then ignored, a byte stream is lost.
  */
 
-int trp_turn_client_input(trp_turn_client_t *client, const uint8_t *p,
+int trp_turnc_input(trp_turnc_t *client, const uint8_t *p,
     size_t len, uint64_t now, int64_t wall);
 
 /*
- * When trp_turn_client_tick() wants to be called next, in absolute time; 0 if
+ * When trp_turnc_tick() wants to be called next, in absolute time; 0 if
  * nothing is waited for.  It may change with each call of a function here.
  */
 
-uint64_t trp_turn_client_next(trp_turn_client_t *client);
-void trp_turn_client_tick(trp_turn_client_t *client, uint64_t now,
+uint64_t trp_turnc_next(trp_turnc_t *client);
+void trp_turnc_tick(trp_turnc_t *client, uint64_t now,
     int64_t wall);
 
 
 /* valid from "allocated" on */
 
-const trp_taddr_t *trp_turn_client_relayed(const trp_turn_client_t *client);
+const trp_taddr_t *trp_turnc_relayed(const trp_turnc_t *client);
 
 /* after "failed" with 300 (RFC 8489, section 10); family 0 if there is none */
 
-const trp_taddr_t *trp_turn_client_alternate(const trp_turn_client_t *client);
+const trp_taddr_t *trp_turnc_alternate(const trp_turnc_t *client);
 
 
 /*
  * TCP: asks for a connection to the peer; "connect" comes back with
  * "connected" or "refused".  TRP_OK, TRP_ERROR without memory.  After
- * trp_turn_client_forget() neither comes.
+ * trp_turnc_forget() neither comes.
  */
 
-int trp_turn_client_connect(trp_turn_client_t *client,
+int trp_turnc_connect(trp_turnc_t *client,
     const trp_taddr_t *peer, void *connect, uint64_t now, int64_t wall);
-void trp_turn_client_forget(trp_turn_client_t *client, void *connect);
+void trp_turnc_forget(trp_turnc_t *client, void *connect);
 
 /*
  * ConnectionBind, for a data connection of this allocation, to be sent there:
- * writes at most TRP_TURN_CLIENT_MESSAGE_MAX bytes and a transaction id of
+ * writes at most TRP_TURNC_MESSAGE_MAX bytes and a transaction id of
  * TRP_STUN_ID_LEN bytes, returns the length, 0 if the client is not allocated.
  */
 
-size_t trp_turn_client_bind(trp_turn_client_t *client, uint32_t connection,
+size_t trp_turnc_bind(trp_turnc_t *client, uint32_t connection,
     uint8_t *p, uint8_t *id);
 
 /*
  * The answer to it.  TRP_OK: from now on the connection carries the peer's
  * bytes.  TRP_AGAIN, once at most: the nonce was stale, and the next call of
- * trp_turn_client_bind() is for the same connection; its message is sent on
+ * trp_turnc_bind() is for the same connection; its message is sent on
  * it.  TRP_ERROR, and *code says why.
  */
 
-int trp_turn_client_bound(trp_turn_client_t *client, const uint8_t *p,
+int trp_turnc_bound(trp_turnc_t *client, const uint8_t *p,
     size_t len, const uint8_t *id, unsigned *code);
 
 
 /*
  * UDP: sends a datagram.  The first one for a peer asks for a permission and
- * a channel, which are then refreshed until trp_turn_client_release();
+ * a channel, which are then refreshed until trp_turnc_release();
  * datagrams wait for the answer, within the bounds above, and go as Send
  * indications if the server has no channel.  TRP_OK: sent or waiting,
  * TRP_AGAIN: dropped, TRP_DECLINED: the server does not allow this peer, or
  * it has no port, TRP_ERROR: no memory, not allocated.
  */
 
-int trp_turn_client_send(trp_turn_client_t *client, const trp_taddr_t *peer,
+int trp_turnc_send(trp_turnc_t *client, const trp_taddr_t *peer,
     const uint8_t *p, size_t len, uint64_t now, int64_t wall);
-void trp_turn_client_release(trp_turn_client_t *client,
+void trp_turnc_release(trp_turnc_t *client,
     const trp_taddr_t *peer);
 
 
 /* gives the allocation back: Refresh with lifetime 0, sent once */
 
-void trp_turn_client_close(trp_turn_client_t *client, uint64_t now,
+void trp_turnc_close(trp_turnc_t *client, uint64_t now,
     int64_t wall);
 
 
 #pragma GCC visibility pop
 
 
-#endif /* TRP_TURN_CLIENT_H_INCLUDED */
+#endif /* TRP_TURNC_H_INCLUDED */

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../unit/turn_client.h"
+#include "../unit/turnc.h"
 
 
 #define CONNECTS  64
@@ -289,7 +289,7 @@ fuzz_connect(fuzz_reader_t *r)
     n = fuzz_byte(r) % CONNECTS;
 
     if (connects[n]) {
-        trp_turn_client_forget(a.client, &connects[n]);
+        trp_turnc_forget(a.client, &connects[n]);
         connects[n] = 0;
         return;
     }
@@ -297,7 +297,7 @@ fuzz_connect(fuzz_reader_t *r)
     peer = taddr(fuzz_peer(r));
     connects[n] = 1;
 
-    if (trp_turn_client_connect(a.client, &peer, &connects[n], a.now, a.wall)
+    if (trp_turnc_connect(a.client, &peer, &connects[n], a.now, a.wall)
         != TRP_OK)
     {
         connects[n] = 0;
@@ -310,11 +310,11 @@ fuzz_bind(fuzz_reader_t *r)
 {
     int       rc;
     size_t    len;
-    uint8_t   buf[TRP_TURN_CLIENT_MESSAGE_MAX], id[TRP_STUN_ID_LEN];
+    uint8_t   buf[TRP_TURNC_MESSAGE_MAX], id[TRP_STUN_ID_LEN];
     unsigned  flags, code;
 
     flags = fuzz_byte(r);
-    len = trp_turn_client_bind(a.client, 77, buf, id);
+    len = trp_turnc_bind(a.client, 77, buf, id);
 
     if (len == 0) {
         return;
@@ -334,8 +334,8 @@ fuzz_bind(fuzz_reader_t *r)
         a.answer_buf[fuzz_byte(r) % a.answer.len] ^= (uint8_t) fuzz_byte(r);
     }
 
-    rc = trp_turn_client_bound(a.client, a.answer.data, a.answer.len, id,
-                               &code);
+    rc = trp_turnc_bound(a.client, a.answer.data, a.answer.len, id,
+                         &code);
 
     if ((rc == TRP_OK) != (code == 0)) {
         agent_wrong(&a, "bound, with a code");
@@ -423,7 +423,7 @@ fuzz_step(fuzz_reader_t *r)
 
     case 13:
         if (op == 0xdd) {
-            trp_turn_client_close(a.client, a.now, a.wall);
+            trp_turnc_close(a.client, a.now, a.wall);
             memset(connects, 0, sizeof(connects));
         }
 

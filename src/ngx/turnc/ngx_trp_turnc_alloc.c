@@ -4,79 +4,79 @@
  */
 
 
-#include "turnc/ngx_trp_turn_allocation.h"
+#include "turnc/ngx_trp_turnc_alloc.h"
 #include "base/ngx_trp_connect.h"
 #include "base/trp_random.h"
 
 #include <sodium.h>
 
 
-#define NGX_TRP_TURN_IDLE        60000   /* without users, until it is gone */
+#define NGX_TRP_TURNC_IDLE        60000   /* without users, until it is gone */
 
-#define NGX_TRP_TURN_DATAGRAM    65536
-#define NGX_TRP_TURN_IN          4096    /* control messages alone */
-#define NGX_TRP_TURN_IN_DATA     (65536 + TRP_STUN_HEADER_LEN)
-#define NGX_TRP_TURN_OUT_MAX     262144
-#define NGX_TRP_TURN_READS       64      /* in one turn of the event loop */
+#define NGX_TRP_TURNC_DATAGRAM    65536
+#define NGX_TRP_TURNC_IN          4096    /* control messages alone */
+#define NGX_TRP_TURNC_IN_DATA     (65536 + TRP_STUN_HEADER_LEN)
+#define NGX_TRP_TURNC_OUT_MAX     262144
+#define NGX_TRP_TURNC_READS       64      /* in one turn of the event loop */
 
 
-static ngx_int_t ngx_trp_turn_allocation_buffers(ngx_trp_turn_allocation_t *a,
+static ngx_int_t ngx_trp_turnc_alloc_buffers(ngx_trp_turnc_alloc_t *a,
     ngx_pool_t *pool);
-static ngx_int_t ngx_trp_turn_allocation_dial(ngx_trp_turn_allocation_t *a,
+static ngx_int_t ngx_trp_turnc_alloc_dial(ngx_trp_turnc_alloc_t *a,
     ngx_pool_t *pool);
-static u_char *ngx_trp_turn_log_error(ngx_log_t *log, u_char *buf,
+static u_char *ngx_trp_turnc_log_error(ngx_log_t *log, u_char *buf,
     size_t len);
-static void ngx_trp_turn_connect_handler(ngx_event_t *ev);
-static void ngx_trp_turn_ssl(ngx_trp_turn_allocation_t *a);
-static void ngx_trp_turn_handshake(ngx_trp_turn_allocation_t *a);
-static void ngx_trp_turn_handshake_handler(ngx_event_t *ev);
-static void ngx_trp_turn_save_session(ngx_connection_t *c);
-static void ngx_trp_turn_start(ngx_trp_turn_allocation_t *a);
-static void ngx_trp_turn_timer_handler(ngx_event_t *ev);
-static void ngx_trp_turn_idle_handler(ngx_event_t *ev);
-static void ngx_trp_turn_read_handler(ngx_event_t *rev);
-static void ngx_trp_turn_close_handler(ngx_trp_turn_allocation_t *a);
-static ngx_int_t ngx_trp_turn_read(ngx_trp_turn_allocation_t *a);
-static ngx_int_t ngx_trp_turn_read_stream(ngx_trp_turn_allocation_t *a);
-static ngx_int_t ngx_trp_turn_read_datagram(ngx_trp_turn_allocation_t *a);
-static void ngx_trp_turn_write_handler(ngx_event_t *wev);
-static ngx_int_t ngx_trp_turn_flush(ngx_trp_turn_allocation_t *a);
-static void ngx_trp_turn_send(void *data, const uint8_t *p, size_t len);
-static ngx_int_t ngx_trp_turn_keep(ngx_trp_turn_allocation_t *a,
+static void ngx_trp_turnc_connect_handler(ngx_event_t *ev);
+static void ngx_trp_turnc_ssl(ngx_trp_turnc_alloc_t *a);
+static void ngx_trp_turnc_handshake(ngx_trp_turnc_alloc_t *a);
+static void ngx_trp_turnc_handshake_handler(ngx_event_t *ev);
+static void ngx_trp_turnc_save_session(ngx_connection_t *c);
+static void ngx_trp_turnc_start(ngx_trp_turnc_alloc_t *a);
+static void ngx_trp_turnc_timer_handler(ngx_event_t *ev);
+static void ngx_trp_turnc_idle_handler(ngx_event_t *ev);
+static void ngx_trp_turnc_read_handler(ngx_event_t *rev);
+static void ngx_trp_turnc_close_handler(ngx_trp_turnc_alloc_t *a);
+static ngx_int_t ngx_trp_turnc_read(ngx_trp_turnc_alloc_t *a);
+static ngx_int_t ngx_trp_turnc_read_stream(ngx_trp_turnc_alloc_t *a);
+static ngx_int_t ngx_trp_turnc_read_datagram(ngx_trp_turnc_alloc_t *a);
+static void ngx_trp_turnc_write_handler(ngx_event_t *wev);
+static ngx_int_t ngx_trp_turnc_flush(ngx_trp_turnc_alloc_t *a);
+static void ngx_trp_turnc_send(void *data, const uint8_t *p, size_t len);
+static ngx_int_t ngx_trp_turnc_keep(ngx_trp_turnc_alloc_t *a,
     const u_char *p, size_t len);
-static void ngx_trp_turn_allocated(void *data);
-static void ngx_trp_turn_failed(void *data, unsigned code);
-static void ngx_trp_turn_connected(void *data, void *connect, uint32_t id);
-static void ngx_trp_turn_refused(void *data, void *connect, unsigned code);
-static void ngx_trp_turn_received(void *data, const trp_taddr_t *peer,
+static void ngx_trp_turnc_allocated(void *data);
+static void ngx_trp_turnc_failed(void *data, unsigned code);
+static void ngx_trp_turnc_connected(void *data, void *connect, uint32_t id);
+static void ngx_trp_turnc_refused(void *data, void *connect, unsigned code);
+static void ngx_trp_turnc_received(void *data, const trp_taddr_t *peer,
     const uint8_t *p, size_t len);
-static void ngx_trp_turn_forbidden(void *data, const trp_taddr_t *peer,
+static void ngx_trp_turnc_forbidden(void *data, const trp_taddr_t *peer,
     unsigned code);
-static void ngx_trp_turn_allocation_fail(ngx_trp_turn_allocation_t *a,
+static void ngx_trp_turnc_alloc_fail(ngx_trp_turnc_alloc_t *a,
     ngx_uint_t code);
-static void ngx_trp_turn_destroy_handler(ngx_event_t *ev);
-static void ngx_trp_turn_close_connection(ngx_connection_t *c);
+static void ngx_trp_turnc_destroy_handler(ngx_event_t *ev);
+static void ngx_trp_turnc_close_connection(ngx_connection_t *c);
 
 
-static const trp_turn_client_handlers_t  ngx_trp_turn_handlers = {
-    ngx_trp_turn_send,
-    ngx_trp_turn_allocated,
-    ngx_trp_turn_failed,
-    ngx_trp_turn_connected,
-    ngx_trp_turn_refused,
-    ngx_trp_turn_received,
-    ngx_trp_turn_forbidden
+static const trp_turnc_handlers_t  ngx_trp_turnc_handlers = {
+    ngx_trp_turnc_send,
+    ngx_trp_turnc_allocated,
+    ngx_trp_turnc_failed,
+    ngx_trp_turnc_connected,
+    ngx_trp_turnc_refused,
+    ngx_trp_turnc_received,
+    ngx_trp_turnc_forbidden
 };
 
 
 ngx_int_t
-ngx_trp_turn_allocation_create(ngx_trp_turn_server_t *server,
-    ngx_trp_turn_user_t *user, struct sockaddr *sockaddr, socklen_t socklen,
-    ngx_uint_t hops, ngx_trp_turn_allocation_t **allocation)
+ngx_trp_turnc_alloc_create(ngx_trp_turnc_server_t *server,
+    ngx_trp_turnc_user_t *user, struct sockaddr *sockaddr, socklen_t socklen,
+    ngx_uint_t hops, ngx_trp_turnc_alloc_t **allocation)
 {
-    ngx_int_t                   rc;
-    ngx_pool_t                 *pool;
-    ngx_trp_turn_allocation_t  *a;
+    ngx_int_t               rc;
+    ngx_pool_t             *pool;
+    ngx_trp_turnc_alloc_t  *a;
 
     pool = ngx_create_pool(1024, server->log);
     if (pool == NULL) {
@@ -85,7 +85,7 @@ ngx_trp_turn_allocation_create(ngx_trp_turn_server_t *server,
 
     rc = NGX_ERROR;
 
-    a = ngx_pcalloc(pool, sizeof(ngx_trp_turn_allocation_t));
+    a = ngx_pcalloc(pool, sizeof(ngx_trp_turnc_alloc_t));
     if (a == NULL) {
         goto failed;
     }
@@ -93,7 +93,7 @@ ngx_trp_turn_allocation_create(ngx_trp_turn_server_t *server,
     a->server = server;
     a->transport = user->transport;
     a->family = user->peer.addr.family;
-    a->datagrams = (server->conf->transport == NGX_TRP_TURN_UDP
+    a->datagrams = (server->conf->transport == NGX_TRP_TURNC_UDP
                     && a->transport == TRP_PROTO_UDP);
     a->hops = hops;
     a->start = ngx_time();
@@ -110,17 +110,17 @@ ngx_trp_turn_allocation_create(ngx_trp_turn_server_t *server,
                                 NGX_SOCKADDR_STRLEN, 1);
 
     a->log = *server->log;
-    a->log.handler = ngx_trp_turn_log_error;
+    a->log.handler = ngx_trp_turnc_log_error;
     a->log.data = a;
     a->log.action = "connecting";
 
     pool->log = &a->log;
 
-    if (ngx_trp_turn_allocation_buffers(a, pool) != NGX_OK) {
+    if (ngx_trp_turnc_alloc_buffers(a, pool) != NGX_OK) {
         goto failed;
     }
 
-    rc = ngx_trp_turn_allocation_dial(a, pool);
+    rc = ngx_trp_turnc_alloc_dial(a, pool);
 
     if (rc != NGX_OK) {
         goto failed;
@@ -145,34 +145,34 @@ failed:
 
 
 static ngx_int_t
-ngx_trp_turn_allocation_buffers(ngx_trp_turn_allocation_t *a, ngx_pool_t *pool)
+ngx_trp_turnc_alloc_buffers(ngx_trp_turnc_alloc_t *a, ngx_pool_t *pool)
 {
-    a->in_size = a->datagrams ? NGX_TRP_TURN_DATAGRAM
-                 : (a->transport == TRP_PROTO_UDP) ? NGX_TRP_TURN_IN_DATA
-                                                   : NGX_TRP_TURN_IN;
+    a->in_size = a->datagrams ? NGX_TRP_TURNC_DATAGRAM
+                 : (a->transport == TRP_PROTO_UDP) ? NGX_TRP_TURNC_IN_DATA
+                                                   : NGX_TRP_TURNC_IN;
 
     a->in = ngx_pnalloc(pool, a->in_size);
 
     a->timer.data = a;
     a->timer.log = &a->log;
-    a->timer.handler = ngx_trp_turn_timer_handler;
+    a->timer.handler = ngx_trp_turnc_timer_handler;
     a->timer.cancelable = 1;
 
     a->idle.data = a;
     a->idle.log = &a->log;
-    a->idle.handler = ngx_trp_turn_idle_handler;
+    a->idle.handler = ngx_trp_turnc_idle_handler;
     a->idle.cancelable = 1;
 
     a->event.data = a;
     a->event.log = &a->log;
-    a->event.handler = ngx_trp_turn_destroy_handler;
+    a->event.handler = ngx_trp_turnc_destroy_handler;
 
     return a->in ? NGX_OK : NGX_ERROR;
 }
 
 
 static ngx_int_t
-ngx_trp_turn_allocation_dial(ngx_trp_turn_allocation_t *a, ngx_pool_t *pool)
+ngx_trp_turnc_alloc_dial(ngx_trp_turnc_alloc_t *a, ngx_pool_t *pool)
 {
     ngx_int_t          rc;
     ngx_connection_t  *c;
@@ -192,8 +192,8 @@ ngx_trp_turn_allocation_dial(ngx_trp_turn_allocation_t *a, ngx_pool_t *pool)
     a->log.connection = c->number;
 
     c->idle = 1;
-    c->read->handler = ngx_trp_turn_connect_handler;
-    c->write->handler = ngx_trp_turn_connect_handler;
+    c->read->handler = ngx_trp_turnc_connect_handler;
+    c->write->handler = ngx_trp_turnc_connect_handler;
 
     a->deadline = ngx_current_msec + a->server->conf->connect_timeout;
 
@@ -208,10 +208,10 @@ ngx_trp_turn_allocation_dial(ngx_trp_turn_allocation_t *a, ngx_pool_t *pool)
 
 
 static u_char *
-ngx_trp_turn_log_error(ngx_log_t *log, u_char *buf, size_t len)
+ngx_trp_turnc_log_error(ngx_log_t *log, u_char *buf, size_t len)
 {
-    u_char                     *p;
-    ngx_trp_turn_allocation_t  *a;
+    u_char                 *p;
+    ngx_trp_turnc_alloc_t  *a;
 
     p = buf;
     a = log->data;
@@ -227,11 +227,11 @@ ngx_trp_turn_log_error(ngx_log_t *log, u_char *buf, size_t len)
 
 
 static void
-ngx_trp_turn_connect_handler(ngx_event_t *ev)
+ngx_trp_turnc_connect_handler(ngx_event_t *ev)
 {
-    ngx_err_t                   err;
-    ngx_connection_t           *c;
-    ngx_trp_turn_allocation_t  *a;
+    ngx_err_t               err;
+    ngx_connection_t       *c;
+    ngx_trp_turnc_alloc_t  *a;
 
     c = ev->data;
     a = c->data;
@@ -241,7 +241,7 @@ ngx_trp_turn_connect_handler(ngx_event_t *ev)
     }
 
     if (c->close) {
-        ngx_trp_turn_close_handler(a);
+        ngx_trp_turnc_close_handler(a);
         return;
     }
 
@@ -249,24 +249,24 @@ ngx_trp_turn_connect_handler(ngx_event_t *ev)
 
     if (err) {
         (void) ngx_connection_error(c, err, "connect() failed");
-        ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_PROTOCOL);
+        ngx_trp_turnc_alloc_fail(a, TRP_TURNC_PROTOCOL);
         return;
     }
 
-    if (a->server->conf->transport == NGX_TRP_TURN_TLS) {
-        ngx_trp_turn_ssl(a);
+    if (a->server->conf->transport == NGX_TRP_TURNC_TLS) {
+        ngx_trp_turnc_ssl(a);
         return;
     }
 
-    ngx_trp_turn_start(a);
+    ngx_trp_turnc_start(a);
 }
 
 
 static void
-ngx_trp_turn_ssl(ngx_trp_turn_allocation_t *a)
+ngx_trp_turnc_ssl(ngx_trp_turnc_alloc_t *a)
 {
-    ngx_connection_t       *c;
-    ngx_trp_turn_server_t  *server;
+    ngx_connection_t        *c;
+    ngx_trp_turnc_server_t  *server;
 
     c = a->connection;
     server = a->server;
@@ -277,22 +277,22 @@ ngx_trp_turn_ssl(ngx_trp_turn_allocation_t *a)
                                       server->session)
         != NGX_OK)
     {
-        ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_PROTOCOL);
+        ngx_trp_turnc_alloc_fail(a, TRP_TURNC_PROTOCOL);
         return;
     }
 
     if (server->conf->ssl.session_reuse) {
-        c->ssl->save_session = ngx_trp_turn_save_session;
+        c->ssl->save_session = ngx_trp_turnc_save_session;
     }
 
-    ngx_trp_turn_handshake(a);
+    ngx_trp_turnc_handshake(a);
 }
 
 
 /* not in nginx's own handlers: they would not see that the worker exits */
 
 static void
-ngx_trp_turn_handshake(ngx_trp_turn_allocation_t *a)
+ngx_trp_turnc_handshake(ngx_trp_turnc_alloc_t *a)
 {
     ngx_int_t          rc;
     ngx_connection_t  *c;
@@ -301,8 +301,8 @@ ngx_trp_turn_handshake(ngx_trp_turn_allocation_t *a)
 
     rc = ngx_ssl_handshake(c);
 
-    c->read->handler = ngx_trp_turn_handshake_handler;
-    c->write->handler = ngx_trp_turn_handshake_handler;
+    c->read->handler = ngx_trp_turnc_handshake_handler;
+    c->write->handler = ngx_trp_turnc_handshake_handler;
 
     if (rc == NGX_AGAIN) {
         return;
@@ -313,21 +313,21 @@ ngx_trp_turn_handshake(ngx_trp_turn_allocation_t *a)
                               "TURN server", NGX_LOG_ERR)
            != NGX_OK)
     {
-        ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_PROTOCOL);
+        ngx_trp_turnc_alloc_fail(a, TRP_TURNC_PROTOCOL);
         return;
     }
 
     SSL_set_mode(c->ssl->connection, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 
-    ngx_trp_turn_start(a);
+    ngx_trp_turnc_start(a);
 }
 
 
 static void
-ngx_trp_turn_handshake_handler(ngx_event_t *ev)
+ngx_trp_turnc_handshake_handler(ngx_event_t *ev)
 {
-    ngx_connection_t           *c;
-    ngx_trp_turn_allocation_t  *a;
+    ngx_connection_t       *c;
+    ngx_trp_turnc_alloc_t  *a;
 
     c = ev->data;
     a = c->data;
@@ -337,18 +337,18 @@ ngx_trp_turn_handshake_handler(ngx_event_t *ev)
     }
 
     if (c->close) {
-        ngx_trp_turn_close_handler(a);
+        ngx_trp_turnc_close_handler(a);
         return;
     }
 
-    ngx_trp_turn_handshake(a);
+    ngx_trp_turnc_handshake(a);
 }
 
 
 static void
-ngx_trp_turn_save_session(ngx_connection_t *c)
+ngx_trp_turnc_save_session(ngx_connection_t *c)
 {
-    ngx_trp_turn_allocation_t  *a;
+    ngx_trp_turnc_alloc_t  *a;
 
     a = c->data;
 
@@ -357,19 +357,19 @@ ngx_trp_turn_save_session(ngx_connection_t *c)
 
 
 static void
-ngx_trp_turn_start(ngx_trp_turn_allocation_t *a)
+ngx_trp_turnc_start(ngx_trp_turnc_alloc_t *a)
 {
-    u_char                       seed[TRP_RANDOM_SEED_LEN];
-    ngx_connection_t            *c;
-    trp_turn_client_conf_t       conf;
-    ngx_trp_turn_client_conf_t  *tcf;
+    u_char                 seed[TRP_RANDOM_SEED_LEN];
+    ngx_connection_t      *c;
+    trp_turnc_conf_t       conf;
+    ngx_trp_turnc_conf_t  *tcf;
 
     c = a->connection;
     tcf = a->server->conf;
 
     a->log.action = "allocating";
 
-    ngx_memzero(&conf, sizeof(trp_turn_client_conf_t));
+    ngx_memzero(&conf, sizeof(trp_turnc_conf_t));
 
     conf.name = ngx_trp_str(&tcf->name);
     conf.password = ngx_trp_str(&tcf->password);
@@ -380,13 +380,13 @@ ngx_trp_turn_start(ngx_trp_turn_allocation_t *a)
 
     randombytes_buf(seed, sizeof(seed));
 
-    a->client = trp_turn_client_create(&conf, &ngx_trp_turn_handlers, a,
-                                       &a->server->memory, seed);
+    a->client = trp_turnc_create(&conf, &ngx_trp_turnc_handlers, a,
+                                 &a->server->memory, seed);
 
     sodium_memzero(seed, sizeof(seed));
 
     if (a->client == NULL) {
-        ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_PROTOCOL);
+        ngx_trp_turnc_alloc_fail(a, TRP_TURNC_PROTOCOL);
         return;
     }
 
@@ -394,22 +394,22 @@ ngx_trp_turn_start(ngx_trp_turn_allocation_t *a)
         (void) ngx_tcp_nodelay(c);
     }
 
-    c->read->handler = ngx_trp_turn_read_handler;
-    c->write->handler = ngx_trp_turn_write_handler;
+    c->read->handler = ngx_trp_turnc_read_handler;
+    c->write->handler = ngx_trp_turnc_write_handler;
 
-    trp_turn_client_start(a->client, ngx_current_msec, ngx_time());
+    trp_turnc_start(a->client, ngx_current_msec, ngx_time());
 
     if (a->failed) {
         return;
     }
 
-    ngx_trp_turn_allocation_schedule(a);
+    ngx_trp_turnc_alloc_schedule(a);
     ngx_post_event(c->read, &ngx_posted_events);
 }
 
 
 void
-ngx_trp_turn_allocation_schedule(ngx_trp_turn_allocation_t *a)
+ngx_trp_turnc_alloc_schedule(ngx_trp_turnc_alloc_t *a)
 {
     uint64_t  next;
 
@@ -417,7 +417,7 @@ ngx_trp_turn_allocation_schedule(ngx_trp_turn_allocation_t *a)
         return;
     }
 
-    next = trp_turn_client_next(a->client);
+    next = trp_turnc_next(a->client);
 
     if (!a->ready) {
         next = next ? ngx_min(next, a->deadline) : a->deadline;
@@ -431,9 +431,9 @@ ngx_trp_turn_allocation_schedule(ngx_trp_turn_allocation_t *a)
 
 
 static void
-ngx_trp_turn_timer_handler(ngx_event_t *ev)
+ngx_trp_turnc_timer_handler(ngx_event_t *ev)
 {
-    ngx_trp_turn_allocation_t  *a;
+    ngx_trp_turnc_alloc_t  *a;
 
     a = ev->data;
 
@@ -442,18 +442,18 @@ ngx_trp_turn_timer_handler(ngx_event_t *ev)
     {
         ngx_log_error(NGX_LOG_ERR, &a->log, NGX_ETIMEDOUT,
                       "TURN server timed out");
-        ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_TIMEOUT);
+        ngx_trp_turnc_alloc_fail(a, TRP_TURNC_TIMEOUT);
         return;
     }
 
-    trp_turn_client_tick(a->client, ngx_current_msec, ngx_time());
+    trp_turnc_tick(a->client, ngx_current_msec, ngx_time());
 
-    ngx_trp_turn_allocation_schedule(a);
+    ngx_trp_turnc_alloc_schedule(a);
 }
 
 
 void
-ngx_trp_turn_allocation_unused(ngx_trp_turn_allocation_t *a)
+ngx_trp_turnc_alloc_unused(ngx_trp_turnc_alloc_t *a)
 {
     if (a->exiting || ngx_exiting) {
 
@@ -464,51 +464,51 @@ ngx_trp_turn_allocation_unused(ngx_trp_turn_allocation_t *a)
         return;
     }
 
-    ngx_add_timer(&a->idle, NGX_TRP_TURN_IDLE);
+    ngx_add_timer(&a->idle, NGX_TRP_TURNC_IDLE);
 }
 
 
 static void
-ngx_trp_turn_idle_handler(ngx_event_t *ev)
+ngx_trp_turnc_idle_handler(ngx_event_t *ev)
 {
-    ngx_trp_turn_allocation_t  *a;
+    ngx_trp_turnc_alloc_t  *a;
 
     a = ev->data;
 
     if (ngx_queue_empty(&a->users)) {
-        ngx_trp_turn_allocation_retire(a);
+        ngx_trp_turnc_alloc_retire(a);
     }
 }
 
 
 void
-ngx_trp_turn_allocation_retire(ngx_trp_turn_allocation_t *a)
+ngx_trp_turnc_alloc_retire(ngx_trp_turnc_alloc_t *a)
 {
     if (a->ready) {
-        trp_turn_client_close(a->client, ngx_current_msec, ngx_time());
+        trp_turnc_close(a->client, ngx_current_msec, ngx_time());
     }
 
-    ngx_trp_turn_allocation_fail(a, 0);
+    ngx_trp_turnc_alloc_fail(a, 0);
 }
 
 
 static void
-ngx_trp_turn_read_handler(ngx_event_t *rev)
+ngx_trp_turnc_read_handler(ngx_event_t *rev)
 {
-    ngx_uint_t                  i;
-    ngx_connection_t           *c;
-    ngx_trp_turn_allocation_t  *a;
+    ngx_uint_t              i;
+    ngx_connection_t       *c;
+    ngx_trp_turnc_alloc_t  *a;
 
     c = rev->data;
     a = c->data;
 
     if (c->close) {
-        ngx_trp_turn_close_handler(a);
+        ngx_trp_turnc_close_handler(a);
         return;
     }
 
-    for (i = 0; i < NGX_TRP_TURN_READS && !a->failed; i++) {
-        if (ngx_trp_turn_read(a) != NGX_OK) {
+    for (i = 0; i < NGX_TRP_TURNC_READS && !a->failed; i++) {
+        if (ngx_trp_turnc_read(a) != NGX_OK) {
             break;
         }
     }
@@ -517,26 +517,26 @@ ngx_trp_turn_read_handler(ngx_event_t *rev)
         return;
     }
 
-    if (i == NGX_TRP_TURN_READS) {
+    if (i == NGX_TRP_TURNC_READS) {
         ngx_post_event(rev, &ngx_posted_next_events);
 
     } else if (ngx_handle_read_event(rev, 0) != NGX_OK) {
-        ngx_trp_turn_allocation_fail(a, 0);
+        ngx_trp_turnc_alloc_fail(a, 0);
         return;
     }
 
-    ngx_trp_turn_allocation_schedule(a);
+    ngx_trp_turnc_alloc_schedule(a);
 }
 
 
 /* the worker exits, or has to be gone now */
 
 static void
-ngx_trp_turn_close_handler(ngx_trp_turn_allocation_t *a)
+ngx_trp_turnc_close_handler(ngx_trp_turnc_alloc_t *a)
 {
-    ngx_queue_t          *q, *next;
-    ngx_connection_t     *c;
-    ngx_trp_turn_user_t  *user;
+    ngx_queue_t           *q, *next;
+    ngx_connection_t      *c;
+    ngx_trp_turnc_user_t  *user;
 
     c = a->connection;
     a->exiting = 1;
@@ -546,7 +546,7 @@ ngx_trp_turn_close_handler(ngx_trp_turn_allocation_t *a)
          q = next)
     {
         next = ngx_queue_next(q);
-        user = ngx_queue_data(q, ngx_trp_turn_user_t, queue);
+        user = ngx_queue_data(q, ngx_trp_turnc_user_t, queue);
 
         if (user->handlers->drain) {
             user->handlers->drain(user);
@@ -555,12 +555,12 @@ ngx_trp_turn_close_handler(ngx_trp_turn_allocation_t *a)
 
     if (c->error || ngx_queue_empty(&a->users)) {
 
-        ngx_trp_turn_allocation_retire(a);
+        ngx_trp_turnc_alloc_retire(a);
 
         /* outside of the event loop, which may not turn once more */
 
         ngx_delete_posted_event(&a->event);
-        ngx_trp_turn_destroy_handler(&a->event);
+        ngx_trp_turnc_destroy_handler(&a->event);
 
         return;
     }
@@ -570,15 +570,15 @@ ngx_trp_turn_close_handler(ngx_trp_turn_allocation_t *a)
 
 
 static ngx_int_t
-ngx_trp_turn_read(ngx_trp_turn_allocation_t *a)
+ngx_trp_turnc_read(ngx_trp_turnc_alloc_t *a)
 {
-    return a->datagrams ? ngx_trp_turn_read_datagram(a)
-                        : ngx_trp_turn_read_stream(a);
+    return a->datagrams ? ngx_trp_turnc_read_datagram(a)
+                        : ngx_trp_turnc_read_stream(a);
 }
 
 
 static ngx_int_t
-ngx_trp_turn_read_stream(ngx_trp_turn_allocation_t *a)
+ngx_trp_turnc_read_stream(ngx_trp_turnc_alloc_t *a)
 {
     int                len;
     u_char            *p, *last;
@@ -596,7 +596,7 @@ ngx_trp_turn_read_stream(ngx_trp_turn_allocation_t *a)
     if (n == 0 || n == NGX_ERROR) {
         ngx_log_error(NGX_LOG_INFO, &a->log, 0,
                       "TURN server closed connection");
-        ngx_trp_turn_allocation_fail(a, 0);
+        ngx_trp_turnc_alloc_fail(a, 0);
         return NGX_ERROR;
     }
 
@@ -613,13 +613,13 @@ ngx_trp_turn_read_stream(ngx_trp_turn_allocation_t *a)
         }
 
         if (len < 0
-            || trp_turn_client_input(a->client, p, len, ngx_current_msec,
-                                     ngx_time())
+            || trp_turnc_input(a->client, p, len, ngx_current_msec,
+                               ngx_time())
                != TRP_OK)
         {
             ngx_log_error(NGX_LOG_ERR, &a->log, 0,
                           "server sent something else than TURN");
-            ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_PROTOCOL);
+            ngx_trp_turnc_alloc_fail(a, TRP_TURNC_PROTOCOL);
             return NGX_ERROR;
         }
 
@@ -635,7 +635,7 @@ ngx_trp_turn_read_stream(ngx_trp_turn_allocation_t *a)
     if (len > (ssize_t) a->in_size || a->in_len == a->in_size) {
         ngx_log_error(NGX_LOG_ERR, &a->log, 0,
                       "TURN server sent a message of %d bytes", len);
-        ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_PROTOCOL);
+        ngx_trp_turnc_alloc_fail(a, TRP_TURNC_PROTOCOL);
         return NGX_ERROR;
     }
 
@@ -648,7 +648,7 @@ ngx_trp_turn_read_stream(ngx_trp_turn_allocation_t *a)
 /* what ICMP says of a server that was there before is no end yet */
 
 static ngx_int_t
-ngx_trp_turn_read_datagram(ngx_trp_turn_allocation_t *a)
+ngx_trp_turnc_read_datagram(ngx_trp_turnc_alloc_t *a)
 {
     ssize_t            n;
     ngx_err_t          err;
@@ -659,8 +659,8 @@ ngx_trp_turn_read_datagram(ngx_trp_turn_allocation_t *a)
     n = recv(c->fd, a->in, a->in_size, 0);
 
     if (n >= 0) {
-        (void) trp_turn_client_input(a->client, a->in, n, ngx_current_msec,
-                                     ngx_time());
+        (void) trp_turnc_input(a->client, a->in, n, ngx_current_msec,
+                               ngx_time());
         return NGX_OK;
     }
 
@@ -676,29 +676,29 @@ ngx_trp_turn_read_datagram(ngx_trp_turn_allocation_t *a)
     }
 
     ngx_log_error(NGX_LOG_ERR, &a->log, err, "recv() failed");
-    ngx_trp_turn_allocation_fail(a, TRP_TURN_CLIENT_PROTOCOL);
+    ngx_trp_turnc_alloc_fail(a, TRP_TURNC_PROTOCOL);
 
     return NGX_ERROR;
 }
 
 
 static void
-ngx_trp_turn_write_handler(ngx_event_t *wev)
+ngx_trp_turnc_write_handler(ngx_event_t *wev)
 {
-    ngx_connection_t           *c;
-    ngx_trp_turn_allocation_t  *a;
+    ngx_connection_t       *c;
+    ngx_trp_turnc_alloc_t  *a;
 
     c = wev->data;
     a = c->data;
 
-    if (!a->failed && ngx_trp_turn_flush(a) == NGX_ERROR) {
-        ngx_trp_turn_allocation_fail(a, 0);
+    if (!a->failed && ngx_trp_turnc_flush(a) == NGX_ERROR) {
+        ngx_trp_turnc_alloc_fail(a, 0);
     }
 }
 
 
 static ngx_int_t
-ngx_trp_turn_flush(ngx_trp_turn_allocation_t *a)
+ngx_trp_turnc_flush(ngx_trp_turnc_alloc_t *a)
 {
     ssize_t            n;
     ngx_connection_t  *c;
@@ -734,12 +734,12 @@ ngx_trp_turn_flush(ngx_trp_turn_allocation_t *a)
 /* an error is told by the read event, too */
 
 static void
-ngx_trp_turn_send(void *data, const uint8_t *p, size_t len)
+ngx_trp_turnc_send(void *data, const uint8_t *p, size_t len)
 {
-    ngx_trp_turn_allocation_t *a = data;
+    ngx_trp_turnc_alloc_t  *a = data;
 
-    ssize_t            n;
-    ngx_connection_t  *c;
+    ssize_t                 n;
+    ngx_connection_t       *c;
 
     c = a->connection;
 
@@ -749,7 +749,7 @@ ngx_trp_turn_send(void *data, const uint8_t *p, size_t len)
     }
 
     if (a->out_last) {
-        (void) ngx_trp_turn_keep(a, p, len);
+        (void) ngx_trp_turnc_keep(a, p, len);
         return;
     }
 
@@ -765,19 +765,19 @@ ngx_trp_turn_send(void *data, const uint8_t *p, size_t len)
         return;
     }
 
-    if (ngx_trp_turn_keep(a, p + n, len - n) != NGX_OK) {
+    if (ngx_trp_turnc_keep(a, p + n, len - n) != NGX_OK) {
 
         if (n) {
 
             /* the server has half of a message, and would wait for the rest */
-            ngx_trp_turn_allocation_fail(a, 0);
+            ngx_trp_turnc_alloc_fail(a, 0);
         }
 
         return;
     }
 
     if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
-        ngx_trp_turn_allocation_fail(a, 0);
+        ngx_trp_turnc_alloc_fail(a, 0);
     }
 }
 
@@ -788,7 +788,7 @@ ngx_trp_turn_send(void *data, const uint8_t *p, size_t len)
  */
 
 static ngx_int_t
-ngx_trp_turn_keep(ngx_trp_turn_allocation_t *a, const u_char *p, size_t len)
+ngx_trp_turnc_keep(ngx_trp_turnc_alloc_t *a, const u_char *p, size_t len)
 {
     u_char  *out;
     size_t   used, size;
@@ -797,7 +797,7 @@ ngx_trp_turn_keep(ngx_trp_turn_allocation_t *a, const u_char *p, size_t len)
 
     if (a->out_last + len > a->out_size) {
 
-        if (used && used + len > NGX_TRP_TURN_OUT_MAX) {
+        if (used && used + len > NGX_TRP_TURNC_OUT_MAX) {
             return NGX_DECLINED;
         }
 
@@ -827,19 +827,19 @@ ngx_trp_turn_keep(ngx_trp_turn_allocation_t *a, const u_char *p, size_t len)
 
 
 static void
-ngx_trp_turn_allocated(void *data)
+ngx_trp_turnc_allocated(void *data)
 {
-    ngx_trp_turn_allocation_t *a = data;
+    ngx_trp_turnc_alloc_t  *a = data;
 
-    u_char                text[TRP_ADDR_TEXT_LEN];
-    ngx_queue_t          *q, waiting;
-    const trp_taddr_t    *relayed;
-    ngx_trp_turn_user_t  *user;
+    u_char                  text[TRP_ADDR_TEXT_LEN];
+    ngx_queue_t            *q, waiting;
+    const trp_taddr_t      *relayed;
+    ngx_trp_turnc_user_t   *user;
 
     a->ready = 1;
     a->log.action = NULL;
 
-    relayed = trp_turn_client_relayed(a->client);
+    relayed = trp_turnc_relayed(a->client);
 
     ngx_log_error(NGX_LOG_INFO, &a->log, 0,
                   "TURN allocation for %s, relayed address: %*s, port: %d",
@@ -862,18 +862,18 @@ ngx_trp_turn_allocated(void *data)
         ngx_queue_remove(q);
         ngx_queue_insert_tail(&a->users, q);
 
-        user = ngx_queue_data(q, ngx_trp_turn_user_t, queue);
+        user = ngx_queue_data(q, ngx_trp_turnc_user_t, queue);
         user->handlers->ready(user);
     }
 }
 
 
 static void
-ngx_trp_turn_failed(void *data, unsigned code)
+ngx_trp_turnc_failed(void *data, unsigned code)
 {
-    ngx_trp_turn_allocation_t *a = data;
+    ngx_trp_turnc_alloc_t  *a = data;
 
-    ngx_uint_t  level;
+    ngx_uint_t              level;
 
     /* a client may ask for an address family that a server does not have */
 
@@ -891,17 +891,17 @@ ngx_trp_turn_failed(void *data, unsigned code)
                       "TURN server %s: %ui (%s)",
                       a->ready ? "ended the allocation"
                                : "made no allocation",
-                      (ngx_uint_t) code, ngx_trp_turn_client_text(code));
+                      (ngx_uint_t) code, ngx_trp_turnc_text(code));
     }
 
-    ngx_trp_turn_allocation_fail(a, code);
+    ngx_trp_turnc_alloc_fail(a, code);
 }
 
 
 static void
-ngx_trp_turn_connected(void *data, void *connect, uint32_t id)
+ngx_trp_turnc_connected(void *data, void *connect, uint32_t id)
 {
-    ngx_trp_turn_user_t *user = connect;
+    ngx_trp_turnc_user_t  *user = connect;
 
     user->connecting = 0;
     user->connected = 1;
@@ -912,9 +912,9 @@ ngx_trp_turn_connected(void *data, void *connect, uint32_t id)
 
 
 static void
-ngx_trp_turn_refused(void *data, void *connect, unsigned code)
+ngx_trp_turnc_refused(void *data, void *connect, unsigned code)
 {
-    ngx_trp_turn_user_t *user = connect;
+    ngx_trp_turnc_user_t  *user = connect;
 
     user->connecting = 0;
     user->allocation->nconnecting--;
@@ -924,12 +924,12 @@ ngx_trp_turn_refused(void *data, void *connect, unsigned code)
 
 
 static void
-ngx_trp_turn_received(void *data, const trp_taddr_t *peer, const uint8_t *p,
+ngx_trp_turnc_received(void *data, const trp_taddr_t *peer, const uint8_t *p,
     size_t len)
 {
-    ngx_trp_turn_user_t  *user;
+    ngx_trp_turnc_user_t  *user;
 
-    user = ngx_trp_turn_user_find(data, peer);
+    user = ngx_trp_turnc_user_find(data, peer);
 
     if (user) {
         user->handlers->received(user, (u_char *) p, len);
@@ -938,11 +938,11 @@ ngx_trp_turn_received(void *data, const trp_taddr_t *peer, const uint8_t *p,
 
 
 static void
-ngx_trp_turn_forbidden(void *data, const trp_taddr_t *peer, unsigned code)
+ngx_trp_turnc_forbidden(void *data, const trp_taddr_t *peer, unsigned code)
 {
-    ngx_trp_turn_user_t  *user;
+    ngx_trp_turnc_user_t  *user;
 
-    user = ngx_trp_turn_user_find(data, peer);
+    user = ngx_trp_turnc_user_find(data, peer);
 
     if (user) {
         user->handlers->forbidden(user, code);
@@ -956,10 +956,10 @@ ngx_trp_turn_forbidden(void *data, const trp_taddr_t *peer, unsigned code)
  */
 
 static void
-ngx_trp_turn_allocation_fail(ngx_trp_turn_allocation_t *a, ngx_uint_t code)
+ngx_trp_turnc_alloc_fail(ngx_trp_turnc_alloc_t *a, ngx_uint_t code)
 {
-    ngx_queue_t          *q;
-    ngx_trp_turn_user_t  *user;
+    ngx_queue_t           *q;
+    ngx_trp_turnc_user_t  *user;
 
     if (a->failed) {
         return;
@@ -982,7 +982,7 @@ ngx_trp_turn_allocation_fail(ngx_trp_turn_allocation_t *a, ngx_uint_t code)
 
     while (!ngx_queue_empty(&a->users)) {
         q = ngx_queue_head(&a->users);
-        user = ngx_queue_data(q, ngx_trp_turn_user_t, queue);
+        user = ngx_queue_data(q, ngx_trp_turnc_user_t, queue);
 
         ngx_queue_remove(q);
         trp_hash_remove(&a->peers, &user->node);
@@ -995,16 +995,16 @@ ngx_trp_turn_allocation_fail(ngx_trp_turn_allocation_t *a, ngx_uint_t code)
 
 
 static void
-ngx_trp_turn_destroy_handler(ngx_event_t *ev)
+ngx_trp_turnc_destroy_handler(ngx_event_t *ev)
 {
-    ngx_connection_t           *c;
-    ngx_trp_turn_allocation_t  *a;
+    ngx_connection_t       *c;
+    ngx_trp_turnc_alloc_t  *a;
 
     a = ev->data;
     c = a->connection;
 
     if (a->client) {
-        trp_turn_client_destroy(a->client);
+        trp_turnc_destroy(a->client);
     }
 
     trp_hash_done(&a->peers);
@@ -1017,18 +1017,18 @@ ngx_trp_turn_destroy_handler(ngx_event_t *ev)
         c->ssl->no_wait_shutdown = 1;
     }
 
-    ngx_trp_turn_close_connection(c);
+    ngx_trp_turnc_close_connection(c);
 }
 
 
 static void
-ngx_trp_turn_close_connection(ngx_connection_t *c)
+ngx_trp_turnc_close_connection(ngx_connection_t *c)
 {
-    ngx_pool_t                 *pool;
-    ngx_trp_turn_allocation_t  *a;
+    ngx_pool_t             *pool;
+    ngx_trp_turnc_alloc_t  *a;
 
     if (c->ssl && ngx_ssl_shutdown(c) == NGX_AGAIN) {
-        c->ssl->handler = ngx_trp_turn_close_connection;
+        c->ssl->handler = ngx_trp_turnc_close_connection;
         return;
     }
 

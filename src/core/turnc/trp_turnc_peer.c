@@ -1,0 +1,466 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+#include "turnc/trp_turnc_private.h"
+
+#include <string.h>
+
+
+/* RFC 8656, sections 9 and 12; milliseconds */
+
+#define TRP_TURNC_PERMISSION    300000
+#define TRP_TURNC_PEER_REFRESH  240000
+
+/*
+ * From when a ChannelBind was sent, until its number may stand for another
+ * peer: 10 minutes, 5 minutes, and one for messages that were under way.
+ */
+
+#define TRP_TURNC_REST          960000
+
+#define TRP_TURNC_CHANNEL_MIN   0x4000
+#define TRP_TURNC_CHANNEL_MAX   0x4fff
+
+static trp_turnc_peer_t *trp_turnc_peer_create(
+    trp_turnc_t *client, const trp_taddr_t *addr);
+static uint16_t trp_turnc_number(trp_turnc_t *client);
+static void trp_turnc_peer_ask(trp_turnc_t *client,
+    trp_turnc_peer_t *peer);
+static void trp_turnc_peer_permitted(trp_turnc_t *client,
+    trp_turnc_peer_t *peer);
+static void trp_turnc_peer_denied(trp_turnc_t *client,
+    trp_turnc_peer_t *peer, unsigned code);
+static void trp_turnc_peer_rest(trp_turnc_t *client,
+    trp_turnc_peer_t *peer);
+static void trp_turnc_peer_unuse(trp_turnc_t *client,
+    trp_turnc_peer_t *peer);
+static void trp_turnc_peer_free(trp_turnc_t *client,
+    trp_turnc_peer_t *peer);
+static uint64_t trp_turnc_hash_addr(const trp_turnc_t *client,
+    const trp_taddr_t *addr);
+static uint64_t trp_turnc_hash_host(const trp_turnc_t *client,
+    const trp_addr_t *host);
+static int trp_turnc_same_host(const trp_addr_t *a,
+    const trp_addr_t *b);
+
+
+trp_turnc_peer_t *
+trp_turnc_peer_find(const trp_turnc_t *client,
+    const trp_taddr_t *addr)
+{
+    trp_hash_node_t   *node;
+    trp_turnc_peer_t  *peer;
+
+    node = trp_hash_find(&client->peers,
+                         trp_turnc_hash_addr(client, addr));
+
+    while (node) {
+        peer = trp_turnc_of(trp_turnc_peer_t, by_addr, node);
+
+        if (peer->addr.port == addr->port
+            && trp_turnc_same_host(&peer->addr.addr, &addr->addr))
+        {
+            return peer;
+        }
+
+        node = trp_hash_next(node);
+    }
+
+    return NULL;
+}
+
+
+/* one that is new, or that has come back */
+
+int
+trp_turnc_peer_use(trp_turnc_t *client,
+    trp_turnc_peer_t **peer, const trp_taddr_t *addr)
+{
+    if (client->npeers == TRP_TURNC_PEERS
+        || trp_turnc_busy(client))
+    {
+        return TRP_AGAIN;
+    }
+
+    if (*peer == NULL) {
+        *peer = trp_turnc_peer_create(client, addr);
+
+        if (*peer == NULL) {
+            return TRP_ERROR;
+        }
+    }
+
+    (*peer)->state = TRP_TURNC_ASKING;
+    (*peer)->no_channel = 0;
+    client->npeers++;
+
+    trp_hash_insert(&client->hosts, &(*peer)->by_host,
+                    trp_turnc_hash_host(client, &addr->addr));
+
+    trp_turnc_timer_stop(client, &(*peer)->timer);
+    trp_turnc_peer_ask(client, *peer);
+
+    return TRP_OK;
+}
+
+
+static trp_turnc_peer_t *
+trp_turnc_peer_create(trp_turnc_t *client,
+    const trp_taddr_t *addr)
+{
+    trp_turnc_peer_t  *peer;
+
+    peer = trp_turnc_get(client, sizeof(trp_turnc_peer_t));
+    if (peer == NULL) {
+        return NULL;
+    }
+
+    peer->timer.kind = TRP_TURNC_TIMER_PEER;
+    peer->addr = *addr;
+
+    trp_hash_insert(&client->peers, &peer->by_addr,
+                    trp_turnc_hash_addr(client, addr));
+    peer->number = trp_turnc_number(client);
+
+    if (peer->number) {
+        trp_hash_insert(&client->channels, &peer->by_number, peer->number);
+    }
+
+    return peer;
+}
+
+
+/* the next one that is free; 0 if none is */
+
+static uint16_t
+trp_turnc_number(trp_turnc_t *client)
+{
+    if (client->channels.n > TRP_TURNC_CHANNEL_MAX
+                             - TRP_TURNC_CHANNEL_MIN)
+    {
+        return 0;
+    }
+
+    do {
+        if (client->last < TRP_TURNC_CHANNEL_MIN
+            || client->last == TRP_TURNC_CHANNEL_MAX)
+        {
+            client->last = TRP_TURNC_CHANNEL_MIN;
+
+        } else {
+            client->last++;
+        }
+    } while (trp_hash_find(&client->channels, client->last));
+
+    return client->last;
+}
+
+
+/* a binding brings the permission along (RFC 8656, section 12) */
+
+static void
+trp_turnc_peer_ask(trp_turnc_t *client,
+    trp_turnc_peer_t *peer)
+{
+    trp_turnc_request(client, &peer->transaction,
+                      (peer->number && !peer->no_channel)
+                      ? TRP_STUN_CHANNEL_BIND
+                      : TRP_STUN_CREATE_PERMISSION);
+}
+
+
+void
+trp_turnc_peer_put(const trp_turnc_transaction_t *t,
+    trp_stun_writer_t *w, uint64_t now)
+{
+    trp_turnc_peer_t  *peer;
+
+    peer = trp_turnc_of(trp_turnc_peer_t, transaction, t);
+
+    if (t->method == TRP_STUN_CHANNEL_BIND) {
+        peer->asked = now;
+        trp_stun_put_u32(w, TRP_STUN_CHANNEL_NUMBER,
+                         (uint32_t) peer->number << 16);
+    }
+
+    trp_stun_put_addr(w, TRP_STUN_XOR_PEER_ADDRESS, &peer->addr);
+}
+
+
+void
+trp_turnc_peer_done(trp_turnc_t *client,
+    trp_turnc_transaction_t *t, unsigned code)
+{
+    trp_turnc_peer_t  *peer;
+
+    peer = trp_turnc_of(trp_turnc_peer_t, transaction, t);
+
+    if (trp_turnc_fatal(code)) {
+        trp_turnc_fail(client, code);
+
+    } else if (code == 0) {
+        trp_turnc_peer_permitted(client, peer);
+
+    } else if (code < 300 || code == 438) {
+
+        /* a refresh has time for another try */
+
+        if (peer->state == TRP_TURNC_ASKING) {
+            trp_turnc_peer_rest(client, peer);
+
+        } else {
+            trp_turnc_timer(client, &peer->timer,
+                            client->now + TRP_TURNC_PAUSE);
+        }
+
+    } else if (code != 403 && t->method == TRP_STUN_CHANNEL_BIND) {
+
+        if (code == 400) {
+            (void) trp_turnc_doubt(client);
+        }
+
+        peer->no_channel = 1;
+        trp_turnc_request(client, t, TRP_STUN_CREATE_PERMISSION);
+
+    } else if (code == 400 && trp_turnc_doubt(client)) {
+
+        /* the answer to Refresh will tell more */
+
+        trp_turnc_timer(client, &peer->timer,
+                        client->now + TRP_TURNC_PAUSE);
+
+    } else {
+        trp_turnc_peer_denied(client, peer, code);
+    }
+}
+
+
+static void
+trp_turnc_peer_permitted(trp_turnc_t *client,
+    trp_turnc_peer_t *peer)
+{
+    peer->state = (peer->transaction.method == TRP_STUN_CHANNEL_BIND)
+                  ? TRP_TURNC_BOUND : TRP_TURNC_PERMITTED;
+    peer->until = client->now + TRP_TURNC_PERMISSION;
+
+    trp_turnc_timer(client, &peer->timer,
+                    client->now + TRP_TURNC_PEER_REFRESH);
+
+    trp_turnc_queue_send(client, peer);
+}
+
+
+static void
+trp_turnc_peer_denied(trp_turnc_t *client,
+    trp_turnc_peer_t *peer, unsigned code)
+{
+    trp_taddr_t  addr;
+
+    addr = peer->addr;
+    peer->state = TRP_TURNC_DENIED;
+
+    trp_turnc_queue_free(client, peer);
+    trp_turnc_timer(client, &peer->timer,
+                    client->now + TRP_TURNC_PAUSE);
+
+    client->handlers.forbidden(client->data, &addr, code);
+}
+
+
+void
+trp_turnc_peer_timer(trp_turnc_t *client,
+    trp_turnc_timer_t *timer)
+{
+    trp_turnc_peer_t  *peer;
+
+    peer = trp_turnc_of(trp_turnc_peer_t, timer, timer);
+
+    switch (peer->state) {
+
+    case TRP_TURNC_RESTING:
+        trp_turnc_peer_free(client, peer);
+        return;
+
+    case TRP_TURNC_DENIED:
+        trp_turnc_peer_rest(client, peer);
+        return;
+
+    default:
+        break;
+    }
+
+    /* it is time to refresh, or too late: then datagrams wait again */
+
+    if (client->now < peer->until) {
+
+        if (trp_turnc_busy(client)) {
+            trp_turnc_timer(client, &peer->timer,
+                            client->now + TRP_TURNC_PAUSE);
+            return;
+        }
+
+        trp_turnc_timer(client, &peer->timer, peer->until);
+
+        /* it may have one by now */
+        peer->no_channel = 0;
+
+        trp_turnc_peer_ask(client, peer);
+
+    } else if (peer->transaction.active) {
+        peer->state = TRP_TURNC_ASKING;
+
+    } else if (trp_turnc_busy(client)) {
+        trp_turnc_peer_rest(client, peer);
+
+    } else {
+        peer->state = TRP_TURNC_ASKING;
+        trp_turnc_peer_ask(client, peer);
+    }
+}
+
+
+void
+trp_turnc_release(trp_turnc_t *client, const trp_taddr_t *addr)
+{
+    trp_turnc_peer_t  *peer;
+
+    peer = trp_turnc_peer_find(client, addr);
+
+    if (peer && peer->state != TRP_TURNC_RESTING) {
+        trp_turnc_peer_rest(client, peer);
+    }
+}
+
+
+/* the server may know the channel until then, whatever it has answered */
+
+static void
+trp_turnc_peer_rest(trp_turnc_t *client,
+    trp_turnc_peer_t *peer)
+{
+    trp_turnc_peer_unuse(client, peer);
+
+    if (peer->number == 0
+        || peer->asked + TRP_TURNC_REST <= client->now)
+    {
+        trp_turnc_peer_free(client, peer);
+        return;
+    }
+
+    peer->state = TRP_TURNC_RESTING;
+
+    trp_turnc_timer(client, &peer->timer,
+                    peer->asked + TRP_TURNC_REST);
+}
+
+
+static void
+trp_turnc_peer_unuse(trp_turnc_t *client,
+    trp_turnc_peer_t *peer)
+{
+    client->npeers--;
+
+    trp_hash_remove(&client->hosts, &peer->by_host);
+
+    trp_turnc_request_end(client, &peer->transaction);
+    trp_turnc_queue_free(client, peer);
+}
+
+
+static void
+trp_turnc_peer_free(trp_turnc_t *client,
+    trp_turnc_peer_t *peer)
+{
+    trp_turnc_timer_stop(client, &peer->timer);
+
+    trp_hash_remove(&client->peers, &peer->by_addr);
+
+    if (peer->number) {
+        trp_hash_remove(&client->channels, &peer->by_number);
+    }
+
+    trp_turnc_put(client, peer);
+}
+
+
+void
+trp_turnc_peers_free(trp_turnc_t *client)
+{
+    trp_hash_node_t   *node, *next;
+    trp_turnc_peer_t  *peer;
+
+    for (node = trp_hash_walk(&client->peers, NULL); node; node = next) {
+        next = trp_hash_walk(&client->peers, node);
+        peer = trp_turnc_of(trp_turnc_peer_t, by_addr, node);
+
+        if (peer->state != TRP_TURNC_RESTING) {
+            trp_turnc_peer_unuse(client, peer);
+        }
+
+        trp_turnc_peer_free(client, peer);
+    }
+}
+
+
+/* any port of a host that one of our peers is on */
+
+int
+trp_turnc_permitted(const trp_turnc_t *client,
+    const trp_addr_t *host)
+{
+    trp_hash_node_t   *node;
+    trp_turnc_peer_t  *peer;
+
+    node = trp_hash_find(&client->hosts,
+                         trp_turnc_hash_host(client, host));
+
+    while (node) {
+        peer = trp_turnc_of(trp_turnc_peer_t, by_host, node);
+
+        if ((peer->state == TRP_TURNC_BOUND
+             || peer->state == TRP_TURNC_PERMITTED)
+            && trp_turnc_same_host(&peer->addr.addr, host))
+        {
+            return 1;
+        }
+
+        node = trp_hash_next(node);
+    }
+
+    return 0;
+}
+
+
+static uint64_t
+trp_turnc_hash_addr(const trp_turnc_t *client,
+    const trp_taddr_t *addr)
+{
+    uint8_t  buf[16 + 2];
+    size_t   len;
+
+    len = (addr->addr.family == 4) ? 4 : 16;
+
+    memcpy(buf, addr->addr.bytes, len);
+    trp_stun_write16(buf + len, addr->port);
+
+    return trp_hash(&client->peers, buf, len + 2);
+}
+
+
+static uint64_t
+trp_turnc_hash_host(const trp_turnc_t *client,
+    const trp_addr_t *host)
+{
+    return trp_hash(&client->hosts, host->bytes, host->family == 4 ? 4 : 16);
+}
+
+
+static int
+trp_turnc_same_host(const trp_addr_t *a, const trp_addr_t *b)
+{
+    return a->family == b->family
+           && memcmp(a->bytes, b->bytes, a->family == 4 ? 4 : 16) == 0;
+}

@@ -1,0 +1,54 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * The connection of an allocation to its server: dialling, TLS, messages in
+ * and out, time, the end.
+ */
+
+
+#ifndef _NGX_TRP_TURNC_ALLOC_H_INCLUDED_
+#define _NGX_TRP_TURNC_ALLOC_H_INCLUDED_
+
+
+#include "turnc/ngx_trp_turnc_server.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/*
+ * One that fits this user, who does not yet belong to it.  NGX_DECLINED: the
+ * server cannot be reached; NGX_ERROR: this process lacks something; both are
+ * logged.
+ */
+
+ngx_int_t ngx_trp_turnc_alloc_create(ngx_trp_turnc_server_t *server,
+    ngx_trp_turnc_user_t *user, struct sockaddr *sockaddr, socklen_t socklen,
+    ngx_uint_t hops, ngx_trp_turnc_alloc_t **allocation);
+
+/* the client was called, and may want to be called earlier or later */
+
+void ngx_trp_turnc_alloc_schedule(ngx_trp_turnc_alloc_t *a);
+
+/* the last user has gone */
+
+void ngx_trp_turnc_alloc_unused(ngx_trp_turnc_alloc_t *a);
+
+/* nobody uses it, and nobody shall: it is given back */
+
+void ngx_trp_turnc_alloc_retire(ngx_trp_turnc_alloc_t *a);
+
+/* whose peer this is, or NULL */
+
+ngx_trp_turnc_user_t *ngx_trp_turnc_user_find(ngx_trp_turnc_alloc_t *a,
+    const trp_taddr_t *peer);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_TURNC_ALLOC_H_INCLUDED_ */
