@@ -1942,7 +1942,7 @@ test_indications(void)
     for (n = 0; n <= 9; n++) {
         from_peer(&w, n % 2 ? &alice : &c, n % 2 ? "9.9.9.9:53"
                                                  : "[2620:fe::9]:53",
-                  "abcdefghi" + n);
+                  &"abcdefghi"[n]);
 
         if (w.nevents != 1 || w.events[0].type != TRP_TURN_TO_CLIENT
             || trp_stun_parse(&m, w.events[0].data, w.events[0].len)
@@ -1955,7 +1955,7 @@ test_indications(void)
 
         value = trp_stun_get(&m, TRP_STUN_DATA_ATTRIBUTE);
         wrong += value.len != 9 - n
-                 || memcmp(value.data, "abcdefghi" + n, 9 - n) != 0;
+                 || memcmp(value.data, &"abcdefghi"[n], 9 - n) != 0;
 
         while (value.len % 4) {
             wrong += value.data[value.len++] != 0;
