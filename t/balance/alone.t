@@ -101,7 +101,7 @@ serve($reverse, port(8090), 'echo');
 $_->run() for $first, $second, $reverse, $entry;
 $entry->plan(5 + 2 * 3);
 
-ok(ready($entry, $_, 4), 'tunnels') for 8443, 8444;
+ok(wait_tunnels($entry, $_, 4), 'tunnels') for 8443, 8444;
 
 # one by each relay, if it went by the balancer alone
 
@@ -109,17 +109,6 @@ is(visit(port(8080), timeout => 60), 1, "user $_") for 1, 2;
 
 is(count_log($entry, qr/^b ok$/, file => 'access.log'), 2,
     'by the relay that has the reverse');
-
-
-# the agent has tunnels
-
-sub ready {
-    my ($t, $port, $count) = @_;
-    my $addr = '127.0.0.1:' . port($port);
-
-    return wait_log($t, qr/ tunnel is ready.* relay: \Q$addr\E,/,
-        count => $count);
-}
 
 
 sub relay_conf {

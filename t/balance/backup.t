@@ -102,7 +102,8 @@ serve($reverse, port(8090), 'echo');
 $_->run() for $first, $second, $reverse, $entry;
 $entry->plan(12 + 2 * 3);
 
-ok(ready($reverse, $_, 4) && ready($entry, $_, 4), 'tunnels') for 8443, 8444;
+ok(wait_tunnels($reverse, $_, 4) && wait_tunnels($entry, $_, 4),
+    'tunnels') for 8443, 8444;
 
 is(users(10), 10, 'users');
 is(relays($entry, 0, 10), 'a' x 10, 'none by the backup');
@@ -133,16 +134,6 @@ is(users(10), 10, 'users without the backup');
 is(relays($entry, $before + 10, 10), 'a' x 10, 'all by the other one');
 is(count_log($entry, qr/ (?!ok$)/, file => 'access.log'), 0, 'no failure');
 
-
-# the agent has tunnels
-
-sub ready {
-    my ($t, $port, $count) = @_;
-    my $addr = '127.0.0.1:' . port($port);
-
-    return wait_log($t, qr/ tunnel is ready.* relay: \Q$addr\E,/,
-        count => $count);
-}
 
 sub users {
     my ($count) = @_;

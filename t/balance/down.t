@@ -131,7 +131,8 @@ serve($reverse, port(8090), 'echo');
 $_->run() for $relays, $reverse, $entry;
 $entry->plan(15 + 2 * 2);
 
-ok(ready($reverse, 8443, 4) && ready($entry, 8443, 4), 'tunnels');
+ok(wait_tunnels($reverse, 8443, 4) && wait_tunnels($entry, 8443, 4),
+    'tunnels');
 
 is(users(10), 10, 'users');
 is(relays($entry, 10), 'a' x 10, 'by the other one');
@@ -147,7 +148,7 @@ is($echo, 'early', 'a stream that is there');
 $entry->write_file('nginx.conf', $entry->read_file('nginx.conf')
     =~ s/(127\.0\.0\.1:\d+); *\n *server (\S+) down;/$1 down; server $2;/r);
 is(reload_and_wait($entry), 1, 'reload');
-ok(ready($entry, 8444, 4), 'tunnels to the one that was down');
+ok(wait_tunnels($entry, 8444, 4), 'tunnels to the one that was down');
 
 my $dials = dialled($relays, 'entry', 8443);
 is(users(10), 10, 'users');
@@ -163,21 +164,11 @@ close $s;
 $reverse->write_file('nginx.conf', $reverse->read_file('nginx.conf')
     =~ s/(127\.0\.0\.1:\d+); *\n *server (\S+);/$1 down; server $2;/r);
 is(reload_and_wait($reverse), 1, 'reload of the reverse');
-ok(ready($reverse, 8444, 8), 'tunnels of its new worker');
+ok(wait_tunnels($reverse, 8444, 8), 'tunnels of its new worker');
 $dials = dialled($relays, 'reverse', 8443);
 is(users(10), 10, 'users');
 is(dialled($relays, 'reverse', 8443), $dials, 'not dialled by the reverse');
 
-
-# the agent has tunnels
-
-sub ready {
-    my ($t, $port, $count) = @_;
-    my $addr = '127.0.0.1:' . port($port);
-
-    return wait_log($t, qr/ tunnel is ready.* relay: \Q$addr\E,/,
-        count => $count);
-}
 
 # tunnels that a relay has had so far
 

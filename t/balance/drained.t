@@ -104,7 +104,8 @@ serve($reverse, port(8090), 'echo');
 $_->run() for $first, $second, $reverse, $entry;
 $entry->plan(10 + 2 * 3);
 
-ok(ready($reverse, $_, 4) && ready($entry, $_, 4), 'tunnels') for 8443, 8444;
+ok(wait_tunnels($reverse, $_, 4) && wait_tunnels($entry, $_, 4),
+    'tunnels') for 8443, 8444;
 
 my @users = map { stays() } 1 .. 6;
 is(grep({ $_ } @users), 6, 'users who stay');
@@ -127,16 +128,6 @@ is(relays($entry, 12), 'aaabbbbbbbbb', 'to their end');
 
 ok(wait_for(sub { tcp_count(port(8443)) == 0 }), 'the first has gone');
 
-
-# the agent has tunnels
-
-sub ready {
-    my ($t, $port, $count) = @_;
-    my $addr = '127.0.0.1:' . port($port);
-
-    return wait_log($t, qr/ tunnel is ready.* relay: \Q$addr\E,/,
-        count => $count);
-}
 
 # a user who has a stream, and keeps it
 

@@ -121,7 +121,8 @@ serve($reverse, port(8090), 'echo');
 $_->run() for $first, $second, $reverse, $entry;
 $entry->plan(21 + 2 * 3);
 
-ok(ready($reverse, $_, 4) && ready($entry, $_, 8), 'tunnels') for 8443, 8444;
+ok(wait_tunnels($reverse, $_, 4) && wait_tunnels($entry, $_, 8),
+    'tunnels') for 8443, 8444;
 
 # the same relay for a user each time, not the same one for all
 
@@ -143,7 +144,7 @@ is(users($entry, $_), 'b' x USERS, 'all by the other one') for 8080, 8081;
 
 # it comes back, and they do
 
-ok(again(8443, sub { $first->run() }, $entry, 8, $reverse, 4),
+ok(tunnels_after(8443, sub { $first->run() }, $entry, 8, $reverse, 4),
     'tunnels again');
 is(users($entry, $_), $before{$_}, 'all as before') for 8080, 8081;
 
@@ -151,45 +152,17 @@ is(users($entry, $_), $before{$_}, 'all as before') for 8080, 8081;
 
 $second->stop();
 is(users($entry, $_), 'a' x USERS, 'all by the first') for 8080, 8081;
-ok(again(8444, sub { $second->run() }, $entry, 8, $reverse, 4),
+ok(tunnels_after(8444, sub { $second->run() }, $entry, 8, $reverse, 4),
     'tunnels again');
 is(users($entry, $_), $before{$_}, 'all as before') for 8080, 8081;
 
 # new workers of the entry know no more, and no less
 
-ok(again(8443, sub {
-    again(8444, sub { reload_and_wait($entry) }, $entry, 8);
+ok(tunnels_after(8443, sub {
+    tunnels_after(8444, sub { reload_and_wait($entry) }, $entry, 8);
 }, $entry, 8), 'tunnels of new workers');
 is(users($entry, $_), $before{$_}, 'all as before') for 8080, 8081;
 
-
-# the agent has tunnels
-
-sub ready {
-    my ($t, $port, $count) = @_;
-    my $addr = '127.0.0.1:' . port($port);
-
-    return wait_log($t, qr/ tunnel is ready.* relay: \Q$addr\E,/,
-        count => $count);
-}
-
-# something is done; then an agent has so many more tunnels, and so on
-
-sub again {
-    my ($port, $code, @agents) = @_;
-    my $addr = '127.0.0.1:' . port($port);
-    my @before = map { ref $_
-        ? count_log($_, qr/ tunnel is ready.* relay: \Q$addr\E,/) : () }
-        @agents;
-
-    $code->();
-
-    while (my ($agent, $count) = splice @agents, 0, 2) {
-        ready($agent, $port, $count + shift @before) or return 0;
-    }
-
-    return 1;
-}
 
 # one user of each address; by which relays have they come?
 

@@ -105,13 +105,14 @@ serve($reverse, port(8090), 'echo');
 $_->run() for $first, $reverse, $entry;
 $entry->plan(15 + 2 * 3);
 
-ok(ready($reverse, 8443, 4) && ready($entry, 8443, 4), 'tunnels');
+ok(wait_tunnels($reverse, 8443, 4) && wait_tunnels($entry, 8443, 4),
+    'tunnels');
 
 # four by the only one that is there: the next four are for the other one
 
 my @first = map { stays() } 1 .. 4;
 
-ok(again(8444, sub { $second->run() }, $entry, 4, $reverse, 4),
+ok(tunnels_after(8444, sub { $second->run() }, $entry, 4, $reverse, 4),
     'tunnels to the other one');
 
 my @second = map { stays() } 1 .. 4;
@@ -139,7 +140,7 @@ is(relays($entry, @users), 'a' x 9, 'all by the other one');
 
 # it is back: both have none
 
-ok(again(8444, sub { $second->run() }, $entry, 4, $reverse, 4),
+ok(tunnels_after(8444, sub { $second->run() }, $entry, 4, $reverse, 4),
     'tunnels again');
 is(spread($entry), 'aaabbb', "spread again: $_") for 1 .. 3;
 
@@ -148,34 +149,6 @@ is(spread($entry), 'aaabbb', "spread again: $_") for 1 .. 3;
 $first->stop();
 is(spread($entry), 'bbbbbb', 'without the first');
 
-
-# the agent has tunnels
-
-sub ready {
-    my ($t, $port, $count) = @_;
-    my $addr = '127.0.0.1:' . port($port);
-
-    return wait_log($t, qr/ tunnel is ready.* relay: \Q$addr\E,/,
-        count => $count);
-}
-
-# something is done; then an agent has so many more tunnels, and so on
-
-sub again {
-    my ($port, $code, @agents) = @_;
-    my $addr = '127.0.0.1:' . port($port);
-    my @before = map { ref $_
-        ? count_log($_, qr/ tunnel is ready.* relay: \Q$addr\E,/) : () }
-        @agents;
-
-    $code->();
-
-    while (my ($agent, $count) = splice @agents, 0, 2) {
-        ready($agent, $port, $count + shift @before) or return 0;
-    }
-
-    return 1;
-}
 
 # a user who has a stream, and keeps it
 

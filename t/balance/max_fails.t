@@ -153,7 +153,8 @@ serve($reverse, port(8090), 'echo');
 $_->run() for $first, $second, $reverse, $entry;
 $entry->plan(25 + 2 * 3);
 
-ok(ready($reverse, $_, 4) && ready($entry, $_, 16), 'tunnels') for 8443, 8444;
+ok(wait_tunnels($reverse, $_, 4) && wait_tunnels($entry, $_, 16),
+    'tunnels') for 8443, 8444;
 
 # destinations that refuse
 
@@ -165,7 +166,7 @@ is(disabled($entry, 8084), 0, 'not by the relay');
 kill 'KILL', nginx_pid($first), worker_pids($first);
 $first->stop();
 is(users(8080, 8), 8, 'users without a relay');
-ok(again(8443, sub { $first->run() }, $entry, 16, $reverse, 4),
+ok(tunnels_after(8443, sub { $first->run() }, $entry, 16, $reverse, 4),
     'tunnels again');
 is(disabled($entry, 8080), 0, 'no failure');
 
@@ -210,34 +211,6 @@ ok(wait_for(sub {
     return count_log($entry, qr/^@{[port(8083)]} a ok$/, file => 'access.log');
 }), 'short: used after a while');
 
-
-# the agent has tunnels
-
-sub ready {
-    my ($t, $port, $count) = @_;
-    my $addr = '127.0.0.1:' . port($port);
-
-    return wait_log($t, qr/ tunnel is ready.* relay: \Q$addr\E,/,
-        count => $count);
-}
-
-# something is done; then an agent has so many more tunnels, and so on
-
-sub again {
-    my ($port, $code, @agents) = @_;
-    my $addr = '127.0.0.1:' . port($port);
-    my @before = map { ref $_
-        ? count_log($_, qr/ tunnel is ready.* relay: \Q$addr\E,/) : () }
-        @agents;
-
-    $code->();
-
-    while (my ($agent, $count) = splice @agents, 0, 2) {
-        ready($agent, $port, $count + shift @before) or return 0;
-    }
-
-    return 1;
-}
 
 # how often the balancer has given a relay up
 

@@ -148,7 +148,8 @@ serve($reverse, port(8090), 'echo');
 $_->run() for $relays, $reverse, $entry;
 $entry->plan(8 + 2 * 2);
 
-ok(ready($reverse, $_, 4) && ready($entry, $_, 8), 'tunnels') for 8443, 8444;
+ok(wait_tunnels($reverse, $_, 4) && wait_tunnels($entry, $_, 8),
+    'tunnels') for 8443, 8444;
 
 is(grep({ visit(port(8080)) } 1 .. 100), 100, 'users');
 
@@ -166,16 +167,6 @@ close $_ for @users;
 %by = relays($entry, 8081, 20);
 is($by{$_}, 10, "by \"$_\"") for 'a', 'b';
 
-
-# the agent has tunnels
-
-sub ready {
-    my ($t, $port, $count) = @_;
-    my $addr = '127.0.0.1:' . port($port);
-
-    return wait_log($t, qr/ tunnel is ready.* relay: \Q$addr\E,/,
-        count => $count);
-}
 
 # a user who has a stream, and keeps it
 

@@ -145,7 +145,8 @@ $entry->plan(6 + 2 * 2);
 
 # a relay without tunnels would be passed over
 
-ok(ready($reverse, $_, 4) && ready($entry, $_, 8), 'tunnels') for 8443, 8444;
+ok(wait_tunnels($reverse, $_, 4) && wait_tunnels($entry, $_, 8),
+    'tunnels') for 8443, 8444;
 
 is(users(8080, 20), 20, 'users');
 is(relays($entry, port(8080), 20), 'aaba' x 5, 'three to one');
@@ -153,16 +154,6 @@ is(relays($entry, port(8080), 20), 'aaba' x 5, 'three to one');
 is(users(8081, 14), 14, 'other users');
 is(relays($entry, port(8081), 14), 'babbbab' x 2, 'two to five');
 
-
-# the agent has tunnels
-
-sub ready {
-    my ($t, $port, $count) = @_;
-    my $addr = '127.0.0.1:' . port($port);
-
-    return wait_log($t, qr/ tunnel is ready.* relay: \Q$addr\E,/,
-        count => $count);
-}
 
 sub users {
     my ($port, $count) = @_;

@@ -134,7 +134,8 @@ $entry->plan(7 + 2 * 2);
 
 # both workers have tunnels to both relays
 
-ok(ready($reverse, $_, 4) && ready($entry, $_, 8), 'tunnels') for 8443, 8444;
+ok(wait_tunnels($reverse, $_, 4) && wait_tunnels($entry, $_, 8),
+    'tunnels') for 8443, 8444;
 
 # until both have had enough of them
 
@@ -157,16 +158,6 @@ is(count_log($entry, qr/ b ok$/, file => 'access.log'), $users / 4,
 reload_and_wait($entry);
 is(visit(port(8080)), 1, 'after a reload');
 
-
-# the agent has tunnels
-
-sub ready {
-    my ($t, $port, $count) = @_;
-    my $addr = '127.0.0.1:' . port($port);
-
-    return wait_log($t, qr/ tunnel is ready.* relay: \Q$addr\E,/,
-        count => $count);
-}
 
 # so many workers have served users
 

@@ -10,8 +10,6 @@ use Test::More;
 
 BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
-use IO::Socket::INET;
-
 use Test::Nginx;
 use Test::Nginx::TRP;
 
@@ -160,7 +158,7 @@ $entry->run()->plan(19 + 4);
 
 # until the relay's timeout
 
-my $s = user(8081);
+my $s = connect_to(port(8081), timeout => 30);
 syswrite $s, 'anybody?';
 is(end_of($s), 'reset', 'the user is reset');
 
@@ -174,27 +172,27 @@ ok(wait_log($entry, qr/^502 no agent$/, file => 'access.log'),
 
 # the tunnel is as good as before
 
-$s = user(8081);
+$s = connect_to(port(8081), timeout => 30);
 is(end_of($s), 'reset', 'the next user');
 is(count_log($relay, qr/\[error\]/), 2, 'again one line');
 
 # until the entry's timeout
 
-$s = user(8082);
+$s = connect_to(port(8082), timeout => 30);
 is(end_of($s), 'reset', 'timeout of the entry');
 ok(wait_log($entry, qr/stream was not opened in time/), 'the reason');
 ok(wait_log($entry, qr/^502 timed out$/, file => 'access.log'), 'access log');
 
 # one who gives up meanwhile
 
-$s = user(8080);
+$s = connect_to(port(8080), timeout => 30);
 syswrite $s, 'never mind';
 ok(wait_for(sub { tcp_count(port(8080)) >= 1 }), 'one more waits');
 abort($s);
 
 # several who wait are served when a reverse comes
 
-my @waiting = map { user(8080) } 1 .. 20;
+my @waiting = map { connect_to(port(8080), timeout => 30) } 1 .. 20;
 syswrite $_, 'early ' for @waiting;
 
 $reverse->run();
@@ -216,7 +214,7 @@ for my $user (@waiting[1 .. $#waiting]) {
 
 is($served, 19, 'the others too');
 
-$result = transfer(user(8080), 100_000);
+$result = transfer(connect_to(port(8080), timeout => 30), 100_000);
 is("$result->{received} $result->{end}", '100000 eof', 'one who comes later');
 is($result->{received_sha}, $result->{sent_sha}, 'bytes');
 
@@ -225,7 +223,7 @@ is(count_log($relay, qr/\[error\]/), 2, 'no more errors');
 # and it goes away again
 
 $reverse->stop();
-$s = user(8080);
+$s = connect_to(port(8080), timeout => 30);
 syswrite $s, 'x';
 ok(wait_for(sub { tcp_count(port(8080)) >= 1 }), 'waits');
 $reverse->run();
@@ -233,15 +231,3 @@ shutdown $s, 1;
 sysread $s, my $answer, 100;
 like($answer, qr/^x/, 'until it comes back');
 is(end_of($s), 'eof', 'whole answer');
-
-
-sub user {
-    my ($port) = @_;
-    my $s = IO::Socket::INET->new('127.0.0.1:' . port($port))
-        or die "can't connect: $!\n";
-
-    # a test that fails must not hang
-    setsockopt $s, SOL_SOCKET, SO_RCVTIMEO, pack 'l! l!', 30, 0;
-
-    return $s;
-}

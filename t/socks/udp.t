@@ -145,8 +145,9 @@ $relay->write_file('authorized_keys', join "\n", trp_keys($entry, 'entry'),
 my @ports = map { port($_, udp => 1) } 8980 .. 8983;
 my ($first, $denied, $second, $closed) = @ports;
 
-$relay->run_daemon(\&echo, server('127.0.0.1', $_)) for $first, $second;
-$relay->run_daemon(\&echo, server('::1', $first));
+$relay->run_daemon(\&echo_datagrams, server('127.0.0.1', $_))
+    for $first, $second;
+$relay->run_daemon(\&echo_datagrams, server('::1', $first));
 
 $relay->run();
 $entry->run();
@@ -358,14 +359,4 @@ sub server {
 
     return IO::Socket::IP->new(Proto => 'udp', LocalHost => $host,
         LocalPort => $port);
-}
-
-
-sub echo {
-    my ($s) = @_;
-
-    while (1) {
-        my $from = recv $s, my $data, 65536, 0;
-        send $s, $data, 0, $from if defined $from;
-    }
 }

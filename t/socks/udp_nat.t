@@ -65,7 +65,7 @@ EOC
 my $peer = turn_peer('127.0.0.1');
 my $to = peer_addr($peer);
 
-$t->run_daemon(\&echo, $peer);
+$t->run_daemon(\&echo_datagrams, $peer);
 
 fake_turn($t, port(8200, udp => 1), udp => 1);
 
@@ -166,16 +166,4 @@ sub answer {
     my $m = $s->ask($to, 'hello') or return 'no answer';
 
     return $m->{data};
-}
-
-
-sub echo {
-    my ($s) = @_;
-
-    $s->blocking(1);
-
-    while (1) {
-        my ($data, $from) = peer_read($s, 3600) or next;
-        peer_send($s, $from, $data);
-    }
 }

@@ -131,7 +131,7 @@ $_->write_file('authorized_keys', $keys) for @relays;
 
 my $port = port(8980, udp => 1);
 
-$entry->run_daemon(\&echo, IO::Socket::IP->new(Proto => 'udp',
+$entry->run_daemon(\&echo_datagrams, IO::Socket::IP->new(Proto => 'udp',
     LocalHost => '127.0.0.1', LocalPort => $port) || die("no socket: $!\n"));
 
 $_->run() for @relays;
@@ -191,13 +191,3 @@ is($c->receive(0.2), undef, 'no answer');
 $relays[0]->run();
 is($c->receive()->{data}, 'kept', 'was kept');
 is($c->ask("127.0.0.1:$port", 'back')->{data}, 'back', 'as before');
-
-
-sub echo {
-    my ($s) = @_;
-
-    while (1) {
-        my $from = recv $s, my $data, 65536, 0;
-        send $s, $data, 0, $from if defined $from;
-    }
-}

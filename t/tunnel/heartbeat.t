@@ -9,8 +9,6 @@ use Test::More;
 
 BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
-use IO::Socket::INET;
-
 use Test::Nginx;
 use Test::Nginx::TRP;
 
@@ -189,7 +187,7 @@ ok(wait_log($second, qr/tunnel's peer is silent for \d+ ms/,
 
 # a user who comes now is served later
 
-my $s = user();
+my $s = connect_to(port(8080), timeout => 30);
 
 kill 'CONT', $worker;
 ok(wait_log($relay, qr/entry .* has a tunnel/,
@@ -245,21 +243,10 @@ sub asked {
     my $names = '';
 
     for (1 .. $count) {
-        my $s = user();
+        my $s = connect_to(port(8080), timeout => 30);
         sysread $s, my $name, 100;
         $names .= $name;
     }
 
     return $names;
-}
-
-
-sub user {
-    my $s = IO::Socket::INET->new('127.0.0.1:' . port(8080))
-        or die "can't connect: $!\n";
-
-    # a test that fails must not hang
-    setsockopt $s, SOL_SOCKET, SO_RCVTIMEO, pack 'l! l!', 30, 0;
-
-    return $s;
 }

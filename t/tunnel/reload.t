@@ -10,8 +10,6 @@ use Test::More;
 
 BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
-use IO::Socket::INET;
-
 use Test::Nginx;
 use Test::Nginx::TRP;
 
@@ -131,7 +129,7 @@ for my $t ($relay, $entry, $reverse) {
 
     for my $n (1 .. 5) {
         push @long, map { talking() } 1 .. 3;
-        my @waiting = map { user() } 1 .. 5;
+        my @waiting = map { connect_to(port(8080), timeout => 30) } 1 .. 5;
 
         my %old = map { $_ => 1 } worker_pids($t);
         $t->reload();
@@ -143,7 +141,7 @@ for my $t ($relay, $entry, $reverse) {
 
         wait_for(sub {
             $tries++;
-            $good++ if answers(user());
+            $good++ if answers(connect_to(port(8080), timeout => 30));
             my @pids = worker_pids($t);
             return @pids == 2 && !grep({ $old{$_} } @pids) && !$more--;
         });
@@ -171,19 +169,8 @@ for my $t ($relay, $entry, $reverse) {
 }
 
 
-sub user {
-    my $s = IO::Socket::INET->new('127.0.0.1:' . port(8080))
-        or die "can't connect: $!\n";
-
-    # a test that fails must not hang
-    setsockopt $s, SOL_SOCKET, SO_RCVTIMEO, pack 'l! l!', 30, 0;
-
-    return $s;
-}
-
-
 sub talking {
-    my $s = user();
+    my $s = connect_to(port(8080), timeout => 30);
     die "no answer\n" if !echoes($s, 'hello');
     return $s;
 }

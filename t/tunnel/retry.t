@@ -131,7 +131,7 @@ ok(wait_log($relay, qr/reverse "good" .* has a tunnel/, count => 4),
 
 # the good one has been chosen: whoever comes new is next
 
-is(answer(user(), 0), 1, 'good one alone');
+is(answer(connect_to(port(8080), timeout => 30), 0), 1, 'good one alone');
 
 # sizes of what is sent before anybody accepts; more than 16 KiB has to wait
 
@@ -151,7 +151,7 @@ for my $what (sort keys %fail) {
     for my $size (0, 1, 16384, 100_000) {
 
         my $bad = agent();
-        my $s = user();
+        my $s = connect_to(port(8080), timeout => 30);
         syswrite $s, chr(65 + $size % 26) x ($size > 16384 ? 16384 : $size);
 
         chosen($bad) or die "the bad one was not chosen\n";
@@ -170,7 +170,7 @@ is(count_log($entry, qr/^(?!200 ok)/, file => 'access.log'), 0,
 # many at once, each with one that fails in front of it
 
 my @bad = map { agent() } 1 .. 2;
-my @users = map { user() } 1 .. 2;
+my @users = map { connect_to(port(8080), timeout => 30) } 1 .. 2;
 chosen($_) for @bad;
 $_->abort() for @bad;
 is(answer($_, 0), 1, 'two at once') for @users;
@@ -178,7 +178,7 @@ is(answer($_, 0), 1, 'two at once') for @users;
 # after ACCEPT nothing is tried again
 
 my $bad = agent();
-my $s = user();
+my $s = connect_to(port(8080), timeout => 30);
 ok(chosen($bad), 'chosen');
 $bad->write(frame('ACCEPT') . frame('DATA', 'half an ans'));
 is(sysread($s, my $data, 100), 11, 'data');
@@ -190,7 +190,7 @@ is(end_of($s), 'reset', 'no retry after ACCEPT');
 $reverse->stop();
 
 $bad = agent();
-$s = user();
+$s = connect_to(port(8080), timeout => 30);
 ok(chosen($bad), 'chosen');
 $bad->send('REFUSE', refuse_payload('refused', 0));
 is(end_of($s), 'reset', 'refused');
@@ -205,7 +205,7 @@ SKIP: {
 
     pass('ss -K');
     ok(kill('STOP', worker_pids($entry)), 'the entry does not look');
-    $s = user();
+    $s = connect_to(port(8080), timeout => 30);
     syswrite $s, 'early';
     kill_sockets(port(8443));
     ok(kill('CONT', worker_pids($entry)), 'and comes back');
@@ -214,17 +214,6 @@ SKIP: {
     ok(chosen($new), 'another tunnel');
     $new->write(frame('ACCEPT'));
     is($new->data(length => 5), 'early', 'with what came early');
-}
-
-
-sub user {
-    my $s = IO::Socket::INET->new('127.0.0.1:' . port(8080))
-        or die "can't connect: $!\n";
-
-    # a test that fails must not hang
-    setsockopt $s, SOL_SOCKET, SO_RCVTIMEO, pack 'l! l!', 30, 0;
-
-    return $s;
 }
 
 

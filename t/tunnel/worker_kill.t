@@ -10,8 +10,6 @@ use Test::More;
 
 BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
-use IO::Socket::INET;
-
 use Test::Nginx;
 use Test::Nginx::TRP;
 
@@ -200,21 +198,10 @@ for my $t ($relay, $entry, $reverse) {
 }
 
 
-sub user {
-    my $s = IO::Socket::INET->new('127.0.0.1:' . port(8080))
-        or die "can't connect: $!\n";
-
-    # a test that fails must not hang
-    setsockopt $s, SOL_SOCKET, SO_RCVTIMEO, pack 'l! l!', 30, 0;
-
-    return $s;
-}
-
-
 # a stream that has carried something
 
 sub talking {
-    my $s = user();
+    my $s = connect_to(port(8080), timeout => 30);
     syswrite $s, 'hello';
     sysread $s, my $data, 5;
     die "no answer\n" if $data ne 'hello';
@@ -223,7 +210,7 @@ sub talking {
 
 
 sub answers {
-    my $result = transfer(user(), 20_000);
+    my $result = transfer(connect_to(port(8080), timeout => 30), 20_000);
     return $result->{end} eq 'eof' && $result->{received} == 20_000
         && $result->{received_sha} eq $result->{sent_sha} ? 1
         : $result->{end};

@@ -10,8 +10,6 @@ use Test::More;
 
 BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
-use IO::Socket::INET;
-
 use Test::Nginx;
 use Test::Nginx::TRP;
 
@@ -169,7 +167,7 @@ for my $port (8080, 8090) {
     my ($good, $ends) = (0, '');
 
     for my $batch (1 .. 10) {
-        my @users = map { user($port) } 1 .. 100;
+        my @users = map { connect_to(port($port), timeout => 30) } 1 .. 100;
         my $number = 0;
 
         for my $s (@users) {
@@ -190,7 +188,7 @@ for my $port (8080, 8090) {
 
     is($good, 1000, "$name: none is lost");
 
-    my $result = transfer(user($port), 1_000_000);
+    my $result = transfer(connect_to(port($port), timeout => 30), 1_000_000);
     is("$result->{received} $result->{end}", '1000000 eof', 'bytes');
     is($result->{received_sha}, $result->{sent_sha}, 'digest');
 }
@@ -206,15 +204,3 @@ for my $name (qw/ e1 e2 r1 r2 /) {
 
 is(count_log($_, qr/\[(?:warn|error|crit)\]/), 0, 'no errors')
     for $relay;
-
-
-sub user {
-    my ($port) = @_;
-    my $s = IO::Socket::INET->new('127.0.0.1:' . port($port))
-        or die "can't connect: $!\n";
-
-    # a test that fails must not hang
-    setsockopt $s, SOL_SOCKET, SO_RCVTIMEO, pack 'l! l!', 30, 0;
-
-    return $s;
-}

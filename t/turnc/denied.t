@@ -52,7 +52,7 @@ my $peer = turn_peer('127.0.0.1');
 my $to = peer_addr($peer);
 my $file = $t->testdir() . '/denied';
 
-$t->run_daemon(\&echo, $peer);
+$t->run_daemon(\&echo_datagrams, $peer);
 
 my $denied = sub { return -e $file ? 403 : undef };
 
@@ -86,15 +86,3 @@ ok(wait_for($answered), 'and served when he is not denied any more');
 ok(count_log($t, qr/channelbind 403/, file => 'turn.log') < 100,
     'not with each datagram');
 is(count_log($t, qr/ allocate 0/, file => 'turn.log'), 1, 'one allocation');
-
-
-sub echo {
-    my ($s) = @_;
-
-    $s->blocking(1);
-
-    while (1) {
-        my ($data, $from) = peer_read($s, 3600) or next;
-        peer_send($s, $from, $data);
-    }
-}

@@ -50,7 +50,7 @@ EOC
 my @peers = map { turn_peer('127.0.0.1') } 1, 2;
 my @to = map { peer_addr($_) } @peers;
 
-$t->run_daemon(\&echo, $_) for @peers;
+$t->run_daemon(\&echo_datagrams, $_) for @peers;
 
 for my $i (0 .. $#cases) {
     my ($name, $what, %opts) = @{$cases[$i]};
@@ -201,16 +201,4 @@ sub server {
     }
 
 EOC
-}
-
-
-sub echo {
-    my ($s) = @_;
-
-    $s->blocking(1);
-
-    while (1) {
-        my ($data, $from) = peer_read($s, 3600) or next;
-        peer_send($s, $from, $data);
-    }
 }

@@ -129,7 +129,7 @@ serve($entry, port(8090), 'echo');
 
 my $peer = turn_peer();
 my $to = peer_addr($peer);
-$entry->run_daemon(\&echo, $peer);
+$entry->run_daemon(\&echo_datagrams, $peer);
 
 $turn->run();
 $entry->run()->plan(2 * 2 * 6 + 6 + 2);
@@ -194,16 +194,4 @@ sub answer {
     return 'no association' if !$u->udp();
     my $m = $u->ask($to, 'hello', rto => 0.5);
     return $m ? $m->{data} : 'no answer';
-}
-
-
-sub echo {
-    my ($s) = @_;
-
-    $s->blocking(1);
-
-    while (1) {
-        my ($data, $from) = peer_read($s, 3600) or next;
-        peer_send($s, $from, $data);
-    }
 }

@@ -13,7 +13,6 @@ package Test::Nginx::TRP::Client;
 use strict;
 use warnings;
 
-use Errno qw/ EAGAIN EINTR EWOULDBLOCK /;
 use Exporter qw/ import /;
 use File::Temp ();
 use IO::Select;
@@ -24,6 +23,7 @@ use Socket qw/ inet_aton inet_ntoa IPPROTO_TCP SOL_SOCKET SO_LINGER
 use Time::HiRes qw/ time /;
 
 use Test::Nginx qw/ log_in log_out /;
+use Test::Nginx::TRP::Transfer qw/ again /;
 
 our @EXPORT = qw/ frame open_payload refuse_payload slot_of /;
 
@@ -333,7 +333,7 @@ sub write {
             next;
         }
 
-        return 0 if !_again()
+        return 0 if !again()
             || !IO::Select->new($s)->can_write($self->{timeout});
     }
 
@@ -482,7 +482,7 @@ sub _fill {
             return 1;
         }
 
-        if (defined $n || !_again()) {
+        if (defined $n || !again()) {
             $self->{end} = defined $n ? 'eof' : 'reset';
             return 0;
         }
@@ -493,11 +493,6 @@ sub _fill {
         $self->{end} = 'timeout';
         return 0;
     }
-}
-
-
-sub _again {
-    return $! == EAGAIN || $! == EWOULDBLOCK || $! == EINTR;
 }
 
 

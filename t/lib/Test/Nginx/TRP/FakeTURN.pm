@@ -48,13 +48,14 @@ package Test::Nginx::TRP::FakeTURN;
 use strict;
 use warnings;
 
-use Errno qw/ EAGAIN ECONNRESET EINTR EWOULDBLOCK /;
+use Errno qw/ ECONNRESET /;
 use Exporter qw/ import /;
 use IO::Select;
 use IO::Socket::IP;
 use Socket qw/ IPPROTO_TCP SHUT_WR SOL_SOCKET SO_LINGER TCP_NODELAY /;
 
 use Test::Nginx::TRP::Servers qw/ listener /;
+use Test::Nginx::TRP::Transfer qw/ again /;
 use Test::Nginx::TRP::TURN;
 use Test::Nginx::TRP::Waiting qw/ count_log /;
 
@@ -211,7 +212,7 @@ sub _readable {
         my $n = $c->{s}->sysread(my $data, 65536);
 
         if (!defined $n) {
-            return if $! == EAGAIN || $! == EWOULDBLOCK || $! == EINTR;
+            return if again();
         }
 
         if (!$n) {
@@ -267,7 +268,7 @@ sub _write {
             next;
         }
 
-        return if $! != EAGAIN && $! != EWOULDBLOCK && $! != EINTR;
+        return if !again();
         IO::Select->new($s)->can_write(1);
     }
 }

@@ -21,7 +21,6 @@ use strict;
 use warnings;
 
 use Digest::SHA qw/ sha256_hex /;
-use Errno qw/ EAGAIN EINTR EWOULDBLOCK /;
 use Exporter qw/ import /;
 use FindBin;
 use IO::Handle;
@@ -37,6 +36,8 @@ use Time::HiRes qw/ sleep stat time /;
 
 use Test::Nginx;
 use Test::Nginx::TRP;
+use Test::Nginx::TRP::Processes qw/ text_of /;
+use Test::Nginx::TRP::Transfer qw/ again /;
 
 our @EXPORT = qw/ fault_network fault_test /;
 
@@ -502,7 +503,7 @@ sub kill_destination {
 
 sub _group {
     my ($self, $name) = @_;
-    return -_slurp("$self->{dir}/$name.pid");
+    return -text_of("$self->{dir}/$name.pid");
 }
 
 
@@ -725,7 +726,7 @@ sub _user_last {
 
     wait_for(sub {
         my $n = sysread $u->{s}, my $data, 1;
-        $u->{end} = 'reset' if !defined $n && !_again();
+        $u->{end} = 'reset' if !defined $n && !again();
         return $u->{end} eq 'reset' || -e "$u->{dir}/$self->{go_on}";
     }, PATIENCE) or return 'HANG';
 
@@ -778,7 +779,7 @@ sub _connecting_to {
     my ($port) = @_;
     my $re = sprintf '^ *\d+: \S+ [0-9A-F]+:%04X 02 ', $port;
 
-    return scalar grep { /$re/ } split /\n/, _slurp('/proc/net/tcp');
+    return scalar grep { /$re/ } split /\n/, text_of('/proc/net/tcp');
 }
 
 
@@ -878,7 +879,7 @@ sub _turn {
         if (defined $n) {
             substr $u->{out}, 0, $n, '';
 
-        } elsif (!_again()) {
+        } elsif (!again()) {
             $u->{end} = 'reset';
             return;
         }
@@ -891,14 +892,9 @@ sub _turn {
 
     if (@$r) {
         my $n = sysread $s, $u->{in}, CHUNK, length $u->{in};
-        return if !defined $n && _again();
+        return if !defined $n && again();
         $u->{end} = defined $n ? 'eof' : 'reset' if !$n;
     }
-}
-
-
-sub _again {
-    return $! == EAGAIN || $! == EWOULDBLOCK || $! == EINTR;
 }
 
 
@@ -1008,10 +1004,10 @@ sub _records {
     # a user who has sent everything knows no more
 
     wait_for(sub {
-        return _slurp($file) =~ /^$name /m || !$self->_connections();
+        return text_of($file) =~ /^$name /m || !$self->_connections();
     }) if $got eq 'sent';
 
-    return _slurp($file);
+    return text_of($file);
 }
 
 
@@ -1182,7 +1178,7 @@ sub _proxy_read {
     my $other = $end->{other};
     my $n = sysread $end->{s}, my $data, CHUNK;
 
-    return if !defined $n && _again();
+    return if !defined $n && again();
 
     if ($end->{mute}) {
         return if $n;
@@ -1232,7 +1228,7 @@ sub _proxy_write {
         if (defined $n) {
             substr $end->{out}, 0, $n, '';
 
-        } elsif (!_again()) {
+        } elsif (!again()) {
             _proxy_abort($end, $ends, $select);
             return;
         }
@@ -1271,16 +1267,6 @@ sub _proxy_abort {
         setsockopt $x->{s}, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0;
         _proxy_close($x, $ends, $select);
     }
-}
-
-
-sub _slurp {
-    my ($file) = @_;
-
-    open my $fh, '<', $file or return '';
-    local $/;
-    my $text = <$fh>;
-    return defined $text ? $text : '';
 }
 
 

@@ -17,6 +17,7 @@ use FindBin;
 use IO::Socket::INET;
 
 use Test::Nginx::TRP::Programs qw/ executable output /;
+use Test::Nginx::TRP::Servers qw/ echo_datagrams /;
 
 our @EXPORT = qw/ interop interop_command interop_missing echo_udp /;
 
@@ -67,12 +68,7 @@ sub echo_udp {
         LocalAddr => "127.0.0.1:$port",
     ) or die "can't listen on $port: $!\n";
 
-    $t->run_daemon(sub {
-        while (1) {
-            $socket->recv(my $data, 65535) or next;
-            $socket->send($data);
-        }
-    });
+    $t->run_daemon(\&echo_datagrams, $socket);
 
     close $socket;
 }

@@ -29,13 +29,14 @@ use strict;
 use warnings;
 
 use Digest::SHA qw/ sha256_hex /;
-use Errno qw/ EAGAIN EINTR EWOULDBLOCK /;
+use Errno qw/ EINTR /;
 use IO::Select;
 use IO::Socket::INET;
 use POSIX ();
 use Socket qw/ SHUT_WR SOL_SOCKET SO_RCVTIMEO SO_SNDTIMEO /;
 use Time::HiRes qw/ sleep time /;
 
+use Test::Nginx::TRP::Processes qw/ text_of /;
 use Test::Nginx::TRP::Servers qw/ listener /;
 use Test::Nginx::TRP::Transfer qw/ abort connect_to noise /;
 use Test::Nginx::TRP::Waiting qw/ wait_for /;
@@ -98,7 +99,7 @@ sub counts {
     my %sum = (connections => 0, failures => 0, bytes => 0);
 
     for my $file (grep { /\d$/ } glob "$self->{dir}/load.count.*") {
-        my ($connections, $failures, $bytes) = split ' ', _read($file);
+        my ($connections, $failures, $bytes) = split ' ', text_of($file);
         next if !defined $bytes;
         $sum{connections} += $connections;
         $sum{failures} += $failures;
@@ -106,7 +107,8 @@ sub counts {
     }
 
     # of the servers
-    $sum{failures} += () = _read("$self->{dir}/load.failures") =~ /^server /mg;
+    $sum{failures} += ()
+        = text_of("$self->{dir}/load.failures") =~ /^server /mg;
 
     return \%sum;
 }
@@ -128,7 +130,7 @@ sub stop {
 
     my $result = $self->counts();
     $result->{failures} += $left->();
-    $result->{texts} = _read("$self->{dir}/load.failures");
+    $result->{texts} = text_of("$self->{dir}/load.failures");
 
     unlink glob "$self->{dir}/load.*";
     $self->{clients} = 0;
@@ -580,16 +582,6 @@ sub _write {
     print $fh $text;
     close $fh;
     rename "$file.new", $file or die "can't rename $file: $!\n";
-}
-
-
-sub _read {
-    my ($file) = @_;
-
-    open my $fh, '<', $file or return '';
-    local $/;
-    my $text = <$fh>;
-    return defined $text ? $text : '';
 }
 
 

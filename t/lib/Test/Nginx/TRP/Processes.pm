@@ -15,6 +15,7 @@ our @EXPORT = qw/
     nginx_test nginx_pid worker_pids
     fd_count private_memory anon_memory cpu_time tcp_count dialling
 /;
+our @EXPORT_OK = qw/ text_of /;
 
 
 # What "nginx -t" says about nginx.conf.  A report of a sanitizer is all that
@@ -81,8 +82,16 @@ sub _title {
 
 sub _proc {
     my ($pid, $name) = @_;
+    return text_of("/proc/$pid/$name");
+}
 
-    open my $fh, '<', "/proc/$pid/$name" or return '';
+
+# what a file says; nothing, if there is none
+
+sub text_of {
+    my ($file) = @_;
+
+    open my $fh, '<', $file or return '';
     local $/;
     my $text = <$fh>;
     return defined $text ? $text : '';

@@ -47,7 +47,7 @@ package Test::Nginx::TRP::SOCKS;
 use strict;
 use warnings;
 
-use Errno qw/ EAGAIN ECONNREFUSED ECONNRESET EINTR EPIPE EWOULDBLOCK /;
+use Errno qw/ ECONNREFUSED ECONNRESET EPIPE /;
 use Exporter qw/ import /;
 use IO::Select;
 use IO::Socket::IP;
@@ -57,6 +57,7 @@ use Socket qw/ AF_INET AF_INET6 IPPROTO_TCP TCP_NODELAY
 use Time::HiRes qw/ sleep time /;
 
 use Test::Nginx qw/ log_in log_out /;
+use Test::Nginx::TRP::Transfer qw/ again /;
 
 our @EXPORT = qw/
     socks socks_udp socks_greeting socks_password socks_request socks_header
@@ -465,7 +466,7 @@ sub echo {
 sub _again {
     my ($s) = @_;
 
-    return 1 if $! == EAGAIN || $! == EWOULDBLOCK || $! == EINTR;
+    return 1 if again();
     return $s->can('errstr')
         && ($s->errstr() || '') =~ /wants a (?:read|write)/i;
 }

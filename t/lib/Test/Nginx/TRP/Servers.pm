@@ -18,7 +18,7 @@ use Test::Nginx::TRP::Transfer qw/ abort again noise_block /;
 use Test::Nginx::TRP::Waiting qw/ wait_for /;
 
 our @EXPORT = qw/
-    serve serve_on served listener accepted full_listener
+    serve serve_on served listener accepted full_listener echo_datagrams
 /;
 
 use constant CHUNK => 65536;
@@ -137,6 +137,20 @@ sub served {
     open my $fh, '<', $t->testdir() . "/$name" or return;
     chomp(my @lines = <$fh>);
     return @lines;
+}
+
+
+# for run_daemon(): sends each datagram back to where it came from
+
+sub echo_datagrams {
+    my ($socket) = @_;
+
+    $socket->blocking(1);
+
+    while (1) {
+        my $from = recv $socket, my $data, 65536, 0;
+        send $socket, $data, 0, $from if defined $from;
+    }
 }
 
 

@@ -33,7 +33,7 @@ use warnings;
 use Compress::Zlib ();
 use Digest::MD5 qw/ md5 /;
 use Digest::SHA qw/ hmac_sha1 hmac_sha1_base64 hmac_sha256 sha256 /;
-use Errno qw/ EAGAIN ECONNREFUSED ECONNRESET EINTR EPIPE EWOULDBLOCK /;
+use Errno qw/ ECONNREFUSED ECONNRESET EPIPE /;
 use Exporter qw/ import /;
 use IO::Select;
 use IO::Socket::IP;
@@ -43,6 +43,7 @@ use Socket qw/ AF_INET AF_INET6 IPPROTO_TCP SOCK_DGRAM SOL_SOCKET SO_LINGER
 use Time::HiRes qw/ time /;
 
 use Test::Nginx qw/ log_in log_out /;
+use Test::Nginx::TRP::Transfer qw/ again /;
 
 our @EXPORT = qw/
     turn stun_message stun_parse stun_key stun_rest channel_data
@@ -563,16 +564,11 @@ sub write {
             next;
         }
 
-        return 0 if !_again()
+        return 0 if !again()
             || !IO::Select->new($s)->can_write($self->{timeout});
     }
 
     return 1;
-}
-
-
-sub _again {
-    return $! == EAGAIN || $! == EWOULDBLOCK || $! == EINTR;
 }
 
 
@@ -729,7 +725,7 @@ sub _fill {
             return 1;
         }
 
-        if (defined $n || !_again()) {
+        if (defined $n || !again()) {
             next if !$self->{stream} && $! == ECONNREFUSED;
             $self->{end} = defined $n ? 'eof'
                 : $! == ECONNRESET || $! == EPIPE ? 'reset' : 'error';

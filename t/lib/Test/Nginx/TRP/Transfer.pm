@@ -12,7 +12,7 @@ use Errno qw/ EAGAIN ECONNRESET EINTR EPIPE EWOULDBLOCK /;
 use Exporter qw/ import /;
 use IO::Select;
 use IO::Socket::INET;
-use Socket qw/ SOL_SOCKET SO_LINGER SHUT_WR /;
+use Socket qw/ SOL_SOCKET SO_LINGER SO_RCVTIMEO SHUT_WR /;
 
 our @EXPORT = qw/
     connect_to fill noise transfer visit drain end_of reset_of abort
@@ -28,14 +28,18 @@ use constant {
 
 # A connection to a port of 127.0.0.1; dies if there is none.  IO::Socket gets
 # no timeout: with one, a connection that is reset at once would fail here.
+# Option: timeout, after which a read fails, so that a test does not hang.
 
 sub connect_to {
-    my ($port) = @_;
+    my ($port, %opts) = @_;
 
     my $s = IO::Socket::INET->new(
         Proto => 'tcp',
         PeerAddr => "127.0.0.1:$port",
     ) or die "can't connect to $port: $!\n";
+
+    setsockopt $s, SOL_SOCKET, SO_RCVTIMEO, pack 'l! l!', $opts{timeout}, 0
+        if $opts{timeout};
 
     $s->autoflush(1);
     return $s;

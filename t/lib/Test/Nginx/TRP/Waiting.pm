@@ -10,10 +10,11 @@ use warnings;
 use Exporter qw/ import /;
 use Time::HiRes qw/ sleep time /;
 
+use Test::Nginx qw/ port /;
 use Test::Nginx::TRP::Processes qw/ worker_pids /;
 
 our @EXPORT = qw/
-    wait_for wait_log count_log reload_and_wait
+    wait_for wait_log count_log wait_tunnels tunnels_after reload_and_wait
 /;
 
 use constant TIMEOUT => 30;
@@ -70,6 +71,37 @@ sub count_log {
         or return 0;
 
     return scalar grep { /$re/ } <$fh>;
+}
+
+
+# Waits until an agent has got so many tunnels to a relay, since it started.
+
+sub wait_tunnels {
+    my ($agent, $port, $count) = @_;
+    my $addr = '127.0.0.1:' . port($port);
+
+    return wait_log($agent, qr/ tunnel is ready.* relay: \Q$addr\E,/,
+        count => $count);
+}
+
+
+# Runs the code, and waits until agents have got more tunnels to a relay than
+# before: AGENT, COUNT, and so on.
+
+sub tunnels_after {
+    my ($port, $code, @agents) = @_;
+    my $addr = '127.0.0.1:' . port($port);
+    my @before = map { ref $_
+        ? count_log($_, qr/ tunnel is ready.* relay: \Q$addr\E,/) : () }
+        @agents;
+
+    $code->();
+
+    while (my ($agent, $count) = splice @agents, 0, 2) {
+        wait_tunnels($agent, $port, $count + shift @before) or return 0;
+    }
+
+    return 1;
 }
 
 
