@@ -15,7 +15,7 @@
 #include "socks5/ngx_trp_socks5.h"
 #include "stock/ngx_trp_stock.h"
 #include "agent/ngx_trp_stream.h"
-#include "stock/ngx_trp_twice.h"
+#include "stock/ngx_trp_pid_file.h"
 #include "stock/ngx_trp_variables.h"
 #include "tunnel/trp_route.h"
 
@@ -37,10 +37,10 @@ typedef struct {
 
 
 typedef struct {
-    ngx_array_t                       routes;     /* of all servers */
-    ngx_array_t                       upstreams;  /* uscf, with "trp_entry" */
-    ngx_socket_t                      fd;
-    ngx_trp_room_t                    room;
+    ngx_array_t         routes;                   /* of all servers */
+    ngx_array_t         upstreams;                /* uscf, with "trp_entry" */
+    ngx_socket_t        fd;
+    ngx_trp_capacity_t  capacity;
 } ngx_trp_entry_main_conf_t;
 
 
@@ -1177,9 +1177,9 @@ ngx_trp_entry_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
         }
 
         if (escf->routes
-            && ngx_trp_late_init(cf, NULL, srv_conf, ngx_trp_entry_known,
-                                 "trp_route", cscf[i]->file_name,
-                                 cscf[i]->line)
+            && ngx_trp_limit_conn_init(cf, NULL, srv_conf, ngx_trp_entry_known,
+                                       "trp_route", cscf[i]->file_name,
+                                       cscf[i]->line)
                != NGX_OK)
         {
             return NGX_ERROR;
@@ -1665,7 +1665,7 @@ ngx_trp_entry_init_module(ngx_cycle_t *cycle)
     emcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_trp_entry_module);
 
     if (emcf && emcf->routes.nelts) {
-        ngx_trp_twice_check(cycle, "trp_route");
+        ngx_trp_pid_file_check(cycle, "trp_route");
     }
 
     return ngx_trp_listener_init_resets(cycle);
@@ -1711,7 +1711,7 @@ ngx_trp_entry_init_process(ngx_cycle_t *cycle)
         escf->relays.upstream = us[i];
         escf->relays.conf = &escf->agent;
 
-        ngx_trp_agent_init_process(cycle, &escf->agent, &emcf->room,
+        ngx_trp_agent_init_process(cycle, &escf->agent, &emcf->capacity,
                                    "trp_entry");
 
         ngx_trp_share_init(&escf->share, escf->agent.limit, cycle->log);

@@ -11,11 +11,11 @@
 #include "base/ngx_trp_guard.h"
 #include "relay/ngx_trp_joint.h"
 #include "base/ngx_trp_key_file.h"
-#include "stock/ngx_trp_late.h"
+#include "stock/ngx_trp_limit_conn.h"
 #include "relay/ngx_trp_pair.h"
 #include "relay/ngx_trp_session.h"
 #include "relay/ngx_trp_steer.h"
-#include "stock/ngx_trp_twice.h"
+#include "stock/ngx_trp_pid_file.h"
 #include "stock/ngx_trp_variables.h"
 #include "tunnel/trp_auth.h"
 
@@ -1078,9 +1078,9 @@ ngx_trp_relay_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
 
     if (ngx_trp_conf_check_shared(cf, listen, "trp_relay", &rscf->place)
         != NGX_OK
-        || ngx_trp_late_init(cf, NULL, listen->ctx->srv_conf, &none,
-                             "trp_relay", rscf->place.file_name,
-                             rscf->place.line)
+        || ngx_trp_limit_conn_init(cf, NULL, listen->ctx->srv_conf, &none,
+                                   "trp_relay", rscf->place.file_name,
+                                   rscf->place.line)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -1352,7 +1352,7 @@ ngx_trp_relay_init_module(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    ngx_trp_twice_check(cycle, "trp_relay");
+    ngx_trp_pid_file_check(cycle, "trp_relay");
 
     rmcf->steer = ngx_trp_steer_create(cycle);
 

@@ -10,13 +10,13 @@
 #include "base/ngx_trp_connect.h"
 #include "names/ngx_trp_defer.h"
 #include "stock/ngx_trp_ends.h"
-#include "stock/ngx_trp_late.h"
+#include "stock/ngx_trp_limit_conn.h"
 #include "stock/ngx_trp_listener.h"
 #include "names/ngx_trp_lookup.h"
 #include "agent/ngx_trp_relays.h"
 #include "stock/ngx_trp_stock.h"
 #include "agent/ngx_trp_stream.h"
-#include "stock/ngx_trp_twice.h"
+#include "stock/ngx_trp_pid_file.h"
 #include "stock/ngx_trp_variables.h"
 #include "base/trp_acl.h"
 
@@ -26,10 +26,10 @@
 
 
 typedef struct {
-    ngx_array_t                     servers;   /* ngx_trp_reverse_srv_conf_t */
-    ngx_stream_upstream_srv_conf_t *several;   /* of several addresses */
-    ngx_socket_t                    fd;
-    ngx_trp_room_t                  room;
+    ngx_array_t                      servers;  /* ngx_trp_reverse_srv_conf_t */
+    ngx_stream_upstream_srv_conf_t  *several;  /* of several addresses */
+    ngx_socket_t                     fd;
+    ngx_trp_capacity_t               capacity;
 } ngx_trp_reverse_main_conf_t;
 
 
@@ -1398,9 +1398,10 @@ ngx_trp_reverse_init_server(ngx_conf_t *cf, ngx_trp_reverse_srv_conf_t *rscf)
         return NGX_ERROR;
     }
 
-    if (ngx_trp_late_init(cf, NULL, rscf->core->ctx->srv_conf,
-                          ngx_trp_reverse_known, "trp_reverse",
-                          rscf->agent.place.file_name, rscf->agent.place.line)
+    if (ngx_trp_limit_conn_init(cf, NULL, rscf->core->ctx->srv_conf,
+                                ngx_trp_reverse_known, "trp_reverse",
+                                rscf->agent.place.file_name,
+                                    rscf->agent.place.line)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -1623,7 +1624,7 @@ ngx_trp_reverse_init_module(ngx_cycle_t *cycle)
                                                  ngx_trp_reverse_module);
 
     if (rmcf && rmcf->servers.nelts) {
-        ngx_trp_twice_check(cycle, "trp_reverse");
+        ngx_trp_pid_file_check(cycle, "trp_reverse");
     }
 
     return NGX_OK;
@@ -1664,7 +1665,7 @@ ngx_trp_reverse_init_process(ngx_cycle_t *cycle)
         rscf[i]->relays.open = ngx_trp_reverse_open;
         rscf[i]->relays.data = rscf[i];
 
-        ngx_trp_agent_init_process(cycle, &rscf[i]->agent, &rmcf->room,
+        ngx_trp_agent_init_process(cycle, &rscf[i]->agent, &rmcf->capacity,
                                    "trp_reverse");
 
         if (ngx_trp_relays_start(cycle, &rscf[i]->relays) != NGX_OK) {

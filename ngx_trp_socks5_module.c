@@ -184,7 +184,7 @@ ngx_trp_socks5_content_handler(ngx_stream_session_t *s)
         return;
     }
 
-    rc = ngx_trp_late_check(&sk->conf->limits, s);
+    rc = ngx_trp_limit_conn_check(&sk->conf->limits, s);
 
     if (rc != NGX_OK) {
         sk->code = TRP_CODE_LIMIT;
@@ -376,9 +376,9 @@ ngx_trp_socks5_init_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
             return NGX_ERROR;
         }
 
-        if (ngx_trp_late_init(cf, &conf->limits, srv_conf,
-                              ngx_trp_socks5_known, "trp_socks5",
-                              conf->place.file_name, conf->place.line)
+        if (ngx_trp_limit_conn_init(cf, &conf->limits, srv_conf,
+                                    ngx_trp_socks5_known, "trp_socks5",
+                                    conf->place.file_name, conf->place.line)
             != NGX_OK)
         {
             return NGX_ERROR;

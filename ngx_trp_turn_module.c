@@ -6,11 +6,11 @@
 
 #include "base/ngx_trp.h"
 #include "base/ngx_trp_conf.h"
-#include "stock/ngx_trp_late.h"
+#include "stock/ngx_trp_limit_conn.h"
 #include "stock/ngx_trp_stock.h"
 #include "turn/ngx_trp_turn.h"
 #include "turn/ngx_trp_turn_accounts.h"
-#include "stock/ngx_trp_twice.h"
+#include "stock/ngx_trp_pid_file.h"
 #include "base/trp_acl.h"
 
 
@@ -500,9 +500,9 @@ ngx_trp_turn_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
 
     if (ngx_trp_conf_check_shared(cf, listen, "trp_turn", &tscf->place)
         != NGX_OK
-        || ngx_trp_late_init(cf, NULL, listen->ctx->srv_conf, &none,
-                             "trp_turn", tscf->place.file_name,
-                             tscf->place.line)
+        || ngx_trp_limit_conn_init(cf, NULL, listen->ctx->srv_conf, &none,
+                                   "trp_turn", tscf->place.file_name,
+                                   tscf->place.line)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -1536,7 +1536,7 @@ ngx_trp_turn_init_module(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    ngx_trp_twice_check(cycle, "trp_turn");
+    ngx_trp_pid_file_check(cycle, "trp_turn");
 
     old = (ngx_cycle_t *) ngx_cycle;
 

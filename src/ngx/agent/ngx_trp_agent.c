@@ -221,15 +221,15 @@ ngx_trp_agent_load(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
 
 void
 ngx_trp_agent_init_process(ngx_cycle_t *cycle, ngx_trp_agent_conf_t *conf,
-    ngx_trp_room_t *room, const char *prefix)
+    ngx_trp_capacity_t *capacity, const char *prefix)
 {
     ngx_uint_t  share, level;
 
-    conf->room = room;
+    conf->capacity = capacity;
 
     /* through a TURN server a tunnel has two connections */
 
-    share = ngx_trp_room_join(room, cycle, conf->turn.enabled ? 4 : 3);
+    share = ngx_trp_capacity_join(capacity, cycle, conf->turn.enabled ? 4 : 3);
     conf->limit = ngx_min(conf->max, share);
 
     /* the other workers have the same */
@@ -241,6 +241,6 @@ ngx_trp_agent_init_process(ngx_cycle_t *cycle, ngx_trp_agent_conf_t *conf,
                       "\"%s_pool\" has up to %ui tunnels in a worker process, "
                       "in place of %ui: that is what %ui connections and "
                       "descriptors carry",
-                      prefix, share, conf->max, room->size);
+                      prefix, share, conf->max, capacity->size);
     }
 }

@@ -17,7 +17,7 @@
 #include "base/ngx_trp.h"
 #include "base/ngx_trp_conf.h"
 #include "names/ngx_trp_name.h"
-#include "base/ngx_trp_room.h"
+#include "base/ngx_trp_capacity.h"
 #include "base/ngx_trp_ssl.h"
 #include "tunnel/ngx_trp_tunnel.h"
 #include "turnc/ngx_trp_turnc_server.h"
@@ -57,8 +57,8 @@ typedef struct {
     ngx_queue_t           turn_servers;       /* addresses of "turn" so far */
     ngx_trp_name_t       *turn_name;          /* NULL: "turn" has an address */
     ngx_uint_t            turn_next;
-    ngx_trp_room_t       *room;               /* of all agents of the role */
-    ngx_uint_t            limit;              /* "max", or what the room is */
+    ngx_trp_capacity_t   *capacity;           /* of all agents of the role */
+    ngx_uint_t            limit;              /* "max", or what fits */
     ngx_uint_t            ndatagrams;         /* streams of UDP */
     unsigned              max_set:1;
 } ngx_trp_agent_conf_t;
@@ -86,7 +86,8 @@ ngx_int_t ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
 /* in a worker, before the tunnels are dialled */
 
 void ngx_trp_agent_init_process(ngx_cycle_t *cycle,
-    ngx_trp_agent_conf_t *conf, ngx_trp_room_t *room, const char *prefix);
+    ngx_trp_agent_conf_t *conf, ngx_trp_capacity_t *capacity,
+    const char *prefix);
 
 
 #define ngx_trp_agent_command(prefix, name, ctx, take, set, type, agent,     \

@@ -23,14 +23,14 @@ static void ngx_trp_gate_event_handler(ngx_event_t *ev);
 
 
 ngx_trp_gate_t *
-ngx_trp_gate_find(ngx_trp_room_t *room, struct sockaddr *sockaddr,
+ngx_trp_gate_find(ngx_trp_capacity_t *capacity, struct sockaddr *sockaddr,
     socklen_t socklen, ngx_str_t *turn)
 {
     ngx_queue_t     *q;
     ngx_trp_gate_t  *gate;
 
-    for (q = ngx_queue_head(&room->gates);
-         q != ngx_queue_sentinel(&room->gates);
+    for (q = ngx_queue_head(&capacity->gates);
+         q != ngx_queue_sentinel(&capacity->gates);
          q = ngx_queue_next(q))
     {
         gate = ngx_queue_data(q, ngx_trp_gate_t, queue);
@@ -62,7 +62,7 @@ ngx_trp_gate_find(ngx_trp_room_t *room, struct sockaddr *sockaddr,
     gate->event.cancelable = 1;
 
     ngx_queue_init(&gate->waiting);
-    ngx_queue_insert_tail(&room->gates, &gate->queue);
+    ngx_queue_insert_tail(&capacity->gates, &gate->queue);
 
     return gate;
 }

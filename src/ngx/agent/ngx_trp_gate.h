@@ -19,24 +19,24 @@
 #define _NGX_TRP_GATE_H_INCLUDED_
 
 
-#include "base/ngx_trp_room.h"
+#include "base/ngx_trp_capacity.h"
 
 
 #pragma GCC visibility push(hidden)
 
 
 typedef struct {
-    ngx_queue_t        queue;      /* in room->gates */
-    ngx_queue_t        waiting;    /* ngx_trp_gate_wait_t */
-    ngx_event_t        event;      /* looks for those that hang */
-    ngx_uint_t         dialing;
-    ngx_uint_t         hung;       /* of them, not counted */
-    ngx_uint_t         window;
-    ngx_uint_t         max;
-    socklen_t          socklen;
-    ngx_sockaddr_t     sockaddr;
-    unsigned           ready:1;    /* somebody was, lately */
-    ngx_str_t          turn;       /* "HOST:PORT" on the way, or empty */
+    ngx_queue_t     queue;         /* in capacity->gates */
+    ngx_queue_t     waiting;       /* ngx_trp_gate_wait_t */
+    ngx_event_t     event;         /* looks for those that hang */
+    ngx_uint_t      dialing;
+    ngx_uint_t      hung;          /* of them, not counted */
+    ngx_uint_t      window;
+    ngx_uint_t      max;
+    socklen_t       socklen;
+    ngx_sockaddr_t  sockaddr;
+    unsigned        ready:1;       /* somebody was, lately */
+    ngx_str_t       turn;          /* "HOST:PORT" on the way, or empty */
 } ngx_trp_gate_t;
 
 
@@ -54,7 +54,7 @@ typedef struct {
  * live as long.
  */
 
-ngx_trp_gate_t *ngx_trp_gate_find(ngx_trp_room_t *room,
+ngx_trp_gate_t *ngx_trp_gate_find(ngx_trp_capacity_t *capacity,
     struct sockaddr *sockaddr, socklen_t socklen, ngx_str_t *turn);
 
 /* one more may be dialled: 1, and counts; 0: the event is posted later */

@@ -103,14 +103,14 @@ ngx_trp_pool_create(ngx_trp_agent_conf_t *conf, struct sockaddr *sockaddr,
     pool->slot = -1;
     pool->log = ngx_cycle->log;
 
-    pool->gate = ngx_trp_gate_find(conf->room, sockaddr, socklen,
+    pool->gate = ngx_trp_gate_find(conf->capacity, sockaddr, socklen,
                                    &conf->turn.url.url);
     if (pool->gate == NULL) {
         return NULL;
     }
 
     pool->turn.event = &pool->event;
-    conf->room->kept += conf->idle;
+    conf->capacity->kept += conf->idle;
 
     ngx_queue_init(&pool->idle);
     ngx_queue_init(&pool->waiting);
@@ -285,7 +285,7 @@ ngx_trp_pool_may_grow(ngx_trp_pool_t *pool)
 {
     ngx_uint_t  n;
 
-    n = ngx_trp_room_growth(pool->conf->room);
+    n = ngx_trp_capacity_growth(pool->conf->capacity);
 
     if (pool->total < pool->conf->idle) {
         n += pool->conf->idle - pool->total;
@@ -305,7 +305,7 @@ ngx_trp_pool_room(ngx_trp_pool_t *pool)
 {
     ngx_uint_t  left, ahead;
 
-    left = ngx_trp_room_left(pool->conf->room->size);
+    left = ngx_trp_capacity_left(pool->conf->capacity->size);
 
     if (pool->total < pool->conf->idle) {
         return left;
@@ -328,18 +328,18 @@ ngx_trp_pool_room(ngx_trp_pool_t *pool)
 static void
 ngx_trp_pool_count(ngx_trp_pool_t *pool, ngx_int_t n)
 {
-    ngx_trp_room_t  *room;
+    ngx_trp_capacity_t  *capacity;
 
-    room = pool->conf->room;
+    capacity = pool->conf->capacity;
 
     if (pool->total > pool->conf->idle) {
-        room->grown -= pool->total - pool->conf->idle;
+        capacity->grown -= pool->total - pool->conf->idle;
     }
 
     pool->total += n;
 
     if (pool->total > pool->conf->idle) {
-        room->grown += pool->total - pool->conf->idle;
+        capacity->grown += pool->total - pool->conf->idle;
     }
 }
 
@@ -451,8 +451,8 @@ ngx_trp_pool_found(ngx_trp_pool_t *pool, ngx_addr_t *addr)
 
     sockaddr = ngx_palloc(ngx_cycle->pool, addr->socklen);
     name = ngx_pstrdup(ngx_cycle->pool, &addr->name);
-    gate = ngx_trp_gate_find(pool->conf->room, addr->sockaddr, addr->socklen,
-                             &pool->conf->turn.url.url);
+    gate = ngx_trp_gate_find(pool->conf->capacity, addr->sockaddr,
+                             addr->socklen, &pool->conf->turn.url.url);
 
     if (sockaddr == NULL || name == NULL || gate == NULL) {
         return NGX_ERROR;
@@ -492,7 +492,8 @@ ngx_trp_pool_retire(ngx_trp_pool_t *pool, ngx_uint_t retired)
     ngx_trp_link_t  *link;
 
     pool->retired = retired;
-    pool->conf->room->kept += retired ? - pool->conf->idle : pool->conf->idle;
+    pool->conf->capacity->kept += retired ? - pool->conf->idle
+                                          : pool->conf->idle;
 
     ngx_log_error(NGX_LOG_NOTICE, pool->log, 0, "relay %V %s", &pool->name,
                   retired ? "has gone from the upstream"
@@ -582,7 +583,7 @@ ngx_trp_pool_admits(ngx_trp_pool_t *pool)
     need -= ngx_min(need, pool->nidle + pool->ndialing);
     need = ngx_min(need, ngx_trp_pool_may_grow(pool));
 
-    return ngx_trp_room_left(pool->conf->room->size) > need;
+    return ngx_trp_capacity_left(pool->conf->capacity->size) > need;
 }
 
 

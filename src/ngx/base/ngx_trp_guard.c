@@ -6,7 +6,7 @@
 
 #include "base/ngx_trp_guard.h"
 #include "base/ngx_trp_addr.h"
-#include "base/ngx_trp_room.h"
+#include "base/ngx_trp_capacity.h"
 
 
 /* all from one address, of IPv6 one network of /64 */
@@ -54,7 +54,7 @@ ngx_trp_guard_init(ngx_trp_guard_t *guard, ngx_cycle_t *cycle,
 {
     ngx_uint_t  i, max;
 
-    max = ngx_max(ngx_trp_room_size(cycle) / parts, 1);
+    max = ngx_max(ngx_trp_capacity_size(cycle) / parts, 1);
 
     guard->max = ngx_min(guard->max, max);
     guard->max_per_address = ngx_min(guard->max_per_address, max);

@@ -49,7 +49,7 @@ static ngx_uint_t ngx_trp_pair_hot(ngx_trp_usage_t *usage);
 void
 ngx_trp_pair_init(ngx_trp_pair_t *pair, ngx_cycle_t *cycle)
 {
-    pair->size = ngx_trp_room_size(cycle);
+    pair->size = ngx_trp_capacity_size(cycle);
 
     ngx_rbtree_init(&pair->rbtree, &pair->sentinel,
                     ngx_str_rbtree_insert_value);
@@ -292,7 +292,8 @@ ngx_trp_pair_crowded(ngx_trp_pair_t *pair, ngx_uint_t role)
                ? "entries have their share of the worker's connections" : NULL;
     }
 
-    return (pair->reverses >= share && ngx_trp_room_left(pair->size) <= rest)
+    return (pair->reverses >= share
+            && ngx_trp_capacity_left(pair->size) <= rest)
            ? "the worker's last connections are not for reverses" : NULL;
 }
 

@@ -15,7 +15,7 @@
 #define _NGX_TRP_PAIR_H_INCLUDED_
 
 
-#include "base/ngx_trp_room.h"
+#include "base/ngx_trp_capacity.h"
 #include "tunnel/ngx_trp_tunnel.h"
 
 

@@ -16,7 +16,7 @@
 
 #include "base/ngx_trp.h"
 #include "base/ngx_trp_conf.h"
-#include "stock/ngx_trp_late.h"
+#include "stock/ngx_trp_limit_conn.h"
 #include "socks5/trp_socks5.h"
 
 
@@ -24,25 +24,25 @@
 
 
 typedef struct {
-    ngx_trp_conf_place_t   place;        /* of "trp_socks5" */
+    ngx_trp_conf_place_t           place;  /* of "trp_socks5" */
 
-    ngx_uint_t             enabled;
-    ngx_uint_t             public;
-    ngx_uint_t             listens;
+    ngx_uint_t                     enabled;
+    ngx_uint_t                     public;
+    ngx_uint_t                     listens;
 
-    ngx_array_t           *users;        /* ngx_trp_socks5_user_t */
-    ngx_array_t           *allow;        /* trp_acl_rule_t */
-    ngx_array_t           *deny;
+    ngx_array_t                   *users;  /* ngx_trp_socks5_user_t */
+    ngx_array_t                   *allow;  /* trp_acl_rule_t */
+    ngx_array_t                   *deny;
 
-    ngx_flag_t             udp;
-    ngx_msec_t             udp_timeout;
-    trp_addr_t             udp_addr4;    /* that clients are told, family 0: */
-    trp_addr_t             udp_addr6;    /* where they came in */
-    in_port_t              udp_first;    /* 0: the system chooses a port */
-    in_port_t              udp_last;
+    ngx_flag_t                     udp;
+    ngx_msec_t                     udp_timeout;
+    trp_addr_t                     udp_addr4;  /* told to clients, family 0: */
+    trp_addr_t                     udp_addr6;  /* where they came in */
+    in_port_t                      udp_first;  /* 0: the system chooses */
+    in_port_t                      udp_last;
 
     ngx_stream_content_handler_pt  handler;   /* of the server, stock */
-    ngx_trp_late_t         limits;       /* by who, and where to */
+    ngx_trp_limit_conn_t           limits;     /* by who, and where to */
 } ngx_trp_socks5_conf_t;
 
 

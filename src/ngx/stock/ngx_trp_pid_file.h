@@ -10,8 +10,8 @@
  */
 
 
-#ifndef _NGX_TRP_TWICE_H_INCLUDED_
-#define _NGX_TRP_TWICE_H_INCLUDED_
+#ifndef _NGX_TRP_PID_FILE_H_INCLUDED_
+#define _NGX_TRP_PID_FILE_H_INCLUDED_
 
 
 #include "base/ngx_trp.h"
@@ -25,10 +25,10 @@
  * process that the pid file names is there.
  */
 
-void ngx_trp_twice_check(ngx_cycle_t *cycle, const char *ours);
+void ngx_trp_pid_file_check(ngx_cycle_t *cycle, const char *ours);
 
 
 #pragma GCC visibility pop
 
 
-#endif /* _NGX_TRP_TWICE_H_INCLUDED_ */
+#endif /* _NGX_TRP_PID_FILE_H_INCLUDED_ */

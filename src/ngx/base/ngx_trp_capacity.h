@@ -15,8 +15,8 @@
  */
 
 
-#ifndef _NGX_TRP_ROOM_H_INCLUDED_
-#define _NGX_TRP_ROOM_H_INCLUDED_
+#ifndef _NGX_TRP_CAPACITY_H_INCLUDED_
+#define _NGX_TRP_CAPACITY_H_INCLUDED_
 
 
 #include "base/ngx_trp.h"
@@ -32,7 +32,7 @@ typedef struct {
     ngx_uint_t         kept;       /* tunnels that pools keep in any case */
     ngx_uint_t         grown;      /* those that they have beyond that */
     ngx_queue_t        gates;      /* ngx_trp_gate_t */
-} ngx_trp_room_t;
+} ngx_trp_capacity_t;
 
 
 /*
@@ -40,26 +40,27 @@ typedef struct {
  * included; to be called in a worker.
  */
 
-ngx_uint_t ngx_trp_room_size(ngx_cycle_t *cycle);
+ngx_uint_t ngx_trp_capacity_size(ngx_cycle_t *cycle);
 
 /* of "size" connections, those that are not in use */
 
-ngx_uint_t ngx_trp_room_left(ngx_uint_t size);
+ngx_uint_t ngx_trp_capacity_left(ngx_uint_t size);
 
 /*
  * One more agent, of which a stream and its tunnel take "each" connections.
- * The room is all zero before the first.  Returns how many tunnels that makes.
+ * The capacity is all zero before the first.  Returns how many tunnels that
+ * makes.
  */
 
-ngx_uint_t ngx_trp_room_join(ngx_trp_room_t *room, ngx_cycle_t *cycle,
-    ngx_uint_t each);
+ngx_uint_t ngx_trp_capacity_join(ngx_trp_capacity_t *capacity,
+    ngx_cycle_t *cycle, ngx_uint_t each);
 
 /* how many tunnels may be added by growth */
 
-ngx_uint_t ngx_trp_room_growth(ngx_trp_room_t *room);
+ngx_uint_t ngx_trp_capacity_growth(ngx_trp_capacity_t *capacity);
 
 
 #pragma GCC visibility pop
 
 
-#endif /* _NGX_TRP_ROOM_H_INCLUDED_ */
+#endif /* _NGX_TRP_CAPACITY_H_INCLUDED_ */

@@ -4,11 +4,11 @@
  */
 
 
-#include "stock/ngx_trp_late.h"
+#include "stock/ngx_trp_limit_conn.h"
 #include "stock/ngx_trp_stock.h"
 
 
-#define NGX_TRP_LATE_PREFIX  "trp_"
+#define NGX_TRP_LIMIT_CONN_PREFIX  "trp_"
 
 
 /* as in the stock module, which has no header */
@@ -16,36 +16,36 @@
 typedef struct {
     ngx_shm_zone_t              *zone;
     ngx_uint_t                   conn;
-} ngx_trp_late_limit_t;
+} ngx_trp_limit_conn_limit_t;
 
 
 typedef struct {
     void                        *sh;
     void                        *shpool;
     ngx_stream_complex_value_t   key;
-} ngx_trp_late_zone_t;
+} ngx_trp_limit_conn_zone_t;
 
 
-static ngx_str_t *ngx_trp_late_variable(ngx_conf_t *cf,
-    ngx_trp_late_limit_t *limit, const char *const *known,
+static ngx_str_t *ngx_trp_limit_conn_variable(ngx_conf_t *cf,
+    ngx_trp_limit_conn_limit_t *limit, const char *const *known,
     ngx_str_t **unknown);
-static ngx_stream_handler_pt ngx_trp_late_handler(ngx_conf_t *cf);
+static ngx_stream_handler_pt ngx_trp_limit_conn_handler(ngx_conf_t *cf);
 
 
 ngx_int_t
-ngx_trp_late_init(ngx_conf_t *cf, ngx_trp_late_t *late, void **srv_conf,
-    const char *const *known, const char *ours, u_char *file_name,
-    ngx_uint_t line)
+ngx_trp_limit_conn_init(ngx_conf_t *cf, ngx_trp_limit_conn_t *late,
+    void **srv_conf, const char *const *known, const char *ours,
+    u_char *file_name, ngx_uint_t line)
 {
-    ngx_str_t             *unknown;
-    ngx_uint_t             i, n;
-    ngx_array_t            lists[2], *limits;
-    ngx_trp_late_limit_t  *limit, *l;
+    ngx_str_t                   *unknown;
+    ngx_uint_t                   i, n;
+    ngx_array_t                  lists[2], *limits;
+    ngx_trp_limit_conn_limit_t  *limit, *l;
 
     limits = ngx_trp_stock_member(cf, srv_conf, "limit_conn");
 
     if (limits == NULL || limits->elts == NULL
-        || limits->size != sizeof(ngx_trp_late_limit_t))
+        || limits->size != sizeof(ngx_trp_limit_conn_limit_t))
     {
         return NGX_OK;
     }
@@ -54,7 +54,7 @@ ngx_trp_late_init(ngx_conf_t *cf, ngx_trp_late_t *late, void **srv_conf,
 
     for (i = 0; i < 2; i++) {
         if (ngx_array_init(&lists[i], cf->pool, limits->nelts,
-                           sizeof(ngx_trp_late_limit_t))
+                           sizeof(ngx_trp_limit_conn_limit_t))
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -65,7 +65,8 @@ ngx_trp_late_init(ngx_conf_t *cf, ngx_trp_late_t *late, void **srv_conf,
 
     for (i = 0; i < limits->nelts; i++) {
 
-        n = (ngx_trp_late_variable(cf, &limit[i], known, &unknown) != NULL);
+        n = (ngx_trp_limit_conn_variable(cf, &limit[i], known, &unknown)
+             != NULL);
 
         if (unknown) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
@@ -88,7 +89,7 @@ ngx_trp_late_init(ngx_conf_t *cf, ngx_trp_late_t *late, void **srv_conf,
         return NGX_OK;
     }
 
-    late->handler = ngx_trp_late_handler(cf);
+    late->handler = ngx_trp_limit_conn_handler(cf);
 
     if (late->handler == NULL) {
         return NGX_ERROR;
@@ -106,13 +107,13 @@ ngx_trp_late_init(ngx_conf_t *cf, ngx_trp_late_t *late, void **srv_conf,
 /* a variable of ours in the key */
 
 static ngx_str_t *
-ngx_trp_late_variable(ngx_conf_t *cf, ngx_trp_late_limit_t *limit,
+ngx_trp_limit_conn_variable(ngx_conf_t *cf, ngx_trp_limit_conn_limit_t *limit,
     const char *const *known, ngx_str_t **unknown)
 {
     ngx_str_t                    *name, *found;
     ngx_uint_t                    i, *index;
     ngx_stream_variable_t        *v;
-    ngx_trp_late_zone_t          *zone;
+    ngx_trp_limit_conn_zone_t    *zone;
     ngx_stream_core_main_conf_t  *cmcf;
 
     cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
@@ -128,9 +129,9 @@ ngx_trp_late_variable(ngx_conf_t *cf, ngx_trp_late_limit_t *limit,
 
         name = &v[*index].name;
 
-        if (name->len < sizeof(NGX_TRP_LATE_PREFIX)
-            || ngx_strncmp(name->data, NGX_TRP_LATE_PREFIX,
-                           sizeof(NGX_TRP_LATE_PREFIX) - 1)
+        if (name->len < sizeof(NGX_TRP_LIMIT_CONN_PREFIX)
+            || ngx_strncmp(name->data, NGX_TRP_LIMIT_CONN_PREFIX,
+                           sizeof(NGX_TRP_LIMIT_CONN_PREFIX) - 1)
                != 0)
         {
             continue;
@@ -159,7 +160,7 @@ ngx_trp_late_variable(ngx_conf_t *cf, ngx_trp_late_limit_t *limit,
 /* what the module adds to its phase, a second time, and not to stay there */
 
 static ngx_stream_handler_pt
-ngx_trp_late_handler(ngx_conf_t *cf)
+ngx_trp_limit_conn_handler(ngx_conf_t *cf)
 {
     ngx_uint_t                    i, n;
     ngx_array_t                  *handlers;
@@ -205,7 +206,7 @@ ngx_trp_late_handler(ngx_conf_t *cf)
 
 
 ngx_int_t
-ngx_trp_late_check(ngx_trp_late_t *late, ngx_stream_session_t *s)
+ngx_trp_limit_conn_check(ngx_trp_limit_conn_t *late, ngx_stream_session_t *s)
 {
     ngx_int_t    rc;
     ngx_uint_t   status;

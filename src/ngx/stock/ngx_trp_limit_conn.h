@@ -11,8 +11,8 @@
  */
 
 
-#ifndef _NGX_TRP_LATE_H_INCLUDED_
-#define _NGX_TRP_LATE_H_INCLUDED_
+#ifndef _NGX_TRP_LIMIT_CONN_H_INCLUDED_
+#define _NGX_TRP_LIMIT_CONN_H_INCLUDED_
 
 
 #include "base/ngx_trp.h"
@@ -26,7 +26,7 @@ typedef struct {
     ngx_array_t            *limits;       /* of the stock module, the rest */
     ngx_array_t             late;
     ngx_stream_handler_pt   handler;      /* NULL: there are none */
-} ngx_trp_late_t;
+} ngx_trp_limit_conn_t;
 
 
 /*
@@ -35,16 +35,17 @@ typedef struct {
  * logged.  With "late" NULL the limits stay where they are.
  */
 
-ngx_int_t ngx_trp_late_init(ngx_conf_t *cf, ngx_trp_late_t *late,
+ngx_int_t ngx_trp_limit_conn_init(ngx_conf_t *cf, ngx_trp_limit_conn_t *late,
     void **srv_conf, const char *const *known, const char *ours,
     u_char *file_name, ngx_uint_t line);
 
 /* NGX_OK, or what the session has to be finalized with */
 
-ngx_int_t ngx_trp_late_check(ngx_trp_late_t *late, ngx_stream_session_t *s);
+ngx_int_t ngx_trp_limit_conn_check(ngx_trp_limit_conn_t *late,
+    ngx_stream_session_t *s);
 
 
 #pragma GCC visibility pop
 
 
-#endif /* _NGX_TRP_LATE_H_INCLUDED_ */
+#endif /* _NGX_TRP_LIMIT_CONN_H_INCLUDED_ */

@@ -4,14 +4,14 @@
  */
 
 
-#include "stock/ngx_trp_twice.h"
+#include "stock/ngx_trp_pid_file.h"
 
 
-static ngx_pid_t ngx_trp_twice_pid(ngx_str_t *name);
+static ngx_pid_t ngx_trp_pid_file_pid(ngx_str_t *name);
 
 
 void
-ngx_trp_twice_check(ngx_cycle_t *cycle, const char *ours)
+ngx_trp_pid_file_check(ngx_cycle_t *cycle, const char *ours)
 {
     ngx_pid_t         pid;
     ngx_core_conf_t  *ccf;
@@ -24,7 +24,7 @@ ngx_trp_twice_check(ngx_cycle_t *cycle, const char *ours)
 
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
 
-    pid = ngx_trp_twice_pid(&ccf->pid);
+    pid = ngx_trp_pid_file_pid(&ccf->pid);
 
     if (pid <= 0 || pid == ngx_pid || pid == ngx_parent
         || (kill(pid, 0) == -1 && ngx_errno != NGX_EPERM))
@@ -42,7 +42,7 @@ ngx_trp_twice_check(ngx_cycle_t *cycle, const char *ours)
 /* 0 if there is no such file, or nothing like that in it */
 
 static ngx_pid_t
-ngx_trp_twice_pid(ngx_str_t *name)
+ngx_trp_pid_file_pid(ngx_str_t *name)
 {
     u_char     buf[NGX_INT64_LEN + 2];
     size_t     len;

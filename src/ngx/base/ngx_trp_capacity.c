@@ -4,22 +4,22 @@
  */
 
 
-#include "base/ngx_trp_room.h"
+#include "base/ngx_trp_capacity.h"
 
 #include <sys/resource.h>
 
 
-static ngx_uint_t ngx_trp_room_descriptors(ngx_cycle_t *cycle);
-static ngx_uint_t ngx_trp_room_share(ngx_trp_room_t *room);
+static ngx_uint_t ngx_trp_capacity_descriptors(ngx_cycle_t *cycle);
+static ngx_uint_t ngx_trp_capacity_share(ngx_trp_capacity_t *capacity);
 
 
 ngx_uint_t
-ngx_trp_room_size(ngx_cycle_t *cycle)
+ngx_trp_capacity_size(ngx_cycle_t *cycle)
 {
     ngx_uint_t  used, files;
 
     used = cycle->connection_n - cycle->free_connection_n;
-    files = ngx_trp_room_descriptors(cycle);
+    files = ngx_trp_capacity_descriptors(cycle);
 
     return ngx_min(cycle->connection_n, used + files);
 }
@@ -28,7 +28,7 @@ ngx_trp_room_size(ngx_cycle_t *cycle)
 /* those that are free; nginx does not make one too many of the low ones */
 
 static ngx_uint_t
-ngx_trp_room_descriptors(ngx_cycle_t *cycle)
+ngx_trp_capacity_descriptors(ngx_cycle_t *cycle)
 {
     int            fd;
     rlim_t         used;
@@ -54,7 +54,7 @@ ngx_trp_room_descriptors(ngx_cycle_t *cycle)
 
 
 ngx_uint_t
-ngx_trp_room_left(ngx_uint_t size)
+ngx_trp_capacity_left(ngx_uint_t size)
 {
     ngx_uint_t  used;
 
@@ -65,25 +65,26 @@ ngx_trp_room_left(ngx_uint_t size)
 
 
 ngx_uint_t
-ngx_trp_room_join(ngx_trp_room_t *room, ngx_cycle_t *cycle, ngx_uint_t each)
+ngx_trp_capacity_join(ngx_trp_capacity_t *capacity, ngx_cycle_t *cycle,
+    ngx_uint_t each)
 {
-    if (room->size == 0) {
-        room->size = ngx_trp_room_size(cycle);
-        room->free = ngx_trp_room_left(room->size);
+    if (capacity->size == 0) {
+        capacity->size = ngx_trp_capacity_size(cycle);
+        capacity->free = ngx_trp_capacity_left(capacity->size);
 
-        ngx_queue_init(&room->gates);
+        ngx_queue_init(&capacity->gates);
     }
 
-    room->each = ngx_max(room->each, each);
+    capacity->each = ngx_max(capacity->each, each);
 
-    return ngx_trp_room_share(room);
+    return ngx_trp_capacity_share(capacity);
 }
 
 
 static ngx_uint_t
-ngx_trp_room_share(ngx_trp_room_t *room)
+ngx_trp_capacity_share(ngx_trp_capacity_t *capacity)
 {
-    return ngx_max(room->free / room->each, 1);
+    return ngx_max(capacity->free / capacity->each, 1);
 }
 
 
@@ -93,16 +94,16 @@ ngx_trp_room_share(ngx_trp_room_t *room)
  */
 
 ngx_uint_t
-ngx_trp_room_growth(ngx_trp_room_t *room)
+ngx_trp_capacity_growth(ngx_trp_capacity_t *capacity)
 {
     ngx_uint_t  max, share;
 
-    share = ngx_trp_room_share(room);
+    share = ngx_trp_capacity_share(capacity);
     max = share / 2;
 
-    if (share > room->kept) {
-        max = ngx_max(max, share - room->kept);
+    if (share > capacity->kept) {
+        max = ngx_max(max, share - capacity->kept);
     }
 
-    return (max > room->grown) ? max - room->grown : 0;
+    return (max > capacity->grown) ? max - capacity->grown : 0;
 }
