@@ -11,6 +11,7 @@ BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
 use Test::Nginx;
 use Test::Nginx::TRP;
+use Test::Nginx::TRP::Conf;
 
 my $relay = Test::Nginx->new()->has(qw/ stream stream_ssl /);
 my $entry = Test::Nginx->new();
@@ -60,30 +61,7 @@ my @tests = (
     [ 'all', '127.0.0.1:22', 1 ],
 );
 
-$relay->write_file_expand('nginx.conf', <<'EOC');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-stream {
-    %%TEST_GLOBALS_STREAM%%
-
-    server {
-        listen 127.0.0.1:8080 ssl;
-        ssl_protocols TLSv1.3;
-        ssl_certificate localhost.crt;
-        ssl_certificate_key localhost.key;
-
-        trp_relay;
-        trp_authorized_keys authorized_keys;
-    }
-}
-
-EOC
+relay_conf($relay, 8080);
 
 $entry->write_file_expand('nginx.conf', <<'EOC' . servers() . "}\n");
 

@@ -12,37 +12,14 @@ BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
 use Test::Nginx;
 use Test::Nginx::TRP;
+use Test::Nginx::TRP::Conf;
 
 use constant GROUPS => 60;
 
 my $relay = Test::Nginx->new()->has(qw/ stream stream_ssl /);
 my $reverse = Test::Nginx->new();
 
-$relay->write_file_expand('nginx.conf', <<'EOC');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-stream {
-    %%TEST_GLOBALS_STREAM%%
-
-    error_log %%TESTDIR%%/error.log info;
-
-    server {
-        listen 127.0.0.1:8443 ssl;
-        ssl_protocols TLSv1.3;
-        ssl_certificate localhost.crt;
-        ssl_certificate_key localhost.key;
-        trp_relay;
-        trp_authorized_keys authorized_keys;
-    }
-}
-
-EOC
+relay_conf($relay, 8443);
 
 my $conf = <<'EOC';
 

@@ -12,6 +12,7 @@ BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
 use Test::Nginx;
 use Test::Nginx::TRP;
+use Test::Nginx::TRP::Conf;
 
 my $first = Test::Nginx->new()
     ->has(qw/ stream stream_ssl /);
@@ -21,35 +22,7 @@ my $entry = Test::Nginx->new();
 
 relay_conf($first, 8443);
 relay_conf($second, 8444);
-
-$reverse->write_file_expand('nginx.conf', <<'EOC');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-stream {
-    %%TEST_GLOBALS_STREAM%%
-
-    upstream relay {
-        server 127.0.0.1:8443;
-        server 127.0.0.1:8444;
-    }
-
-    server {
-        trp_reverse relay;
-        trp_reverse_key reverse;
-        trp_reverse_ssl_trusted_certificate localhost.crt;
-
-        proxy_half_close on;
-        proxy_pass $trp_destination;
-    }
-}
-
-EOC
+reverse_conf($reverse, 8443, 8444);
 
 $entry->write_file_expand('nginx.conf', <<'EOC');
 
@@ -161,37 +134,4 @@ sub returns {
             && wait_log($t, qr/^/, file => 'access.log', count => ++$count)
             && (served($t, 'access.log'))[-1] eq 'a ok' ? 1 : 0;
     });
-}
-
-
-sub relay_conf {
-    my ($t, $port) = @_;
-
-    $t->write_file_expand('nginx.conf', <<"EOC");
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-stream {
-    %%TEST_GLOBALS_STREAM%%
-
-    error_log %%TESTDIR%%/error.log info;
-
-    server {
-        listen 127.0.0.1:$port ssl;
-
-        ssl_certificate localhost.crt;
-        ssl_certificate_key localhost.key;
-        ssl_protocols TLSv1.3;
-
-        trp_relay;
-        trp_authorized_keys authorized_keys;
-    }
-}
-
-EOC
 }

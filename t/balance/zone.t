@@ -12,73 +12,15 @@ BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
 use Test::Nginx;
 use Test::Nginx::TRP;
+use Test::Nginx::TRP::Conf;
 
 my $relays = Test::Nginx->new()
     ->has(qw/ stream stream_ssl stream_upstream_zone /);
 my $reverse = Test::Nginx->new();
 my $entry = Test::Nginx->new();
 
-$relays->write_file_expand('nginx.conf', <<'EOC');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-stream {
-    %%TEST_GLOBALS_STREAM%%
-
-    error_log %%TESTDIR%%/error.log info;
-
-    ssl_certificate localhost.crt;
-    ssl_certificate_key localhost.key;
-    ssl_protocols TLSv1.3;
-
-    trp_authorized_keys authorized_keys;
-
-    server {
-        listen 127.0.0.1:8443 ssl;
-        trp_relay;
-    }
-
-    server {
-        listen 127.0.0.1:8444 ssl;
-        trp_relay;
-    }
-}
-
-EOC
-
-$reverse->write_file_expand('nginx.conf', <<'EOC');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-stream {
-    %%TEST_GLOBALS_STREAM%%
-
-    upstream relay {
-        server 127.0.0.1:8443;
-        server 127.0.0.1:8444;
-    }
-
-    server {
-        trp_reverse relay;
-        trp_reverse_key reverse;
-        trp_reverse_ssl_trusted_certificate localhost.crt;
-
-        proxy_half_close on;
-        proxy_pass $trp_destination;
-    }
-}
-
-EOC
+relay_conf($relays, 8443, 8444);
+reverse_conf($reverse, 8443, 8444);
 
 $entry->write_file_expand('nginx.conf', <<'EOC');
 

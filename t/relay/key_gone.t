@@ -13,35 +13,13 @@ BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 use Test::Nginx;
 use Test::Nginx::Stream qw/ stream /;
 use Test::Nginx::TRP;
+use Test::Nginx::TRP::Conf;
 
 my $relay = Test::Nginx->new()->has(qw/ stream stream_ssl /);
 my $entry = Test::Nginx->new();
 my $reverse = Test::Nginx->new();
 
-$relay->write_file_expand('nginx.conf', <<'EOC');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-stream {
-    %%TEST_GLOBALS_STREAM%%
-
-    server {
-        listen 127.0.0.1:8080 ssl;
-        ssl_protocols TLSv1.3;
-        ssl_certificate localhost.crt;
-        ssl_certificate_key localhost.key;
-
-        trp_relay;
-        trp_authorized_keys authorized_keys;
-    }
-}
-
-EOC
+relay_conf($relay, 8080);
 
 $entry->write_file_expand('nginx.conf', <<'EOC');
 

@@ -13,38 +13,14 @@ BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 use Test::Nginx;
 use Test::Nginx::TRP;
 use Test::Nginx::TRP::Client;
+use Test::Nginx::TRP::Conf;
 use Test::Nginx::TRP::SOCKS;
 
 my $relay = Test::Nginx->new()->has(qw/ stream stream_ssl socket_ssl_alpn /);
 my $entry = Test::Nginx->new();
 my $reverse = Test::Nginx->new();
 
-$relay->write_file_expand('nginx.conf', <<'EOC');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-stream {
-    %%TEST_GLOBALS_STREAM%%
-
-    error_log %%TESTDIR%%/error.log info;
-
-    server {
-        listen 127.0.0.1:8443 ssl;
-        ssl_certificate localhost.crt;
-        ssl_certificate_key localhost.key;
-        ssl_protocols TLSv1.3;
-
-        trp_relay;
-        trp_authorized_keys authorized_keys;
-    }
-}
-
-EOC
+relay_conf($relay, 8443);
 
 $entry->write_file_expand('nginx.conf', <<'EOC');
 
@@ -87,35 +63,7 @@ stream {
 
 EOC
 
-$reverse->write_file_expand('nginx.conf', <<'EOC');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-stream {
-    %%TEST_GLOBALS_STREAM%%
-
-    error_log %%TESTDIR%%/error.log info;
-
-    upstream relay {
-        server 127.0.0.1:8443;
-    }
-
-    server {
-        trp_reverse relay;
-        trp_reverse_key reverse;
-        trp_reverse_ssl_trusted_certificate localhost.crt;
-
-        proxy_half_close on;
-        proxy_pass $trp_destination;
-    }
-}
-
-EOC
+reverse_conf($reverse, 8443);
 
 trp_cert($relay, $entry, $reverse);
 $relay->write_file('authorized_keys', join "\n", trp_keys($entry, 'entry'),

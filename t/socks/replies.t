@@ -14,6 +14,7 @@ use Socket qw/ inet_aton /;
 
 use Test::Nginx;
 use Test::Nginx::TRP;
+use Test::Nginx::TRP::Conf;
 use Test::Nginx::TRP::Fault;
 use Test::Nginx::TRP::SOCKS;
 
@@ -40,32 +41,7 @@ my $relay = Test::Nginx->new()->has(qw/ stream stream_ssl udp /);
 my $entry = Test::Nginx->new();
 my $reverse = Test::Nginx->new();
 
-$relay->write_file_expand('nginx.conf', <<'EOC');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-stream {
-    %%TEST_GLOBALS_STREAM%%
-
-    error_log %%TESTDIR%%/error.log info;
-
-    server {
-        listen 127.0.0.1:8443 ssl;
-        ssl_certificate localhost.crt;
-        ssl_certificate_key localhost.key;
-        ssl_protocols TLSv1.3;
-
-        trp_relay;
-        trp_authorized_keys authorized_keys;
-    }
-}
-
-EOC
+relay_conf($relay, 8443);
 
 $entry->write_file_expand('nginx.conf', <<'EOC');
 

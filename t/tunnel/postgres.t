@@ -14,35 +14,13 @@ BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
 use Test::Nginx;
 use Test::Nginx::TRP;
+use Test::Nginx::TRP::Conf;
 
 my $relay = Test::Nginx->new()->has(qw/ stream stream_ssl /);
 my $entry = Test::Nginx->new();
 my $reverse = Test::Nginx->new();
 
-$relay->write_file_expand('nginx.conf', <<'EOC');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-stream {
-    %%TEST_GLOBALS_STREAM%%
-
-    server {
-        listen 127.0.0.1:8433 ssl;
-        ssl_certificate localhost.crt;
-        ssl_certificate_key localhost.key;
-        ssl_protocols TLSv1.3;
-
-        trp_relay;
-        trp_authorized_keys authorized_keys;
-    }
-}
-
-EOC
+relay_conf($relay, 8433);
 
 $entry->write_file_expand('nginx.conf', <<'EOC');
 
@@ -74,33 +52,7 @@ stream {
 
 EOC
 
-$reverse->write_file_expand('nginx.conf', <<'EOC');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-stream {
-    %%TEST_GLOBALS_STREAM%%
-
-    upstream relay {
-        server 127.0.0.1:8433;
-    }
-
-    server {
-        trp_reverse relay;
-        trp_reverse_key reverse;
-        trp_reverse_ssl_trusted_certificate localhost.crt;
-
-        proxy_half_close on;
-        proxy_pass $trp_destination;
-    }
-}
-
-EOC
+reverse_conf($reverse, 8433);
 
 trp_cert($relay, $entry, $reverse);
 $relay->write_file('authorized_keys',

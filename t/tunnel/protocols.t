@@ -15,35 +15,13 @@ BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
 use Test::Nginx;
 use Test::Nginx::TRP;
+use Test::Nginx::TRP::Conf;
 
 my $relay = Test::Nginx->new()->has(qw/ http stream stream_ssl /);
 my $entry = Test::Nginx->new();
 my $reverse = Test::Nginx->new();
 
-$relay->write_file_expand('nginx.conf', <<'EOC');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-stream {
-    %%TEST_GLOBALS_STREAM%%
-
-    server {
-        listen 127.0.0.1:8433 ssl;
-        ssl_certificate localhost.crt;
-        ssl_certificate_key localhost.key;
-        ssl_protocols TLSv1.3;
-
-        trp_relay;
-        trp_authorized_keys authorized_keys;
-    }
-}
-
-EOC
+relay_conf($relay, 8433);
 
 $entry->write_file_expand('nginx.conf', <<'EOC');
 

@@ -13,55 +13,14 @@ use IO::Select;
 
 use Test::Nginx;
 use Test::Nginx::TRP;
+use Test::Nginx::TRP::Conf;
 use Test::Nginx::TRP::SOCKS;
 use Test::Nginx::TRP::TURN;
 
 my $turn = Test::Nginx->new()->has(qw/ stream stream_ssl udp /);
 my $entry = Test::Nginx->new();
 
-$turn->write_file_expand('nginx.conf', <<'EOC');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-worker_shutdown_timeout 100ms;
-
-events {
-    worker_connections 4096;
-}
-
-stream {
-    %%TEST_GLOBALS_STREAM%%
-
-    error_log %%TESTDIR%%/error.log info;
-
-    trp_turn_realm example.org;
-    trp_turn_user alice:secret;
-    trp_turn_secret north;
-    trp_turn_external_address 127.0.0.1;
-    trp_turn_external_address ::1;
-    trp_turn_allow 127.0.0.0/8 ::1;
-    trp_turn_deny 127.0.0.66;
-    trp_turn_tcp_allocations on;
-    trp_turn_unauthenticated_rate 10000r/s;
-    trp_turn_quota user=1000 address=1000;
-
-    server {
-        listen 127.0.0.1:%%PORT_8478%%;
-        listen 127.0.0.1:%%PORT_8479%% ssl;
-        ssl_protocols TLSv1.3;
-        ssl_certificate localhost.crt;
-        ssl_certificate_key localhost.key;
-        trp_turn;
-    }
-
-    server {
-        listen 127.0.0.1:%%PORT_8480%%;
-        return "$trp_turn_allocations $trp_turn_total_allocations";
-    }
-}
-
-EOC
+turn_conf($turn);
 
 $turn->write_file('nginx.conf', $turn->read_file('nginx.conf')
     =~ s/( +)(trp_turn;)/$1$2\n    }\n\n    server {\n$1listen 127.0.0.1:${

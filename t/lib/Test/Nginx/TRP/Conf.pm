@@ -1,0 +1,136 @@
+package Test::Nginx::TRP::Conf;
+
+# Configurations of the servers that a test needs but is not about.  Each
+# function writes nginx.conf into the directory of an nginx; ports are written
+# as in a configuration that the test has itself, 8443 for port(8443).
+
+use strict;
+use warnings;
+
+use Exporter qw/ import /;
+
+our @EXPORT = qw/ relay_conf reverse_conf turn_conf /;
+
+
+# A relay on each of the ports, with no setting but those that it needs.  It
+# reads localhost.crt, localhost.key and authorized_keys.
+
+sub relay_conf {
+    my ($t, @ports) = @_;
+
+    _write($t, map { <<"EOC" } @ports);
+    server {
+        listen 127.0.0.1:$_ ssl;
+        ssl_certificate localhost.crt;
+        ssl_certificate_key localhost.key;
+        ssl_protocols TLSv1.3;
+
+        trp_relay;
+        trp_authorized_keys authorized_keys;
+    }
+EOC
+}
+
+
+# A reverse of the relays on these ports.  It reads the key "reverse" and
+# localhost.crt, and connects to every loopback address.
+
+sub reverse_conf {
+    my ($t, @ports) = @_;
+    my $servers = join '', map { "        server 127.0.0.1:$_;\n" } @ports;
+
+    _write($t, <<"EOC");
+    upstream relay {
+$servers    }
+
+    server {
+        trp_reverse relay;
+        trp_reverse_key reverse;
+        trp_reverse_ssl_trusted_certificate localhost.crt;
+
+        proxy_half_close on;
+        proxy_pass \$trp_destination;
+    }
+EOC
+}
+
+
+sub _write {
+    my ($t, @blocks) = @_;
+    my $blocks = join "\n", @blocks;
+
+    $t->write_file_expand('nginx.conf', <<"EOC");
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+stream {
+    %%TEST_GLOBALS_STREAM%%
+
+    error_log %%TESTDIR%%/error.log info;
+
+$blocks}
+
+EOC
+}
+
+
+# A TURN server for clients that get whatever they ask for, as long as it is on
+# this machine: TCP on 8478 and TLS on 8479 with localhost.crt, the user alice
+# with the password "secret", the secret "north".  127.0.0.66 is denied.  8480
+# says how many allocations there are, and how many there were.
+
+sub turn_conf {
+    my ($t) = @_;
+
+    $t->write_file_expand('nginx.conf', <<'EOC');
+
+%%TEST_GLOBALS%%
+
+daemon off;
+worker_shutdown_timeout 100ms;
+
+events {
+    worker_connections 4096;
+}
+
+stream {
+    %%TEST_GLOBALS_STREAM%%
+
+    error_log %%TESTDIR%%/error.log info;
+
+    trp_turn_realm example.org;
+    trp_turn_user alice:secret;
+    trp_turn_secret north;
+    trp_turn_external_address 127.0.0.1;
+    trp_turn_external_address ::1;
+    trp_turn_allow 127.0.0.0/8 ::1;
+    trp_turn_deny 127.0.0.66;
+    trp_turn_tcp_allocations on;
+    trp_turn_unauthenticated_rate 10000r/s;
+    trp_turn_quota user=1000 address=1000;
+
+    server {
+        listen 127.0.0.1:%%PORT_8478%%;
+        listen 127.0.0.1:%%PORT_8479%% ssl;
+        ssl_protocols TLSv1.3;
+        ssl_certificate localhost.crt;
+        ssl_certificate_key localhost.key;
+        trp_turn;
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT_8480%%;
+        return "$trp_turn_allocations $trp_turn_total_allocations";
+    }
+}
+
+EOC
+}
+
+
+1;
