@@ -9,7 +9,7 @@
 
 #include "tap.h"
 
-#include "base/trp_recent.h"
+#include "tunnel/trp_recent.h"
 
 
 static trp_recent_t  recent;

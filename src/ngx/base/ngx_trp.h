@@ -25,7 +25,7 @@
 #include "tunnel/trp_tunnel.h"
 #include "tunnel/trp_key.h"
 #include "tunnel/trp_authorized.h"
-#include "base/trp_recent.h"
+#include "tunnel/trp_recent.h"
 
 
 #if (nginx_version < 1025005)

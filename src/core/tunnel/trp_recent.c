@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "base/trp_recent.h"
+#include "tunnel/trp_recent.h"
 
 
 void
