@@ -50,9 +50,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     }
 
+    addr = rule.cidr.addr;
+
+    /* 0.0.0.0 and :: lead to this host, and only denying them means them */
+
     if (rule.type == TRP_ACL_CIDR
         && (trp_acl_match_name(&rule, host, rule.first)
-            || !trp_acl_match_addr(&rule, &rule.cidr.addr, rule.first)))
+            || !trp_acl_match_denied(&rule, &rule.cidr.addr, rule.first)
+            || (!trp_addr_this_host(&addr)
+                && !trp_acl_match_addr(&rule, &rule.cidr.addr, rule.first))))
     {
         abort();
     }
