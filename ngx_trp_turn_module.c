@@ -21,7 +21,7 @@ typedef struct {
     ngx_array_t                  servers;  /* ngx_trp_turn_server_t * */
     ngx_array_t                  confs;    /* ngx_trp_turn_srv_conf_t * */
     ngx_shm_zone_t              *zone;
-    ngx_trp_turn_channel_t      *channel;
+    ngx_trp_turn_workers_t      *workers;
     ngx_trp_turn_worker_t        worker;
     ngx_uint_t                   portal;   /* a server has one */
 } ngx_trp_turn_main_conf_t;
@@ -1544,10 +1544,10 @@ ngx_trp_turn_init_module(ngx_cycle_t *cycle)
            ? ngx_stream_cycle_get_module_main_conf(old, ngx_trp_turn_module)
            : NULL;
 
-    tmcf->channel = ngx_trp_turn_channel_create(cycle, tmcf->zone->data,
-                                                omcf ? omcf->channel : NULL);
+    tmcf->workers = ngx_trp_turn_workers_create(cycle, tmcf->zone->data,
+                                                omcf ? omcf->workers : NULL);
 
-    if (tmcf->channel == NULL) {
+    if (tmcf->workers == NULL) {
         return NGX_ERROR;
     }
 
@@ -1576,7 +1576,7 @@ ngx_trp_turn_init_process(ngx_cycle_t *cycle)
     }
 
     tmcf->worker.zone = tmcf->zone->data;
-    tmcf->worker.channel = tmcf->channel;
+    tmcf->worker.workers = tmcf->workers;
 
     if (ngx_trp_turn_init_worker(&tmcf->worker, cycle) != NGX_OK) {
         return NGX_ERROR;

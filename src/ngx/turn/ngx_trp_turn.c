@@ -63,7 +63,7 @@ ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
     worker->removals = worker->zone->shared->removals;
 
     if (ngx_trp_turn_batch_init(&worker->batch, cycle) != NGX_OK
-        || ngx_trp_turn_channel_init_worker(cycle, worker->channel,
+        || ngx_trp_turn_workers_init_worker(cycle, worker->workers,
                                             ngx_trp_turn_message, worker)
            != NGX_OK)
     {
@@ -71,7 +71,7 @@ ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
     }
 
     ngx_trp_turn_zone_enter(worker->zone,
-                            ngx_trp_turn_channel_slot(worker->channel));
+                            ngx_trp_turn_workers_slot(worker->workers));
 
     if (ngx_trp_turn_init_own(worker, cycle) != NGX_OK) {
         return NGX_ERROR;
@@ -99,7 +99,7 @@ ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
 
     /* before there is anything that older workers could ask for */
 
-    (void) ngx_trp_turn_channel_greet(worker->channel);
+    (void) ngx_trp_turn_workers_greet(worker->workers);
 
     ngx_trp_turn_watch(worker);
 
@@ -183,7 +183,7 @@ ngx_trp_turn_init_server(ngx_trp_turn_worker_t *worker,
 
     rc = trp_turn_init(server->turn, &server->conf, &shared, &memory,
                        worker->zone->shared->nonce_key, seed,
-                       ngx_trp_turn_channel_slot(worker->channel));
+                       ngx_trp_turn_workers_slot(worker->workers));
 
     server->timer.data = server;
     server->timer.log = cycle->log;
@@ -210,7 +210,7 @@ ngx_trp_turn_exit_worker(ngx_trp_turn_worker_t *worker)
     ngx_trp_turn_publish(worker);
 
     ngx_trp_turn_zone_leave(worker->zone,
-                            ngx_trp_turn_channel_slot(worker->channel));
+                            ngx_trp_turn_workers_slot(worker->workers));
 }
 
 
@@ -466,7 +466,7 @@ ngx_trp_turn_enter(ngx_trp_turn_alloc_t *alloc, in_port_t port)
     zone = server->worker->zone;
 
     owner->hash = ngx_trp_turn_zone_hash_tuple(zone, &a->tuple);
-    owner->slot = ngx_trp_turn_channel_slot(server->worker->channel);
+    owner->slot = ngx_trp_turn_workers_slot(server->worker->workers);
     owner->port = port;
     owner->tcp = (a->protocol == TRP_TURN_PROTOCOL_TCP);
 
@@ -729,7 +729,7 @@ ngx_trp_turn_stats_handler(ngx_event_t *ev)
 void
 ngx_trp_turn_watch(ngx_trp_turn_worker_t *worker)
 {
-    if (ngx_trp_turn_channel_slot(worker->channel) != NGX_TRP_TURN_NO_SLOT
+    if (ngx_trp_turn_workers_slot(worker->workers) != NGX_TRP_TURN_NO_SLOT
         && !worker->watch.timer_set)
     {
         ngx_add_timer(&worker->watch, NGX_TRP_TURN_WATCH_TIME);
@@ -755,14 +755,14 @@ ngx_trp_turn_watch_handler(ngx_event_t *ev)
         ngx_trp_turn_peer_tidy(worker);
     }
 
-    again = ngx_trp_turn_channel_greet(worker->channel)
-            | ngx_trp_turn_channel_retry(worker->channel);
+    again = ngx_trp_turn_workers_greet(worker->workers)
+            | ngx_trp_turn_workers_retry(worker->workers);
 
     ngx_trp_turn_peer_ask(worker);
 
     if (again
         || ngx_trp_turn_zone_others(worker->zone,
-                                  ngx_trp_turn_channel_slot(worker->channel)))
+                                  ngx_trp_turn_workers_slot(worker->workers)))
     {
         ngx_trp_turn_watch(worker);
     }
@@ -796,7 +796,7 @@ ngx_trp_turn_publish(ngx_trp_turn_worker_t *worker)
     trp_turn_stats_t        *stats;
     ngx_trp_turn_server_t  **server;
 
-    slot = ngx_trp_turn_channel_slot(worker->channel);
+    slot = ngx_trp_turn_workers_slot(worker->workers);
 
     if (slot == NGX_TRP_TURN_NO_SLOT && ngx_process != NGX_PROCESS_SINGLE) {
         return;

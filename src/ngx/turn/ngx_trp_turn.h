@@ -24,7 +24,7 @@
 #include "base/ngx_trp.h"
 #include "base/ngx_trp_guard.h"
 #include "turn/ngx_trp_turn_batch.h"
-#include "turn/ngx_trp_turn_channel.h"
+#include "turn/ngx_trp_turn_workers.h"
 #include "turn/ngx_trp_turn_splice.h"
 #include "turn/ngx_trp_turn_zone.h"
 
@@ -51,7 +51,7 @@ typedef struct {
 
 typedef struct {
     ngx_trp_turn_zone_t       *zone;
-    ngx_trp_turn_channel_t    *channel;
+    ngx_trp_turn_workers_t    *workers;
     ngx_array_t               *servers;    /* ngx_trp_turn_server_t * */
     u_char                    *inherited;  /* 1 for each listen that was */
     ngx_array_t                listeners;  /* ngx_trp_turn_listener_t */

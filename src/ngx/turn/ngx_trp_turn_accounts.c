@@ -204,11 +204,11 @@ ngx_trp_turn_accounts_end(ngx_trp_turn_worker_t *worker,
 
     for (i = 0; i < worker->zone->shared->nslots; i++) {
 
-        if (i != ngx_trp_turn_channel_slot(worker->channel)
+        if (i != ngx_trp_turn_workers_slot(worker->workers)
             && worker->zone->shared->slots[i].state
                != NGX_TRP_TURN_SLOT_FREE)
         {
-            (void) ngx_trp_turn_channel_send(worker->channel, i, &message,
+            (void) ngx_trp_turn_workers_send(worker->workers, i, &message,
                                              hash, TRP_TURN_ACCOUNT_LEN,
                                              (ngx_socket_t) -1);
         }

@@ -376,7 +376,7 @@ ngx_trp_turn_peer_close(trp_turn_connection_t *connection)
         message.type = NGX_TRP_TURN_DETACH;
         message.cookie = peer->cookie;
 
-        ngx_trp_turn_channel_post(peer->alloc->server->worker->channel,
+        ngx_trp_turn_workers_post(peer->alloc->server->worker->workers,
                                   peer->slot, &message);
     }
 
@@ -416,7 +416,7 @@ ngx_trp_turn_peer_attach(ngx_trp_turn_server_t *server,
 
     client->epoch = ngx_trp_turn_zone_epoch(worker->zone, slot);
 
-    if (slot == ngx_trp_turn_channel_slot(worker->channel)) {
+    if (slot == ngx_trp_turn_workers_slot(worker->workers)) {
         peer = ngx_trp_turn_peer_find(worker, server->realm, command->id,
                                       username);
         if (peer == NULL) {
@@ -426,7 +426,7 @@ ngx_trp_turn_peer_attach(ngx_trp_turn_server_t *server,
         }
 
         peer->client = client;
-        peer->slot = ngx_trp_turn_channel_slot(worker->channel);
+        peer->slot = ngx_trp_turn_workers_slot(worker->workers);
         peer->cookie = client->cookie;
 
         s = ngx_trp_turn_peer_take(peer);
@@ -484,7 +484,7 @@ ngx_trp_turn_peer_ask_for(ngx_trp_turn_client_t *client, trp_str_t username)
 
     client->unasked = 0;
 
-    if (ngx_trp_turn_channel_send(worker->channel, slot, &message,
+    if (ngx_trp_turn_workers_send(worker->workers, slot, &message,
                                   username.data, username.len,
                                   (ngx_socket_t) -1)
         == NGX_OK)
@@ -542,7 +542,7 @@ ngx_trp_turn_peer_take(ngx_trp_turn_peer_t *peer)
     worker = peer->alloc->server->worker;
 
     peer->tally = ngx_trp_turn_zone_take_tally(worker->zone,
-                                  ngx_trp_turn_channel_slot(worker->channel),
+                                  ngx_trp_turn_workers_slot(worker->workers),
                                   peer->connection->id);
 
     (void) ngx_trp_event_del(c->read);
@@ -686,7 +686,7 @@ ngx_trp_turn_peer_send_detached(ngx_trp_turn_client_t *client)
     ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
 
     message.type = NGX_TRP_TURN_DETACHED;
-    message.slot = ngx_trp_turn_channel_slot(worker->channel);
+    message.slot = ngx_trp_turn_workers_slot(worker->workers);
     message.realm = client->server->realm;
     message.id = client->id;
     message.cookie = client->cookie;
@@ -701,7 +701,7 @@ ngx_trp_turn_peer_send_detached(ngx_trp_turn_client_t *client)
     }
 
     if (!client->unasked) {
-        ngx_trp_turn_channel_post(worker->channel, slot, &message);
+        ngx_trp_turn_workers_post(worker->workers, slot, &message);
     }
 }
 
@@ -815,7 +815,7 @@ ngx_trp_turn_peer_message(ngx_trp_turn_worker_t *worker,
         answer.cookie = message->cookie;
         answer.tally = peer ? peer->tally : NGX_TRP_TURN_NO_TALLY;
 
-        rc = ngx_trp_turn_channel_send(worker->channel, message->slot, &answer,
+        rc = ngx_trp_turn_workers_send(worker->workers, message->slot, &answer,
                                        NULL, 0, s);
 
         if (peer) {

@@ -213,7 +213,7 @@ ngx_trp_turn_udp_init_worker(ngx_trp_turn_worker_t *worker,
 
     if (worker->listeners.nelts == 0) {
         ngx_trp_turn_zone_switched(worker->zone,
-                                   ngx_trp_turn_channel_slot(worker->channel));
+                                   ngx_trp_turn_workers_slot(worker->workers));
     }
 
     return NGX_OK;
@@ -405,7 +405,7 @@ ngx_trp_turn_udp_start(ngx_trp_turn_listener_t *l)
     if (l->inherited) {
 
         if (ngx_trp_turn_zone_older_reads(worker->zone,
-                                  ngx_trp_turn_channel_slot(worker->channel)))
+                                  ngx_trp_turn_workers_slot(worker->workers)))
         {
             ngx_add_timer(&l->event, NGX_TRP_TURN_WAIT);
             return NGX_OK;
@@ -431,7 +431,7 @@ ngx_trp_turn_udp_wait_handler(ngx_event_t *ev)
 
     if (l->waits++ < NGX_TRP_TURN_WAITS
         && ngx_trp_turn_zone_older_reads(worker->zone,
-                                  ngx_trp_turn_channel_slot(worker->channel)))
+                                  ngx_trp_turn_workers_slot(worker->workers)))
     {
         ngx_add_timer(ev, NGX_TRP_TURN_WAIT);
         return;
@@ -563,7 +563,7 @@ ngx_trp_turn_udp_elsewhere(ngx_trp_turn_worker_t *worker,
     ngx_uint_t               slot, own;
     ngx_trp_turn_message_t   message;
 
-    own = ngx_trp_turn_channel_slot(worker->channel);
+    own = ngx_trp_turn_workers_slot(worker->workers);
 
     /* a short request cannot be authenticated: it is at home everywhere */
 
@@ -587,7 +587,7 @@ ngx_trp_turn_udp_elsewhere(ngx_trp_turn_worker_t *worker,
     message.type = NGX_TRP_TURN_DATAGRAM;
     message.tuple = *tuple;
 
-    if (ngx_trp_turn_channel_send(worker->channel, slot, &message, data, len,
+    if (ngx_trp_turn_workers_send(worker->workers, slot, &message, data, len,
                                   (ngx_socket_t) -1)
         == NGX_OK)
     {
@@ -620,7 +620,7 @@ ngx_trp_turn_udp_handed(ngx_trp_turn_worker_t *worker,
 
     origin = alloc->origin;
 
-    /* what it says to peers lies in the channel's buffer */
+    /* what it says to peers lies in the buffer of messages */
 
     (void) ngx_trp_turn_input(alloc->server, &origin, tuple, data, len);
 
@@ -769,7 +769,7 @@ ngx_trp_turn_udp_exit(ngx_trp_turn_listener_t *l)
 
     if (--worker->reading == 0) {
         ngx_trp_turn_zone_switched(worker->zone,
-                                   ngx_trp_turn_channel_slot(worker->channel));
+                                   ngx_trp_turn_workers_slot(worker->workers));
     }
 }
 

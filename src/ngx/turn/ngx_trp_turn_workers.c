@@ -4,7 +4,7 @@
  */
 
 
-#include "turn/ngx_trp_turn_channel.h"
+#include "turn/ngx_trp_turn_workers.h"
 #include "base/ngx_trp_pass.h"
 
 
@@ -27,7 +27,7 @@ typedef struct {
 } ngx_trp_turn_posted_t;
 
 
-struct ngx_trp_turn_channel_s {
+struct ngx_trp_turn_workers_s {
     ngx_trp_turn_zone_t      *zone;
     ngx_uint_t                nworkers;
     ngx_uint_t               *slots;       /* of the workers */
@@ -44,46 +44,46 @@ struct ngx_trp_turn_channel_s {
 };
 
 
-static void ngx_trp_turn_channel_inherit(ngx_trp_turn_channel_t *channel,
-    ngx_trp_turn_channel_t *old);
-static void ngx_trp_turn_channel_close(void *data);
-static ngx_uint_t ngx_trp_turn_channel_gone(ngx_trp_turn_channel_t *channel,
+static void ngx_trp_turn_workers_inherit(ngx_trp_turn_workers_t *workers,
+    ngx_trp_turn_workers_t  *old);
+static void ngx_trp_turn_workers_close(void *data);
+static ngx_uint_t ngx_trp_turn_workers_gone(ngx_trp_turn_workers_t *workers,
     ngx_uint_t slot);
-static void ngx_trp_turn_channel_handler(ngx_event_t *rev);
-static void ngx_trp_turn_channel_keep_way(ngx_trp_turn_channel_t *channel,
+static void ngx_trp_turn_workers_handler(ngx_event_t *rev);
+static void ngx_trp_turn_workers_keep_way(ngx_trp_turn_workers_t *workers,
     ngx_trp_turn_message_t *message, ngx_socket_t *fd);
 
 
-ngx_trp_turn_channel_t *
-ngx_trp_turn_channel_create(ngx_cycle_t *cycle, ngx_trp_turn_zone_t *zone,
-    ngx_trp_turn_channel_t *old)
+ngx_trp_turn_workers_t *
+ngx_trp_turn_workers_create(ngx_cycle_t *cycle, ngx_trp_turn_zone_t *zone,
+    ngx_trp_turn_workers_t *old)
 {
     ngx_uint_t               i, slot, generation;
     ngx_core_conf_t         *ccf;
     ngx_pool_cleanup_t      *cln;
-    ngx_trp_turn_channel_t  *channel;
+    ngx_trp_turn_workers_t  *workers;
 
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
 
-    channel = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_turn_channel_t));
+    workers = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_turn_workers_t));
     cln = ngx_pool_cleanup_add(cycle->pool, 0);
 
-    if (channel == NULL || cln == NULL) {
+    if (workers == NULL || cln == NULL) {
         return NULL;
     }
 
     for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
-        channel->pairs[i][0] = (ngx_socket_t) -1;
-        channel->pairs[i][1] = (ngx_socket_t) -1;
+        workers->pairs[i][0] = (ngx_socket_t) -1;
+        workers->pairs[i][1] = (ngx_socket_t) -1;
     }
 
-    ngx_queue_init(&channel->posted);
+    ngx_queue_init(&workers->posted);
 
-    cln->handler = ngx_trp_turn_channel_close;
-    cln->data = channel;
+    cln->handler = ngx_trp_turn_workers_close;
+    cln->data = workers;
 
-    channel->zone = zone;
-    channel->slot = NGX_TRP_TURN_NO_SLOT;
+    workers->zone = zone;
+    workers->slot = NGX_TRP_TURN_NO_SLOT;
 
     if (ccf->master && old == NULL
         && (ngx_uint_t) ccf->worker_processes > zone->shared->nslots)
@@ -102,22 +102,22 @@ ngx_trp_turn_channel_create(ngx_cycle_t *cycle, ngx_trp_turn_zone_t *zone,
     ngx_trp_turn_zone_reap(zone, cycle->log);
 
     if (!ccf->master) {
-        return channel;
+        return workers;
     }
 
-    channel->slots = ngx_palloc(cycle->pool,
+    workers->slots = ngx_palloc(cycle->pool,
                                 ccf->worker_processes * sizeof(ngx_uint_t));
-    if (channel->slots == NULL) {
+    if (workers->slots == NULL) {
         return NULL;
     }
 
     if (old) {
-        ngx_trp_turn_channel_inherit(channel, old);
+        ngx_trp_turn_workers_inherit(workers, old);
     }
 
     for (i = 0; i < (ngx_uint_t) ccf->worker_processes; i++) {
         slot = ngx_trp_turn_zone_reserve_slot(zone, generation);
-        channel->slots[i] = slot;
+        workers->slots[i] = slot;
 
         if (slot == NGX_TRP_TURN_NO_SLOT) {
             ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
@@ -127,140 +127,140 @@ ngx_trp_turn_channel_create(ngx_cycle_t *cycle, ngx_trp_turn_zone_t *zone,
             continue;
         }
 
-        ngx_trp_pass_close(&channel->pairs[slot][0]);
-        ngx_trp_pass_pair(channel->pairs[slot], cycle->log);
+        ngx_trp_pass_close(&workers->pairs[slot][0]);
+        ngx_trp_pass_pair(workers->pairs[slot], cycle->log);
     }
 
-    channel->nworkers = ccf->worker_processes;
+    workers->nworkers = ccf->worker_processes;
 
-    return channel;
+    return workers;
 }
 
 
 /* ways to the workers that are still there; nobody is to be started there */
 
 static void
-ngx_trp_turn_channel_inherit(ngx_trp_turn_channel_t *channel,
-    ngx_trp_turn_channel_t *old)
+ngx_trp_turn_workers_inherit(ngx_trp_turn_workers_t *workers,
+    ngx_trp_turn_workers_t *old)
 {
     ngx_uint_t  i;
 
     for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
 
-        if (old->zone->shared != channel->zone->shared
-            || i >= channel->zone->shared->nslots
-            || channel->zone->shared->slots[i].state
+        if (old->zone->shared != workers->zone->shared
+            || i >= workers->zone->shared->nslots
+            || workers->zone->shared->slots[i].state
                == NGX_TRP_TURN_SLOT_FREE)
         {
             continue;
         }
 
-        channel->pairs[i][0] = old->pairs[i][0];
+        workers->pairs[i][0] = old->pairs[i][0];
         old->pairs[i][0] = (ngx_socket_t) -1;
     }
 }
 
 
 static void
-ngx_trp_turn_channel_close(void *data)
+ngx_trp_turn_workers_close(void *data)
 {
-    ngx_trp_turn_channel_t *channel = data;
+    ngx_trp_turn_workers_t  *workers = data;
 
     ngx_uint_t  i;
 
     for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
-        ngx_trp_pass_close(&channel->pairs[i][0]);
-        ngx_trp_pass_close(&channel->pairs[i][1]);
+        ngx_trp_pass_close(&workers->pairs[i][0]);
+        ngx_trp_pass_close(&workers->pairs[i][1]);
     }
 }
 
 
 ngx_int_t
-ngx_trp_turn_channel_init_worker(ngx_cycle_t *cycle,
-    ngx_trp_turn_channel_t *channel, ngx_trp_turn_message_pt handler,
+ngx_trp_turn_workers_init_worker(ngx_cycle_t *cycle,
+    ngx_trp_turn_workers_t *workers, ngx_trp_turn_message_pt handler,
     void *data)
 {
     ngx_uint_t  i;
 
-    if (ngx_worker >= channel->nworkers) {
+    if (ngx_worker >= workers->nworkers) {
         return NGX_OK;
     }
 
-    channel->slot = channel->slots[ngx_worker];
-    channel->handler = handler;
-    channel->data = data;
+    workers->slot = workers->slots[ngx_worker];
+    workers->handler = handler;
+    workers->data = data;
 
-    if (channel->slot == NGX_TRP_TURN_NO_SLOT) {
+    if (workers->slot == NGX_TRP_TURN_NO_SLOT) {
         return NGX_OK;
     }
 
     /* who sends to a worker that has exited must get an error */
 
     for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
-        if (i == channel->slot) {
+        if (i == workers->slot) {
             continue;
         }
 
         /* without a reading end here it is of another generation */
 
-        channel->greet[i] = (channel->pairs[i][0] != (ngx_socket_t) -1
-                             && channel->pairs[i][1] == (ngx_socket_t) -1);
+        workers->greet[i] = (workers->pairs[i][0] != (ngx_socket_t) -1
+                             && workers->pairs[i][1] == (ngx_socket_t) -1);
 
-        ngx_trp_pass_close(&channel->pairs[i][1]);
+        ngx_trp_pass_close(&workers->pairs[i][1]);
     }
 
-    if (channel->pairs[channel->slot][1] == (ngx_socket_t) -1) {
+    if (workers->pairs[workers->slot][1] == (ngx_socket_t) -1) {
         return NGX_OK;
     }
 
-    channel->packet = ngx_palloc(cycle->pool, sizeof(ngx_trp_turn_packet_t));
+    workers->packet = ngx_palloc(cycle->pool, sizeof(ngx_trp_turn_packet_t));
 
-    if (channel->packet == NULL) {
+    if (workers->packet == NULL) {
         return NGX_ERROR;
     }
 
-    return ngx_trp_pass_listen(channel->pairs[channel->slot][1], cycle,
-                               ngx_trp_turn_channel_handler, channel)
+    return ngx_trp_pass_listen(workers->pairs[workers->slot][1], cycle,
+                               ngx_trp_turn_workers_handler, workers)
            ? NGX_OK : NGX_ERROR;
 }
 
 
 ngx_uint_t
-ngx_trp_turn_channel_slot(ngx_trp_turn_channel_t *channel)
+ngx_trp_turn_workers_slot(ngx_trp_turn_workers_t *workers)
 {
-    return channel->slot;
+    return workers->slot;
 }
 
 
 /* a message behind it finds it there: it came before */
 
 ngx_uint_t
-ngx_trp_turn_channel_greet(ngx_trp_turn_channel_t *channel)
+ngx_trp_turn_workers_greet(ngx_trp_turn_workers_t *workers)
 {
     ngx_uint_t               i, left;
     ngx_trp_turn_message_t   message;
 
     left = 0;
 
-    if (channel->slot == NGX_TRP_TURN_NO_SLOT) {
+    if (workers->slot == NGX_TRP_TURN_NO_SLOT) {
         return 0;
     }
 
     for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
 
-        if (!channel->greet[i]) {
+        if (!workers->greet[i]) {
             continue;
         }
 
         ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
         message.type = NGX_TRP_TURN_HELLO;
 
-        if (ngx_trp_turn_channel_send(channel, i, &message, NULL, 0,
-                                      channel->pairs[channel->slot][0])
+        if (ngx_trp_turn_workers_send(workers, i, &message, NULL, 0,
+                                      workers->pairs[workers->slot][0])
             == NGX_OK
-            || ngx_trp_turn_channel_gone(channel, i))
+            || ngx_trp_turn_workers_gone(workers, i))
         {
-            channel->greet[i] = 0;
+            workers->greet[i] = 0;
             continue;
         }
 
@@ -272,34 +272,34 @@ ngx_trp_turn_channel_greet(ngx_trp_turn_channel_t *channel)
 
 
 static ngx_uint_t
-ngx_trp_turn_channel_gone(ngx_trp_turn_channel_t *channel, ngx_uint_t slot)
+ngx_trp_turn_workers_gone(ngx_trp_turn_workers_t *workers, ngx_uint_t slot)
 {
-    return !ngx_trp_turn_zone_alive(channel->zone, slot);
+    return !ngx_trp_turn_zone_alive(workers->zone, slot);
 }
 
 
 ngx_int_t
-ngx_trp_turn_channel_send(ngx_trp_turn_channel_t *channel, ngx_uint_t slot,
+ngx_trp_turn_workers_send(ngx_trp_turn_workers_t *workers, ngx_uint_t slot,
     ngx_trp_turn_message_t *message, const void *payload, size_t len,
     ngx_socket_t fd)
 {
     ngx_socket_t  to;
     struct iovec  iov[2];
 
-    to = (slot < NGX_TRP_TURN_SLOTS) ? channel->pairs[slot][0]
+    to = (slot < NGX_TRP_TURN_SLOTS) ? workers->pairs[slot][0]
                                      : (ngx_socket_t) -1;
 
-    if (to == (ngx_socket_t) -1 || channel->slot == NGX_TRP_TURN_NO_SLOT
+    if (to == (ngx_socket_t) -1 || workers->slot == NGX_TRP_TURN_NO_SLOT
         || len > NGX_TRP_TURN_PAYLOAD_MAX)
     {
         return NGX_ERROR;
     }
 
-    message->slot = channel->slot;
-    message->epoch = ngx_trp_turn_zone_epoch(channel->zone, channel->slot);
+    message->slot = workers->slot;
+    message->epoch = ngx_trp_turn_zone_epoch(workers->zone, workers->slot);
 
     if (message->type == NGX_TRP_TURN_ATTACH) {
-        fd = channel->pairs[channel->slot][0];
+        fd = workers->pairs[workers->slot][0];
     }
 
     iov[0].iov_base = message;
@@ -312,16 +312,16 @@ ngx_trp_turn_channel_send(ngx_trp_turn_channel_t *channel, ngx_uint_t slot,
 
 
 void
-ngx_trp_turn_channel_post(ngx_trp_turn_channel_t *channel, ngx_uint_t slot,
+ngx_trp_turn_workers_post(ngx_trp_turn_workers_t *workers, ngx_uint_t slot,
     ngx_trp_turn_message_t *message)
 {
     ngx_trp_turn_posted_t  *posted;
 
-    if (ngx_trp_turn_channel_send(channel, slot, message, NULL, 0,
+    if (ngx_trp_turn_workers_send(workers, slot, message, NULL, 0,
                                   (ngx_socket_t) -1)
         == NGX_OK
         || slot >= NGX_TRP_TURN_SLOTS
-        || ngx_trp_turn_channel_gone(channel, slot))
+        || ngx_trp_turn_workers_gone(workers, slot))
     {
         return;
     }
@@ -331,50 +331,50 @@ ngx_trp_turn_channel_post(ngx_trp_turn_channel_t *channel, ngx_uint_t slot,
     if (posted) {
         posted->slot = slot;
         posted->message = *message;
-        ngx_queue_insert_tail(&channel->posted, &posted->queue);
+        ngx_queue_insert_tail(&workers->posted, &posted->queue);
     }
 }
 
 
 ngx_uint_t
-ngx_trp_turn_channel_retry(ngx_trp_turn_channel_t *channel)
+ngx_trp_turn_workers_retry(ngx_trp_turn_workers_t *workers)
 {
     ngx_queue_t            *q, *next;
     ngx_trp_turn_posted_t  *posted;
 
-    for (q = ngx_queue_head(&channel->posted);
-         q != ngx_queue_sentinel(&channel->posted);
+    for (q = ngx_queue_head(&workers->posted);
+         q != ngx_queue_sentinel(&workers->posted);
          q = next)
     {
         next = ngx_queue_next(q);
         posted = ngx_queue_data(q, ngx_trp_turn_posted_t, queue);
 
-        if (ngx_trp_turn_channel_send(channel, posted->slot, &posted->message,
+        if (ngx_trp_turn_workers_send(workers, posted->slot, &posted->message,
                                       NULL, 0, (ngx_socket_t) -1)
             == NGX_OK
-            || ngx_trp_turn_channel_gone(channel, posted->slot))
+            || ngx_trp_turn_workers_gone(workers, posted->slot))
         {
             ngx_queue_remove(q);
             ngx_free(posted);
         }
     }
 
-    return !ngx_queue_empty(&channel->posted);
+    return !ngx_queue_empty(&workers->posted);
 }
 
 
 static void
-ngx_trp_turn_channel_handler(ngx_event_t *rev)
+ngx_trp_turn_workers_handler(ngx_event_t *rev)
 {
     ssize_t                  n;
     ngx_socket_t             fd;
     ngx_connection_t        *c;
     ngx_trp_turn_packet_t   *packet;
-    ngx_trp_turn_channel_t  *channel;
+    ngx_trp_turn_workers_t  *workers;
 
     c = rev->data;
-    channel = c->data;
-    packet = channel->packet;
+    workers = c->data;
+    packet = workers->packet;
 
     for ( ;; ) {
         n = ngx_trp_pass_recv(c->fd, packet, sizeof(ngx_trp_turn_packet_t),
@@ -391,9 +391,9 @@ ngx_trp_turn_channel_handler(ngx_event_t *rev)
             continue;
         }
 
-        ngx_trp_turn_channel_keep_way(channel, &packet->header, &fd);
+        ngx_trp_turn_workers_keep_way(workers, &packet->header, &fd);
 
-        channel->handler(channel->data, &packet->header, packet->payload,
+        workers->handler(workers->data, &packet->header, packet->payload,
                          n - sizeof(ngx_trp_turn_message_t), fd);
     }
 }
@@ -402,7 +402,7 @@ ngx_trp_turn_channel_handler(ngx_event_t *rev)
 /* to a worker that was not there when this one began */
 
 static void
-ngx_trp_turn_channel_keep_way(ngx_trp_turn_channel_t *channel,
+ngx_trp_turn_workers_keep_way(ngx_trp_turn_workers_t *workers,
     ngx_trp_turn_message_t *message, ngx_socket_t *fd)
 {
     ngx_socket_t  *way;
@@ -410,13 +410,13 @@ ngx_trp_turn_channel_keep_way(ngx_trp_turn_channel_t *channel,
     if ((message->type != NGX_TRP_TURN_HELLO
          && message->type != NGX_TRP_TURN_ATTACH)
         || message->slot >= NGX_TRP_TURN_SLOTS
-        || message->slot == channel->slot
+        || message->slot == workers->slot
         || *fd == (ngx_socket_t) -1)
     {
         return;
     }
 
-    way = &channel->pairs[message->slot][0];
+    way = &workers->pairs[message->slot][0];
 
     ngx_trp_pass_close(way);
 

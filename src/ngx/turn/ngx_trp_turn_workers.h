@@ -11,8 +11,8 @@
  */
 
 
-#ifndef _NGX_TRP_TURN_CHANNEL_H_INCLUDED_
-#define _NGX_TRP_TURN_CHANNEL_H_INCLUDED_
+#ifndef _NGX_TRP_TURN_WORKERS_H_INCLUDED_
+#define _NGX_TRP_TURN_WORKERS_H_INCLUDED_
 
 
 #include "turn/ngx_trp_turn_zone.h"
@@ -45,7 +45,7 @@ typedef struct {
 } ngx_trp_turn_message_t;
 
 
-typedef struct ngx_trp_turn_channel_s  ngx_trp_turn_channel_t;
+typedef struct ngx_trp_turn_workers_s  ngx_trp_turn_workers_t;
 
 
 /* "fd" is the handler's to close, or -1 */
@@ -61,13 +61,13 @@ typedef void (*ngx_trp_turn_message_pt)(void *data,
  * without memory, or if there are too many workers from the beginning.
  */
 
-ngx_trp_turn_channel_t *ngx_trp_turn_channel_create(ngx_cycle_t *cycle,
-    ngx_trp_turn_zone_t *zone, ngx_trp_turn_channel_t *old);
+ngx_trp_turn_workers_t *ngx_trp_turn_workers_create(ngx_cycle_t *cycle,
+    ngx_trp_turn_zone_t  *zone, ngx_trp_turn_workers_t *old);
 
 /* in a worker */
 
-ngx_int_t ngx_trp_turn_channel_init_worker(ngx_cycle_t *cycle,
-    ngx_trp_turn_channel_t *channel, ngx_trp_turn_message_pt handler,
+ngx_int_t ngx_trp_turn_workers_init_worker(ngx_cycle_t *cycle,
+    ngx_trp_turn_workers_t *workers, ngx_trp_turn_message_pt handler,
     void *data);
 
 /*
@@ -76,32 +76,32 @@ ngx_int_t ngx_trp_turn_channel_init_worker(ngx_cycle_t *cycle,
  * handler gets HELLO from new ones.
  */
 
-ngx_uint_t ngx_trp_turn_channel_greet(ngx_trp_turn_channel_t *channel);
+ngx_uint_t ngx_trp_turn_workers_greet(ngx_trp_turn_workers_t *workers);
 
 /* NGX_TRP_TURN_NO_SLOT for a single process, or if there are too many */
 
-ngx_uint_t ngx_trp_turn_channel_slot(ngx_trp_turn_channel_t *channel);
+ngx_uint_t ngx_trp_turn_workers_slot(ngx_trp_turn_workers_t *workers);
 
 /*
  * To the worker in a slot; NGX_ERROR if that was not possible.  The message
  * gets its sender, and with "ATTACH" the other one a way back.
  */
 
-ngx_int_t ngx_trp_turn_channel_send(ngx_trp_turn_channel_t *channel,
+ngx_int_t ngx_trp_turn_workers_send(ngx_trp_turn_workers_t *workers,
     ngx_uint_t slot, ngx_trp_turn_message_t *message, const void *payload,
     size_t len, ngx_socket_t fd);
 
-/* one that must not be lost, at once or by ngx_trp_turn_channel_retry() */
+/* one that must not be lost, at once or by ngx_trp_turn_workers_retry() */
 
-void ngx_trp_turn_channel_post(ngx_trp_turn_channel_t *channel,
+void ngx_trp_turn_workers_post(ngx_trp_turn_workers_t *workers,
     ngx_uint_t slot, ngx_trp_turn_message_t *message);
 
 /* 1 if there are some left */
 
-ngx_uint_t ngx_trp_turn_channel_retry(ngx_trp_turn_channel_t *channel);
+ngx_uint_t ngx_trp_turn_workers_retry(ngx_trp_turn_workers_t *workers);
 
 
 #pragma GCC visibility pop
 
 
-#endif /* _NGX_TRP_TURN_CHANNEL_H_INCLUDED_ */
+#endif /* _NGX_TRP_TURN_WORKERS_H_INCLUDED_ */
