@@ -681,16 +681,16 @@ ngx_trp_turn_message(void *data, ngx_trp_turn_message_t *message,
 
     switch (message->type) {
 
-    case NGX_TRP_TURN_DATAGRAM:
+    case NGX_TRP_TURN_MESSAGE_DATAGRAM:
         ngx_trp_turn_udp_handed(worker, &message->tuple, payload, len);
         break;
 
-    case NGX_TRP_TURN_HELLO:
+    case NGX_TRP_TURN_MESSAGE_HELLO:
         ngx_trp_turn_peer_ask(worker);
         ngx_trp_turn_watch(worker);
         break;
 
-    case NGX_TRP_TURN_REMOVE_ACCOUNT:
+    case NGX_TRP_TURN_MESSAGE_REMOVE_ACCOUNT:
 
         if (len == TRP_TURN_ACCOUNT_LEN) {
             ngx_trp_turn_remove_account(worker, payload);

@@ -200,7 +200,7 @@ ngx_trp_turn_accounts_end(ngx_trp_turn_worker_t *worker,
 
     ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
 
-    message.type = NGX_TRP_TURN_REMOVE_ACCOUNT;
+    message.type = NGX_TRP_TURN_MESSAGE_REMOVE_ACCOUNT;
 
     for (i = 0; i < worker->zone->shared->nslots; i++) {
 

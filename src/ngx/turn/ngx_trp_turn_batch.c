@@ -10,7 +10,7 @@
 #include <netinet/udp.h>
 
 
-#define NGX_TRP_TURN_DATAGRAM  65536
+#define NGX_TRP_TURN_DATAGRAM_MAX  65536
 
 /* what fits into any path, so that it need not be cut into fragments */
 #define NGX_TRP_TURN_SEGMENT_MAX  1232
@@ -20,7 +20,8 @@
 #endif
 
 #define NGX_TRP_TURN_BUFFER                                                   \
-    ngx_align(TRP_TURN_HEADROOM + NGX_TRP_TURN_DATAGRAM + TRP_TURN_TAILROOM,  \
+    ngx_align(TRP_TURN_HEADROOM + NGX_TRP_TURN_DATAGRAM_MAX                   \
+                                + TRP_TURN_TAILROOM,                          \
               64)
 
 
@@ -59,7 +60,7 @@ ngx_trp_turn_batch_init(ngx_trp_turn_batch_t *batch, ngx_cycle_t *cycle)
     for (i = 0; i < NGX_TRP_TURN_BATCH; i++) {
         batch->iov[i].iov_base = batch->buffers + i * NGX_TRP_TURN_BUFFER
                                  + TRP_TURN_HEADROOM;
-        batch->iov[i].iov_len = NGX_TRP_TURN_DATAGRAM;
+        batch->iov[i].iov_len = NGX_TRP_TURN_DATAGRAM_MAX;
 
         batch->in[i].msg_hdr.msg_iov = &batch->iov[i];
         batch->in[i].msg_hdr.msg_iovlen = 1;

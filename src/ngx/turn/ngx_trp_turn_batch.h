@@ -23,7 +23,10 @@
 #pragma GCC visibility push(hidden)
 
 
-#define NGX_TRP_TURN_BATCH  64
+#define NGX_TRP_TURN_BATCH    64
+
+/* in one event of a socket: others wait, too */
+#define NGX_TRP_TURN_BATCHES  4
 
 
 typedef struct {

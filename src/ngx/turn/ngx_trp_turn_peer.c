@@ -373,7 +373,7 @@ ngx_trp_turn_peer_close(trp_turn_connection_t *connection)
 
         ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
 
-        message.type = NGX_TRP_TURN_DETACH;
+        message.type = NGX_TRP_TURN_MESSAGE_DETACH;
         message.cookie = peer->cookie;
 
         ngx_trp_turn_workers_post(peer->alloc->server->worker->workers,
@@ -477,7 +477,7 @@ ngx_trp_turn_peer_ask_for(ngx_trp_turn_client_t *client, trp_str_t username)
 
     ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
 
-    message.type = NGX_TRP_TURN_ATTACH;
+    message.type = NGX_TRP_TURN_MESSAGE_ATTACH;
     message.realm = client->server->realm;
     message.cookie = client->cookie;
     message.id = client->id;
@@ -685,7 +685,7 @@ ngx_trp_turn_peer_send_detached(ngx_trp_turn_client_t *client)
 
     ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
 
-    message.type = NGX_TRP_TURN_DETACHED;
+    message.type = NGX_TRP_TURN_MESSAGE_DETACHED;
     message.slot = ngx_trp_turn_workers_slot(worker->workers);
     message.realm = client->server->realm;
     message.id = client->id;
@@ -799,7 +799,7 @@ ngx_trp_turn_peer_message(ngx_trp_turn_worker_t *worker,
 
     switch (message->type) {
 
-    case NGX_TRP_TURN_ATTACH:
+    case NGX_TRP_TURN_MESSAGE_ATTACH:
 
         username.data = payload;
         username.len = len;
@@ -811,7 +811,7 @@ ngx_trp_turn_peer_message(ngx_trp_turn_worker_t *worker,
 
         ngx_memzero(&answer, sizeof(ngx_trp_turn_message_t));
 
-        answer.type = NGX_TRP_TURN_ATTACHED;
+        answer.type = NGX_TRP_TURN_MESSAGE_ATTACHED;
         answer.cookie = message->cookie;
         answer.tally = peer ? peer->tally : NGX_TRP_TURN_NO_TALLY;
 
@@ -835,7 +835,7 @@ ngx_trp_turn_peer_message(ngx_trp_turn_worker_t *worker,
 
         break;
 
-    case NGX_TRP_TURN_ATTACHED:
+    case NGX_TRP_TURN_MESSAGE_ATTACHED:
 
         client = ngx_trp_turn_peer_by_cookie(worker, message->cookie);
 
@@ -847,12 +847,12 @@ ngx_trp_turn_peer_message(ngx_trp_turn_worker_t *worker,
 
         break;
 
-    case NGX_TRP_TURN_DETACHED:
+    case NGX_TRP_TURN_MESSAGE_DETACHED:
 
         ngx_trp_turn_peer_detached(worker, message);
         break;
 
-    default: /* NGX_TRP_TURN_DETACH */
+    default: /* NGX_TRP_TURN_MESSAGE_DETACH */
 
         client = ngx_trp_turn_peer_by_cookie(worker, message->cookie);
 

@@ -12,10 +12,6 @@
 #include <linux/errqueue.h>
 
 
-/* turns in one event: others wait, too */
-#define NGX_TRP_TURN_TURNS  4
-
-
 /* how long it is believed whose address one is: milliseconds */
 #define NGX_TRP_TURN_PLACE_TIME  1000
 
@@ -519,7 +515,7 @@ ngx_trp_turn_relay_handler(ngx_event_t *rev)
         return;
     }
 
-    for (turns = 0; turns < NGX_TRP_TURN_TURNS; turns++) {
+    for (turns = 0; turns < NGX_TRP_TURN_BATCHES; turns++) {
         n = ngx_trp_turn_batch_recv(batch, c->fd, &first, &more);
 
         if (n <= 0) {

@@ -24,9 +24,6 @@
  */
 
 
-/* datagrams in one event: others wait, too */
-#define NGX_TRP_TURN_TURNS      4
-
 /* unless "listen" has "rcvbuf" or "sndbuf" */
 #define NGX_TRP_TURN_SOCKET_BUFFER  (4 * 1024 * 1024)
 
@@ -458,7 +455,7 @@ ngx_trp_turn_udp_handler(ngx_event_t *rev)
         return;
     }
 
-    (void) ngx_trp_turn_udp_read(l, c, NGX_TRP_TURN_TURNS);
+    (void) ngx_trp_turn_udp_read(l, c, NGX_TRP_TURN_BATCHES);
 }
 
 
@@ -584,7 +581,7 @@ ngx_trp_turn_udp_elsewhere(ngx_trp_turn_worker_t *worker,
 
     ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
 
-    message.type = NGX_TRP_TURN_DATAGRAM;
+    message.type = NGX_TRP_TURN_MESSAGE_DATAGRAM;
     message.tuple = *tuple;
 
     if (ngx_trp_turn_workers_send(worker->workers, slot, &message, data, len,

@@ -253,7 +253,7 @@ ngx_trp_turn_workers_greet(ngx_trp_turn_workers_t *workers)
         }
 
         ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
-        message.type = NGX_TRP_TURN_HELLO;
+        message.type = NGX_TRP_TURN_MESSAGE_HELLO;
 
         if (ngx_trp_turn_workers_send(workers, i, &message, NULL, 0,
                                       workers->pairs[workers->slot][0])
@@ -298,7 +298,7 @@ ngx_trp_turn_workers_send(ngx_trp_turn_workers_t *workers, ngx_uint_t slot,
     message->slot = workers->slot;
     message->epoch = ngx_trp_turn_zone_epoch(workers->zone, workers->slot);
 
-    if (message->type == NGX_TRP_TURN_ATTACH) {
+    if (message->type == NGX_TRP_TURN_MESSAGE_ATTACH) {
         fd = workers->pairs[workers->slot][0];
     }
 
@@ -407,8 +407,8 @@ ngx_trp_turn_workers_keep_way(ngx_trp_turn_workers_t *workers,
 {
     ngx_socket_t  *way;
 
-    if ((message->type != NGX_TRP_TURN_HELLO
-         && message->type != NGX_TRP_TURN_ATTACH)
+    if ((message->type != NGX_TRP_TURN_MESSAGE_HELLO
+         && message->type != NGX_TRP_TURN_MESSAGE_ATTACH)
         || message->slot >= NGX_TRP_TURN_SLOTS
         || message->slot == workers->slot
         || *fd == (ngx_socket_t) -1)

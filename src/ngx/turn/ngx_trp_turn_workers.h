@@ -22,14 +22,14 @@
 
 
 typedef enum {
-    NGX_TRP_TURN_DATAGRAM = 0,         /* of "tuple", in the payload */
-    NGX_TRP_TURN_HELLO,                /* there is a new worker */
-    NGX_TRP_TURN_ATTACH,               /* "id", user in the payload */
-    NGX_TRP_TURN_ATTACHED,             /* to "cookie": the peer in "fd", and
+    NGX_TRP_TURN_MESSAGE_DATAGRAM = 0, /* of "tuple", in the payload */
+    NGX_TRP_TURN_MESSAGE_HELLO,        /* there is a new worker */
+    NGX_TRP_TURN_MESSAGE_ATTACH,       /* "id", user in the payload */
+    NGX_TRP_TURN_MESSAGE_ATTACHED,     /* to "cookie": the peer in "fd", and
                                           a "tally" to write to */
-    NGX_TRP_TURN_DETACHED,             /* "id" has ended */
-    NGX_TRP_TURN_DETACH,               /* "cookie" is to end */
-    NGX_TRP_TURN_REMOVE_ACCOUNT        /* in the payload */
+    NGX_TRP_TURN_MESSAGE_DETACHED,     /* "id" has ended */
+    NGX_TRP_TURN_MESSAGE_DETACH,       /* "cookie" is to end */
+    NGX_TRP_TURN_MESSAGE_REMOVE_ACCOUNT    /* in the payload */
 } ngx_trp_turn_message_e;
 
 
