@@ -160,8 +160,8 @@ ngx_trp_turn_init_server(ngx_trp_turn_worker_t *worker,
     shared.ports = worker->zone->shared->ports;
     shared.udp = worker->zone->shared->bound[0];
     shared.tcp = worker->zone->shared->bound[1];
-    shared.reserve = ngx_trp_turn_relay_reserve;
-    shared.redeem = ngx_trp_turn_relay_redeem;
+    shared.reserve = ngx_trp_turn_relayed_reserve;
+    shared.redeem = ngx_trp_turn_relayed_redeem;
     shared.data = worker;
 
     randombytes_buf(seed, sizeof(seed));
@@ -206,7 +206,7 @@ ngx_trp_turn_exit_worker(ngx_trp_turn_worker_t *worker)
         trp_turn_done(server[i]->turn);
     }
 
-    ngx_trp_turn_relay_exit(worker);
+    ngx_trp_turn_relayed_exit(worker);
     ngx_trp_turn_publish(worker);
 
     ngx_trp_turn_zone_leave(worker->zone,
@@ -285,7 +285,7 @@ ngx_trp_turn_carry_out(ngx_trp_turn_server_t *server,
         break;
 
     case TRP_TURN_TO_PEER:
-        ngx_trp_turn_relay_send(command->alloc->data, command);
+        ngx_trp_turn_relayed_send(command->alloc->data, command);
         break;
 
     case TRP_TURN_BIND:
@@ -297,8 +297,8 @@ ngx_trp_turn_carry_out(ngx_trp_turn_server_t *server,
         break;
 
     case TRP_TURN_UNBIND:
-        ngx_trp_turn_relay_unbind(command->alloc->data,
-                                  command->peer.addr.family == 6);
+        ngx_trp_turn_relayed_unbind(command->alloc->data,
+                                    command->peer.addr.family == 6);
         break;
 
     case TRP_TURN_CONNECT:
@@ -391,7 +391,7 @@ ngx_trp_turn_bind(ngx_trp_turn_server_t *server,
     rc = ngx_trp_turn_enter(alloc, port);
 
     if (rc == NGX_OK) {
-        bound = ngx_trp_turn_relay_bind(alloc, port, &families);
+        bound = ngx_trp_turn_relayed_bind(alloc, port, &families);
 
     } else {
         bound = (rc == NGX_BUSY) ? TRP_TURN_QUOTA : TRP_TURN_NO_CAPACITY;
@@ -536,7 +536,7 @@ ngx_trp_turn_free(ngx_trp_turn_server_t *server, trp_turn_alloc_t *a)
 
     ngx_trp_turn_batch_flush(&server->worker->batch);
 
-    ngx_trp_turn_relay_close(alloc);
+    ngx_trp_turn_relayed_close(alloc);
 
     if (alloc->origin.client) {
         ngx_trp_turn_tcp_freed(alloc->origin.client);

@@ -11,7 +11,7 @@
  *     ngx_trp_turn_batch.c    datagrams, many at a time
  *     ngx_trp_turn_udp.c      clients over UDP, also through reloads
  *     ngx_trp_turn_tcp.c      clients over TCP and TLS
- *     ngx_trp_turn_relay.c    relayed addresses: to and from peers
+ *     ngx_trp_turn_relayed.c  relayed addresses: to and from peers
  *     ngx_trp_turn_peer.c     TCP connections of peers (RFC 6062)
  *     ngx_trp_turn_log.c      a line for each allocation, and variables
  */
@@ -109,7 +109,7 @@ typedef struct {
     ngx_trp_turn_server_t     *server;
     trp_turn_alloc_t          *alloc;
     ngx_trp_turn_origin_t      origin;
-    ngx_connection_t          *relay[2];   /* IPv4, IPv6 */
+    ngx_connection_t          *relayed[2]; /* IPv4, IPv6 */
     trp_addr_t                 source[2];  /* family 0: the kernel knows */
     ngx_queue_t                queue;      /* of the listener */
     ngx_trp_turn_owner_t       owner;
@@ -117,7 +117,7 @@ typedef struct {
     ngx_listening_t           *listening;
     time_t                     start_sec;
     ngx_msec_t                 start_msec;
-    unsigned                   dont_fragment:2;    /* of each relay */
+    unsigned                   dont_fragment:2;    /* of each socket */
     unsigned                   given_back:1;       /* port and quota */
 } ngx_trp_turn_alloc_t;
 
@@ -259,12 +259,12 @@ void ngx_trp_turn_tcp_close(ngx_trp_turn_client_t *client, ngx_uint_t rc);
 
 /* of ngx_trp_turn_relay.c */
 
-trp_turn_bound_e ngx_trp_turn_relay_bind(ngx_trp_turn_alloc_t *alloc,
+trp_turn_bound_e ngx_trp_turn_relayed_bind(ngx_trp_turn_alloc_t *alloc,
     in_port_t port, uint8_t *families);
-void ngx_trp_turn_relay_send(ngx_trp_turn_alloc_t *alloc,
+void ngx_trp_turn_relayed_send(ngx_trp_turn_alloc_t *alloc,
     const trp_turn_command_t *command);
-void ngx_trp_turn_relay_unbind(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6);
-void ngx_trp_turn_relay_close(ngx_trp_turn_alloc_t *alloc);
+void ngx_trp_turn_relayed_unbind(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6);
+void ngx_trp_turn_relayed_close(ngx_trp_turn_alloc_t *alloc);
 
 /*
  * The way to "to", and where from; a family of 0: from any address.  To an
@@ -272,19 +272,19 @@ void ngx_trp_turn_relay_close(ngx_trp_turn_alloc_t *alloc);
  * the address that the other one was told: it is put into "peer".
  */
 
-void ngx_trp_turn_relay_way(ngx_trp_turn_alloc_t *alloc, ngx_uint_t own,
+void ngx_trp_turn_relayed_way(ngx_trp_turn_alloc_t *alloc, ngx_uint_t own,
     trp_taddr_t *to, trp_addr_t *from);
-void ngx_trp_turn_relay_peer(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *peer);
+void ngx_trp_turn_relayed_peer(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *peer);
 
 /* as in trp_turn_shared_t, for a worker: nobody else gets the port by chance */
 
-int ngx_trp_turn_relay_reserve(void *data, uint16_t port,
+int ngx_trp_turn_relayed_reserve(void *data, uint16_t port,
     const uint8_t *token);
-uint16_t ngx_trp_turn_relay_redeem(void *data, const uint8_t *token);
+uint16_t ngx_trp_turn_relayed_redeem(void *data, const uint8_t *token);
 
 /* gives up what is held for reservations */
 
-void ngx_trp_turn_relay_exit(ngx_trp_turn_worker_t *worker);
+void ngx_trp_turn_relayed_exit(ngx_trp_turn_worker_t *worker);
 
 
 /* of ngx_trp_turn_log.c */

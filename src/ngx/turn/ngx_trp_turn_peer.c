@@ -140,7 +140,7 @@ ngx_trp_turn_peer_socket(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *to)
 
     peer = *to;
 
-    ngx_trp_turn_relay_way(alloc, 1, &peer, &local.addr);
+    ngx_trp_turn_relayed_way(alloc, 1, &peer, &local.addr);
 
     len = ngx_trp_turn_sockaddr(&remote, &peer);
 
@@ -292,7 +292,7 @@ ngx_trp_turn_peer_accept(ngx_event_t *rev)
     }
 
     ngx_trp_turn_taddr(&addr, &sa.sockaddr);
-    ngx_trp_turn_relay_peer(alloc, &addr);
+    ngx_trp_turn_relayed_peer(alloc, &addr);
 
     c = ngx_get_connection(s, server->log);
     peer = ngx_trp_turn_peer_create(alloc);

@@ -26,19 +26,19 @@ typedef struct {
 } ngx_trp_turn_hold_t;
 
 
-static ngx_socket_t ngx_trp_turn_relay_hold(in_port_t port, ngx_uint_t v6);
-static void ngx_trp_turn_relay_hold_handler(ngx_event_t *ev);
-static void ngx_trp_turn_relay_let_go(ngx_trp_turn_hold_t *hold);
-static ngx_socket_t ngx_trp_turn_relay_socket(ngx_trp_turn_alloc_t *alloc,
+static ngx_socket_t ngx_trp_turn_relayed_hold(in_port_t port, ngx_uint_t v6);
+static void ngx_trp_turn_relayed_hold_handler(ngx_event_t *ev);
+static void ngx_trp_turn_relayed_let_go(ngx_trp_turn_hold_t *hold);
+static ngx_socket_t ngx_trp_turn_relayed_socket(ngx_trp_turn_alloc_t *alloc,
     ngx_uint_t v6, in_port_t port);
-static ngx_uint_t ngx_trp_turn_relay_here(ngx_trp_turn_worker_t *worker,
+static ngx_uint_t ngx_trp_turn_relayed_here(ngx_trp_turn_worker_t *worker,
     const trp_addr_t *addr);
-static ngx_uint_t ngx_trp_turn_relay_ask(const trp_addr_t *addr);
-static ngx_uint_t ngx_trp_turn_relay_inside(const trp_taddr_t *peer);
-static void ngx_trp_turn_relay_handler(ngx_event_t *rev);
-static void ngx_trp_turn_relay_errors(ngx_trp_turn_alloc_t *alloc,
+static ngx_uint_t ngx_trp_turn_relayed_ask(const trp_addr_t *addr);
+static ngx_uint_t ngx_trp_turn_relayed_inside(const trp_taddr_t *peer);
+static void ngx_trp_turn_relayed_handler(ngx_event_t *rev);
+static void ngx_trp_turn_relayed_errors(ngx_trp_turn_alloc_t *alloc,
     ngx_connection_t *c);
-static void ngx_trp_turn_relay_dont_fragment(ngx_socket_t s, ngx_uint_t v6,
+static void ngx_trp_turn_relayed_dont_fragment(ngx_socket_t s, ngx_uint_t v6,
     ngx_uint_t on);
 
 
@@ -48,7 +48,7 @@ static void ngx_trp_turn_relay_dont_fragment(ngx_socket_t s, ngx_uint_t v6,
  */
 
 trp_turn_bound_e
-ngx_trp_turn_relay_bind(ngx_trp_turn_alloc_t *alloc, in_port_t port,
+ngx_trp_turn_relayed_bind(ngx_trp_turn_alloc_t *alloc, in_port_t port,
     uint8_t *families)
 {
     uint8_t                 family;
@@ -62,7 +62,7 @@ ngx_trp_turn_relay_bind(ngx_trp_turn_alloc_t *alloc, in_port_t port,
     worker = alloc->server->worker;
 
     handler = (alloc->alloc->protocol == TRP_TURN_PROTOCOL_TCP)
-              ? ngx_trp_turn_peer_accept : ngx_trp_turn_relay_handler;
+              ? ngx_trp_turn_peer_accept : ngx_trp_turn_relayed_handler;
 
     rc = TRP_TURN_NO_CAPACITY;
 
@@ -73,7 +73,7 @@ ngx_trp_turn_relay_bind(ngx_trp_turn_alloc_t *alloc, in_port_t port,
             continue;
         }
 
-        s = ngx_trp_turn_relay_socket(alloc, i, port);
+        s = ngx_trp_turn_relayed_socket(alloc, i, port);
 
         if (s == (ngx_socket_t) -1) {
 
@@ -82,7 +82,7 @@ ngx_trp_turn_relay_bind(ngx_trp_turn_alloc_t *alloc, in_port_t port,
                 goto failed;
             }
 
-            if (i == 1 && alloc->relay[0]) {
+            if (i == 1 && alloc->relayed[0]) {
                 *families = TRP_TURN_V4;
                 break;
             }
@@ -90,9 +90,9 @@ ngx_trp_turn_relay_bind(ngx_trp_turn_alloc_t *alloc, in_port_t port,
             goto failed;
         }
 
-        alloc->relay[i] = ngx_trp_turn_connection(worker, s, handler, alloc);
+        alloc->relayed[i] = ngx_trp_turn_connection(worker, s, handler, alloc);
 
-        if (alloc->relay[i] == NULL) {
+        if (alloc->relayed[i] == NULL) {
             goto failed;
         }
 
@@ -102,7 +102,7 @@ ngx_trp_turn_relay_bind(ngx_trp_turn_alloc_t *alloc, in_port_t port,
             source = trp_turn_relayed(alloc->alloc, i);
         }
 
-        if (ngx_trp_turn_relay_here(worker, source)) {
+        if (ngx_trp_turn_relayed_here(worker, source)) {
             alloc->source[i] = *source;
 
         } else if (source == &alloc->server->local[i]) {
@@ -117,14 +117,14 @@ ngx_trp_turn_relay_bind(ngx_trp_turn_alloc_t *alloc, in_port_t port,
 
 failed:
 
-    ngx_trp_turn_relay_close(alloc);
+    ngx_trp_turn_relayed_close(alloc);
 
     return rc;
 }
 
 
 static ngx_socket_t
-ngx_trp_turn_relay_socket(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6,
+ngx_trp_turn_relayed_socket(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6,
     in_port_t port)
 {
     int             one, zero, type;
@@ -189,7 +189,7 @@ ngx_trp_turn_relay_socket(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6,
     (void) setsockopt(s, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
                       v6 ? IPV6_RECVERR : IP_RECVERR, &one, sizeof(one));
 
-    ngx_trp_turn_relay_dont_fragment(s, v6, 0);
+    ngx_trp_turn_relayed_dont_fragment(s, v6, 0);
 
     return s;
 
@@ -204,7 +204,7 @@ failed:
 /* it may come or go while the worker runs */
 
 static ngx_uint_t
-ngx_trp_turn_relay_here(ngx_trp_turn_worker_t *worker, const trp_addr_t *addr)
+ngx_trp_turn_relayed_here(ngx_trp_turn_worker_t *worker, const trp_addr_t *addr)
 {
     ngx_trp_turn_place_t  *place;
 
@@ -219,7 +219,7 @@ ngx_trp_turn_relay_here(ngx_trp_turn_worker_t *worker, const trp_addr_t *addr)
     {
         place->addr = *addr;
         place->time = ngx_current_msec;
-        place->here = ngx_trp_turn_relay_ask(addr);
+        place->here = ngx_trp_turn_relayed_ask(addr);
     }
 
     return place->here;
@@ -229,7 +229,7 @@ ngx_trp_turn_relay_here(ngx_trp_turn_worker_t *worker, const trp_addr_t *addr)
 /* bind() alone may be allowed for any address (ip_nonlocal_bind) */
 
 static ngx_uint_t
-ngx_trp_turn_relay_ask(const trp_addr_t *addr)
+ngx_trp_turn_relayed_ask(const trp_addr_t *addr)
 {
     socklen_t       len;
     ngx_uint_t      here;
@@ -261,7 +261,7 @@ ngx_trp_turn_relay_ask(const trp_addr_t *addr)
  */
 
 void
-ngx_trp_turn_relay_way(ngx_trp_turn_alloc_t *alloc, ngx_uint_t own,
+ngx_trp_turn_relayed_way(ngx_trp_turn_alloc_t *alloc, ngx_uint_t own,
     trp_taddr_t *to, trp_addr_t *from)
 {
     ngx_uint_t   tcp, v6;
@@ -305,12 +305,12 @@ ngx_trp_turn_relay_way(ngx_trp_turn_alloc_t *alloc, ngx_uint_t own,
 
 
 void
-ngx_trp_turn_relay_peer(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *peer)
+ngx_trp_turn_relayed_peer(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *peer)
 {
     ngx_uint_t  tcp;
     trp_addr_t  home;
 
-    if (!ngx_trp_turn_relay_inside(peer)) {
+    if (!ngx_trp_turn_relayed_inside(peer)) {
         return;
     }
 
@@ -327,7 +327,7 @@ ngx_trp_turn_relay_peer(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *peer)
 /* 127.0.0.1 or ::1, and nobody else could have the port of an allocation */
 
 static ngx_uint_t
-ngx_trp_turn_relay_inside(const trp_taddr_t *peer)
+ngx_trp_turn_relayed_inside(const trp_taddr_t *peer)
 {
     static const u_char  loopback[4] = { 127, 0, 0, 1 };
 
@@ -340,7 +340,7 @@ ngx_trp_turn_relay_inside(const trp_taddr_t *peer)
 
 
 int
-ngx_trp_turn_relay_reserve(void *data, uint16_t port, const uint8_t *token)
+ngx_trp_turn_relayed_reserve(void *data, uint16_t port, const uint8_t *token)
 {
     ngx_trp_turn_worker_t *worker = data;
 
@@ -356,12 +356,12 @@ ngx_trp_turn_relay_reserve(void *data, uint16_t port, const uint8_t *token)
         hold->port = port;
 
         /* the token tells the family */
-        hold->fd = ngx_trp_turn_relay_hold(port, token[0] & 1);
+        hold->fd = ngx_trp_turn_relayed_hold(port, token[0] & 1);
 
         if (hold->fd != (ngx_socket_t) -1) {
             hold->event.data = hold;
             hold->event.log = worker->log;
-            hold->event.handler = ngx_trp_turn_relay_hold_handler;
+            hold->event.handler = ngx_trp_turn_relayed_hold_handler;
             hold->event.cancelable = 1;
 
             ngx_queue_insert_tail(&worker->holds, &hold->queue);
@@ -380,7 +380,7 @@ ngx_trp_turn_relay_reserve(void *data, uint16_t port, const uint8_t *token)
 
 
 static ngx_socket_t
-ngx_trp_turn_relay_hold(in_port_t port, ngx_uint_t v6)
+ngx_trp_turn_relayed_hold(in_port_t port, ngx_uint_t v6)
 {
     int             one;
     socklen_t       len;
@@ -411,14 +411,14 @@ ngx_trp_turn_relay_hold(in_port_t port, ngx_uint_t v6)
 
 
 static void
-ngx_trp_turn_relay_hold_handler(ngx_event_t *ev)
+ngx_trp_turn_relayed_hold_handler(ngx_event_t *ev)
 {
-    ngx_trp_turn_relay_let_go(ev->data);
+    ngx_trp_turn_relayed_let_go(ev->data);
 }
 
 
 static void
-ngx_trp_turn_relay_let_go(ngx_trp_turn_hold_t *hold)
+ngx_trp_turn_relayed_let_go(ngx_trp_turn_hold_t *hold)
 {
     if (hold->event.timer_set) {
         ngx_del_timer(&hold->event);
@@ -435,7 +435,7 @@ ngx_trp_turn_relay_let_go(ngx_trp_turn_hold_t *hold)
 /* another worker may hold it, for as long as the reservation would be good */
 
 uint16_t
-ngx_trp_turn_relay_redeem(void *data, const uint8_t *token)
+ngx_trp_turn_relayed_redeem(void *data, const uint8_t *token)
 {
     ngx_trp_turn_worker_t *worker = data;
 
@@ -452,7 +452,7 @@ ngx_trp_turn_relay_redeem(void *data, const uint8_t *token)
         hold = ngx_queue_data(q, ngx_trp_turn_hold_t, queue);
 
         if (hold->port == port) {
-            ngx_trp_turn_relay_let_go(hold);
+            ngx_trp_turn_relayed_let_go(hold);
             break;
         }
     }
@@ -462,35 +462,35 @@ ngx_trp_turn_relay_redeem(void *data, const uint8_t *token)
 
 
 void
-ngx_trp_turn_relay_exit(ngx_trp_turn_worker_t *worker)
+ngx_trp_turn_relayed_exit(ngx_trp_turn_worker_t *worker)
 {
     ngx_queue_t  *q;
 
     while (!ngx_queue_empty(&worker->holds)) {
         q = ngx_queue_head(&worker->holds);
-        ngx_trp_turn_relay_let_go(ngx_queue_data(q, ngx_trp_turn_hold_t,
-                                                 queue));
+        ngx_trp_turn_relayed_let_go(ngx_queue_data(q, ngx_trp_turn_hold_t,
+                                                   queue));
     }
 }
 
 
 void
-ngx_trp_turn_relay_unbind(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6)
+ngx_trp_turn_relayed_unbind(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6)
 {
-    ngx_trp_turn_close_connection(alloc->server->worker, &alloc->relay[v6]);
+    ngx_trp_turn_close_connection(alloc->server->worker, &alloc->relayed[v6]);
 }
 
 
 void
-ngx_trp_turn_relay_close(ngx_trp_turn_alloc_t *alloc)
+ngx_trp_turn_relayed_close(ngx_trp_turn_alloc_t *alloc)
 {
-    ngx_trp_turn_relay_unbind(alloc, 0);
-    ngx_trp_turn_relay_unbind(alloc, 1);
+    ngx_trp_turn_relayed_unbind(alloc, 0);
+    ngx_trp_turn_relayed_unbind(alloc, 1);
 }
 
 
 static void
-ngx_trp_turn_relay_handler(ngx_event_t *rev)
+ngx_trp_turn_relayed_handler(ngx_event_t *rev)
 {
     size_t                  len;
     u_char                 *data;
@@ -523,7 +523,7 @@ ngx_trp_turn_relay_handler(ngx_event_t *rev)
             /* an error wakes up, too, and only one can be read at a time */
 
             if (turns == 0) {
-                ngx_trp_turn_relay_errors(alloc, c);
+                ngx_trp_turn_relayed_errors(alloc, c);
             }
 
             return;
@@ -533,7 +533,7 @@ ngx_trp_turn_relay_handler(ngx_event_t *rev)
             data = ngx_trp_turn_batch_data(batch, i, &len);
 
             ngx_trp_turn_taddr(&peer, ngx_trp_turn_batch_from(batch, i));
-            ngx_trp_turn_relay_peer(alloc, &peer);
+            ngx_trp_turn_relayed_peer(alloc, &peer);
 
             trp_turn_peer_data(server->turn, alloc->alloc, &peer, data, len);
 
@@ -550,7 +550,7 @@ ngx_trp_turn_relay_handler(ngx_event_t *rev)
 /* RFC 8656, section 11.5 */
 
 static void
-ngx_trp_turn_relay_errors(ngx_trp_turn_alloc_t *alloc, ngx_connection_t *c)
+ngx_trp_turn_relayed_errors(ngx_trp_turn_alloc_t *alloc, ngx_connection_t *c)
 {
     ssize_t                    n;
     u_char                     type, code;
@@ -617,7 +617,7 @@ ngx_trp_turn_relay_errors(ngx_trp_turn_alloc_t *alloc, ngx_connection_t *c)
             }
 
             ngx_trp_turn_taddr(&peer, &sa.sockaddr);
-            ngx_trp_turn_relay_peer(alloc, &peer);
+            ngx_trp_turn_relayed_peer(alloc, &peer);
 
             trp_turn_peer_icmp(server->turn, alloc->alloc, &peer, type, code,
                                err.ee_info);
@@ -628,7 +628,7 @@ ngx_trp_turn_relay_errors(ngx_trp_turn_alloc_t *alloc, ngx_connection_t *c)
 
 
 void
-ngx_trp_turn_relay_send(ngx_trp_turn_alloc_t *alloc,
+ngx_trp_turn_relayed_send(ngx_trp_turn_alloc_t *alloc,
     const trp_turn_command_t *command)
 {
     ngx_uint_t             v6;
@@ -639,24 +639,24 @@ ngx_trp_turn_relay_send(ngx_trp_turn_alloc_t *alloc,
     v6 = (command->peer.addr.family == 6);
     batch = &alloc->server->worker->batch;
 
-    if (alloc->relay[v6] == NULL) {
+    if (alloc->relayed[v6] == NULL) {
         return;
     }
 
     if (command->dont_fragment != ((alloc->dont_fragment >> v6) & 1)) {
         ngx_trp_turn_batch_flush(batch);
-        ngx_trp_turn_relay_dont_fragment(alloc->relay[v6]->fd, v6,
-                                         command->dont_fragment);
+        ngx_trp_turn_relayed_dont_fragment(alloc->relayed[v6]->fd, v6,
+                                           command->dont_fragment);
         alloc->dont_fragment ^= 1 << v6;
     }
 
     to = command->peer;
 
-    ngx_trp_turn_relay_way(alloc, command->own, &to, &from);
+    ngx_trp_turn_relayed_way(alloc, command->own, &to, &from);
 
     /* what a stream brought lies in a buffer that is needed at once */
 
-    ngx_trp_turn_batch_send(batch, alloc->relay[v6]->fd, &to, &from,
+    ngx_trp_turn_batch_send(batch, alloc->relayed[v6]->fd, &to, &from,
                             command->data, command->len,
                             alloc->origin.client != NULL);
 }
@@ -665,7 +665,7 @@ ngx_trp_turn_relay_send(ngx_trp_turn_alloc_t *alloc,
 /* Linux would set the bit even if nobody has asked for it */
 
 static void
-ngx_trp_turn_relay_dont_fragment(ngx_socket_t s, ngx_uint_t v6, ngx_uint_t on)
+ngx_trp_turn_relayed_dont_fragment(ngx_socket_t s, ngx_uint_t v6, ngx_uint_t on)
 {
     int  value;
 
