@@ -107,7 +107,7 @@ static ngx_int_t ngx_trp_turn_rule_cmp(const void *one,
     const void *two);
 static ngx_uint_t ngx_trp_turn_rule_hidden(trp_turn_rule_t *rules,
     ngx_trp_turn_rule_t *all, ngx_uint_t n, ngx_uint_t i);
-static void ngx_trp_turn_init_server(ngx_conf_t *cf,
+static void ngx_trp_turn_conf_server(ngx_conf_t *cf,
     ngx_trp_turn_srv_conf_t *conf);
 
 static char *ngx_trp_turn(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -777,7 +777,7 @@ ngx_trp_turn_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     if (rv == NGX_CONF_OK) {
-        ngx_trp_turn_init_server(cf, conf);
+        ngx_trp_turn_conf_server(cf, conf);
     }
 
     return rv;
@@ -1036,7 +1036,7 @@ ngx_trp_turn_rule_hidden(trp_turn_rule_t *rules, ngx_trp_turn_rule_t *all,
 
 
 static void
-ngx_trp_turn_init_server(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
+ngx_trp_turn_conf_server(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
 {
     ngx_uint_t                   i, v6;
     trp_turn_conf_t             *tc;

@@ -7,7 +7,7 @@
 #include "turn/ngx_trp_turn.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_memory.h"
-#include "turn/ngx_trp_turn_peer.h"
+#include "turn/ngx_trp_turn_peers_tcp.h"
 
 #include <sodium.h>
 
@@ -22,7 +22,7 @@ static ngx_int_t ngx_trp_turn_init_server(ngx_trp_turn_worker_t *worker,
     ngx_trp_turn_server_t *server, ngx_cycle_t *cycle);
 static void ngx_trp_turn_carry_out(ngx_trp_turn_server_t *server,
     ngx_trp_turn_origin_t *origin, const trp_turn_command_t *command);
-static void ngx_trp_turn_send(ngx_trp_turn_server_t *server,
+static void ngx_trp_turn_to_client(ngx_trp_turn_server_t *server,
     ngx_trp_turn_origin_t *origin, const trp_turn_command_t *command);
 static void ngx_trp_turn_bind(ngx_trp_turn_server_t *server,
     ngx_trp_turn_origin_t *origin, const trp_turn_command_t *command);
@@ -281,7 +281,7 @@ ngx_trp_turn_carry_out(ngx_trp_turn_server_t *server,
 
     case TRP_TURN_REPLY:
     case TRP_TURN_TO_CLIENT:
-        ngx_trp_turn_send(server, origin, command);
+        ngx_trp_turn_to_client(server, origin, command);
         break;
 
     case TRP_TURN_TO_PEER:
@@ -302,11 +302,12 @@ ngx_trp_turn_carry_out(ngx_trp_turn_server_t *server,
         break;
 
     case TRP_TURN_CONNECT:
-        ngx_trp_turn_peer_connect(command->alloc->data, command->connection);
+        ngx_trp_turn_peers_tcp_connect(command->alloc->data,
+                                       command->connection);
         break;
 
     case TRP_TURN_ATTACH:
-        ngx_trp_turn_peer_attach(server, origin->client, command);
+        ngx_trp_turn_data_attach(server, origin->client, command);
         break;
 
     case TRP_TURN_REPORT:
@@ -314,14 +315,14 @@ ngx_trp_turn_carry_out(ngx_trp_turn_server_t *server,
         break;
 
     default: /* TRP_TURN_DISCONNECT */
-        ngx_trp_turn_peer_close(command->connection);
+        ngx_trp_turn_peers_tcp_close(command->connection);
         trp_turn_connection_release(server->turn, command->connection);
     }
 }
 
 
 static void
-ngx_trp_turn_send(ngx_trp_turn_server_t *server,
+ngx_trp_turn_to_client(ngx_trp_turn_server_t *server,
     ngx_trp_turn_origin_t *origin, const trp_turn_command_t *command)
 {
     ngx_uint_t             now;
@@ -529,7 +530,7 @@ ngx_trp_turn_free(ngx_trp_turn_server_t *server, trp_turn_alloc_t *a)
          connection;
          connection = connection->next)
     {
-        ngx_trp_turn_peer_close(connection);
+        ngx_trp_turn_peers_tcp_close(connection);
     }
 
     ngx_trp_turn_log_alloc(alloc);
@@ -686,7 +687,7 @@ ngx_trp_turn_message(void *data, ngx_trp_turn_message_t *message,
         break;
 
     case NGX_TRP_TURN_MESSAGE_HELLO:
-        ngx_trp_turn_peer_ask(worker);
+        ngx_trp_turn_data_ask(worker);
         ngx_trp_turn_watch(worker);
         break;
 
@@ -699,7 +700,7 @@ ngx_trp_turn_message(void *data, ngx_trp_turn_message_t *message,
         break;
 
     default:
-        ngx_trp_turn_peer_message(worker, message, payload, len, &fd);
+        ngx_trp_turn_data_message(worker, message, payload, len, &fd);
     }
 
     if (fd != (ngx_socket_t) -1) {
@@ -752,13 +753,13 @@ ngx_trp_turn_watch_handler(ngx_event_t *ev)
 
     if (worker->ends != worker->zone->shared->ends) {
         worker->ends = worker->zone->shared->ends;
-        ngx_trp_turn_peer_tidy(worker);
+        ngx_trp_turn_peers_tcp_tidy(worker);
     }
 
     again = ngx_trp_turn_workers_greet(worker->workers)
             | ngx_trp_turn_workers_retry(worker->workers);
 
-    ngx_trp_turn_peer_ask(worker);
+    ngx_trp_turn_data_ask(worker);
 
     if (again
         || ngx_trp_turn_zone_others(worker->zone,

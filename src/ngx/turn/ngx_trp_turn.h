@@ -7,13 +7,13 @@
 /*
  * The TURN server of a worker: what its files share.
  *
- *     ngx_trp_turn.c          carries out the commands of the core
- *     ngx_trp_turn_batch.c    datagrams, many at a time
- *     ngx_trp_turn_udp.c      clients over UDP, also through reloads
- *     ngx_trp_turn_tcp.c      clients over TCP and TLS
- *     ngx_trp_turn_relayed.c  relayed addresses: to and from peers
- *     ngx_trp_turn_peer.c     TCP connections of peers (RFC 6062)
- *     ngx_trp_turn_log.c      a line for each allocation, and variables
+ *     ngx_trp_turn.c            carries out the commands of the core
+ *     ngx_trp_turn_batch.c      datagrams, many at a time
+ *     ngx_trp_turn_udp.c        clients over UDP, also through reloads
+ *     ngx_trp_turn_tcp.c        clients over TCP and TLS
+ *     ngx_trp_turn_relayed.c    relayed addresses: to and from peers
+ *     ngx_trp_turn_peers_tcp.c  TCP connections of peers (RFC 6062)
+ *     ngx_trp_turn_log.c        a line for each allocation, and variables
  */
 
 

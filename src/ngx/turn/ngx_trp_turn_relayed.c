@@ -6,7 +6,7 @@
 
 #include "turn/ngx_trp_turn.h"
 #include "base/ngx_trp_addr.h"
-#include "turn/ngx_trp_turn_peer.h"
+#include "turn/ngx_trp_turn_peers_tcp.h"
 #include "base/trp_addr.h"
 
 #include <linux/errqueue.h>
@@ -62,7 +62,7 @@ ngx_trp_turn_relayed_bind(ngx_trp_turn_alloc_t *alloc, in_port_t port,
     worker = alloc->server->worker;
 
     handler = (alloc->alloc->protocol == TRP_TURN_PROTOCOL_TCP)
-              ? ngx_trp_turn_peer_accept : ngx_trp_turn_relayed_handler;
+              ? ngx_trp_turn_peers_tcp_accept : ngx_trp_turn_relayed_handler;
 
     rc = TRP_TURN_NO_CAPACITY;
 

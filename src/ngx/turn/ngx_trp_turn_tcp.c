@@ -5,7 +5,7 @@
 
 
 #include "turn/ngx_trp_turn.h"
-#include "turn/ngx_trp_turn_peer.h"
+#include "turn/ngx_trp_turn_peers_tcp.h"
 
 
 /* a message and ChannelData at most, and what came behind */
@@ -186,7 +186,7 @@ ngx_trp_turn_tcp_read_handler(ngx_event_t *rev)
         rev->timedout = 0;
 
         if (client->attaching) {
-            ngx_trp_turn_peer_attached(client, (ngx_socket_t) -1,
+            ngx_trp_turn_data_attached(client, (ngx_socket_t) -1,
                                        NGX_TRP_TURN_NO_TALLY);
 
             if (client->known || client->guest == NULL
@@ -599,7 +599,7 @@ ngx_trp_turn_tcp_close(ngx_trp_turn_client_t *client, ngx_uint_t rc)
 
     client->failed = 1;
 
-    ngx_trp_turn_peer_detach(client);
+    ngx_trp_turn_data_detach(client);
 
     ngx_trp_turn_time(server);
 

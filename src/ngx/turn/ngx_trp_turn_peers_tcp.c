@@ -4,7 +4,7 @@
  */
 
 
-#include "turn/ngx_trp_turn_peer.h"
+#include "turn/ngx_trp_turn_peers_tcp.h"
 #include "base/ngx_trp_connect.h"
 #include "stock/ngx_trp_ends.h"
 #include "base/ngx_trp_event.h"
@@ -33,57 +33,57 @@ typedef struct {
     uint64_t                 cookie;       /* of the client there */
     ngx_uint_t               tally;
     unsigned                 lent:1;
-} ngx_trp_turn_peer_t;
+} ngx_trp_turn_peer_tcp_t;
 
 
-static ngx_trp_turn_peer_t *ngx_trp_turn_peer_create(
+static ngx_trp_turn_peer_tcp_t *ngx_trp_turn_peers_tcp_create(
     ngx_trp_turn_alloc_t *alloc);
-static ngx_socket_t ngx_trp_turn_peer_socket(ngx_trp_turn_alloc_t *alloc,
+static ngx_socket_t ngx_trp_turn_peers_tcp_socket(ngx_trp_turn_alloc_t *alloc,
     trp_taddr_t *to);
-static void ngx_trp_turn_peer_connect_handler(ngx_event_t *wev);
-static void ngx_trp_turn_peer_connect_failed(ngx_trp_turn_alloc_t *alloc,
+static void ngx_trp_turn_peers_tcp_connect_handler(ngx_event_t *wev);
+static void ngx_trp_turn_peers_tcp_connect_failed(ngx_trp_turn_alloc_t *alloc,
     trp_turn_connection_t *connection);
-static void ngx_trp_turn_peer_handler(ngx_event_t *ev);
-static ngx_trp_turn_peer_t *ngx_trp_turn_peer_find(
+static void ngx_trp_turn_peers_tcp_handler(ngx_event_t *ev);
+static ngx_trp_turn_peer_tcp_t *ngx_trp_turn_peers_tcp_find(
     ngx_trp_turn_worker_t *worker, uint64_t realm, uint32_t id,
     trp_str_t username);
-static ngx_socket_t ngx_trp_turn_peer_take(ngx_trp_turn_peer_t *peer);
-static ngx_int_t ngx_trp_turn_peer_ask_for(ngx_trp_turn_client_t *client,
+static ngx_socket_t ngx_trp_turn_peers_tcp_take(ngx_trp_turn_peer_tcp_t *peer);
+static ngx_int_t ngx_trp_turn_data_ask_for(ngx_trp_turn_client_t *client,
     trp_str_t username);
-static void ngx_trp_turn_peer_answer(ngx_trp_turn_client_t *client, int ok);
-static void ngx_trp_turn_peer_spliced(void *data);
-static void ngx_trp_turn_peer_send_detached(ngx_trp_turn_client_t *client);
-static void ngx_trp_turn_peer_detached(ngx_trp_turn_worker_t *worker,
+static void ngx_trp_turn_data_answer(ngx_trp_turn_client_t *client, int ok);
+static void ngx_trp_turn_data_spliced(void *data);
+static void ngx_trp_turn_data_send_detached(ngx_trp_turn_client_t *client);
+static void ngx_trp_turn_peers_tcp_detached(ngx_trp_turn_worker_t *worker,
     ngx_trp_turn_message_t *message);
-static void ngx_trp_turn_peer_end(ngx_trp_turn_peer_t *peer);
-static void ngx_trp_turn_peer_count(ngx_trp_turn_peer_t *peer,
+static void ngx_trp_turn_peers_tcp_end(ngx_trp_turn_peer_tcp_t *peer);
+static void ngx_trp_turn_peers_tcp_count(ngx_trp_turn_peer_tcp_t *peer,
     trp_turn_connection_t *connection);
-static ngx_trp_turn_client_t *ngx_trp_turn_peer_by_cookie(
+static ngx_trp_turn_client_t *ngx_trp_turn_data_by_cookie(
     ngx_trp_turn_worker_t *worker, uint64_t cookie);
 
 
 void
-ngx_trp_turn_peer_connect(ngx_trp_turn_alloc_t *alloc,
+ngx_trp_turn_peers_tcp_connect(ngx_trp_turn_alloc_t *alloc,
     trp_turn_connection_t *connection)
 {
-    ngx_socket_t            s;
-    ngx_connection_t       *c;
-    ngx_trp_turn_peer_t    *peer;
+    ngx_socket_t              s;
+    ngx_connection_t         *c;
+    ngx_trp_turn_peer_tcp_t  *peer;
 
-    peer = ngx_trp_turn_peer_create(alloc);
+    peer = ngx_trp_turn_peers_tcp_create(alloc);
 
     if (peer == NULL) {
-        ngx_trp_turn_peer_connect_failed(alloc, connection);
+        ngx_trp_turn_peers_tcp_connect_failed(alloc, connection);
         return;
     }
 
     peer->connection = connection;
     connection->data = peer;
 
-    s = ngx_trp_turn_peer_socket(alloc, &connection->peer);
+    s = ngx_trp_turn_peers_tcp_socket(alloc, &connection->peer);
 
     if (s == (ngx_socket_t) -1) {
-        ngx_trp_turn_peer_connect_failed(alloc, connection);
+        ngx_trp_turn_peers_tcp_connect_failed(alloc, connection);
         return;
     }
 
@@ -91,32 +91,32 @@ ngx_trp_turn_peer_connect(ngx_trp_turn_alloc_t *alloc,
 
     if (c == NULL) {
         (void) ngx_close_socket(s);
-        ngx_trp_turn_peer_connect_failed(alloc, connection);
+        ngx_trp_turn_peers_tcp_connect_failed(alloc, connection);
         return;
     }
 
     c->data = peer;
     c->read->log = alloc->server->log;
     c->write->log = alloc->server->log;
-    c->read->handler = ngx_trp_turn_peer_handler;
-    c->write->handler = ngx_trp_turn_peer_connect_handler;
+    c->read->handler = ngx_trp_turn_peers_tcp_handler;
+    c->write->handler = ngx_trp_turn_peers_tcp_connect_handler;
 
     ngx_trp_ends_arm(c);
 
     peer->c = c;
 
     if (ngx_add_event(c->write, NGX_WRITE_EVENT, 0) != NGX_OK) {
-        ngx_trp_turn_peer_connect_failed(alloc, connection);
+        ngx_trp_turn_peers_tcp_connect_failed(alloc, connection);
     }
 }
 
 
-static ngx_trp_turn_peer_t *
-ngx_trp_turn_peer_create(ngx_trp_turn_alloc_t *alloc)
+static ngx_trp_turn_peer_tcp_t *
+ngx_trp_turn_peers_tcp_create(ngx_trp_turn_alloc_t *alloc)
 {
-    ngx_trp_turn_peer_t  *peer;
+    ngx_trp_turn_peer_tcp_t  *peer;
 
-    peer = ngx_calloc(sizeof(ngx_trp_turn_peer_t), alloc->server->log);
+    peer = ngx_calloc(sizeof(ngx_trp_turn_peer_tcp_t), alloc->server->log);
 
     if (peer) {
         peer->alloc = alloc;
@@ -128,7 +128,7 @@ ngx_trp_turn_peer_create(ngx_trp_turn_alloc_t *alloc)
 
 
 static ngx_socket_t
-ngx_trp_turn_peer_socket(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *to)
+ngx_trp_turn_peers_tcp_socket(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *to)
 {
     int             one;
     socklen_t       len;
@@ -174,27 +174,27 @@ ngx_trp_turn_peer_socket(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *to)
 
 
 static void
-ngx_trp_turn_peer_connect_handler(ngx_event_t *wev)
+ngx_trp_turn_peers_tcp_connect_handler(ngx_event_t *wev)
 {
-    ngx_connection_t       *c;
-    ngx_trp_turn_peer_t    *peer;
-    ngx_trp_turn_server_t  *server;
+    ngx_connection_t         *c;
+    ngx_trp_turn_server_t    *server;
+    ngx_trp_turn_peer_tcp_t  *peer;
 
     c = wev->data;
     peer = c->data;
     server = peer->alloc->server;
 
     if (ngx_trp_connect_error(c)) {
-        ngx_trp_turn_peer_connect_failed(peer->alloc, peer->connection);
+        ngx_trp_turn_peers_tcp_connect_failed(peer->alloc, peer->connection);
         return;
     }
 
     if (ngx_trp_event_del(c->write) != NGX_OK) {
-        ngx_trp_turn_peer_connect_failed(peer->alloc, peer->connection);
+        ngx_trp_turn_peers_tcp_connect_failed(peer->alloc, peer->connection);
         return;
     }
 
-    c->write->handler = ngx_trp_turn_peer_handler;
+    c->write->handler = ngx_trp_turn_peers_tcp_handler;
 
     ngx_trp_turn_time(server);
 
@@ -204,7 +204,7 @@ ngx_trp_turn_peer_connect_handler(ngx_event_t *wev)
 
 
 static void
-ngx_trp_turn_peer_connect_failed(ngx_trp_turn_alloc_t *alloc,
+ngx_trp_turn_peers_tcp_connect_failed(ngx_trp_turn_alloc_t *alloc,
     trp_turn_connection_t *connection)
 {
     ngx_trp_turn_server_t  *server;
@@ -221,11 +221,11 @@ ngx_trp_turn_peer_connect_failed(ngx_trp_turn_alloc_t *alloc,
 /* nothing is read before it is attached */
 
 static void
-ngx_trp_turn_peer_handler(ngx_event_t *ev)
+ngx_trp_turn_peers_tcp_handler(ngx_event_t *ev)
 {
-    ngx_connection_t       *c;
-    ngx_trp_turn_peer_t    *peer;
-    ngx_trp_turn_server_t  *server;
+    ngx_connection_t         *c;
+    ngx_trp_turn_server_t    *server;
+    ngx_trp_turn_peer_tcp_t  *peer;
 
     c = ev->data;
     peer = c->data;
@@ -240,16 +240,16 @@ ngx_trp_turn_peer_handler(ngx_event_t *ev)
 
 
 void
-ngx_trp_turn_peer_accept(ngx_event_t *rev)
+ngx_trp_turn_peers_tcp_accept(ngx_event_t *rev)
 {
-    socklen_t               len;
-    trp_taddr_t             addr;
-    ngx_socket_t            s;
-    ngx_sockaddr_t          sa;
-    ngx_connection_t       *c, *lc;
-    ngx_trp_turn_peer_t    *peer;
-    ngx_trp_turn_alloc_t   *alloc;
-    ngx_trp_turn_server_t  *server;
+    socklen_t                 len;
+    trp_taddr_t               addr;
+    ngx_socket_t              s;
+    ngx_sockaddr_t            sa;
+    ngx_connection_t         *c, *lc;
+    ngx_trp_turn_alloc_t     *alloc;
+    ngx_trp_turn_server_t    *server;
+    ngx_trp_turn_peer_tcp_t  *peer;
 
     lc = rev->data;
     alloc = lc->data;
@@ -295,7 +295,7 @@ ngx_trp_turn_peer_accept(ngx_event_t *rev)
     ngx_trp_turn_relayed_peer(alloc, &addr);
 
     c = ngx_get_connection(s, server->log);
-    peer = ngx_trp_turn_peer_create(alloc);
+    peer = ngx_trp_turn_peers_tcp_create(alloc);
 
     if (c == NULL || peer == NULL) {
         goto failed;
@@ -313,8 +313,8 @@ ngx_trp_turn_peer_accept(ngx_event_t *rev)
     c->data = peer;
     c->read->log = server->log;
     c->write->log = server->log;
-    c->read->handler = ngx_trp_turn_peer_handler;
-    c->write->handler = ngx_trp_turn_peer_handler;
+    c->read->handler = ngx_trp_turn_peers_tcp_handler;
+    c->write->handler = ngx_trp_turn_peers_tcp_handler;
 
     peer->c = c;
     peer->connection->data = peer;
@@ -341,11 +341,11 @@ failed:
 
 
 void
-ngx_trp_turn_peer_close(trp_turn_connection_t *connection)
+ngx_trp_turn_peers_tcp_close(trp_turn_connection_t *connection)
 {
-    ngx_trp_turn_peer_t     *peer;
-    ngx_trp_turn_client_t   *client;
-    ngx_trp_turn_message_t   message;
+    ngx_trp_turn_client_t    *client;
+    ngx_trp_turn_message_t    message;
+    ngx_trp_turn_peer_tcp_t  *peer;
 
     peer = connection->data;
     connection->data = NULL;
@@ -358,7 +358,7 @@ ngx_trp_turn_peer_close(trp_turn_connection_t *connection)
         ngx_close_connection(peer->c);
     }
 
-    ngx_trp_turn_peer_count(peer, connection);
+    ngx_trp_turn_peers_tcp_count(peer, connection);
 
     client = peer->client;
 
@@ -385,16 +385,16 @@ ngx_trp_turn_peer_close(trp_turn_connection_t *connection)
 
 
 void
-ngx_trp_turn_peer_attach(ngx_trp_turn_server_t *server,
+ngx_trp_turn_data_attach(ngx_trp_turn_server_t *server,
     ngx_trp_turn_client_t *client, const trp_turn_command_t *command)
 {
-    ngx_int_t               rc;
-    ngx_str_t               name;
-    trp_str_t               username;
-    ngx_uint_t              slot;
-    ngx_socket_t            s;
-    ngx_trp_turn_peer_t    *peer;
-    ngx_trp_turn_worker_t  *worker;
+    ngx_int_t                 rc;
+    ngx_str_t                 name;
+    trp_str_t                 username;
+    ngx_uint_t                slot;
+    ngx_socket_t              s;
+    ngx_trp_turn_worker_t    *worker;
+    ngx_trp_turn_peer_tcp_t  *peer;
 
     worker = server->worker;
 
@@ -417,10 +417,10 @@ ngx_trp_turn_peer_attach(ngx_trp_turn_server_t *server,
     client->epoch = ngx_trp_turn_zone_epoch(worker->zone, slot);
 
     if (slot == ngx_trp_turn_workers_slot(worker->workers)) {
-        peer = ngx_trp_turn_peer_find(worker, server->realm, command->id,
-                                      username);
+        peer = ngx_trp_turn_peers_tcp_find(worker, server->realm, command->id,
+                                           username);
         if (peer == NULL) {
-            ngx_trp_turn_peer_attached(client, (ngx_socket_t) -1,
+            ngx_trp_turn_data_attached(client, (ngx_socket_t) -1,
                                        NGX_TRP_TURN_NO_TALLY);
             return;
         }
@@ -429,13 +429,13 @@ ngx_trp_turn_peer_attach(ngx_trp_turn_server_t *server,
         peer->slot = ngx_trp_turn_workers_slot(worker->workers);
         peer->cookie = client->cookie;
 
-        s = ngx_trp_turn_peer_take(peer);
+        s = ngx_trp_turn_peers_tcp_take(peer);
 
-        ngx_trp_turn_peer_attached(client, s, peer->tally);
+        ngx_trp_turn_data_attached(client, s, peer->tally);
         return;
     }
 
-    rc = ngx_trp_turn_peer_ask_for(client, username);
+    rc = ngx_trp_turn_data_ask_for(client, username);
 
     if (rc == NGX_AGAIN) {
         client->username = username;
@@ -445,7 +445,7 @@ ngx_trp_turn_peer_attach(ngx_trp_turn_server_t *server,
     }
 
     if (rc != NGX_OK) {
-        ngx_trp_turn_peer_attached(client, (ngx_socket_t) -1,
+        ngx_trp_turn_data_attached(client, (ngx_socket_t) -1,
                                    NGX_TRP_TURN_NO_TALLY);
         return;
     }
@@ -460,7 +460,7 @@ ngx_trp_turn_peer_attach(ngx_trp_turn_server_t *server,
  */
 
 static ngx_int_t
-ngx_trp_turn_peer_ask_for(ngx_trp_turn_client_t *client, trp_str_t username)
+ngx_trp_turn_data_ask_for(ngx_trp_turn_client_t *client, trp_str_t username)
 {
     ngx_uint_t               slot;
     ngx_trp_turn_worker_t   *worker;
@@ -498,8 +498,8 @@ ngx_trp_turn_peer_ask_for(ngx_trp_turn_client_t *client, trp_str_t username)
 }
 
 
-static ngx_trp_turn_peer_t *
-ngx_trp_turn_peer_find(ngx_trp_turn_worker_t *worker, uint64_t realm,
+static ngx_trp_turn_peer_tcp_t *
+ngx_trp_turn_peers_tcp_find(ngx_trp_turn_worker_t *worker, uint64_t realm,
     uint32_t id, trp_str_t username)
 {
     ngx_uint_t               i;
@@ -528,7 +528,7 @@ ngx_trp_turn_peer_find(ngx_trp_turn_worker_t *worker, uint64_t realm,
 /* the socket is the caller's now, and nothing is left of it in epoll */
 
 static ngx_socket_t
-ngx_trp_turn_peer_take(ngx_trp_turn_peer_t *peer)
+ngx_trp_turn_peers_tcp_take(ngx_trp_turn_peer_tcp_t *peer)
 {
     ngx_socket_t            s;
     ngx_connection_t       *c;
@@ -555,7 +555,7 @@ ngx_trp_turn_peer_take(ngx_trp_turn_peer_t *peer)
 
 
 void
-ngx_trp_turn_peer_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd,
+ngx_trp_turn_data_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd,
     ngx_uint_t tally)
 {
     ngx_connection_t  *c, *pc;
@@ -572,8 +572,8 @@ ngx_trp_turn_peer_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd,
 
         /* who has the connection may believe that it is attached */
 
-        ngx_trp_turn_peer_detach(client);
-        ngx_trp_turn_peer_answer(client, 0);
+        ngx_trp_turn_data_detach(client);
+        ngx_trp_turn_data_answer(client, 0);
 
         /* it may go on, or not */
 
@@ -601,7 +601,7 @@ ngx_trp_turn_peer_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd,
     pc->log_error = NGX_ERROR_INFO;
     c->log->action = "relaying TCP";
 
-    ngx_trp_turn_peer_answer(client, 1);
+    ngx_trp_turn_data_answer(client, 1);
 
     /* the answer comes first, and it is short */
 
@@ -610,7 +610,7 @@ ngx_trp_turn_peer_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd,
                      client->server->conf.rate,
                      ngx_trp_turn_zone_tally(client->server->worker->zone,
                                              tally),
-                     ngx_trp_turn_peer_spliced, client);
+                     ngx_trp_turn_data_spliced, client);
     }
 
     if (client->splice) {
@@ -635,7 +635,7 @@ failed:
 
 
 static void
-ngx_trp_turn_peer_answer(ngx_trp_turn_client_t *client, int ok)
+ngx_trp_turn_data_answer(ngx_trp_turn_client_t *client, int ok)
 {
     size_t  len;
     u_char  buf[TRP_TURN_ANSWER_MAX];
@@ -648,7 +648,7 @@ ngx_trp_turn_peer_answer(ngx_trp_turn_client_t *client, int ok)
 
 
 static void
-ngx_trp_turn_peer_spliced(void *data)
+ngx_trp_turn_data_spliced(void *data)
 {
     ngx_trp_turn_tcp_close(data, NGX_STREAM_OK);
 }
@@ -657,7 +657,7 @@ ngx_trp_turn_peer_spliced(void *data)
 /* the data connection ends */
 
 void
-ngx_trp_turn_peer_detach(ngx_trp_turn_client_t *client)
+ngx_trp_turn_data_detach(ngx_trp_turn_client_t *client)
 {
     if (client->cookie == 0) {
         return;
@@ -670,12 +670,12 @@ ngx_trp_turn_peer_detach(ngx_trp_turn_client_t *client)
         client->splice = NULL;
     }
 
-    ngx_trp_turn_peer_send_detached(client);
+    ngx_trp_turn_data_send_detached(client);
 }
 
 
 static void
-ngx_trp_turn_peer_send_detached(ngx_trp_turn_client_t *client)
+ngx_trp_turn_data_send_detached(ngx_trp_turn_client_t *client)
 {
     ngx_uint_t               slot;
     ngx_trp_turn_worker_t   *worker;
@@ -696,7 +696,7 @@ ngx_trp_turn_peer_send_detached(ngx_trp_turn_client_t *client)
     slot = trp_turn_connection_slot(client->id);
 
     if (slot == message.slot) {
-        ngx_trp_turn_peer_detached(worker, &message);
+        ngx_trp_turn_peers_tcp_detached(worker, &message);
         return;
     }
 
@@ -709,13 +709,13 @@ ngx_trp_turn_peer_send_detached(ngx_trp_turn_client_t *client)
 /* the allocation's worker: a data connection has ended */
 
 static void
-ngx_trp_turn_peer_detached(ngx_trp_turn_worker_t *worker,
+ngx_trp_turn_peers_tcp_detached(ngx_trp_turn_worker_t *worker,
     ngx_trp_turn_message_t *message)
 {
-    ngx_uint_t               i;
-    ngx_trp_turn_peer_t     *peer;
-    trp_turn_connection_t   *connection;
-    ngx_trp_turn_server_t  **server;
+    ngx_uint_t                i;
+    trp_turn_connection_t    *connection;
+    ngx_trp_turn_server_t   **server;
+    ngx_trp_turn_peer_tcp_t  *peer;
 
     server = worker->servers->elts;
 
@@ -738,7 +738,7 @@ ngx_trp_turn_peer_detached(ngx_trp_turn_worker_t *worker,
         if (peer && peer->slot == message->slot
             && peer->cookie == message->cookie)
         {
-            ngx_trp_turn_peer_end(peer);
+            ngx_trp_turn_peers_tcp_end(peer);
         }
 
         return;
@@ -747,7 +747,7 @@ ngx_trp_turn_peer_detached(ngx_trp_turn_worker_t *worker,
 
 
 static void
-ngx_trp_turn_peer_end(ngx_trp_turn_peer_t *peer)
+ngx_trp_turn_peers_tcp_end(ngx_trp_turn_peer_tcp_t *peer)
 {
     ngx_trp_turn_server_t  *server;
 
@@ -767,7 +767,7 @@ ngx_trp_turn_peer_end(ngx_trp_turn_peer_t *peer)
 
 
 static void
-ngx_trp_turn_peer_count(ngx_trp_turn_peer_t *peer,
+ngx_trp_turn_peers_tcp_count(ngx_trp_turn_peer_tcp_t *peer,
     trp_turn_connection_t *connection)
 {
     ngx_trp_turn_tally_t   *tally;
@@ -786,16 +786,16 @@ ngx_trp_turn_peer_count(ngx_trp_turn_peer_t *peer,
 
 
 void
-ngx_trp_turn_peer_message(ngx_trp_turn_worker_t *worker,
+ngx_trp_turn_data_message(ngx_trp_turn_worker_t *worker,
     ngx_trp_turn_message_t *message, u_char *payload, size_t len,
     ngx_socket_t *fd)
 {
-    ngx_int_t                rc;
-    trp_str_t                username;
-    ngx_socket_t             s;
-    ngx_trp_turn_peer_t     *peer;
-    ngx_trp_turn_client_t   *client;
-    ngx_trp_turn_message_t   answer;
+    ngx_int_t                 rc;
+    trp_str_t                 username;
+    ngx_socket_t              s;
+    ngx_trp_turn_client_t    *client;
+    ngx_trp_turn_message_t    answer;
+    ngx_trp_turn_peer_tcp_t  *peer;
 
     switch (message->type) {
 
@@ -804,10 +804,10 @@ ngx_trp_turn_peer_message(ngx_trp_turn_worker_t *worker,
         username.data = payload;
         username.len = len;
 
-        peer = ngx_trp_turn_peer_find(worker, message->realm, message->id,
-                                      username);
+        peer = ngx_trp_turn_peers_tcp_find(worker, message->realm, message->id,
+                                           username);
 
-        s = peer ? ngx_trp_turn_peer_take(peer) : (ngx_socket_t) -1;
+        s = peer ? ngx_trp_turn_peers_tcp_take(peer) : (ngx_socket_t) -1;
 
         ngx_memzero(&answer, sizeof(ngx_trp_turn_message_t));
 
@@ -827,7 +827,7 @@ ngx_trp_turn_peer_message(ngx_trp_turn_worker_t *worker,
             ngx_queue_insert_tail(&worker->lent, &peer->queue);
 
             if (s == (ngx_socket_t) -1 || rc != NGX_OK) {
-                ngx_trp_turn_peer_end(peer);
+                ngx_trp_turn_peers_tcp_end(peer);
             }
         }
 
@@ -837,24 +837,24 @@ ngx_trp_turn_peer_message(ngx_trp_turn_worker_t *worker,
 
     case NGX_TRP_TURN_MESSAGE_ATTACHED:
 
-        client = ngx_trp_turn_peer_by_cookie(worker, message->cookie);
+        client = ngx_trp_turn_data_by_cookie(worker, message->cookie);
 
         if (client && client->attaching) {
             s = *fd;
             *fd = (ngx_socket_t) -1;
-            ngx_trp_turn_peer_attached(client, s, message->tally);
+            ngx_trp_turn_data_attached(client, s, message->tally);
         }
 
         break;
 
     case NGX_TRP_TURN_MESSAGE_DETACHED:
 
-        ngx_trp_turn_peer_detached(worker, message);
+        ngx_trp_turn_peers_tcp_detached(worker, message);
         break;
 
     default: /* NGX_TRP_TURN_MESSAGE_DETACH */
 
-        client = ngx_trp_turn_peer_by_cookie(worker, message->cookie);
+        client = ngx_trp_turn_data_by_cookie(worker, message->cookie);
 
         if (client) {
             client->failed = 1;
@@ -867,7 +867,7 @@ ngx_trp_turn_peer_message(ngx_trp_turn_worker_t *worker,
 /* those who had to wait for a way to the worker of their connection */
 
 void
-ngx_trp_turn_peer_ask(ngx_trp_turn_worker_t *worker)
+ngx_trp_turn_data_ask(ngx_trp_turn_worker_t *worker)
 {
     ngx_queue_t            *q, *next;
     ngx_trp_turn_client_t  *client;
@@ -880,10 +880,10 @@ ngx_trp_turn_peer_ask(ngx_trp_turn_worker_t *worker)
         client = ngx_queue_data(q, ngx_trp_turn_client_t, queue);
 
         if (client->attaching && client->unasked
-            && ngx_trp_turn_peer_ask_for(client, client->username)
+            && ngx_trp_turn_data_ask_for(client, client->username)
                == NGX_ERROR)
         {
-            ngx_trp_turn_peer_attached(client, (ngx_socket_t) -1,
+            ngx_trp_turn_data_attached(client, (ngx_socket_t) -1,
                                        NGX_TRP_TURN_NO_TALLY);
         }
     }
@@ -893,22 +893,22 @@ ngx_trp_turn_peer_ask(ngx_trp_turn_worker_t *worker)
 /* what has lost its other half with another worker */
 
 void
-ngx_trp_turn_peer_tidy(ngx_trp_turn_worker_t *worker)
+ngx_trp_turn_peers_tcp_tidy(ngx_trp_turn_worker_t *worker)
 {
-    ngx_queue_t            *q, *next;
-    ngx_uint_t              slot;
-    ngx_trp_turn_peer_t    *peer;
-    ngx_trp_turn_client_t  *client;
+    ngx_uint_t                slot;
+    ngx_queue_t              *q, *next;
+    ngx_trp_turn_client_t    *client;
+    ngx_trp_turn_peer_tcp_t  *peer;
 
     for (q = ngx_queue_head(&worker->lent);
          q != ngx_queue_sentinel(&worker->lent);
          q = next)
     {
         next = ngx_queue_next(q);
-        peer = ngx_queue_data(q, ngx_trp_turn_peer_t, queue);
+        peer = ngx_queue_data(q, ngx_trp_turn_peer_tcp_t, queue);
 
         if (peer->epoch != ngx_trp_turn_zone_epoch(worker->zone, peer->slot)) {
-            ngx_trp_turn_peer_end(peer);
+            ngx_trp_turn_peers_tcp_end(peer);
         }
     }
 
@@ -926,7 +926,7 @@ ngx_trp_turn_peer_tidy(ngx_trp_turn_worker_t *worker)
         }
 
         if (client->attaching) {
-            ngx_trp_turn_peer_attached(client, (ngx_socket_t) -1,
+            ngx_trp_turn_data_attached(client, (ngx_socket_t) -1,
                                        NGX_TRP_TURN_NO_TALLY);
 
         } else {
@@ -937,7 +937,7 @@ ngx_trp_turn_peer_tidy(ngx_trp_turn_worker_t *worker)
 
 
 static ngx_trp_turn_client_t *
-ngx_trp_turn_peer_by_cookie(ngx_trp_turn_worker_t *worker, uint64_t cookie)
+ngx_trp_turn_data_by_cookie(ngx_trp_turn_worker_t *worker, uint64_t cookie)
 {
     ngx_queue_t            *q;
     ngx_trp_turn_client_t  *client;
