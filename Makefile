@@ -14,7 +14,7 @@ FUZZERS = $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/fuzz_*.c))
 MODULES = relay entry reverse
 
 C_FLAGS = -std=c99 -D_DEFAULT_SOURCE -Wall -Wextra -Werror -g
-C_FLAGS += -Isrc/core -MMD -MP
+C_FLAGS += -Isrc/core -MMD -MP -DTRP_DEBUG
 ASAN_FLAGS = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 ASAN_FLAGS += -fno-omit-frame-pointer
 LIBS = -lsodium -lcrypto
@@ -137,7 +137,7 @@ fuzz: $(FUZZERS:%=objs/fuzz/%)
 objs/fuzz/fuzz_%: t/fuzz/fuzz_%.c $(CORE) $(wildcard src/core/*/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) -std=c99 -D_DEFAULT_SOURCE -Wall -Wextra -g -O1 -Isrc/core \
-		-fsanitize=fuzzer,address,undefined \
+		-DTRP_DEBUG -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(LIBS)
 
 

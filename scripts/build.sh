@@ -4,7 +4,8 @@
 #
 #     NGINX_SRC  an nginx source tree; without it, Debian's nginx-dev
 #     STATIC=1   with NGINX_SRC: a whole nginx, OBJS/nginx
-#     SANITIZE=1 with AddressSanitizer and UndefinedBehaviorSanitizer
+#     SANITIZE=1 with AddressSanitizer and UndefinedBehaviorSanitizer, and with
+#                asserts (TRP_DEBUG)
 #     CC, CFLAGS, LDFLAGS   compiler and additional flags
 #     V=1        show the commands
 #
@@ -26,7 +27,7 @@ esac
 if [ "$sanitize" ]; then
     sanitizers=-fsanitize=address,undefined
     cflags="-g -O1 -fPIC -fno-omit-frame-pointer $sanitizers"
-    cflags+=' -Wno-error=maybe-uninitialized'
+    cflags+=' -Wno-error=maybe-uninitialized -DTRP_DEBUG'
     ldflags=$sanitizers
 else
     cflags='-g -O2 -fPIC -fstack-protector-strong -Wformat'

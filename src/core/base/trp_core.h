@@ -21,6 +21,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/trp_assert.h"
+
 
 /* the same values as NGX_OK, NGX_ERROR, NGX_AGAIN, NGX_DECLINED */
 

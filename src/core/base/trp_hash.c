@@ -102,6 +102,8 @@ trp_hash_insert(trp_hash_t *table, trp_hash_node_t *node, uint64_t hash)
 {
     trp_hash_node_t  **bucket;
 
+    trp_assert(table->size && (table->size & (table->size - 1)) == 0);
+
     if (table->n >= table->size * 2) {
         trp_hash_grow(table);
     }

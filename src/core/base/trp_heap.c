@@ -14,6 +14,8 @@ static trp_heap_node_t *trp_heap_combine(trp_heap_node_t *first);
 void
 trp_heap_insert(trp_heap_t *heap, trp_heap_node_t *node, uint64_t expires)
 {
+    trp_assert(node != heap->top);
+
     node->child = NULL;
     node->next = NULL;
     node->prev = NULL;
@@ -27,6 +29,8 @@ void
 trp_heap_remove(trp_heap_t *heap, trp_heap_node_t *node)
 {
     trp_heap_node_t  *rest;
+
+    trp_assert(node == heap->top || node->prev);
 
     rest = trp_heap_combine(node->child);
     node->child = NULL;

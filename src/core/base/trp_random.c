@@ -36,6 +36,8 @@ trp_random_below(trp_random_t *random, uint32_t n)
 {
     uint32_t  value;
 
+    trp_assert(n > 0);
+
     trp_random_bytes(random, &value, sizeof(value));
 
     return (uint32_t) (((uint64_t) value * n) >> 32);

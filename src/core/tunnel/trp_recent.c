@@ -12,6 +12,8 @@
 void
 trp_recent_add(trp_recent_t *recent, const uint8_t id[TRP_STREAM_ID_LEN])
 {
+    trp_assert(recent->n < 2 * TRP_RECENT_MAX);
+
     memcpy(recent->ids[recent->n % TRP_RECENT_MAX], id, TRP_STREAM_ID_LEN);
 
     recent->n++;
