@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * Our own BIO beneath a tunnel's TLS: what OpenSSL writes is gathered here
+ * until it is flushed, what the socket has is read in large pieces.
+ */
+
+
 #include "tunnel/ngx_trp_bio.h"
 
 
@@ -27,7 +33,7 @@ static int ngx_trp_bio_read_in(BIO *b);
 static int ngx_trp_bio_recv(BIO *b, void *p, int size);
 static ngx_uint_t ngx_trp_bio_is_empty(ngx_trp_bio_t *bio);
 static int ngx_trp_bio_write(BIO *b, const char *p, int size);
-static ngx_int_t ngx_trp_bio_reserve(ngx_trp_bio_t *bio, size_t size);
+static u_char *ngx_trp_bio_grow(ngx_trp_bio_t *bio, size_t size);
 static ngx_int_t ngx_trp_bio_write_out(BIO *b);
 
 
@@ -142,7 +148,7 @@ ngx_trp_bio_destroy(BIO *b)
 
     bio = BIO_get_data(b);
 
-    ngx_free(bio->buf);
+    ngx_trp_out_free(&bio->out);
     ngx_free(bio->in);
 
     return 1;
@@ -380,6 +386,7 @@ ngx_trp_bio_relax(ngx_trp_bio_t *bio)
 static int
 ngx_trp_bio_write(BIO *b, const char *p, int size)
 {
+    u_char         *dst;
     ngx_trp_bio_t  *bio;
 
     bio = BIO_get_data(b);
@@ -392,59 +399,46 @@ ngx_trp_bio_write(BIO *b, const char *p, int size)
         return -1;
     }
 
-    if (ngx_trp_bio_reserve(bio, size) != NGX_OK) {
-        return -1;
+    dst = ngx_trp_out_space(&bio->out, size);
+
+    if (dst == NULL) {
+        dst = ngx_trp_bio_grow(bio, size);
+        if (dst == NULL) {
+            return -1;
+        }
     }
 
-    ngx_memcpy(bio->buf + bio->last, p, size);
-    bio->last += size;
+    ngx_memcpy(dst, p, size);
+    bio->out.last += size;
 
     return size;
 }
 
 
-static ngx_int_t
-ngx_trp_bio_reserve(ngx_trp_bio_t *bio, size_t size)
+static u_char *
+ngx_trp_bio_grow(ngx_trp_bio_t *bio, size_t size)
 {
     u_char  *p;
-    size_t   used, need;
+    size_t   need;
 
-    used = ngx_trp_bio_pending(bio);
+    need = ngx_trp_bio_pending(bio) + size;
 
-    if (bio->buf && bio->size - bio->last >= size) {
-        return NGX_OK;
-    }
-
-    if (bio->buf && bio->size - used >= size) {
-        ngx_memmove(bio->buf, bio->buf + bio->pos, used);
+    if (need < NGX_TRP_BIO_LARGE) {
+        need = ngx_max(2 * need, NGX_TRP_BIO_MIN);
+        p = ngx_alloc(need, bio->connection->log);
 
     } else {
-        if (used + size < NGX_TRP_BIO_LARGE) {
-            need = ngx_max(2 * (used + size), NGX_TRP_BIO_MIN);
-            p = ngx_alloc(need, bio->connection->log);
-
-        } else {
-            need = NGX_TRP_BIO_SIZE;
-            p = ngx_trp_bio_take(bio);
-        }
-
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
-
-        if (bio->buf) {
-            ngx_memcpy(p, bio->buf + bio->pos, used);
-            ngx_free(bio->buf);
-        }
-
-        bio->buf = p;
-        bio->size = need;
+        need = NGX_TRP_BIO_SIZE;
+        p = ngx_trp_bio_take(bio);
     }
 
-    bio->pos = 0;
-    bio->last = used;
+    if (p == NULL) {
+        return NULL;
+    }
 
-    return NGX_OK;
+    ngx_trp_out_replace(&bio->out, p, need);
+
+    return p + bio->out.last;
 }
 
 
@@ -466,16 +460,18 @@ ngx_trp_bio_write_out(BIO *b)
     int             n;
     BIO            *next;
     ngx_trp_bio_t  *bio;
+    ngx_trp_out_t  *out;
 
     bio = BIO_get_data(b);
+    out = &bio->out;
     next = BIO_next(b);
 
     BIO_clear_retry_flags(b);
 
-    while (ngx_trp_bio_pending(bio)) {
+    while (ngx_trp_out_pending(out)) {
 
-        n = BIO_write(next, bio->buf + bio->pos,
-                      (int) ngx_trp_bio_pending(bio));
+        n = BIO_write(next, out->start + out->pos,
+                      (int) ngx_trp_out_pending(out));
 
         if (n <= 0) {
 
@@ -489,20 +485,16 @@ ngx_trp_bio_write_out(BIO *b)
             return NGX_AGAIN;
         }
 
-        bio->pos += n;
+        out->pos += n;
     }
 
-    bio->pos = 0;
-    bio->last = 0;
-
-    if (bio->buf && bio->size == NGX_TRP_BIO_SIZE) {
-        ngx_trp_bio_give(bio, bio->buf);
+    if (out->size == NGX_TRP_BIO_SIZE) {
+        ngx_trp_bio_give(bio, out->start);
+        ngx_memzero(out, sizeof(ngx_trp_out_t));
 
     } else {
-        ngx_free(bio->buf);
+        ngx_trp_out_free(out);
     }
-
-    bio->buf = NULL;
 
     return NGX_OK;
 }

@@ -16,7 +16,7 @@
 #define _NGX_TRP_BIO_H_INCLUDED_
 
 
-#include "base/ngx_trp.h"
+#include "base/ngx_trp_out.h"
 
 #include <openssl/bio.h>
 
@@ -51,10 +51,7 @@ typedef struct {
     ngx_connection_t    *connection;
     ngx_trp_bio_conf_t  *conf;
 
-    u_char              *buf;            /* NULL while nothing waits */
-    size_t               pos;
-    size_t               last;
-    size_t               size;
+    ngx_trp_out_t        out;
 
     u_char              *in;             /* NULL while there is nothing in it */
     u_char              *in_pos;
@@ -97,7 +94,7 @@ void ngx_trp_bio_relax(ngx_trp_bio_t *bio);
 
 ngx_int_t ngx_trp_bio_flush(ngx_trp_bio_t *bio);
 
-#define ngx_trp_bio_pending(bio)   ((bio)->last - (bio)->pos)
+#define ngx_trp_bio_pending(bio)  ngx_trp_out_pending(&(bio)->out)
 
 
 #pragma GCC visibility pop

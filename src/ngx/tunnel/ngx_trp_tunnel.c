@@ -500,9 +500,8 @@ ngx_trp_tunnel_settle(ngx_trp_tunnel_t *t)
     t->abandoned = 0;
     t->dropped = 0;
 
-    if (t->out && t->out_pos == t->out_last) {
-        ngx_free(t->out);
-        t->out = NULL;
+    if (!ngx_trp_out_pending(&t->out)) {
+        ngx_trp_out_free(&t->out);
     }
 
     if (t->bio.full) {
@@ -1025,7 +1024,7 @@ ngx_trp_tunnel_send_frame(ngx_trp_tunnel_t *t, u_char *start, u_char *last)
     }
 
     ngx_memcpy(p, start, last - start);
-    t->out_last += last - start;
+    t->out.last += last - start;
 
     ngx_trp_tunnel_wrote(t);
 }
@@ -1043,7 +1042,7 @@ ngx_trp_tunnel_data(ngx_trp_tunnel_t *t, u_char *p, size_t size)
 
     for (done = 0; done < size; done += n) {
 
-        n = t->out_last - t->out_pos;
+        n = ngx_trp_out_pending(&t->out);
         room = (n < NGX_TRP_RECORD_SIZE) ? NGX_TRP_RECORD_SIZE - n : 0;
 
         if (room <= TRP_HEADER_LEN) {
@@ -1063,7 +1062,7 @@ ngx_trp_tunnel_data(ngx_trp_tunnel_t *t, u_char *p, size_t size)
 
         dst = ngx_trp_tunnel_reserve(t, NGX_TRP_RECORD_SIZE
                                         + NGX_TRP_OUT_CONTROL
-                                        - (t->out_last - t->out_pos));
+                                        - ngx_trp_out_pending(&t->out));
         if (dst == NULL) {
             return size;
         }
@@ -1071,7 +1070,7 @@ ngx_trp_tunnel_data(ngx_trp_tunnel_t *t, u_char *p, size_t size)
         dst = trp_header_put(dst, TRP_DATA, n);
         ngx_memcpy(dst, p + done, n);
 
-        t->out_last += TRP_HEADER_LEN + n;
+        t->out.last += TRP_HEADER_LEN + n;
     }
 
     if (ngx_trp_tunnel_pending(t) && !t->blocked) {
@@ -1092,7 +1091,7 @@ ngx_trp_tunnel_datagram(ngx_trp_tunnel_t *t, size_t size)
         return NULL;
     }
 
-    used = t->out_last - t->out_pos;
+    used = ngx_trp_out_pending(&t->out);
 
     if (used + TRP_HEADER_LEN + size > NGX_TRP_RECORD_SIZE) {
 
@@ -1117,7 +1116,7 @@ ngx_trp_tunnel_datagram(ngx_trp_tunnel_t *t, size_t size)
         return NULL;
     }
 
-    t->out_last += TRP_HEADER_LEN + size;
+    t->out.last += TRP_HEADER_LEN + size;
 
     if (!t->blocked) {
 
@@ -1140,7 +1139,7 @@ ngx_trp_tunnel_forward(ngx_trp_tunnel_t *t, u_char *p, size_t size)
     }
 
     last = p + size;
-    used = t->out_last - t->out_pos;
+    used = ngx_trp_out_pending(&t->out);
 
     if (!t->blocked
         && used + size > (used ? NGX_TRP_RECORD_SIZE : NGX_TRP_COPY_SIZE)
@@ -1160,7 +1159,7 @@ ngx_trp_tunnel_forward(ngx_trp_tunnel_t *t, u_char *p, size_t size)
         }
 
         ngx_memcpy(dst, p, last - p);
-        t->out_last += last - p;
+        t->out.last += last - p;
     }
 
     if (!t->blocked) {
@@ -1211,29 +1210,31 @@ ngx_trp_tunnel_flush(ngx_trp_tunnel_t *t)
 static ngx_int_t
 ngx_trp_tunnel_push(ngx_trp_tunnel_t *t)
 {
-    u_char     *p;
-    ngx_int_t   rc;
+    u_char         *p;
+    ngx_int_t       rc;
+    ngx_trp_out_t  *out;
 
-    if (t->out_pos == t->out_last) {
+    out = &t->out;
+
+    if (!ngx_trp_out_pending(out)) {
         return NGX_OK;
     }
 
-    p = t->out + t->out_pos;
+    p = out->start + out->pos;
 
-    rc = ngx_trp_tunnel_write(t, &p, t->out + t->out_last);
+    rc = ngx_trp_tunnel_write(t, &p, out->start + out->last);
 
-    t->out_pos = p - t->out;
+    out->pos = p - out->start;
 
     if (rc != NGX_OK) {
         return rc;
     }
 
-    t->out_pos = 0;
-    t->out_last = 0;
+    out->pos = 0;
+    out->last = 0;
 
-    if (!t->busy || t->out_size > NGX_TRP_RECORD_SIZE + NGX_TRP_OUT_CONTROL) {
-        ngx_free(t->out);
-        t->out = NULL;
+    if (!t->busy || out->size > NGX_TRP_RECORD_SIZE + NGX_TRP_OUT_CONTROL) {
+        ngx_trp_out_free(out);
     }
 
     return NGX_OK;
@@ -1286,51 +1287,34 @@ ngx_trp_tunnel_write_failed(ngx_trp_tunnel_t *t, ngx_int_t rc)
 }
 
 
-/* "size" bytes of space at out_last; NULL if there is no memory */
+/* "size" bytes of space behind what waits; NULL if there is no memory */
 
 static u_char *
 ngx_trp_tunnel_reserve(ngx_trp_tunnel_t *t, size_t size)
 {
+    size_t   need;
     u_char  *p;
-    size_t   used, need;
 
-    used = t->out_last - t->out_pos;
+    p = ngx_trp_out_space(&t->out, size);
 
-    if (t->out && t->out_size - t->out_last >= size) {
-        return t->out + t->out_last;
+    if (p) {
+        return p;
     }
 
-    if (t->out && t->out_size - used >= size) {
-        ngx_memmove(t->out, t->out + t->out_pos, used);
+    need = ngx_max(ngx_trp_out_pending(&t->out) + size, NGX_TRP_OUT_MIN);
 
-    } else {
-        need = ngx_max(used + size, NGX_TRP_OUT_MIN);
+    if (need > NGX_TRP_RECORD_SIZE + NGX_TRP_OUT_CONTROL) {
 
-        if (need > NGX_TRP_RECORD_SIZE + NGX_TRP_OUT_CONTROL) {
-
-            /* what grows on is not copied for each frame */
-            need = ngx_max(need, 2 * t->out_size);
-        }
-
-        p = ngx_alloc(need, t->connection->log);
-        if (p == NULL) {
-            ngx_trp_tunnel_fail(t);
-            return NULL;
-        }
-
-        if (t->out) {
-            ngx_memcpy(p, t->out + t->out_pos, used);
-            ngx_free(t->out);
-        }
-
-        t->out = p;
-        t->out_size = need;
+        /* what grows on is not copied for each frame */
+        need = ngx_max(need, 2 * t->out.size);
     }
 
-    t->out_pos = 0;
-    t->out_last = used;
+    if (ngx_trp_out_grow(&t->out, need, t->connection->log) != NGX_OK) {
+        ngx_trp_tunnel_fail(t);
+        return NULL;
+    }
 
-    return t->out + used;
+    return t->out.start + t->out.last;
 }
 
 
@@ -1455,10 +1439,7 @@ ngx_trp_tunnel_close(ngx_trp_tunnel_t *t)
         ngx_del_timer(&t->event);
     }
 
-    if (t->out) {
-        ngx_free(t->out);
-        t->out = NULL;
-    }
+    ngx_trp_out_free(&t->out);
 
     ngx_trp_tunnel_free_payload(t);
 

@@ -80,10 +80,7 @@ struct ngx_trp_tunnel_s {
     trp_reader_t                      reader;
     ngx_trp_bio_t                     bio;
 
-    u_char                           *out;        /* NULL while nothing waits */
-    size_t                            out_pos;
-    size_t                            out_last;
-    size_t                            out_size;
+    ngx_trp_out_t                     out;        /* frames, not yet in TLS */
 
     ngx_event_t                       event;      /* flush, idle, fail */
 
@@ -191,7 +188,7 @@ ngx_int_t ngx_trp_tunnel_sent(ngx_trp_tunnel_t *t, ngx_uint_t type,
     size_t len);
 
 #define ngx_trp_tunnel_pending(t)                                            \
-    ((t)->out_last - (t)->out_pos + ngx_trp_bio_pending(&(t)->bio))
+    (ngx_trp_out_pending(&(t)->out) + ngx_trp_bio_pending(&(t)->bio))
 
 /*
  * What was written last waits for more that is about to follow: for one more
