@@ -1,0 +1,111 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * What a tunnel is made of, for the files that make it up, and for those that
+ * look into it.
+ */
+
+
+#ifndef _NGX_TRP_TUNNEL_TYPES_H_INCLUDED_
+#define _NGX_TRP_TUNNEL_TYPES_H_INCLUDED_
+
+
+#include "tunnel/ngx_trp_bio.h"
+#include "tunnel/trp_tunnel.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/* what the rest of a stream may cost once nobody wants it any more */
+
+#define NGX_TRP_LINGER_SIZE     (16 * 1024 * 1024)
+#define NGX_TRP_LINGER_TIME     5000
+
+/* an agent's output: one TLS record, and control frames after it */
+
+#define NGX_TRP_RECORD_SIZE     16384
+
+
+typedef struct ngx_trp_tunnel_s  ngx_trp_tunnel_t;
+
+
+typedef struct {
+
+    /* the connection has bytes; the owner reads until NGX_AGAIN */
+    void              (*readable)(ngx_trp_tunnel_t *t);
+
+    /* output that was stuck is gone */
+    void              (*writable)(ngx_trp_tunnel_t *t);
+
+    /* a stream has ended on both ends, the tunnel is free for the next */
+    void              (*idle)(ngx_trp_tunnel_t *t);
+
+    /* a frame that the tunnel itself has no use for; NGX_OK, or NGX_ERROR */
+    ngx_int_t         (*frame)(ngx_trp_tunnel_t *t, trp_frame_t *frame);
+
+    /* this worker begins to exit */
+    void              (*drain)(ngx_trp_tunnel_t *t);
+
+    /* about to be closed: leave every list */
+    void              (*closed)(ngx_trp_tunnel_t *t);
+
+} ngx_trp_tunnel_handlers_t;
+
+
+/* what the tunnels of a configuration have in common in a worker */
+
+typedef struct {
+    ngx_trp_bio_conf_t   bio;
+    ngx_trp_tunnel_t    *last;   /* its output waits for the handler's end */
+} ngx_trp_tunnels_t;
+
+
+struct ngx_trp_tunnel_s {
+    ngx_connection_t                 *connection;
+    ngx_trp_tunnels_t                *tunnels;
+    const ngx_trp_tunnel_handlers_t  *handlers;
+    void                             *data;       /* of the handlers' owner */
+
+    trp_tunnel_t                      state;
+    trp_reader_t                      reader;
+    ngx_trp_bio_t                     bio;
+
+    ngx_trp_out_t                     out;        /* frames, not yet in TLS */
+
+    ngx_event_t                       event;      /* flush, idle, fail */
+
+    ngx_msec_t                        heartbeat;
+    ngx_msec_t                        received;   /* when something last came */
+    const char                       *deadline;   /* what the timer waits for */
+    size_t                            dropped;
+    size_t                            unsent;     /* at the last beat */
+    size_t                            turn;       /* bytes read in this one */
+
+    unsigned                          busy:1;     /* a stream is not yet over */
+    unsigned                          abandoned:1; /* nobody wants it now */
+    unsigned                          held:1;     /* output waits for more */
+    unsigned                          blocked:1;  /* the socket takes no more */
+    unsigned                          stalled:1;  /* not read for that reason */
+    unsigned                          draining:1; /* no new stream here */
+    unsigned                          failed:1;
+    unsigned                          missed:2;   /* beats without an answer */
+    unsigned                          probing:4;  /* shorter beats to go */
+    unsigned                          write_on_read:1;
+};
+
+
+/* what was written, and has not left this process */
+
+#define ngx_trp_tunnel_pending(t)                                            \
+    (ngx_trp_out_pending(&(t)->out) + ngx_trp_bio_pending(&(t)->bio))
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_TUNNEL_TYPES_H_INCLUDED_ */

@@ -1,0 +1,295 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * Whether a tunnel's peer is alive: heartbeats while it is idle, what the
+ * kernel knows of the connection while it is busy, and deadlines of what must
+ * not take longer.
+ */
+
+
+#include "tunnel/ngx_trp_tunnel_watch.h"
+#include "tunnel/ngx_trp_tunnel_output.h"
+
+#include <netinet/tcp.h>
+
+#if (NGX_LINUX)
+#include <linux/sockios.h>
+#endif
+
+
+#define NGX_TRP_BEATS        3       /* missed until a peer counts as dead */
+
+#define NGX_TRP_PROBE_BEAT   1000    /* of a peer that is to be found dead */
+#define NGX_TRP_PROBE_BEATS  8       /* for so long */
+
+#define NGX_TRP_STUCK_BEATS  180     /* the same for a stream that has ended */
+
+#define NGX_TRP_UNSENT       524288  /* that the kernel takes in advance */
+
+
+static void ngx_trp_tunnel_keepalive(ngx_trp_tunnel_t *t);
+static ngx_msec_t ngx_trp_tunnel_beat(ngx_trp_tunnel_t *t);
+static ngx_uint_t ngx_trp_tunnel_lost_host(ngx_trp_tunnel_t *t);
+static ngx_uint_t ngx_trp_tunnel_stuck(ngx_trp_tunnel_t *t);
+
+
+/*
+ * Heartbeats run on idle tunnels only: under backpressure nobody reads, and a
+ * PONG would be stuck behind data.  On busy ones the kernel tells whether the
+ * peer's host is alive: keepalive when nothing is on its way, and else what
+ * ngx_trp_tunnel_lost_host() asks.  A refusal to set these costs no function.
+ */
+
+void
+ngx_trp_tunnel_socket_options(ngx_trp_tunnel_t *t)
+{
+    int           value;
+    ngx_socket_t  s;
+
+    s = t->connection->fd;
+
+    (void) ngx_tcp_nodelay(t->connection);
+
+#ifdef TCP_NOTSENT_LOWAT
+
+    value = NGX_TRP_UNSENT;
+    (void) setsockopt(s, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &value, sizeof(int));
+
+#endif
+
+    value = 1;
+    (void) setsockopt(s, SOL_SOCKET, SO_KEEPALIVE, &value, sizeof(int));
+
+    ngx_trp_tunnel_keepalive(t);
+}
+
+
+static void
+ngx_trp_tunnel_keepalive(ngx_trp_tunnel_t *t)
+{
+#if (NGX_HAVE_KEEPALIVE_TUNABLE)
+
+    int           value;
+    ngx_socket_t  s;
+
+    s = t->connection->fd;
+
+    value = ngx_max(ngx_trp_tunnel_beat(t) / 1000, 1);
+    (void) setsockopt(s, IPPROTO_TCP, TCP_KEEPIDLE, &value, sizeof(int));
+    (void) setsockopt(s, IPPROTO_TCP, TCP_KEEPINTVL, &value, sizeof(int));
+
+    value = NGX_TRP_BEATS;
+    (void) setsockopt(s, IPPROTO_TCP, TCP_KEEPCNT, &value, sizeof(int));
+
+#endif
+}
+
+
+static ngx_msec_t
+ngx_trp_tunnel_beat(ngx_trp_tunnel_t *t)
+{
+    return t->probing ? NGX_TRP_PROBE_BEAT : t->heartbeat;
+}
+
+
+ngx_int_t
+ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t)
+{
+    ngx_msec_t         beat, silent;
+    ngx_connection_t  *c;
+
+    c = t->connection;
+
+    if (t->deadline) {
+        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                      "tunnel timed out while %s", t->deadline);
+        return NGX_ERROR;
+    }
+
+    if (t->busy && ngx_trp_tunnel_lost_host(t)) {
+        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                      "tunnel's peer does not acknowledge data");
+        return NGX_ERROR;
+    }
+
+    if (t->abandoned && ngx_trp_tunnel_stuck(t)) {
+        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                      "tunnel's peer does not consume the end of a stream");
+        return NGX_ERROR;
+    }
+
+    if (t->probing && --t->probing == 0) {
+        ngx_trp_tunnel_keepalive(t);
+    }
+
+    beat = ngx_trp_tunnel_beat(t);
+    silent = ngx_current_msec - t->received;
+
+    if (silent >= t->heartbeat) {
+        ngx_trp_bio_relax(&t->bio);
+    }
+
+    if (t->busy || silent < beat) {
+
+        /* the timer also keeps an exiting worker alive for the stream */
+
+        ngx_add_timer(c->read, t->busy ? beat : beat - silent);
+        return NGX_OK;
+    }
+
+    if (t->missed == NGX_TRP_BEATS) {
+        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                      "tunnel's peer is silent for %M ms", silent);
+        return NGX_ERROR;
+    }
+
+    t->missed++;
+
+    ngx_trp_tunnel_send(t, TRP_PING);
+    ngx_add_timer(c->read, beat);
+
+    return NGX_OK;
+}
+
+
+/*
+ * Data was sent again and again, and nothing has come back for three beats,
+ * and since the last time that it was sent.  TCP_USER_TIMEOUT is not the same:
+ * since Linux 5.11 it also ends connections whose peer is there and keeps its
+ * window closed.
+ */
+
+static ngx_uint_t
+ngx_trp_tunnel_lost_host(ngx_trp_tunnel_t *t)
+{
+#if (NGX_LINUX && defined TCP_INFO)
+
+    socklen_t        len;
+    ngx_msec_t       beat, silent;
+    struct tcp_info  info;
+
+    len = sizeof(struct tcp_info);
+
+    if (getsockopt(t->connection->fd, IPPROTO_TCP, TCP_INFO, &info, &len)
+        == -1)
+    {
+        return 0;
+    }
+
+    silent = info.tcpi_last_ack_recv;
+
+    beat = ngx_trp_tunnel_beat(t);
+
+    return (info.tcpi_retransmits > 1 || info.tcpi_probes > 1)
+           && silent > beat * NGX_TRP_BEATS
+           && silent > beat + info.tcpi_rto / 1000;
+
+#else
+
+    return 0;
+
+#endif
+}
+
+
+/*
+ * The stream has ended here, and waits for a peer that reads slowly, or hangs:
+ * a peer that has a reader of its own ends that at some time itself.
+ */
+
+static ngx_uint_t
+ngx_trp_tunnel_stuck(ngx_trp_tunnel_t *t)
+{
+    size_t  unsent;
+
+    unsent = ngx_trp_tunnel_pending(t) + ngx_trp_tunnel_unsent(t->connection);
+
+    if (unsent != t->unsent) {
+        t->unsent = unsent;
+        t->received = ngx_current_msec;
+    }
+
+    return ngx_current_msec - t->received > t->heartbeat * NGX_TRP_STUCK_BEATS;
+}
+
+
+size_t
+ngx_trp_tunnel_unsent(ngx_connection_t *c)
+{
+#ifdef SIOCOUTQ
+
+    int  n;
+
+    return (ioctl(c->fd, SIOCOUTQ, &n) == 0) ? n : 0;
+
+#else
+
+    return 0;
+
+#endif
+}
+
+
+void
+ngx_trp_tunnel_deadline(ngx_trp_tunnel_t *t, ngx_msec_t msec, const char *what)
+{
+    t->deadline = what;
+
+    ngx_add_timer(t->connection->read, msec);
+}
+
+
+void
+ngx_trp_tunnel_watch(ngx_trp_tunnel_t *t)
+{
+    t->deadline = NULL;
+    t->missed = 0;
+    t->received = ngx_current_msec;
+
+    ngx_add_timer(t->connection->read, t->heartbeat);
+}
+
+
+void
+ngx_trp_tunnel_answered(ngx_trp_tunnel_t *t)
+{
+    t->probing = 0;
+    ngx_trp_tunnel_keepalive(t);
+}
+
+
+ngx_uint_t
+ngx_trp_tunnel_probe(ngx_trp_tunnel_t *t)
+{
+    if (t->failed || t->deadline
+        || ngx_current_msec - t->received < NGX_TRP_PROBE_BEAT)
+    {
+        return 0;
+    }
+
+    if (t->probing) {
+        return 1;
+    }
+
+    t->probing = NGX_TRP_PROBE_BEATS;
+    ngx_trp_tunnel_keepalive(t);
+
+    if (!t->busy) {
+        t->missed = 1;
+        ngx_trp_tunnel_send(t, TRP_PING);
+    }
+
+    /* nginx leaves a timer alone that is not much later */
+
+    if (t->connection->read->timer_set) {
+        ngx_del_timer(t->connection->read);
+    }
+
+    ngx_add_timer(t->connection->read, NGX_TRP_PROBE_BEAT);
+
+    return 1;
+}
