@@ -1697,7 +1697,7 @@ ngx_trp_entry_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    emcf->fd = ngx_trp_stream_socket(cycle->log);
+    emcf->fd = ngx_trp_fake_socket(cycle->log);
 
     if (emcf->fd == (ngx_socket_t) -1) {
         return NGX_ERROR;

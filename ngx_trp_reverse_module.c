@@ -1197,7 +1197,7 @@ ngx_trp_reverse_connected(ngx_trp_reverse_ctx_t *ctx, ngx_connection_t *pc)
     if (st->udp) {
 
         if (st->in != NGX_TRP_STREAM_OPEN) {
-            ngx_trp_stream_wake(st->connection->read);
+            ngx_trp_fake_wake(st->connection->read);
             return;
         }
 
@@ -1650,7 +1650,7 @@ ngx_trp_reverse_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    rmcf->fd = ngx_trp_stream_socket(cycle->log);
+    rmcf->fd = ngx_trp_fake_socket(cycle->log);
 
     if (rmcf->fd == (ngx_socket_t) -1) {
         return NGX_ERROR;

@@ -14,7 +14,7 @@
 #include "names/ngx_trp_name.h"
 #include "socks5/ngx_trp_socks5.h"
 #include "stock/ngx_trp_stock.h"
-#include "agent/ngx_trp_stream.h"
+#include "base/ngx_trp_fake.h"
 #include "turnc/ngx_trp_turnc_connect.h"
 
 
@@ -312,7 +312,7 @@ ngx_trp_turn_client_get_peer(ngx_peer_connection_t *pc, void *data)
         return ctx->associate ? NGX_DONE : NGX_ERROR;
     }
 
-    c = ngx_trp_stream_connection(tmcf->fd, pc->log);
+    c = ngx_trp_fake_connection(tmcf->fd, pc->log);
     if (c == NULL) {
         return NGX_ERROR;
     }
@@ -1151,7 +1151,7 @@ ngx_trp_turn_client_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    tmcf->fd = ngx_trp_stream_socket(cycle->log);
+    tmcf->fd = ngx_trp_fake_socket(cycle->log);
 
     if (tmcf->fd == (ngx_socket_t) -1) {
         return NGX_ERROR;

@@ -35,87 +35,6 @@ static void ngx_trp_stream_remember(ngx_trp_stream_t *st);
 static const char *ngx_trp_stream_guess(ngx_trp_stream_t *st);
 static ngx_uint_t ngx_trp_stream_level(ngx_trp_stream_t *st);
 static void ngx_trp_stream_timeout(ngx_event_t *ev);
-static void ngx_trp_stream_empty_handler(ngx_event_t *ev);
-
-
-ngx_socket_t
-ngx_trp_stream_socket(ngx_log_t *log)
-{
-    ngx_socket_t  s;
-
-    if (!(ngx_event_flags & NGX_USE_CLEAR_EVENT)) {
-        ngx_log_error(NGX_LOG_EMERG, log, 0,
-                      "trp needs \"use epoll\" or \"use kqueue\"");
-        return (ngx_socket_t) -1;
-    }
-
-    s = ngx_socket(AF_UNIX, SOCK_STREAM, 0);
-
-    if (s == (ngx_socket_t) -1) {
-        ngx_log_error(NGX_LOG_EMERG, log, ngx_socket_errno,
-                      ngx_socket_n " failed");
-    }
-
-    return s;
-}
-
-
-ngx_connection_t *
-ngx_trp_stream_connection(ngx_socket_t fd, ngx_log_t *log)
-{
-    ngx_err_t          err;
-    ngx_uint_t         level;
-    ngx_socket_t       s;
-    ngx_connection_t  *c;
-
-    /*
-     * nginx wants a descriptor for its table, and shuts it down and closes
-     * it; with a dup of its own, a stream is touched by neither
-     */
-
-    s = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-
-    if (s == (ngx_socket_t) -1) {
-        err = ngx_errno;
-        level = (err == NGX_EMFILE || err == NGX_ENFILE) ? NGX_LOG_CRIT
-                                                         : NGX_LOG_ALERT;
-
-        ngx_log_error(level, log, err, "fcntl(F_DUPFD_CLOEXEC) failed");
-        return NULL;
-    }
-
-    c = ngx_get_connection(s, log);
-
-    if (c == NULL) {
-        if (ngx_close_socket(s) == -1) {
-            ngx_log_error(NGX_LOG_ALERT, log, ngx_socket_errno,
-                          ngx_close_socket_n " failed");
-        }
-
-        return NULL;
-    }
-
-    c->type = SOCK_STREAM;
-
-    c->tcp_nodelay = NGX_TCP_NODELAY_DISABLED;
-    c->tcp_nopush = NGX_TCP_NOPUSH_DISABLED;
-
-    /* an event that is active is never handed to epoll */
-    c->read->active = 1;
-    c->write->active = 1;
-    c->write->ready = 1;
-
-    c->read->handler = ngx_trp_stream_empty_handler;
-    c->write->handler = ngx_trp_stream_empty_handler;
-
-    c->read->log = log;
-    c->write->log = log;
-
-    c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
-    c->start_time = ngx_current_msec;
-
-    return c;
-}
 
 
 ngx_int_t
@@ -129,7 +48,7 @@ ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
         return NGX_ERROR;
     }
 
-    c = ngx_trp_stream_connection(fd, log);
+    c = ngx_trp_fake_connection(fd, log);
 
     if (c == NULL) {
         return NGX_ERROR;
@@ -194,12 +113,6 @@ ngx_trp_stream_of(ngx_connection_t *c)
     }
 
     return NULL;
-}
-
-
-static void
-ngx_trp_stream_empty_handler(ngx_event_t *ev)
-{
 }
 
 
@@ -296,7 +209,7 @@ ngx_trp_stream_accepted(ngx_trp_stream_t *st)
     if (st->early == NULL && st->out == NGX_TRP_STREAM_OPEN
         && !st->connection->write->ready)
     {
-        ngx_trp_stream_wake(st->connection->write);
+        ngx_trp_fake_wake(st->connection->write);
     }
 }
 
@@ -402,7 +315,7 @@ ngx_trp_stream_readable(ngx_trp_stream_t *st)
     rev = st->connection->read;
 
     if (st->in != NGX_TRP_STREAM_OPEN) {
-        ngx_trp_stream_wake(rev);
+        ngx_trp_fake_wake(rev);
         return 0;
     }
 
@@ -463,17 +376,6 @@ ngx_trp_stream_free_ahead(ngx_trp_stream_t *st)
         st->ahead = NULL;
         st->ahead_pos = 0;
         st->ahead_len = 0;
-    }
-}
-
-
-void
-ngx_trp_stream_wake(ngx_event_t *ev)
-{
-    ev->ready = 1;
-
-    if (!ev->posted) {
-        ngx_post_event(ev, &ngx_posted_events);
     }
 }
 
@@ -656,7 +558,7 @@ ngx_trp_stream_writable(ngx_trp_stream_t *st)
     ngx_trp_stream_pump(st);
 
     if (st->out == NGX_TRP_STREAM_OPEN) {
-        ngx_trp_stream_wake(st->connection->write);
+        ngx_trp_fake_wake(st->connection->write);
     }
 }
 
@@ -834,7 +736,7 @@ ngx_trp_stream_pump(ngx_trp_stream_t *st)
         st->early_datagrams = 0;
 
         if (st->out == NGX_TRP_STREAM_OPEN) {
-            ngx_trp_stream_wake(st->connection->write);
+            ngx_trp_fake_wake(st->connection->write);
         }
     }
 }
@@ -916,7 +818,7 @@ ngx_trp_stream_frame(ngx_trp_stream_t *st, trp_frame_t *frame)
 
     case TRP_END:
         st->in = NGX_TRP_STREAM_ENDED;
-        ngx_trp_stream_wake(st->connection->read);
+        ngx_trp_fake_wake(st->connection->read);
         return NGX_DONE;
 
     case TRP_RESET:
@@ -948,7 +850,7 @@ ngx_trp_stream_got_reset(ngx_trp_stream_t *st)
         && (!st->consumed || other->buffered || ngx_trp_tunnel_unsent(other)))
     {
         st->out = NGX_TRP_STREAM_ABORTED;
-        ngx_trp_stream_wake(st->connection->write);
+        ngx_trp_fake_wake(st->connection->write);
         return;
     }
 
@@ -996,8 +898,8 @@ ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code)
         }
     }
 
-    ngx_trp_stream_wake(st->connection->read);
-    ngx_trp_stream_wake(st->connection->write);
+    ngx_trp_fake_wake(st->connection->read);
+    ngx_trp_fake_wake(st->connection->write);
 }
 
 

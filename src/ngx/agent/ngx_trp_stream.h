@@ -24,6 +24,7 @@
 
 
 #include "agent/ngx_trp_pool.h"
+#include "base/ngx_trp_fake.h"
 
 
 #pragma GCC visibility push(hidden)
@@ -129,19 +130,6 @@ struct ngx_trp_stream_s {
 };
 
 
-/* the socket of a process that is behind its streams, or -1, logged */
-
-ngx_socket_t ngx_trp_stream_socket(ngx_log_t *log);
-
-
-/*
- * A connection without a socket, whose recv and send functions and all else
- * are the caller's; NULL without a descriptor, logged.  "fd" is a socket of
- * the process, of which it has a dup.
- */
-
-ngx_connection_t *ngx_trp_stream_connection(ngx_socket_t fd, ngx_log_t *log);
-
 /*
  * Makes the connection and ties it to "st", which is zeroed by the caller
  * but for what he has to say.  NGX_ERROR: no descriptor or no connection,
@@ -208,10 +196,6 @@ void ngx_trp_stream_detach(ngx_trp_stream_t *st);
 void ngx_trp_stream_lost(ngx_trp_stream_t *st);
 void ngx_trp_stream_drain(ngx_trp_stream_t *st);
 
-
-/* its reader or writer is to have a look */
-
-void ngx_trp_stream_wake(ngx_event_t *ev);
 
 /* what is sent early goes to the tunnel, as far as it takes it */
 

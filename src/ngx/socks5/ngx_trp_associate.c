@@ -7,7 +7,7 @@
 #include "socks5/ngx_trp_associate.h"
 #include "base/ngx_trp_addr.h"
 #include "stock/ngx_trp_ends.h"
-#include "agent/ngx_trp_stream.h"
+#include "base/ngx_trp_fake.h"
 
 #include <sodium.h>
 
@@ -580,7 +580,7 @@ ngx_trp_associate_wake(ngx_trp_associate_t *as)
 
     as->woken = ngx_current_msec;
 
-    ngx_trp_stream_wake(as->holder->read);
+    ngx_trp_fake_wake(as->holder->read);
 }
 
 
@@ -590,7 +590,7 @@ ngx_trp_associate_end(ngx_trp_associate_t *as)
     as->over = 1;
 
     if (as->holder) {
-        ngx_trp_stream_wake(as->holder->read);
+        ngx_trp_fake_wake(as->holder->read);
     }
 }
 
@@ -633,7 +633,7 @@ ngx_trp_associate_hold(ngx_trp_associate_t *as, ngx_socket_t fd,
 {
     ngx_connection_t  *c;
 
-    c = ngx_trp_stream_connection(fd, pc->log);
+    c = ngx_trp_fake_connection(fd, pc->log);
 
     if (c == NULL) {
         return NGX_ERROR;
