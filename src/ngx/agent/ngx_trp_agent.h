@@ -64,7 +64,7 @@ typedef struct {
 } ngx_trp_agent_conf_t;
 
 
-/* the setters behind NGX_TRP_AGENT_COMMANDS, and what they refer to */
+/* the setters of both agents, and what other directives refer to */
 
 char *ngx_trp_agent_label(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_trp_agent_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -88,47 +88,6 @@ ngx_int_t ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
 void ngx_trp_agent_init_process(ngx_cycle_t *cycle,
     ngx_trp_agent_conf_t *conf, ngx_trp_capacity_t *capacity,
     const char *prefix);
-
-
-#define ngx_trp_agent_command(prefix, name, ctx, take, set, type, agent,     \
-    member, post)                                                            \
-    { ngx_string(prefix name),                                               \
-      ctx|take,                                                              \
-      set,                                                                   \
-      NGX_STREAM_SRV_CONF_OFFSET,                                            \
-      offsetof(type, agent.member),                                          \
-      (void *) post }
-
-/*
- * The directives, for a module whose server configuration "type" has an
- * ngx_trp_agent_conf_t as its member "agent".
- */
-
-#define NGX_TRP_AGENT_COMMANDS(prefix, ctx, type, agent)                     \
-                                                                             \
-    ngx_trp_agent_command(prefix, "_group", ctx, NGX_CONF_TAKE1,             \
-        ngx_trp_agent_label, type, agent, group, NULL),                      \
-    ngx_trp_agent_command(prefix, "_name", ctx, NGX_CONF_TAKE1,              \
-        ngx_trp_agent_label, type, agent, name, NULL),                       \
-    ngx_trp_agent_command(prefix, "_key", ctx, NGX_CONF_TAKE1,               \
-        ngx_conf_set_str_slot, type, agent, key, NULL),                      \
-    ngx_trp_agent_command(prefix, "_pool", ctx, NGX_CONF_TAKE12,             \
-        ngx_trp_agent_pool, type, agent, role, NULL),                        \
-    ngx_trp_agent_command(prefix, "_connect_timeout", ctx, NGX_CONF_TAKE1,   \
-        ngx_conf_set_msec_slot, type, agent, connect_timeout,                \
-        &ngx_trp_conf_positive),                                            \
-    ngx_trp_agent_command(prefix, "_heartbeat", ctx, NGX_CONF_TAKE1,         \
-        ngx_conf_set_msec_slot, type, agent, heartbeat,                      \
-        &ngx_trp_conf_positive),                                            \
-                                                                             \
-    ngx_trp_agent_command(prefix, "_resolve", ctx, NGX_CONF_TAKE12,          \
-        ngx_trp_name_set_families, type, agent, names, NULL),                \
-                                                                             \
-    NGX_TRP_SSL_COMMANDS(prefix "_ssl", ctx, type, agent.ssl),               \
-                                                                             \
-    ngx_trp_ssl_command(prefix "_turn", ctx, NGX_CONF_TAKE12,                \
-        ngx_trp_turnc_set_server, type, agent.turn, NULL),             \
-    NGX_TRP_TURNC_COMMANDS(prefix "_turn", ctx, type, agent.turn)
 
 
 #pragma GCC visibility pop

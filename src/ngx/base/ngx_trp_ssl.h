@@ -40,7 +40,7 @@ typedef struct {
 } ngx_trp_ssl_conf_t;
 
 
-/* what NGX_TRP_SSL_COMMANDS refers to */
+/* the setter of "…_ssl_password_file", and what other directives refer to */
 
 char *ngx_trp_ssl_password_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -97,51 +97,6 @@ ngx_int_t ngx_trp_ssl_verify(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
 
 void ngx_trp_ssl_save_session(ngx_connection_t *c,
     ngx_ssl_session_t **session);
-
-
-#define ngx_trp_ssl_command(name, ctx, take, set, type, member, post)        \
-    { ngx_string(name),                                                      \
-      ctx|take,                                                              \
-      set,                                                                   \
-      NGX_STREAM_SRV_CONF_OFFSET,                                            \
-      offsetof(type, member),                                                \
-      (void *) post }
-
-/*
- * The directives, for a module whose server configuration "type" has an
- * ngx_trp_ssl_conf_t as its member "m".
- */
-
-#define NGX_TRP_SSL_COMMANDS(prefix, ctx, type, m)                           \
-                                                                             \
-    ngx_trp_ssl_command(prefix "_verify", ctx, NGX_CONF_FLAG,                \
-        ngx_conf_set_flag_slot, type, m.verify, NULL),                       \
-    ngx_trp_ssl_command(prefix "_verify_depth", ctx, NGX_CONF_TAKE1,         \
-        ngx_conf_set_num_slot, type, m.verify_depth,                         \
-        &ngx_trp_ssl_depth_bounds),                                          \
-    ngx_trp_ssl_command(prefix "_name", ctx, NGX_CONF_TAKE1,                 \
-        ngx_conf_set_str_slot, type, m.name, NULL),                          \
-    ngx_trp_ssl_command(prefix "_server_name", ctx, NGX_CONF_FLAG,           \
-        ngx_conf_set_flag_slot, type, m.server_name, NULL),                  \
-    ngx_trp_ssl_command(prefix "_session_reuse", ctx, NGX_CONF_FLAG,         \
-        ngx_conf_set_flag_slot, type, m.session_reuse, NULL),                \
-    ngx_trp_ssl_command(prefix "_protocols", ctx, NGX_CONF_1MORE,            \
-        ngx_conf_set_bitmask_slot, type, m.protocols,                        \
-        &ngx_trp_ssl_protocols),                                             \
-    ngx_trp_ssl_command(prefix "_ciphers", ctx, NGX_CONF_TAKE1,              \
-        ngx_conf_set_str_slot, type, m.ciphers, NULL),                       \
-    ngx_trp_ssl_command(prefix "_trusted_certificate", ctx, NGX_CONF_TAKE1,  \
-        ngx_conf_set_str_slot, type, m.trusted_certificate, NULL),           \
-    ngx_trp_ssl_command(prefix "_crl", ctx, NGX_CONF_TAKE1,                  \
-        ngx_conf_set_str_slot, type, m.crl, NULL),                           \
-    ngx_trp_ssl_command(prefix "_certificate", ctx, NGX_CONF_TAKE1,          \
-        ngx_conf_set_str_slot, type, m.certificate, NULL),                   \
-    ngx_trp_ssl_command(prefix "_certificate_key", ctx, NGX_CONF_TAKE1,      \
-        ngx_conf_set_str_slot, type, m.certificate_key, NULL),               \
-    ngx_trp_ssl_command(prefix "_password_file", ctx, NGX_CONF_TAKE1,        \
-        ngx_trp_ssl_password_file, type, m.passwords, NULL),                 \
-    ngx_trp_ssl_command(prefix "_conf_command", ctx, NGX_CONF_TAKE2,         \
-        ngx_conf_set_keyval_slot, type, m.conf_commands, NULL)
 
 
 #pragma GCC visibility pop

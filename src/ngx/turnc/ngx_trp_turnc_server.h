@@ -203,17 +203,6 @@ ngx_int_t ngx_trp_turnc_init_conf(ngx_conf_t *cf,
 extern const ngx_conf_num_bounds_t  ngx_trp_turnc_bounds;
 
 
-/* for a module whose "type" has an ngx_trp_turnc_conf_t as "m" */
-
-#define NGX_TRP_TURNC_COMMANDS(prefix, ctx, type, m)                   \
-                                                                             \
-    ngx_trp_ssl_command(prefix "_user", ctx, NGX_CONF_TAKE1,                 \
-        ngx_trp_turnc_set_user, type, m, NULL),                        \
-    ngx_trp_ssl_command(prefix "_secret", ctx, NGX_CONF_TAKE12,              \
-        ngx_trp_turnc_set_secret, type, m, NULL),                      \
-    NGX_TRP_SSL_COMMANDS(prefix "_ssl", ctx, type, m.ssl)
-
-
 /* all is copied; NULL without memory */
 
 ngx_trp_turnc_server_t *ngx_trp_turnc_server_create(
