@@ -72,7 +72,7 @@ ngx_trp_out_space(ngx_trp_out_t *out, size_t size)
 
 void ngx_trp_out_replace(ngx_trp_out_t *out, u_char *p, size_t size);
 
-/* the same with a block from ngx_alloc(); NGX_ERROR: no memory, all as it was */
+/* the same with a block of ngx_alloc(); NGX_ERROR: no memory, nothing done */
 
 ngx_int_t ngx_trp_out_grow(ngx_trp_out_t *out, size_t size, ngx_log_t *log);
 
