@@ -9,12 +9,12 @@ BENCH =
 NGINX = nginx
 
 CORE = $(wildcard src/core/*/*.c)
-UNITS = $(patsubst t/unit/%.c,%,$(wildcard t/unit/*_test.c))
+UNITS = $(patsubst t/unit/%.c,%,$(wildcard t/unit/*/*_test.c))
 FUZZERS = $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/fuzz_*.c))
 MODULES = relay entry reverse
 
 C_FLAGS = -std=c99 -D_DEFAULT_SOURCE -Wall -Wextra -Werror -g
-C_FLAGS += -Isrc/core -MMD -MP -DTRP_DEBUG
+C_FLAGS += -Isrc/core -It/unit -MMD -MP -DTRP_DEBUG
 ASAN_FLAGS = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 ASAN_FLAGS += -fno-omit-frame-pointer
 LIBS = -lsodium -lcrypto
@@ -72,7 +72,8 @@ soak: all
 	@bench/soak $(MINUTES)
 
 
-# unit tests: each file of t/unit with the whole core
+# unit tests: each *_test.c of t/unit with the whole core, and with what the
+# tests of its room share
 
 UNIT_BINARIES = $(UNITS:%=objs/unit/%)
 ASAN_BINARIES = $(UNITS:%=objs/unit-asan/%)
@@ -93,6 +94,22 @@ objs/unit-asan/%_test: t/unit/%_test.c $(ASAN_CORE)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(C_FLAGS) $(ASAN_FLAGS) $(CFLAGS) -o $@ \
 		$(filter %.c %.o,$^) $(LIBS)
+
+TURN = turn/world turn/client
+TURNC = $(TURN) turnc/agent
+
+$(filter objs/unit/turn/%,$(UNIT_BINARIES)): $(TURN:%=objs/unit/%.o)
+$(filter objs/unit/turnc/%,$(UNIT_BINARIES)): $(TURNC:%=objs/unit/%.o)
+$(filter objs/unit-asan/turn/%,$(ASAN_BINARIES)): $(TURN:%=objs/unit-asan/%.o)
+$(filter objs/unit-asan/turnc/%,$(ASAN_BINARIES)): $(TURNC:%=objs/unit-asan/%.o)
+
+objs/unit/%.o: t/unit/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(C_FLAGS) -O1 $(CFLAGS) -c -o $@ $<
+
+objs/unit-asan/%.o: t/unit/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(C_FLAGS) $(ASAN_FLAGS) $(CFLAGS) -c -o $@ $<
 
 objs/unit/core/%.o: src/core/%.c
 	@mkdir -p $(@D)
@@ -118,6 +135,9 @@ replay: $(REPLAYS)
 		exit 1; fi; \
 	done
 
+objs/replay/turn: $(TURN:%=objs/unit-asan/%.o)
+objs/replay/turnc: $(TURNC:%=objs/unit-asan/%.o)
+
 objs/replay/%: t/fuzz/fuzz_%.c t/fuzz/replay.c $(ASAN_CORE)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(C_FLAGS) $(ASAN_FLAGS) $(CFLAGS) -o $@ \
@@ -134,10 +154,14 @@ fuzz: $(FUZZERS:%=objs/fuzz/%)
 		else tail -n 40 $$log; echo "fuzz $$name: failed"; exit 1; fi; \
 	done
 
+objs/fuzz/fuzz_turn: $(TURN:%=t/unit/%.c)
+objs/fuzz/fuzz_turnc: $(TURNC:%=t/unit/%.c)
+
 objs/fuzz/fuzz_%: t/fuzz/fuzz_%.c $(CORE) $(wildcard src/core/*/*.h)
 	@mkdir -p $(@D)
-	$(Q)$(FUZZ_CC) -std=c99 -D_DEFAULT_SOURCE -Wall -Wextra -g -O1 -Isrc/core \
-		-DTRP_DEBUG -fsanitize=fuzzer,address,undefined \
+	$(Q)$(FUZZ_CC) -std=c99 -D_DEFAULT_SOURCE -Wall -Wextra -g -O1 \
+		-Isrc/core -It/unit -DTRP_DEBUG \
+		-fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(LIBS)
 
 
@@ -179,5 +203,5 @@ clean:
 .PHONY: all help check unit unit-asan replay fuzz test test-asan demo bench
 .PHONY: bench-turn bench-socks soak install clean
 
--include $(wildcard objs/unit/*.d objs/unit/core/*/*.d objs/replay/*.d)
--include $(wildcard objs/unit-asan/*.d objs/unit-asan/core/*/*.d)
+-include $(wildcard objs/unit/*/*.d objs/unit/core/*/*.d objs/replay/*.d)
+-include $(wildcard objs/unit-asan/*/*.d objs/unit-asan/core/*/*.d)

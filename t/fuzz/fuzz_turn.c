@@ -5,15 +5,16 @@
 
 
 /*
- * The TURN server with clients that sign what they ask: the books of turn.h
- * are right whatever they do.
+ * The TURN server with clients that sign what they ask: the books of
+ * turn/world.h are right whatever they do.
  */
 
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../unit/turn.h"
+#include "turn/world.h"
 
 
 #define CLIENTS  8

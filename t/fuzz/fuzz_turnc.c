@@ -10,10 +10,11 @@
  */
 
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../unit/turnc.h"
+#include "turnc/agent.h"
 
 
 #define CONNECTS  64

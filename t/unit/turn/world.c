@@ -5,153 +5,19 @@
 
 
 /*
- * A TURN server with a small world around it: ports, reservations, memory,
- * and clients that know how to ask.
- *
- *     world_init(&w);                        change w.conf ...
- *     world_start(&w);
- *     client_init(&c, "192.0.2.1:4000", "alice:secret");
- *     allocate(&w, &c);                      the code of the answer
- *     permit(&w, &c, "9.9.9.9");
- *     w.log                                  "reply", "bind reply", ...
- *     world_pass(&w, 1000);                  a second later
- *     world_end(&w);                         NULL, or what was wrong
- *
- * It keeps a book of its own of permissions and channels, and looks at each
- * command whether it should be there: w.wrong is the first that should not.
+ * The world around a TURN server under test, and the book of what its
+ * allocations may do.
  */
-
-
-#ifndef TURN_H_INCLUDED
-#define TURN_H_INCLUDED
 
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <sodium.h>
-
-#include "base/trp_addr.h"
-#include "turn/trp_turn.h"
+#include "turn/world.h"
 
 
-#define WORLD_REALM     "example.org"
-#define WORLD_EVENTS    16
-#define WORLD_TOKENS    64
-#define WORLD_STREAMS   600
-#define WORLD_TIME      1700000000
-
-
-/* the book of one allocation */
-
-typedef struct {
-    trp_taddr_t             peer;      /* of a permission without a port */
-    uint16_t                number;    /* of a channel */
-    uint64_t                until;
-} entry_t;
-
-
-typedef struct relay_s  relay_t;
-
-struct relay_s {
-    relay_t                *next;
-    trp_turn_alloc_t       *alloc;
-    uint16_t                port;
-    uint8_t                 families;
-    uint8_t                 protocol;
-    unsigned                npermissions;
-    unsigned                nchannels;
-    entry_t                 permissions[600];
-    entry_t                 channels[600];
-};
-
-
-/* a command that was carried out */
-
-typedef struct {
-    trp_turn_command_e      type;
-    trp_turn_tuple_t        to;
-    trp_taddr_t             peer;
-    trp_turn_alloc_t       *alloc;     /* may be gone */
-    trp_turn_connection_t  *connection;
-    trp_turn_free_e         why;
-    uint32_t                id;
-    uint16_t                port;
-    unsigned                dont_fragment:1;
-    const uint8_t          *data;
-    size_t                  len;
-} event_t;
-
-
-typedef struct {
-    trp_turn_t              turn;
-    trp_turn_conf_t         conf;
-    trp_turn_user_t         users[3];
-    trp_turn_shared_t       shared;
-    trp_memory_t            memory;
-    uint64_t                started;
-
-    /* memory: blocks that are out; a request that fails, 1: the next one */
-    int                     blocks;
-    unsigned                fail;
-    unsigned                fail_every;
-
-    uint8_t                 ports[65536 / 8];
-    unsigned                nports;
-    struct {
-        uint16_t            port;
-        uint8_t             token[TRP_TURN_TOKEN_LEN];
-    } tokens[WORLD_TOKENS];
-
-    /* how the next sockets are bound */
-    unsigned                in_use;    /* so often before it goes */
-    trp_turn_bound_e        bound;
-    uint8_t                 families;
-
-    relay_t                *relays;
-    trp_turn_connection_t  *streams[WORLD_STREAMS];
-    unsigned                nstreams;
-
-    /* the message that is being built, and what came of it */
-    trp_stun_writer_t       ask;
-    event_t                 events[WORLD_EVENTS];
-    unsigned                nevents;
-    char                    log[256];
-    trp_stun_t              m;         /* the last answer */
-    unsigned                code;      /* its code; 200, or 0: none */
-    unsigned                is_signed; /* 0, 1 or 256, and it is right */
-    char                    report[600];   /* TRP_TURN_REPORT */
-    size_t                  stored;
-
-    const trp_taddr_t      *talking;   /* the peer whose data is relayed */
-    const trp_turn_tuple_t *asking;
-    uint8_t                *input;     /* at the end of its block */
-    size_t                  input_len;
-    const char             *wrong;
-
-    /* last, they need not be cleared */
-    uint8_t                 ask_buf[66000];
-    uint8_t                 store[150000];
-} world_t;
-
-
-typedef struct {
-    trp_turn_tuple_t        tuple;
-    const char             *user;      /* NAME:PASSWORD */
-    unsigned                algorithm; /* 0: as if there was one only */
-    unsigned                sha256:1;  /* MESSAGE-INTEGRITY-SHA256 */
-    unsigned                userhash:1;
-    unsigned                fingerprint:1;
-    unsigned                keep_id:1; /* the next one is a retransmission */
-    unsigned                protocol;  /* of the allocation */
-    uint8_t                 nonce[64];
-    size_t                  nonce_len;
-    uint8_t                 id[TRP_STUN_ID_LEN];
-} client_t;
-
-
-static inline void
+void
 world_wrong(world_t *w, const char *what)
 {
     if (w->wrong == NULL) {
@@ -160,7 +26,7 @@ world_wrong(world_t *w, const char *what)
 }
 
 
-static inline trp_str_t
+trp_str_t
 text(const char *s)
 {
     trp_str_t  str;
@@ -172,7 +38,7 @@ text(const char *s)
 }
 
 
-static inline trp_addr_t
+trp_addr_t
 addr(const char *s)
 {
     trp_addr_t  a;
@@ -188,9 +54,7 @@ addr(const char *s)
 }
 
 
-/* "9.9.9.9:80", "[2a00::1]:80", or without a port */
-
-static inline trp_taddr_t
+trp_taddr_t
 taddr(const char *s)
 {
     char         copy[64];
@@ -221,7 +85,7 @@ taddr(const char *s)
 }
 
 
-static inline int
+int
 same_addr(const trp_addr_t *a, const trp_addr_t *b)
 {
     return a->family == b->family
@@ -229,14 +93,14 @@ same_addr(const trp_addr_t *a, const trp_addr_t *b)
 }
 
 
-static inline int
+int
 same_taddr(const trp_taddr_t *a, const trp_taddr_t *b)
 {
     return a->port == b->port && same_addr(&a->addr, &b->addr);
 }
 
 
-static inline int
+int
 same_tuple(const trp_turn_tuple_t *a, const trp_turn_tuple_t *b)
 {
     return a->transport == b->transport && same_taddr(&a->client, &b->client)
@@ -246,7 +110,7 @@ same_tuple(const trp_turn_tuple_t *a, const trp_turn_tuple_t *b)
 
 /* memory, each block without a byte to spare */
 
-static inline void *
+static void *
 world_get(void *data, size_t size)
 {
     void     *p;
@@ -268,7 +132,7 @@ world_get(void *data, size_t size)
 }
 
 
-static inline void
+static void
 world_put(void *data, void *p)
 {
     world_t  *w = data;
@@ -282,14 +146,14 @@ world_put(void *data, void *p)
 }
 
 
-static inline int
+int
 world_port(const world_t *w, uint16_t port)
 {
     return (w->ports[port / 8] >> (port % 8)) & 1;
 }
 
 
-static inline void
+void
 world_set_port(world_t *w, uint16_t port, int on)
 {
     if (world_port(w, port) == on) {
@@ -302,7 +166,7 @@ world_set_port(world_t *w, uint16_t port, int on)
 }
 
 
-static inline int
+static int
 world_reserve(void *data, uint16_t port, const uint8_t *token)
 {
     unsigned  i;
@@ -322,7 +186,7 @@ world_reserve(void *data, uint16_t port, const uint8_t *token)
 }
 
 
-static inline uint16_t
+static uint16_t
 world_redeem(void *data, const uint8_t *token)
 {
     unsigned  i;
@@ -345,7 +209,7 @@ world_redeem(void *data, const uint8_t *token)
 }
 
 
-static inline void
+void
 world_init(world_t *w)
 {
     memset(w, 0, offsetof(world_t, ask_buf));
@@ -382,7 +246,7 @@ world_init(world_t *w)
 }
 
 
-static inline int
+int
 world_start(world_t *w)
 {
     int             rc;
@@ -403,7 +267,7 @@ world_start(world_t *w)
 }
 
 
-static inline relay_t *
+static relay_t *
 world_relay(const world_t *w, const trp_turn_alloc_t *alloc)
 {
     relay_t  *relay;
@@ -418,7 +282,7 @@ world_relay(const world_t *w, const trp_turn_alloc_t *alloc)
 }
 
 
-static inline entry_t *
+static entry_t *
 book_peer(entry_t *entries, unsigned n, const trp_taddr_t *peer)
 {
     unsigned  i;
@@ -433,7 +297,7 @@ book_peer(entry_t *entries, unsigned n, const trp_taddr_t *peer)
 }
 
 
-static inline entry_t *
+static entry_t *
 book_number(entry_t *entries, unsigned n, unsigned number)
 {
     unsigned  i;
@@ -448,7 +312,7 @@ book_number(entry_t *entries, unsigned n, unsigned number)
 }
 
 
-static inline void
+static void
 book_permission(world_t *w, relay_t *relay, trp_taddr_t peer)
 {
     entry_t  *e;
@@ -470,7 +334,7 @@ book_permission(world_t *w, relay_t *relay, trp_taddr_t peer)
 }
 
 
-static inline void
+static void
 book_channel(world_t *w, relay_t *relay, trp_taddr_t peer, unsigned number)
 {
     entry_t  *e, *other;
@@ -511,7 +375,7 @@ book_channel(world_t *w, relay_t *relay, trp_taddr_t peer, unsigned number)
  * (508) may have changed permissions.
  */
 
-static inline void
+static void
 book_message(world_t *w, const trp_stun_t *m)
 {
     size_t             offset;
@@ -565,7 +429,7 @@ book_message(world_t *w, const trp_stun_t *m)
 
 /* no rule in the tests allows these */
 
-static inline int
+static int
 world_forbidden(const world_t *w, const trp_addr_t *a)
 {
     if (w->conf.access.nrules) {
@@ -584,7 +448,7 @@ world_forbidden(const world_t *w, const trp_addr_t *a)
 
 /* this machine, and not an allocation of it */
 
-static inline int
+static int
 world_is_own(const world_t *w, const trp_taddr_t *peer)
 {
     return same_addr(&peer->addr, &w->conf.external[peer->addr.family == 6])
@@ -592,7 +456,7 @@ world_is_own(const world_t *w, const trp_taddr_t *peer)
 }
 
 
-static inline void
+static void
 world_check_to_peer(world_t *w, const trp_turn_command_t *c)
 {
     relay_t     *relay;
@@ -638,7 +502,7 @@ world_check_to_peer(world_t *w, const trp_turn_command_t *c)
 }
 
 
-static inline void
+static void
 world_check_to_client(world_t *w, const trp_turn_command_t *c)
 {
     relay_t     *relay;
@@ -696,7 +560,7 @@ world_check_to_client(world_t *w, const trp_turn_command_t *c)
 }
 
 
-static inline void
+static void
 world_check_reply(world_t *w, const trp_turn_command_t *c)
 {
     trp_str_t          value;
@@ -750,7 +614,7 @@ world_check_reply(world_t *w, const trp_turn_command_t *c)
 }
 
 
-static inline void
+static void
 world_stream_gone(world_t *w, const trp_turn_connection_t *connection,
     const trp_turn_alloc_t *alloc)
 {
@@ -770,7 +634,7 @@ world_stream_gone(world_t *w, const trp_turn_connection_t *connection,
 }
 
 
-static inline void
+static void
 world_bind(world_t *w, const trp_turn_command_t *c)
 {
     uint8_t            families;
@@ -822,7 +686,7 @@ world_bind(world_t *w, const trp_turn_command_t *c)
 }
 
 
-static inline void
+static void
 world_free(world_t *w, trp_turn_alloc_t *alloc)
 {
     relay_t  **p, *relay;
@@ -847,7 +711,7 @@ world_free(world_t *w, trp_turn_alloc_t *alloc)
 
 /* one of two families goes, and all that belongs to it */
 
-static inline void
+static void
 world_unbind(world_t *w, const trp_turn_command_t *c)
 {
     unsigned  i, family;
@@ -885,7 +749,7 @@ world_unbind(world_t *w, const trp_turn_command_t *c)
 
 /* "why user", with the port of a peer */
 
-static inline void
+static void
 world_report(world_t *w, const trp_turn_command_t *c)
 {
     static const char  *reasons[] = {
@@ -902,7 +766,7 @@ world_report(world_t *w, const trp_turn_command_t *c)
 }
 
 
-static inline event_t *
+static event_t *
 world_event(world_t *w, const trp_turn_command_t *c)
 {
     size_t       n;
@@ -959,7 +823,7 @@ world_event(world_t *w, const trp_turn_command_t *c)
 }
 
 
-static inline void
+static void
 world_attach(world_t *w, const trp_turn_command_t *c)
 {
     uint8_t                 buf[TRP_TURN_ANSWER_MAX];
@@ -986,9 +850,7 @@ world_attach(world_t *w, const trp_turn_command_t *c)
 }
 
 
-/* carries out what there is to do */
-
-static inline void
+void
 world_run(world_t *w)
 {
     event_t                   *e;
@@ -1078,7 +940,7 @@ world_run(world_t *w)
 }
 
 
-static inline void
+void
 world_begin(world_t *w)
 {
     w->nevents = 0;
@@ -1091,9 +953,7 @@ world_begin(world_t *w)
 }
 
 
-/* bytes come in; TRP_OK or TRP_ERROR */
-
-static inline int
+int
 world_input(world_t *w, const trp_turn_tuple_t *from, const uint8_t *data,
     size_t len)
 {
@@ -1133,9 +993,7 @@ world_input(world_t *w, const trp_turn_tuple_t *from, const uint8_t *data,
 }
 
 
-/* time goes by, in milliseconds */
-
-static inline void
+void
 world_pass(world_t *w, uint64_t ms)
 {
     unsigned  n;
@@ -1162,7 +1020,7 @@ world_pass(world_t *w, uint64_t ms)
 }
 
 
-static inline const char *
+const char *
 world_end(world_t *w)
 {
     unsigned  i;
@@ -1203,334 +1061,7 @@ world_end(world_t *w)
 }
 
 
-static inline void
-client_init(client_t *c, const char *from, const char *user)
-{
-    memset(c, 0, sizeof(client_t));
-
-    c->tuple.client = taddr(from);
-    c->tuple.server = taddr(c->tuple.client.addr.family == 4
-                            ? "8.8.4.4:3478" : "[2a00:1450::8]:3478");
-    c->user = user;
-    c->protocol = TRP_TURN_PROTOCOL_UDP;
-}
-
-
-static inline trp_str_t
-client_name(const client_t *c)
-{
-    trp_str_t  name;
-
-    name.data = (const uint8_t *) c->user;
-    name.len = strrchr(c->user, ':') - c->user;
-
-    return name;
-}
-
-
-static inline trp_str_t
-client_key(const client_t *c, uint8_t *buf)
-{
-    trp_str_t     key, parts[5];
-    trp_digest_e  type;
-
-    type = (c->algorithm == TRP_STUN_ALGORITHM_SHA256) ? TRP_SHA256 : TRP_MD5;
-
-    parts[0] = client_name(c);
-    parts[1] = text(":");
-    parts[2] = text(WORLD_REALM);
-    parts[3] = text(":");
-    parts[4] = text(c->user + parts[0].len + 1);
-
-    trp_digest(type, buf, parts, 5);
-
-    key.data = buf;
-    key.len = trp_digest_len(type);
-
-    return key;
-}
-
-
-/* a message without anything in it */
-
-static inline trp_stun_writer_t *
-ask_as(world_t *w, client_t *c, trp_stun_class_e type, unsigned method)
-{
-    unsigned  i;
-
-    for (i = 0; !c->keep_id && i < TRP_STUN_ID_LEN; i++) {
-        if (++c->id[i]) {
-            break;
-        }
-    }
-
-    c->keep_id = 0;
-
-    trp_stun_begin(&w->ask, w->ask_buf, sizeof(w->ask_buf), type,
-                   (uint16_t) method, c->id);
-
-    return &w->ask;
-}
-
-
-static inline trp_stun_writer_t *
-ask(world_t *w, client_t *c, unsigned method)
-{
-    return ask_as(w, c, TRP_STUN_REQUEST, method);
-}
-
-
-/* user, realm and nonce; the integrity comes at the end */
-
-static inline void
-ask_user(world_t *w, client_t *c)
-{
-    uint8_t             hash[32], list[8];
-    trp_str_t           parts[3];
-    trp_stun_writer_t  *a;
-
-    a = &w->ask;
-    parts[0] = client_name(c);
-
-    if (c->userhash) {
-        parts[1] = text(":");
-        parts[2] = text(WORLD_REALM);
-        trp_digest(TRP_SHA256, hash, parts, 3);
-        trp_stun_put(a, TRP_STUN_USERHASH, hash, 32);
-
-    } else {
-        trp_stun_put(a, TRP_STUN_USERNAME, parts[0].data, parts[0].len);
-    }
-
-    trp_stun_put(a, TRP_STUN_REALM, WORLD_REALM, strlen(WORLD_REALM));
-    trp_stun_put(a, TRP_STUN_NONCE, c->nonce, c->nonce_len);
-
-    if (c->algorithm) {
-        memset(list, 0, sizeof(list));
-        list[1] = TRP_STUN_ALGORITHM_SHA256;
-        list[5] = TRP_STUN_ALGORITHM_MD5;
-        trp_stun_put(a, TRP_STUN_PASSWORD_ALGORITHMS, list, 8);
-        trp_stun_put_u32(a, TRP_STUN_PASSWORD_ALGORITHM,
-                         (uint32_t) c->algorithm << 16);
-    }
-}
-
-
-static inline void
-ask_sign(world_t *w, client_t *c)
-{
-    uint8_t    buf[TRP_DIGEST_MAX];
-    trp_str_t  key;
-
-    key = client_key(c, buf);
-
-    if (c->sha256) {
-        trp_stun_put_sha256(&w->ask, key);
-
-    } else {
-        trp_stun_put_sha1(&w->ask, key);
-    }
-
-    if (c->fingerprint) {
-        trp_stun_put_fingerprint(&w->ask);
-    }
-}
-
-
-/* sends what was built, as it is; the code of the answer, 0: none */
-
-static inline unsigned
-ask_plain(world_t *w, client_t *c)
-{
-    uint8_t    buf[TRP_DIGEST_MAX];
-    unsigned   i, n;
-    trp_str_t  key, nonce;
-
-    world_input(w, &c->tuple, w->ask.data, w->ask.len);
-
-    if (w->code == 0) {
-        return 0;
-    }
-
-    for (i = 0, n = 0; i < w->nevents; i++) {
-        n += w->events[i].type == TRP_TURN_REPLY;
-    }
-
-    if (n != 1
-        || (w->code != 200
-            && w->events[w->nevents - 1].type != TRP_TURN_REPLY))
-    {
-        world_wrong(w, "more than an answer");
-    }
-
-    if (memcmp(w->m.data + 8, c->id, TRP_STUN_ID_LEN) != 0) {
-        world_wrong(w, "an answer to something else");
-    }
-
-    nonce = trp_stun_get(&w->m, TRP_STUN_NONCE);
-
-    if (nonce.data && nonce.len <= sizeof(c->nonce)) {
-        memcpy(c->nonce, nonce.data, nonce.len);
-        c->nonce_len = nonce.len;
-    }
-
-    if (c->user) {
-        key = client_key(c, buf);
-
-        if (w->m.sha1 && trp_stun_check_sha1(&w->m, key) == TRP_OK) {
-            w->is_signed = 1;
-
-        } else if (w->m.sha256
-                   && trp_stun_check_sha256(&w->m, key) == TRP_OK)
-        {
-            w->is_signed = 256;
-        }
-    }
-
-    return w->code;
-}
-
-
-/* the same with all that authenticates it */
-
-static inline unsigned
-ask_signed(world_t *w, client_t *c)
-{
-    ask_user(w, c);
-    ask_sign(w, c);
-    ask_plain(w, c);
-
-    if (w->code && w->code != 401 && w->code != 438 && !w->is_signed) {
-        world_wrong(w, "an answer without integrity");
-    }
-
-    return w->code;
-}
-
-
-static inline void
-put_peer(world_t *w, const char *peer)
-{
-    trp_taddr_t  t;
-
-    t = taddr(peer);
-    trp_stun_put_addr(&w->ask, TRP_STUN_XOR_PEER_ADDRESS, &t);
-}
-
-
-/* what clients say; all return the code of the answer */
-
-static inline unsigned
-hello(world_t *w, client_t *c)
-{
-    ask(w, c, TRP_STUN_ALLOCATE);
-
-    return ask_plain(w, c);
-}
-
-
-/* an Allocate, for more attributes and ask_signed() */
-
-static inline trp_stun_writer_t *
-ask_allocate(world_t *w, client_t *c)
-{
-    if (c->nonce_len == 0) {
-        hello(w, c);
-    }
-
-    ask(w, c, TRP_STUN_ALLOCATE);
-    trp_stun_put_u32(&w->ask, TRP_STUN_REQUESTED_TRANSPORT,
-                     (uint32_t) c->protocol << 24);
-
-    return &w->ask;
-}
-
-
-static inline unsigned
-allocate(world_t *w, client_t *c)
-{
-    ask_allocate(w, c);
-
-    return ask_signed(w, c);
-}
-
-
-static inline unsigned
-refresh(world_t *w, client_t *c, uint32_t lifetime)
-{
-    ask(w, c, TRP_STUN_REFRESH);
-    trp_stun_put_u32(&w->ask, TRP_STUN_LIFETIME, lifetime);
-
-    return ask_signed(w, c);
-}
-
-
-static inline unsigned
-permit(world_t *w, client_t *c, const char *peer)
-{
-    ask(w, c, TRP_STUN_CREATE_PERMISSION);
-    put_peer(w, peer);
-
-    return ask_signed(w, c);
-}
-
-
-static inline unsigned
-bind_channel(world_t *w, client_t *c, unsigned number, const char *peer)
-{
-    ask(w, c, TRP_STUN_CHANNEL_BIND);
-    trp_stun_put_u32(&w->ask, TRP_STUN_CHANNEL_NUMBER, number << 16);
-    put_peer(w, peer);
-
-    return ask_signed(w, c);
-}
-
-
-static inline unsigned
-connect_to(world_t *w, client_t *c, const char *peer)
-{
-    ask(w, c, TRP_STUN_CONNECT);
-    put_peer(w, peer);
-
-    return ask_signed(w, c);
-}
-
-
-static inline void
-send_to(world_t *w, client_t *c, const char *peer, const char *data)
-{
-    ask_as(w, c, TRP_STUN_INDICATION, TRP_STUN_SEND);
-    put_peer(w, peer);
-    trp_stun_put(&w->ask, TRP_STUN_DATA_ATTRIBUTE, data, strlen(data));
-
-    world_input(w, &c->tuple, w->ask.data, w->ask.len);
-}
-
-
-static inline void
-send_channel(world_t *w, client_t *c, unsigned number, const char *data)
-{
-    size_t    len;
-    uint8_t   buf[2048];
-
-    len = strlen(data);
-
-    memset(buf, 0, sizeof(buf));
-    trp_stun_write16(buf, (uint16_t) number);
-    trp_stun_write16(buf + 2, (uint16_t) len);
-    memcpy(buf + 4, data, len);
-
-    if (c->tuple.transport != TRP_TURN_UDP) {
-        len = (len + 3) & ~(size_t) 3;
-    }
-
-    world_input(w, &c->tuple, buf, len + 4);
-}
-
-
-/* a peer has sent "data"; around it there is as much room as there must be */
-
-static inline void
+void
 world_peer(world_t *w, trp_turn_alloc_t *alloc, const trp_taddr_t *peer,
     const void *data, size_t len)
 {
@@ -1557,72 +1088,3 @@ world_peer(world_t *w, trp_turn_alloc_t *alloc, const trp_taddr_t *peer,
     w->talking = NULL;
     free(buf);
 }
-
-
-static inline trp_turn_alloc_t *
-alloc_of(const world_t *w, const client_t *c)
-{
-    return trp_turn_find(&w->turn, &c->tuple);
-}
-
-
-static inline void
-from_peer(world_t *w, client_t *c, const char *peer, const char *data)
-{
-    trp_taddr_t  t;
-
-    t = taddr(peer);
-    world_peer(w, alloc_of(w, c), &t, data, strlen(data));
-}
-
-
-/* an attribute of the last answer as a number; -1: it is not there */
-
-static inline long long
-answer_u32(const world_t *w, trp_stun_attribute_e type)
-{
-    uint32_t  value;
-
-    if (w->m.data == NULL || trp_stun_get_u32(&w->m, type, &value) != TRP_OK) {
-        return -1;
-    }
-
-    return value;
-}
-
-
-/* an address of the last answer as text, the n-th of its type from 0 on */
-
-static inline const char *
-answer_addr(const world_t *w, trp_stun_attribute_e type, unsigned n)
-{
-    size_t       offset, len;
-    trp_str_t    value;
-    trp_taddr_t  t;
-
-    static char  buf[80];
-
-    if (w->m.data == NULL) {
-        return NULL;
-    }
-
-    offset = 0;
-
-    do {
-        if (trp_stun_each(&w->m, type, &offset, &value) != TRP_OK) {
-            return NULL;
-        }
-    } while (n--);
-
-    if (trp_stun_addr(&w->m, value, &t) != TRP_OK) {
-        return "no address";
-    }
-
-    len = trp_addr_text((uint8_t *) buf, &t.addr);
-    snprintf(buf + len, sizeof(buf) - len, " %u", t.port);
-
-    return buf;
-}
-
-
-#endif /* TURN_H_INCLUDED */

@@ -9,9 +9,12 @@
  */
 
 
+#include <stdio.h>
+#include <string.h>
+
 #include "tap.h"
 #include "rnd.h"
-#include "turnc.h"
+#include "turnc/agent.h"
 
 
 #define nelts(a)  (sizeof(a) / sizeof((a)[0]))

@@ -10,9 +10,13 @@
  */
 
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "tap.h"
 #include "rnd.h"
-#include "turn.h"
+#include "turn/world.h"
 
 #include "turn/trp_turn_private.h"
 

@@ -12,9 +12,13 @@
  */
 
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "tap.h"
 #include "rnd.h"
-#include "turnc.h"
+#include "turnc/agent.h"
 
 
 #define STEPS     4000

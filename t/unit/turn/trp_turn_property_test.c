@@ -11,9 +11,12 @@
  */
 
 
+#include <stdio.h>
+#include <string.h>
+
 #include "tap.h"
 #include "rnd.h"
-#include "turn.h"
+#include "turn/world.h"
 
 
 #define CLIENTS  6

@@ -5,83 +5,20 @@
 
 
 /*
- * A TURN client with what it needs: memory, a clock, and a book of what it
- * says.
- *
- *     agent_init(&a);                        change a.conf ...
- *     agent_start(&a);
- *     a.log                                  ">allocate"
- *     answer(&a, 401); ... answer_send(&a);  a server that says what we want
- *     agent_pass(&a, 500);                   half a second later
- *     agent_end(&a);                         NULL, or what was wrong
- *
- * or, with the server of turn.h,
- *
- *     agent_talk(&a, &w);                    all that was sent is delivered
- *
- * In the log stand messages to the server with a ">" in front, and calls of
- * the handlers; it begins anew with each thing that is done to the client.
+ * A TURN client under test, with what it needs, and a server that says what a
+ * test wants.
  */
 
 
-#ifndef TURN_CLIENT_H_INCLUDED
-#define TURN_CLIENT_H_INCLUDED
-
-
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include "turn.h"
-
-#include "turnc/trp_turnc.h"
-
-
-#define AGENT_SENT      64
-#define AGENT_SENT_MAX  66000
+#include "turnc/agent.h"
 
 
-typedef struct {
-    uint8_t                     *data;
-    size_t                       len;
-} agent_message_t;
-
-
-typedef struct {
-    trp_turnc_t          *client;
-    trp_turnc_conf_t      conf;
-    trp_turnc_handlers_t  handlers;
-    trp_memory_t          memory;
-    uint8_t               seed[TRP_RANDOM_SEED_LEN];
-    trp_turn_tuple_t      tuple;           /* for the server of turn.h */
-    uint64_t              now;
-    int64_t               wall;
-
-    int                   blocks;
-    unsigned              fail;            /* 1: the next block is missing */
-    unsigned              nblocks;         /* asked for */
-
-    agent_message_t       sent[AGENT_SENT];           /* not delivered yet */
-    unsigned              nsent;
-    trp_stun_t            m;               /* the last request */
-    uint8_t               request[2304];
-    uint8_t               last[AGENT_SENT_MAX];
-    size_t                last_len;
-
-    unsigned              code;            /* of "failed", 0: has not */
-    unsigned              allocated;
-    unsigned              received;
-    uint32_t              connection;
-    char                  log[1024];
-    const char           *wrong;
-
-    /* a server that says what it is told to */
-    const char           *user;            /* NAME:PASSWORD */
-    const char           *realm;
-    trp_stun_writer_t     answer;
-    uint8_t               answer_buf[4096];
-} agent_t;
-
-
-static inline void
+void
 agent_wrong(agent_t *a, const char *what)
 {
     if (a->wrong == NULL) {
@@ -91,7 +28,7 @@ agent_wrong(agent_t *a, const char *what)
 
 
 __attribute__((format(printf, 2, 3)))
-static inline void
+static void
 agent_log(agent_t *a, const char *fmt, ...)
 {
     size_t   n;
@@ -110,7 +47,7 @@ agent_log(agent_t *a, const char *fmt, ...)
 }
 
 
-static inline const char *
+const char *
 taddr_text(const trp_taddr_t *addr)
 {
     size_t       len;
@@ -124,7 +61,7 @@ taddr_text(const trp_taddr_t *addr)
 }
 
 
-static inline void *
+static void *
 agent_get(void *data, size_t size)
 {
     void     *p;
@@ -149,7 +86,7 @@ agent_get(void *data, size_t size)
 }
 
 
-static inline void
+static void
 agent_put(void *data, void *p)
 {
     agent_t  *a = data;
@@ -163,7 +100,7 @@ agent_put(void *data, void *p)
 }
 
 
-static inline void
+static void
 agent_log_message(agent_t *a, const trp_stun_t *m)
 {
     uint32_t     number;
@@ -203,7 +140,7 @@ agent_log_message(agent_t *a, const trp_stun_t *m)
 }
 
 
-static inline void
+void
 agent_on_send(void *data, const uint8_t *p, size_t len)
 {
     trp_stun_t        m;
@@ -249,7 +186,7 @@ agent_on_send(void *data, const uint8_t *p, size_t len)
 }
 
 
-static inline void
+void
 agent_on_allocated(void *data)
 {
     agent_t  *a = data;
@@ -262,7 +199,7 @@ agent_on_allocated(void *data)
 }
 
 
-static inline void
+void
 agent_on_failed(void *data, unsigned code)
 {
     agent_t  *a = data;
@@ -276,7 +213,7 @@ agent_on_failed(void *data, unsigned code)
 }
 
 
-static inline void
+static void
 agent_on_connected(void *data, void *connect, uint32_t id)
 {
     agent_t  *a = data;
@@ -286,14 +223,14 @@ agent_on_connected(void *data, void *connect, uint32_t id)
 }
 
 
-static inline void
+void
 agent_on_refused(void *data, void *connect, unsigned code)
 {
     agent_log(data, "refused %s %u", (const char *) connect, code);
 }
 
 
-static inline void
+void
 agent_on_received(void *data, const trp_taddr_t *peer, const uint8_t *p,
     size_t len)
 {
@@ -304,14 +241,14 @@ agent_on_received(void *data, const trp_taddr_t *peer, const uint8_t *p,
 }
 
 
-static inline void
+static void
 agent_on_forbidden(void *data, const trp_taddr_t *peer, unsigned code)
 {
     agent_log(data, "forbidden %s %u", taddr_text(peer), code);
 }
 
 
-static inline void
+void
 agent_init(agent_t *a)
 {
     memset(a, 0, sizeof(agent_t));
@@ -343,16 +280,14 @@ agent_init(agent_t *a)
 }
 
 
-static inline void
+void
 agent_begin(agent_t *a)
 {
     a->log[0] = '\0';
 }
 
 
-/* TRP_OK, TRP_ERROR without memory */
-
-static inline int
+int
 agent_create(agent_t *a)
 {
     agent_begin(a);
@@ -365,7 +300,7 @@ agent_create(agent_t *a)
 }
 
 
-static inline void
+void
 agent_start(agent_t *a)
 {
     if (agent_create(a) != TRP_OK) {
@@ -376,9 +311,7 @@ agent_start(agent_t *a)
 }
 
 
-/* the next answer is to the last message of this kind that was sent */
-
-static inline void
+void
 agent_choose(agent_t *a, unsigned method)
 {
     unsigned    i;
@@ -399,9 +332,7 @@ agent_choose(agent_t *a, unsigned method)
 }
 
 
-/* what was sent and not delivered is lost */
-
-static inline void
+void
 agent_lose(agent_t *a)
 {
     while (a->nsent) {
@@ -410,7 +341,7 @@ agent_lose(agent_t *a)
 }
 
 
-static inline int
+int
 agent_input(agent_t *a, const uint8_t *p, size_t len)
 {
     int       rc;
@@ -435,7 +366,7 @@ agent_input(agent_t *a, const uint8_t *p, size_t len)
 }
 
 
-static inline void
+void
 agent_tick(agent_t *a)
 {
     uint64_t  next;
@@ -450,9 +381,7 @@ agent_tick(agent_t *a)
 }
 
 
-/* milliseconds, with a stop at each timer */
-
-static inline void
+void
 agent_run(agent_t *a, uint64_t ms)
 {
     uint64_t  end, next;
@@ -476,7 +405,7 @@ agent_run(agent_t *a, uint64_t ms)
 }
 
 
-static inline void
+void
 agent_pass(agent_t *a, uint64_t ms)
 {
     agent_begin(a);
@@ -484,7 +413,7 @@ agent_pass(agent_t *a, uint64_t ms)
 }
 
 
-static inline const char *
+const char *
 agent_end(agent_t *a)
 {
     agent_lose(a);
@@ -502,7 +431,7 @@ agent_end(agent_t *a)
 }
 
 
-static inline int
+int
 agent_send(agent_t *a, const char *peer, const char *data)
 {
     trp_taddr_t  addr;
@@ -515,7 +444,7 @@ agent_send(agent_t *a, const char *peer, const char *data)
 }
 
 
-static inline void
+void
 agent_release(agent_t *a, const char *peer)
 {
     trp_taddr_t  addr;
@@ -526,9 +455,7 @@ agent_release(agent_t *a, const char *peer)
 }
 
 
-/* the name comes back with what becomes of it */
-
-static inline int
+int
 agent_connect(agent_t *a, const char *peer, const char *name)
 {
     trp_taddr_t  addr;
@@ -541,9 +468,7 @@ agent_connect(agent_t *a, const char *peer, const char *name)
 }
 
 
-/* an answer to the last request: begin, put attributes, sign, send */
-
-static inline trp_stun_writer_t *
+trp_stun_writer_t *
 answer(agent_t *a, unsigned code)
 {
     trp_stun_begin(&a->answer, a->answer_buf, sizeof(a->answer_buf),
@@ -558,9 +483,7 @@ answer(agent_t *a, unsigned code)
 }
 
 
-/* as the request was */
-
-static inline void
+void
 answer_sign(agent_t *a)
 {
     char          password[TRP_TURN_PASSWORD_LEN + 1];
@@ -617,7 +540,7 @@ answer_sign(agent_t *a)
 }
 
 
-static inline void
+void
 answer_send(agent_t *a)
 {
     agent_begin(a);
@@ -625,9 +548,7 @@ answer_send(agent_t *a)
 }
 
 
-/* an answer with nothing in it but its code */
-
-static inline void
+void
 answer_code(agent_t *a, unsigned code)
 {
     answer(a, code);
@@ -636,9 +557,7 @@ answer_code(agent_t *a, unsigned code)
 }
 
 
-/* 401 or 438; without a list as RFC 5389 has it */
-
-static inline void
+void
 answer_challenge(agent_t *a, unsigned code, const char *nonce,
     const void *list, size_t len)
 {
@@ -654,7 +573,7 @@ answer_challenge(agent_t *a, unsigned code, const char *nonce,
 }
 
 
-static inline void
+void
 answer_allocate(agent_t *a, const char *relayed, uint32_t lifetime)
 {
     trp_taddr_t  addr;
@@ -669,9 +588,7 @@ answer_allocate(agent_t *a, const char *relayed, uint32_t lifetime)
 }
 
 
-/* all the way, by that server */
-
-static inline void
+void
 agent_allocate(agent_t *a, uint32_t lifetime)
 {
     agent_start(a);
@@ -685,9 +602,7 @@ agent_allocate(agent_t *a, uint32_t lifetime)
 }
 
 
-/* what the server of turn.h has for this client */
-
-static inline void
+void
 agent_fetch(agent_t *a, world_t *w)
 {
     unsigned  i, n;
@@ -708,9 +623,7 @@ agent_fetch(agent_t *a, world_t *w)
 }
 
 
-/* until nobody has anything to say */
-
-static inline void
+void
 agent_talk(agent_t *a, world_t *w)
 {
     unsigned         i, n;
@@ -731,6 +644,3 @@ agent_talk(agent_t *a, world_t *w)
         }
     }
 }
-
-
-#endif /* TURN_CLIENT_H_INCLUDED */

@@ -11,7 +11,7 @@
 
 #include "tap.h"
 #include "rnd.h"
-#include "hellos.h"
+#include "tunnel/hellos.h"
 
 #include "tunnel/trp_wire.h"
 
