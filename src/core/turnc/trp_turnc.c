@@ -4,29 +4,29 @@
  */
 
 
-#include "turnc/trp_turnc_private.h"
+/*
+ * The door of the TURN client: messages, time and what its caller wants come in
+ * here, and go to the file that they are for.
+ */
+
+
+#include "turnc/trp_turnc.h"
+#include "turnc/trp_turnc_alloc.h"
+#include "turnc/trp_turnc_auth.h"
+#include "turnc/trp_turnc_base.h"
+#include "turnc/trp_turnc_data.h"
+#include "turnc/trp_turnc_doubt.h"
+#include "turnc/trp_turnc_peer.h"
+#include "turnc/trp_turnc_request.h"
+#include "turnc/trp_turnc_tcp.h"
 
 #include <string.h>
 
 #include <sodium.h>
 
 
-/* seconds; what an answer without LIFETIME means (RFC 8656, section 3.2) */
-
-#define TRP_TURNC_LIFETIME  600
-
-/* before the end of it, if it is longer than twice that; milliseconds */
-
-#define TRP_TURNC_AHEAD     60000
-
-
-static void trp_turnc_dispatch(trp_turnc_t *client,
-    trp_turnc_timer_t *timer);
-static void trp_turnc_keepalive(trp_turnc_t *client);
-static int trp_turnc_live(trp_turnc_t *client,
-    const trp_stun_t *m);
-static uint8_t trp_turnc_family(const trp_turnc_t *client);
-static void trp_turnc_delete(trp_turnc_t *client);
+static void trp_turnc_dispatch(trp_turnc_t *client, trp_turnc_timer_t *timer);
+static int trp_turnc_failed(trp_turnc_t *client);
 static void trp_turnc_clear(trp_turnc_t *client);
 
 
@@ -62,14 +62,14 @@ trp_turnc_create(const trp_turnc_conf_t *conf,
     trp_random_bytes(&client->random, client->hash_key, TRP_HASH_KEY_LEN);
 
     trp_hash_init(&client->transactions, client->hash_key, &client->memory);
-    trp_hash_init(&client->peers, client->hash_key, &client->memory);
-    trp_hash_init(&client->hosts, client->hash_key, &client->memory);
-    trp_hash_init(&client->channels, client->hash_key, &client->memory);
+    trp_hash_init(&client->peers.by_addr, client->hash_key, &client->memory);
+    trp_hash_init(&client->peers.by_host, client->hash_key, &client->memory);
+    trp_hash_init(&client->peers.by_number, client->hash_key, &client->memory);
 
-    client->refresh.kind = TRP_TURNC_TIMER_REFRESH;
-    client->lifetime.kind = TRP_TURNC_TIMER_LIFETIME;
-    client->keepalive.kind = TRP_TURNC_TIMER_KEEPALIVE;
-    client->silence.kind = TRP_TURNC_TIMER_SILENCE;
+    client->alloc.refresh.kind = TRP_TURNC_TIMER_REFRESH;
+    client->alloc.lifetime.kind = TRP_TURNC_TIMER_LIFETIME;
+    client->alloc.keepalive.kind = TRP_TURNC_TIMER_KEEPALIVE;
+    client->silence.timer.kind = TRP_TURNC_TIMER_SILENCE;
 
     return client;
 }
@@ -101,12 +101,11 @@ trp_turnc_start(trp_turnc_t *client, uint64_t now, int64_t wall)
 
     if (trp_turnc_credentials(client, wall) != TRP_OK) {
         trp_turnc_fail(client, TRP_TURNC_INTEGRITY);
+        (void) trp_turnc_failed(client);
         return;
     }
 
-    trp_turnc_timer(client, &client->keepalive,
-                    now + TRP_TURNC_KEEPALIVE);
-    trp_turnc_request(client, &client->control, TRP_STUN_ALLOCATE);
+    trp_turnc_allocate(client);
 }
 
 
@@ -138,6 +137,7 @@ trp_turnc_input(trp_turnc_t *client, const uint8_t *p, size_t len,
     case TRP_STUN_SUCCESS:
     case TRP_STUN_ERROR:
         trp_turnc_answer(client, &m);
+        (void) trp_turnc_failed(client);
         break;
 
     case TRP_STUN_INDICATION:
@@ -175,18 +175,20 @@ trp_turnc_tick(trp_turnc_t *client, uint64_t now, int64_t wall)
     client->now = now;
 
     while (client->timers.top && client->timers.top->expires <= now) {
-        timer = trp_turnc_of(trp_turnc_timer_t, node,
-                             client->timers.top);
+        timer = trp_turnc_of(trp_turnc_timer_t, node, client->timers.top);
 
         trp_turnc_timer_stop(client, timer);
         trp_turnc_dispatch(client, timer);
+
+        if (trp_turnc_failed(client)) {
+            return;
+        }
     }
 }
 
 
 static void
-trp_turnc_dispatch(trp_turnc_t *client,
-    trp_turnc_timer_t *timer)
+trp_turnc_dispatch(trp_turnc_t *client, trp_turnc_timer_t *timer)
 {
     switch (timer->kind) {
 
@@ -194,11 +196,7 @@ trp_turnc_dispatch(trp_turnc_t *client,
 
         /* it may be on its way already, because of a doubt */
 
-        if (!client->control.active) {
-            trp_turnc_request(client, &client->control,
-                              TRP_STUN_REFRESH);
-        }
-
+        trp_turnc_refresh(client);
         break;
 
     case TRP_TURNC_TIMER_LIFETIME:
@@ -206,7 +204,7 @@ trp_turnc_dispatch(trp_turnc_t *client,
         break;
 
     case TRP_TURNC_TIMER_KEEPALIVE:
-        trp_turnc_keepalive(client);
+        trp_turnc_keepalive_timer(client);
         break;
 
     case TRP_TURNC_TIMER_SILENCE:
@@ -219,152 +217,117 @@ trp_turnc_dispatch(trp_turnc_t *client,
         break;
 
     default: /* TRP_TURNC_TIMER_PEER */
-        trp_turnc_peer_timer(client, timer);
+        trp_turnc_peer_timer(client,
+            trp_turnc_of(trp_turnc_peer_t, timer, timer));
     }
 }
 
 
-/* the timer is not moved by each message that is sent */
-
-static void
-trp_turnc_keepalive(trp_turnc_t *client)
-{
-    uint64_t  when;
-    uint8_t            id[TRP_STUN_ID_LEN], buf[TRP_STUN_HEADER_LEN + 8];
-    trp_stun_writer_t  w;
-
-    when = client->sent + TRP_TURNC_KEEPALIVE;
-
-    if (when > client->now) {
-        trp_turnc_timer(client, &client->keepalive, when);
-        return;
-    }
-
-    trp_turnc_timer(client, &client->keepalive,
-                    client->now + TRP_TURNC_KEEPALIVE);
-
-    trp_random_bytes(&client->random, id, sizeof(id));
-
-    trp_stun_begin(&w, buf, sizeof(buf), TRP_STUN_INDICATION,
-                   TRP_STUN_BINDING, id);
-    trp_stun_put_fingerprint(&w);
-
-    trp_turnc_out(client, w.data, w.len);
-}
-
-
-/* RFC 8656, sections 7.3 and 7.4 */
-
-void
-trp_turnc_allocate_done(trp_turnc_t *client, const trp_stun_t *m,
-    unsigned code)
-{
-    size_t     offset;
-    trp_str_t  value;
-
-    if (code) {
-        offset = 0;
-
-        if (code == 300
-            && (trp_stun_each(m, TRP_STUN_ALTERNATE_SERVER, &offset, &value)
-                != TRP_OK
-                || trp_stun_plain_addr(value, &client->alternate) != TRP_OK))
-        {
-            memset(&client->alternate, 0, sizeof(trp_taddr_t));
-        }
-
-        trp_turnc_fail(client, code);
-        return;
-    }
-
-    if (trp_stun_addr(m, trp_stun_get(m, TRP_STUN_XOR_RELAYED_ADDRESS),
-                      &client->relayed)
-        != TRP_OK
-        || client->relayed.port == 0
-        || client->relayed.addr.family != trp_turnc_family(client)
-        || trp_turnc_live(client, m) != TRP_OK)
-    {
-        trp_turnc_delete(client);
-        trp_turnc_fail(client, TRP_TURNC_PROTOCOL);
-        return;
-    }
-
-    client->state = TRP_TURNC_ALLOCATED;
-    client->handlers.allocated(client->data);
-}
-
-
-/* what cannot be cured by another try ends the allocation */
-
-void
-trp_turnc_refresh_done(trp_turnc_t *client, const trp_stun_t *m,
-    unsigned code)
-{
-    if (code == TRP_TURNC_TIMEOUT || code == TRP_TURNC_INTEGRITY
-        || code >= 500)
-    {
-        trp_turnc_timer(client, &client->refresh,
-                        client->now + TRP_TURNC_PAUSE);
-        return;
-    }
-
-    if (code == 0 && trp_turnc_live(client, m) != TRP_OK) {
-        code = TRP_TURNC_PROTOCOL;
-    }
-
-    if (code) {
-        trp_turnc_fail(client, code);
-    }
-}
-
+/* 1 if it is over by now, which is told */
 
 static int
-trp_turnc_live(trp_turnc_t *client, const trp_stun_t *m)
+trp_turnc_failed(trp_turnc_t *client)
 {
-    int       rc;
-    uint32_t  seconds;
-    uint64_t  lifetime, ahead;
-
-    seconds = TRP_TURNC_LIFETIME;
-    rc = trp_stun_get_u32(m, TRP_STUN_LIFETIME, &seconds);
-
-    if (rc == TRP_ERROR || seconds == 0) {
-        return TRP_ERROR;
+    if (client->code == 0 || client->state == TRP_TURNC_OVER) {
+        return 0;
     }
 
-    lifetime = (uint64_t) seconds * 1000;
-    ahead = TRP_TURNC_AHEAD;
+    trp_turnc_clear(client);
 
-    if (ahead > lifetime / 2) {
-        ahead = lifetime / 2;
-    }
+    client->state = TRP_TURNC_OVER;
+    client->handlers.failed(client->data, client->code);
 
-    trp_turnc_timer(client, &client->lifetime, client->now + lifetime);
-    trp_turnc_timer(client, &client->refresh,
-                    client->now + lifetime - ahead);
-
-    return TRP_OK;
-}
-
-
-static uint8_t
-trp_turnc_family(const trp_turnc_t *client)
-{
-    return (client->conf.family == 6) ? 6 : 4;
+    return 1;
 }
 
 
 const trp_taddr_t *
 trp_turnc_relayed(const trp_turnc_t *client)
 {
-    return &client->relayed;
+    return &client->alloc.relayed;
 }
 
 
 const trp_taddr_t *
 trp_turnc_alternate(const trp_turnc_t *client)
 {
-    return &client->alternate;
+    return &client->alloc.alternate;
+}
+
+
+int
+trp_turnc_connect(trp_turnc_t *client, const trp_taddr_t *peer,
+    void *connect, uint64_t now, int64_t wall)
+{
+    (void) wall;
+
+    if (client->state != TRP_TURNC_ALLOCATED
+        || client->conf.transport != TRP_TURNC_TCP)
+    {
+        return TRP_ERROR;
+    }
+
+    client->now = now;
+
+    return trp_turnc_tcp_connect(client, peer, connect);
+}
+
+
+void
+trp_turnc_forget(trp_turnc_t *client, void *connect)
+{
+    trp_turnc_tcp_forget(client, connect);
+}
+
+
+size_t
+trp_turnc_bind(trp_turnc_t *client, uint32_t connection, uint8_t *p,
+    uint8_t *id)
+{
+    if (client->state != TRP_TURNC_ALLOCATED) {
+        return 0;
+    }
+
+    return trp_turnc_tcp_bind(client, connection, p, id);
+}
+
+
+int
+trp_turnc_bound(trp_turnc_t *client, const uint8_t *p, size_t len,
+    const uint8_t *id, unsigned *code)
+{
+    return trp_turnc_tcp_bound(client, p, len, id, code);
+}
+
+
+int
+trp_turnc_send(trp_turnc_t *client, const trp_taddr_t *peer,
+    const uint8_t *p, size_t len, uint64_t now, int64_t wall)
+{
+    (void) wall;
+
+    if (client->state != TRP_TURNC_ALLOCATED
+        || client->conf.transport != TRP_TURNC_UDP)
+    {
+        return TRP_ERROR;
+    }
+
+    client->now = now;
+
+    return trp_turnc_data_send(client, peer, p, len);
+}
+
+
+void
+trp_turnc_release(trp_turnc_t *client, const trp_taddr_t *addr)
+{
+    trp_turnc_peer_t  *peer;
+
+    peer = trp_turnc_peer_find(client, addr);
+
+    if (peer && peer->state != TRP_TURNC_RESTING) {
+        trp_turnc_peer_rest(client, peer);
+    }
 }
 
 
@@ -378,8 +341,7 @@ trp_turnc_close(trp_turnc_t *client, uint64_t now, int64_t wall)
     /* Allocate may be on its way */
 
     if (client->state == TRP_TURNC_ALLOCATED
-        || (client->state == TRP_TURNC_ALLOCATING
-            && client->authenticated))
+        || (client->state == TRP_TURNC_ALLOCATING && client->auth.challenged))
     {
         trp_turnc_delete(client);
     }
@@ -390,102 +352,16 @@ trp_turnc_close(trp_turnc_t *client, uint64_t now, int64_t wall)
 
 
 static void
-trp_turnc_delete(trp_turnc_t *client)
-{
-    uint8_t            id[TRP_STUN_ID_LEN], buf[TRP_TURNC_MESSAGE_MAX];
-    trp_str_t          nonce;
-    trp_stun_writer_t  w;
-
-    nonce.data = client->nonce;
-    nonce.len = client->nonce_len;
-
-    trp_random_bytes(&client->random, id, sizeof(id));
-
-    trp_stun_begin(&w, buf, sizeof(buf), TRP_STUN_REQUEST, TRP_STUN_REFRESH,
-                   id);
-    trp_stun_put_u32(&w, TRP_STUN_LIFETIME, 0);
-
-    if (trp_turnc_sign(client, &w, nonce) == TRP_OK) {
-        trp_turnc_out(client, w.data, w.len);
-    }
-}
-
-
-void
-trp_turnc_fail(trp_turnc_t *client, unsigned code)
-{
-    trp_turnc_clear(client);
-
-    client->state = TRP_TURNC_OVER;
-    client->handlers.failed(client->data, code);
-}
-
-
-static void
 trp_turnc_clear(trp_turnc_t *client)
 {
     trp_turnc_connects_free(client);
     trp_turnc_peers_free(client);
+    trp_turnc_alloc_end(client);
 
-    trp_turnc_request_end(client, &client->control);
-
-    trp_turnc_timer_stop(client, &client->refresh);
-    trp_turnc_timer_stop(client, &client->lifetime);
-    trp_turnc_timer_stop(client, &client->keepalive);
-    trp_turnc_timer_stop(client, &client->silence);
+    trp_turnc_timer_stop(client, &client->silence.timer);
 
     trp_hash_done(&client->transactions);
-    trp_hash_done(&client->peers);
-    trp_hash_done(&client->hosts);
-    trp_hash_done(&client->channels);
-}
-
-
-void
-trp_turnc_out(trp_turnc_t *client, const uint8_t *p, size_t len)
-{
-    client->sent = client->now;
-    client->handlers.send(client->data, p, len);
-}
-
-
-void
-trp_turnc_timer(trp_turnc_t *client,
-    trp_turnc_timer_t *timer, uint64_t expires)
-{
-    trp_turnc_timer_stop(client, timer);
-    trp_heap_insert(&client->timers, &timer->node, expires);
-}
-
-
-void
-trp_turnc_timer_stop(trp_turnc_t *client,
-    trp_turnc_timer_t *timer)
-{
-    if (timer->node.expires) {
-        trp_heap_remove(&client->timers, &timer->node);
-        timer->node.expires = 0;
-    }
-}
-
-
-void *
-trp_turnc_get(trp_turnc_t *client, size_t size)
-{
-    void  *p;
-
-    p = client->memory.get(client->memory.data, size);
-
-    if (p) {
-        memset(p, 0, size);
-    }
-
-    return p;
-}
-
-
-void
-trp_turnc_put(trp_turnc_t *client, void *p)
-{
-    client->memory.put(client->memory.data, p);
+    trp_hash_done(&client->peers.by_addr);
+    trp_hash_done(&client->peers.by_host);
+    trp_hash_done(&client->peers.by_number);
 }

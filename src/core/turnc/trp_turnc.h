@@ -20,89 +20,10 @@
 #define TRP_TURNC_H_INCLUDED
 
 
-#include "base/trp_core.h"
-#include "base/trp_memory.h"
-#include "stun/trp_stun.h"
+#include "turnc/trp_turnc_types.h"
 
 
 #pragma GCC visibility push(hidden)
-
-
-/* a NAT forgets UDP mappings after 30 seconds, some forget TCP soon after */
-
-#define TRP_TURNC_KEEPALIVE    25000
-
-/* RFC 8489, section 6.2.1: for UDP; section 6.2.2: for TCP and TLS */
-
-#define TRP_TURNC_RTO          500
-#define TRP_TURNC_RC           7
-#define TRP_TURNC_RM           16
-#define TRP_TURNC_TI           39500
-
-/* datagrams that wait for their permission: so many of a peer, so long */
-
-#define TRP_TURNC_QUEUE        8
-#define TRP_TURNC_DATAGRAM     2048
-
-/*
- * Of ConnectionBind with all its attributes, as long as they may be; nothing
- * else that is asked is longer.
- */
-
-#define TRP_TURNC_MESSAGE_MAX  2304
-
-/* what "failed" and "refused" may say besides the codes of STUN */
-
-#define TRP_TURNC_TIMEOUT      1    /* no answer */
-#define TRP_TURNC_PROTOCOL     2    /* an answer that makes no sense */
-#define TRP_TURNC_INTEGRITY    3    /* not signed with our password */
-
-
-typedef struct trp_turnc_s  trp_turnc_t;
-
-
-typedef struct {
-
-    /* a message or ChannelData for the server; padded for a byte stream */
-    void   (*send)(void *data, const uint8_t *p, size_t len);
-
-    /* the allocation is there, see trp_turnc_relayed() */
-    void   (*allocated)(void *data);
-
-    /*
-     * There is no allocation, or no more.  The client does nothing from here
-     * on but to be destroyed; of pending connects nothing more is heard.
-     */
-    void   (*failed)(void *data, unsigned code);
-
-    /* a peer is connected: the id is for ConnectionBind */
-    void   (*connected)(void *data, void *connect, uint32_t id);
-    void   (*refused)(void *data, void *connect, unsigned code);
-
-    /* a datagram of a peer */
-    void   (*received)(void *data, const trp_taddr_t *peer, const uint8_t *p,
-                       size_t len);
-
-    /*
-     * The server does not let us reach this peer's address: 403 and others.
-     * It is not asked again within a second, unless the peer is released.
-     */
-    void   (*forbidden)(void *data, const trp_taddr_t *peer, unsigned code);
-
-} trp_turnc_handlers_t;
-
-
-typedef struct {
-    trp_str_t   name;                /* and password, or ...; at most
-                                        TRP_STUN_USERNAME_MAX bytes, with the
-                                        time that a secret needs */
-    trp_str_t   password;
-    trp_str_t   secret;              /* ... the secret of REST credentials, for
-                                        which "name" may be empty */
-    uint8_t     transport;           /* of the relayed address: 6 or 17 */
-    uint8_t     family;              /* 4, 6; 0: 4, with no attribute */
-    unsigned    stream:1;            /* TCP or TLS to the server */
-} trp_turnc_conf_t;
 
 
 /*

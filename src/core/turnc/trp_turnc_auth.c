@@ -4,7 +4,14 @@
  */
 
 
-#include "turnc/trp_turnc_private.h"
+/*
+ * The name, password and key with which the TURN client signs, what 401 and 438
+ * tell it for that, and whether an answer is signed with the same key (RFC
+ * 8489, section 9.2).
+ */
+
+
+#include "turnc/trp_turnc_auth.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,20 +22,22 @@
 #define TRP_TURNC_WEEK  604800
 
 
-static int trp_turnc_choose(trp_turnc_t *client,
-    const trp_stun_t *m);
+static int trp_turnc_choose(trp_turnc_t *client, const trp_stun_t *m);
 static int trp_turnc_key(trp_turnc_t *client);
 
 
 int
 trp_turnc_credentials(trp_turnc_t *client, int64_t wall)
 {
-    char    *password;
-    size_t   len;
+    char              *password;
+    size_t             len;
+    trp_turnc_auth_t  *auth;
+
+    auth = &client->auth;
 
     if (client->conf.secret.len == 0) {
-        client->name = client->conf.name;
-        client->password = client->conf.password;
+        auth->name = client->conf.name;
+        auth->password = client->conf.password;
         return TRP_OK;
     }
 
@@ -45,40 +54,41 @@ trp_turnc_credentials(trp_turnc_t *client, int64_t wall)
 
     password = (char *) client->text + len;
 
-    client->name.data = client->text;
-    client->name.len = len;
-    client->password.data = (uint8_t *) password;
-    client->password.len = TRP_TURN_PASSWORD_LEN;
+    auth->name.data = client->text;
+    auth->name.len = len;
+    auth->password.data = (uint8_t *) password;
+    auth->password.len = TRP_TURN_PASSWORD_LEN;
 
-    return trp_turn_password(password, client->conf.secret, client->name);
+    return trp_turn_password(password, client->conf.secret, auth->name);
 }
 
 
 int
 trp_turnc_challenge(trp_turnc_t *client, const trp_stun_t *m)
 {
-    unsigned   features;
-    trp_str_t  realm, parts[3];
+    unsigned           features;
+    trp_str_t          realm, parts[3];
+    trp_turnc_auth_t  *auth;
 
     static const trp_str_t  colon = trp_string(":");
 
+    auth = &client->auth;
     realm = trp_stun_get(m, TRP_STUN_REALM);
 
-    if (realm.data == NULL || realm.len > sizeof(client->realm)
-        || trp_turnc_nonce(m, client->nonce, &client->nonce_len)
-           != TRP_OK)
+    if (realm.data == NULL || realm.len > sizeof(auth->realm)
+        || trp_turnc_nonce(m, auth->nonce, &auth->nonce_len) != TRP_OK)
     {
         return TRP_ERROR;
     }
 
-    memcpy(client->realm, realm.data, realm.len);
-    client->realm_len = realm.len;
+    memcpy(auth->realm, realm.data, realm.len);
+    auth->realm_len = realm.len;
 
     features = trp_turn_nonce_features(trp_stun_get(m, TRP_STUN_NONCE));
 
-    client->anonymous = (features & TRP_TURN_NONCE_ANONYMITY) != 0;
-    client->algorithm = TRP_STUN_ALGORITHM_MD5;
-    client->list_len = 0;
+    auth->anonymous = (features & TRP_TURN_NONCE_ANONYMITY) != 0;
+    auth->algorithm = TRP_STUN_ALGORITHM_MD5;
+    auth->list_len = 0;
 
     if ((features & TRP_TURN_NONCE_ALGORITHMS)
         && trp_turnc_choose(client, m) != TRP_OK)
@@ -86,17 +96,17 @@ trp_turnc_challenge(trp_turnc_t *client, const trp_stun_t *m)
         return TRP_ERROR;
     }
 
-    parts[0] = client->name;
+    parts[0] = auth->name;
     parts[1] = colon;
     parts[2] = realm;
 
-    if (trp_digest(TRP_SHA256, client->userhash, parts, 3) != TRP_OK
+    if (trp_digest(TRP_SHA256, auth->userhash, parts, 3) != TRP_OK
         || trp_turnc_key(client) != TRP_OK)
     {
         return TRP_ERROR;
     }
 
-    client->authenticated = 1;
+    auth->challenged = 1;
 
     return TRP_OK;
 }
@@ -107,13 +117,15 @@ trp_turnc_challenge(trp_turnc_t *client, const trp_stun_t *m)
 int
 trp_turnc_stale(trp_turnc_t *client, const trp_stun_t *m)
 {
-    if (trp_turnc_nonce(m, client->nonce, &client->nonce_len)
-        != TRP_OK)
-    {
+    trp_turnc_auth_t  *auth;
+
+    auth = &client->auth;
+
+    if (trp_turnc_nonce(m, auth->nonce, &auth->nonce_len) != TRP_OK) {
         return TRP_ERROR;
     }
 
-    if (client->list_len
+    if (auth->list_len
         && trp_stun_get(m, TRP_STUN_PASSWORD_ALGORITHMS).data
         && trp_turnc_choose(client, m) != TRP_OK)
     {
@@ -155,13 +167,15 @@ trp_turnc_nonce(const trp_stun_t *m, uint8_t *nonce, size_t *len)
 static int
 trp_turnc_choose(trp_turnc_t *client, const trp_stun_t *m)
 {
-    size_t     i, n;
-    unsigned   type, found;
-    trp_str_t  list;
+    size_t             i, n;
+    unsigned           type, found;
+    trp_str_t          list;
+    trp_turnc_auth_t  *auth;
 
+    auth = &client->auth;
     list = trp_stun_get(m, TRP_STUN_PASSWORD_ALGORITHMS);
 
-    if (list.len == 0 || list.len > sizeof(client->list)) {
+    if (list.len == 0 || list.len > sizeof(auth->list)) {
         return TRP_ERROR;
     }
 
@@ -183,9 +197,9 @@ trp_turnc_choose(trp_turnc_t *client, const trp_stun_t *m)
         return TRP_ERROR;
     }
 
-    memcpy(client->list, list.data, list.len);
-    client->list_len = list.len;
-    client->algorithm = found;
+    memcpy(auth->list, list.data, list.len);
+    auth->list_len = list.len;
+    auth->algorithm = found;
 
     return TRP_OK;
 }
@@ -194,46 +208,63 @@ trp_turnc_choose(trp_turnc_t *client, const trp_stun_t *m)
 static int
 trp_turnc_key(trp_turnc_t *client)
 {
-    trp_str_t  realm;
+    trp_str_t          realm;
+    trp_turnc_auth_t  *auth;
 
-    realm.data = client->realm;
-    realm.len = client->realm_len;
+    auth = &client->auth;
+    realm.data = auth->realm;
+    realm.len = auth->realm_len;
 
-    return (trp_turn_key_make(client->name, realm, client->password,
-                              client->algorithm, &client->key)
+    return (trp_turn_key_make(auth->name, realm, auth->password,
+                              auth->algorithm, &auth->key)
             == TRP_OK)
            ? TRP_OK : TRP_ERROR;
 }
 
 
 int
-trp_turnc_sign(trp_turnc_t *client, trp_stun_writer_t *w,
+trp_turnc_sign(trp_turnc_t *client, trp_stun_writer_t *w)
+{
+    trp_str_t  nonce;
+
+    nonce.data = client->auth.nonce;
+    nonce.len = client->auth.nonce_len;
+
+    return trp_turnc_sign_with(client, w, nonce);
+}
+
+
+int
+trp_turnc_sign_with(trp_turnc_t *client, trp_stun_writer_t *w,
     trp_str_t nonce)
 {
-    trp_str_t  key;
+    trp_str_t          key;
+    trp_turnc_auth_t  *auth;
 
-    if (client->authenticated) {
+    auth = &client->auth;
 
-        if (client->anonymous) {
-            trp_stun_put(w, TRP_STUN_USERHASH, client->userhash,
+    if (auth->challenged) {
+
+        if (auth->anonymous) {
+            trp_stun_put(w, TRP_STUN_USERHASH, auth->userhash,
                          TRP_STUN_USERHASH_LEN);
 
         } else {
-            trp_stun_put(w, TRP_STUN_USERNAME, client->name.data,
-                         client->name.len);
+            trp_stun_put(w, TRP_STUN_USERNAME, auth->name.data,
+                         auth->name.len);
         }
 
-        trp_stun_put(w, TRP_STUN_REALM, client->realm, client->realm_len);
+        trp_stun_put(w, TRP_STUN_REALM, auth->realm, auth->realm_len);
         trp_stun_put(w, TRP_STUN_NONCE, nonce.data, nonce.len);
 
-        key.data = client->key.data;
-        key.len = client->key.len;
+        key.data = auth->key.data;
+        key.len = auth->key.len;
 
-        if (client->list_len) {
-            trp_stun_put(w, TRP_STUN_PASSWORD_ALGORITHMS, client->list,
-                         client->list_len);
+        if (auth->list_len) {
+            trp_stun_put(w, TRP_STUN_PASSWORD_ALGORITHMS, auth->list,
+                         auth->list_len);
             trp_stun_put_u32(w, TRP_STUN_PASSWORD_ALGORITHM,
-                             (uint32_t) client->algorithm << 16);
+                             (uint32_t) auth->algorithm << 16);
             trp_stun_put_sha256(w, key);
 
         } else {
@@ -250,12 +281,15 @@ trp_turnc_sign(trp_turnc_t *client, trp_stun_writer_t *w,
 int
 trp_turnc_verify(const trp_turnc_t *client, const trp_stun_t *m)
 {
-    trp_str_t  key;
+    trp_str_t                key;
+    const trp_turnc_auth_t  *auth;
 
-    key.data = client->key.data;
-    key.len = client->key.len;
+    auth = &client->auth;
 
-    if (client->list_len) {
+    key.data = auth->key.data;
+    key.len = auth->key.len;
+
+    if (auth->list_len) {
         return m->sha256 ? trp_stun_check_sha256(m, key) : TRP_DECLINED;
     }
 

@@ -4,14 +4,15 @@
  */
 
 
-#include "turnc/trp_turnc_private.h"
-
-
 /*
- * A server that was restarted has forgotten its allocations.  All servers say
- * so in answer to Refresh (RFC 8656, section 7.2: 437), but some answer 400 to
- * what else presupposes an allocation, or nothing, and drop data in silence.
+ * Whether the server still has the allocation: a Refresh asks it, when
+ * something fails that should not, or when only one side sends for long.
  */
+
+
+#include "turnc/trp_turnc_doubt.h"
+#include "turnc/trp_turnc_alloc.h"
+#include "turnc/trp_turnc_base.h"
 
 
 /* not asked more often than this; milliseconds */
@@ -30,19 +31,21 @@
 int
 trp_turnc_doubt(trp_turnc_t *client)
 {
-    if (client->control.active) {
+    trp_turnc_silence_t  *silence;
+
+    silence = &client->silence;
+
+    if (client->alloc.transaction.active) {
         return 1;
     }
 
-    if (client->doubted
-        && client->now - client->doubted < TRP_TURNC_DOUBT)
-    {
+    if (silence->doubted && client->now - silence->doubted < TRP_TURNC_DOUBT) {
         return 0;
     }
 
-    client->doubted = client->now;
+    silence->doubted = client->now;
 
-    trp_turnc_request(client, &client->control, TRP_STUN_REFRESH);
+    trp_turnc_refresh(client);
 
     return 1;
 }
@@ -51,30 +54,23 @@ trp_turnc_doubt(trp_turnc_t *client)
 void
 trp_turnc_wait(trp_turnc_t *client)
 {
-    if (client->unanswered) {
+    trp_turnc_silence_t  *silence;
+
+    silence = &client->silence;
+
+    if (silence->since) {
         return;
     }
 
-    client->unanswered = client->now;
+    silence->since = client->now;
 
-    if (client->patience == 0) {
-        client->patience = TRP_TURNC_PATIENCE;
+    if (silence->patience == 0) {
+        silence->patience = TRP_TURNC_PATIENCE;
     }
 
-    if (client->silence.node.expires == 0) {
-        trp_turnc_timer(client, &client->silence,
-                        client->now + client->patience);
-    }
-}
-
-
-void
-trp_turnc_heard(trp_turnc_t *client, int data)
-{
-    client->unanswered = 0;
-
-    if (data) {
-        client->patience = 0;
+    if (silence->timer.node.expires == 0) {
+        trp_turnc_timer(client, &silence->timer,
+                        client->now + silence->patience);
     }
 }
 
@@ -84,22 +80,25 @@ trp_turnc_heard(trp_turnc_t *client, int data)
 void
 trp_turnc_silence_timer(trp_turnc_t *client)
 {
-    uint64_t  when;
+    uint64_t              when;
+    trp_turnc_silence_t  *silence;
 
-    if (client->unanswered == 0) {
+    silence = &client->silence;
+
+    if (silence->since == 0) {
         return;
     }
 
-    if (client->patience == 0) {
-        client->patience = TRP_TURNC_PATIENCE;
+    if (silence->patience == 0) {
+        silence->patience = TRP_TURNC_PATIENCE;
     }
 
-    when = client->unanswered + client->patience;
+    when = silence->since + silence->patience;
 
     if (when <= client->now) {
 
-        if (client->patience < TRP_TURNC_PATIENCE_MAX) {
-            client->patience *= 2;
+        if (silence->patience < TRP_TURNC_PATIENCE_MAX) {
+            silence->patience *= 2;
         }
 
         when = client->now + TRP_TURNC_PATIENCE;
@@ -107,5 +106,5 @@ trp_turnc_silence_timer(trp_turnc_t *client)
         (void) trp_turnc_doubt(client);
     }
 
-    trp_turnc_timer(client, &client->silence, when);
+    trp_turnc_timer(client, &silence->timer, when);
 }

@@ -4,7 +4,18 @@
  */
 
 
-#include "turnc/trp_turnc_private.h"
+/*
+ * Peers of the TURN client.  Each has a permission, and a channel if the server
+ * has one, which are refreshed while the peer is in use; then its number rests
+ * until the server has forgotten it.
+ */
+
+
+#include "turnc/trp_turnc_peer.h"
+#include "turnc/trp_turnc_base.h"
+#include "turnc/trp_turnc_doubt.h"
+#include "turnc/trp_turnc_queue.h"
+#include "turnc/trp_turnc_request.h"
 
 #include <string.h>
 
@@ -24,37 +35,51 @@
 #define TRP_TURNC_CHANNEL_MIN   0x4000
 #define TRP_TURNC_CHANNEL_MAX   0x4fff
 
-static trp_turnc_peer_t *trp_turnc_peer_create(
-    trp_turnc_t *client, const trp_taddr_t *addr);
+
+static trp_turnc_peer_t *trp_turnc_peer_create(trp_turnc_t *client,
+    const trp_taddr_t *addr);
 static uint16_t trp_turnc_number(trp_turnc_t *client);
-static void trp_turnc_peer_ask(trp_turnc_t *client,
-    trp_turnc_peer_t *peer);
+static void trp_turnc_peer_ask(trp_turnc_t *client, trp_turnc_peer_t *peer);
+static void trp_turnc_peer_put(trp_turnc_t *client, trp_turnc_transaction_t *t,
+    trp_stun_writer_t *w);
+static void trp_turnc_peer_done(trp_turnc_t *client,
+    trp_turnc_transaction_t *t, const trp_stun_t *m, unsigned code);
 static void trp_turnc_peer_permitted(trp_turnc_t *client,
     trp_turnc_peer_t *peer);
-static void trp_turnc_peer_denied(trp_turnc_t *client,
-    trp_turnc_peer_t *peer, unsigned code);
-static void trp_turnc_peer_rest(trp_turnc_t *client,
-    trp_turnc_peer_t *peer);
-static void trp_turnc_peer_unuse(trp_turnc_t *client,
-    trp_turnc_peer_t *peer);
-static void trp_turnc_peer_free(trp_turnc_t *client,
-    trp_turnc_peer_t *peer);
+static void trp_turnc_peer_denied(trp_turnc_t *client, trp_turnc_peer_t *peer,
+    unsigned code);
+static void trp_turnc_peer_unuse(trp_turnc_t *client, trp_turnc_peer_t *peer);
+static void trp_turnc_peer_free(trp_turnc_t *client, trp_turnc_peer_t *peer);
 static uint64_t trp_turnc_hash_addr(const trp_turnc_t *client,
     const trp_taddr_t *addr);
 static uint64_t trp_turnc_hash_host(const trp_turnc_t *client,
     const trp_addr_t *host);
-static int trp_turnc_same_host(const trp_addr_t *a,
-    const trp_addr_t *b);
+static int trp_turnc_same_host(const trp_addr_t *a, const trp_addr_t *b);
+
+
+static const trp_turnc_request_t  trp_turnc_channel_request = {
+    TRP_STUN_CHANNEL_BIND,
+    trp_turnc_peer_put,
+    trp_turnc_peer_done,
+    trp_turnc_doubt
+};
+
+
+static const trp_turnc_request_t  trp_turnc_permission_request = {
+    TRP_STUN_CREATE_PERMISSION,
+    trp_turnc_peer_put,
+    trp_turnc_peer_done,
+    trp_turnc_doubt
+};
 
 
 trp_turnc_peer_t *
-trp_turnc_peer_find(const trp_turnc_t *client,
-    const trp_taddr_t *addr)
+trp_turnc_peer_find(const trp_turnc_t *client, const trp_taddr_t *addr)
 {
     trp_hash_node_t   *node;
     trp_turnc_peer_t  *peer;
 
-    node = trp_hash_find(&client->peers,
+    node = trp_hash_find(&client->peers.by_addr,
                          trp_turnc_hash_addr(client, addr));
 
     while (node) {
@@ -73,15 +98,24 @@ trp_turnc_peer_find(const trp_turnc_t *client,
 }
 
 
+trp_turnc_peer_t *
+trp_turnc_peer_by_number(const trp_turnc_t *client, uint16_t number)
+{
+    trp_hash_node_t  *node;
+
+    node = trp_hash_find(&client->peers.by_number, number);
+
+    return node ? trp_turnc_of(trp_turnc_peer_t, by_number, node) : NULL;
+}
+
+
 /* one that is new, or that has come back */
 
 int
 trp_turnc_peer_use(trp_turnc_t *client,
     trp_turnc_peer_t **peer, const trp_taddr_t *addr)
 {
-    if (client->npeers == TRP_TURNC_PEERS
-        || trp_turnc_busy(client))
-    {
+    if (client->peers.nused == TRP_TURNC_PEERS || trp_turnc_busy(client)) {
         return TRP_AGAIN;
     }
 
@@ -95,9 +129,9 @@ trp_turnc_peer_use(trp_turnc_t *client,
 
     (*peer)->state = TRP_TURNC_ASKING;
     (*peer)->no_channel = 0;
-    client->npeers++;
+    client->peers.nused++;
 
-    trp_hash_insert(&client->hosts, &(*peer)->by_host,
+    trp_hash_insert(&client->peers.by_host, &(*peer)->by_host,
                     trp_turnc_hash_host(client, &addr->addr));
 
     trp_turnc_timer_stop(client, &(*peer)->timer);
@@ -108,8 +142,7 @@ trp_turnc_peer_use(trp_turnc_t *client,
 
 
 static trp_turnc_peer_t *
-trp_turnc_peer_create(trp_turnc_t *client,
-    const trp_taddr_t *addr)
+trp_turnc_peer_create(trp_turnc_t *client, const trp_taddr_t *addr)
 {
     trp_turnc_peer_t  *peer;
 
@@ -121,12 +154,13 @@ trp_turnc_peer_create(trp_turnc_t *client,
     peer->timer.kind = TRP_TURNC_TIMER_PEER;
     peer->addr = *addr;
 
-    trp_hash_insert(&client->peers, &peer->by_addr,
+    trp_hash_insert(&client->peers.by_addr, &peer->by_addr,
                     trp_turnc_hash_addr(client, addr));
     peer->number = trp_turnc_number(client);
 
     if (peer->number) {
-        trp_hash_insert(&client->channels, &peer->by_number, peer->number);
+        trp_hash_insert(&client->peers.by_number, &peer->by_number,
+                        peer->number);
     }
 
     return peer;
@@ -138,50 +172,49 @@ trp_turnc_peer_create(trp_turnc_t *client,
 static uint16_t
 trp_turnc_number(trp_turnc_t *client)
 {
-    if (client->channels.n > TRP_TURNC_CHANNEL_MAX
+    if (client->peers.by_number.n > TRP_TURNC_CHANNEL_MAX
                              - TRP_TURNC_CHANNEL_MIN)
     {
         return 0;
     }
 
     do {
-        if (client->last < TRP_TURNC_CHANNEL_MIN
-            || client->last == TRP_TURNC_CHANNEL_MAX)
+        if (client->peers.last < TRP_TURNC_CHANNEL_MIN
+            || client->peers.last == TRP_TURNC_CHANNEL_MAX)
         {
-            client->last = TRP_TURNC_CHANNEL_MIN;
+            client->peers.last = TRP_TURNC_CHANNEL_MIN;
 
         } else {
-            client->last++;
+            client->peers.last++;
         }
-    } while (trp_hash_find(&client->channels, client->last));
+    } while (trp_hash_find(&client->peers.by_number, client->peers.last));
 
-    return client->last;
+    return client->peers.last;
 }
 
 
 /* a binding brings the permission along (RFC 8656, section 12) */
 
 static void
-trp_turnc_peer_ask(trp_turnc_t *client,
-    trp_turnc_peer_t *peer)
+trp_turnc_peer_ask(trp_turnc_t *client, trp_turnc_peer_t *peer)
 {
     trp_turnc_request(client, &peer->transaction,
                       (peer->number && !peer->no_channel)
-                      ? TRP_STUN_CHANNEL_BIND
-                      : TRP_STUN_CREATE_PERMISSION);
+                      ? &trp_turnc_channel_request
+                      : &trp_turnc_permission_request);
 }
 
 
-void
-trp_turnc_peer_put(const trp_turnc_transaction_t *t,
-    trp_stun_writer_t *w, uint64_t now)
+static void
+trp_turnc_peer_put(trp_turnc_t *client, trp_turnc_transaction_t *t,
+    trp_stun_writer_t *w)
 {
     trp_turnc_peer_t  *peer;
 
     peer = trp_turnc_of(trp_turnc_peer_t, transaction, t);
 
-    if (t->method == TRP_STUN_CHANNEL_BIND) {
-        peer->asked = now;
+    if (t->request == &trp_turnc_channel_request) {
+        peer->asked = client->now;
         trp_stun_put_u32(w, TRP_STUN_CHANNEL_NUMBER,
                          (uint32_t) peer->number << 16);
     }
@@ -190,11 +223,13 @@ trp_turnc_peer_put(const trp_turnc_transaction_t *t,
 }
 
 
-void
-trp_turnc_peer_done(trp_turnc_t *client,
-    trp_turnc_transaction_t *t, unsigned code)
+static void
+trp_turnc_peer_done(trp_turnc_t *client, trp_turnc_transaction_t *t,
+    const trp_stun_t *m, unsigned code)
 {
     trp_turnc_peer_t  *peer;
+
+    (void) m;
 
     peer = trp_turnc_of(trp_turnc_peer_t, transaction, t);
 
@@ -216,14 +251,14 @@ trp_turnc_peer_done(trp_turnc_t *client,
                             client->now + TRP_TURNC_PAUSE);
         }
 
-    } else if (code != 403 && t->method == TRP_STUN_CHANNEL_BIND) {
+    } else if (code != 403 && t->request == &trp_turnc_channel_request) {
 
         if (code == 400) {
             (void) trp_turnc_doubt(client);
         }
 
         peer->no_channel = 1;
-        trp_turnc_request(client, t, TRP_STUN_CREATE_PERMISSION);
+        trp_turnc_request(client, t, &trp_turnc_permission_request);
 
     } else if (code == 400 && trp_turnc_doubt(client)) {
 
@@ -239,10 +274,9 @@ trp_turnc_peer_done(trp_turnc_t *client,
 
 
 static void
-trp_turnc_peer_permitted(trp_turnc_t *client,
-    trp_turnc_peer_t *peer)
+trp_turnc_peer_permitted(trp_turnc_t *client, trp_turnc_peer_t *peer)
 {
-    peer->state = (peer->transaction.method == TRP_STUN_CHANNEL_BIND)
+    peer->state = (peer->transaction.request == &trp_turnc_channel_request)
                   ? TRP_TURNC_BOUND : TRP_TURNC_PERMITTED;
     peer->until = client->now + TRP_TURNC_PERMISSION;
 
@@ -254,8 +288,8 @@ trp_turnc_peer_permitted(trp_turnc_t *client,
 
 
 static void
-trp_turnc_peer_denied(trp_turnc_t *client,
-    trp_turnc_peer_t *peer, unsigned code)
+trp_turnc_peer_denied(trp_turnc_t *client, trp_turnc_peer_t *peer,
+    unsigned code)
 {
     trp_taddr_t  addr;
 
@@ -263,21 +297,15 @@ trp_turnc_peer_denied(trp_turnc_t *client,
     peer->state = TRP_TURNC_DENIED;
 
     trp_turnc_queue_free(client, peer);
-    trp_turnc_timer(client, &peer->timer,
-                    client->now + TRP_TURNC_PAUSE);
+    trp_turnc_timer(client, &peer->timer, client->now + TRP_TURNC_PAUSE);
 
     client->handlers.forbidden(client->data, &addr, code);
 }
 
 
 void
-trp_turnc_peer_timer(trp_turnc_t *client,
-    trp_turnc_timer_t *timer)
+trp_turnc_peer_timer(trp_turnc_t *client, trp_turnc_peer_t *peer)
 {
-    trp_turnc_peer_t  *peer;
-
-    peer = trp_turnc_of(trp_turnc_peer_t, timer, timer);
-
     switch (peer->state) {
 
     case TRP_TURNC_RESTING:
@@ -322,48 +350,30 @@ trp_turnc_peer_timer(trp_turnc_t *client,
 }
 
 
-void
-trp_turnc_release(trp_turnc_t *client, const trp_taddr_t *addr)
-{
-    trp_turnc_peer_t  *peer;
-
-    peer = trp_turnc_peer_find(client, addr);
-
-    if (peer && peer->state != TRP_TURNC_RESTING) {
-        trp_turnc_peer_rest(client, peer);
-    }
-}
-
-
 /* the server may know the channel until then, whatever it has answered */
 
-static void
-trp_turnc_peer_rest(trp_turnc_t *client,
-    trp_turnc_peer_t *peer)
+void
+trp_turnc_peer_rest(trp_turnc_t *client, trp_turnc_peer_t *peer)
 {
     trp_turnc_peer_unuse(client, peer);
 
-    if (peer->number == 0
-        || peer->asked + TRP_TURNC_REST <= client->now)
-    {
+    if (peer->number == 0 || peer->asked + TRP_TURNC_REST <= client->now) {
         trp_turnc_peer_free(client, peer);
         return;
     }
 
     peer->state = TRP_TURNC_RESTING;
 
-    trp_turnc_timer(client, &peer->timer,
-                    peer->asked + TRP_TURNC_REST);
+    trp_turnc_timer(client, &peer->timer, peer->asked + TRP_TURNC_REST);
 }
 
 
 static void
-trp_turnc_peer_unuse(trp_turnc_t *client,
-    trp_turnc_peer_t *peer)
+trp_turnc_peer_unuse(trp_turnc_t *client, trp_turnc_peer_t *peer)
 {
-    client->npeers--;
+    client->peers.nused--;
 
-    trp_hash_remove(&client->hosts, &peer->by_host);
+    trp_hash_remove(&client->peers.by_host, &peer->by_host);
 
     trp_turnc_request_end(client, &peer->transaction);
     trp_turnc_queue_free(client, peer);
@@ -371,15 +381,14 @@ trp_turnc_peer_unuse(trp_turnc_t *client,
 
 
 static void
-trp_turnc_peer_free(trp_turnc_t *client,
-    trp_turnc_peer_t *peer)
+trp_turnc_peer_free(trp_turnc_t *client, trp_turnc_peer_t *peer)
 {
     trp_turnc_timer_stop(client, &peer->timer);
 
-    trp_hash_remove(&client->peers, &peer->by_addr);
+    trp_hash_remove(&client->peers.by_addr, &peer->by_addr);
 
     if (peer->number) {
-        trp_hash_remove(&client->channels, &peer->by_number);
+        trp_hash_remove(&client->peers.by_number, &peer->by_number);
     }
 
     trp_turnc_put(client, peer);
@@ -392,8 +401,11 @@ trp_turnc_peers_free(trp_turnc_t *client)
     trp_hash_node_t   *node, *next;
     trp_turnc_peer_t  *peer;
 
-    for (node = trp_hash_walk(&client->peers, NULL); node; node = next) {
-        next = trp_hash_walk(&client->peers, node);
+    for (node = trp_hash_walk(&client->peers.by_addr, NULL);
+         node;
+         node = next)
+    {
+        next = trp_hash_walk(&client->peers.by_addr, node);
         peer = trp_turnc_of(trp_turnc_peer_t, by_addr, node);
 
         if (peer->state != TRP_TURNC_RESTING) {
@@ -408,13 +420,12 @@ trp_turnc_peers_free(trp_turnc_t *client)
 /* any port of a host that one of our peers is on */
 
 int
-trp_turnc_permitted(const trp_turnc_t *client,
-    const trp_addr_t *host)
+trp_turnc_permitted(const trp_turnc_t *client, const trp_addr_t *host)
 {
     trp_hash_node_t   *node;
     trp_turnc_peer_t  *peer;
 
-    node = trp_hash_find(&client->hosts,
+    node = trp_hash_find(&client->peers.by_host,
                          trp_turnc_hash_host(client, host));
 
     while (node) {
@@ -435,8 +446,7 @@ trp_turnc_permitted(const trp_turnc_t *client,
 
 
 static uint64_t
-trp_turnc_hash_addr(const trp_turnc_t *client,
-    const trp_taddr_t *addr)
+trp_turnc_hash_addr(const trp_turnc_t *client, const trp_taddr_t *addr)
 {
     uint8_t  buf[16 + 2];
     size_t   len;
@@ -446,15 +456,15 @@ trp_turnc_hash_addr(const trp_turnc_t *client,
     memcpy(buf, addr->addr.bytes, len);
     trp_stun_write16(buf + len, addr->port);
 
-    return trp_hash(&client->peers, buf, len + 2);
+    return trp_hash(&client->peers.by_addr, buf, len + 2);
 }
 
 
 static uint64_t
-trp_turnc_hash_host(const trp_turnc_t *client,
-    const trp_addr_t *host)
+trp_turnc_hash_host(const trp_turnc_t *client, const trp_addr_t *host)
 {
-    return trp_hash(&client->hosts, host->bytes, host->family == 4 ? 4 : 16);
+    return trp_hash(&client->peers.by_host, host->bytes,
+                    host->family == 4 ? 4 : 16);
 }
 
 

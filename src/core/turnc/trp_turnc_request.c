@@ -4,7 +4,16 @@
  */
 
 
-#include "turnc/trp_turnc_private.h"
+/*
+ * Requests of the TURN client.  What is asked, and what comes of an answer, is
+ * known by the request's own table: this file sends, repeats, signs, and tells
+ * answers from what is none.
+ */
+
+
+#include "turnc/trp_turnc_request.h"
+#include "turnc/trp_turnc_auth.h"
+#include "turnc/trp_turnc_base.h"
 
 #include <string.h>
 
@@ -18,19 +27,15 @@
 #define TRP_TURNC_SILENT     3
 
 
-static void trp_turnc_begin(trp_turnc_t *client,
-    trp_turnc_transaction_t *t);
-static void trp_turnc_transmit(trp_turnc_t *client,
-    trp_turnc_transaction_t *t);
-static void trp_turnc_allocate_put(const trp_turnc_t *client,
-    trp_stun_writer_t *w);
-static trp_turnc_transaction_t *trp_turnc_find(
-    const trp_turnc_t *client, const trp_stun_t *m);
+static void trp_turnc_begin(trp_turnc_t *client, trp_turnc_transaction_t *t);
+static void trp_turnc_transmit(trp_turnc_t *client, trp_turnc_transaction_t *t);
+static trp_turnc_transaction_t *trp_turnc_find(const trp_turnc_t *client,
+    const trp_stun_t *m);
 static uint64_t trp_turnc_id_hash(const uint8_t *id);
-static int trp_turnc_again(trp_turnc_t *client,
-    trp_turnc_transaction_t *t, const trp_stun_t *m, unsigned *code);
-static void trp_turnc_done(trp_turnc_t *client,
-    trp_turnc_transaction_t *t, const trp_stun_t *m, unsigned code);
+static int trp_turnc_again(trp_turnc_t *client, trp_turnc_transaction_t *t,
+    const trp_stun_t *m, unsigned *code);
+static void trp_turnc_done(trp_turnc_t *client, trp_turnc_transaction_t *t,
+    const trp_stun_t *m, unsigned code);
 
 
 int
@@ -41,11 +46,11 @@ trp_turnc_busy(const trp_turnc_t *client)
 
 
 void
-trp_turnc_request(trp_turnc_t *client,
-    trp_turnc_transaction_t *t, uint16_t method)
+trp_turnc_request(trp_turnc_t *client, trp_turnc_transaction_t *t,
+    const trp_turnc_request_t *request)
 {
     t->timer.kind = TRP_TURNC_TIMER_TRANSACTION;
-    t->method = method;
+    t->request = request;
     t->nstale = 0;
     t->violated = 0;
 
@@ -54,8 +59,7 @@ trp_turnc_request(trp_turnc_t *client,
 
 
 static void
-trp_turnc_begin(trp_turnc_t *client,
-    trp_turnc_transaction_t *t)
+trp_turnc_begin(trp_turnc_t *client, trp_turnc_transaction_t *t)
 {
     t->active = 1;
     t->nsent = 0;
@@ -69,8 +73,7 @@ trp_turnc_begin(trp_turnc_t *client,
 
 
 void
-trp_turnc_request_end(trp_turnc_t *client,
-    trp_turnc_transaction_t *t)
+trp_turnc_request_end(trp_turnc_t *client, trp_turnc_transaction_t *t)
 {
     if (t->active) {
         trp_turnc_timer_stop(client, &t->timer);
@@ -86,37 +89,18 @@ trp_turnc_request_end(trp_turnc_t *client,
  */
 
 static void
-trp_turnc_transmit(trp_turnc_t *client,
-    trp_turnc_transaction_t *t)
+trp_turnc_transmit(trp_turnc_t *client, trp_turnc_transaction_t *t)
 {
     uint8_t            buf[TRP_TURNC_MESSAGE_MAX];
     uint64_t           wait;
-    trp_str_t          nonce;
     trp_stun_writer_t  w;
 
-    nonce.data = client->nonce;
-    nonce.len = client->nonce_len;
+    trp_stun_begin(&w, buf, sizeof(buf), TRP_STUN_REQUEST, t->request->method,
+                   t->id);
 
-    trp_stun_begin(&w, buf, sizeof(buf), TRP_STUN_REQUEST, t->method, t->id);
+    t->request->put(client, t, &w);
 
-    switch (t->method) {
-
-    case TRP_STUN_ALLOCATE:
-        trp_turnc_allocate_put(client, &w);
-        break;
-
-    case TRP_STUN_REFRESH:
-        break;
-
-    case TRP_STUN_CONNECT:
-        trp_turnc_connect_put(t, &w);
-        break;
-
-    default: /* TRP_STUN_CHANNEL_BIND, TRP_STUN_CREATE_PERMISSION */
-        trp_turnc_peer_put(t, &w, client->now);
-    }
-
-    t->authenticated = client->authenticated;
+    t->authenticated = client->auth.challenged;
     t->nsent++;
 
     if (client->conf.stream) {
@@ -131,44 +115,27 @@ trp_turnc_transmit(trp_turnc_t *client,
 
     trp_turnc_timer(client, &t->timer, client->now + wait);
 
-    /* last, because the handler may call back */
-
-    if (trp_turnc_sign(client, &w, nonce) == TRP_OK) {
+    if (trp_turnc_sign(client, &w) == TRP_OK) {
         trp_turnc_out(client, w.data, w.len);
     }
 }
 
 
-static void
-trp_turnc_allocate_put(const trp_turnc_t *client,
-    trp_stun_writer_t *w)
-{
-    trp_stun_put_u32(w, TRP_STUN_REQUESTED_TRANSPORT,
-                     (uint32_t) client->conf.transport << 24);
-
-    if (client->conf.family == 6) {
-        trp_stun_put_u32(w, TRP_STUN_REQUESTED_ADDRESS_FAMILY, 0x02000000);
-    }
-}
-
-
 void
-trp_turnc_request_timer(trp_turnc_t *client,
-    trp_turnc_transaction_t *t)
+trp_turnc_request_timer(trp_turnc_t *client, trp_turnc_transaction_t *t)
 {
     if (!client->conf.stream && t->nsent < TRP_TURNC_RC) {
         trp_turnc_transmit(client, t);
 
-        if (t != &client->control && t->nsent > TRP_TURNC_SILENT) {
-            (void) trp_turnc_doubt(client);
+        if (t->nsent > TRP_TURNC_SILENT && t->request->silent) {
+            (void) t->request->silent(client);
         }
 
         return;
     }
 
     trp_turnc_done(client, t, NULL,
-                   t->violated ? TRP_TURNC_INTEGRITY
-                               : TRP_TURNC_TIMEOUT);
+                   t->violated ? TRP_TURNC_INTEGRITY : TRP_TURNC_TIMEOUT);
 }
 
 
@@ -185,7 +152,7 @@ trp_turnc_find(const trp_turnc_t *client, const trp_stun_t *m)
         t = trp_turnc_of(trp_turnc_transaction_t, node, node);
 
         if (memcmp(t->id, m->data + 8, TRP_STUN_ID_LEN) == 0) {
-            return (t->method == m->method) ? t : NULL;
+            return (t->request->method == m->method) ? t : NULL;
         }
 
         node = trp_hash_next(node);
@@ -238,9 +205,7 @@ trp_turnc_answer(trp_turnc_t *client, const trp_stun_t *m)
             return;
         }
 
-    } else if (t->authenticated
-               && trp_turnc_verify(client, m) != TRP_OK)
-    {
+    } else if (t->authenticated && trp_turnc_verify(client, m) != TRP_OK) {
         t->violated = 1;
 
         if (!client->conf.stream
@@ -262,14 +227,14 @@ trp_turnc_answer(trp_turnc_t *client, const trp_stun_t *m)
 /* TRP_OK if the request was sent once more, as a new one */
 
 static int
-trp_turnc_again(trp_turnc_t *client,
-    trp_turnc_transaction_t *t, const trp_stun_t *m, unsigned *code)
+trp_turnc_again(trp_turnc_t *client, trp_turnc_transaction_t *t,
+    const trp_stun_t *m, unsigned *code)
 {
     int  rc;
 
     /* 401 to what was signed: it is the password that is wrong */
 
-    if ((*code == 401) == t->authenticated || client->name.len == 0
+    if ((*code == 401) == t->authenticated || client->auth.name.len == 0
         || t->nstale == TRP_TURNC_STALE_MAX)
     {
         return TRP_DECLINED;
@@ -293,8 +258,8 @@ trp_turnc_again(trp_turnc_t *client,
 
 
 static void
-trp_turnc_done(trp_turnc_t *client,
-    trp_turnc_transaction_t *t, const trp_stun_t *m, unsigned code)
+trp_turnc_done(trp_turnc_t *client, trp_turnc_transaction_t *t,
+    const trp_stun_t *m, unsigned code)
 {
     trp_turnc_request_end(client, t);
 
@@ -302,23 +267,7 @@ trp_turnc_done(trp_turnc_t *client,
         trp_turnc_heard(client, 0);
     }
 
-    switch (t->method) {
-
-    case TRP_STUN_ALLOCATE:
-        trp_turnc_allocate_done(client, m, code);
-        break;
-
-    case TRP_STUN_REFRESH:
-        trp_turnc_refresh_done(client, m, code);
-        break;
-
-    case TRP_STUN_CONNECT:
-        trp_turnc_connect_done(client, t, m, code);
-        break;
-
-    default: /* TRP_STUN_CHANNEL_BIND, TRP_STUN_CREATE_PERMISSION */
-        trp_turnc_peer_done(client, t, code);
-    }
+    t->request->done(client, t, m, code);
 }
 
 

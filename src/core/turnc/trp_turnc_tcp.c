@@ -4,7 +4,17 @@
  */
 
 
-#include "turnc/trp_turnc_private.h"
+/*
+ * Connections of the TURN client to peers (RFC 6062): Connect, and the
+ * ConnectionBind that the caller sends on a connection of its own.
+ */
+
+
+#include "turnc/trp_turnc_tcp.h"
+#include "turnc/trp_turnc_auth.h"
+#include "turnc/trp_turnc_base.h"
+#include "turnc/trp_turnc_doubt.h"
+#include "turnc/trp_turnc_request.h"
 
 #include <string.h>
 
@@ -14,20 +24,29 @@
 #define TRP_TURNC_AGAIN  0x01
 
 
+static void trp_turnc_connect_put(trp_turnc_t *client,
+    trp_turnc_transaction_t *t, trp_stun_writer_t *w);
+static void trp_turnc_connect_done(trp_turnc_t *client,
+    trp_turnc_transaction_t *t, const trp_stun_t *m, unsigned code);
+
+
+static const trp_turnc_request_t  trp_turnc_connect_request = {
+    TRP_STUN_CONNECT,
+    trp_turnc_connect_put,
+    trp_turnc_connect_done,
+    trp_turnc_doubt
+};
+
+
 /* RFC 6062, section 4.3 */
 
 int
-trp_turnc_connect(trp_turnc_t *client, const trp_taddr_t *peer,
-    void *connect, uint64_t now, int64_t wall)
+trp_turnc_tcp_connect(trp_turnc_t *client, const trp_taddr_t *peer,
+    void *connect)
 {
     trp_turnc_connect_t  *c;
 
-    (void) wall;
-
-    if (client->state != TRP_TURNC_ALLOCATED
-        || client->conf.transport != TRP_TURNC_TCP
-        || trp_turnc_busy(client))
-    {
+    if (trp_turnc_busy(client)) {
         return TRP_ERROR;
     }
 
@@ -36,19 +55,17 @@ trp_turnc_connect(trp_turnc_t *client, const trp_taddr_t *peer,
         return TRP_ERROR;
     }
 
-    client->now = now;
-
     c->peer = *peer;
     c->connect = connect;
 
-    trp_turnc_request(client, &c->transaction, TRP_STUN_CONNECT);
+    trp_turnc_request(client, &c->transaction, &trp_turnc_connect_request);
 
     return TRP_OK;
 }
 
 
 void
-trp_turnc_forget(trp_turnc_t *client, void *connect)
+trp_turnc_tcp_forget(trp_turnc_t *client, void *connect)
 {
     trp_hash_node_t          *node;
     trp_turnc_connect_t      *c;
@@ -60,7 +77,7 @@ trp_turnc_forget(trp_turnc_t *client, void *connect)
     {
         t = trp_turnc_of(trp_turnc_transaction_t, node, node);
 
-        if (t->method != TRP_STUN_CONNECT) {
+        if (t->request != &trp_turnc_connect_request) {
             continue;
         }
 
@@ -88,7 +105,7 @@ trp_turnc_connects_free(trp_turnc_t *client)
         next = trp_hash_walk(&client->transactions, node);
         t = trp_turnc_of(trp_turnc_transaction_t, node, node);
 
-        if (t->method == TRP_STUN_CONNECT) {
+        if (t->request == &trp_turnc_connect_request) {
             trp_turnc_request_end(client, t);
             trp_turnc_put(client,
                 trp_turnc_of(trp_turnc_connect_t, transaction, t));
@@ -97,11 +114,13 @@ trp_turnc_connects_free(trp_turnc_t *client)
 }
 
 
-void
-trp_turnc_connect_put(const trp_turnc_transaction_t *t,
+static void
+trp_turnc_connect_put(trp_turnc_t *client, trp_turnc_transaction_t *t,
     trp_stun_writer_t *w)
 {
-    const trp_turnc_connect_t  *c;
+    trp_turnc_connect_t  *c;
+
+    (void) client;
 
     c = trp_turnc_of(trp_turnc_connect_t, transaction, t);
 
@@ -109,9 +128,9 @@ trp_turnc_connect_put(const trp_turnc_transaction_t *t,
 }
 
 
-void
-trp_turnc_connect_done(trp_turnc_t *client,
-    trp_turnc_transaction_t *t, const trp_stun_t *m, unsigned code)
+static void
+trp_turnc_connect_done(trp_turnc_t *client, trp_turnc_transaction_t *t,
+    const trp_stun_t *m, unsigned code)
 {
     void                 *connect;
     uint32_t              id;
@@ -153,15 +172,11 @@ trp_turnc_connect_done(trp_turnc_t *client,
  */
 
 size_t
-trp_turnc_bind(trp_turnc_t *client, uint32_t connection,
-    uint8_t *p, uint8_t *id)
+trp_turnc_tcp_bind(trp_turnc_t *client, uint32_t connection, uint8_t *p,
+    uint8_t *id)
 {
     trp_str_t          nonce;
     trp_stun_writer_t  w;
-
-    if (client->state != TRP_TURNC_ALLOCATED) {
-        return 0;
-    }
 
     trp_random_bytes(&client->random, id, TRP_STUN_ID_LEN);
 
@@ -172,8 +187,8 @@ trp_turnc_bind(trp_turnc_t *client, uint32_t connection,
 
     } else {
         id[0] &= (uint8_t) ~TRP_TURNC_AGAIN;
-        nonce.data = client->nonce;
-        nonce.len = client->nonce_len;
+        nonce.data = client->auth.nonce;
+        nonce.len = client->auth.nonce_len;
     }
 
     client->bind_nonce_len = 0;
@@ -182,12 +197,12 @@ trp_turnc_bind(trp_turnc_t *client, uint32_t connection,
                    TRP_STUN_CONNECTION_BIND, id);
     trp_stun_put_u32(&w, TRP_STUN_CONNECTION_ID, connection);
 
-    return (trp_turnc_sign(client, &w, nonce) == TRP_OK) ? w.len : 0;
+    return (trp_turnc_sign_with(client, &w, nonce) == TRP_OK) ? w.len : 0;
 }
 
 
 int
-trp_turnc_bound(trp_turnc_t *client, const uint8_t *p, size_t len,
+trp_turnc_tcp_bound(trp_turnc_t *client, const uint8_t *p, size_t len,
     const uint8_t *id, unsigned *code)
 {
     trp_stun_t  m;
@@ -218,8 +233,7 @@ trp_turnc_bound(trp_turnc_t *client, const uint8_t *p, size_t len,
         }
     }
 
-    if (client->authenticated && trp_turnc_verify(client, &m) != TRP_OK)
-    {
+    if (client->auth.challenged && trp_turnc_verify(client, &m) != TRP_OK) {
         *code = TRP_TURNC_INTEGRITY;
         return TRP_ERROR;
     }

@@ -1,0 +1,82 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * What all files of the TURN client need: memory, timers, what goes to the
+ * server, and the end.
+ */
+
+
+#include "turnc/trp_turnc_base.h"
+
+#include <string.h>
+
+
+void *
+trp_turnc_get(trp_turnc_t *client, size_t size)
+{
+    void  *p;
+
+    p = client->memory.get(client->memory.data, size);
+
+    if (p) {
+        memset(p, 0, size);
+    }
+
+    return p;
+}
+
+
+void
+trp_turnc_put(trp_turnc_t *client, void *p)
+{
+    client->memory.put(client->memory.data, p);
+}
+
+
+void
+trp_turnc_timer(trp_turnc_t *client, trp_turnc_timer_t *timer,
+    uint64_t expires)
+{
+    trp_turnc_timer_stop(client, timer);
+    trp_heap_insert(&client->timers, &timer->node, expires);
+}
+
+
+void
+trp_turnc_timer_stop(trp_turnc_t *client, trp_turnc_timer_t *timer)
+{
+    if (timer->node.expires) {
+        trp_heap_remove(&client->timers, &timer->node);
+        timer->node.expires = 0;
+    }
+}
+
+
+void
+trp_turnc_out(trp_turnc_t *client, const uint8_t *p, size_t len)
+{
+    client->alloc.sent = client->now;
+    client->handlers.send(client->data, p, len);
+}
+
+
+void
+trp_turnc_heard(trp_turnc_t *client, int data)
+{
+    client->silence.since = 0;
+
+    if (data) {
+        client->silence.patience = 0;
+    }
+}
+
+
+void
+trp_turnc_fail(trp_turnc_t *client, unsigned code)
+{
+    client->code = code;
+}

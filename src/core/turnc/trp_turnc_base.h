@@ -1,0 +1,53 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * What all files of the TURN client need: memory, timers, what goes to the
+ * server, and the end.
+ */
+
+
+#ifndef TRP_TURNC_BASE_H_INCLUDED
+#define TRP_TURNC_BASE_H_INCLUDED
+
+
+#include "turnc/trp_turnc_types.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/* zeroed; NULL without memory */
+
+void *trp_turnc_get(trp_turnc_t *client, size_t size);
+void trp_turnc_put(trp_turnc_t *client, void *p);
+
+/* "expires" is not 0; a timer that runs is moved */
+
+void trp_turnc_timer(trp_turnc_t *client, trp_turnc_timer_t *timer,
+    uint64_t expires);
+void trp_turnc_timer_stop(trp_turnc_t *client, trp_turnc_timer_t *timer);
+
+/* a message or ChannelData goes to the server */
+
+void trp_turnc_out(trp_turnc_t *client, const uint8_t *p, size_t len);
+
+/* a success answer, or data of a peer: the server has the allocation */
+
+void trp_turnc_heard(trp_turnc_t *client, int data);
+
+/*
+ * The allocation is over, or there will be none.  What belongs to it is freed
+ * when the message or the timer is done with, so it may be touched until then.
+ */
+
+void trp_turnc_fail(trp_turnc_t *client, unsigned code);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* TRP_TURNC_BASE_H_INCLUDED */

@@ -1,0 +1,50 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * Peers of the TURN client: permissions and channels (RFC 8656, sections 9
+ * and 12).
+ */
+
+
+#ifndef TRP_TURNC_PEER_H_INCLUDED
+#define TRP_TURNC_PEER_H_INCLUDED
+
+
+#include "turnc/trp_turnc_types.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/* NULL if there is none; it may be resting */
+
+trp_turnc_peer_t *trp_turnc_peer_find(const trp_turnc_t *client,
+    const trp_taddr_t *addr);
+trp_turnc_peer_t *trp_turnc_peer_by_number(const trp_turnc_t *client,
+    uint16_t number);
+
+/* from now on it is in use; TRP_OK, TRP_AGAIN, TRP_ERROR without memory */
+
+int trp_turnc_peer_use(trp_turnc_t *client, trp_turnc_peer_t **peer,
+    const trp_taddr_t *addr);
+
+/* it is in use, and no more so */
+
+void trp_turnc_peer_rest(trp_turnc_t *client, trp_turnc_peer_t *peer);
+
+/* 1 if one of those that may be reached is on this host, with any port */
+
+int trp_turnc_permitted(const trp_turnc_t *client, const trp_addr_t *host);
+
+void trp_turnc_peer_timer(trp_turnc_t *client, trp_turnc_peer_t *peer);
+void trp_turnc_peers_free(trp_turnc_t *client);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* TRP_TURNC_PEER_H_INCLUDED */
