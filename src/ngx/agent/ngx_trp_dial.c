@@ -23,7 +23,7 @@ typedef struct {
 
 
 static ngx_int_t ngx_trp_dial_relay(ngx_trp_pool_t *pool);
-static ngx_int_t ngx_trp_dial_create_link(ngx_trp_pool_t *pool,
+static ngx_trp_link_t *ngx_trp_dial_create_link(ngx_trp_pool_t *pool,
     ngx_connection_t *c);
 static ngx_int_t ngx_trp_dial_turn(ngx_trp_pool_t *pool);
 static ngx_trp_turnc_server_t *ngx_trp_dial_turn_server(
@@ -36,13 +36,9 @@ static void ngx_trp_dial_turn_failed(ngx_trp_dial_turn_t *dial);
 static void ngx_trp_dial_turn_cleanup(void *data);
 static u_char *ngx_trp_dial_log_error(ngx_log_t *log, u_char *buf,
     size_t len);
-static void ngx_trp_dial_connect_handler(ngx_event_t *ev);
-static void ngx_trp_dial_ssl(ngx_trp_link_t *link);
-static ngx_int_t ngx_trp_dial_ssl_init(ngx_trp_link_t *link);
-static ngx_int_t ngx_trp_dial_ssl_alpn(ngx_trp_link_t *link);
-static void ngx_trp_dial_ssl_handler(ngx_connection_t *c);
-static ngx_int_t ngx_trp_dial_ssl_check(ngx_trp_link_t *link);
-static void ngx_trp_dial_save_session(ngx_connection_t *c);
+static ngx_int_t ngx_trp_dial_alpn(ngx_trp_dialer_t *d);
+static void ngx_trp_dial_handler(ngx_trp_dialer_t *d, ngx_trp_dialer_e rc);
+static ngx_int_t ngx_trp_dial_check_alpn(ngx_connection_t *c);
 static ngx_int_t ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame);
 
 
@@ -87,6 +83,7 @@ static ngx_int_t
 ngx_trp_dial_relay(ngx_trp_pool_t *pool)
 {
     ngx_int_t          rc;
+    ngx_trp_link_t    *link;
     ngx_connection_t  *c;
 
     /* to say once that this host has no way there is enough */
@@ -102,19 +99,18 @@ ngx_trp_dial_relay(ngx_trp_pool_t *pool)
         return NGX_ERROR;
     }
 
-    c->pool = ngx_create_pool(768, pool->log);
+    c->pool = ngx_create_pool(896, pool->log);
     if (c->pool == NULL) {
         ngx_close_connection(c);
         return NGX_ERROR;
     }
 
-    if (ngx_trp_dial_create_link(pool, c) != NGX_OK) {
+    link = ngx_trp_dial_create_link(pool, c);
+    if (link == NULL) {
         return NGX_ERROR;
     }
 
-    if (rc == NGX_OK) {
-        ngx_post_event(c->write, &ngx_posted_events);
-    }
+    ngx_trp_dialer_wait(&link->dialer, rc);
 
     return NGX_OK;
 }
@@ -122,7 +118,7 @@ ngx_trp_dial_relay(ngx_trp_pool_t *pool)
 
 /* the connection is closed if that fails */
 
-static ngx_int_t
+static ngx_trp_link_t *
 ngx_trp_dial_create_link(ngx_trp_pool_t *pool, ngx_connection_t *c)
 {
     ngx_log_t       *log;
@@ -164,10 +160,18 @@ ngx_trp_dial_create_link(ngx_trp_pool_t *pool, ngx_connection_t *c)
     ngx_trp_tunnel_deadline(link->tunnel, pool->conf->connect_timeout,
                             "dialling");
 
-    c->read->handler = ngx_trp_dial_connect_handler;
-    c->write->handler = ngx_trp_dial_connect_handler;
+    link->dialer.connection = c;
+    link->dialer.handler = ngx_trp_dial_handler;
+    link->dialer.data = link;
+    link->dialer.peer = "relay";
+    link->dialer.level = NGX_LOG_ERR;
+    link->dialer.ssl = &pool->conf->ssl;
+    link->dialer.host = &pool->host;
+    link->dialer.session = &pool->session;
+    link->dialer.action = "SSL handshaking to relay";
+    link->dialer.prepare = ngx_trp_dial_alpn;
 
-    return NGX_OK;
+    return link;
 
 failed:
 
@@ -176,7 +180,7 @@ failed:
     ngx_close_connection(c);
     ngx_destroy_pool(mem);
 
-    return NGX_ERROR;
+    return NULL;
 }
 
 
@@ -289,7 +293,7 @@ ngx_trp_dial_turn_server(ngx_trp_agent_conf_t *conf)
 static void
 ngx_trp_dial_turn_done(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
 {
-    ngx_connection_t     *c;
+    ngx_trp_link_t       *link;
     ngx_trp_dial_turn_t  *dial;
 
     dial = tc->data;
@@ -304,14 +308,13 @@ ngx_trp_dial_turn_done(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
 
     ngx_del_timer(&dial->timer);
 
-    c = tc->connection;
-
-    if (ngx_trp_dial_create_link(dial->pool, c) != NGX_OK) {
+    link = ngx_trp_dial_create_link(dial->pool, tc->connection);
+    if (link == NULL) {
         ngx_trp_pool_undialled(dial->pool);
         return;
     }
 
-    ngx_trp_dial_connect_handler(c->write);
+    ngx_trp_dialer_handshake(&link->dialer);
 }
 
 
@@ -388,95 +391,17 @@ ngx_trp_dial_log_error(ngx_log_t *log, u_char *buf, size_t len)
 }
 
 
-static void
-ngx_trp_dial_connect_handler(ngx_event_t *ev)
-{
-    ngx_err_t          err;
-    ngx_trp_link_t    *link;
-    ngx_trp_tunnel_t  *t;
-    ngx_connection_t  *c;
-
-    c = ev->data;
-    t = c->data;
-    link = t->data;
-
-    if (ev->timedout) {
-        ngx_log_error(NGX_LOG_ERR, c->log, NGX_ETIMEDOUT,
-                      "relay timed out");
-        ngx_trp_tunnel_close(t);
-        return;
-    }
-
-    err = ngx_trp_connect_error(c);
-
-    if (err) {
-        (void) ngx_connection_error(c, err, "connect() failed");
-        ngx_trp_tunnel_close(t);
-        return;
-    }
-
-    ngx_trp_dial_ssl(link);
-}
-
-
-static void
-ngx_trp_dial_ssl(ngx_trp_link_t *link)
-{
-    ngx_connection_t  *c;
-
-    c = link->tunnel->connection;
-
-    c->log->action = "SSL handshaking to relay";
-
-    if (ngx_trp_dial_ssl_init(link) != NGX_OK) {
-        ngx_trp_tunnel_close(link->tunnel);
-        return;
-    }
-
-    if (ngx_ssl_handshake(c) == NGX_AGAIN) {
-        c->ssl->handler = ngx_trp_dial_ssl_handler;
-        return;
-    }
-
-    ngx_trp_dial_ssl_handler(c);
-}
-
-
-static ngx_int_t
-ngx_trp_dial_ssl_init(ngx_trp_link_t *link)
-{
-    ngx_int_t          rc;
-    ngx_trp_pool_t    *pool;
-    ngx_connection_t  *c;
-
-    pool = link->pool;
-    c = link->tunnel->connection;
-
-    rc = c->ssl ? ngx_trp_ssl_nest(&pool->conf->ssl, c, &pool->host,
-                                   pool->session)
-                : ngx_trp_ssl_create_connection(&pool->conf->ssl, c,
-                                                &pool->host, pool->session);
-    if (rc != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (pool->conf->ssl.session_reuse) {
-        c->ssl->save_session = ngx_trp_dial_save_session;
-    }
-
-    return ngx_trp_dial_ssl_alpn(link);
-}
-
-
 /* the protocol, and which of the relay's workers should have this tunnel */
 
 static ngx_int_t
-ngx_trp_dial_ssl_alpn(ngx_trp_link_t *link)
+ngx_trp_dial_alpn(ngx_trp_dialer_t *d)
 {
     u_char            *p, buf[64];
+    ngx_trp_link_t    *link;
     ngx_connection_t  *c;
 
-    c = link->tunnel->connection;
+    c = d->connection;
+    link = d->data;
 
     p = buf;
     *p++ = sizeof(TRP_ALPN) - 1;
@@ -497,26 +422,19 @@ ngx_trp_dial_ssl_alpn(ngx_trp_link_t *link)
 
 
 static void
-ngx_trp_dial_ssl_handler(ngx_connection_t *c)
+ngx_trp_dial_handler(ngx_trp_dialer_t *d, ngx_trp_dialer_e rc)
 {
     ngx_trp_link_t    *link;
+    ngx_connection_t  *c;
     ngx_trp_tunnel_t  *t;
 
-    t = c->data;
-    link = t->data;
+    c = d->connection;
+    link = d->data;
+    t = link->tunnel;
 
-    if (!c->ssl->handshaked) {
+    c->data = t;
 
-        if (c->read->timedout) {
-            ngx_log_error(NGX_LOG_ERR, c->log, NGX_ETIMEDOUT,
-                          "relay timed out");
-        }
-
-        ngx_trp_tunnel_close(t);
-        return;
-    }
-
-    if (ngx_trp_dial_ssl_check(link) != NGX_OK) {
+    if (rc != NGX_TRP_DIALER_READY || ngx_trp_dial_check_alpn(c) != NGX_OK) {
         ngx_trp_tunnel_close(t);
         return;
     }
@@ -538,20 +456,10 @@ ngx_trp_dial_ssl_handler(ngx_connection_t *c)
 
 
 static ngx_int_t
-ngx_trp_dial_ssl_check(ngx_trp_link_t *link)
+ngx_trp_dial_check_alpn(ngx_connection_t *c)
 {
-    unsigned           len;
-    const u_char      *alpn;
-    ngx_connection_t  *c;
-
-    c = link->tunnel->connection;
-
-    if (ngx_trp_ssl_verify(&link->pool->conf->ssl, c, &link->pool->host,
-                           "relay", NGX_LOG_ERR)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+    unsigned       len;
+    const u_char  *alpn;
 
     SSL_get0_alpn_selected(c->ssl->connection, &alpn, &len);
 
@@ -564,21 +472,6 @@ ngx_trp_dial_ssl_check(ngx_trp_link_t *link)
     }
 
     return NGX_OK;
-}
-
-
-/* TLS 1.3 hands out sessions after the handshake, and new ones later */
-
-static void
-ngx_trp_dial_save_session(ngx_connection_t *c)
-{
-    ngx_trp_link_t    *link;
-    ngx_trp_tunnel_t  *t;
-
-    t = c->data;
-    link = t->data;
-
-    ngx_trp_ssl_save_session(c, &link->pool->session);
 }
 
 

@@ -18,6 +18,7 @@
 #define _NGX_TRP_POOL_H_INCLUDED_
 
 
+#include "base/ngx_trp_dialer.h"
 #include "tunnel/ngx_trp_tunnel.h"
 #include "agent/ngx_trp_agent.h"
 #include "agent/ngx_trp_gate.h"
@@ -91,6 +92,7 @@ struct ngx_trp_link_s {
     ngx_queue_t            queue;         /* in pool->idle */
     ngx_trp_pool_t        *pool;
     ngx_trp_tunnel_t      *tunnel;
+    ngx_trp_dialer_t       dialer;        /* until there is TLS */
     ngx_trp_stream_t      *stream;        /* who reads and writes it now */
     ngx_msec_t             ready;         /* when it was authenticated */
     unsigned               idle:1;

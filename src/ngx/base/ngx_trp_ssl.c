@@ -18,6 +18,7 @@ static ngx_int_t ngx_trp_ssl_set_name(ngx_trp_ssl_conf_t *conf,
     ngx_connection_t *c, ngx_str_t *host);
 static ngx_int_t ngx_trp_ssl_resume(ngx_connection_t *c,
     ngx_ssl_session_t *session);
+static void ngx_trp_ssl_save_session(ngx_connection_t *c);
 
 
 /*
@@ -278,7 +279,7 @@ ngx_trp_ssl_verify_callback(int ok, X509_STORE_CTX *store)
 
 ngx_int_t
 ngx_trp_ssl_create_connection(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
-    ngx_str_t *host, ngx_ssl_session_t *session)
+    ngx_str_t *host, ngx_ssl_session_t **session)
 {
     if (ngx_ssl_create_connection(conf->ssl, c, NGX_SSL_CLIENT) != NGX_OK
         || ngx_trp_ssl_set_name(conf, c, host) != NGX_OK)
@@ -286,8 +287,23 @@ ngx_trp_ssl_create_connection(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
         return NGX_ERROR;
     }
 
-    return (session && conf->session_reuse) ? ngx_trp_ssl_resume(c, session)
-                                            : NGX_OK;
+    if (session == NULL || !conf->session_reuse) {
+        return NGX_OK;
+    }
+
+    if (*session && ngx_trp_ssl_resume(c, *session) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* TLS 1.3 hands out sessions after the handshake, and new ones later */
+
+    if (SSL_set_app_data(c->ssl->connection, session) != 1) {
+        return NGX_ERROR;
+    }
+
+    c->ssl->save_session = ngx_trp_ssl_save_session;
+
+    return NGX_OK;
 }
 
 
@@ -298,7 +314,7 @@ ngx_trp_ssl_create_connection(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
 
 ngx_int_t
 ngx_trp_ssl_nest(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
-    ngx_str_t *host, ngx_ssl_session_t *session)
+    ngx_str_t *host, ngx_ssl_session_t **session)
 {
     BIO               *bio;
     ngx_connection_t  *outer;
@@ -428,6 +444,37 @@ ngx_trp_ssl_resume(ngx_connection_t *c, ngx_ssl_session_t *session)
 }
 
 
+/* a copy of the session that the connection has just got takes its place */
+
+static void
+ngx_trp_ssl_save_session(ngx_connection_t *c)
+{
+    ngx_ssl_session_t  *ssl_session, *copy, **session;
+
+    session = SSL_get_app_data(c->ssl->connection);
+
+    ssl_session = ngx_ssl_get_session(c);
+
+    if (ssl_session == NULL) {
+        return;
+    }
+
+    copy = SSL_SESSION_dup(ssl_session);
+
+    ngx_ssl_free_session(ssl_session);
+
+    if (copy == NULL) {
+        return;
+    }
+
+    if (*session) {
+        ngx_ssl_free_session(*session);
+    }
+
+    *session = copy;
+}
+
+
 ngx_int_t
 ngx_trp_ssl_verify(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
     ngx_str_t *host, const char *peer, ngx_uint_t level)
@@ -461,31 +508,4 @@ ngx_trp_ssl_verify(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
                   "\"%V\"", peer, rc, X509_verify_cert_error_string(rc), name);
 
     return NGX_ERROR;
-}
-
-
-void
-ngx_trp_ssl_save_session(ngx_connection_t *c, ngx_ssl_session_t **session)
-{
-    ngx_ssl_session_t  *ssl_session, *copy;
-
-    ssl_session = ngx_ssl_get_session(c);
-
-    if (ssl_session == NULL) {
-        return;
-    }
-
-    copy = SSL_SESSION_dup(ssl_session);
-
-    ngx_ssl_free_session(ssl_session);
-
-    if (copy == NULL) {
-        return;
-    }
-
-    if (*session) {
-        ngx_ssl_free_session(*session);
-    }
-
-    *session = copy;
 }

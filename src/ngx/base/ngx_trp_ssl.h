@@ -70,33 +70,26 @@ ngx_int_t ngx_trp_ssl_trust(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf);
 
 
 /*
- * Ahead of the handshake.  "host" is the server's name, or its address as
- * text; "session" may be NULL, and stays the caller's.
+ * Before the handshake.  "host" is the server's name, or its address as text.
+ * "session" is where the caller keeps a session for as long as the connection
+ * lives: it is resumed, and new ones take its place; or NULL.
  */
 
 ngx_int_t ngx_trp_ssl_create_connection(ngx_trp_ssl_conf_t *conf,
-    ngx_connection_t *c, ngx_str_t *host, ngx_ssl_session_t *session);
+    ngx_connection_t *c, ngx_str_t *host, ngx_ssl_session_t **session);
 
 /*
- * The same inside of a connection that has TLS with somebody else already,
- * which then ends with this one.
+ * The same inside a connection that has TLS with another peer already, which
+ * then ends with this one.
  */
 
 ngx_int_t ngx_trp_ssl_nest(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
-    ngx_str_t *host, ngx_ssl_session_t *session);
+    ngx_str_t *host, ngx_ssl_session_t **session);
 
-/* behind it; NGX_ERROR if the certificate is not the right one, logged */
+/* after it; NGX_ERROR if the certificate is not the right one, logged */
 
 ngx_int_t ngx_trp_ssl_verify(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
     ngx_str_t *host, const char *peer, ngx_uint_t level);
-
-/*
- * In "save_session" of the connection: puts a copy of the session that it
- * has just got in the place of *session.
- */
-
-void ngx_trp_ssl_save_session(ngx_connection_t *c,
-    ngx_ssl_session_t **session);
 
 
 #pragma GCC visibility pop

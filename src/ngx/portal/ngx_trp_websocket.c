@@ -22,10 +22,11 @@
 
 
 static ngx_int_t ngx_trp_websocket_init(ngx_trp_websocket_t *ws);
-static void ngx_trp_websocket_event_handler(ngx_event_t *ev);
+static void ngx_trp_websocket_dialer_handler(ngx_trp_dialer_t *d,
+    ngx_trp_dialer_e rc);
 static void ngx_trp_websocket_connected(ngx_trp_websocket_t *ws);
-static ngx_int_t ngx_trp_websocket_ssl_init(ngx_trp_websocket_t *ws);
-static void ngx_trp_websocket_handshake(ngx_trp_websocket_t *ws);
+static void ngx_trp_websocket_event_handler(ngx_event_t *ev);
+static void ngx_trp_websocket_event(ngx_trp_websocket_t *ws);
 static void ngx_trp_websocket_upgrade(ngx_trp_websocket_t *ws);
 static ngx_int_t ngx_trp_websocket_request(ngx_trp_websocket_t *ws);
 static ngx_int_t ngx_trp_websocket_answer(ngx_trp_websocket_t *ws,
@@ -102,20 +103,22 @@ ngx_trp_websocket_connect(ngx_trp_websocket_conf_t *conf, ngx_addr_t *addr,
     ws->handlers = handlers;
     ws->data = data;
     ws->level = level;
-    ws->step = ngx_trp_websocket_connected;
 
     if (ngx_trp_websocket_init(ws) != NGX_OK) {
         goto failed;
     }
 
-    c->data = ws;
     c->idle = 1;
-    c->read->handler = ngx_trp_websocket_event_handler;
-    c->write->handler = ngx_trp_websocket_event_handler;
 
-    if (rc == NGX_OK) {
-        ngx_post_event(c->write, &ngx_posted_events);
-    }
+    ws->dialer.connection = c;
+    ws->dialer.handler = ngx_trp_websocket_dialer_handler;
+    ws->dialer.data = ws;
+    ws->dialer.peer = "portal";
+    ws->dialer.level = level;
+    ws->dialer.host = &conf->host;
+    ws->dialer.action = "SSL handshaking to portal";
+
+    ngx_trp_dialer_wait(&ws->dialer, rc);
 
     return ws;
 
@@ -195,24 +198,81 @@ ngx_trp_websocket_init(ngx_trp_websocket_t *ws)
 }
 
 
-/* handlers of ours may close it while it is in use here: it is freed then */
+/* connected, or the TLS handshake is done */
 
 static void
-ngx_trp_websocket_event_handler(ngx_event_t *ev)
+ngx_trp_websocket_dialer_handler(ngx_trp_dialer_t *d, ngx_trp_dialer_e rc)
 {
     ngx_connection_t     *c;
     ngx_trp_websocket_t  *ws;
 
-    c = ev->data;
-    ws = c->data;
+    ws = d->data;
+    c = ws->connection;
 
+    if (rc != NGX_TRP_DIALER_EXITING) {
+        c->data = ws;
+        c->read->handler = ngx_trp_websocket_event_handler;
+        c->write->handler = ngx_trp_websocket_event_handler;
+
+        ws->step = (rc != NGX_TRP_DIALER_READY) ? ngx_trp_websocket_failed
+                   : d->ssl ? ngx_trp_websocket_upgrade
+                            : ngx_trp_websocket_connected;
+    }
+
+    ngx_trp_websocket_event(ws);
+}
+
+
+static void
+ngx_trp_websocket_connected(ngx_trp_websocket_t *ws)
+{
+    /* a frame goes out in two pieces */
+
+    (void) ngx_tcp_nodelay(ws->connection);
+
+    ws->handlers->connected(ws->data);
+
+    if (ws->conf->ssl.ssl) {
+        ws->dialer.ssl = &ws->conf->ssl;
+        ngx_trp_dialer_handshake(&ws->dialer);
+        return;
+    }
+
+    ws->step = ngx_trp_websocket_upgrade;
+    ws->step(ws);
+}
+
+
+static void
+ngx_trp_websocket_event_handler(ngx_event_t *ev)
+{
+    ngx_connection_t  *c;
+
+    c = ev->data;
+
+    ngx_trp_websocket_event(c->data);
+}
+
+
+/* handlers of ours may close it while it is in use here: it is freed then */
+
+static void
+ngx_trp_websocket_event(ngx_trp_websocket_t *ws)
+{
+    ngx_uint_t  nested;
+
+    nested = ws->busy;
     ws->busy = 1;
 
-    if (c->close) {
+    if (ws->connection->close) {
         ws->handlers->exiting(ws->data);
 
     } else {
         ws->step(ws);
+    }
+
+    if (nested) {
+        return;
     }
 
     ws->busy = 0;
@@ -220,99 +280,6 @@ ngx_trp_websocket_event_handler(ngx_event_t *ev)
     if (ws->closing) {
         ngx_trp_websocket_free(ws);
     }
-}
-
-
-static void
-ngx_trp_websocket_connected(ngx_trp_websocket_t *ws)
-{
-    ngx_err_t          err;
-    ngx_connection_t  *c;
-
-    c = ws->connection;
-
-    err = ngx_trp_connect_error(c);
-
-    if (err) {
-        ngx_log_error(ws->level, c->log, err, "connect() failed");
-        ngx_trp_websocket_failed(ws);
-        return;
-    }
-
-    /* a frame goes out in two pieces */
-
-    (void) ngx_tcp_nodelay(c);
-
-    ws->handlers->connected(ws->data);
-
-    if (ws->conf->ssl.ssl == NULL) {
-        ws->step = ngx_trp_websocket_upgrade;
-
-    } else if (ngx_trp_websocket_ssl_init(ws) == NGX_OK) {
-        ws->step = ngx_trp_websocket_handshake;
-
-    } else {
-        ngx_trp_websocket_failed(ws);
-        return;
-    }
-
-    ws->step(ws);
-}
-
-
-static ngx_int_t
-ngx_trp_websocket_ssl_init(ngx_trp_websocket_t *ws)
-{
-    ngx_connection_t  *c;
-
-    c = ws->connection;
-
-    c->log->action = "SSL handshaking to portal";
-
-    if (ngx_trp_ssl_create_connection(&ws->conf->ssl, c, &ws->conf->host, NULL)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    /* a frame that the socket did not take is masked again elsewhere */
-
-    SSL_set_mode(c->ssl->connection, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-
-    return NGX_OK;
-}
-
-
-/* not in nginx's own handlers: they would not see that the worker exits */
-
-static void
-ngx_trp_websocket_handshake(ngx_trp_websocket_t *ws)
-{
-    ngx_int_t          rc;
-    ngx_connection_t  *c;
-
-    c = ws->connection;
-
-    rc = ngx_ssl_handshake(c);
-
-    c->read->handler = ngx_trp_websocket_event_handler;
-    c->write->handler = ngx_trp_websocket_event_handler;
-
-    if (rc == NGX_AGAIN) {
-        return;
-    }
-
-    if (rc != NGX_OK
-        || ngx_trp_ssl_verify(&ws->conf->ssl, c, &ws->conf->host, "portal",
-                              ws->level)
-           != NGX_OK)
-    {
-        ngx_trp_websocket_failed(ws);
-        return;
-    }
-
-    ws->step = ngx_trp_websocket_upgrade;
-    ws->step(ws);
 }
 
 

@@ -13,7 +13,7 @@
 #define _NGX_TRP_WEBSOCKET_H_INCLUDED_
 
 
-#include "base/ngx_trp_ssl.h"
+#include "base/ngx_trp_dialer.h"
 
 #include <wslay/wslay.h>
 
@@ -54,6 +54,7 @@ struct ngx_trp_websocket_s {
     ngx_trp_websocket_conf_t            *conf;
     const ngx_trp_websocket_handlers_t  *handlers;
     void                                *data;
+    ngx_trp_dialer_t                     dialer;
 
     /* what the next event of the connection is for */
 

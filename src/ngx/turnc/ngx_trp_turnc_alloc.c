@@ -26,11 +26,8 @@ static ngx_int_t ngx_trp_turnc_alloc_dial(ngx_trp_turnc_alloc_t *a,
     ngx_pool_t *pool);
 static u_char *ngx_trp_turnc_log_error(ngx_log_t *log, u_char *buf,
     size_t len);
-static void ngx_trp_turnc_connect_handler(ngx_event_t *ev);
-static void ngx_trp_turnc_ssl(ngx_trp_turnc_alloc_t *a);
-static void ngx_trp_turnc_handshake(ngx_trp_turnc_alloc_t *a);
-static void ngx_trp_turnc_handshake_handler(ngx_event_t *ev);
-static void ngx_trp_turnc_save_session(ngx_connection_t *c);
+static void ngx_trp_turnc_dialer_handler(ngx_trp_dialer_t *d,
+    ngx_trp_dialer_e rc);
 static void ngx_trp_turnc_start(ngx_trp_turnc_alloc_t *a);
 static void ngx_trp_turnc_timer_handler(ngx_event_t *ev);
 static void ngx_trp_turnc_idle_handler(ngx_event_t *ev);
@@ -174,8 +171,11 @@ ngx_trp_turnc_alloc_buffers(ngx_trp_turnc_alloc_t *a, ngx_pool_t *pool)
 static ngx_int_t
 ngx_trp_turnc_alloc_dial(ngx_trp_turnc_alloc_t *a, ngx_pool_t *pool)
 {
-    ngx_int_t          rc;
-    ngx_connection_t  *c;
+    ngx_int_t                rc;
+    ngx_connection_t        *c;
+    ngx_trp_turnc_server_t  *server;
+
+    server = a->server;
 
     rc = ngx_trp_connect(&c, &a->sockaddr.sockaddr, a->socklen, &a->name,
                          a->datagrams ? SOCK_DGRAM : SOCK_STREAM, &a->log,
@@ -186,22 +186,28 @@ ngx_trp_turnc_alloc_dial(ngx_trp_turnc_alloc_t *a, ngx_pool_t *pool)
     }
 
     c->pool = pool;
-    c->data = a;
+    c->idle = 1;
+    c->read->cancelable = 1;
 
     a->connection = c;
     a->log.connection = c->number;
+    a->deadline = ngx_current_msec + server->conf->connect_timeout;
 
-    c->idle = 1;
-    c->read->handler = ngx_trp_turnc_connect_handler;
-    c->write->handler = ngx_trp_turnc_connect_handler;
+    a->dialer.connection = c;
+    a->dialer.handler = ngx_trp_turnc_dialer_handler;
+    a->dialer.data = a;
+    a->dialer.peer = "TURN server";
+    a->dialer.level = NGX_LOG_ERR;
+    a->dialer.timeout = server->conf->connect_timeout;
 
-    a->deadline = ngx_current_msec + a->server->conf->connect_timeout;
-
-    ngx_add_timer(&a->timer, a->server->conf->connect_timeout);
-
-    if (rc == NGX_OK) {
-        ngx_post_event(c->write, &ngx_posted_events);
+    if (server->conf->transport == NGX_TRP_TURNC_TLS) {
+        a->dialer.ssl = &server->conf->ssl;
+        a->dialer.host = &server->host;
+        a->dialer.session = &server->session;
+        a->dialer.action = "SSL handshaking";
     }
+
+    ngx_trp_dialer_wait(&a->dialer, rc);
 
     return NGX_OK;
 }
@@ -227,132 +233,33 @@ ngx_trp_turnc_log_error(ngx_log_t *log, u_char *buf, size_t len)
 
 
 static void
-ngx_trp_turnc_connect_handler(ngx_event_t *ev)
+ngx_trp_turnc_dialer_handler(ngx_trp_dialer_t *d, ngx_trp_dialer_e rc)
 {
-    ngx_err_t               err;
-    ngx_connection_t       *c;
     ngx_trp_turnc_alloc_t  *a;
 
-    c = ev->data;
-    a = c->data;
+    a = d->data;
 
     if (a->failed) {
         return;
     }
 
-    if (c->close) {
+    switch (rc) {
+
+    case NGX_TRP_DIALER_READY:
+        ngx_trp_turnc_start(a);
+        return;
+
+    case NGX_TRP_DIALER_TIMED_OUT:
+        ngx_trp_turnc_alloc_fail(a, TRP_TURNC_TIMEOUT);
+        return;
+
+    case NGX_TRP_DIALER_EXITING:
         ngx_trp_turnc_close_handler(a);
         return;
-    }
 
-    err = ngx_trp_connect_error(c);
-
-    if (err) {
-        (void) ngx_connection_error(c, err, "connect() failed");
+    default: /* NGX_TRP_DIALER_FAILED */
         ngx_trp_turnc_alloc_fail(a, TRP_TURNC_PROTOCOL);
-        return;
     }
-
-    if (a->server->conf->transport == NGX_TRP_TURNC_TLS) {
-        ngx_trp_turnc_ssl(a);
-        return;
-    }
-
-    ngx_trp_turnc_start(a);
-}
-
-
-static void
-ngx_trp_turnc_ssl(ngx_trp_turnc_alloc_t *a)
-{
-    ngx_connection_t        *c;
-    ngx_trp_turnc_server_t  *server;
-
-    c = a->connection;
-    server = a->server;
-
-    a->log.action = "SSL handshaking";
-
-    if (ngx_trp_ssl_create_connection(&server->conf->ssl, c, &server->host,
-                                      server->session)
-        != NGX_OK)
-    {
-        ngx_trp_turnc_alloc_fail(a, TRP_TURNC_PROTOCOL);
-        return;
-    }
-
-    if (server->conf->ssl.session_reuse) {
-        c->ssl->save_session = ngx_trp_turnc_save_session;
-    }
-
-    ngx_trp_turnc_handshake(a);
-}
-
-
-/* not in nginx's own handlers: they would not see that the worker exits */
-
-static void
-ngx_trp_turnc_handshake(ngx_trp_turnc_alloc_t *a)
-{
-    ngx_int_t          rc;
-    ngx_connection_t  *c;
-
-    c = a->connection;
-
-    rc = ngx_ssl_handshake(c);
-
-    c->read->handler = ngx_trp_turnc_handshake_handler;
-    c->write->handler = ngx_trp_turnc_handshake_handler;
-
-    if (rc == NGX_AGAIN) {
-        return;
-    }
-
-    if (rc != NGX_OK
-        || ngx_trp_ssl_verify(&a->server->conf->ssl, c, &a->server->host,
-                              "TURN server", NGX_LOG_ERR)
-           != NGX_OK)
-    {
-        ngx_trp_turnc_alloc_fail(a, TRP_TURNC_PROTOCOL);
-        return;
-    }
-
-    SSL_set_mode(c->ssl->connection, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-
-    ngx_trp_turnc_start(a);
-}
-
-
-static void
-ngx_trp_turnc_handshake_handler(ngx_event_t *ev)
-{
-    ngx_connection_t       *c;
-    ngx_trp_turnc_alloc_t  *a;
-
-    c = ev->data;
-    a = c->data;
-
-    if (a->failed) {
-        return;
-    }
-
-    if (c->close) {
-        ngx_trp_turnc_close_handler(a);
-        return;
-    }
-
-    ngx_trp_turnc_handshake(a);
-}
-
-
-static void
-ngx_trp_turnc_save_session(ngx_connection_t *c)
-{
-    ngx_trp_turnc_alloc_t  *a;
-
-    a = c->data;
-
-    ngx_trp_ssl_save_session(c, &a->server->session);
 }
 
 
@@ -394,6 +301,8 @@ ngx_trp_turnc_start(ngx_trp_turnc_alloc_t *a)
         (void) ngx_tcp_nodelay(c);
     }
 
+    c->data = a;
+    c->read->cancelable = 0;
     c->read->handler = ngx_trp_turnc_read_handler;
     c->write->handler = ngx_trp_turnc_write_handler;
 
@@ -437,9 +346,7 @@ ngx_trp_turnc_timer_handler(ngx_event_t *ev)
 
     a = ev->data;
 
-    if (a->client == NULL
-        || (!a->ready && ngx_current_msec >= a->deadline))
-    {
+    if (!a->ready && ngx_current_msec >= a->deadline) {
         ngx_log_error(NGX_LOG_ERR, &a->log, NGX_ETIMEDOUT,
                       "TURN server timed out");
         ngx_trp_turnc_alloc_fail(a, TRP_TURNC_TIMEOUT);
@@ -1016,6 +923,8 @@ ngx_trp_turnc_destroy_handler(ngx_event_t *ev)
     if (c->ssl) {
         c->ssl->no_wait_shutdown = 1;
     }
+
+    c->data = a;
 
     ngx_trp_turnc_close_connection(c);
 }

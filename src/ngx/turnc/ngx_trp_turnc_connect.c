@@ -34,10 +34,9 @@ static ngx_uint_t ngx_trp_turnc_connect_elsewhere(ngx_trp_turnc_connect_t *tc,
 static ngx_uint_t ngx_trp_turnc_connect_code(ngx_trp_turnc_connect_t *tc,
     ngx_uint_t code);
 static void ngx_trp_turnc_data_dial(ngx_trp_turnc_connect_t *tc);
-static void ngx_trp_turnc_data_connect_handler(ngx_event_t *ev);
-static void ngx_trp_turnc_data_ssl(ngx_trp_turnc_connect_t *tc);
-static void ngx_trp_turnc_data_ssl_handler(ngx_connection_t *c);
-static void ngx_trp_turnc_data_save_session(ngx_connection_t *c);
+static ngx_int_t ngx_trp_turnc_data_prepare(ngx_trp_dialer_t *d);
+static void ngx_trp_turnc_data_dialer_handler(ngx_trp_dialer_t *d,
+    ngx_trp_dialer_e rc);
 static void ngx_trp_turnc_data_open(ngx_trp_turnc_connect_t *tc);
 static void ngx_trp_turnc_data_bind(ngx_trp_turnc_connect_t *tc);
 static void ngx_trp_turnc_data_write_handler(ngx_event_t *wev);
@@ -406,11 +405,13 @@ ngx_trp_turnc_connect_code(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
 static void
 ngx_trp_turnc_data_dial(ngx_trp_turnc_connect_t *tc)
 {
-    ngx_int_t               rc;
-    ngx_connection_t       *c;
-    ngx_trp_turnc_alloc_t  *a;
+    ngx_int_t                rc;
+    ngx_connection_t        *c;
+    ngx_trp_turnc_alloc_t   *a;
+    ngx_trp_turnc_server_t  *server;
 
     a = tc->user.allocation;
+    server = tc->server;
 
     rc = ngx_trp_connect(&c, &a->sockaddr.sockaddr, a->socklen, &a->name,
                          SOCK_STREAM, tc->log, NGX_ERROR_ERR);
@@ -428,118 +429,66 @@ ngx_trp_turnc_data_dial(ngx_trp_turnc_connect_t *tc)
         return;
     }
 
-    c->data = tc;
     c->log = tc->log;
     c->pool = tc->pool;
     c->read->log = tc->log;
     c->write->log = tc->log;
 
-    c->read->handler = ngx_trp_turnc_data_connect_handler;
-    c->write->handler = ngx_trp_turnc_data_connect_handler;
-
     tc->connection = c;
 
-    ngx_add_timer(&tc->timer, tc->server->conf->connect_timeout);
+    tc->dialer.connection = c;
+    tc->dialer.handler = ngx_trp_turnc_data_dialer_handler;
+    tc->dialer.data = tc;
+    tc->dialer.peer = "TURN server";
+    tc->dialer.name = &server->name;
+    tc->dialer.level = NGX_LOG_ERR;
+    tc->dialer.timeout = server->conf->connect_timeout;
 
-    if (rc == NGX_OK) {
-        ngx_post_event(c->write, &ngx_posted_events);
+    if (server->conf->transport == NGX_TRP_TURNC_TLS) {
+        tc->dialer.ssl = &server->conf->ssl;
+        tc->dialer.host = &server->host;
+        tc->dialer.session = &server->session;
+        tc->dialer.prepare = ngx_trp_turnc_data_prepare;
     }
+
+    ngx_trp_dialer_wait(&tc->dialer, rc);
 }
 
 
-static void
-ngx_trp_turnc_data_connect_handler(ngx_event_t *ev)
+/* an end without close_notify is not one: the server may have died */
+
+static ngx_int_t
+ngx_trp_turnc_data_prepare(ngx_trp_dialer_t *d)
 {
-    ngx_err_t                 err;
-    ngx_connection_t         *c;
-    ngx_trp_turnc_connect_t  *tc;
-
-    c = ev->data;
-    tc = c->data;
-
-    err = ngx_trp_connect_error(c);
-
-    if (err) {
-        (void) ngx_connection_error(c, err, "connect() to TURN server failed");
-        ngx_trp_turnc_connect_server(tc, TRP_CODE_FAILED);
-        return;
-    }
-
-    if (tc->server->conf->transport == NGX_TRP_TURNC_TLS) {
-        ngx_trp_turnc_data_ssl(tc);
-        return;
-    }
-
-    ngx_trp_turnc_data_open(tc);
-}
-
-
-static void
-ngx_trp_turnc_data_ssl(ngx_trp_turnc_connect_t *tc)
-{
-    ngx_connection_t        *c;
-    ngx_trp_turnc_server_t  *server;
-
-    c = tc->connection;
-    server = tc->server;
-
-    if (ngx_trp_ssl_create_connection(&server->conf->ssl, c, &server->host,
-                                      server->session)
-        != NGX_OK)
-    {
-        ngx_trp_turnc_connect_server(tc, TRP_CODE_FAILED);
-        return;
-    }
-
 #ifdef SSL_OP_IGNORE_UNEXPECTED_EOF
-
-    /* an end without close_notify is not one: the server may have died */
-
-    SSL_clear_options(c->ssl->connection, SSL_OP_IGNORE_UNEXPECTED_EOF);
-
+    SSL_clear_options(d->connection->ssl->connection,
+                      SSL_OP_IGNORE_UNEXPECTED_EOF);
 #endif
 
-    if (server->conf->ssl.session_reuse) {
-        c->ssl->save_session = ngx_trp_turnc_data_save_session;
-    }
-
-    if (ngx_ssl_handshake(c) == NGX_AGAIN) {
-        c->ssl->handler = ngx_trp_turnc_data_ssl_handler;
-        return;
-    }
-
-    ngx_trp_turnc_data_ssl_handler(c);
+    return NGX_OK;
 }
 
 
 static void
-ngx_trp_turnc_data_ssl_handler(ngx_connection_t *c)
+ngx_trp_turnc_data_dialer_handler(ngx_trp_dialer_t *d, ngx_trp_dialer_e rc)
 {
     ngx_trp_turnc_connect_t  *tc;
 
-    tc = c->data;
+    tc = d->data;
 
-    if (!c->ssl->handshaked
-        || ngx_trp_ssl_verify(&tc->server->conf->ssl, c, &tc->server->host,
-                              "TURN server", NGX_LOG_ERR)
-           != NGX_OK)
-    {
+    switch (rc) {
+
+    case NGX_TRP_DIALER_READY:
+        ngx_trp_turnc_data_open(tc);
+        return;
+
+    case NGX_TRP_DIALER_TIMED_OUT:
+        ngx_trp_turnc_connect_server(tc, TRP_CODE_TIMED_OUT);
+        return;
+
+    default:
         ngx_trp_turnc_connect_server(tc, TRP_CODE_FAILED);
-        return;
     }
-
-    ngx_trp_turnc_data_open(tc);
-}
-
-
-static void
-ngx_trp_turnc_data_save_session(ngx_connection_t *c)
-{
-    ngx_trp_turnc_connect_t  *tc;
-
-    tc = c->data;
-
-    ngx_trp_ssl_save_session(c, &tc->server->session);
 }
 
 
@@ -552,10 +501,7 @@ ngx_trp_turnc_data_open(ngx_trp_turnc_connect_t *tc)
 
     tc->open = 1;
 
-    if (tc->timer.timer_set) {
-        ngx_del_timer(&tc->timer);
-    }
-
+    c->data = tc;
     c->read->handler = ngx_trp_turnc_data_read_handler;
     c->write->handler = ngx_trp_turnc_data_write_handler;
 

@@ -21,7 +21,7 @@
 
 #include "base/ngx_trp.h"
 #include "base/ngx_trp_conf.h"
-#include "base/ngx_trp_ssl.h"
+#include "base/ngx_trp_dialer.h"
 #include "base/trp_hash.h"
 #include "turnc/trp_turnc.h"
 
@@ -149,6 +149,7 @@ struct ngx_trp_turnc_alloc_s {
     ngx_uint_t               hops;
 
     ngx_connection_t        *connection;
+    ngx_trp_dialer_t         dialer;
     trp_turnc_t             *client;
     ngx_queue_t              users;      /* ngx_trp_turnc_user_t */
     ngx_uint_t               nusers;
