@@ -564,6 +564,64 @@ trp_slot_parse(trp_str_t alpn)
 
 
 const char *
+trp_frame_name(unsigned type)
+{
+    switch (type) {
+
+    case TRP_HELLO:
+        return "HELLO";
+
+    case TRP_AUTH:
+        return "AUTH";
+
+    case TRP_READY:
+        return "READY";
+
+    case TRP_MOVED:
+        return "MOVED";
+
+    case TRP_ERRMSG:
+        return "ERROR";
+
+    case TRP_OPEN:
+        return "OPEN";
+
+    case TRP_ACCEPT:
+        return "ACCEPT";
+
+    case TRP_REFUSE:
+        return "REFUSE";
+
+    case TRP_DATA:
+        return "DATA";
+
+    case TRP_END:
+        return "END";
+
+    case TRP_RESET:
+        return "RESET";
+
+    case TRP_DONE:
+        return "DONE";
+
+    case TRP_PING:
+        return "PING";
+
+    case TRP_PONG:
+        return "PONG";
+
+    case TRP_DRAIN:
+        return "DRAIN";
+
+    case TRP_AGENTS:
+        return "AGENTS";
+    }
+
+    return "unknown";
+}
+
+
+const char *
 trp_code_text(unsigned code)
 {
     switch (code) {

@@ -278,6 +278,11 @@ int trp_slot_parse(trp_str_t alpn);
 const char *trp_code_text(unsigned code);
 
 
+/* the name that docs/protocol.md has for a type, "unknown" for others */
+
+const char *trp_frame_name(unsigned type);
+
+
 /*
  * Finds the slot hint in the beginning of a TLS connection: the ALPN list of
  * a ClientHello (RFC 8446, section 4.1.2, RFC 7301), which may come in several

@@ -11,6 +11,7 @@
 
 
 #include "tunnel/ngx_trp_tunnel.h"
+#include "tunnel/ngx_trp_frame_log.h"
 #include "base/ngx_trp_event.h"
 #include "tunnel/trp_auth.h"
 
@@ -530,6 +531,9 @@ ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
     if (state == TRP_DECLINED) {
         return NGX_DECLINED;
     }
+
+    ngx_trp_frame_log(t, "rx", frame->type, frame->len,
+                      frame->type == TRP_DATA ? NULL : t->reader.buf);
 
     if (state == TRP_ERROR) {
         ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,

@@ -13,6 +13,7 @@
 
 
 #include "tunnel/ngx_trp_tunnel_output.h"
+#include "tunnel/ngx_trp_frame_log.h"
 
 
 #define NGX_TRP_OUT_MIN      512
@@ -21,6 +22,8 @@
 #define NGX_TRP_COPY_SIZE    4096    /* copied, to share a record */
 
 
+static ngx_int_t ngx_trp_tunnel_tell(ngx_trp_tunnel_t *t, ngx_uint_t type,
+    size_t len, const u_char *payload);
 static ngx_int_t ngx_trp_tunnel_push(ngx_trp_tunnel_t *t);
 static ngx_int_t ngx_trp_tunnel_write(ngx_trp_tunnel_t *t, u_char **p,
     u_char *last);
@@ -44,7 +47,8 @@ ngx_trp_tunnel_send_frame(ngx_trp_tunnel_t *t, u_char *start, u_char *last)
     u_char  *p;
 
     if (t->failed
-        || ngx_trp_tunnel_sent(t, *start, last - start - TRP_HEADER_LEN)
+        || ngx_trp_tunnel_tell(t, *start, last - start - TRP_HEADER_LEN,
+                               start + TRP_HEADER_LEN)
            != NGX_OK)
     {
         return;
@@ -203,9 +207,21 @@ ngx_trp_tunnel_forward(ngx_trp_tunnel_t *t, u_char *p, size_t size)
 ngx_int_t
 ngx_trp_tunnel_sent(ngx_trp_tunnel_t *t, ngx_uint_t type, size_t len)
 {
+    return ngx_trp_tunnel_tell(t, type, len, NULL);
+}
+
+
+/* a frame goes out; the payload is for the log */
+
+static ngx_int_t
+ngx_trp_tunnel_tell(ngx_trp_tunnel_t *t, ngx_uint_t type, size_t len,
+    const u_char *payload)
+{
     if (t->failed) {
         return NGX_ERROR;
     }
+
+    ngx_trp_frame_log(t, "tx", type, len, payload);
 
     if (trp_tunnel_send(&t->state, type, len) != TRP_OK) {
         ngx_log_error(NGX_LOG_ALERT, t->connection->log, 0,

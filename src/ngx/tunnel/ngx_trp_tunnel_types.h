@@ -96,6 +96,10 @@ struct ngx_trp_tunnel_s {
     unsigned                          missed:2;   /* beats without an answer */
     unsigned                          probing:4;  /* shorter beats to go */
     unsigned                          write_on_read:1;
+
+#if (NGX_DEBUG)
+    u_char                            stream_id[TRP_STREAM_ID_LEN];
+#endif
 };
 
 
