@@ -326,7 +326,7 @@ fuzz_end(fuzz_reader_t *r, client_t *c)
     switch (fuzz_byte(r) & 3) {
 
     case 0:
-        trp_turnc_gone(&w.turn, &c->tuple);
+        trp_turn_gone(&w.turn, &c->tuple);
         break;
 
     case 1:

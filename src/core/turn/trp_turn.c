@@ -69,6 +69,9 @@ static int trp_turn_match_account(const trp_turn_t *turn, trp_str_t own,
     const uint8_t *account);
 static int trp_turn_match_unknown(const trp_turn_t *turn, trp_str_t own,
     const uint8_t *account);
+static const trp_turn_command_t *trp_turn_end(trp_turn_t *turn,
+    trp_turn_command_e type, trp_turn_alloc_t *alloc,
+    trp_turn_connection_t *connection);
 
 
 static const struct {
@@ -167,9 +170,9 @@ trp_turn_input(trp_turn_t *turn, const trp_turn_tuple_t *from,
     trp_stun_t         m;
     trp_turn_alloc_t  *alloc;
 
+    trp_assert(trp_turn_idle(turn));
+
     turn->from = *from;
-    turn->first = 0;
-    turn->ncommands = 0;
 
     if (len && trp_stun_is_channel(data[0])) {
         alloc = trp_turn_find(turn, from);
@@ -764,6 +767,8 @@ void
 trp_turn_answer_begin(trp_turn_t *turn, trp_stun_writer_t *w,
     trp_stun_class_e type)
 {
+    trp_assert(trp_turn_answer_idle(turn));
+
     trp_stun_begin(w, turn->answer, sizeof(turn->answer), type,
                    turn->request.method, turn->request.id);
 
@@ -940,7 +945,7 @@ trp_turn_taddr_equal(const trp_taddr_t *a, const trp_taddr_t *b)
 
 
 void
-trp_turnc_gone(trp_turn_t *turn, const trp_turn_tuple_t *tuple)
+trp_turn_gone(trp_turn_t *turn, const trp_turn_tuple_t *tuple)
 {
     trp_turn_alloc_t  *alloc;
 
@@ -1065,14 +1070,21 @@ trp_turn_report(trp_turn_t *turn, const trp_turn_tuple_t *client,
 trp_turn_command_t *
 trp_turn_command(trp_turn_t *turn, trp_turn_command_e type)
 {
+    unsigned             i;
     trp_turn_command_t  *command;
 
-    if (turn->first == turn->ncommands) {
-        turn->first = 0;
-        turn->ncommands = 0;
+    trp_assert(turn->ncommands < TRP_TURN_COMMANDS);
+
+    if (turn->ncommands < TRP_TURN_COMMANDS) {
+        i = (turn->first + turn->ncommands++) % TRP_TURN_COMMANDS;
+
+    } else {
+
+        /* nobody looks there */
+        i = TRP_TURN_COMMANDS;
     }
 
-    command = &turn->commands[turn->ncommands++];
+    command = &turn->commands[i];
 
     memset(command, 0, sizeof(trp_turn_command_t));
     command->type = type;
@@ -1081,19 +1093,98 @@ trp_turn_command(trp_turn_t *turn, trp_turn_command_e type)
 }
 
 
+/*
+ * The end of an allocation first, for others may have what it gives up when
+ * the answer is read.  Its memory last, for other commands may point to it.
+ */
+
 const trp_turn_command_t *
 trp_turn_next(trp_turn_t *turn)
 {
-    return (turn->first < turn->ncommands) ? &turn->commands[turn->first++]
-                                           : NULL;
+    trp_turn_alloc_t       *alloc;
+    trp_turn_connection_t  *connection;
+
+    if (turn->in_hand) {
+        turn->in_hand = 0;
+        turn->first = (turn->first + 1) % TRP_TURN_COMMANDS;
+        turn->ncommands--;
+    }
+
+    if (turn->ended) {
+        alloc = turn->ended;
+        turn->ended = alloc->next_over;
+        alloc->next_over = turn->over;
+        turn->over = alloc;
+
+        return trp_turn_end(turn, TRP_TURN_END, alloc, NULL);
+    }
+
+    if (turn->ncommands) {
+        turn->in_hand = 1;
+
+        return &turn->commands[turn->first];
+    }
+
+    if (turn->closed) {
+        connection = turn->closed;
+        turn->closed = connection->next;
+
+        return trp_turn_end(turn, TRP_TURN_DISCONNECT, connection->alloc,
+                            connection);
+    }
+
+    if (turn->over) {
+        alloc = turn->over;
+        turn->over = alloc->next_over;
+
+        return trp_turn_end(turn, TRP_TURN_FREE, alloc, NULL);
+    }
+
+    return NULL;
 }
 
 
-const trp_turn_command_t *
-trp_turn_peek(const trp_turn_t *turn)
+static const trp_turn_command_t *
+trp_turn_end(trp_turn_t *turn, trp_turn_command_e type,
+    trp_turn_alloc_t *alloc, trp_turn_connection_t *connection)
 {
-    return (turn->first < turn->ncommands) ? &turn->commands[turn->first]
-                                           : NULL;
+    trp_turn_command_t  *command;
+
+    command = &turn->end;
+
+    memset(command, 0, sizeof(trp_turn_command_t));
+
+    command->type = type;
+    command->alloc = alloc;
+    command->connection = connection;
+
+    return command;
+}
+
+
+int
+trp_turn_idle(const trp_turn_t *turn)
+{
+    return turn->ncommands == 0 && turn->ended == NULL && turn->over == NULL
+           && turn->closed == NULL;
+}
+
+
+int
+trp_turn_answer_idle(const trp_turn_t *turn)
+{
+    unsigned                   i;
+    const trp_turn_command_t  *command;
+
+    for (i = 0; i < turn->ncommands; i++) {
+        command = &turn->commands[(turn->first + i) % TRP_TURN_COMMANDS];
+
+        if (command->data == turn->answer) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -1108,6 +1199,8 @@ int
 trp_turn_expire(trp_turn_t *turn)
 {
     trp_turn_timer_t  *timer;
+
+    trp_assert(trp_turn_idle(turn));
 
     if (turn->timers.top == NULL || turn->timers.top->expires > turn->now) {
         return 0;

@@ -13,11 +13,15 @@
  *     when = trp_turn_deadline(turn);
  *     while (trp_turn_expire(turn)) { carry out commands }
  *
+ * One loop carries out all of the commands before anything else comes in.
+ * While it does, a command may be answered (trp_turn_bound() and others of
+ * which this is said), and what that leads to comes from trp_turn_next(), too.
+ *
  * Time is set before anything else is called: turn->now in milliseconds of
  * a clock that does not go back, and turn->time in seconds since 1970.
  *
- * Bytes that a command points to are good until the next call.  Commands
- * must be carried out before the next input.
+ * A command, and the bytes that it points to, are good until the next call of
+ * trp_turn_next().
  */
 
 
@@ -83,6 +87,17 @@
 #define TRP_TURN_NCODES                18
 
 #define TRP_TURN_NPEERS                 4  /* remembered for the log */
+
+/*
+ * The commands that may wait at once, but the ends of allocations and of
+ * connections, which wait in lists.  An input leads to two of them at most: a
+ * line for the log or an address that is given up, and an answer, data or a
+ * question.  There is no other input before both are carried out, and to the
+ * last one, in hand, there may be an answer that leads to one more.  What
+ * would be the fifth is lost, as a datagram is: its client asks again.
+ */
+
+#define TRP_TURN_COMMANDS               4
 
 
 typedef enum {
@@ -160,8 +175,15 @@ typedef enum {
     TRP_TURN_BIND,
 
     /*
-     * "alloc" has ended, see its "why": let go of it and of its connections,
-     * then trp_turn_release()
+     * "alloc" has ended, see its "why": give up its relayed addresses, its
+     * port and its share of a quota.  An answer that says so comes after this,
+     * for its client may ask for another allocation then.
+     */
+    TRP_TURN_END,
+
+    /*
+     * the last one for "alloc": let go of it and of its connections, then
+     * trp_turn_release()
      */
     TRP_TURN_FREE,
 
@@ -241,7 +263,7 @@ struct trp_turn_connection_s {
     trp_turn_timer_t         timer;
     uint8_t                  state;
     trp_turn_alloc_t        *alloc;
-    trp_turn_connection_t   *next;         /* of the allocation */
+    trp_turn_connection_t   *next;         /* of the allocation, or closed */
     uint32_t                 id;
     trp_taddr_t              peer;
     trp_turn_request_t       request;      /* Connect */
@@ -265,6 +287,7 @@ struct trp_turn_alloc_s {
     unsigned                 even:1;       /* EVEN-PORT */
     unsigned                 reserve:1;    /* and the next port */
     unsigned                 over:1;       /* waits to be released */
+    trp_turn_alloc_t        *next_over;
     trp_turn_t              *turn;
     trp_turn_tuple_t         tuple;
     trp_taddr_t              relayed[2];   /* IPv4, IPv6 */
@@ -353,9 +376,16 @@ struct trp_turn_s {
     trp_str_t                username;
     uint32_t                 tries;        /* ports */
 
-    unsigned                 first;        /* in "commands" */
+    /* commands: see trp_turn_next() */
+    trp_turn_alloc_t        *ended;        /* TRP_TURN_END is to come */
+    trp_turn_alloc_t        *over;         /* TRP_TURN_FREE is */
+    trp_turn_connection_t   *closed;       /* TRP_TURN_DISCONNECT is */
+    trp_turn_command_t       end;          /* one of these */
+    trp_turn_command_t       commands[TRP_TURN_COMMANDS + 1];
+    unsigned                 first;
     unsigned                 ncommands;
-    trp_turn_command_t       commands[4];
+    unsigned                 in_hand:1;    /* the first one is */
+
     uint8_t                  answer[TRP_TURN_ANSWER_MAX];
 };
 
@@ -412,7 +442,10 @@ void trp_turn_peer_icmp(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 
 const trp_addr_t *trp_turn_relayed(const trp_turn_alloc_t *alloc, int v6);
 
-/* how the TRP_TURN_BIND went: for which of the families it was possible */
+/*
+ * How the TRP_TURN_BIND in hand went: for which of the families it was
+ * possible.
+ */
 
 void trp_turn_bound(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     trp_turn_bound_e result, uint8_t families, uint16_t port);
@@ -420,7 +453,7 @@ void trp_turn_bound(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 
 /* the connection of a client has ended */
 
-void trp_turnc_gone(trp_turn_t *turn, const trp_turn_tuple_t *tuple);
+void trp_turn_gone(trp_turn_t *turn, const trp_turn_tuple_t *tuple);
 
 /* the next allocation that ends so; 0 if there was none, else carry on */
 
@@ -437,10 +470,6 @@ void trp_turn_release(trp_turn_t *turn, trp_turn_alloc_t *alloc);
 
 const trp_turn_command_t *trp_turn_next(trp_turn_t *turn);
 
-/* the one that trp_turn_next() will return */
-
-const trp_turn_command_t *trp_turn_peek(const trp_turn_t *turn);
-
 /* in milliseconds; 0 if nothing is waited for */
 
 uint64_t trp_turn_deadline(const trp_turn_t *turn);
@@ -451,8 +480,9 @@ int trp_turn_expire(trp_turn_t *turn);
 
 
 /*
- * RFC 6062.  The answer to TRP_TURN_CONNECT; a peer that has connected to a
- * relayed address, NULL if it may not; the end of a connection.
+ * RFC 6062.  The answer to TRP_TURN_CONNECT, while it is in hand or later; a
+ * peer that has connected to a relayed address, NULL if it may not; the end of
+ * a connection, also while TRP_TURN_ATTACH is in hand.
  */
 
 void trp_turn_connected(trp_turn_t *turn, trp_turn_connection_t *connection,

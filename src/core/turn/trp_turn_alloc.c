@@ -611,8 +611,6 @@ trp_turn_unbind(trp_turn_t *turn, trp_turn_alloc_t *alloc, uint8_t family)
 void
 trp_turn_free(trp_turn_t *turn, trp_turn_alloc_t *alloc, trp_turn_free_e why)
 {
-    trp_turn_command_t  *command;
-
     if (alloc->over) {
         return;
     }
@@ -633,9 +631,8 @@ trp_turn_free(trp_turn_t *turn, trp_turn_alloc_t *alloc, trp_turn_free_e why)
 
     turn->stats.allocations--;
 
-    command = trp_turn_command(turn, TRP_TURN_FREE);
-
-    command->alloc = alloc;
+    alloc->next_over = turn->ended;
+    turn->ended = alloc;
 }
 
 

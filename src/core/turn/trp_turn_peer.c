@@ -680,8 +680,7 @@ trp_turn_peer_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     trp_turn_channel_t  *channel;
     trp_turn_command_t  *command;
 
-    turn->first = 0;
-    turn->ncommands = 0;
+    trp_assert(trp_turn_idle(turn));
 
     if (len > TRP_TURN_DATA_MAX
         || !trp_turn_permitted(alloc, peer)
@@ -774,8 +773,7 @@ trp_turn_peer_icmp(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     trp_stun_writer_t    w;
     trp_turn_command_t  *command;
 
-    turn->first = 0;
-    turn->ncommands = 0;
+    trp_assert(trp_turn_idle(turn));
 
     if (!trp_turn_permitted(alloc, peer)) {
         return;

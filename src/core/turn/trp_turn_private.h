@@ -70,6 +70,11 @@ typedef struct {
 trp_turn_command_t *trp_turn_command(trp_turn_t *turn,
     trp_turn_command_e type);
 
+/* for asserts: 1 if no command waits, or none whose data are turn->answer */
+
+int trp_turn_idle(const trp_turn_t *turn);
+int trp_turn_answer_idle(const trp_turn_t *turn);
+
 /* a line for the log; "peer" may be NULL */
 
 void trp_turn_report(trp_turn_t *turn, const trp_turn_tuple_t *client,

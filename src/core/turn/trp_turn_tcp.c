@@ -201,6 +201,8 @@ trp_turn_connect_answer(trp_turn_t *turn, trp_turn_connection_t *connection,
     trp_turn_command_t  *command;
     trp_turn_request_t  *request;
 
+    trp_assert(trp_turn_answer_idle(turn));
+
     request = &connection->request;
 
     trp_stun_begin(&w, turn->answer, sizeof(turn->answer),
@@ -234,6 +236,8 @@ trp_turn_accepted(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     trp_stun_writer_t       w;
     trp_turn_command_t     *command;
     trp_turn_connection_t  *connection;
+
+    trp_assert(trp_turn_idle(turn));
 
     if (!trp_turn_permitted(alloc, peer)
         || trp_turn_check_peer(turn, alloc, peer, 1, &restricted) != 0)
@@ -392,7 +396,6 @@ trp_turn_disconnected(trp_turn_t *turn, trp_turn_connection_t *connection)
 static void
 trp_turn_connection_end(trp_turn_t *turn, trp_turn_connection_t *connection)
 {
-    trp_turn_command_t      *command;
     trp_turn_connection_t  **p;
 
     trp_turn_timer_stop(turn, &connection->timer);
@@ -408,10 +411,8 @@ trp_turn_connection_end(trp_turn_t *turn, trp_turn_connection_t *connection)
     connection->alloc->nconnections--;
     turn->stats.connections--;
 
-    command = trp_turn_command(turn, TRP_TURN_DISCONNECT);
-
-    command->alloc = connection->alloc;
-    command->connection = connection;
+    connection->next = turn->closed;
+    turn->closed = connection;
 }
 
 

@@ -31,9 +31,9 @@ static ngx_trp_turn_alloc_t *ngx_trp_turn_create(
     trp_turn_alloc_t *a);
 static ngx_int_t ngx_trp_turn_enter(ngx_trp_turn_alloc_t *alloc,
     in_port_t port);
+static void ngx_trp_turn_end(ngx_trp_turn_alloc_t *alloc);
 static void ngx_trp_turn_free(ngx_trp_turn_server_t *server,
     trp_turn_alloc_t *a);
-static void ngx_trp_turn_give_back(ngx_trp_turn_alloc_t *alloc);
 static void ngx_trp_turn_set_timer(ngx_trp_turn_server_t *server);
 static void ngx_trp_turn_timer_handler(ngx_event_t *ev);
 static void ngx_trp_turn_message(void *data, ngx_trp_turn_message_t *message,
@@ -251,19 +251,21 @@ ngx_trp_turn_input(ngx_trp_turn_server_t *server,
 void
 ngx_trp_turn_run(ngx_trp_turn_server_t *server, ngx_trp_turn_origin_t *origin)
 {
-    const trp_turn_command_t  *command, *next;
+    const trp_turn_command_t  *command;
+
+    /* a command that is carried out has led here: the loop below goes on */
+
+    if (server->running) {
+        return;
+    }
+
+    server->running = 1;
 
     while ((command = trp_turn_next(server->turn)) != NULL) {
-        next = trp_turn_peek(server->turn);
-
-        /* who has the answer may use what an allocation has given back */
-
-        if (next && next->type == TRP_TURN_FREE) {
-            ngx_trp_turn_give_back(next->alloc->data);
-        }
-
         ngx_trp_turn_carry_out(server, origin, command);
     }
+
+    server->running = 0;
 
     if (!server->worker->stats.timer_set) {
         ngx_add_timer(&server->worker->stats, NGX_TRP_TURN_STATS_TIME);
@@ -290,6 +292,10 @@ ngx_trp_turn_carry_out(ngx_trp_turn_server_t *server,
 
     case TRP_TURN_BIND:
         ngx_trp_turn_bind(server, origin, command);
+        break;
+
+    case TRP_TURN_END:
+        ngx_trp_turn_end(command->alloc->data);
         break;
 
     case TRP_TURN_FREE:
@@ -518,6 +524,22 @@ ngx_trp_turn_enter(ngx_trp_turn_alloc_t *alloc, in_port_t port)
 }
 
 
+/* others may have its port, and its client may have another allocation */
+
+static void
+ngx_trp_turn_end(ngx_trp_turn_alloc_t *alloc)
+{
+    ngx_trp_turn_zone_t  *zone;
+
+    zone = alloc->server->worker->zone;
+
+    ngx_trp_turn_relayed_close(alloc);
+
+    ngx_trp_turn_zone_remove_owner(zone, &alloc->owner);
+    ngx_trp_turn_zone_give_port(zone, alloc->owner.port);
+}
+
+
 static void
 ngx_trp_turn_free(ngx_trp_turn_server_t *server, trp_turn_alloc_t *a)
 {
@@ -537,8 +559,6 @@ ngx_trp_turn_free(ngx_trp_turn_server_t *server, trp_turn_alloc_t *a)
 
     ngx_trp_turn_batch_flush(&server->worker->batch);
 
-    ngx_trp_turn_relayed_close(alloc);
-
     if (alloc->origin.client) {
         ngx_trp_turn_tcp_freed(alloc->origin.client);
 
@@ -546,29 +566,9 @@ ngx_trp_turn_free(ngx_trp_turn_server_t *server, trp_turn_alloc_t *a)
         ngx_trp_turn_udp_remove(alloc);
     }
 
-    ngx_trp_turn_give_back(alloc);
-
     ngx_free(alloc);
 
     trp_turn_release(server->turn, a);
-}
-
-
-static void
-ngx_trp_turn_give_back(ngx_trp_turn_alloc_t *alloc)
-{
-    ngx_trp_turn_zone_t  *zone;
-
-    if (alloc->given_back) {
-        return;
-    }
-
-    alloc->given_back = 1;
-
-    zone = alloc->server->worker->zone;
-
-    ngx_trp_turn_zone_remove_owner(zone, &alloc->owner);
-    ngx_trp_turn_zone_give_port(zone, alloc->owner.port);
 }
 
 

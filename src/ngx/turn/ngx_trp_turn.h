@@ -91,6 +91,7 @@ struct ngx_trp_turn_server_s {
     ngx_uint_t                 ctx_index;  /* of clients in sessions */
     ngx_log_t                 *log;
     unsigned                   portal:1;   /* serves nothing before it says */
+    unsigned                   running:1;  /* ngx_trp_turn_run() is */
 };
 
 
@@ -118,7 +119,6 @@ typedef struct {
     time_t                     start_sec;
     ngx_msec_t                 start_msec;
     unsigned                   dont_fragment:2;    /* of each socket */
-    unsigned                   given_back:1;       /* port and quota */
 } ngx_trp_turn_alloc_t;
 
 
@@ -138,7 +138,11 @@ ngx_int_t ngx_trp_turn_input(ngx_trp_turn_server_t *server,
     ngx_trp_turn_origin_t *origin, trp_turn_tuple_t *tuple, u_char *data,
     size_t len);
 
-/* "origin" may be NULL if nobody has asked */
+/*
+ * Carries out what the core says, "origin" may be NULL if nobody has asked.
+ * If a command that is carried out leads here again, it is the first call
+ * that goes on.
+ */
 
 void ngx_trp_turn_run(ngx_trp_turn_server_t *server,
     ngx_trp_turn_origin_t *origin);

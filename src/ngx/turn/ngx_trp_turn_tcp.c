@@ -603,7 +603,11 @@ ngx_trp_turn_tcp_close(ngx_trp_turn_client_t *client, ngx_uint_t rc)
 
     ngx_trp_turn_time(server);
 
-    trp_turnc_gone(server->turn, &client->tuple);
+    /* an allocation of its own must end before the client does */
+
+    trp_assert(!server->running || !ngx_trp_turn_tcp_allocated(client));
+
+    trp_turn_gone(server->turn, &client->tuple);
     ngx_trp_turn_run(server, NULL);
 
     ngx_stream_finalize_session(client->session, rc);

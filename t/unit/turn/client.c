@@ -164,7 +164,7 @@ ask_plain(world_t *w, client_t *c)
     }
 
     if (n != 1
-        || (w->code != 200
+        || (w->code != 200 && !w->unreachable
             && w->events[w->nevents - 1].type != TRP_TURN_REPLY))
     {
         world_wrong(w, "more than an answer");

@@ -292,7 +292,7 @@ any_end(client_t *c)
     switch (rnd(4)) {
 
     case 0:
-        trp_turnc_gone(&w.turn, &c->tuple);
+        trp_turn_gone(&w.turn, &c->tuple);
         break;
 
     case 1:

@@ -2483,10 +2483,10 @@ test_ends(void)
     bind_channel(&w, &c, 0x4000, "9.9.9.9:1");
 
     world_begin(&w);
-    trp_turnc_gone(&w.turn, &alice.tuple);
+    trp_turn_gone(&w.turn, &alice.tuple);
     world_run(&w);
     is_str(w.log, "", "somebody else's connection ends");
-    trp_turnc_gone(&w.turn, &c.tuple);
+    trp_turn_gone(&w.turn, &c.tuple);
     world_run(&w);
     is_str(w.log, "free", "the client's connection ends");
     is_int(w.events[0].why, TRP_TURN_FREE_CLIENT_GONE, "why");
@@ -2685,6 +2685,45 @@ test_names(void)
 }
 
 
+/* what a command in hand leads to comes in the same loop */
+
+static void
+test_commands(void)
+{
+    client_t  c;
+
+    start();
+    w.show_ends = 1;
+
+    c = stream_client("192.0.2.1:4000", "alice:secret");
+    c.protocol = TRP_TURN_PROTOCOL_TCP;
+    is_int(allocate(&w, &c), 200, "an allocation");
+
+    w.unreachable = 1;
+    is_int(connect_to(&w, &c, "9.9.9.9:80"), 447, "refused at once");
+    is_str(w.log, "connect reply disconnect", "while the command is in hand");
+    is_int(w.turn.stats.connections, 0, "and it is gone");
+
+    w.unreachable = 0;
+    is_int(connect_to(&w, &c, "9.9.9.9:80"), 0, "another one waits");
+
+    is_int(refresh(&w, &c, 0), 200, "the allocation ends");
+    is_str(w.log, "end reply free",
+           "its port first, then the answer, its memory last");
+
+    w.in_use = 20;
+    is_int(allocate(&w, &c), 200, "many ports that are in use");
+    is_int(w.turn.ncommands, 0, "all questions are answered");
+
+    world_begin(&w);
+    trp_turn_gone(&w.turn, &c.tuple);
+    world_run(&w);
+    is_str(w.log, "end free", "without an answer");
+
+    end("commands");
+}
+
+
 int
 main(void)
 {
@@ -2714,6 +2753,7 @@ main(void)
     test_connection_bounds();
     test_bounds();
     test_ends();
+    test_commands();
     test_time();
     test_memory();
     test_seed();

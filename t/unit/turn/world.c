@@ -687,6 +687,23 @@ world_bind(world_t *w, const trp_turn_command_t *c)
 
 
 static void
+world_end_of(world_t *w, const trp_turn_alloc_t *alloc)
+{
+    relay_t  *relay;
+
+    relay = world_relay(w, alloc);
+
+    if (relay == NULL || relay->ended) {
+        world_wrong(w, "an allocation ends that is none");
+        return;
+    }
+
+    relay->ended = 1;
+    world_set_port(w, relay->port, 0);
+}
+
+
+static void
 world_free(world_t *w, trp_turn_alloc_t *alloc)
 {
     relay_t  **p, *relay;
@@ -695,7 +712,11 @@ world_free(world_t *w, trp_turn_alloc_t *alloc)
         relay = *p;
 
         if (relay->alloc == alloc) {
-            world_set_port(w, relay->port, 0);
+
+            if (!relay->ended) {
+                world_wrong(w, "an allocation is let go of before its end");
+            }
+
             world_stream_gone(w, NULL, alloc);
             *p = relay->next;
             free(relay);
@@ -705,7 +726,7 @@ world_free(world_t *w, trp_turn_alloc_t *alloc)
         }
     }
 
-    world_wrong(w, "an allocation ends that is none");
+    world_wrong(w, "an allocation is let go of that is none");
 }
 
 
@@ -774,8 +795,8 @@ world_event(world_t *w, const trp_turn_command_t *c)
     const char  *name;
 
     static const char  *names[] = {
-        "reply", "to-client", "to-peer", "bind", "free", "unbind", "connect",
-        "attach", "disconnect"
+        "reply", "to-client", "to-peer", "bind", "end", "free", "unbind",
+        "connect", "attach", "disconnect"
     };
 
     name = names[c->type];
@@ -859,13 +880,6 @@ world_run(world_t *w)
 
     for ( ;; ) {
 
-        if (w->turn.ncommands > sizeof(w->turn.commands)
-                                / sizeof(w->turn.commands[0]))
-        {
-            world_wrong(w, "too many commands");
-            return;
-        }
-
         next = trp_turn_next(&w->turn);
         if (next == NULL) {
             return;
@@ -875,6 +889,11 @@ world_run(world_t *w)
 
         if (c.type == TRP_TURN_REPORT) {
             world_report(w, &c);
+            continue;
+        }
+
+        if (c.type == TRP_TURN_END && !w->show_ends) {
+            world_end_of(w, c.alloc);
             continue;
         }
 
@@ -906,6 +925,10 @@ world_run(world_t *w)
             world_bind(w, &c);
             break;
 
+        case TRP_TURN_END:
+            world_end_of(w, c.alloc);
+            break;
+
         case TRP_TURN_FREE:
             world_free(w, c.alloc);
             break;
@@ -919,6 +942,10 @@ world_run(world_t *w)
 
             if (world_forbidden(w, &c.peer.addr)) {
                 world_wrong(w, "a connection to a forbidden peer");
+            }
+
+            if (w->unreachable) {
+                trp_turn_connected(&w->turn, c.connection, 0);
             }
 
             break;

@@ -57,6 +57,7 @@ struct relay_s {
     uint16_t                port;
     uint8_t                 families;
     uint8_t                 protocol;
+    unsigned                ended;     /* TRP_TURN_END was there */
     unsigned                npermissions;
     unsigned                nchannels;
     entry_t                 permissions[600];
@@ -105,6 +106,8 @@ typedef struct {
     unsigned                in_use;    /* so often before it goes */
     trp_turn_bound_e        bound;
     uint8_t                 families;
+    unsigned                unreachable:1; /* peers, and at once */
+    unsigned                show_ends:1;   /* TRP_TURN_END in the log, too */
 
     relay_t                *relays;
     trp_turn_connection_t  *streams[WORLD_STREAMS];
