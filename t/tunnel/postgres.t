@@ -15,6 +15,7 @@ BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 use Test::Nginx;
 use Test::Nginx::TRP;
 use Test::Nginx::TRP::Conf;
+use Test::Nginx::TRP::Programs qw/ output /;
 
 my $relay = Test::Nginx->new()->has(qw/ stream stream_ssl /);
 my $entry = Test::Nginx->new();
@@ -73,31 +74,14 @@ $entry->run()->plan(4 + 2 * 2);
 my @psql = ('psql', '-h', '127.0.0.1', '-p', port(8080), '-U', $owner,
     '-qAtX', '-d', 'postgres');
 
-is(run(@psql, '-c', 'select 6 * 7'), "42\n", 'query');
-is(run(@psql, '-c', "select repeat('x', 1000000)"), 'x' x 1_000_000 . "\n",
+is(output(@psql, '-c', 'select 6 * 7'), "42\n", 'query');
+is(output(@psql, '-c', "select repeat('x', 1000000)"), 'x' x 1_000_000 . "\n",
     'long answer');
-is(run(@psql, '-c', 'create table t (i int)', '-c',
+is(output(@psql, '-c', 'create table t (i int)', '-c',
     'insert into t select generate_series(1, 10000)', '-c',
     'select sum(i) from t'), "50005000\n", 'several queries');
-is(run(@psql, '-c', 'copy t to stdout'),
+is(output(@psql, '-c', 'copy t to stdout'),
     join('', map { "$_\n" } 1 .. 10_000), 'copy');
-
-
-# the output of a program
-
-sub run {
-    my $pid = open my $fh, '-|';
-    die "can't fork: $!\n" if !defined $pid;
-
-    if ($pid == 0) {
-        open STDIN, '<', '/dev/null';
-        exec @_ or POSIX::_exit(127);
-    }
-
-    local $/;
-    my $output = <$fh>;
-    return defined $output ? $output : '';
-}
 
 
 sub start_postgres {
@@ -115,7 +99,7 @@ sub start_postgres {
         chdir '/';
         open STDERR, '>', "$data/log";
 
-        run("$bin/initdb", '-D', "$data/db", '-A', 'trust', '-U', $owner,
+        output("$bin/initdb", '-D', "$data/db", '-A', 'trust', '-U', $owner,
             '--no-sync');
 
         exec "$bin/postgres", '-D', "$data/db", '-p', port(8081),
@@ -127,7 +111,7 @@ sub start_postgres {
     # it listens before it is ready
 
     wait_for(sub {
-        run("$bin/pg_isready", '-h', '127.0.0.1', '-p', port(8081))
+        output("$bin/pg_isready", '-h', '127.0.0.1', '-p', port(8081))
             =~ /accepting/;
     });
 }

@@ -9,13 +9,13 @@ use Test::More;
 
 use Digest::SHA qw/ sha1 /;
 use MIME::Base64 qw/ encode_base64 /;
-use POSIX ();
 
 BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
 use Test::Nginx;
 use Test::Nginx::TRP;
 use Test::Nginx::TRP::Conf;
+use Test::Nginx::TRP::Programs qw/ output /;
 
 my $relay = Test::Nginx->new()->has(qw/ http stream stream_ssl /);
 my $entry = Test::Nginx->new();
@@ -123,16 +123,16 @@ is(join(' ', $reply =~ m!(/\w+ \d+)(?=HTTP|\z)!g),
 
 SKIP: {
     my $curl = 'curl';
-    skip 'no curl', 3 if run($curl, '-V') !~ /^curl/;
+    skip 'no curl', 3 if output($curl, '-V') !~ /^curl/;
 
-    my $out = run($curl, '-s', '-w', ' %{num_connects}\n',
+    my $out = output($curl, '-s', '-w', ' %{num_connects}\n',
         map { "http://$http/$_" } qw/ a b c /);
     is($out, "/a 1 1\n/b 2 0\n/c 3 0\n", 'curl keep-alive');
 
-    run($curl, '-s', '-o', "$dir/download", "http://$http/file");
+    output($curl, '-s', '-o', "$dir/download", "http://$http/file");
     ok($entry->read_file('download') eq noise(3_000_000), 'curl');
 
-    is(run($curl, '-s', '-I', '-o', '/dev/null', '-w', '%{http_code}',
+    is(output($curl, '-s', '-I', '-o', '/dev/null', '-w', '%{http_code}',
         "http://$http/none"), 200, 'curl HEAD');
 }
 
@@ -155,23 +155,6 @@ sub request {
     my ($uri, $header) = @_;
     $header = '' if !defined $header;
     return "GET $uri HTTP/1.1\r\nHost: localhost\r\n$header\r\n";
-}
-
-
-# the output of a program
-
-sub run {
-    my $pid = open my $fh, '-|';
-    die "can't fork: $!\n" if !defined $pid;
-
-    if ($pid == 0) {
-        open STDIN, '<', '/dev/null';
-        exec @_ or POSIX::_exit(127);
-    }
-
-    local $/;
-    my $output = <$fh>;
-    return defined $output ? $output : '';
 }
 
 

@@ -7,14 +7,12 @@ use warnings;
 
 use Test::More;
 
-use File::Copy qw/ copy /;
-use POSIX ();
-
 BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
 use Test::Nginx;
 use Test::Nginx::TRP;
 use Test::Nginx::TRP::Conf;
+use Test::Nginx::TRP::Programs qw/ output sshd /;
 
 my $relay = Test::Nginx->new()->has(qw/ stream stream_ssl /);
 my $entry = Test::Nginx->new();
@@ -58,85 +56,32 @@ trp_cert($relay, $entry, $reverse);
 $relay->write_file('authorized_keys',
     join "\n", trp_keys($entry, 'entry'), trp_keys($reverse, 'reverse'));
 
-my ($sshd) = grep { -x } map { "$_/sshd" } split(/:/, $ENV{PATH}),
-    qw! /usr/sbin /usr/local/sbin !;
+$relay->has_daemon('scp');
 
-plan(skip_all => 'no sshd') if !$sshd;
-$relay->has_daemon($_) for qw/ ssh scp ssh-keygen /;
+my $ssh = sshd($reverse, port(8081));
+plan(skip_all => 'no sshd') if !$ssh;
 
 my $home = $reverse->testdir();
 my $dir = $entry->testdir();
 my $data = noise(3_000_000);
 
 $reverse->write_file('file', $data);
-start_sshd();
 
 $relay->run();
 $reverse->run();
 $entry->run()->plan(5 + 2 * 2);
 
-my @options = ('-q', '-F', '/dev/null', '-i', "$dir/user",
-    map { ('-o', $_) } 'StrictHostKeyChecking=no', 'BatchMode=yes',
-    'UserKnownHostsFile=/dev/null', 'IdentitiesOnly=yes');
-my $user = getpwuid($<) . '@127.0.0.1';
-my @ssh = ('ssh', @options, '-p', port(8080), $user);
+my @ssh = ('ssh', @{$ssh->{options}}, '-p', port(8080), $ssh->{user});
 
-is(run(@ssh, 'echo SEE THIS'), "SEE THIS\n", 'ssh');
-is(run(@ssh, 'wc -c', '<', "$home/file"), "3000000\n", 'ssh with input');
-ok(run(@ssh, "cat $home/file") eq $data, 'ssh with output');
+is(output(@ssh, 'echo SEE THIS'), "SEE THIS\n", 'ssh');
+is(output({ in => "$home/file" }, @ssh, 'wc -c'), "3000000\n",
+    'ssh with input');
+ok(output(@ssh, "cat $home/file") eq $data, 'ssh with output');
 
-my @scp = ('scp', @options, '-P', port(8080));
+my @scp = ('scp', @{$ssh->{options}}, '-P', port(8080));
 
-run(@scp, "$user:$home/file", "$dir/down");
+output(@scp, "$ssh->{user}:$home/file", "$dir/down");
 ok($entry->read_file('down') eq $data, 'scp');
 
-run(@scp, "$dir/down", "$user:$home/up");
+output(@scp, "$dir/down", "$ssh->{user}:$home/up");
 ok($reverse->read_file('up') eq $data, 'scp to there');
-
-# the one that sshd wants was not there
-
-END { rmdir '/run/sshd' if $main::made; }
-
-
-# the output of a program; '<' and a file may be the last arguments
-
-sub run {
-    my @command = @_;
-    my $input = '/dev/null';
-
-    (undef, $input) = splice @command, -2 if ($command[-2] || '') eq '<';
-
-    my $pid = open my $fh, '-|';
-    die "can't fork: $!\n" if !defined $pid;
-
-    if ($pid == 0) {
-        open STDIN, '<', $input;
-        exec @command or POSIX::_exit(127);
-    }
-
-    local $/;
-    my $output = <$fh>;
-    return defined $output ? $output : '';
-}
-
-
-sub start_sshd {
-    for my $file ("$home/host", "$dir/user") {
-        run('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', $file);
-    }
-
-    copy("$dir/user.pub", "$home/user_keys");
-
-    our $made = mkdir '/run/sshd', 0755 if $< == 0 && !-e '/run/sshd';
-
-    $reverse->write_file('sshd_config', join "\n", (
-        'Port ' . port(8081), 'ListenAddress 127.0.0.1',
-        "HostKey $home/host", "PidFile $home/sshd.pid",
-        "AuthorizedKeysFile $home/user_keys", 'StrictModes no',
-        'UsePAM no', 'PasswordAuthentication no', 'PermitRootLogin yes',
-        'Subsystem sftp internal-sftp', ''));
-
-    $reverse->run_daemon($sshd, '-D', '-f', "$home/sshd_config",
-        '-E', "$home/sshd.log");
-    $reverse->waitforsocket('127.0.0.1:' . port(8081));
-}

@@ -8,7 +8,6 @@ use warnings;
 
 use Test::More;
 
-use IO::Select;
 use POSIX ();
 use Socket qw/ MSG_OOB SHUT_WR /;
 
@@ -70,7 +69,7 @@ my $user = connect_to(port(8080));
 syswrite $user, 'SEE';
 
 my $destination = accepted($listener);
-is(got($destination, 3), 'SEE', 'no urgent data');
+is(receive($destination, 3), 'SEE', 'no urgent data');
 
 is(urgent($user, $destination, $entry), 'abcUdef.', 'from the user');
 is(urgent($destination, $user, $reverse), 'abcUdef.',
@@ -81,7 +80,7 @@ is(urgent($user, $destination, $entry), 'abcUdef.', 'once more');
 
 send $user, 'abcU', MSG_OOB;
 shutdown $user, SHUT_WR;
-is(got($destination, 5), 'abcU', 'ahead of the end');
+is(receive($destination, 5), 'abcU', 'ahead of the end');
 
 # many of them in a transfer, the other way
 
@@ -102,7 +101,7 @@ for (my $pos = 0; $pos < length $data; $pos += 10_000) {
     $sent .= substr($data, $pos, 10_000) . 'U';
 }
 
-my $received = got($user, length($sent) + 1);
+my $received = receive($user, length($sent) + 1, 5);
 is(length $received, length $sent, 'transfer');
 ok($received eq $sent, 'all bytes are where they were');
 is(end_of($user), 'eof', 'end of the transfer');
@@ -120,20 +119,5 @@ sub urgent {
     syswrite $from, 'def.';
     kill 'CONT', @workers;
 
-    return got($to, 8);
-}
-
-
-# so many bytes, or what has come after some time, or until the end
-
-sub got {
-    my ($s, $size) = @_;
-    my $select = IO::Select->new($s);
-    my $data = '';
-
-    while (length $data < $size && $select->can_read(5)) {
-        sysread($s, $data, $size - length $data, length $data) or last;
-    }
-
-    return $data;
+    return receive($to, 8);
 }

@@ -10,7 +10,6 @@ use Test::More;
 
 BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
-use IO::Select;
 use IO::Socket::INET;
 
 use Test::Nginx;
@@ -131,7 +130,7 @@ sub active {
     ($data, $r) = $c->bind_connection($id);
     $data->write('bye');
     $data->close();
-    is(read_all($peer), 'bye', "$name: the end of the client");
+    is(receive($peer), 'bye', "$name: the end of the client");
 
     # a reset is no end
 
@@ -176,18 +175,6 @@ sub pair {
     my $id = connection($c, peer_addr($listener));
 
     return ($id, $id ? $listener->accept() : undef);
-}
-
-
-sub read_all {
-    my ($s) = @_;
-    my $all = '';
-
-    while (IO::Select->new($s)->can_read(30)) {
-        sysread($s, $all, 65536, length $all) or last;
-    }
-
-    return $all;
 }
 
 

@@ -10,7 +10,6 @@ use Test::More;
 
 BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
-use IO::Select;
 use IO::Socket::INET;
 
 use Test::Nginx;
@@ -105,7 +104,7 @@ sub passive {
 
         $data->write("hello $i");
         $data->close();
-        $right++ if read_all($peer) eq "hello $i";
+        $right++ if receive($peer) eq "hello $i";
     }
 
     is($right, 8, "$name: peers that connect");
@@ -133,18 +132,6 @@ sub dial {
 
     return IO::Socket::INET->new(PeerAddr => $to, LocalAddr => $from)
         || die "can't connect to $to: $!\n";
-}
-
-
-sub read_all {
-    my ($s) = @_;
-    my $all = '';
-
-    while (IO::Select->new($s)->can_read(30)) {
-        sysread($s, $all, 65536, length $all) or last;
-    }
-
-    return $all;
 }
 
 

@@ -8,7 +8,6 @@ use warnings;
 
 use Test::More;
 
-use IO::Select;
 use Socket qw/ MSG_OOB /;
 
 BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
@@ -59,7 +58,7 @@ my ($data) = $c->bind_connection($r->{attr}->{'connection-id'});
 my $client = $data->socket();
 
 syswrite $client, 'SEE';
-is(got($peer, 3), 'SEE', 'connection');
+is(receive($peer, 3), 'SEE', 'connection');
 
 is(urgent($client, $peer), 'abcUdef.', 'from the client');
 is(urgent($peer, $client), 'abcUdef.', 'from the peer');
@@ -76,18 +75,5 @@ sub urgent {
     syswrite $from, 'def.';
     kill 'CONT', @workers;
 
-    return got($to, 8);
-}
-
-
-sub got {
-    my ($s, $size) = @_;
-    my $select = IO::Select->new($s);
-    my $data = '';
-
-    while (length $data < $size && $select->can_read(5)) {
-        sysread($s, $data, $size - length $data, length $data) or last;
-    }
-
-    return $data;
+    return receive($to, 8);
 }

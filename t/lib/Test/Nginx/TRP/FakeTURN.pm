@@ -293,7 +293,7 @@ sub _frames {
         $self->_message($c, substr $c->{in}, 0, $size, '');
     }
 
-    # what came behind ConnectionBind
+    # what came after ConnectionBind
 
     if ($c->{linked} && length $c->{in}) {
         _write($c->{linked}->{s}, $c->{in});

@@ -140,7 +140,7 @@ sub fault_test {
     if (defined $opts{time}) {
         sleep $opts{time};
     } else {
-        # a user who got FIN sees a reset when he speaks
+        # a user that got FIN sees a reset when it sends
 
         $_->wait_users($_->{go_on} eq 'over' ? 'last' : undef) for @all;
     }
@@ -464,7 +464,7 @@ sub _start_destination {
         ReuseAddr => 1,
     ) or die "can't listen on $port: $!\n";
 
-    # who waits behind these has his SYN dropped
+    # the SYN of a connection after these is dropped
 
     connect_to($port) for 1 .. ($held ? 2 : 0);
 
@@ -722,7 +722,7 @@ sub _user_last {
 
     _ready();
 
-    # behind the end a reset may come
+    # a reset may come after the end
 
     wait_for(sub {
         my $n = sysread $u->{s}, my $data, 1;
@@ -1183,8 +1183,8 @@ sub _proxy_read {
     if ($end->{mute}) {
         return if $n;
 
-        # who does not answer learns that the other one has given up, and not
-        # the other way round
+        # the side that does not answer learns that the other one has given up,
+        # and not the other way round
 
         my $healthy = $end->{side} != $end->{link}{side};
 

@@ -14,7 +14,7 @@ package Test::Nginx::TRP::Load;
 #
 # Kinds of clients, each does the same again and again until the load stops:
 #
-#     short  a request of 1 to 20,000 bytes and its answer; FIN behind every
+#     short  a request of 1 to 20,000 bytes and its answer; FIN after every
 #            second request
 #     up     sends for "seconds" (until the load stops), then compares digests
 #     down   the same in the other direction, after FIN

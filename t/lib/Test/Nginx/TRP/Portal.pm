@@ -15,7 +15,7 @@ package Test::Nginx::TRP::Portal;
 #                "times" answers it is 101 again
 #     accept     the value of Sec-WebSocket-Accept
 #     join       "ok"; "error", for a "reason"; undef: no reply
-#     init       the payload behind a good reply, {}; undef: none
+#     init       the payload after a good reply, {}; undef: none
 #     heartbeat  1; 0: no reply
 #     mute       1: nothing at all is answered, not even TLS
 #

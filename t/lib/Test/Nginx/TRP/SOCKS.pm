@@ -30,7 +30,7 @@ package Test::Nginx::TRP::SOCKS;
 #     stop             "connect", "greeting", "auth": goes no further; the
 #                      rest comes with go_on()
 #     host, from       of the server; address of the client
-#     before           bytes ahead of everything, as a PROXY protocol header
+#     before           bytes before everything, as a PROXY protocol header
 #     ssl              1, or options of IO::Socket::SSL
 #     timeout          of all waiting
 #
@@ -325,7 +325,7 @@ sub _auth {
 }
 
 
-# Reads the reply; what comes behind it is left for the user of the socket.
+# Reads the reply; what comes after it is left for the user of the socket.
 
 sub reply {
     my ($self) = @_;

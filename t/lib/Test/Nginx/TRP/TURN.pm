@@ -749,7 +749,7 @@ sub _or {
 # The bytes of a request with the credentials that the client has by now.
 # Options: those of new(), of stun_message(); anonymous => 1 leaves all of
 # the credentials out; without => [ 'nonce' ] some of them; tail, attributes
-# behind those.
+# after those.
 
 sub request {
     my ($self, $method, $attrs, %opts) = @_;
@@ -958,7 +958,7 @@ sub send_channel {
 
 
 # RFC 6062: a second connection for a CONNECTION-ID, and the answer to it.
-# What comes behind the answer is left for read_bytes().  Options are those
+# What comes after the answer is left for read_bytes().  Options are those
 # of new() and call().
 
 sub bind_connection {

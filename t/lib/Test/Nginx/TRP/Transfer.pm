@@ -15,8 +15,8 @@ use IO::Socket::INET;
 use Socket qw/ SOL_SOCKET SO_LINGER SO_RCVTIMEO SHUT_WR /;
 
 our @EXPORT = qw/
-    connect_to fill noise transfer visit drain end_of reset_of abort
-    client_hello
+    connect_to fill noise receive transfer visit drain end_of reset_of
+    abort client_hello
 /;
 our @EXPORT_OK = qw/ again noise_block /;
 
@@ -79,6 +79,25 @@ sub noise {
     my ($bytes) = @_;
     my $block = noise_block(1);
     return substr $block x (1 + int $bytes / length $block), 0, $bytes;
+}
+
+
+# What comes until that many bytes are there, or the end, or nothing for so many
+# seconds (30).
+
+sub receive {
+    my ($s, $bytes, $timeout) = @_;
+    my $select = IO::Select->new($s);
+    my $data = '';
+
+    while ((!defined $bytes || length $data < $bytes)
+        && $select->can_read($timeout || TIMEOUT))
+    {
+        my $n = defined $bytes ? $bytes - length $data : CHUNK;
+        sysread($s, $data, $n, length $data) or last;
+    }
+
+    return $data;
 }
 
 
