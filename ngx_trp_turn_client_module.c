@@ -15,6 +15,7 @@
 #include "socks5/ngx_trp_socks5.h"
 #include "stock/ngx_trp_stock.h"
 #include "base/ngx_trp_fake.h"
+#include "turnc/ngx_trp_turnc_conf.h"
 #include "turnc/ngx_trp_turnc_connect.h"
 
 

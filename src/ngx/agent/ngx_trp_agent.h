@@ -20,7 +20,7 @@
 #include "base/ngx_trp_capacity.h"
 #include "base/ngx_trp_ssl.h"
 #include "tunnel/ngx_trp_tunnel.h"
-#include "turnc/ngx_trp_turnc_server.h"
+#include "turnc/ngx_trp_turnc_conf.h"
 
 
 #pragma GCC visibility push(hidden)

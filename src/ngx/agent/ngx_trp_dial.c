@@ -8,6 +8,7 @@
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_connect.h"
 #include "turnc/ngx_trp_turnc_connect.h"
+#include "turnc/ngx_trp_turnc_server.h"
 #include "tunnel/trp_auth.h"
 
 #include <sodium.h>

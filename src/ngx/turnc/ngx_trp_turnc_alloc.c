@@ -4,9 +4,17 @@
  */
 
 
+/*
+ * An allocation on a TURN server: the connection to the server is dialled, with
+ * TLS if it has that, and then carries what the client core says, until nobody
+ * has used the allocation for a while.
+ */
+
+
 #include "turnc/ngx_trp_turnc_alloc.h"
 #include "base/ngx_trp_connect.h"
 #include "base/trp_random.h"
+#include "turnc/ngx_trp_turnc_user.h"
 
 #include <sodium.h>
 
@@ -891,11 +899,7 @@ ngx_trp_turnc_alloc_fail(ngx_trp_turnc_alloc_t *a, ngx_uint_t code)
         q = ngx_queue_head(&a->users);
         user = ngx_queue_data(q, ngx_trp_turnc_user_t, queue);
 
-        ngx_queue_remove(q);
-        trp_hash_remove(&a->peers, &user->node);
-
-        user->connecting = 0;
-        user->allocation = NULL;
+        ngx_trp_turnc_user_leave(user);
         user->handlers->failed(user, a, code);
     }
 }

@@ -14,14 +14,14 @@
 #define _NGX_TRP_TURNC_ALLOC_H_INCLUDED_
 
 
-#include "turnc/ngx_trp_turnc_server.h"
+#include "turnc/ngx_trp_turnc_types.h"
 
 
 #pragma GCC visibility push(hidden)
 
 
 /*
- * One that fits this user, who does not yet belong to it.  NGX_DECLINED: the
+ * One that fits this user, which does not yet belong to it.  NGX_DECLINED: the
  * server cannot be reached; NGX_ERROR: this process lacks something; both are
  * logged.
  */
@@ -41,11 +41,6 @@ void ngx_trp_turnc_alloc_unused(ngx_trp_turnc_alloc_t *a);
 /* nobody uses it, and nobody shall: it is given back */
 
 void ngx_trp_turnc_alloc_retire(ngx_trp_turnc_alloc_t *a);
-
-/* whose peer this is, or NULL */
-
-ngx_trp_turnc_user_t *ngx_trp_turnc_user_find(ngx_trp_turnc_alloc_t *a,
-    const trp_taddr_t *peer);
 
 
 #pragma GCC visibility pop

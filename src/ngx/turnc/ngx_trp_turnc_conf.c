@@ -4,7 +4,12 @@
  */
 
 
-#include "turnc/ngx_trp_turnc_server.h"
+/*
+ * Directives of the TURN client: the server, the way to it, and credentials.
+ */
+
+
+#include "turnc/ngx_trp_turnc_conf.h"
 
 #include <sodium.h>
 

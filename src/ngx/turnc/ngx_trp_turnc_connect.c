@@ -4,9 +4,17 @@
  */
 
 
+/*
+ * One TCP connection through a TURN server (RFC 6062): Connect and the data
+ * connection go out at the same time, ConnectionBind joins them; what the
+ * server refuses is tried again where that may help.
+ */
+
+
 #include "turnc/ngx_trp_turnc_connect.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_connect.h"
+#include "turnc/ngx_trp_turnc_user.h"
 
 
 /* a refusal by the peer comes soon, whatever lies between: 447 says both */

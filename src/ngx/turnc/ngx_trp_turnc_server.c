@@ -4,10 +4,17 @@
  */
 
 
+/*
+ * A TURN server as one worker sees it: users come and get an allocation that
+ * serves them, an old one or a new one, or wait until somebody leaves.
+ */
+
+
 #include "turnc/ngx_trp_turnc_server.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_memory.h"
 #include "turnc/ngx_trp_turnc_alloc.h"
+#include "turnc/ngx_trp_turnc_user.h"
 
 #include <sodium.h>
 
@@ -24,28 +31,11 @@
 #define NGX_TRP_TURNC_CONNECTS    128
 #define NGX_TRP_TURNC_USERS       2048
 
-/* it has a connection to the peer of which nobody here knows */
-#define NGX_TRP_TURNC_BLOCKED     500
-
-/* TCP's TIME_WAIT, in which two ports cannot be connected once more */
-#define NGX_TRP_TURNC_TIME_WAIT   60000
-
-#define NGX_TRP_TURNC_KEY_LEN     19
-
 
 static void ngx_trp_turnc_server_cleanup(void *data);
 static void ngx_trp_turnc_server_event_handler(ngx_event_t *ev);
-static ngx_int_t ngx_trp_turnc_user_join(ngx_trp_turnc_alloc_t *a,
+static ngx_int_t ngx_trp_turnc_user_attach_to(ngx_trp_turnc_alloc_t *a,
     ngx_trp_turnc_user_t *user);
-static size_t ngx_trp_turnc_user_key(u_char *p, const trp_taddr_t *peer);
-static ngx_uint_t ngx_trp_turnc_user_is_blocked(ngx_trp_turnc_alloc_t *a,
-    const trp_taddr_t *peer);
-static void ngx_trp_turnc_user_past(ngx_trp_turnc_alloc_t *a,
-    const trp_taddr_t *peer);
-static ngx_trp_turnc_past_t *ngx_trp_turnc_past_find(
-    ngx_trp_turnc_alloc_t *a, const trp_taddr_t *peer);
-static ngx_uint_t ngx_trp_turnc_same_peer(const trp_taddr_t *one,
-    const trp_taddr_t *two);
 
 
 ngx_trp_turnc_server_t *
@@ -260,7 +250,7 @@ ngx_trp_turnc_user_attach(ngx_trp_turnc_server_t *server,
         }
     }
 
-    return ngx_trp_turnc_user_join(found, user);
+    return ngx_trp_turnc_user_attach_to(found, user);
 }
 
 
@@ -298,151 +288,28 @@ ngx_trp_turnc_user_follow(ngx_trp_turnc_alloc_t *a,
                == NGX_OK
             && ngx_trp_turnc_user_find(other, &user->peer) == NULL)
         {
-            return ngx_trp_turnc_user_join(other, user);
+            return ngx_trp_turnc_user_attach_to(other, user);
         }
     }
 
     rc = ngx_trp_turnc_alloc_create(server, user, &sa.sockaddr, socklen,
                                     a->hops + 1, &other);
 
-    return (rc == NGX_OK) ? ngx_trp_turnc_user_join(other, user) : rc;
+    return (rc == NGX_OK) ? ngx_trp_turnc_user_attach_to(other, user) : rc;
 }
 
 
 static ngx_int_t
-ngx_trp_turnc_user_join(ngx_trp_turnc_alloc_t *a, ngx_trp_turnc_user_t *user)
+ngx_trp_turnc_user_attach_to(ngx_trp_turnc_alloc_t *a,
+    ngx_trp_turnc_user_t *user)
 {
-    u_char  key[NGX_TRP_TURNC_KEY_LEN];
-    size_t  len;
-
-    len = ngx_trp_turnc_user_key(key, &user->peer);
-
-    trp_hash_insert(&a->peers, &user->node, trp_hash(&a->peers, key, len));
-    ngx_queue_insert_tail(&a->users, &user->queue);
-    a->nusers++;
-
-    user->allocation = a;
-    user->connecting = 0;
-    user->connected = 0;
+    ngx_trp_turnc_user_join(a, user);
 
     if (a->idle.timer_set) {
         ngx_del_timer(&a->idle);
     }
 
     return a->ready ? NGX_OK : NGX_AGAIN;
-}
-
-
-static size_t
-ngx_trp_turnc_user_key(u_char *p, const trp_taddr_t *peer)
-{
-    u_char  *start;
-
-    start = p;
-
-    *p++ = peer->addr.family;
-    p = ngx_cpymem(p, peer->addr.bytes, peer->addr.family == 4 ? 4 : 16);
-    *p++ = (u_char) (peer->port >> 8);
-    *p++ = (u_char) peer->port;
-
-    return p - start;
-}
-
-
-ngx_trp_turnc_user_t *
-ngx_trp_turnc_user_find(ngx_trp_turnc_alloc_t *a, const trp_taddr_t *peer)
-{
-    u_char                key[NGX_TRP_TURNC_KEY_LEN],
-                          other[NGX_TRP_TURNC_KEY_LEN];
-    size_t                 len;
-    trp_hash_node_t       *node;
-    ngx_trp_turnc_user_t  *user;
-
-    len = ngx_trp_turnc_user_key(key, peer);
-
-    for (node = trp_hash_find(&a->peers, trp_hash(&a->peers, key, len));
-         node;
-         node = trp_hash_next(node))
-    {
-        user = (ngx_trp_turnc_user_t *)
-               ((u_char *) node - offsetof(ngx_trp_turnc_user_t, node));
-
-        if (ngx_trp_turnc_user_key(other, &user->peer) == len
-            && ngx_memcmp(key, other, len) == 0)
-        {
-            return user;
-        }
-    }
-
-    return NULL;
-}
-
-
-void
-ngx_trp_turnc_user_blocked(ngx_trp_turnc_user_t *user)
-{
-    user->allocation->blocked = user->peer;
-    user->allocation->blocked_time = ngx_current_msec;
-}
-
-
-static ngx_uint_t
-ngx_trp_turnc_user_is_blocked(ngx_trp_turnc_alloc_t *a,
-    const trp_taddr_t *peer)
-{
-    return a->blocked.addr.family
-           && ngx_current_msec - a->blocked_time < NGX_TRP_TURNC_BLOCKED
-           && ngx_trp_turnc_same_peer(&a->blocked, peer);
-}
-
-
-ngx_uint_t
-ngx_trp_turnc_user_repeats(ngx_trp_turnc_user_t *user)
-{
-    ngx_trp_turnc_past_t  *past;
-
-    past = ngx_trp_turnc_past_find(user->allocation, &user->peer);
-
-    return past && ngx_current_msec - past->time < NGX_TRP_TURNC_TIME_WAIT;
-}
-
-
-static void
-ngx_trp_turnc_user_past(ngx_trp_turnc_alloc_t *a, const trp_taddr_t *peer)
-{
-    ngx_trp_turnc_past_t  *past;
-
-    past = ngx_trp_turnc_past_find(a, peer);
-
-    if (past == NULL) {
-        past = &a->past[a->npast++ % NGX_TRP_TURNC_PAST];
-        past->peer = *peer;
-    }
-
-    past->time = ngx_current_msec;
-}
-
-
-static ngx_trp_turnc_past_t *
-ngx_trp_turnc_past_find(ngx_trp_turnc_alloc_t *a, const trp_taddr_t *peer)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < ngx_min(a->npast, NGX_TRP_TURNC_PAST); i++) {
-        if (ngx_trp_turnc_same_peer(&a->past[i].peer, peer)) {
-            return &a->past[i];
-        }
-    }
-
-    return NULL;
-}
-
-
-static ngx_uint_t
-ngx_trp_turnc_same_peer(const trp_taddr_t *one, const trp_taddr_t *two)
-{
-    return one->port == two->port
-           && ngx_memcmp(&one->addr, &two->addr, sizeof(trp_addr_t)) == 0;
 }
 
 
@@ -463,27 +330,21 @@ ngx_trp_turnc_user_detach(ngx_trp_turnc_user_t *user)
         return;
     }
 
-    user->allocation = NULL;
-
     if (!ngx_queue_empty(&a->server->waiting)) {
         ngx_post_event(&a->server->event, &ngx_posted_events);
     }
 
-    ngx_queue_remove(&user->queue);
-    trp_hash_remove(&a->peers, &user->node);
-    a->nusers--;
-
     if (user->connecting) {
-        user->connecting = 0;
-        a->nconnecting--;
         trp_turnc_forget(a->client, user);
 
     } else if (user->connected) {
-        ngx_trp_turnc_user_past(a, &user->peer);
+        ngx_trp_turnc_user_past(user);
 
     } else if (a->ready && user->transport == TRP_PROTO_UDP) {
         trp_turnc_release(a->client, &user->peer);
     }
+
+    ngx_trp_turnc_user_leave(user);
 
     if (ngx_queue_empty(&a->users)) {
         ngx_trp_turnc_alloc_unused(a);
@@ -529,65 +390,4 @@ ngx_trp_turnc_user_send(ngx_trp_turnc_user_t *user, u_char *p, size_t len)
     }
 
     return rc;
-}
-
-
-const char *
-ngx_trp_turnc_text(ngx_uint_t code)
-{
-    switch (code) {
-
-    case 0:
-        return "connection was lost";
-
-    case TRP_TURNC_TIMEOUT:
-        return "no answer";
-
-    case TRP_TURNC_PROTOCOL:
-        return "invalid answer";
-
-    case TRP_TURNC_INTEGRITY:
-        return "answer is not signed with the password";
-
-    case 300:
-        return "try alternate";
-
-    case 400:
-        return "bad request";
-
-    case 401:
-        return "unauthorized, wrong user name or password";
-
-    case 403:
-        return "forbidden";
-
-    case 437:
-        return "allocation mismatch";
-
-    case 438:
-        return "stale nonce";
-
-    case 440:
-        return "address family not supported";
-
-    case 441:
-        return "wrong credentials";
-
-    case 442:
-        return "unsupported transport protocol";
-
-    case 446:
-        return "connection already exists";
-
-    case 447:
-        return "connection timeout or failure";
-
-    case 486:
-        return "allocation quota reached";
-
-    case 508:
-        return "insufficient capacity";
-    }
-
-    return "error";
 }

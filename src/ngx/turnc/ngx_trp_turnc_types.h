@@ -1,0 +1,192 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * The types of the TURN client in nginx.  Its files, each of which uses those
+ * above it alone:
+ *
+ *     ngx_trp_turnc_conf.c     the directives
+ *     ngx_trp_turnc_user.c     users of one allocation, and their peers
+ *     ngx_trp_turnc_alloc.c    an allocation and its connection to the server
+ *     ngx_trp_turnc_server.c   a server: which allocation a user gets
+ *     ngx_trp_turnc_connect.c  a TCP connection through a server
+ */
+
+
+#ifndef _NGX_TRP_TURNC_TYPES_H_INCLUDED_
+#define _NGX_TRP_TURNC_TYPES_H_INCLUDED_
+
+
+#include "base/ngx_trp.h"
+#include "base/ngx_trp_conf.h"
+#include "base/ngx_trp_dialer.h"
+#include "base/trp_hash.h"
+#include "turnc/trp_turnc.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+typedef struct ngx_trp_turnc_alloc_s  ngx_trp_turnc_alloc_t;
+typedef struct ngx_trp_turnc_user_s   ngx_trp_turnc_user_t;
+
+
+typedef enum {
+    NGX_TRP_TURNC_UDP = 0,                /* TCP for what needs it */
+    NGX_TRP_TURNC_TCP,
+    NGX_TRP_TURNC_TLS
+} ngx_trp_turnc_transport_e;
+
+
+typedef struct {
+    ngx_trp_conf_place_t  place;
+    ngx_uint_t            enabled;
+    ngx_uint_t            transport;     /* ngx_trp_turnc_transport_e */
+
+    ngx_str_t             name;
+    ngx_str_t             password;
+    ngx_str_t             secret;
+
+    ngx_uint_t            allocations;
+    ngx_msec_t            connect_timeout;
+    ngx_trp_ssl_conf_t    ssl;
+
+    /* the server of an agent; an upstream has its own */
+    ngx_url_t             url;
+} ngx_trp_turnc_conf_t;
+
+
+/* one address of a server; lives as long as the cycle */
+
+typedef struct {
+    ngx_queue_t            queue;        /* for the owner */
+    ngx_trp_turnc_conf_t  *conf;
+    struct sockaddr       *sockaddr;
+    socklen_t              socklen;
+    ngx_str_t              name;         /* the address as text */
+    ngx_str_t              host;         /* for TLS */
+
+    ngx_queue_t            allocations;
+    ngx_queue_t            waiting;       /* ngx_trp_turnc_user_t */
+    ngx_event_t            event;         /* somebody has left */
+    ngx_ssl_session_t     *session;
+    trp_memory_t           memory;
+    u_char                 key[TRP_HASH_KEY_LEN];
+    time_t                 lacks4;       /* when it said so, or 0 */
+    time_t                 lacks6;
+    ngx_log_t             *log;
+} ngx_trp_turnc_server_t;
+
+
+/*
+ * "ready": the allocation is there.  "failed": it is not, or no more, and the
+ * user has none; it may attach again.  The codes are those of STUN, and
+ * TRP_TURNC_*.
+ */
+
+typedef struct {
+    void   (*ready)(ngx_trp_turnc_user_t *user);
+    void   (*failed)(ngx_trp_turnc_user_t *user, ngx_trp_turnc_alloc_t *a,
+                     ngx_uint_t code);
+
+    /* after NGX_BUSY: somebody has left, attach may do now; may be NULL */
+    void   (*retry)(ngx_trp_turnc_user_t *user);
+
+    /* the worker begins to exit: detach, if that can be; may be NULL */
+    void   (*drain)(ngx_trp_turnc_user_t *user);
+
+    /* TCP */
+    void   (*connected)(ngx_trp_turnc_user_t *user, uint32_t id);
+    void   (*refused)(ngx_trp_turnc_user_t *user, ngx_uint_t code);
+
+    /* UDP */
+    void   (*received)(ngx_trp_turnc_user_t *user, u_char *p, size_t len);
+    void   (*forbidden)(ngx_trp_turnc_user_t *user, ngx_uint_t code);
+} ngx_trp_turnc_user_handlers_t;
+
+
+/* the caller sets the first part, with a port and without spare bytes */
+
+struct ngx_trp_turnc_user_s {
+    const ngx_trp_turnc_user_handlers_t  *handlers;
+    void                                 *data;
+    trp_taddr_t                           peer;
+    ngx_uint_t                            transport;  /* to the peer: 6, 17 */
+
+    ngx_trp_turnc_alloc_t                *allocation;  /* NULL: none */
+    trp_hash_node_t                       node;
+    ngx_queue_t                           queue;
+    unsigned                              connecting:1;
+    unsigned                              waiting:1;  /* for one to leave */
+    unsigned                              connected:1;  /* TCP: it was */
+    unsigned                              renew:1;  /* an allocation that
+                                                       nobody uses may go */
+};
+
+
+/* a peer that an allocation was connected to, and until when */
+
+typedef struct {
+    trp_taddr_t             peer;
+    ngx_msec_t              time;
+} ngx_trp_turnc_past_t;
+
+
+#define NGX_TRP_TURNC_PAST   32
+
+
+struct ngx_trp_turnc_alloc_s {
+    ngx_queue_t              queue;      /* in server->allocations */
+    ngx_trp_turnc_server_t  *server;
+    ngx_uint_t               transport;  /* to the peer: 6, 17 */
+    ngx_uint_t               family;     /* of the peers: 4, 6 */
+
+    ngx_sockaddr_t           sockaddr;   /* 300 may lead elsewhere */
+    socklen_t                socklen;
+    ngx_str_t                name;
+    ngx_uint_t               hops;
+
+    ngx_connection_t        *connection;
+    ngx_trp_dialer_t         dialer;
+    trp_turnc_t             *client;
+    ngx_queue_t              users;      /* ngx_trp_turnc_user_t */
+    ngx_uint_t               nusers;
+    ngx_uint_t               nconnecting;
+    trp_hash_t               peers;      /* the same by address */
+    ngx_log_t                log;
+
+    ngx_event_t              timer;      /* of the client; until it is there */
+    ngx_event_t              idle;
+    ngx_event_t              event;      /* to be destroyed */
+
+    u_char                  *in;         /* of a byte stream */
+    size_t                   in_len;
+    size_t                   in_size;
+    u_char                  *out;        /* what the socket did not take */
+    size_t                   out_pos;
+    size_t                   out_last;
+    size_t                   out_size;
+
+    time_t                   start;
+    ngx_msec_t               deadline;   /* until it is ready */
+
+    trp_taddr_t              blocked;    /* the last peer with 446, and when */
+    ngx_msec_t               blocked_time;
+
+    ngx_trp_turnc_past_t     past[NGX_TRP_TURNC_PAST];
+    ngx_uint_t               npast;      /* all that were there */
+
+    unsigned                 datagrams:1;  /* UDP to the server */
+    unsigned                 ready:1;
+    unsigned                 failed:1;
+    unsigned                 exiting:1;
+};
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_TURNC_TYPES_H_INCLUDED_ */

@@ -1,0 +1,239 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * Users of one allocation, found by their peers; and peers that it should not
+ * be asked to connect to for a while.
+ */
+
+
+#include "turnc/ngx_trp_turnc_user.h"
+
+
+/* TCP's TIME_WAIT, in which two ports cannot be connected once more */
+#define NGX_TRP_TURNC_TIME_WAIT   60000
+
+#define NGX_TRP_TURNC_KEY_LEN     19
+
+
+static size_t ngx_trp_turnc_user_key(u_char *p, const trp_taddr_t *peer);
+static ngx_trp_turnc_past_t *ngx_trp_turnc_past_find(
+    ngx_trp_turnc_alloc_t *a, const trp_taddr_t *peer);
+static ngx_uint_t ngx_trp_turnc_same_peer(const trp_taddr_t *one,
+    const trp_taddr_t *two);
+
+
+void
+ngx_trp_turnc_user_join(ngx_trp_turnc_alloc_t *a, ngx_trp_turnc_user_t *user)
+{
+    u_char  key[NGX_TRP_TURNC_KEY_LEN];
+    size_t  len;
+
+    len = ngx_trp_turnc_user_key(key, &user->peer);
+
+    trp_hash_insert(&a->peers, &user->node, trp_hash(&a->peers, key, len));
+    ngx_queue_insert_tail(&a->users, &user->queue);
+    a->nusers++;
+
+    user->allocation = a;
+    user->connecting = 0;
+    user->connected = 0;
+}
+
+
+void
+ngx_trp_turnc_user_leave(ngx_trp_turnc_user_t *user)
+{
+    ngx_trp_turnc_alloc_t  *a;
+
+    a = user->allocation;
+    user->allocation = NULL;
+
+    ngx_queue_remove(&user->queue);
+    trp_hash_remove(&a->peers, &user->node);
+    a->nusers--;
+
+    if (user->connecting) {
+        user->connecting = 0;
+        a->nconnecting--;
+    }
+}
+
+
+ngx_trp_turnc_user_t *
+ngx_trp_turnc_user_find(ngx_trp_turnc_alloc_t *a, const trp_taddr_t *peer)
+{
+    u_char                key[NGX_TRP_TURNC_KEY_LEN],
+                          other[NGX_TRP_TURNC_KEY_LEN];
+    size_t                 len;
+    trp_hash_node_t       *node;
+    ngx_trp_turnc_user_t  *user;
+
+    len = ngx_trp_turnc_user_key(key, peer);
+
+    for (node = trp_hash_find(&a->peers, trp_hash(&a->peers, key, len));
+         node;
+         node = trp_hash_next(node))
+    {
+        user = (ngx_trp_turnc_user_t *)
+               ((u_char *) node - offsetof(ngx_trp_turnc_user_t, node));
+
+        if (ngx_trp_turnc_user_key(other, &user->peer) == len
+            && ngx_memcmp(key, other, len) == 0)
+        {
+            return user;
+        }
+    }
+
+    return NULL;
+}
+
+
+static size_t
+ngx_trp_turnc_user_key(u_char *p, const trp_taddr_t *peer)
+{
+    u_char  *start;
+
+    start = p;
+
+    *p++ = peer->addr.family;
+    p = ngx_cpymem(p, peer->addr.bytes, peer->addr.family == 4 ? 4 : 16);
+    *p++ = (u_char) (peer->port >> 8);
+    *p++ = (u_char) peer->port;
+
+    return p - start;
+}
+
+
+void
+ngx_trp_turnc_user_blocked(ngx_trp_turnc_user_t *user)
+{
+    user->allocation->blocked = user->peer;
+    user->allocation->blocked_time = ngx_current_msec;
+}
+
+
+ngx_uint_t
+ngx_trp_turnc_user_is_blocked(ngx_trp_turnc_alloc_t *a,
+    const trp_taddr_t *peer)
+{
+    return a->blocked.addr.family
+           && ngx_current_msec - a->blocked_time < NGX_TRP_TURNC_BLOCKED
+           && ngx_trp_turnc_same_peer(&a->blocked, peer);
+}
+
+
+void
+ngx_trp_turnc_user_past(ngx_trp_turnc_user_t *user)
+{
+    ngx_trp_turnc_past_t   *past;
+    ngx_trp_turnc_alloc_t  *a;
+
+    a = user->allocation;
+    past = ngx_trp_turnc_past_find(a, &user->peer);
+
+    if (past == NULL) {
+        past = &a->past[a->npast++ % NGX_TRP_TURNC_PAST];
+        past->peer = user->peer;
+    }
+
+    past->time = ngx_current_msec;
+}
+
+
+ngx_uint_t
+ngx_trp_turnc_user_repeats(ngx_trp_turnc_user_t *user)
+{
+    ngx_trp_turnc_past_t  *past;
+
+    past = ngx_trp_turnc_past_find(user->allocation, &user->peer);
+
+    return past && ngx_current_msec - past->time < NGX_TRP_TURNC_TIME_WAIT;
+}
+
+
+static ngx_trp_turnc_past_t *
+ngx_trp_turnc_past_find(ngx_trp_turnc_alloc_t *a, const trp_taddr_t *peer)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < ngx_min(a->npast, NGX_TRP_TURNC_PAST); i++) {
+        if (ngx_trp_turnc_same_peer(&a->past[i].peer, peer)) {
+            return &a->past[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_uint_t
+ngx_trp_turnc_same_peer(const trp_taddr_t *one, const trp_taddr_t *two)
+{
+    return one->port == two->port
+           && ngx_memcmp(&one->addr, &two->addr, sizeof(trp_addr_t)) == 0;
+}
+
+
+const char *
+ngx_trp_turnc_text(ngx_uint_t code)
+{
+    switch (code) {
+
+    case 0:
+        return "connection was lost";
+
+    case TRP_TURNC_TIMEOUT:
+        return "no answer";
+
+    case TRP_TURNC_PROTOCOL:
+        return "invalid answer";
+
+    case TRP_TURNC_INTEGRITY:
+        return "answer is not signed with the password";
+
+    case 300:
+        return "try alternate";
+
+    case 400:
+        return "bad request";
+
+    case 401:
+        return "unauthorized, wrong user name or password";
+
+    case 403:
+        return "forbidden";
+
+    case 437:
+        return "allocation mismatch";
+
+    case 438:
+        return "stale nonce";
+
+    case 440:
+        return "address family not supported";
+
+    case 441:
+        return "wrong credentials";
+
+    case 442:
+        return "unsupported transport protocol";
+
+    case 446:
+        return "connection already exists";
+
+    case 447:
+        return "connection timeout or failure";
+
+    case 486:
+        return "allocation quota reached";
+
+    case 508:
+        return "insufficient capacity";
+    }
+
+    return "error";
+}

@@ -1,0 +1,71 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * Users of one allocation: which peer each has, and what the allocation
+ * remembers of peers.
+ */
+
+
+#ifndef _NGX_TRP_TURNC_USER_H_INCLUDED_
+#define _NGX_TRP_TURNC_USER_H_INCLUDED_
+
+
+#include "turnc/ngx_trp_turnc_types.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/* it has a connection to the peer of which nobody here knows; milliseconds */
+
+#define NGX_TRP_TURNC_BLOCKED  500
+
+
+/* nobody in the allocation has this peer yet */
+
+void ngx_trp_turnc_user_join(ngx_trp_turnc_alloc_t *a,
+    ngx_trp_turnc_user_t *user);
+
+/* it has no allocation from now on */
+
+void ngx_trp_turnc_user_leave(ngx_trp_turnc_user_t *user);
+
+/* whose peer this is, or NULL */
+
+ngx_trp_turnc_user_t *ngx_trp_turnc_user_find(ngx_trp_turnc_alloc_t *a,
+    const trp_taddr_t *peer);
+
+/* the server says 446: this allocation is no use for this peer for a while */
+
+void ngx_trp_turnc_user_blocked(ngx_trp_turnc_user_t *user);
+
+/*
+ * 1 if this user's allocation has had a connection to its peer a moment ago,
+ * which the peer's or the server's TCP may still remember.
+ */
+
+ngx_uint_t ngx_trp_turnc_user_repeats(ngx_trp_turnc_user_t *user);
+
+/* the connection to its peer, which was there, is over */
+
+void ngx_trp_turnc_user_past(ngx_trp_turnc_user_t *user);
+
+/* 1 if the allocation is of no use for this peer, see above */
+
+ngx_uint_t ngx_trp_turnc_user_is_blocked(ngx_trp_turnc_alloc_t *a,
+    const trp_taddr_t *peer);
+
+
+/* what a code means */
+
+const char *ngx_trp_turnc_text(ngx_uint_t code);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_TURNC_USER_H_INCLUDED_ */
