@@ -8,9 +8,12 @@
 #include "base/ngx_trp_conf.h"
 #include "stock/ngx_trp_limit_conn.h"
 #include "stock/ngx_trp_stock.h"
-#include "turn/ngx_trp_turn.h"
-#include "turn/ngx_trp_turn_accounts.h"
 #include "stock/ngx_trp_pid_file.h"
+#include "turn/ngx_trp_turn_accounts.h"
+#include "turn/ngx_trp_turn_log.h"
+#include "turn/ngx_trp_turn_tcp.h"
+#include "turn/ngx_trp_turn_udp.h"
+#include "turn/ngx_trp_turn_worker.h"
 #include "base/trp_acl.h"
 
 

@@ -5,6 +5,7 @@
 
 
 #include "turn/ngx_trp_turn_accounts.h"
+#include "turn/ngx_trp_turn_worker.h"
 
 #include <sodium.h>
 

@@ -14,7 +14,7 @@
 
 
 #include "portal/ngx_trp_portal.h"
-#include "turn/ngx_trp_turn.h"
+#include "turn/ngx_trp_turn_types.h"
 
 
 #pragma GCC visibility push(hidden)

@@ -4,7 +4,8 @@
  */
 
 
-#include "turn/ngx_trp_turn.h"
+#include "turn/ngx_trp_turn_log.h"
+#include "turn/ngx_trp_turn_socket.h"
 
 
 /* "ADDRESS:PORT, " with brackets */

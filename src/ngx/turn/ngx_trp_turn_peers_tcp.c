@@ -6,9 +6,13 @@
 
 #include "turn/ngx_trp_turn_peers_tcp.h"
 #include "base/ngx_trp_connect.h"
-#include "stock/ngx_trp_ends.h"
 #include "base/ngx_trp_event.h"
 #include "base/ngx_trp_pass.h"
+#include "stock/ngx_trp_ends.h"
+#include "turn/ngx_trp_turn.h"
+#include "turn/ngx_trp_turn_relayed.h"
+#include "turn/ngx_trp_turn_socket.h"
+#include "turn/ngx_trp_turn_tcp.h"
 
 
 /* for another worker to answer */

@@ -15,7 +15,7 @@
 #define _NGX_TRP_TURN_PEERS_TCP_H_INCLUDED_
 
 
-#include "turn/ngx_trp_turn.h"
+#include "turn/ngx_trp_turn_types.h"
 
 
 #pragma GCC visibility push(hidden)

@@ -4,10 +4,12 @@
  */
 
 
-#include "turn/ngx_trp_turn.h"
-#include "base/ngx_trp_addr.h"
-#include "turn/ngx_trp_turn_peers_tcp.h"
+#include "turn/ngx_trp_turn_relayed.h"
 #include "base/trp_addr.h"
+#include "base/ngx_trp_addr.h"
+#include "turn/ngx_trp_turn.h"
+#include "turn/ngx_trp_turn_peers_tcp.h"
+#include "turn/ngx_trp_turn_socket.h"
 
 #include <linux/errqueue.h>
 

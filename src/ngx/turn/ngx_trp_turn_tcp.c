@@ -4,8 +4,10 @@
  */
 
 
+#include "turn/ngx_trp_turn_tcp.h"
 #include "turn/ngx_trp_turn.h"
 #include "turn/ngx_trp_turn_peers_tcp.h"
+#include "turn/ngx_trp_turn_socket.h"
 
 
 /* a message and ChannelData at most, and what came behind */

@@ -4,8 +4,10 @@
  */
 
 
-#include "turn/ngx_trp_turn.h"
+#include "turn/ngx_trp_turn_udp.h"
 #include "base/ngx_trp_event.h"
+#include "turn/ngx_trp_turn.h"
+#include "turn/ngx_trp_turn_socket.h"
 
 
 /*

@@ -1,0 +1,53 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * Relayed addresses: the sockets that peers see, and what goes over them.
+ */
+
+
+#ifndef _NGX_TRP_TURN_RELAYED_H_INCLUDED_
+#define _NGX_TRP_TURN_RELAYED_H_INCLUDED_
+
+
+#include "turn/ngx_trp_turn_types.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+trp_turn_bound_e ngx_trp_turn_relayed_bind(ngx_trp_turn_alloc_t *alloc,
+    in_port_t port, uint8_t *families);
+void ngx_trp_turn_relayed_send(ngx_trp_turn_alloc_t *alloc,
+    const trp_turn_command_t *command);
+void ngx_trp_turn_relayed_unbind(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6);
+void ngx_trp_turn_relayed_close(ngx_trp_turn_alloc_t *alloc);
+
+/*
+ * The way to "to", and where from; a family of 0: from any address.  To an
+ * allocation of this machine it is inside of it, and who comes that way has
+ * the address that the other one was told: it is put into "peer".
+ */
+
+void ngx_trp_turn_relayed_way(ngx_trp_turn_alloc_t *alloc, ngx_uint_t own,
+    trp_taddr_t *to, trp_addr_t *from);
+void ngx_trp_turn_relayed_peer(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *peer);
+
+/* as in trp_turn_shared_t, for a worker: nobody else gets the port by chance */
+
+int ngx_trp_turn_relayed_reserve(void *data, uint16_t port,
+    const uint8_t *token);
+uint16_t ngx_trp_turn_relayed_redeem(void *data, const uint8_t *token);
+
+/* gives up what is held for reservations */
+
+void ngx_trp_turn_relayed_exit(ngx_trp_turn_worker_t *worker);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_TURN_RELAYED_H_INCLUDED_ */

@@ -1,0 +1,51 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * Sockets of a TURN server, and their addresses.
+ */
+
+
+#ifndef _NGX_TRP_TURN_SOCKET_H_INCLUDED_
+#define _NGX_TRP_TURN_SOCKET_H_INCLUDED_
+
+
+#include "turn/ngx_trp_turn_types.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/* addresses of the core and of sockets */
+
+void ngx_trp_turn_taddr(trp_taddr_t *addr, struct sockaddr *sa);
+socklen_t ngx_trp_turn_sockaddr(ngx_sockaddr_t *sa, const trp_taddr_t *addr);
+
+/* any address of the family with this port */
+
+socklen_t ngx_trp_turn_wildcard(ngx_sockaddr_t *sa, ngx_uint_t v6,
+    in_port_t port);
+
+/*
+ * A socket for addresses of this family, IPv4 and IPv6 apart; -1 with the
+ * error in ngx_socket_errno, which closing it after a failure keeps.
+ */
+
+ngx_socket_t ngx_trp_turn_socket(int family, int type);
+void ngx_trp_turn_socket_failed(ngx_socket_t s);
+
+/* a socket of the worker, NULL and no socket any more if that fails */
+
+ngx_connection_t *ngx_trp_turn_connection(ngx_trp_turn_worker_t *worker,
+    ngx_socket_t s, ngx_event_handler_pt handler, void *data);
+void ngx_trp_turn_close_connection(ngx_trp_turn_worker_t *worker,
+    ngx_connection_t **c);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_TURN_SOCKET_H_INCLUDED_ */

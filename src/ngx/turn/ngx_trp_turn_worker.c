@@ -1,0 +1,394 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * The life of a worker: what its servers share, messages from other workers, and
+ * what it does from time to time: publishes its counters, looks after the others.
+ */
+
+
+#include "turn/ngx_trp_turn_worker.h"
+#include "base/ngx_trp_memory.h"
+#include "turn/ngx_trp_turn.h"
+#include "turn/ngx_trp_turn_commands.h"
+#include "turn/ngx_trp_turn_peers_tcp.h"
+#include "turn/ngx_trp_turn_relayed.h"
+#include "turn/ngx_trp_turn_udp.h"
+
+#include <sodium.h>
+
+
+#define NGX_TRP_TURN_WATCH_TIME  400       /* milliseconds */
+
+
+static ngx_int_t ngx_trp_turn_init_own(ngx_trp_turn_worker_t *worker,
+    ngx_cycle_t *cycle);
+static ngx_int_t ngx_trp_turn_init_server(ngx_trp_turn_worker_t *worker,
+    ngx_trp_turn_server_t *server, ngx_cycle_t *cycle);
+static void ngx_trp_turn_shutdown(ngx_trp_turn_server_t *server);
+static void ngx_trp_turn_message(void *data, ngx_trp_turn_message_t *message,
+    u_char *payload, size_t len, ngx_socket_t fd);
+static void ngx_trp_turn_stats_handler(ngx_event_t *ev);
+static void ngx_trp_turn_watch(ngx_trp_turn_worker_t *worker);
+static void ngx_trp_turn_watch_handler(ngx_event_t *ev);
+static void ngx_trp_turn_remove_unknown(ngx_trp_turn_worker_t *worker);
+static void ngx_trp_turn_publish(ngx_trp_turn_worker_t *worker);
+
+
+ngx_int_t
+ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
+{
+    ngx_uint_t               i;
+    ngx_trp_turn_server_t  **server;
+
+    worker->log = cycle->log;
+    worker->carry_out = ngx_trp_turn_carry_out;
+
+    ngx_queue_init(&worker->attached);
+    ngx_queue_init(&worker->lent);
+    ngx_queue_init(&worker->holds);
+
+    /* not those of a worker that has died in this place */
+
+    randombytes_buf(&worker->cookies, sizeof(worker->cookies));
+
+    worker->removals = worker->zone->shared->removals;
+
+    if (ngx_trp_turn_batch_init(&worker->batch, cycle) != NGX_OK
+        || ngx_trp_turn_workers_init_worker(cycle, worker->workers,
+                                            ngx_trp_turn_message, worker)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_trp_turn_zone_enter(worker->zone,
+                            ngx_trp_turn_workers_slot(worker->workers));
+
+    if (ngx_trp_turn_init_own(worker, cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    server = worker->servers->elts;
+
+    for (i = 0; i < worker->servers->nelts; i++) {
+        if (ngx_trp_turn_init_server(worker, server[i], cycle) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    worker->stats.data = worker;
+    worker->stats.log = cycle->log;
+    worker->stats.handler = ngx_trp_turn_stats_handler;
+    worker->stats.cancelable = 1;
+
+    worker->watch.data = worker;
+    worker->watch.log = cycle->log;
+    worker->watch.handler = ngx_trp_turn_watch_handler;
+    worker->watch.cancelable = 1;
+
+    worker->ends = worker->zone->shared->ends;
+
+    /* before there is anything that older workers could ask for */
+
+    (void) ngx_trp_turn_workers_greet(worker->workers);
+
+    ngx_trp_turn_watch(worker);
+
+    return ngx_trp_turn_udp_init_worker(worker, cycle);
+}
+
+
+/* each server knows the external addresses of all */
+
+static ngx_int_t
+ngx_trp_turn_init_own(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
+{
+    size_t                   n;
+    trp_addr_t              *own;
+    ngx_uint_t               i, j;
+    ngx_trp_turn_server_t  **server;
+
+    server = worker->servers->elts;
+
+    own = ngx_palloc(cycle->pool,
+                     2 * worker->servers->nelts * sizeof(trp_addr_t));
+    if (own == NULL) {
+        return NGX_ERROR;
+    }
+
+    n = 0;
+
+    for (i = 0; i < worker->servers->nelts; i++) {
+        for (j = 0; j < 2; j++) {
+            if (server[i]->conf.external[j].family) {
+                own[n++] = server[i]->conf.external[j];
+            }
+        }
+    }
+
+    for (i = 0; i < worker->servers->nelts; i++) {
+        server[i]->conf.own = own;
+        server[i]->conf.nown = n;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_turn_init_server(ngx_trp_turn_worker_t *worker,
+    ngx_trp_turn_server_t *server, ngx_cycle_t *cycle)
+{
+    int                rc;
+    u_char             seed[TRP_RANDOM_SEED_LEN];
+    trp_memory_t       memory;
+    trp_turn_shared_t  shared;
+
+    server->worker = worker;
+
+    ngx_trp_memory_init(&memory, cycle->log);
+
+    shared.ports = worker->zone->shared->ports;
+    shared.udp = worker->zone->shared->bound[0];
+    shared.tcp = worker->zone->shared->bound[1];
+    shared.reserve = ngx_trp_turn_relayed_reserve;
+    shared.redeem = ngx_trp_turn_relayed_redeem;
+    shared.data = worker;
+
+    randombytes_buf(seed, sizeof(seed));
+
+    if (server->portal) {
+        server->conf.credentials.portal.data = worker->zone->shared->secret;
+        server->conf.credentials.portal.len = NGX_TRP_TURN_SECRET_LEN;
+        server->conf.credentials.data = worker->zone;
+    }
+
+    server->realm = ngx_trp_turn_zone_hash(worker->zone,
+                                       server->conf.credentials.realm.data,
+                                       server->conf.credentials.realm.len);
+
+    server->turn = ngx_palloc(cycle->pool, sizeof(trp_turn_t));
+    if (server->turn == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = trp_turn_init(server->turn, &server->conf, &shared, &memory,
+                       worker->zone->shared->nonce_key, seed,
+                       ngx_trp_turn_workers_slot(worker->workers));
+
+    server->timer.data = server;
+    server->timer.log = cycle->log;
+    server->timer.handler = ngx_trp_turn_timer_handler;
+
+    return (rc == TRP_OK) ? NGX_OK : NGX_ERROR;
+}
+
+
+void
+ngx_trp_turn_exit_worker(ngx_trp_turn_worker_t *worker)
+{
+    ngx_uint_t               i;
+    ngx_trp_turn_server_t  **server;
+
+    server = worker->servers->elts;
+
+    for (i = 0; i < worker->servers->nelts; i++) {
+        ngx_trp_turn_shutdown(server[i]);
+        trp_turn_done(server[i]->turn);
+    }
+
+    ngx_trp_turn_relayed_exit(worker);
+    ngx_trp_turn_publish(worker);
+
+    ngx_trp_turn_zone_leave(worker->zone,
+                            ngx_trp_turn_workers_slot(worker->workers));
+}
+
+
+/* ends all allocations: worker_shutdown_timeout */
+
+static void
+ngx_trp_turn_shutdown(ngx_trp_turn_server_t *server)
+{
+    ngx_trp_turn_time(server);
+
+    while (trp_turn_shutdown(server->turn)) {
+        ngx_trp_turn_run(server, NULL);
+    }
+}
+
+
+void
+ngx_trp_turn_remove_account(ngx_trp_turn_worker_t *worker, u_char *account)
+{
+    ngx_uint_t               i;
+    ngx_trp_turn_server_t  **server;
+
+    server = worker->servers->elts;
+
+    for (i = 0; i < worker->servers->nelts; i++) {
+
+        if (!server[i]->portal) {
+            continue;
+        }
+
+        ngx_trp_turn_time(server[i]);
+
+        while (trp_turn_remove_account(server[i]->turn, account)) {
+            ngx_trp_turn_run(server[i], NULL);
+        }
+    }
+}
+
+
+static void
+ngx_trp_turn_message(void *data, ngx_trp_turn_message_t *message,
+    u_char *payload, size_t len, ngx_socket_t fd)
+{
+    ngx_trp_turn_worker_t *worker = data;
+
+    switch (message->type) {
+
+    case NGX_TRP_TURN_MESSAGE_DATAGRAM:
+        ngx_trp_turn_udp_handed(worker, &message->tuple, payload, len);
+        break;
+
+    case NGX_TRP_TURN_MESSAGE_HELLO:
+        ngx_trp_turn_data_ask(worker);
+        ngx_trp_turn_watch(worker);
+        break;
+
+    case NGX_TRP_TURN_MESSAGE_REMOVE_ACCOUNT:
+
+        if (len == TRP_TURN_ACCOUNT_LEN) {
+            ngx_trp_turn_remove_account(worker, payload);
+        }
+
+        break;
+
+    default:
+        ngx_trp_turn_data_message(worker, message, payload, len, &fd);
+    }
+
+    if (fd != (ngx_socket_t) -1) {
+        (void) ngx_close_socket(fd);
+    }
+}
+
+
+/* a while after something has happened */
+
+static void
+ngx_trp_turn_stats_handler(ngx_event_t *ev)
+{
+    ngx_trp_turn_worker_t  *worker;
+
+    worker = ev->data;
+
+    ngx_trp_turn_publish(worker);
+
+    if (worker->removals != worker->zone->shared->removals) {
+        worker->removals = worker->zone->shared->removals;
+        ngx_trp_turn_remove_unknown(worker);
+    }
+}
+
+
+/* there may be other workers: looks after those that die */
+
+static void
+ngx_trp_turn_watch(ngx_trp_turn_worker_t *worker)
+{
+    if (ngx_trp_turn_workers_slot(worker->workers) != NGX_TRP_TURN_NO_SLOT
+        && !worker->watch.timer_set)
+    {
+        ngx_add_timer(&worker->watch, NGX_TRP_TURN_WATCH_TIME);
+    }
+}
+
+
+/* a worker that is alone wakes up for nothing; who comes says HELLO */
+
+static void
+ngx_trp_turn_watch_handler(ngx_event_t *ev)
+{
+    ngx_uint_t              again;
+    ngx_trp_turn_worker_t  *worker;
+
+    worker = ev->data;
+
+    ngx_trp_turn_zone_watch(worker->zone, NGX_TRP_TURN_WATCH_TIME,
+                            worker->log);
+
+    if (worker->ends != worker->zone->shared->ends) {
+        worker->ends = worker->zone->shared->ends;
+        ngx_trp_turn_peers_tcp_tidy(worker);
+    }
+
+    again = ngx_trp_turn_workers_greet(worker->workers)
+            | ngx_trp_turn_workers_retry(worker->workers);
+
+    ngx_trp_turn_data_ask(worker);
+
+    if (again
+        || ngx_trp_turn_zone_others(worker->zone,
+                                  ngx_trp_turn_workers_slot(worker->workers)))
+    {
+        ngx_trp_turn_watch(worker);
+    }
+}
+
+
+static void
+ngx_trp_turn_remove_unknown(ngx_trp_turn_worker_t *worker)
+{
+    ngx_uint_t               i;
+    ngx_trp_turn_server_t  **server;
+
+    server = worker->servers->elts;
+
+    for (i = 0; i < worker->servers->nelts; i++) {
+        ngx_trp_turn_time(server[i]);
+
+        while (trp_turn_remove_unknown(server[i]->turn)) {
+            ngx_trp_turn_run(server[i], NULL);
+        }
+    }
+}
+
+
+/* what this worker has counted becomes visible to all */
+
+static void
+ngx_trp_turn_publish(ngx_trp_turn_worker_t *worker)
+{
+    ngx_uint_t               i, slot;
+    trp_turn_stats_t        *stats;
+    ngx_trp_turn_server_t  **server;
+
+    slot = ngx_trp_turn_workers_slot(worker->workers);
+
+    if (slot == NGX_TRP_TURN_NO_SLOT && ngx_process != NGX_PROCESS_SINGLE) {
+        return;
+    }
+
+    stats = (slot == NGX_TRP_TURN_NO_SLOT)
+            ? &worker->zone->shared->past
+            : &worker->zone->shared->slots[slot].stats;
+
+    server = worker->servers->elts;
+
+    ngx_shmtx_lock(&worker->zone->pool->mutex);
+
+    ngx_memzero(stats, sizeof(trp_turn_stats_t));
+
+    for (i = 0; i < worker->servers->nelts; i++) {
+        ngx_trp_turn_zone_add_stats(stats, &server[i]->turn->stats, 1);
+    }
+
+    ngx_shmtx_unlock(&worker->zone->pool->mutex);
+}

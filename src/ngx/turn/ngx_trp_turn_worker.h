@@ -1,0 +1,36 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * The TURN servers of a worker: they begin and end with it, and hear from other
+ * workers.
+ */
+
+
+#ifndef _NGX_TRP_TURN_WORKER_H_INCLUDED_
+#define _NGX_TRP_TURN_WORKER_H_INCLUDED_
+
+
+#include "turn/ngx_trp_turn_types.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+ngx_int_t ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker,
+    ngx_cycle_t *cycle);
+void ngx_trp_turn_exit_worker(ngx_trp_turn_worker_t *worker);
+
+/* the portal does not know the account any more: its allocations end */
+
+void ngx_trp_turn_remove_account(ngx_trp_turn_worker_t *worker,
+    u_char *account);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_TURN_WORKER_H_INCLUDED_ */
