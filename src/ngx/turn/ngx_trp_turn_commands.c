@@ -6,13 +6,14 @@
 
 /*
  * Carries out the commands of the core.  An allocation begins with a BIND, for
- * which it gets a port, its place in the zone and its sockets.  An END gives all
- * of that back, before the client is told; a FREE is the last one for it.
+ * which it gets a port, its place in the zone and its sockets.  An END gives
+ * these back, before the client is told; a FREE is the last command for it.
  */
 
 
 #include "turn/ngx_trp_turn_commands.h"
 #include "turn/ngx_trp_turn.h"
+#include "turn/ngx_trp_turn_data.h"
 #include "turn/ngx_trp_turn_log.h"
 #include "turn/ngx_trp_turn_peers_tcp.h"
 #include "turn/ngx_trp_turn_relayed.h"
@@ -156,7 +157,8 @@ ngx_trp_turn_bind(ngx_trp_turn_server_t *server,
     rc = ngx_trp_turn_enter(alloc, port);
 
     if (rc == NGX_OK) {
-        bound = ngx_trp_turn_relayed_bind(alloc, port, &families);
+        bound = ngx_trp_turn_relayed_bind(alloc, port, &families,
+                                          ngx_trp_turn_peers_tcp_accept);
 
     } else {
         bound = (rc == NGX_BUSY) ? TRP_TURN_QUOTA : TRP_TURN_NO_CAPACITY;

@@ -5,9 +5,7 @@
 
 
 /*
- * TCP connections of peers (RFC 6062).  A data connection may arrive in
- * another worker than the allocation's, and then the peer's connection goes
- * there: it is plain TCP, unlike the client's.
+ * TCP connections of peers (RFC 6062), until a client is attached to them.
  */
 
 
@@ -32,26 +30,26 @@ void ngx_trp_turn_peers_tcp_close(trp_turn_connection_t *connection);
 void ngx_trp_turn_peers_tcp_accept(ngx_event_t *rev);
 
 /*
- * A client asks for a connection; later it gets the peer's socket, or -1 for
- * none, and where to count; and it ends.
+ * A client of this worker is attached to its "id": the peer's socket, which is
+ * the caller's then, or -1 for none, and where to count.
  */
 
-void ngx_trp_turn_data_attach(ngx_trp_turn_server_t *server,
-    ngx_trp_turn_client_t *client, const trp_turn_command_t *command);
-void ngx_trp_turn_data_attached(ngx_trp_turn_client_t *client,
-    ngx_socket_t fd, ngx_uint_t tally);
-void ngx_trp_turn_data_detach(ngx_trp_turn_client_t *client);
+ngx_socket_t ngx_trp_turn_peers_tcp_attach(ngx_trp_turn_client_t *client,
+    trp_str_t username, ngx_uint_t *tally);
 
-/* there is a new worker, or one has ended */
+/* MESSAGE_ATTACH: a client of another worker, the user in the payload */
 
-void ngx_trp_turn_data_ask(ngx_trp_turn_worker_t *worker);
+void ngx_trp_turn_peers_tcp_lend(ngx_trp_turn_worker_t *worker,
+    ngx_trp_turn_message_t *message, u_char *payload, size_t len);
+
+/* MESSAGE_DETACHED, also of this worker: the client's connection has ended */
+
+void ngx_trp_turn_peers_tcp_detached(ngx_trp_turn_worker_t *worker,
+    ngx_trp_turn_message_t *message);
+
+/* another worker has ended */
+
 void ngx_trp_turn_peers_tcp_tidy(ngx_trp_turn_worker_t *worker);
-
-/* of another worker; *fd is -1 afterwards if it was needed */
-
-void ngx_trp_turn_data_message(ngx_trp_turn_worker_t *worker,
-    ngx_trp_turn_message_t *message, u_char *payload, size_t len,
-    ngx_socket_t *fd);
 
 
 #pragma GCC visibility pop

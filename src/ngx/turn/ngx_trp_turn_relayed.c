@@ -8,7 +8,6 @@
 #include "base/trp_addr.h"
 #include "base/ngx_trp_addr.h"
 #include "turn/ngx_trp_turn.h"
-#include "turn/ngx_trp_turn_peers_tcp.h"
 #include "turn/ngx_trp_turn_socket.h"
 
 #include <linux/errqueue.h>
@@ -51,7 +50,7 @@ static void ngx_trp_turn_relayed_dont_fragment(ngx_socket_t s, ngx_uint_t v6,
 
 trp_turn_bound_e
 ngx_trp_turn_relayed_bind(ngx_trp_turn_alloc_t *alloc, in_port_t port,
-    uint8_t *families)
+    uint8_t *families, ngx_event_handler_pt accept)
 {
     uint8_t                 family;
     ngx_uint_t              i;
@@ -64,7 +63,7 @@ ngx_trp_turn_relayed_bind(ngx_trp_turn_alloc_t *alloc, in_port_t port,
     worker = alloc->server->worker;
 
     handler = (alloc->alloc->protocol == TRP_TURN_PROTOCOL_TCP)
-              ? ngx_trp_turn_peers_tcp_accept : ngx_trp_turn_relayed_handler;
+              ? accept : ngx_trp_turn_relayed_handler;
 
     rc = TRP_TURN_NO_CAPACITY;
 

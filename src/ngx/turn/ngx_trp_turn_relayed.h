@@ -19,8 +19,11 @@
 #pragma GCC visibility push(hidden)
 
 
+/* TRP_TURN_BIND; "accept": a peer connects, for one of TCP */
+
 trp_turn_bound_e ngx_trp_turn_relayed_bind(ngx_trp_turn_alloc_t *alloc,
-    in_port_t port, uint8_t *families);
+    in_port_t port, uint8_t *families, ngx_event_handler_pt accept);
+
 void ngx_trp_turn_relayed_send(ngx_trp_turn_alloc_t *alloc,
     const trp_turn_command_t *command);
 void ngx_trp_turn_relayed_unbind(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6);

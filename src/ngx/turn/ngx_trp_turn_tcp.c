@@ -6,7 +6,6 @@
 
 #include "turn/ngx_trp_turn_tcp.h"
 #include "turn/ngx_trp_turn.h"
-#include "turn/ngx_trp_turn_peers_tcp.h"
 #include "turn/ngx_trp_turn_socket.h"
 
 
@@ -188,8 +187,7 @@ ngx_trp_turn_tcp_read_handler(ngx_event_t *rev)
         rev->timedout = 0;
 
         if (client->attaching) {
-            ngx_trp_turn_data_attached(client, (ngx_socket_t) -1,
-                                       NGX_TRP_TURN_NO_TALLY);
+            client->data->timedout(client);
 
             if (client->known || client->guest == NULL
                 || ngx_trp_guard_here(client->guest))
@@ -601,7 +599,9 @@ ngx_trp_turn_tcp_close(ngx_trp_turn_client_t *client, ngx_uint_t rc)
 
     client->failed = 1;
 
-    ngx_trp_turn_data_detach(client);
+    if (client->data) {
+        client->data->ended(client);
+    }
 
     ngx_trp_turn_time(server);
 

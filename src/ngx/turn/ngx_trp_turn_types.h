@@ -7,21 +7,24 @@
 /*
  * The TURN server of a worker: the types that its files share.
  *
- *     ngx_trp_turn.c           the engine of a server: its time, input, commands
- *     ngx_trp_turn_socket.c    sockets and their addresses
- *     ngx_trp_turn_batch.c     datagrams, many at a time
- *     ngx_trp_turn_udp.c       clients over UDP, also through reloads
- *     ngx_trp_turn_tcp.c       clients over TCP and TLS
- *     ngx_trp_turn_relayed.c   relayed addresses: to and from peers
- *     ngx_trp_turn_peers_tcp.c TCP connections of peers (RFC 6062)
- *     ngx_trp_turn_data.c      clients' connections to these (ConnectionBind)
- *     ngx_trp_turn_splice.c    two connections, joined
- *     ngx_trp_turn_log.c       a line for each allocation, and variables
- *     ngx_trp_turn_commands.c  carries out what the core says
- *     ngx_trp_turn_worker.c    begins and ends with a worker, hears from others
- *     ngx_trp_turn_workers.c   messages between workers
- *     ngx_trp_turn_zone*.c     what workers share
- *     ngx_trp_turn_accounts.c  what the portal has to say
+ *     ngx_trp_turn_worker.c     starts and ends, hears from other workers
+ *     ngx_trp_turn_commands.c   carries out the commands of the core
+ *     ngx_trp_turn_data.c       clients' connections to peers (ConnectionBind)
+ *     ngx_trp_turn_peers_tcp.c  TCP connections of peers (RFC 6062)
+ *     ngx_trp_turn_tcp.c        clients over TCP and TLS
+ *     ngx_trp_turn_relayed.c    relayed addresses: to and from peers
+ *     ngx_trp_turn_udp.c        clients over UDP, also through reloads
+ *     ngx_trp_turn.c            a server: time, input, and the loop of commands
+ *     ngx_trp_turn_log.c        a line for each allocation, and variables
+ *     ngx_trp_turn_socket.c     sockets and their addresses
+ *     ngx_trp_turn_splice.c     two connections, joined
+ *     ngx_trp_turn_batch.c      datagrams, many at a time
+ *     ngx_trp_turn_workers.c    messages between workers
+ *     ngx_trp_turn_zone*.c      what workers share
+ *
+ * Each stands on those below it.  What the core says goes down: the commands
+ * call the sides.  What comes from outside goes up by a handler: the loop of
+ * commands knows the one who carries them out by a pointer.
  */
 
 
@@ -139,6 +142,14 @@ typedef struct {
 } ngx_trp_turn_alloc_t;
 
 
+/* what a client's connection tells whom it belongs to after ConnectionBind */
+
+typedef struct {
+    void                     (*timedout)(ngx_trp_turn_client_t *client);
+    void                     (*ended)(ngx_trp_turn_client_t *client);
+} ngx_trp_turn_data_handlers_t;
+
+
 /* a client over TCP or TLS; the context of its session */
 
 struct ngx_trp_turn_client_s {
@@ -156,6 +167,7 @@ struct ngx_trp_turn_client_s {
     size_t                     queued;
 
     /* ConnectionBind: from then on no message, but a peer's data */
+    const ngx_trp_turn_data_handlers_t  *data;
     ngx_queue_t                queue;      /* of the worker */
     trp_turn_request_t         request;
     uint32_t                   id;

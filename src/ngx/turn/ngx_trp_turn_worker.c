@@ -5,8 +5,9 @@
 
 
 /*
- * The life of a worker: what its servers share, messages from other workers, and
- * what it does from time to time: publishes its counters, looks after the others.
+ * The life of a worker: what its servers share, messages from other workers,
+ * and what it does from time to time: it publishes its counters, and looks
+ * after workers that die.
  */
 
 
@@ -14,6 +15,7 @@
 #include "base/ngx_trp_memory.h"
 #include "turn/ngx_trp_turn.h"
 #include "turn/ngx_trp_turn_commands.h"
+#include "turn/ngx_trp_turn_data.h"
 #include "turn/ngx_trp_turn_peers_tcp.h"
 #include "turn/ngx_trp_turn_relayed.h"
 #include "turn/ngx_trp_turn_udp.h"
@@ -270,8 +272,16 @@ ngx_trp_turn_message(void *data, ngx_trp_turn_message_t *message,
 
         break;
 
-    default:
-        ngx_trp_turn_data_message(worker, message, payload, len, &fd);
+    case NGX_TRP_TURN_MESSAGE_ATTACH:
+        ngx_trp_turn_peers_tcp_lend(worker, message, payload, len);
+        break;
+
+    case NGX_TRP_TURN_MESSAGE_DETACHED:
+        ngx_trp_turn_peers_tcp_detached(worker, message);
+        break;
+
+    default: /* NGX_TRP_TURN_MESSAGE_ATTACHED, _DETACH */
+        ngx_trp_turn_data_message(worker, message, &fd);
     }
 
     if (fd != (ngx_socket_t) -1) {
@@ -327,6 +337,7 @@ ngx_trp_turn_watch_handler(ngx_event_t *ev)
     if (worker->ends != worker->zone->shared->ends) {
         worker->ends = worker->zone->shared->ends;
         ngx_trp_turn_peers_tcp_tidy(worker);
+        ngx_trp_turn_data_tidy(worker);
     }
 
     again = ngx_trp_turn_workers_greet(worker->workers)
