@@ -100,8 +100,8 @@ fuzz_write(const trp_stun_t *m)
     trp_stun_begin(&w, buf, size, m->type, m->method, m->data + 8);
 
     for (offset = TRP_STUN_HEADER_LEN; offset < m->end; /* void */ ) {
-        type = trp_stun_read16(m->data + offset);
-        n = trp_stun_read16(m->data + offset + 2);
+        type = trp_read16(m->data + offset);
+        n = trp_read16(m->data + offset + 2);
 
         /* its place is behind the others */
 

@@ -272,10 +272,10 @@ fuzz_channel_data(fuzz_reader_t *r)
 
     memset(buf, 'x', sizeof(buf));
 
-    trp_stun_write16(buf, (uint16_t) (0x4000 + (fuzz_byte(r) & 7)));
+    trp_write16(buf, (uint16_t) (0x4000 + (fuzz_byte(r) & 7)));
     len = fuzz_byte(r);
     says = fuzz_byte(r);
-    trp_stun_write16(buf + 2, (uint16_t) ((says & 1) ? len : says << 4));
+    trp_write16(buf + 2, (uint16_t) ((says & 1) ? len : says << 4));
 
     agent_input(&a, buf, 4 + len);
 }

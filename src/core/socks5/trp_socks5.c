@@ -6,7 +6,7 @@
 
 #include "socks5/trp_socks5.h"
 #include "base/trp_addr.h"
-#include "stun/trp_stun.h"
+#include "base/trp_bytes.h"
 #include "tunnel/trp_wire.h"
 
 #include <string.h>
@@ -190,7 +190,7 @@ trp_socks5_addr(trp_str_t data, size_t *used, trp_socks5_addr_t *addr)
         return TRP_AGAIN;
     }
 
-    addr->port = trp_stun_read16(p + len);
+    addr->port = trp_read16(p + len);
 
     if (addr->addr.family) {
         memcpy(addr->addr.bytes, p, len);
@@ -308,7 +308,7 @@ trp_socks5_addr_put(uint8_t *p, const trp_addr_t *addr, trp_str_t host,
         p += host.len;
     }
 
-    trp_stun_write16(p, port);
+    trp_write16(p, port);
 
     return p + 2;
 }

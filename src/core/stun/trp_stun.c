@@ -81,7 +81,7 @@ trp_stun_frame(const uint8_t *data, size_t len)
         return TRP_AGAIN;
     }
 
-    n = trp_stun_read16(data + 2);
+    n = trp_read16(data + 2);
 
     if (data[0] > 3) {
         return (int) (TRP_CHANNEL_HEADER_LEN + ((n + 3) & ~(size_t) 3));
@@ -113,9 +113,9 @@ trp_stun_parse(trp_stun_t *m, const uint8_t *data, size_t len)
 
     if (len < TRP_STUN_HEADER_LEN
         || data[0] > 3
-        || trp_stun_read16(data + 2) != len - TRP_STUN_HEADER_LEN
+        || trp_read16(data + 2) != len - TRP_STUN_HEADER_LEN
         || len % 4 != 0
-        || trp_stun_read32(data + 4) != TRP_STUN_COOKIE)
+        || trp_read32(data + 4) != TRP_STUN_COOKIE)
     {
         return TRP_ERROR;
     }
@@ -124,7 +124,7 @@ trp_stun_parse(trp_stun_t *m, const uint8_t *data, size_t len)
 
     /* RFC 8489, section 5: the bits of the class stand inside the method */
 
-    type = trp_stun_read16(data);
+    type = trp_read16(data);
 
     m->type = (trp_stun_class_e) (((type >> 7) & 2) | ((type >> 4) & 1));
     m->method = (uint16_t) ((type & 0x000f) | ((type & 0x00e0) >> 1)
@@ -139,8 +139,8 @@ trp_stun_parse(trp_stun_t *m, const uint8_t *data, size_t len)
 
         /* a multiple of 4 is left, so there is room for a header */
 
-        type = trp_stun_read16(data + offset);
-        n = trp_stun_read16(data + offset + 2);
+        type = trp_read16(data + offset);
+        n = trp_read16(data + offset + 2);
         padded = (n + 3) & ~(size_t) 3;
 
         if (padded > len - offset - TRP_STUN_ATTRIBUTE_LEN) {
@@ -176,7 +176,7 @@ trp_stun_attribute(trp_stun_t *m, size_t offset, uint16_t type, size_t len)
     if (type == TRP_STUN_FINGERPRINT) {
 
         if (len != 4 || offset + TRP_STUN_ATTRIBUTE_LEN + 4 != m->len
-            || trp_stun_read32(value)
+            || trp_read32(value)
                != (trp_stun_crc32(m->data, offset) ^ TRP_STUN_FINGERPRINT_XOR))
         {
             return TRP_ERROR;
@@ -278,7 +278,7 @@ trp_stun_get_u32(const trp_stun_t *m, trp_stun_attribute_e type,
         return TRP_ERROR;
     }
 
-    *value = trp_stun_read32(attribute.data);
+    *value = trp_read32(attribute.data);
 
     return TRP_OK;
 }
@@ -294,8 +294,8 @@ trp_stun_each(const trp_stun_t *m, trp_stun_attribute_e type, size_t *offset,
     i = *offset ? *offset : TRP_STUN_HEADER_LEN;
 
     while (i < m->end) {
-        found = trp_stun_read16(m->data + i);
-        n = trp_stun_read16(m->data + i + 2);
+        found = trp_read16(m->data + i);
+        n = trp_read16(m->data + i + 2);
 
         value->data = m->data + i + TRP_STUN_ATTRIBUTE_LEN;
         value->len = n;
@@ -358,7 +358,7 @@ trp_stun_plain_addr(trp_str_t value, trp_taddr_t *addr)
         return TRP_ERROR;
     }
 
-    addr->port = trp_stun_read16(value.data + 2);
+    addr->port = trp_read16(value.data + 2);
 
     memcpy(addr->addr.bytes, value.data + 4, len);
 
@@ -412,7 +412,7 @@ int
 trp_stun_check_sha256(const trp_stun_t *m, trp_str_t key)
 {
     return trp_stun_check(m, m->sha256,
-                          trp_stun_read16(m->data + m->sha256 + 2), key);
+                          trp_read16(m->data + m->sha256 + 2), key);
 }
 
 
@@ -445,16 +445,15 @@ trp_stun_sign(uint8_t *out, const uint8_t *data, size_t offset, size_t len,
 
     memcpy(header, data, TRP_STUN_HEADER_LEN);
 
-    trp_stun_write16(header + 2,
-                     (uint16_t) (offset + TRP_STUN_ATTRIBUTE_LEN + len
-                                 - TRP_STUN_HEADER_LEN));
+    trp_write16(header + 2, (uint16_t) (offset + TRP_STUN_ATTRIBUTE_LEN + len
+                                        - TRP_STUN_HEADER_LEN));
 
     parts[0].data = header;
     parts[0].len = TRP_STUN_HEADER_LEN;
     parts[1].data = data + TRP_STUN_HEADER_LEN;
     parts[1].len = offset - TRP_STUN_HEADER_LEN;
 
-    return trp_hmac(trp_stun_read16(data + offset)
+    return trp_hmac(trp_read16(data + offset)
                     == TRP_STUN_MESSAGE_INTEGRITY ? TRP_SHA1 : TRP_SHA256,
                     out, key, parts, 2);
 }
@@ -497,13 +496,13 @@ trp_stun_begin(trp_stun_writer_t *w, uint8_t *buf, size_t size,
     w->len = TRP_STUN_HEADER_LEN;
     w->full = 0;
 
-    trp_stun_write16(buf, (uint16_t) ((method & 0x000f)
-                                      | ((method & 0x0070) << 1)
-                                      | ((method & 0x0f80) << 2)
-                                      | ((type & 1) << 4)
-                                      | ((type & 2) << 7)));
-    trp_stun_write16(buf + 2, 0);
-    trp_stun_write32(buf + 4, TRP_STUN_COOKIE);
+    trp_write16(buf, (uint16_t) ((method & 0x000f)
+                                 | ((method & 0x0070) << 1)
+                                 | ((method & 0x0f80) << 2)
+                                 | ((type & 1) << 4)
+                                 | ((type & 2) << 7)));
+    trp_write16(buf + 2, 0);
+    trp_write32(buf + 4, TRP_STUN_COOKIE);
 
     memcpy(buf + 8, id, TRP_STUN_ID_LEN);
 }
@@ -540,14 +539,14 @@ trp_stun_room(trp_stun_writer_t *w, trp_stun_attribute_e type, size_t len)
 
     p = w->data + w->len;
 
-    trp_stun_write16(p, (uint16_t) type);
-    trp_stun_write16(p + 2, (uint16_t) len);
+    trp_write16(p, (uint16_t) type);
+    trp_write16(p + 2, (uint16_t) len);
 
     memset(p + TRP_STUN_ATTRIBUTE_LEN + len, 0, padded - len);
 
     w->len += TRP_STUN_ATTRIBUTE_LEN + padded;
 
-    trp_stun_write16(w->data + 2, (uint16_t) (w->len - TRP_STUN_HEADER_LEN));
+    trp_write16(w->data + 2, (uint16_t) (w->len - TRP_STUN_HEADER_LEN));
 
     return p + TRP_STUN_ATTRIBUTE_LEN;
 }
@@ -562,7 +561,7 @@ trp_stun_put_u32(trp_stun_writer_t *w, trp_stun_attribute_e type,
     p = trp_stun_room(w, type, 4);
 
     if (p) {
-        trp_stun_write32(p, value);
+        trp_write32(p, value);
     }
 }
 
@@ -584,7 +583,7 @@ trp_stun_put_addr(trp_stun_writer_t *w, trp_stun_attribute_e type,
     p[0] = 0;
     p[1] = (addr->addr.family == 4) ? TRP_STUN_IPV4 : TRP_STUN_IPV6;
 
-    trp_stun_write16(p + 2, addr->port ^ (TRP_STUN_COOKIE >> 16));
+    trp_write16(p + 2, addr->port ^ (TRP_STUN_COOKIE >> 16));
 
     memcpy(p + 4, addr->addr.bytes, len);
     trp_stun_xor(p + 4, len, w->data);
@@ -601,7 +600,7 @@ trp_stun_put_error(trp_stun_writer_t *w, unsigned code, const char *reason)
     p = trp_stun_room(w, TRP_STUN_ERROR_CODE, 4 + len);
 
     if (p) {
-        trp_stun_write32(p, (uint32_t) ((code / 100) << 8 | code % 100));
+        trp_write32(p, (uint32_t) ((code / 100) << 8 | code % 100));
         memcpy(p + 4, reason, len);
     }
 }
@@ -652,38 +651,7 @@ trp_stun_put_fingerprint(trp_stun_writer_t *w)
     p = trp_stun_room(w, TRP_STUN_FINGERPRINT, 4);
 
     if (p) {
-        trp_stun_write32(p, trp_stun_crc32(w->data, offset)
-                            ^ TRP_STUN_FINGERPRINT_XOR);
+        trp_write32(p, trp_stun_crc32(w->data, offset)
+                       ^ TRP_STUN_FINGERPRINT_XOR);
     }
-}
-
-
-uint16_t
-trp_stun_read16(const uint8_t *p)
-{
-    return (uint16_t) (p[0] << 8 | p[1]);
-}
-
-
-uint32_t
-trp_stun_read32(const uint8_t *p)
-{
-    return (uint32_t) p[0] << 24 | (uint32_t) p[1] << 16
-           | (uint32_t) p[2] << 8 | p[3];
-}
-
-
-void
-trp_stun_write16(uint8_t *p, uint16_t value)
-{
-    p[0] = (uint8_t) (value >> 8);
-    p[1] = (uint8_t) value;
-}
-
-
-void
-trp_stun_write32(uint8_t *p, uint32_t value)
-{
-    trp_stun_write16(p, (uint16_t) (value >> 16));
-    trp_stun_write16(p + 2, (uint16_t) value);
 }

@@ -17,7 +17,7 @@
 #define TRP_STUN_H_INCLUDED
 
 
-#include "base/trp_core.h"
+#include "base/trp_bytes.h"
 
 
 #pragma GCC visibility push(hidden)
@@ -221,14 +221,6 @@ void trp_stun_put_error(trp_stun_writer_t *w, unsigned code,
 void trp_stun_put_sha1(trp_stun_writer_t *w, trp_str_t key);
 void trp_stun_put_sha256(trp_stun_writer_t *w, trp_str_t key);
 void trp_stun_put_fingerprint(trp_stun_writer_t *w);
-
-
-/* integers as they stand on the wire */
-
-uint16_t trp_stun_read16(const uint8_t *p);
-uint32_t trp_stun_read32(const uint8_t *p);
-void trp_stun_write16(uint8_t *p, uint16_t value);
-void trp_stun_write32(uint8_t *p, uint32_t value);
 
 
 #pragma GCC visibility pop

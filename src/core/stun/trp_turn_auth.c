@@ -531,7 +531,7 @@ trp_turn_nonce_make(uint8_t *out, const uint8_t *key,
     char     text[TRP_TURN_NONCE_LEN + 1];
     uint8_t  payload[4 + TRP_TURN_MAC_LEN], bits[3], *p;
 
-    trp_stun_write32(payload, (uint32_t) (now + TRP_TURN_NONCE_TIME));
+    trp_write32(payload, (uint32_t) (now + TRP_TURN_NONCE_TIME));
     trp_turn_nonce_mac(payload + 4, key, client, features, payload);
 
     p = out;
@@ -589,7 +589,7 @@ trp_turn_nonce_check(trp_str_t nonce, const uint8_t *key,
         return TRP_DECLINED;
     }
 
-    expiry = trp_stun_read32(payload);
+    expiry = trp_read32(payload);
 
     if ((int32_t) (expiry - (uint32_t) now) <= 0) {
         return TRP_DECLINED;
@@ -651,7 +651,7 @@ trp_turn_nonce_mac(uint8_t *mac, const uint8_t *key,
     memcpy(text, expiry, 4);
     text[4] = (uint8_t) features;
     text[5] = client->addr.family;
-    trp_stun_write16(text + 6, client->port);
+    trp_write16(text + 6, client->port);
     memcpy(text + 8, client->addr.bytes, client->addr.family == 4 ? 4 : 16);
 
     crypto_auth_hmacsha256(digest, text, sizeof(text), key);

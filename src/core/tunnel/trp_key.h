@@ -15,13 +15,12 @@
 #define TRP_KEY_H_INCLUDED
 
 
-#include "base/trp_core.h"
+#include "tunnel/trp_ssh.h"
 
 
 #pragma GCC visibility push(hidden)
 
 
-#define TRP_KEY_PUBLIC_LEN  32
 #define TRP_KEY_SECRET_LEN  64     /* libsodium's form: seed, public key */
 
 

@@ -4,8 +4,8 @@
  */
 
 
-#include "tunnel/trp_key.h"
 #include "tunnel/trp_ssh.h"
+#include "base/trp_bytes.h"
 #include "base/trp_str.h"
 
 
@@ -27,8 +27,7 @@ trp_ssh_uint32(trp_str_t *in, uint32_t *value)
         return TRP_ERROR;
     }
 
-    *value = (uint32_t) in->data[0] << 24 | (uint32_t) in->data[1] << 16
-             | (uint32_t) in->data[2] << 8 | in->data[3];
+    *value = trp_read32(in->data);
 
     trp_str_skip(in, 4);
 

@@ -20,6 +20,9 @@
 #pragma GCC visibility push(hidden)
 
 
+#define TRP_KEY_PUBLIC_LEN  32     /* Ed25519 */
+
+
 extern const trp_str_t  trp_ssh_ed25519;
 
 

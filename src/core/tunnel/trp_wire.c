@@ -8,6 +8,7 @@
 
 #include "tunnel/trp_wire.h"
 #include "base/trp_addr.h"
+#include "base/trp_bytes.h"
 
 
 /* headers of TLS, and what a record may hold */
@@ -140,7 +141,7 @@ trp_reader_header(trp_reader_t *r)
 
     r->frame.type = r->header[0];
     r->frame.flags = r->header[1];
-    r->frame.len = (uint16_t) (r->header[2] << 8 | r->header[3]);
+    r->frame.len = trp_read16(r->header + 2);
     r->have = 0;
     r->skip = 0;
     r->data = 0;
@@ -223,8 +224,8 @@ trp_hello_put(uint8_t *p, const trp_hello_t *hello)
 
     *p++ = hello->version;
     p = trp_put_bytes(p, hello->nonce, TRP_NONCE_LEN);
-    p = trp_put_u16(p, hello->heartbeat >> 16);
-    p = trp_put_u16(p, hello->heartbeat & 0xffff);
+    trp_write32(p, hello->heartbeat);
+    p += 4;
 
     return trp_put_end(start, p, TRP_HELLO);
 }
@@ -716,7 +717,7 @@ trp_hello_slot(uint8_t *p, size_t len)
             return TRP_AGAIN;
         }
 
-        size = (size_t) (p[pos + 3] << 8 | p[pos + 4]);
+        size = trp_read16(p + pos + 3);
 
         if (size == 0 || size > TRP_TLS_MAX) {
             return TRP_DECLINED;
@@ -736,7 +737,7 @@ trp_hello_slot(uint8_t *p, size_t len)
 
         if (n >= TRP_TLS_HANDSHAKE) {
             need = TRP_TLS_HANDSHAKE
-                   + ((size_t) p[1] << 16 | (size_t) p[2] << 8 | p[3]);
+                   + ((size_t) p[1] << 16 | trp_read16(p + 2));
         }
 
         if (need > TRP_TLS_MAX) {
@@ -794,10 +795,9 @@ trp_hello_find_slot(const uint8_t *p, size_t len)
 static uint8_t *
 trp_put_u16(uint8_t *p, unsigned v)
 {
-    *p++ = (uint8_t) (v >> 8);
-    *p++ = (uint8_t) v;
+    trp_write16(p, (uint16_t) v);
 
-    return p;
+    return p + 2;
 }
 
 

@@ -399,9 +399,9 @@ trp_turn_algorithm(const trp_stun_t *m, unsigned features,
         return 400;
     }
 
-    *algorithm = trp_stun_read16(choice.data);
+    *algorithm = trp_read16(choice.data);
 
-    if (trp_stun_read16(choice.data + 2) != 0
+    if (trp_read16(choice.data + 2) != 0
         || (*algorithm != TRP_STUN_ALGORITHM_MD5
             && *algorithm != TRP_STUN_ALGORITHM_SHA256))
     {
@@ -653,7 +653,7 @@ trp_turn_unknown(trp_turn_t *turn, const trp_stun_t *m)
     trp_stun_writer_t  w;
 
     for (i = 0; i < m->nunknown; i++) {
-        trp_stun_write16(types + i * 2, m->unknown[i]);
+        trp_write16(types + i * 2, m->unknown[i]);
     }
 
     trp_turn_answer_begin(turn, &w, TRP_STUN_ERROR);
@@ -922,7 +922,7 @@ trp_turn_pack(uint8_t *p, const trp_taddr_t *addr)
     len = (addr->addr.family == 4) ? 4 : 16;
 
     *p++ = addr->addr.family;
-    trp_stun_write16(p, addr->port);
+    trp_write16(p, addr->port);
     memcpy(p + 2, addr->addr.bytes, len);
 
     return p + 2 + len;

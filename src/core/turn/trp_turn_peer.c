@@ -586,14 +586,14 @@ trp_turn_channel_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
         return;
     }
 
-    n = trp_stun_read16(data + 2);
+    n = trp_read16(data + 2);
 
     if (n > len - TRP_CHANNEL_HEADER_LEN) {
         trp_turn_drop(turn, alloc, len);
         return;
     }
 
-    channel = trp_turn_channel_by_number(alloc, trp_stun_read16(data));
+    channel = trp_turn_channel_by_number(alloc, trp_read16(data));
 
     if (channel == NULL || channel->resting
         || !trp_turn_port_open(alloc, channel->restricted, &channel->peer))
@@ -708,8 +708,8 @@ trp_turn_peer_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     if (channel && !channel->resting) {
         data -= TRP_CHANNEL_HEADER_LEN;
 
-        trp_stun_write16(data, channel->number);
-        trp_stun_write16(data + 2, (uint16_t) len);
+        trp_write16(data, channel->number);
+        trp_write16(data + 2, (uint16_t) len);
 
         len += TRP_CHANNEL_HEADER_LEN;
 
@@ -731,8 +731,8 @@ trp_turn_peer_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     memset(data + len, 0, n);
 
     data -= 4;
-    trp_stun_write16(data, TRP_STUN_DATA_ATTRIBUTE);
-    trp_stun_write16(data + 2, (uint16_t) len);
+    trp_write16(data, TRP_STUN_DATA_ATTRIBUTE);
+    trp_write16(data + 2, (uint16_t) len);
 
     len += 4 + n;
 
@@ -745,7 +745,7 @@ trp_turn_peer_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     trp_stun_begin(&w, data, n, TRP_STUN_INDICATION, TRP_STUN_DATA, id);
     trp_stun_put_addr(&w, TRP_STUN_XOR_PEER_ADDRESS, peer);
 
-    trp_stun_write16(data + 2, (uint16_t) (len - TRP_STUN_HEADER_LEN));
+    trp_write16(data + 2, (uint16_t) (len - TRP_STUN_HEADER_LEN));
 
     command->data = data;
     command->len = len;
@@ -782,8 +782,8 @@ trp_turn_peer_icmp(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     /* RFC 8656, section 18.13: 7 bits of the type, 9 of the code */
 
     memset(value, 0, sizeof(value));
-    trp_stun_write16(value + 2, (uint16_t) (type << 9 | code));
-    trp_stun_write32(value + 4, data);
+    trp_write16(value + 2, (uint16_t) (type << 9 | code));
+    trp_write32(value + 4, data);
 
     trp_random_bytes(&turn->random, id, sizeof(id));
 

@@ -182,8 +182,8 @@ trp_turnc_choose(trp_turnc_t *client, const trp_stun_t *m)
     found = 0;
 
     for (i = 0; i + 4 <= list.len; i += 4 + ((n + 3) & ~(size_t) 3)) {
-        type = trp_stun_read16(list.data + i);
-        n = trp_stun_read16(list.data + i + 2);
+        type = trp_read16(list.data + i);
+        n = trp_read16(list.data + i + 2);
 
         if (n == 0
             && (type == TRP_STUN_ALGORITHM_SHA256

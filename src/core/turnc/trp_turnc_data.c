@@ -77,13 +77,13 @@ trp_turnc_channel_data(trp_turnc_t *client, const uint8_t *p, size_t len)
         return;
     }
 
-    n = trp_stun_read16(p + 2);
+    n = trp_read16(p + 2);
 
     if (n > len - TRP_CHANNEL_HEADER_LEN) {
         return;
     }
 
-    peer = trp_turnc_peer_by_number(client, trp_stun_read16(p));
+    peer = trp_turnc_peer_by_number(client, trp_read16(p));
 
     if (peer == NULL || peer->state != TRP_TURNC_BOUND) {
         return;

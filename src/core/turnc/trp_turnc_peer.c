@@ -454,7 +454,7 @@ trp_turnc_hash_addr(const trp_turnc_t *client, const trp_taddr_t *addr)
     len = (addr->addr.family == 4) ? 4 : 16;
 
     memcpy(buf, addr->addr.bytes, len);
-    trp_stun_write16(buf + len, addr->port);
+    trp_write16(buf + len, addr->port);
 
     return trp_hash(&client->peers.by_addr, buf, len + 2);
 }

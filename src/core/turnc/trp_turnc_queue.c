@@ -40,8 +40,8 @@ trp_turnc_deliver(trp_turnc_t *client, const trp_turnc_peer_t *peer,
     if (peer->state == TRP_TURNC_BOUND) {
         padded = client->conf.stream ? (len + 3) & ~(size_t) 3 : len;
 
-        trp_stun_write16(buf, peer->number);
-        trp_stun_write16(buf + 2, (uint16_t) len);
+        trp_write16(buf, peer->number);
+        trp_write16(buf + 2, (uint16_t) len);
 
         if (len) {
             memcpy(buf + TRP_CHANNEL_HEADER_LEN, p, len);

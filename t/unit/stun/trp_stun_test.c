@@ -260,7 +260,7 @@ test_long_term(void)
     ok(trp_stun_get(&m, TRP_STUN_USERHASH).len == 32
        && memcmp(trp_stun_get(&m, TRP_STUN_USERHASH).data, key, 32) == 0,
        "the user's hash");
-    is_int(trp_stun_read32(trp_stun_get(&m, TRP_STUN_PASSWORD_ALGORITHM).data),
+    is_int(trp_read32(trp_stun_get(&m, TRP_STUN_PASSWORD_ALGORITHM).data),
            0x00020000, "algorithm");
 }
 
@@ -491,11 +491,11 @@ test_types(void)
 
     trp_stun_begin(&w, buf, sizeof(buf), TRP_STUN_ERROR, TRP_STUN_ALLOCATE,
                    id);
-    is_int(trp_stun_read16(buf), 0x0113, "an error of Allocate");
+    is_int(trp_read16(buf), 0x0113, "an error of Allocate");
 
     trp_stun_begin(&w, buf, sizeof(buf), TRP_STUN_INDICATION, TRP_STUN_DATA,
                    id);
-    is_int(trp_stun_read16(buf), 0x0017, "a Data indication");
+    is_int(trp_read16(buf), 0x0017, "a Data indication");
 }
 
 
@@ -547,7 +547,7 @@ test_frame(void)
         for (n = 0; n < 0x10000; n++) {
             b[0] = (uint8_t) i;
             b[1] = 0;
-            trp_stun_write16(b + 2, (uint16_t) n);
+            trp_write16(b + 2, (uint16_t) n);
 
             wrong += trp_stun_frame(b, 4)
                      != (i < 4 ? (n % 4 ? TRP_ERROR : (int) n + 20)
@@ -619,7 +619,7 @@ test_writer(void)
         memcpy(want, "abcde", i);
 
         is_int(w.len, 24 + (i + 3) / 4 * 4, "length with %zu bytes", i);
-        ok(trp_stun_read16(buf + 22) == i
+        ok(trp_read16(buf + 22) == i
            && memcmp(buf + 24, want, w.len - 24) == 0,
            "%zu bytes and zeros behind them", i);
         is_int(buf[w.len], 0xff, "and nothing further");
@@ -817,7 +817,7 @@ test_each(void)
     for (i = 1; i <= 3; i++) {
         is_int(trp_stun_each(&m, TRP_STUN_LIFETIME, &offset, &value), TRP_OK,
                "there is number %u", i);
-        is_int(trp_stun_read32(value.data), i, "which is it");
+        is_int(trp_read32(value.data), i, "which is it");
     }
 
     is_int(trp_stun_each(&m, TRP_STUN_LIFETIME, &offset, &value),

@@ -317,8 +317,8 @@ send_channel(world_t *w, client_t *c, unsigned number, const char *data)
     len = strlen(data);
 
     memset(buf, 0, sizeof(buf));
-    trp_stun_write16(buf, (uint16_t) number);
-    trp_stun_write16(buf + 2, (uint16_t) len);
+    trp_write16(buf, (uint16_t) number);
+    trp_write16(buf + 2, (uint16_t) len);
     memcpy(buf + 4, data, len);
 
     if (c->tuple.transport != TRP_TURN_UDP) {

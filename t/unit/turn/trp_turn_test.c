@@ -134,8 +134,7 @@ test_binding(void)
     trp_stun_put(&w.ask, (trp_stun_attribute_e) 0x8fff, "1234", 4);
     is_int(ask_plain(&w, &alice), 420, "attributes that are not known");
     ok(trp_stun_get(&w.m, TRP_STUN_UNKNOWN_ATTRIBUTES).len == 4
-       && trp_stun_read32(trp_stun_get(&w.m,
-                                       TRP_STUN_UNKNOWN_ATTRIBUTES).data)
+       && trp_read32(trp_stun_get(&w.m, TRP_STUN_UNKNOWN_ATTRIBUTES).data)
           == 0x00247001,
        "are named, without the optional one");
 
@@ -2015,9 +2014,9 @@ test_icmp(void)
            TRP_OK, "of a peer");
     ok(same_taddr(&peer, &back), "of this one");
     ok(trp_stun_get(&m, TRP_STUN_ICMP).len == 8, "with ICMP");
-    is_int(trp_stun_read32(trp_stun_get(&m, TRP_STUN_ICMP).data), 0x0604,
+    is_int(trp_read32(trp_stun_get(&m, TRP_STUN_ICMP).data), 0x0604,
            "type 3 in 7 bits, code 4 in 9");
-    is_int(trp_stun_read32(trp_stun_get(&m, TRP_STUN_ICMP).data + 4), 1400,
+    is_int(trp_read32(trp_stun_get(&m, TRP_STUN_ICMP).data + 4), 1400,
            "the size that would have fitted");
     ok(trp_stun_get(&m, TRP_STUN_DATA_ATTRIBUTE).data == NULL, "no data");
 

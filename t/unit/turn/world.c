@@ -537,7 +537,7 @@ world_check_to_client(world_t *w, const trp_turn_command_t *c)
 
     if (c->data[0] >= 0x40) {
         e = book_number(relay->channels, relay->nchannels,
-                        trp_stun_read16(c->data));
+                        trp_read16(c->data));
 
         if (e == NULL || e->until <= w->turn.now
             || !same_taddr(&e->peer, w->talking))

@@ -172,7 +172,7 @@ agent_on_send(void *data, const uint8_t *p, size_t len)
             agent_wrong(a, "a channel that RFC 8656 does not have");
         }
 
-        agent_log(a, ">%x %.*s", trp_stun_read16(p), trp_stun_read16(p + 2),
+        agent_log(a, ">%x %.*s", trp_read16(p), trp_read16(p + 2),
                   p + 4);
         return;
     }

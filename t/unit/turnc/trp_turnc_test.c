@@ -1852,8 +1852,8 @@ test_incoming(void)
     agent_send(&a, "9.9.9.9:53", "x");
     agent_begin(&a);
 
-    trp_stun_write16(buf, 0x4000);
-    trp_stun_write16(buf + 2, 3);
+    trp_write16(buf, 0x4000);
+    trp_write16(buf + 2, 3);
     memcpy(buf + 4, "one", 3);
     agent_input(&a, buf, 7);
     is_str(a.log, "", "a channel that is not bound yet");
@@ -1924,7 +1924,7 @@ test_incoming(void)
     }
 
     agent_release(&a, "9.9.9.9:53");
-    trp_stun_write16(buf, 0x4000);
+    trp_write16(buf, 0x4000);
     agent_input(&a, buf, 4);
     trp_stun_begin(&a.answer, a.answer_buf, sizeof(a.answer_buf),
                    TRP_STUN_INDICATION, TRP_STUN_DATA, id);
@@ -2106,8 +2106,8 @@ test_callbacks(void)
     with_callbacks(17);
     is_str(a.log, "allocated >channelbind 4000", "sends at once");
     answer_code(&a, 200);
-    trp_stun_write16(buf, 0x4000);
-    trp_stun_write16(buf + 2, 2);
+    trp_write16(buf, 0x4000);
+    trp_write16(buf + 2, 2);
     memcpy(buf + 4, "hi", 2);
     agent_begin(&a);
     agent_input(&a, buf, 6);
