@@ -829,6 +829,7 @@ ngx_trp_relay_idle(ngx_trp_tunnel_t *t)
     entry = ngx_trp_choice_next(peer->agent);
 
     if (entry) {
+        ngx_trp_pair_unwait(entry);
         ngx_trp_joint_connect(entry->joint, peer);
         return;
     }

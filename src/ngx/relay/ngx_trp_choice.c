@@ -727,7 +727,6 @@ ngx_trp_choice_next(ngx_trp_agent_t *agent)
         }
 
         if (!ngx_trp_choice_has_refused(agent, entry->id)) {
-            ngx_trp_pair_unwait(entry);
             return entry;
         }
     }

@@ -14,7 +14,7 @@
 #define _NGX_TRP_CHOICE_H_INCLUDED_
 
 
-#include "relay/ngx_trp_pair.h"
+#include "relay/ngx_trp_pair_types.h"
 
 
 #pragma GCC visibility push(hidden)
@@ -68,8 +68,8 @@ ngx_uint_t ngx_trp_choice_refused(ngx_trp_agent_t *agent, const u_char *id,
 void ngx_trp_choice_accepted(ngx_trp_agent_t *agent);
 
 /*
- * The entry that has waited longest of those which this agent may serve, no
- * longer waiting; or NULL
+ * The entry that has waited longest of those which this agent may serve, or
+ * NULL.  It is the caller's to end its waiting.
  */
 
 ngx_trp_peer_t *ngx_trp_choice_next(ngx_trp_agent_t *agent);

@@ -1,0 +1,231 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * Groups, keys, agents and tunnels of a relay, in one worker: the types that
+ * ngx_trp_pair.c looks after, and ngx_trp_choice.c chooses from.
+ */
+
+
+#ifndef _NGX_TRP_PAIR_TYPES_H_INCLUDED_
+#define _NGX_TRP_PAIR_TYPES_H_INCLUDED_
+
+
+#include "base/ngx_trp_capacity.h"
+#include "tunnel/ngx_trp_tunnel.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/*
+ * How long an agent that refused a stream stands behind the others: twice as
+ * long after each further refusal in a row.
+ */
+
+#define NGX_TRP_PAIR_PENALTY      1000
+#define NGX_TRP_PAIR_PENALTY_MAX  60000
+
+/*
+ * How long a group has no reverse until its entries are told: one that dials
+ * again, after a reload, has not gone.
+ */
+
+#define NGX_TRP_PAIR_ABSENT_TIME  2000
+
+/* how long a stream waits for those that stand in front */
+
+#define NGX_TRP_PAIR_PATIENCE     1000
+
+
+/* how long what is known of somebody outlives his last tunnel, at most */
+
+#define NGX_TRP_PAIR_REST         60000
+#define NGX_TRP_PAIR_RESTS        1024
+
+
+/* agents are ranked in classes: see ngx_trp_choice.c */
+
+#define NGX_TRP_CHOICE_CLASSES    4
+#define NGX_TRP_CHOICE_REFUSALS   256
+
+
+typedef struct ngx_trp_peer_s   ngx_trp_peer_t;
+typedef struct ngx_trp_agent_s  ngx_trp_agent_t;
+typedef struct ngx_trp_joint_s  ngx_trp_joint_t;
+
+
+typedef struct {
+    ngx_rbtree_t           rbtree;       /* ngx_trp_group_t by name */
+    ngx_rbtree_node_t      sentinel;     /* of all trees below */
+    ngx_queue_t            resting;      /* ngx_trp_rest_t, oldest first */
+    ngx_uint_t             nresting;
+    ngx_event_t            event;        /* ends the rest of those */
+    ngx_uint_t             size;         /* connections of the worker */
+    ngx_uint_t             entries;      /* tunnels of all groups */
+    ngx_uint_t             reverses;
+} ngx_trp_pair_t;
+
+
+/* somebody without tunnels of whom something is to be remembered */
+
+typedef struct {
+    ngx_queue_t            queue;        /* in pair->resting */
+    ngx_msec_t             since;
+    void                 (*end)(void *data);
+    void                  *data;
+    unsigned               resting:1;
+} ngx_trp_rest_t;
+
+
+/* what a key or a group uses */
+
+typedef struct {
+    trp_limits_t           limits;
+    ngx_uint_t             tunnels;
+    ngx_uint_t             streams;
+    trp_rate_t             opens;
+    ngx_msec_t             probed;       /* when its tunnels last were */
+    unsigned               was_probed:1;
+    unsigned               suspects:1;   /* some may be dead */
+} ngx_trp_usage_t;
+
+
+/* the streams that agents have refused lately: the oldest goes first */
+
+typedef struct {
+    ngx_uint_t             n;            /* were ever added */
+    ngx_trp_agent_t       *agents[NGX_TRP_CHOICE_REFUSALS];
+    u_char                 ids[NGX_TRP_CHOICE_REFUSALS][TRP_STREAM_ID_LEN];
+} ngx_trp_refusals_t;
+
+
+typedef struct {
+    ngx_str_node_t         sn;
+    ngx_trp_pair_t        *pair;
+    ngx_queue_t            agents;       /* ngx_trp_agent_t */
+    ngx_rbtree_t           members;      /* ngx_trp_member_t by key */
+    ngx_uint_t             nmembers;
+    ngx_queue_t            waiting;      /* ngx_trp_peer_t, entries */
+    ngx_uint_t             nwaiting;
+    ngx_queue_t            candidates;   /* ngx_trp_peer_t, without a tunnel */
+    ngx_uint_t             nreverses;    /* among the agents */
+    ngx_trp_usage_t        usage;
+    trp_recent_t           lost;         /* accepted; does the entry know? */
+    uint64_t               pass;         /* of the agent chosen last */
+
+    /* who can be chosen: members by the best of their agents */
+
+    ngx_rbtree_t           ready[NGX_TRP_CHOICE_CLASSES];
+    ngx_uint_t             count[NGX_TRP_CHOICE_CLASSES];  /* idle or not */
+    ngx_rbtree_t           penalized;    /* ngx_trp_agent_t by time */
+    ngx_trp_refusals_t    *refusals;     /* NULL: none yet */
+
+    ngx_trp_rest_t         rest;
+    ngx_event_t            absence;      /* waits for a reverse */
+    unsigned               absent:1;     /* there was none for some time */
+} ngx_trp_group_t;
+
+
+/* a key in a group */
+
+typedef struct {
+    ngx_str_node_t         sn;           /* by public key */
+    ngx_trp_group_t       *group;
+    ngx_rbtree_t           agents;       /* ngx_trp_agent_t by name */
+    ngx_uint_t             nagents;
+    ngx_trp_usage_t        usage;        /* streams: those of its entries */
+    ngx_uint_t             carried;      /* streams of its reverses */
+
+    struct {
+        ngx_rbtree_node_t  node;         /* in group->ready */
+        ngx_rbtree_t       idle;         /* ngx_trp_agent_t in their order */
+        unsigned           ready:1;
+    } classes[NGX_TRP_CHOICE_CLASSES];
+
+    ngx_trp_rest_t         rest;
+    u_char                 public_key[TRP_KEY_PUBLIC_LEN];
+} ngx_trp_member_t;
+
+
+/* all tunnels of one role with one key and one name, in one group */
+
+struct ngx_trp_agent_s {
+    ngx_str_node_t         sn;           /* by role and name */
+    ngx_queue_t            queue;        /* in group->agents */
+    ngx_trp_group_t       *group;
+    ngx_trp_member_t      *member;
+    ngx_queue_t            peers;        /* ngx_trp_peer_t, all */
+    ngx_queue_t            idle;         /* ngx_trp_peer_t, of a reverse */
+    ngx_uint_t             role;         /* TRP_ROLE_* */
+    ngx_uint_t             tunnels;
+    ngx_uint_t             busy;
+
+    ngx_uint_t             weight;
+    uint64_t               pass;         /* moves on by 1/weight at its turns */
+
+    ngx_uint_t             failures;     /* in a row */
+    ngx_uint_t             nrefusals;    /* in group->refusals */
+    ngx_uint_t             class;
+    ngx_rbtree_node_t      order;        /* in member->classes[class].idle */
+    ngx_rbtree_node_t      penalty;      /* in group->penalized */
+
+    ngx_trp_rest_t         rest;
+    ngx_str_t              name;
+    unsigned               backup:1;
+    unsigned               ordered:1;
+    unsigned               penalized:1;
+};
+
+
+/* a tunnel as the relay sees it; lives in the tunnel's pool */
+
+struct ngx_trp_peer_s {
+    ngx_queue_t            all;          /* in agent->peers */
+    ngx_queue_t            queue;        /* in agent->idle, group->waiting,
+                                            group->candidates */
+    ngx_trp_tunnel_t      *tunnel;
+    ngx_trp_agent_t       *agent;        /* NULL: has no tunnel yet */
+    ngx_trp_group_t       *applied;      /* for which it waits to have one */
+    ngx_event_t           *retry;        /* posted when it may have */
+    ngx_stream_session_t  *session;
+    trp_authorized_key_t  *key;
+
+    ngx_trp_joint_t       *joint;        /* the stream that it carries */
+    ngx_trp_peer_t        *other;        /* its other tunnel */
+    const u_char          *id;           /* of the stream that it waits with */
+
+    u_char                 nonce[TRP_NONCE_LEN];
+
+    unsigned               idle:1;
+    unsigned               waiting:1;
+    unsigned               impatient:1;  /* takes any reverse by now */
+    unsigned               throttled:1;  /* not read until output is gone */
+    unsigned               absent:1;     /* an entry was told that nobody is */
+};
+
+
+/* for each key and each group of a server {} */
+
+typedef struct {
+    trp_limits_t           key;
+    trp_limits_t           group;
+} ngx_trp_limits_t;
+
+
+/* 1 if a limit, which is 0 if there is none, is used up */
+
+static ngx_inline ngx_uint_t
+ngx_trp_pair_full(ngx_uint_t used, uint32_t limit)
+{
+    return limit != 0 && used >= limit;
+}
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_PAIR_TYPES_H_INCLUDED_ */
