@@ -6,13 +6,13 @@
 
 #include "base/ngx_trp.h"
 #include "base/ngx_trp_addr.h"
+#include "base/ngx_trp_target.h"
 #include "agent/ngx_trp_agent.h"
 #include "socks5/ngx_trp_associate_tunnel.h"
 #include "names/ngx_trp_defer.h"
 #include "stock/ngx_trp_ends.h"
 #include "stock/ngx_trp_listener.h"
 #include "agent/ngx_trp_relays.h"
-#include "socks5/ngx_trp_socks5.h"
 #include "stock/ngx_trp_stock.h"
 #include "agent/ngx_trp_stream.h"
 #include "stock/ngx_trp_pid_file.h"
@@ -77,13 +77,9 @@ typedef struct {
     ngx_trp_stream_t                  stream;
     ngx_stream_session_t             *session;
     ngx_trp_entry_srv_conf_t         *conf;
-    ngx_trp_socks5_t                 *socks;      /* NULL: came by a route */
+    ngx_trp_target_t                 *target;
+    ngx_trp_target_t                  route;      /* of who came by one */
     ngx_trp_associate_t              *associate;  /* NULL: a stream of TCP */
-
-    trp_addr_t                        addr;       /* family 0: "host" is name */
-    ngx_str_t                         host;
-    in_port_t                         port;
-    ngx_str_t                         destination;
 
     const char                       *why;        /* it has no stream */
     ngx_uint_t                        code;       /* the same, trp_code_e */
@@ -106,7 +102,8 @@ static ngx_uint_t ngx_trp_entry_uses(ngx_conf_t *cf,
 static ngx_int_t ngx_trp_entry_access_handler(ngx_stream_session_t *s);
 static ngx_trp_entry_route_t *ngx_trp_entry_find_route(ngx_connection_t *c,
     ngx_trp_entry_srv_conf_t *escf);
-static ngx_trp_entry_ctx_t *ngx_trp_entry_create_ctx(ngx_stream_session_t *s);
+static ngx_trp_entry_ctx_t *ngx_trp_entry_create_ctx(ngx_stream_session_t *s,
+    ngx_trp_target_t *target);
 static ngx_int_t ngx_trp_entry_find_ctx(ngx_stream_session_t *s,
     ngx_trp_entry_ctx_t **ctx);
 static ngx_int_t ngx_trp_entry_init_peer(ngx_stream_session_t *s,
@@ -160,10 +157,6 @@ static ngx_int_t ngx_trp_entry_init_upstream(ngx_conf_t *cf,
     ngx_stream_upstream_srv_conf_t *us);
 static ngx_int_t ngx_trp_entry_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_entry_init_process(ngx_cycle_t *cycle);
-static ngx_uint_t ngx_trp_entry_serves(void **srv_conf);
-
-
-extern ngx_module_t  ngx_trp_socks5_module;
 
 
 /* variables that a route sets, ahead of limits and the upstream */
@@ -542,15 +535,16 @@ ngx_trp_entry_access_handler(ngx_stream_session_t *s)
         return NGX_DECLINED;
     }
 
-    ctx = ngx_trp_entry_create_ctx(s);
-    if (ctx == NULL) {
+    ctx = ngx_trp_entry_create_ctx(s, NULL);
+
+    if (ctx == NULL || ngx_trp_target_set(s, ctx->target) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    ctx->addr = route->route.addr;
-    ctx->host = route->host;
-    ctx->port = route->route.port;
-    ctx->destination = route->destination;
+    ctx->target->addr = route->route.addr;
+    ctx->target->host = route->host;
+    ctx->target->port = route->route.port;
+    ctx->target->destination = route->destination;
 
     if (route->route.source.addr.family) {
         ngx_trp_addr_from_sockaddr(&addr, &port, c->sockaddr);
@@ -598,7 +592,7 @@ ngx_trp_entry_find_route(ngx_connection_t *c, ngx_trp_entry_srv_conf_t *escf)
 
 
 static ngx_trp_entry_ctx_t *
-ngx_trp_entry_create_ctx(ngx_stream_session_t *s)
+ngx_trp_entry_create_ctx(ngx_stream_session_t *s, ngx_trp_target_t *target)
 {
     ngx_trp_entry_ctx_t  *ctx;
 
@@ -608,6 +602,9 @@ ngx_trp_entry_create_ctx(ngx_stream_session_t *s)
     }
 
     ctx->session = s;
+    ctx->target = target ? target : &ctx->route;
+    ctx->target->informs = 1;
+
     randombytes_buf(ctx->id, TRP_STREAM_ID_LEN);
 
     ngx_stream_set_ctx(s, ctx, ngx_trp_entry_module);
@@ -616,12 +613,12 @@ ngx_trp_entry_create_ctx(ngx_stream_session_t *s)
 }
 
 
-/* a SOCKS5 client has said where to, after the access phase */
+/* a client may have said where to after the access phase */
 
 static ngx_int_t
 ngx_trp_entry_find_ctx(ngx_stream_session_t *s, ngx_trp_entry_ctx_t **ctx)
 {
-    ngx_trp_socks5_t  *sk;
+    ngx_trp_target_t  *target;
 
     *ctx = ngx_stream_get_module_ctx(s, ngx_trp_entry_module);
 
@@ -629,37 +626,22 @@ ngx_trp_entry_find_ctx(ngx_stream_session_t *s, ngx_trp_entry_ctx_t **ctx)
         return NGX_OK;
     }
 
-    sk = ngx_stream_get_module_ctx(s, ngx_trp_socks5_module);
+    target = ngx_trp_target_get(s);
 
-    if (sk == NULL) {
+    if (target == NULL) {
         return NGX_DECLINED;
     }
 
-    sk->carried = 1;
-
-    *ctx = ngx_trp_entry_create_ctx(s);
+    *ctx = ngx_trp_entry_create_ctx(s, target);
     if (*ctx == NULL) {
         return NGX_ERROR;
     }
 
-    (*ctx)->socks = sk;
-    (*ctx)->addr = sk->addr;
-    (*ctx)->host = sk->host;
-    (*ctx)->port = sk->port;
-    (*ctx)->destination = sk->destination;
-
-    if (sk->command == TRP_SOCKS5_CONNECT && sk->addr.family == 0
-        && ngx_trp_socks5_check_name(sk->conf, ngx_trp_str(&sk->host),
-                                     sk->port)
-           != NGX_OK)
-    {
-        (*ctx)->why = "a name, which is resolved behind the tunnel only, has "
-                      "to be in \"trp_socks5_allow\", with no address in "
-                      "\"trp_socks5_deny\"";
-        return NGX_ERROR;
+    if (target->front && !target->udp && target->addr.family == 0) {
+        (*ctx)->why = target->front->check_name(target);
     }
 
-    return NGX_OK;
+    return (*ctx)->why ? NGX_ERROR : NGX_OK;
 }
 
 
@@ -686,6 +668,8 @@ ngx_trp_entry_init_peer(ngx_stream_session_t *s,
                       &us->host);
         return NGX_ERROR;
     }
+
+    ctx->target->carried = 1;
 
     if (rc != NGX_OK) {
         return NGX_ERROR;
@@ -729,9 +713,9 @@ ngx_trp_entry_open_frame(ngx_trp_entry_ctx_t *ctx)
     ngx_memzero(&open, sizeof(trp_open_t));
 
     open.proto = TRP_PROTO_TCP;
-    open.addr = ctx->addr;
-    open.host = ngx_trp_str(&ctx->host);
-    open.port = ctx->port;
+    open.addr = ctx->target->addr;
+    open.host = ngx_trp_str(&ctx->target->host);
+    open.port = ctx->target->port;
     open.name = ngx_trp_str(&ctx->conf->agent.name);
 
     ngx_memcpy(open.id, ctx->id, TRP_STREAM_ID_LEN);
@@ -769,7 +753,7 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
         return NGX_BUSY;
     }
 
-    if (ctx->socks && ctx->socks->command == TRP_SOCKS5_UDP_ASSOCIATE) {
+    if (ctx->target->udp) {
         return ngx_trp_entry_associate(ctx, pc);
     }
 
@@ -798,7 +782,7 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
     ctx->stream.pool = pool;
     ctx->stream.open = ctx->open;
     ctx->stream.open_len = ctx->open_len;
-    ctx->stream.destination = ctx->destination;
+    ctx->stream.destination = ctx->target->destination;
     ngx_memcpy(ctx->stream.id, ctx->id, TRP_STREAM_ID_LEN);
 
     if (ngx_trp_stream_create(&ctx->stream, emcf->fd, pc->log) != NGX_OK) {
@@ -812,7 +796,7 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
 
     /* whatever happens from now to the end of the answer is no clean end */
 
-    if (ctx->socks == NULL) {
+    if (ctx->target->front == NULL) {
         ngx_trp_ends_arm(ctx->session->connection);
     }
 
@@ -870,7 +854,7 @@ ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
     tunnel->open_timeout = ngx_trp_entry_open_timeout(ctx);
     tunnel->share = &ctx->conf->share;
 
-    ctx->associate = ngx_trp_associate(ctx->socks, &ngx_trp_associate_tunnel,
+    ctx->associate = ngx_trp_associate(ctx->target, &ngx_trp_associate_tunnel,
                                        tunnel, emcf->fd, pc);
     if (ctx->associate == NULL) {
         return NGX_ERROR;
@@ -1071,7 +1055,7 @@ ngx_trp_entry_user(ngx_trp_stream_t *st)
 
     ctx = st->data;
 
-    if (ctx->socks && ctx->socks->code != TRP_CODE_NONE) {
+    if (ctx->target->front && ctx->target->code != TRP_CODE_NONE) {
 
         /* he hears of a failure in the reply */
         return NULL;
@@ -1098,8 +1082,8 @@ ngx_trp_entry_opened(ngx_trp_stream_t *st)
         ctx->session->upstream->state->peer = pc->name;
     }
 
-    if (ctx->socks) {
-        (void) ngx_trp_socks5_succeed(ctx->socks, NULL);
+    if (ctx->target->front) {
+        (void) ctx->target->front->succeed(ctx->target, NULL);
         ngx_trp_ends_arm(ctx->session->connection);
     }
 
@@ -1114,13 +1098,15 @@ ngx_trp_entry_opened(ngx_trp_stream_t *st)
 static void
 ngx_trp_entry_failed(ngx_trp_stream_t *st)
 {
+    ngx_trp_target_t     *target;
     ngx_trp_entry_ctx_t  *ctx;
 
     ctx = st->data;
+    target = ctx->target;
 
-    if (ctx->socks) {
-        ctx->socks->code = st->code;
-        ngx_trp_socks5_finish(ctx->socks);
+    if (target->front) {
+        target->code = st->code;
+        target->front->finish(target);
     }
 }
 
@@ -1182,6 +1168,7 @@ ngx_trp_entry_free_peer(ngx_peer_connection_t *pc, void *data,
 static ngx_int_t
 ngx_trp_entry_log_handler(ngx_stream_session_t *s)
 {
+    ngx_trp_target_t     *target;
     ngx_trp_entry_ctx_t  *ctx;
 
     ctx = ngx_stream_get_module_ctx(s, ngx_trp_entry_module);
@@ -1194,19 +1181,21 @@ ngx_trp_entry_log_handler(ngx_stream_session_t *s)
         return NGX_OK;
     }
 
-    if (ctx->socks && ctx->why) {
+    target = ctx->target;
+
+    if (target->front && ctx->why) {
 
         /* the proxy takes it for an error of its own */
         s->status = NGX_STREAM_FORBIDDEN;
     }
 
-    if (ctx->socks && !ctx->socks->replied) {
-        ctx->socks->code = ngx_trp_entry_code(ctx);
+    if (target->front && !target->replied) {
+        target->code = ngx_trp_entry_code(ctx);
 
-        if (ctx->socks->code == TRP_CODE_NONE) {
+        if (target->code == TRP_CODE_NONE) {
 
             /* the proxy has not waited for ACCEPT */
-            ctx->socks->code = TRP_CODE_FAILED;
+            target->code = TRP_CODE_FAILED;
         }
     }
 
@@ -1222,7 +1211,7 @@ ngx_trp_entry_log_handler(ngx_stream_session_t *s)
                       "stream was refused: %s, destination: \"%V\", stream: %s",
                       ctx->why ? ctx->why
                                : trp_code_text(ngx_trp_entry_code(ctx)),
-                      &ctx->destination, ngx_trp_id_text(ctx->id).data);
+                      &ctx->target->destination, ngx_trp_id_text(ctx->id).data);
         return NGX_OK;
     }
 
@@ -1306,9 +1295,9 @@ ngx_trp_entry_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
         return NGX_DECLINED;
     }
 
-    info->host = ctx->host;
-    info->port = ctx->port;
-    info->destination = ctx->destination;
+    info->host = ctx->target->host;
+    info->port = ctx->target->port;
+    info->destination = ctx->target->destination;
 
     info->id = ctx->id;
     info->status = ngx_trp_entry_code(ctx);
@@ -1396,7 +1385,7 @@ ngx_trp_entry_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
 {
     void                        **srv_conf;
     ngx_uint_t                    i;
-    ngx_trp_socks5_conf_t        *scf;
+    const char                   *other;
     ngx_trp_entry_srv_conf_t     *escf;
     ngx_stream_core_srv_conf_t  **cscf;
 
@@ -1406,13 +1395,10 @@ ngx_trp_entry_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
         srv_conf = cscf[i]->ctx->srv_conf;
         escf = srv_conf[ngx_trp_entry_module.ctx_index];
 
-        scf = srv_conf[ngx_trp_socks5_module.ctx_index];
-
-        if (escf->routes && scf->enabled) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"trp_socks5\" cannot be used with \"trp_route\" in "
-                          "%s:%ui, write \"listen\": its clients say where to",
-                          cscf[i]->file_name, cscf[i]->line);
+        if (escf->routes
+            && ngx_trp_target_claim(cf, srv_conf, "trp_route", &other)
+               != NGX_OK)
+        {
             return NGX_ERROR;
         }
 
@@ -1940,7 +1926,9 @@ ngx_trp_entry_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    ngx_trp_listener_start_resets(cycle, ngx_trp_entry_serves);
+    /* all users of fronts get a reset for a refusal */
+
+    ngx_trp_listener_start_resets(cycle, ngx_trp_target_claimed);
 
     if (emcf->upstreams.nelts == 0) {
         return NGX_OK;
@@ -1971,19 +1959,4 @@ ngx_trp_entry_init_process(ngx_cycle_t *cycle)
     }
 
     return NGX_OK;
-}
-
-
-/* a server {} of ours, all users of which get a reset for a refusal */
-
-static ngx_uint_t
-ngx_trp_entry_serves(void **srv_conf)
-{
-    ngx_trp_socks5_conf_t     *scf;
-    ngx_trp_entry_srv_conf_t  *escf;
-
-    escf = srv_conf[ngx_trp_entry_module.ctx_index];
-    scf = srv_conf[ngx_trp_socks5_module.ctx_index];
-
-    return escf->routes || scf->enabled;
 }

@@ -22,6 +22,8 @@ static ngx_int_t ngx_trp_socks5_user_variable(ngx_stream_session_t *s,
 
 static ngx_int_t ngx_trp_socks5_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_socks5_postconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_trp_socks5_claim_servers(ngx_conf_t *cf,
+    ngx_stream_core_main_conf_t *cmcf);
 static ngx_int_t ngx_trp_socks5_init_listen(ngx_conf_t *cf,
     ngx_trp_conf_listen_t *listen, void *data);
 static ngx_int_t ngx_trp_socks5_init_servers(ngx_conf_t *cf,
@@ -29,9 +31,6 @@ static ngx_int_t ngx_trp_socks5_init_servers(ngx_conf_t *cf,
 static void *ngx_trp_socks5_create_srv_conf(ngx_conf_t *cf);
 static char *ngx_trp_socks5_merge_srv_conf(ngx_conf_t *cf, void *parent,
     void *child);
-
-
-extern ngx_module_t  ngx_trp_entry_module;
 
 
 /* variables behind the handshake, ahead of the upstream */
@@ -187,7 +186,7 @@ ngx_trp_socks5_content_handler(ngx_stream_session_t *s)
     rc = ngx_trp_limit_conn_check(&sk->conf->limits, s);
 
     if (rc != NGX_OK) {
-        sk->code = TRP_CODE_LIMIT;
+        sk->target.code = TRP_CODE_LIMIT;
         ngx_stream_finalize_session(s, rc);
         return;
     }
@@ -206,7 +205,7 @@ ngx_trp_socks5_log_handler(ngx_stream_session_t *s)
     sk = ngx_stream_get_module_ctx(s, ngx_trp_socks5_module);
 
     if (sk) {
-        ngx_trp_socks5_finish(sk);
+        ngx_trp_socks5_finish(&sk->target);
         return NGX_OK;
     }
 
@@ -230,14 +229,14 @@ ngx_trp_socks5_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
 
     sk = ngx_stream_get_module_ctx(s, ngx_trp_socks5_module);
 
-    if (sk == NULL || ngx_stream_get_module_ctx(s, ngx_trp_entry_module)) {
+    if (sk == NULL || sk->target.informs) {
         return NGX_DECLINED;
     }
 
-    info->host = sk->host;
-    info->port = sk->port;
-    info->destination = sk->destination;
-    info->status = sk->code;
+    info->host = sk->target.host;
+    info->port = sk->target.port;
+    info->destination = sk->target.destination;
+    info->status = sk->target.code;
     info->aborted = (s->connection->error || s->connection->read->error);
 
     return NGX_OK;
@@ -292,8 +291,9 @@ ngx_trp_socks5_postconfiguration(ngx_conf_t *cf)
 
     cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
 
-    if (ngx_trp_conf_each_listen(cf, cmcf, ngx_trp_socks5_init_listen, NULL)
-        != NGX_OK
+    if (ngx_trp_socks5_claim_servers(cf, cmcf) != NGX_OK
+        || ngx_trp_conf_each_listen(cf, cmcf, ngx_trp_socks5_init_listen, NULL)
+           != NGX_OK
         || ngx_trp_socks5_init_servers(cf, cmcf) != NGX_OK)
     {
         return NGX_ERROR;
@@ -312,6 +312,44 @@ ngx_trp_socks5_postconfiguration(ngx_conf_t *cf)
     }
 
     *h = ngx_trp_socks5_log_handler;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_socks5_claim_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
+{
+    void                        **srv_conf;
+    ngx_uint_t                    i;
+    const char                   *other;
+    ngx_trp_socks5_conf_t        *conf;
+    ngx_stream_core_srv_conf_t  **cscf;
+
+    cscf = cmcf->servers.elts;
+
+    for (i = 0; i < cmcf->servers.nelts; i++) {
+        srv_conf = cscf[i]->ctx->srv_conf;
+        conf = srv_conf[ngx_trp_socks5_module.ctx_index];
+
+        if (!conf->enabled) {
+            continue;
+        }
+
+        if (ngx_trp_target_claim(cf, srv_conf, "trp_socks5", &other)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (other) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"trp_socks5\" cannot be used with \"%s\" in "
+                          "%s:%ui, write \"listen\": its clients say where to",
+                          other, cscf[i]->file_name, cscf[i]->line);
+            return NGX_ERROR;
+        }
+    }
 
     return NGX_OK;
 }

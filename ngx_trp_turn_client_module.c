@@ -8,11 +8,11 @@
 #include "base/ngx_trp_addr.h"
 #include "socks5/ngx_trp_associate_turn.h"
 #include "base/ngx_trp_connect.h"
+#include "base/ngx_trp_target.h"
 #include "names/ngx_trp_defer.h"
 #include "stock/ngx_trp_ends.h"
 #include "names/ngx_trp_lookup.h"
 #include "names/ngx_trp_name.h"
-#include "socks5/ngx_trp_socks5.h"
 #include "stock/ngx_trp_stock.h"
 #include "base/ngx_trp_fake.h"
 #include "turnc/ngx_trp_turnc_conf.h"
@@ -55,7 +55,7 @@ typedef struct {
     ngx_event_t                      begin;
     ngx_event_t                      patience;    /* with this address */
     ngx_stream_session_t            *session;
-    ngx_trp_socks5_t                *socks;
+    ngx_trp_target_t                *target;
     ngx_trp_turn_client_srv_conf_t  *conf;
     ngx_stream_upstream_srv_conf_t  *upstream;
     ngx_trp_turnc_server_t          *server;
@@ -129,9 +129,6 @@ static ngx_int_t ngx_trp_turn_client_init_upstream(ngx_conf_t *cf,
 static ngx_int_t ngx_trp_turn_client_init_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_turn_client_start_names(
     ngx_trp_turn_client_srv_conf_t *tcf, ngx_stream_upstream_srv_conf_t *us);
-
-
-extern ngx_module_t  ngx_trp_socks5_module;
 
 
 static ngx_command_t  ngx_trp_turn_client_commands[] = {
@@ -318,23 +315,23 @@ static ngx_int_t
 ngx_trp_turn_client_init_peer(ngx_stream_session_t *s,
     ngx_stream_upstream_srv_conf_t *us)
 {
-    ngx_trp_socks5_t                *sk;
+    ngx_trp_target_t                *target;
     ngx_stream_upstream_t           *u;
     ngx_trp_turn_client_ctx_t       *ctx;
     ngx_trp_turn_client_srv_conf_t  *tcf;
 
     tcf = ngx_stream_conf_upstream_srv_conf(us, ngx_trp_turn_client_module);
 
-    sk = ngx_stream_get_module_ctx(s, ngx_trp_socks5_module);
+    target = ngx_trp_target_get(s);
 
-    if (sk == NULL) {
+    if (target == NULL || target->front == NULL) {
         ngx_log_error(NGX_LOG_ERR, s->connection->log, 0,
                       "nothing says where to, a server that passes to \"%V\" "
                       "needs \"trp_socks5\"", &us->host);
         return NGX_ERROR;
     }
 
-    sk->carried = 1;
+    target->carried = 1;
 
     if (tcf->init_peer(s, us) != NGX_OK) {
         return NGX_ERROR;
@@ -346,7 +343,7 @@ ngx_trp_turn_client_init_peer(ngx_stream_session_t *s,
     }
 
     ctx->session = s;
-    ctx->socks = sk;
+    ctx->target = target;
     ctx->conf = tcf;
     ctx->upstream = us;
 
@@ -408,8 +405,8 @@ ngx_trp_turn_client_get_peer(ngx_peer_connection_t *pc, void *data)
     tmcf = ngx_stream_get_module_main_conf(ctx->session,
                                            ngx_trp_turn_client_module);
 
-    if (ctx->socks->command == TRP_SOCKS5_UDP_ASSOCIATE) {
-        ctx->associate = ngx_trp_associate(ctx->socks, &ngx_trp_associate_turn,
+    if (ctx->target->udp) {
+        ctx->associate = ngx_trp_associate(ctx->target, &ngx_trp_associate_turn,
                                            ctx->server, tmcf->fd, pc);
 
         return ctx->associate ? NGX_DONE : NGX_ERROR;
@@ -637,13 +634,13 @@ ngx_trp_turn_client_gone(ngx_event_t *ev)
 static void
 ngx_trp_turn_client_begin(ngx_event_t *ev)
 {
-    ngx_trp_socks5_t           *sk;
+    ngx_trp_target_t           *target;
     ngx_resolver_addr_t         addr;
     ngx_sockaddr_t              sa;
     ngx_trp_turn_client_ctx_t  *ctx;
 
     ctx = ev->data;
-    sk = ctx->socks;
+    target = ctx->target;
 
     ctx->holder->read->handler = ngx_trp_turn_client_holder_handler;
 
@@ -653,7 +650,7 @@ ngx_trp_turn_client_begin(ngx_event_t *ev)
         return;
     }
 
-    if (sk->addr.family == 0) {
+    if (target->addr.family == 0) {
         ngx_trp_turn_client_resolve(ctx);
         return;
     }
@@ -661,7 +658,7 @@ ngx_trp_turn_client_begin(ngx_event_t *ev)
     ngx_memzero(&addr, sizeof(ngx_resolver_addr_t));
 
     addr.sockaddr = &sa.sockaddr;
-    addr.socklen = ngx_trp_addr_to_sockaddr(&sa, &sk->addr, sk->port);
+    addr.socklen = ngx_trp_addr_to_sockaddr(&sa, &target->addr, target->port);
 
     if (ngx_trp_turn_client_add_addrs(ctx, &addr, 1) != NGX_OK) {
         ngx_trp_turn_client_fail(ctx, TRP_CODE_FAILED);
@@ -701,7 +698,7 @@ ngx_trp_turn_client_resolve(ngx_trp_turn_client_ctx_t *ctx)
 
     ctx->lookup.resolver = cscf->resolver;
     ctx->lookup.timeout = cscf->resolver_timeout;
-    ctx->lookup.name = ctx->socks->host;
+    ctx->lookup.name = ctx->target->host;
     ctx->lookup.handler = ngx_trp_turn_client_resolve_handler;
     ctx->lookup.data = ctx;
 
@@ -741,21 +738,14 @@ ngx_trp_turn_client_add_addrs(ngx_trp_turn_client_ctx_t *ctx,
 {
     ngx_uint_t         i;
     in_port_t          port;
-    trp_str_t          name;
     ngx_addr_t        *to;
     trp_addr_t         addr;
     ngx_pool_t        *pool;
     struct sockaddr   *sa;
-    ngx_trp_socks5_t  *sk;
+    ngx_trp_target_t  *target;
 
-    sk = ctx->socks;
+    target = ctx->target;
     pool = ctx->session->connection->pool;
-
-    name = ngx_trp_str(&sk->host);
-
-    if (sk->addr.family) {
-        name.len = 0;
-    }
 
     ctx->addrs = ngx_pcalloc(pool, n * sizeof(ngx_addr_t));
     if (ctx->addrs == NULL) {
@@ -773,9 +763,7 @@ ngx_trp_turn_client_add_addrs(ngx_trp_turn_client_ctx_t *ctx,
             continue;
         }
 
-        if (ngx_trp_socks5_check_addr(sk->conf, name, &addr, sk->port)
-            != NGX_OK)
-        {
+        if (target->front->check_addr(target, &addr) != NGX_OK) {
             continue;
         }
 
@@ -801,11 +789,7 @@ ngx_trp_turn_client_next(ngx_trp_turn_client_ctx_t *ctx)
     ngx_trp_turnc_connect_t  *tc;
 
     if (ctx->naddrs == 0) {
-        ngx_log_error(NGX_LOG_INFO, ctx->session->connection->log, 0,
-                      "SOCKS5 request was refused: not allowed by "
-                      "\"trp_socks5_allow\" and \"trp_socks5_deny\", "
-                      "destination: %V", &ctx->socks->destination);
-
+        ctx->target->front->denied(ctx->target);
         ngx_trp_turn_client_fail(ctx, TRP_CODE_NOT_ALLOWED);
         return;
     }
@@ -827,7 +811,7 @@ ngx_trp_turn_client_next(ngx_trp_turn_client_ctx_t *ctx)
 
     ngx_trp_addr_from_sockaddr(&tc->user.peer.addr, &port,
                                ctx->addrs[ctx->next++].sockaddr);
-    tc->user.peer.port = ctx->socks->port;
+    tc->user.peer.port = ctx->target->port;
 
     ctx->connect = tc;
 
@@ -900,7 +884,7 @@ ngx_trp_turn_client_late(ngx_event_t *ev)
 
     ngx_log_error(NGX_LOG_INFO, ev->log, NGX_ETIMEDOUT,
                   "address %V of %V does not answer, the next one is tried",
-                  &name, &ctx->socks->destination);
+                  &name, &ctx->target->destination);
 
     ctx->connect = NULL;
 
@@ -970,7 +954,7 @@ ngx_trp_turn_client_fail(ngx_trp_turn_client_ctx_t *ctx, ngx_uint_t code)
 {
     ngx_connection_t  *c;
 
-    ctx->socks->code = code;
+    ctx->target->code = code;
 
     if (ctx->left || (!ctx->server_failed && !ctx->elsewhere)) {
         ctx->session->upstream->peer.tries = 0;
@@ -1015,7 +999,7 @@ ngx_trp_turn_client_notify_peer(ngx_peer_connection_t *pc, void *data,
         ngx_trp_addr_to_sockaddr(&sa, &relayed->addr, relayed->port);
     }
 
-    (void) ngx_trp_socks5_succeed(ctx->socks, &sa.sockaddr);
+    (void) ctx->target->front->succeed(ctx->target, &sa.sockaddr);
 
     ngx_trp_ends_watch(ctx->session);
 }
@@ -1042,7 +1026,7 @@ ngx_trp_turn_client_free_peer(ngx_peer_connection_t *pc, void *data,
 
         /* proxy_connect_timeout */
 
-        ctx->socks->code = TRP_CODE_TIMED_OUT;
+        ctx->target->code = TRP_CODE_TIMED_OUT;
         ctx->server_failed = ctx->connect
                              && ngx_trp_turnc_connect_server_late(ctx->connect);
     }

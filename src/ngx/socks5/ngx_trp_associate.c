@@ -51,11 +51,15 @@ static ngx_chain_t *ngx_trp_associate_send_chain(ngx_connection_t *c,
 
 
 ngx_trp_associate_t *
-ngx_trp_associate(ngx_trp_socks5_t *sk, const ngx_trp_associate_path_t *path,
-    void *data, ngx_socket_t fd, ngx_peer_connection_t *pc)
+ngx_trp_associate(ngx_trp_target_t *target,
+    const ngx_trp_associate_path_t *path, void *data, ngx_socket_t fd,
+    ngx_peer_connection_t *pc)
 {
     ngx_sockaddr_t        told;
+    ngx_trp_socks5_t     *sk;
     ngx_trp_associate_t  *as;
+
+    sk = target->data;
 
     as = ngx_pcalloc(sk->session->connection->pool,
                      sizeof(ngx_trp_associate_t));
@@ -64,11 +68,15 @@ ngx_trp_associate(ngx_trp_socks5_t *sk, const ngx_trp_associate_path_t *path,
     }
 
     as->socks = sk;
-    as->path = path;
     as->data = data;
     as->client = sk->session->connection;
 
-    ngx_trp_associate_dests_init(as);
+    as->dests.associate = as;
+    as->dests.path = path;
+    as->dests.timeout = sk->conf->udp_timeout;
+    as->dests.log = as->client->log;
+
+    ngx_trp_associate_dests_init(&as->dests);
 
     if (ngx_trp_associate_open(as) != NGX_OK
         || ngx_trp_associate_hold(as, fd, pc) != NGX_OK)
@@ -79,7 +87,7 @@ ngx_trp_associate(ngx_trp_socks5_t *sk, const ngx_trp_associate_path_t *path,
     /* if the client does not take it, the proxy will find out */
 
     ngx_trp_associate_told(as, &told);
-    (void) ngx_trp_socks5_succeed(sk, &told.sockaddr);
+    (void) ngx_trp_socks5_succeed(target, &told.sockaddr);
 
     ngx_trp_ends_disarm(as->client);
 
@@ -291,14 +299,16 @@ ngx_trp_associate_bind(ngx_trp_associate_t *as, ngx_socket_t s,
 static void
 ngx_trp_associate_expect(ngx_trp_associate_t *as)
 {
-    in_port_t  port;
+    in_port_t          port;
+    ngx_trp_target_t  *target;
 
     ngx_trp_addr_from_sockaddr(&as->peer.addr, &port, as->client->sockaddr);
     (void) trp_addr_unmap(&as->peer.addr);
 
-    if (ngx_memcmp(&as->socks->addr, &as->peer.addr, sizeof(trp_addr_t)) == 0)
-    {
-        as->peer.port = as->socks->port;
+    target = &as->socks->target;
+
+    if (ngx_memcmp(&target->addr, &as->peer.addr, sizeof(trp_addr_t)) == 0) {
+        as->peer.port = target->port;
     }
 }
 
@@ -403,8 +413,11 @@ ngx_trp_associate_datagram(ngx_trp_associate_t *as, ngx_sockaddr_t *sa,
 
     (void) trp_addr_unmap(&to.addr);
 
-    if (ngx_trp_associate_allowed(as, &to)) {
-        ngx_trp_associate_dests_send(as, &to, p + used, len - used);
+    if (ngx_trp_associate_allowed(as, &to)
+        && ngx_trp_associate_dests_send(&as->dests, &to, p + used, len - used)
+           == NGX_DECLINED)
+    {
+        ngx_trp_associate_dropped(as, NGX_TRP_ASSOCIATE_REFUSED, len - used);
     }
 }
 
@@ -493,7 +506,7 @@ ngx_trp_associate_allowed(ngx_trp_associate_t *as, trp_socks5_addr_t *to)
         rc = ngx_trp_socks5_check_name(as->socks->conf, to->host, to->port);
     }
 
-    if (rc == NGX_OK || (rc == NGX_AGAIN && as->path->resolves)) {
+    if (rc == NGX_OK || (rc == NGX_AGAIN && as->dests.path->resolves)) {
         return 1;
     }
 
@@ -609,7 +622,7 @@ ngx_trp_associate_close(ngx_trp_associate_t *as)
     as->udp = NULL;
     as->holder = NULL;
 
-    ngx_trp_associate_dests_close(as);
+    ngx_trp_associate_dests_close(&as->dests);
 
     ngx_close_connection(c);
 

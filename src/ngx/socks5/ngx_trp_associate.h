@@ -16,14 +16,10 @@
 
 
 #include "socks5/ngx_trp_socks5.h"
-#include "base/trp_hash.h"
+#include "socks5/ngx_trp_associate_dests.h"
 
 
 #pragma GCC visibility push(hidden)
-
-
-typedef struct ngx_trp_associate_s       ngx_trp_associate_t;
-typedef struct ngx_trp_associate_dest_s  ngx_trp_associate_dest_t;
 
 
 /* why datagrams were dropped, each of which is said once */
@@ -37,61 +33,8 @@ typedef enum {
 } ngx_trp_associate_drop_e;
 
 
-/* what a path does with a destination */
-
-typedef struct {
-
-    /* of its structure, which begins with an ngx_trp_associate_dest_t */
-    size_t                  size;
-
-    /* all behind that is zeroed; NGX_ERROR: there is none */
-    ngx_int_t             (*open)(ngx_trp_associate_dest_t *dest);
-
-    /*
-     * A datagram, also from inside of open(); if it is dropped, that is told
-     * by ngx_trp_associate_dropped().
-     */
-    void                  (*send)(ngx_trp_associate_dest_t *dest, u_char *p,
-                                  size_t len);
-
-    /* not called for a destination that was refused */
-    void                  (*close)(ngx_trp_associate_dest_t *dest);
-
-    /*
-     * It knows the addresses of names, and asks ngx_trp_socks5_check_addr()
-     * about them.
-     */
-    ngx_uint_t              resolves;
-
-} ngx_trp_associate_path_t;
-
-
-struct ngx_trp_associate_dest_s {
-    ngx_trp_associate_t    *associate;
-    trp_hash_node_t         node;
-    ngx_queue_t             queue;
-    trp_socks5_addr_t       addr;        /* a name points into "key" */
-    ngx_msec_t              used;
-    unsigned                refused:1;
-    size_t                  len;
-    u_char                 *key;         /* the address as bytes */
-};
-
-
-/* a table of the destinations, and the one that was used last in front */
-
-typedef struct {
-    trp_hash_t              hash;
-    ngx_queue_t             queue;
-    ngx_event_t             timer;       /* of the one used first */
-    trp_memory_t            memory;
-    u_char                  key[TRP_HASH_KEY_LEN];
-} ngx_trp_associate_dests_t;
-
-
 struct ngx_trp_associate_s {
     ngx_trp_socks5_t                *socks;
-    const ngx_trp_associate_path_t  *path;
     void                            *data;      /* of the path */
     ngx_trp_associate_dests_t        dests;
 
@@ -112,7 +55,6 @@ struct ngx_trp_associate_s {
     unsigned                         strange:1;   /* these were logged */
     unsigned                         malformed:1;
     unsigned                         denied:1;
-    unsigned                         evicted:1;
     unsigned                         forbidden:1;
     unsigned                         failed:1;
     unsigned                         over:1;
@@ -121,13 +63,14 @@ struct ngx_trp_associate_s {
 
 
 /*
- * Opens the socket, at the address where the client came in, and tells it the
- * client.  The proxy that asks an upstream for a connection gets one that
- * carries no bytes; what the client sends on it is dropped, and each datagram
- * in either direction holds off "proxy_timeout".  NULL is logged.
+ * For a target with "udp".  Opens the socket, at the address where the client
+ * came in, and tells the client.  The proxy that asks an upstream for a
+ * connection gets one that carries no bytes; what the client sends on it is
+ * dropped, and each datagram in either direction holds off "proxy_timeout".
+ * NULL is logged.
  */
 
-ngx_trp_associate_t *ngx_trp_associate(ngx_trp_socks5_t *sk,
+ngx_trp_associate_t *ngx_trp_associate(ngx_trp_target_t *target,
     const ngx_trp_associate_path_t *path, void *data, ngx_socket_t fd,
     ngx_peer_connection_t *pc);
 
@@ -148,35 +91,6 @@ void ngx_trp_associate_dropped(ngx_trp_associate_t *as,
 /* may be called more than once */
 
 void ngx_trp_associate_close(ngx_trp_associate_t *as);
-
-
-/*
- * A path has closed the destination: it is forgotten, or what goes there is
- * dropped for a while, so that it is not opened for each datagram.
- */
-
-void ngx_trp_associate_forget(ngx_trp_associate_dest_t *dest);
-void ngx_trp_associate_refuse(ngx_trp_associate_dest_t *dest);
-
-
-/* the tunnel of this one goes to another destination */
-
-void ngx_trp_associate_evict(ngx_trp_associate_dest_t *dest);
-
-
-/* the table; "dests" of an association that has begun, or ends */
-
-void ngx_trp_associate_dests_init(ngx_trp_associate_t *as);
-void ngx_trp_associate_dests_send(ngx_trp_associate_t *as,
-    trp_socks5_addr_t *to, u_char *p, size_t len);
-void ngx_trp_associate_dests_used(ngx_trp_associate_dest_t *dest);
-
-/* of those that are open, the one not used for the longest time, or NULL */
-
-ngx_trp_associate_dest_t *ngx_trp_associate_dests_last(
-    ngx_trp_associate_t *as);
-
-void ngx_trp_associate_dests_close(ngx_trp_associate_t *as);
 
 
 #pragma GCC visibility pop

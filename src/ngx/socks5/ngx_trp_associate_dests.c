@@ -4,7 +4,13 @@
  */
 
 
-#include "socks5/ngx_trp_associate.h"
+/*
+ * Each destination that a client sends datagrams to, found by its address or
+ * name; a client has no say in how many there are, the oldest one goes.
+ */
+
+
+#include "socks5/ngx_trp_associate_dests.h"
 #include "base/ngx_trp_memory.h"
 
 #include <sodium.h>
@@ -22,25 +28,22 @@
 
 static size_t ngx_trp_associate_key(u_char *key, trp_socks5_addr_t *to);
 static ngx_trp_associate_dest_t *ngx_trp_associate_find(
-    ngx_trp_associate_t *as, u_char *key, size_t len);
+    ngx_trp_associate_dests_t *dests, u_char *key, size_t len);
 static ngx_trp_associate_dest_t *ngx_trp_associate_add(
-    ngx_trp_associate_t *as, trp_socks5_addr_t *to, u_char *key, size_t len);
+    ngx_trp_associate_dests_t *dests, trp_socks5_addr_t *to, u_char *key,
+    size_t len);
 static void ngx_trp_associate_remove(ngx_trp_associate_dest_t *dest);
 static void ngx_trp_associate_expire(ngx_event_t *ev);
 
 
 void
-ngx_trp_associate_dests_init(ngx_trp_associate_t *as)
+ngx_trp_associate_dests_init(ngx_trp_associate_dests_t *dests)
 {
-    ngx_trp_associate_dests_t  *dests;
-
-    dests = &as->dests;
-
-    dests->timer.data = as;
-    dests->timer.log = as->client->log;
+    dests->timer.data = dests;
+    dests->timer.log = dests->log;
     dests->timer.handler = ngx_trp_associate_expire;
 
-    ngx_trp_memory_init(&dests->memory, as->client->log);
+    ngx_trp_memory_init(&dests->memory, dests->log);
 
     randombytes_buf(dests->key, TRP_HASH_KEY_LEN);
 
@@ -49,22 +52,21 @@ ngx_trp_associate_dests_init(ngx_trp_associate_t *as)
 }
 
 
-void
-ngx_trp_associate_dests_send(ngx_trp_associate_t *as, trp_socks5_addr_t *to,
-    u_char *p, size_t len)
+ngx_int_t
+ngx_trp_associate_dests_send(ngx_trp_associate_dests_t *dests,
+    trp_socks5_addr_t *to, u_char *p, size_t len)
 {
     u_char                     key[NGX_TRP_ASSOCIATE_KEY];
     size_t                     key_len;
     ngx_trp_associate_dest_t  *dest;
 
     key_len = ngx_trp_associate_key(key, to);
-    dest = ngx_trp_associate_find(as, key, key_len);
+    dest = ngx_trp_associate_find(dests, key, key_len);
 
     if (dest && dest->refused) {
 
         if (ngx_current_msec - dest->used < NGX_TRP_ASSOCIATE_PAUSE) {
-            ngx_trp_associate_dropped(as, NGX_TRP_ASSOCIATE_REFUSED, len);
-            return;
+            return NGX_DECLINED;
         }
 
         ngx_trp_associate_remove(dest);
@@ -72,15 +74,17 @@ ngx_trp_associate_dests_send(ngx_trp_associate_t *as, trp_socks5_addr_t *to,
     }
 
     if (dest == NULL) {
-        dest = ngx_trp_associate_add(as, to, key, key_len);
+        dest = ngx_trp_associate_add(dests, to, key, key_len);
 
         if (dest == NULL) {
-            return;
+            return NGX_OK;
         }
     }
 
     ngx_trp_associate_dests_used(dest);
-    as->path->send(dest, p, len);
+    dests->path->send(dest, p, len);
+
+    return NGX_OK;
 }
 
 
@@ -114,13 +118,14 @@ ngx_trp_associate_key(u_char *key, trp_socks5_addr_t *to)
 
 
 static ngx_trp_associate_dest_t *
-ngx_trp_associate_find(ngx_trp_associate_t *as, u_char *key, size_t len)
+ngx_trp_associate_find(ngx_trp_associate_dests_t *dests, u_char *key,
+    size_t len)
 {
     trp_hash_t                *hash;
     trp_hash_node_t           *node;
     ngx_trp_associate_dest_t  *dest;
 
-    hash = &as->dests.hash;
+    hash = &dests->hash;
 
     node = trp_hash_find(hash, trp_hash(hash, key, len));
 
@@ -138,14 +143,11 @@ ngx_trp_associate_find(ngx_trp_associate_t *as, u_char *key, size_t len)
 
 
 static ngx_trp_associate_dest_t *
-ngx_trp_associate_add(ngx_trp_associate_t *as, trp_socks5_addr_t *to,
+ngx_trp_associate_add(ngx_trp_associate_dests_t *dests, trp_socks5_addr_t *to,
     u_char *key, size_t len)
 {
-    ngx_queue_t                *q;
-    ngx_trp_associate_dest_t   *dest;
-    ngx_trp_associate_dests_t  *dests;
-
-    dests = &as->dests;
+    ngx_queue_t               *q;
+    ngx_trp_associate_dest_t  *dest;
 
     if (dests->hash.n == NGX_TRP_ASSOCIATE_MAX) {
         q = ngx_queue_last(&dests->queue);
@@ -153,15 +155,16 @@ ngx_trp_associate_add(ngx_trp_associate_t *as, trp_socks5_addr_t *to,
                                                 queue));
     }
 
-    dest = ngx_calloc(as->path->size + len, as->client->log);
+    dest = ngx_calloc(dests->path->size + len, dests->log);
     if (dest == NULL) {
         return NULL;
     }
 
-    dest->associate = as;
+    dest->associate = dests->associate;
+    dest->dests = dests;
     dest->addr = *to;
     dest->len = len;
-    dest->key = (u_char *) dest + as->path->size;
+    dest->key = (u_char *) dest + dests->path->size;
     ngx_memcpy(dest->key, key, len);
 
     if (to->addr.family == 0) {
@@ -173,7 +176,7 @@ ngx_trp_associate_add(ngx_trp_associate_t *as, trp_socks5_addr_t *to,
                     trp_hash(&dests->hash, key, len));
     ngx_queue_insert_head(&dests->queue, &dest->queue);
 
-    if (as->path->open(dest) != NGX_OK) {
+    if (dests->path->open(dest) != NGX_OK) {
         dest->refused = 1;
         ngx_trp_associate_remove(dest);
         return NULL;
@@ -186,15 +189,15 @@ ngx_trp_associate_add(ngx_trp_associate_t *as, trp_socks5_addr_t *to,
 static void
 ngx_trp_associate_remove(ngx_trp_associate_dest_t *dest)
 {
-    ngx_trp_associate_t  *as;
+    ngx_trp_associate_dests_t  *dests;
 
-    as = dest->associate;
+    dests = dest->dests;
 
     if (!dest->refused) {
-        as->path->close(dest);
+        dests->path->close(dest);
     }
 
-    trp_hash_remove(&as->dests.hash, &dest->node);
+    trp_hash_remove(&dests->hash, &dest->node);
     ngx_queue_remove(&dest->queue);
 
     ngx_free(dest);
@@ -212,13 +215,13 @@ ngx_trp_associate_forget(ngx_trp_associate_dest_t *dest)
 void
 ngx_trp_associate_evict(ngx_trp_associate_dest_t *dest)
 {
-    ngx_trp_associate_t  *as;
+    ngx_trp_associate_dests_t  *dests;
 
-    as = dest->associate;
+    dests = dest->dests;
 
-    if (!as->evicted) {
-        as->evicted = 1;
-        ngx_log_error(NGX_LOG_INFO, as->client->log, 0,
+    if (!dests->evicted) {
+        dests->evicted = 1;
+        ngx_log_error(NGX_LOG_INFO, dests->log, 0,
                       "SOCKS5 client has more destinations of datagrams than "
                       "there are tunnels for them, the one that was not used "
                       "for the longest time is forgotten");
@@ -229,13 +232,13 @@ ngx_trp_associate_evict(ngx_trp_associate_dest_t *dest)
 
 
 ngx_trp_associate_dest_t *
-ngx_trp_associate_dests_last(ngx_trp_associate_t *as)
+ngx_trp_associate_dests_last(ngx_trp_associate_dests_t *dests)
 {
     ngx_queue_t               *q;
     ngx_trp_associate_dest_t  *dest;
 
-    for (q = ngx_queue_last(&as->dests.queue);
-         q != ngx_queue_sentinel(&as->dests.queue);
+    for (q = ngx_queue_last(&dests->queue);
+         q != ngx_queue_sentinel(&dests->queue);
          q = ngx_queue_prev(q))
     {
         dest = ngx_queue_data(q, ngx_trp_associate_dest_t, queue);
@@ -260,11 +263,9 @@ ngx_trp_associate_refuse(ngx_trp_associate_dest_t *dest)
 void
 ngx_trp_associate_dests_used(ngx_trp_associate_dest_t *dest)
 {
-    ngx_trp_associate_t        *as;
     ngx_trp_associate_dests_t  *dests;
 
-    as = dest->associate;
-    dests = &as->dests;
+    dests = dest->dests;
 
     dest->used = ngx_current_msec;
 
@@ -272,7 +273,7 @@ ngx_trp_associate_dests_used(ngx_trp_associate_dest_t *dest)
     ngx_queue_insert_head(&dests->queue, &dest->queue);
 
     if (!dests->timer.timer_set) {
-        ngx_add_timer(&dests->timer, as->socks->conf->udp_timeout);
+        ngx_add_timer(&dests->timer, dests->timeout);
     }
 }
 
@@ -280,22 +281,21 @@ ngx_trp_associate_dests_used(ngx_trp_associate_dest_t *dest)
 static void
 ngx_trp_associate_expire(ngx_event_t *ev)
 {
-    ngx_msec_t                 idle, timeout;
-    ngx_queue_t               *q;
-    ngx_trp_associate_t       *as;
-    ngx_trp_associate_dest_t  *dest;
+    ngx_msec_t                  idle;
+    ngx_queue_t                *q;
+    ngx_trp_associate_dest_t   *dest;
+    ngx_trp_associate_dests_t  *dests;
 
-    as = ev->data;
-    timeout = as->socks->conf->udp_timeout;
+    dests = ev->data;
 
-    while (!ngx_queue_empty(&as->dests.queue)) {
-        q = ngx_queue_last(&as->dests.queue);
+    while (!ngx_queue_empty(&dests->queue)) {
+        q = ngx_queue_last(&dests->queue);
         dest = ngx_queue_data(q, ngx_trp_associate_dest_t, queue);
 
         idle = ngx_current_msec - dest->used;
 
-        if (idle < timeout) {
-            ngx_add_timer(ev, timeout - idle);
+        if (idle < dests->timeout) {
+            ngx_add_timer(ev, dests->timeout - idle);
             return;
         }
 
@@ -305,12 +305,9 @@ ngx_trp_associate_expire(ngx_event_t *ev)
 
 
 void
-ngx_trp_associate_dests_close(ngx_trp_associate_t *as)
+ngx_trp_associate_dests_close(ngx_trp_associate_dests_t *dests)
 {
-    ngx_queue_t                *q;
-    ngx_trp_associate_dests_t  *dests;
-
-    dests = &as->dests;
+    ngx_queue_t  *q;
 
     while (!ngx_queue_empty(&dests->queue)) {
         q = ngx_queue_head(&dests->queue);

@@ -201,7 +201,7 @@ ngx_trp_share_evict(ngx_trp_share_t *share)
     {
         member = ngx_queue_data(q, ngx_trp_share_member_t, queue);
 
-        dest = ngx_trp_associate_dests_last(member->associate);
+        dest = ngx_trp_associate_dests_last(&member->associate->dests);
         used = dest ? ngx_current_msec - dest->used : 0;
 
         if (dest && (last == NULL || used > longest)) {

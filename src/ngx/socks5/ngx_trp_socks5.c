@@ -35,7 +35,7 @@ typedef int (*ngx_trp_socks5_match_pt)(const trp_acl_rule_t *rule,
     const trp_addr_t *addr, uint16_t port);
 
 
-static void ngx_trp_socks5_cleanup(void *data);
+static void ngx_trp_socks5_closed(ngx_trp_target_t *target);
 static ngx_int_t ngx_trp_socks5_wait(ngx_trp_socks5_t *sk);
 static void ngx_trp_socks5_read_handler(ngx_event_t *rev);
 static void ngx_trp_socks5_timeout(ngx_event_t *ev);
@@ -65,6 +65,10 @@ static ngx_uint_t ngx_trp_socks5_match_name(ngx_array_t *rules,
 static ngx_uint_t ngx_trp_socks5_match_addr(ngx_array_t *rules,
     ngx_trp_socks5_match_pt match, trp_str_t name, const trp_addr_t *addr,
     in_port_t port);
+static const char *ngx_trp_socks5_front_name(ngx_trp_target_t *target);
+static ngx_int_t ngx_trp_socks5_front_addr(ngx_trp_target_t *target,
+    const trp_addr_t *addr);
+static void ngx_trp_socks5_front_denied(ngx_trp_target_t *target);
 static ngx_int_t ngx_trp_socks5_send(ngx_trp_socks5_t *sk, u_char *p,
     size_t len);
 static ngx_int_t ngx_trp_socks5_reply(ngx_trp_socks5_t *sk,
@@ -73,21 +77,33 @@ static ngx_trp_socks5_user_t *ngx_trp_socks5_add_user(ngx_conf_t *cf,
     ngx_trp_socks5_conf_t *conf, ngx_str_t *text, const char **err);
 
 
+static const ngx_trp_target_front_t  ngx_trp_socks5_front = {
+    ngx_trp_socks5_front_name,
+    ngx_trp_socks5_front_addr,
+    ngx_trp_socks5_front_denied,
+    ngx_trp_socks5_succeed,
+    ngx_trp_socks5_finish,
+    ngx_trp_socks5_closed
+};
+
+
 ngx_trp_socks5_t *
 ngx_trp_socks5_create(ngx_stream_session_t *s, ngx_trp_socks5_conf_t *conf)
 {
-    ngx_connection_t    *c;
-    ngx_trp_socks5_t    *sk;
-    ngx_pool_cleanup_t  *cln;
+    ngx_connection_t  *c;
+    ngx_trp_socks5_t  *sk;
 
     c = s->connection;
 
     sk = ngx_pcalloc(c->pool, sizeof(ngx_trp_socks5_t));
-    cln = ngx_pool_cleanup_add(c->pool, 0);
 
-    if (sk == NULL || cln == NULL) {
+    if (sk == NULL || ngx_trp_target_set(s, &sk->target) != NGX_OK) {
         return NULL;
     }
+
+    sk->target.front = &ngx_trp_socks5_front;
+    sk->target.data = sk;
+    sk->target.code = TRP_CODE_FAILED;
 
     if (c->buffer == NULL) {
         c->buffer = ngx_create_temp_buf(c->pool, NGX_TRP_SOCKS5_BUFFER);
@@ -98,23 +114,21 @@ ngx_trp_socks5_create(ngx_stream_session_t *s, ngx_trp_socks5_conf_t *conf)
 
     sk->session = s;
     sk->conf = conf;
-    sk->code = TRP_CODE_FAILED;
 
     sk->timer.data = sk;
     sk->timer.log = c->log;
     sk->timer.handler = ngx_trp_socks5_timeout;
-
-    cln->handler = ngx_trp_socks5_cleanup;
-    cln->data = sk;
 
     return sk;
 }
 
 
 static void
-ngx_trp_socks5_cleanup(void *data)
+ngx_trp_socks5_closed(ngx_trp_target_t *target)
 {
-    ngx_trp_socks5_t *sk = data;
+    ngx_trp_socks5_t  *sk;
+
+    sk = target->data;
 
     if (sk->timer.timer_set) {
         ngx_del_timer(&sk->timer);
@@ -170,7 +184,9 @@ ngx_trp_socks5_handshake(ngx_trp_socks5_t *sk)
         sk->session->received += n;
     }
 
-    ngx_trp_socks5_cleanup(sk);
+    if (sk->timer.timer_set) {
+        ngx_del_timer(&sk->timer);
+    }
 
     if (rc == NGX_OK && b->pos == b->last) {
         c->buffer = NULL;
@@ -519,7 +535,7 @@ ngx_trp_socks5_request(ngx_trp_socks5_t *sk, size_t *used)
         return NGX_STREAM_INTERNAL_SERVER_ERROR;
     }
 
-    if (sk->command == TRP_SOCKS5_CONNECT && sk->port == 0) {
+    if (sk->command == TRP_SOCKS5_CONNECT && sk->target.port == 0) {
         return ngx_trp_socks5_refuse(sk, TRP_SOCKS5_FAILURE, "port is 0");
     }
 
@@ -531,6 +547,7 @@ ngx_trp_socks5_request(ngx_trp_socks5_t *sk, size_t *used)
                                      "\"trp_socks5_deny\"");
     }
 
+    sk->target.udp = (sk->command == TRP_SOCKS5_UDP_ASSOCIATE);
     sk->state = NGX_TRP_SOCKS5_READY;
 
     return NGX_DECLINED;
@@ -543,11 +560,11 @@ ngx_trp_socks5_refuse(ngx_trp_socks5_t *sk, trp_socks5_reply_e reply,
 {
     ngx_log_error(NGX_LOG_INFO, sk->session->connection->log, 0,
                   "SOCKS5 request was refused: %s%s%V", why,
-                  sk->destination.len ? ", destination: " : "",
-                  &sk->destination);
+                  sk->target.destination.len ? ", destination: " : "",
+                  &sk->target.destination);
 
     if (reply == TRP_SOCKS5_NOT_ALLOWED) {
-        sk->code = TRP_CODE_NOT_ALLOWED;
+        sk->target.code = TRP_CODE_NOT_ALLOWED;
     }
 
     (void) ngx_trp_socks5_reply(sk, reply, NULL);
@@ -565,29 +582,30 @@ ngx_trp_socks5_destination(ngx_trp_socks5_t *sk, trp_socks5_addr_t *addr)
 
     pool = sk->session->connection->pool;
 
-    sk->addr = addr->addr;
-    sk->port = addr->port;
+    sk->target.addr = addr->addr;
+    sk->target.port = addr->port;
 
-    (void) trp_addr_unmap(&sk->addr);
+    (void) trp_addr_unmap(&sk->target.addr);
 
     p = ngx_pnalloc(pool, ngx_max(addr->host.len, TRP_ADDR_TEXT_LEN));
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    sk->host.data = p;
+    sk->target.host.data = p;
 
-    if (sk->addr.family) {
-        sk->host.len = trp_addr_text(p, &sk->addr);
+    if (sk->target.addr.family) {
+        sk->target.host.len = trp_addr_text(p, &sk->target.addr);
 
     } else {
-        sk->host.len = addr->host.len;
+        sk->target.host.len = addr->host.len;
         ngx_memcpy(p, addr->host.data, addr->host.len);
     }
 
-    sk->destination = ngx_trp_host_port(pool, &sk->host, sk->port);
+    sk->target.destination = ngx_trp_host_port(pool, &sk->target.host,
+                                               sk->target.port);
 
-    return sk->destination.data ? NGX_OK : NGX_ERROR;
+    return sk->target.destination.data ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -596,10 +614,15 @@ ngx_trp_socks5_allowed(ngx_trp_socks5_t *sk)
 {
     static const trp_str_t  no_name = trp_string("");
 
-    return sk->addr.family
-           ? ngx_trp_socks5_check_addr(sk->conf, no_name, &sk->addr, sk->port)
-           : ngx_trp_socks5_check_name(sk->conf, ngx_trp_str(&sk->host),
-                                       sk->port);
+    ngx_trp_target_t  *target;
+
+    target = &sk->target;
+
+    return target->addr.family
+           ? ngx_trp_socks5_check_addr(sk->conf, no_name, &target->addr,
+                                       target->port)
+           : ngx_trp_socks5_check_name(sk->conf, ngx_trp_str(&target->host),
+                                       target->port);
 }
 
 
@@ -620,7 +643,7 @@ ngx_trp_socks5_proxy(ngx_trp_socks5_t *sk)
 
     sk->closed = NULL;
 
-    if (sk->carried) {
+    if (sk->target.carried) {
         return;
     }
 
@@ -752,30 +775,85 @@ ngx_trp_socks5_check_addr(ngx_trp_socks5_conf_t *conf, trp_str_t name,
 }
 
 
-ngx_int_t
-ngx_trp_socks5_succeed(ngx_trp_socks5_t *sk, struct sockaddr *bound)
+static const char *
+ngx_trp_socks5_front_name(ngx_trp_target_t *target)
 {
-    sk->code = TRP_CODE_NONE;
+    ngx_trp_socks5_t  *sk;
+
+    sk = target->data;
+
+    if (ngx_trp_socks5_check_name(sk->conf, ngx_trp_str(&target->host),
+                                  target->port)
+        == NGX_OK)
+    {
+        return NULL;
+    }
+
+    return "a name, which is resolved behind the tunnel only, has to be in "
+           "\"trp_socks5_allow\", with no address in \"trp_socks5_deny\"";
+}
+
+
+static ngx_int_t
+ngx_trp_socks5_front_addr(ngx_trp_target_t *target, const trp_addr_t *addr)
+{
+    trp_str_t          name;
+    ngx_trp_socks5_t  *sk;
+
+    sk = target->data;
+    name = ngx_trp_str(&target->host);
+
+    if (target->addr.family) {
+        name.len = 0;
+    }
+
+    return ngx_trp_socks5_check_addr(sk->conf, name, addr, target->port);
+}
+
+
+static void
+ngx_trp_socks5_front_denied(ngx_trp_target_t *target)
+{
+    ngx_trp_socks5_t  *sk;
+
+    sk = target->data;
+
+    ngx_log_error(NGX_LOG_INFO, sk->session->connection->log, 0,
+                  "SOCKS5 request was refused: not allowed by "
+                  "\"trp_socks5_allow\" and \"trp_socks5_deny\", "
+                  "destination: %V", &target->destination);
+}
+
+
+ngx_int_t
+ngx_trp_socks5_succeed(ngx_trp_target_t *target, struct sockaddr *bound)
+{
+    ngx_trp_socks5_t  *sk;
+
+    sk = target->data;
+    target->code = TRP_CODE_NONE;
 
     return ngx_trp_socks5_reply(sk, TRP_SOCKS5_SUCCEEDED, bound);
 }
 
 
 void
-ngx_trp_socks5_finish(ngx_trp_socks5_t *sk)
+ngx_trp_socks5_finish(ngx_trp_target_t *target)
 {
     u_char             buf[4096];
     size_t             size;
     ssize_t            n;
     ngx_connection_t  *c;
+    ngx_trp_socks5_t  *sk;
 
+    sk = target->data;
     c = sk->session->connection;
 
-    if (sk->requested && !sk->replied && !c->error) {
-        (void) ngx_trp_socks5_reply(sk, trp_socks5_reply(sk->code), NULL);
+    if (sk->requested && !sk->target.replied && !c->error) {
+        (void) ngx_trp_socks5_reply(sk, trp_socks5_reply(target->code), NULL);
     }
 
-    if (sk->code == TRP_CODE_NONE) {
+    if (sk->target.code == TRP_CODE_NONE) {
         return;
     }
 
@@ -822,7 +900,7 @@ ngx_trp_socks5_reply(ngx_trp_socks5_t *sk, trp_socks5_reply_e reply,
         ngx_trp_addr_from_sockaddr(&addr, &port, bound);
     }
 
-    sk->replied = 1;
+    sk->target.replied = 1;
 
     len = trp_socks5_reply_put(buf, reply, &addr, port);
 

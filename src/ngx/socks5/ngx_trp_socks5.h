@@ -16,6 +16,7 @@
 
 #include "base/ngx_trp.h"
 #include "base/ngx_trp_conf.h"
+#include "base/ngx_trp_target.h"
 #include "stock/ngx_trp_limit_conn.h"
 #include "socks5/trp_socks5.h"
 
@@ -65,20 +66,12 @@ typedef struct {
     ngx_str_t               user;        /* who has authenticated */
     ngx_uint_t              command;     /* trp_socks5_command_e */
 
-    trp_addr_t              addr;        /* family 0: "host" is a name */
-    ngx_str_t               host;
-    in_port_t               port;
-    ngx_str_t               destination; /* host and port as text */
-
-    /* why there was no success, trp_code_e; set by who carries the session */
-    ngx_uint_t              code;
+    ngx_trp_target_t        target;
 
     ngx_uint_t             *closed;      /* told when the session ends */
 
     unsigned                requested:1; /* the client expects a reply */
-    unsigned                replied:1;
     unsigned                told:1;      /* why there will be nothing more */
-    unsigned                carried:1;   /* by an upstream that can do it */
 } ngx_trp_socks5_t;
 
 
@@ -120,9 +113,9 @@ ngx_int_t ngx_trp_socks5_handshake(ngx_trp_socks5_t *sk);
 
 
 /*
- * In the content phase: the server's own handler, whose upstream has to set
- * "carried".  Any other would connect clients to itself, wherever they want
- * to go.
+ * In the content phase: the server's own handler, whose upstream has to be a
+ * carrier of targets.  Any other would connect clients to itself, wherever
+ * they want to go.
  */
 
 void ngx_trp_socks5_proxy(ngx_trp_socks5_t *sk);
@@ -144,7 +137,7 @@ ngx_int_t ngx_trp_socks5_check_addr(ngx_trp_socks5_conf_t *conf,
 
 /* success; NGX_ERROR if the client's connection does not take it */
 
-ngx_int_t ngx_trp_socks5_succeed(ngx_trp_socks5_t *sk,
+ngx_int_t ngx_trp_socks5_succeed(ngx_trp_target_t *target,
     struct sockaddr *bound);
 
 /*
@@ -152,7 +145,7 @@ ngx_int_t ngx_trp_socks5_succeed(ngx_trp_socks5_t *sk,
  * connection ends with a reset where there should have been an answer.
  */
 
-void ngx_trp_socks5_finish(ngx_trp_socks5_t *sk);
+void ngx_trp_socks5_finish(ngx_trp_target_t *target);
 
 
 #pragma GCC visibility pop

@@ -1,0 +1,99 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * Where a user wants to go: what a front (a route, SOCKS5) hands to a carrier
+ * (an upstream of tunnels, or of TURN servers).  Neither knows the other: the
+ * target stands with the session, and the front has functions for the carrier.
+ */
+
+
+#ifndef _NGX_TRP_TARGET_H_INCLUDED_
+#define _NGX_TRP_TARGET_H_INCLUDED_
+
+
+#include "base/ngx_trp.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+typedef struct ngx_trp_target_s  ngx_trp_target_t;
+
+
+/* a front whose users are told of success and failure */
+
+typedef struct {
+
+    /* NULL if a name may stay unresolved up to its end; or why not */
+    const char  *(*check_name)(ngx_trp_target_t *target);
+
+    /* may the user go to this address, which the name may have? or DECLINED */
+    ngx_int_t    (*check_addr)(ngx_trp_target_t *target,
+                               const trp_addr_t *addr);
+
+    /* logs that there is no address that he may go to */
+    void         (*denied)(ngx_trp_target_t *target);
+
+    /* connected, from "bound" or NULL; ERROR if the user does not take it */
+    ngx_int_t    (*succeed)(ngx_trp_target_t *target, struct sockaddr *bound);
+
+    /* it has ended: tells "code" unless there was an answer */
+    void         (*finish)(ngx_trp_target_t *target);
+
+    /* the session is freed */
+    void         (*closed)(ngx_trp_target_t *target);
+
+} ngx_trp_target_front_t;
+
+
+struct ngx_trp_target_s {
+    const ngx_trp_target_front_t  *front;  /* NULL: anything goes, no replies */
+    void                          *data;   /* of the front */
+
+    trp_addr_t                     addr;   /* family 0: "host" is a name */
+    ngx_str_t                      host;
+    in_port_t                      port;
+    ngx_str_t                      destination;  /* host and port as text */
+
+    /* why there was no success, trp_code_e; set by the carrier */
+    ngx_uint_t                     code;
+
+    unsigned                       udp:1;  /* datagrams of SOCKS5, to many */
+    unsigned                       replied:1;  /* by the front */
+    unsigned                       carried:1;  /* there is a carrier */
+    unsigned                       informs:1;  /* which sets the variables */
+};
+
+
+/* the target of a session, from now on; NGX_ERROR: no memory */
+
+ngx_int_t ngx_trp_target_set(ngx_stream_session_t *s,
+    ngx_trp_target_t *target);
+
+/* NULL if nothing says where to */
+
+ngx_trp_target_t *ngx_trp_target_get(ngx_stream_session_t *s);
+
+
+/*
+ * While the configuration is read: this server {} has "front", a directive.
+ * If it has another one, which is an error, "other" says which, otherwise
+ * NULL.  NGX_ERROR: no memory.
+ */
+
+ngx_int_t ngx_trp_target_claim(ngx_conf_t *cf, void **srv_conf,
+    const char *front, const char **other);
+
+/* 1 if this server {} of the current configuration has a front */
+
+ngx_uint_t ngx_trp_target_claimed(void **srv_conf);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_TARGET_H_INCLUDED_ */
