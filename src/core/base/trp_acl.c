@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * Rules about what may be reached, parsed once, when the configuration is
+ * read.  An address that leads to this host (0.0.0.0, ::) counts as a loopback
+ * address; a rule that denies it counts for either.
+ */
+
+
 #include <string.h>
 
 #include "base/trp_addr.h"

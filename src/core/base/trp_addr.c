@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * Addresses, blocks, ports and host names in text.  Access rules depend on
+ * them, so only unambiguous forms are accepted.
+ */
+
+
 #include <string.h>
 
 #include <arpa/inet.h>

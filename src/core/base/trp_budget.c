@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * A set-associative table of rates.  A source that has no entry in its row
+ * takes the one that has been quiet for the longest time, so a flood of
+ * sources needs no more memory.
+ */
+
+
 #include "base/trp_budget.h"
 
 #include <string.h>

@@ -4,6 +4,9 @@
  */
 
 
+/* Digests and HMACs over several parts, by OpenSSL's digests. */
+
+
 #include "base/trp_digest.h"
 
 #include <string.h>

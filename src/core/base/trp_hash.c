@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * A table of chains that grows fourfold when they get long.  Its first bucket
+ * is inside the table: an empty one needs no memory, and one that cannot grow
+ * still works.
+ */
+
+
 #include "base/trp_hash.h"
 
 #include <string.h>

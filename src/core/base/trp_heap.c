@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * A pairing heap of timers: inserting compares once, removing melds the
+ * children in pairs.  The first child points back to its parent, the others to
+ * the sibling before them.
+ */
+
+
 #include "base/trp_heap.h"
 
 

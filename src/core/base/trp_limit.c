@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * The text of limits, and rates as leaky buckets: a bucket holds what has been
+ * taken, leaks with the rate and has room for a burst.
+ */
+
+
 #include "base/trp_limit.h"
 #include "base/trp_str.h"
 

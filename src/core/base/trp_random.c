@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * Random bytes by ChaCha20: each request is a stream of its own, with a
+ * counter as the nonce.
+ */
+
+
 #include "base/trp_random.h"
 
 #include <string.h>

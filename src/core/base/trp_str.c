@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * Comparing text, taking words off its beginning, and making text of others
+ * safe for a log.
+ */
+
+
 #include <string.h>
 
 #include "base/trp_str.h"

@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * resolv.conf and hosts, read as glibc reads them: unknown words are skipped,
+ * the last "search" or "domain" wins, and lists are bounded.
+ */
+
+
 #include <string.h>
 
 #include "base/trp_addr.h"

@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * One function for each thing that can happen, and two exits for all that ends
+ * a connection: trp_portal_wait(), after which it is tried again, longer later
+ * each time, and trp_portal_end(), after which it is not.
+ */
+
+
 #include <stdio.h>
 #include <string.h>
 

@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * Reads the status line and the few headers that matter.  While they are
+ * incomplete it is called again, with more bytes.
+ */
+
+
 #include <string.h>
 
 #include "base/trp_addr.h"

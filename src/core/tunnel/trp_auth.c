@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * Signs and verifies the transcript of a handshake: a label, the claims with
+ * their lengths, both nonces and the exporter value.
+ */
+
+
 #include <string.h>
 
 #include <sodium.h>

@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * A line of authorized keys, taken apart from its left: options, type, key,
+ * comment.  Each option has a function in a table.
+ */
+
+
 #include <string.h>
 
 #include <sodium.h>

@@ -4,6 +4,9 @@
  */
 
 
+/* A ring of ids: a new one takes the place of the oldest. */
+
+
 #include <string.h>
 
 #include "tunnel/trp_recent.h"

@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * A route is cut at the colons outside of brackets; the number of its parts
+ * tells the form.
+ */
+
+
 #include <string.h>
 
 #include "base/trp_addr.h"

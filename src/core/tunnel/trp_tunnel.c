@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * The states of a tunnel.  What each side has sent is kept as a few bits,
+ * which decide with the sender of a frame whether it is allowed.  Both ends
+ * reach the same result, whatever is on its way between them.
+ */
+
+
 #include "tunnel/trp_tunnel.h"
 
 

@@ -4,6 +4,11 @@
  */
 
 
+/*
+ * Converts addresses in both directions, and makes text of a host and a port.
+ */
+
+
 #include "base/ngx_trp_addr.h"
 
 

@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * The size of a worker is the smaller number of its connections and its
+ * descriptors.  A third of it is for tunnels: first for those that pools keep
+ * idle, and the rest for pools that grow.
+ */
+
+
 #include "base/ngx_trp_capacity.h"
 
 #include <sys/resource.h>

@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * Walks over all "listen" of a configuration, setters that several modules
+ * share, and errors that name the line of the directive that they are about.
+ */
+
+
 #include "base/ngx_trp_conf.h"
 
 

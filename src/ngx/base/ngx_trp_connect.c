@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * A connect() that does not block, its result, and whether this host has a
+ * route to an address.
+ */
+
+
 #include "base/ngx_trp_connect.h"
 
 

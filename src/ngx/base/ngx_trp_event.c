@@ -4,6 +4,9 @@
  */
 
 
+/* Deletes one event of a connection and leaves the other edge-triggered. */
+
+
 #include "base/ngx_trp_event.h"
 
 

@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * Counts strangers.  Sources, by address or by /64, are in a tree, and in
+ * lists by how many connections they have, so that the one with the most is
+ * found at once.
+ */
+
+
 #include "base/ngx_trp_guard.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_capacity.h"

@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * Reads key files, whose mode it checks, and wipes them when the configuration
+ * goes.
+ */
+
+
 #include "base/ngx_trp_key_file.h"
 #include "base/trp_str.h"
 

@@ -4,6 +4,9 @@
  */
 
 
+/* Memory for the core, from ngx_alloc() and ngx_free(). */
+
+
 #include "base/ngx_trp_memory.h"
 
 

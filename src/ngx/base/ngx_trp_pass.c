@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * Messages with descriptors, by sendmsg() and SCM_RIGHTS, and a connection
+ * that reads them.
+ */
+
+
 #include "base/ngx_trp_pass.h"
 
 

@@ -4,6 +4,15 @@
  */
 
 
+/*
+ * Keeps nginx from resolving names while it reads the configuration.  While it
+ * reads stream {}, the setters of "server" and "upstream" are ours, and the
+ * stock setter gets an address of 0.0.0.0/8 in place of a name.  Which
+ * upstreams this is meant for is known at the end; the others get what nginx
+ * would have found.
+ */
+
+
 #include "names/ngx_trp_defer.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_conf.h"

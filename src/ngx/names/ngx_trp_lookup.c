@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * Looks a name up: a literal address, /etc/hosts, then nginx's resolver, which
+ * is the one of "resolver" or one that is made of /etc/resolv.conf.  A
+ * resolver that is replaced lives until its last question is answered.
+ */
+
+
 #include "names/ngx_trp_lookup.h"
 #include "base/ngx_trp_addr.h"
 

@@ -4,6 +4,14 @@
  */
 
 
+/*
+ * Keeps the addresses of a name up to date.  A timer asks again when the TTL
+ * is over or after a failure; the owner is told of changes only.  A small
+ * shared zone remembers what was found, for the workers that come with a
+ * reload.
+ */
+
+
 #include "names/ngx_trp_name.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_connect.h"

@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * Carries out the commands of the core's portal: connects, sends, closes,
+ * reads JSON, and hands accounts to the TURN server.
+ */
+
+
 #include "portal/ngx_trp_portal.h"
 #include "base/ngx_trp_key_file.h"
 #include "names/ngx_trp_name.h"

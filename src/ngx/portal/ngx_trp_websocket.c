@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * A WebSocket on top of a dialer: the HTTP upgrade, then messages, which wslay
+ * frames.
+ */
+
+
 #include "portal/ngx_trp_websocket.h"
 #include "base/ngx_trp_connect.h"
 #include "portal/trp_upgrade.h"

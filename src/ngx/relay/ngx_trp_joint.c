@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * Passes a stream's frames on.  OPEN is kept until there is a reverse, with
+ * what the entry sends meanwhile; from then on both tunnels are read into one
+ * buffer of the worker, and runs of frames are written as they came.
+ */
+
+
 #include "relay/ngx_trp_joint.h"
 #include "base/ngx_trp_addr.h"
 #include "relay/ngx_trp_choice.h"

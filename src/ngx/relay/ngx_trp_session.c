@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * Makes a session for a stream's line in the access log: the phases of the
+ * tunnel's own session are long over.  It has what log formats ask for, and
+ * lives while the log handlers run.
+ */
+
+
 #include "relay/ngx_trp_session.h"
 #include "base/ngx_trp_addr.h"
 

@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * Passes connections to the worker of their group.  The ClientHello is peeked
+ * at, so that worker finds it in the socket.  Channels belong to the master,
+ * so what waits in one survives its worker.
+ */
+
+
 #include "relay/ngx_trp_steer.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_event.h"

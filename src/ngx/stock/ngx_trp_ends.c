@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * Keeps resets resets: SO_LINGER {1, 0} is armed on both connections and
+ * disarmed by a clean end of the other one. recv is wrapped to see that end,
+ * resets under TLS, and urgent data.
+ */
+
+
 #include "stock/ngx_trp_ends.h"
 
 #include <netinet/tcp.h>

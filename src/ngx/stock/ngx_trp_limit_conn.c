@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * Runs the stock handler once more after the handshake, with those limits only
+ * that have our variables in their keys.  The stock module has no header: its
+ * types are copied here, and its configuration is found by the directive.
+ */
+
+
 #include "stock/ngx_trp_limit_conn.h"
 #include "stock/ngx_trp_stock.h"
 

@@ -4,6 +4,14 @@
  */
 
 
+/*
+ * Makes listeners without sockets, which have what
+ * ngx_stream_init_connection() reads of one, and arms sockets of which all
+ * servers are ours, so that a connection which nginx closes at once ends with
+ * a reset.
+ */
+
+
 #include "stock/ngx_trp_listener.h"
 
 

@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * Warns when the pid file has a process that is alive and is neither this one
+ * nor its parent.
+ */
+
+
 #include "stock/ngx_trp_pid_file.h"
 
 

@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * Tables of the stock directives that would do nothing in a server or an
+ * upstream of ours, with what to write instead.  A directive is set if its
+ * member of the module's configuration, found by its command, is not 0.
+ */
+
+
 #include "stock/ngx_trp_stock.h"
 
 

@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * Each module puts a get handler in front of the one that is there; the first
+ * that knows the session answers.
+ */
+
+
 #include "stock/ngx_trp_variables.h"
 
 
