@@ -14,6 +14,7 @@
 #include "turn/ngx_trp_turn_tcp.h"
 #include "turn/ngx_trp_turn_udp.h"
 #include "turn/ngx_trp_turn_worker.h"
+#include "turn/ngx_trp_turn_zone_accounts.h"
 #include "base/trp_acl.h"
 
 

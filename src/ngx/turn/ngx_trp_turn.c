@@ -12,6 +12,7 @@
 
 
 #include "turn/ngx_trp_turn.h"
+#include "turn/ngx_trp_turn_zone_ports.h"
 
 
 #define NGX_TRP_TURN_STATS_TIME  200       /* milliseconds */

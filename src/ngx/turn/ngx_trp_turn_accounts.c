@@ -6,6 +6,7 @@
 
 #include "turn/ngx_trp_turn_accounts.h"
 #include "turn/ngx_trp_turn_worker.h"
+#include "turn/ngx_trp_turn_zone_accounts.h"
 
 #include <sodium.h>
 

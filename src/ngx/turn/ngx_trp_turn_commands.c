@@ -19,6 +19,8 @@
 #include "turn/ngx_trp_turn_relayed.h"
 #include "turn/ngx_trp_turn_tcp.h"
 #include "turn/ngx_trp_turn_udp.h"
+#include "turn/ngx_trp_turn_zone_owners.h"
+#include "turn/ngx_trp_turn_zone_ports.h"
 
 
 static void ngx_trp_turn_to_client(ngx_trp_turn_server_t *server,

@@ -17,6 +17,8 @@
 #include "turn/ngx_trp_turn_peers_tcp.h"
 #include "turn/ngx_trp_turn_splice.h"
 #include "turn/ngx_trp_turn_tcp.h"
+#include "turn/ngx_trp_turn_zone_slots.h"
+#include "turn/ngx_trp_turn_zone_stats.h"
 
 
 /* for another worker to answer */

@@ -6,6 +6,7 @@
 
 #include "turn/ngx_trp_turn_log.h"
 #include "turn/ngx_trp_turn_socket.h"
+#include "turn/ngx_trp_turn_zone_stats.h"
 
 
 /* "ADDRESS:PORT, " with brackets */

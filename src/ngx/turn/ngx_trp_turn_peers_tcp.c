@@ -21,6 +21,8 @@
 #include "turn/ngx_trp_turn_relayed.h"
 #include "turn/ngx_trp_turn_socket.h"
 #include "turn/ngx_trp_turn_tcp.h"
+#include "turn/ngx_trp_turn_zone_slots.h"
+#include "turn/ngx_trp_turn_zone_stats.h"
 
 
 /* without descriptors */

@@ -9,6 +9,7 @@
 #include "base/ngx_trp_addr.h"
 #include "turn/ngx_trp_turn.h"
 #include "turn/ngx_trp_turn_socket.h"
+#include "turn/ngx_trp_turn_zone_ports.h"
 
 #include <linux/errqueue.h>
 

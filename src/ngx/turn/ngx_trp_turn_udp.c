@@ -8,6 +8,8 @@
 #include "base/ngx_trp_event.h"
 #include "turn/ngx_trp_turn.h"
 #include "turn/ngx_trp_turn_socket.h"
+#include "turn/ngx_trp_turn_zone_owners.h"
+#include "turn/ngx_trp_turn_zone_slots.h"
 
 
 /*

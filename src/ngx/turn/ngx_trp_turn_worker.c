@@ -19,6 +19,8 @@
 #include "turn/ngx_trp_turn_peers_tcp.h"
 #include "turn/ngx_trp_turn_relayed.h"
 #include "turn/ngx_trp_turn_udp.h"
+#include "turn/ngx_trp_turn_zone_slots.h"
+#include "turn/ngx_trp_turn_zone_stats.h"
 
 #include <sodium.h>
 

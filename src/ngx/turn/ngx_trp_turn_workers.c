@@ -6,6 +6,7 @@
 
 #include "turn/ngx_trp_turn_workers.h"
 #include "base/ngx_trp_pass.h"
+#include "turn/ngx_trp_turn_zone_slots.h"
 
 
 /* a datagram, at most */

@@ -10,9 +10,8 @@
  * allocation, how many a user or an address has, and what was counted.
  *
  * All of it has a fixed size, and slots have a quarter of it, but 256 at
- * least.  A worker has a slot, other than its number:
- * workers of older configurations, which have still got allocations, keep
- * theirs.
+ * least.  A worker has a slot, which is not its number: workers of older
+ * configurations, which have still got allocations, keep theirs.
  */
 
 
@@ -35,6 +34,9 @@
 #define NGX_TRP_TURN_NO_TALLY      NGX_TRP_TURN_TALLIES
 #define NGX_TRP_TURN_HOMES         255
 #define NGX_TRP_TURN_SECRET_LEN    64          /* hexadecimal digits */
+/* how far from its place an entry may be, in tables with open addressing */
+#define NGX_TRP_TURN_PROBES        16
+
 #define NGX_TRP_TURN_ZONE_MIN      (1024 * 1024)
 
 
@@ -155,131 +157,12 @@ ngx_shm_zone_t *ngx_trp_turn_zone_add(ngx_conf_t *cf, ngx_str_t *name,
     size_t size, void *tag);
 
 
-/*
- * A slot for a worker that is to start, NGX_TRP_TURN_NO_SLOT if there is none;
- * for the worker itself; and its end.
- */
-
-ngx_uint_t ngx_trp_turn_zone_reserve_slot(ngx_trp_turn_zone_t *zone,
-    ngx_uint_t generation);
-void ngx_trp_turn_zone_enter(ngx_trp_turn_zone_t *zone, ngx_uint_t slot);
-void ngx_trp_turn_zone_switched(ngx_trp_turn_zone_t *zone, ngx_uint_t slot);
-void ngx_trp_turn_zone_leave(ngx_trp_turn_zone_t *zone, ngx_uint_t slot);
-
-/*
- * Tidies up after workers that are not there any more: in the master, where
- * nobody is to be started again; and in a worker, once in "time" milliseconds
- * for all of them, after those of older generations.
- */
-
-void ngx_trp_turn_zone_reap(ngx_trp_turn_zone_t *zone, ngx_log_t *log);
-void ngx_trp_turn_zone_watch(ngx_trp_turn_zone_t *zone, ngx_msec_t time,
-    ngx_log_t *log);
-
-/* 1 if there are others than the worker of this slot */
-
-ngx_uint_t ngx_trp_turn_zone_others(ngx_trp_turn_zone_t *zone,
-    ngx_uint_t slot);
-
-/* what a worker in this slot is told apart by; 0 if there is none */
-
-ngx_atomic_uint_t ngx_trp_turn_zone_epoch(ngx_trp_turn_zone_t *zone,
-    ngx_uint_t slot);
-
-/* 1 if the worker of this slot is there */
-
-ngx_uint_t ngx_trp_turn_zone_alive(ngx_trp_turn_zone_t *zone,
-    ngx_uint_t slot);
-
-/* 1 if a worker of another generation still reads sockets */
-
-ngx_uint_t ngx_trp_turn_zone_older_reads(ngx_trp_turn_zone_t *zone,
-    ngx_uint_t slot);
-
-
-/* NGX_OK, NGX_BUSY: is taken */
-
-ngx_int_t ngx_trp_turn_zone_take_port(ngx_trp_turn_zone_t *zone,
-    in_port_t port);
-void ngx_trp_turn_zone_give_port(ngx_trp_turn_zone_t *zone, in_port_t port);
-
-/* an allocation is bound to a port that was taken */
-
-void ngx_trp_turn_zone_bind_port(ngx_trp_turn_zone_t *zone, in_port_t port,
-    ngx_uint_t tcp);
-
-/*
- * 1 if an allocation of this protocol is bound to the port, and its relayed
- * address of a family; takes no lock
- */
-
-ngx_uint_t ngx_trp_turn_zone_home(ngx_trp_turn_zone_t *zone, ngx_uint_t tcp,
-    in_port_t port, ngx_uint_t v6, trp_addr_t *addr);
-
-/* as in trp_turn_shared_t */
-
-int ngx_trp_turn_zone_reserve(ngx_trp_turn_zone_t *zone, in_port_t port,
-    const uint8_t *token);
-in_port_t ngx_trp_turn_zone_redeem(ngx_trp_turn_zone_t *zone,
-    const uint8_t *token);
-
-
-/* reservations that nobody has used end */
-
-void ngx_trp_turn_zone_tidy(ngx_trp_turn_zone_t *zone);
-
-
-/*
- * An allocation that has these relayed addresses, IPv4 and IPv6: NGX_OK,
- * NGX_BUSY if somebody of ngx_trp_turn_quota_e has got as many as it may (0:
- * any number), NGX_DECLINED if there is no room.
- */
-
-ngx_int_t ngx_trp_turn_zone_add_owner(ngx_trp_turn_zone_t *zone,
-    ngx_trp_turn_owner_t *owner, const trp_addr_t *relayed,
-    const ngx_uint_t *max);
-void ngx_trp_turn_zone_remove_owner(ngx_trp_turn_zone_t *zone,
-    ngx_trp_turn_owner_t *owner);
-
-/* the slot that has this tuple, or NGX_TRP_TURN_NO_SLOT; takes no lock */
-
-ngx_uint_t ngx_trp_turn_zone_find_owner(ngx_trp_turn_zone_t *zone,
-    uint64_t hash);
-
 /* never 0 */
 
 uint64_t ngx_trp_turn_zone_hash(ngx_trp_turn_zone_t *zone, const void *data,
     size_t len);
 uint64_t ngx_trp_turn_zone_hash_tuple(ngx_trp_turn_zone_t *zone,
     const trp_turn_tuple_t *tuple);
-
-
-/* NGX_TRP_TURN_NO_TALLY if there is none: then nothing is counted */
-
-ngx_uint_t ngx_trp_turn_zone_take_tally(ngx_trp_turn_zone_t *zone,
-    ngx_uint_t slot, uint32_t id);
-ngx_trp_turn_tally_t *ngx_trp_turn_zone_tally(ngx_trp_turn_zone_t *zone,
-    ngx_uint_t i);
-
-
-/* of the portal: texts of TRP_TURN_ACCOUNT_LEN bytes */
-
-int ngx_trp_turn_zone_has_account(void *data, const uint8_t *account);
-ngx_int_t ngx_trp_turn_zone_add_account(ngx_trp_turn_zone_t *zone,
-    u_char *account);
-void ngx_trp_turn_zone_remove_account(ngx_trp_turn_zone_t *zone,
-    u_char *account);
-
-
-/* the counters of all workers, and those that have ended */
-
-void ngx_trp_turn_zone_sum(ngx_trp_turn_zone_t *zone,
-    trp_turn_stats_t *stats);
-
-/* "now": with what is there now, too */
-
-void ngx_trp_turn_zone_add_stats(trp_turn_stats_t *sum,
-    trp_turn_stats_t *stats, ngx_uint_t now);
 
 
 #pragma GCC visibility pop
