@@ -816,6 +816,9 @@ ngx_trp_relay_idle(ngx_trp_tunnel_t *t)
 
     ngx_trp_joint_leave(peer, 0);
 
+    ngx_log_debug1(NGX_LOG_DEBUG_STREAM, t->connection->log, 0,
+                   "trp tunnel of %s is free", ngx_trp_peer_text(peer).data);
+
     if (ngx_exiting || t->draining) {
         ngx_trp_relay_drain(t);
         return;

@@ -121,8 +121,9 @@ my $id = wait_for(sub {
 
 is(story($entry, qr/tx $open/, qr/rx ACCEPT/, qr/rx DATA/, qr/tx END/,
     qr/tx DONE/), 'all', 'entry');
-is(story($relay, qr/rx $open/, qr/tx $open/, qr/rx ACCEPT/, qr/tx ACCEPT/,
-    qr/rx DATA/, qr/tx DATA/, qr/tx END/), 'all', 'relay');
+is(story($relay, qr/rx $open/, qr/is paired: entry .*, tunnel .* of reverse /,
+    qr/tx $open/, qr/rx ACCEPT/, qr/tx ACCEPT/, qr/rx DATA/, qr/tx DATA/,
+    qr/tx END/, qr/is over: ok/), 'all', 'relay');
 is(story($reverse, qr/rx $open/, qr/tx ACCEPT/, qr/tx DATA/, qr/tx END/),
     'all', 'reverse');
 

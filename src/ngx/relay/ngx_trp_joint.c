@@ -183,6 +183,11 @@ ngx_trp_joint_wait(ngx_trp_joint_t *joint, ngx_msec_t timeout)
 {
     ngx_msec_t  patience;
 
+    ngx_log_debug3(NGX_LOG_DEBUG_STREAM, joint->pool->log, 0,
+                   "trp stream %s waits for a reverse of group \"%V\", "
+                   "reverses: %ui", ngx_trp_id_text(joint->open.id).data,
+                   &joint->group, joint->entry->agent->group->nreverses);
+
     patience = ngx_min(timeout / 2, NGX_TRP_PAIR_PATIENCE);
 
     joint->left = timeout - patience;
@@ -289,6 +294,12 @@ ngx_trp_joint_connect(ngx_trp_joint_t *joint, ngx_trp_peer_t *reverse)
     ngx_trp_pair_busy(entry, reverse);
 
     t = reverse->tunnel;
+
+    ngx_log_debug4(NGX_LOG_DEBUG_STREAM, joint->pool->log, 0,
+                   "trp stream %s is paired: %s, tunnel *%uA of %s",
+                   ngx_trp_id_text(joint->open.id).data,
+                   ngx_trp_peer_text(entry).data, t->connection->number,
+                   ngx_trp_peer_text(reverse).data);
 
     trp_open_set_spare(&joint->open, joint->frame + TRP_HEADER_LEN,
                        ngx_trp_pair_spare(reverse->agent));
@@ -800,6 +811,13 @@ ngx_trp_joint_close(ngx_trp_joint_t *joint)
     if (joint->early) {
         ngx_free(joint->early);
     }
+
+    ngx_log_debug5(NGX_LOG_DEBUG_STREAM, joint->pool->log, 0,
+                   "trp stream %s is over: %s%s, ends: %ui of the entry, "
+                   "%ui of the reverse", ngx_trp_id_text(joint->open.id).data,
+                   trp_code_text(joint->code),
+                   joint->retried ? ", may be opened again" : "",
+                   (ngx_uint_t) joint->up, (ngx_uint_t) joint->down);
 
     if (joint->why && (!joint->up || !joint->down)) {
         ngx_trp_joint_log_abort(joint);
