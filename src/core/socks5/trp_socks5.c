@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * Reads the messages of SOCKS5, each from its first byte again when more bytes
+ * have come, and writes the replies.
+ */
+
+
 #include "socks5/trp_socks5.h"
 #include "base/trp_addr.h"
 #include "base/trp_bytes.h"

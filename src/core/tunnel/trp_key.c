@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * Private keys in PEM, DER and OpenSSH's own form.  Only the shortest lengths
+ * are accepted, every copy of a secret is wiped, and the error names keys of
+ * other kinds.
+ */
+
+
 #include <string.h>
 
 #include <sodium.h>

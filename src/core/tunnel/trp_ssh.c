@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * Takes numbers, strings and public keys off the beginning of a blob, and
+ * checks each length.
+ */
+
+
 #include "tunnel/trp_ssh.h"
 #include "base/trp_bytes.h"
 #include "base/trp_str.h"

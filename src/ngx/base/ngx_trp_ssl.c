@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * A context for each configuration, as the stock proxy has it, and what a
+ * connection needs: SNI, verification of the name, a session to resume, and
+ * TLS inside TLS.
+ */
+
+
 #include "base/ngx_trp_ssl.h"
 
 #include <openssl/x509v3.h>

@@ -4,6 +4,15 @@
  */
 
 
+/*
+ * Chooses a reverse.  Agents are in four classes, by penalty and backup.  In
+ * each class, the agents of a key that have an idle tunnel are in a tree in
+ * the order of their turns: busy by weight, then the one that has waited
+ * longest; and the keys are in a tree by the best of their agents.  A key that
+ * carries as many streams as it may is in none.
+ */
+
+
 #include "relay/ngx_trp_choice.h"
 
 

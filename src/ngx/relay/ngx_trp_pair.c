@@ -4,6 +4,14 @@
  */
 
 
+/*
+ * Who is connected.  A group has members, one for each key; a member has
+ * agents, one for each name and role; an agent has tunnels.  What is to be
+ * remembered of one that has gone, a rate or a penalty, rests here for a
+ * while.
+ */
+
+
 #include "relay/ngx_trp_pair.h"
 #include "relay/ngx_trp_choice.h"
 

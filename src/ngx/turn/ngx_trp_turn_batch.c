@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * Reads many datagrams into the worker's buffers with one recvmmsg().  What is
+ * sent of them is queued where it lies, and leaves in runs of the same socket.
+ * Whoever closes or changes a socket flushes first.
+ */
+
+
 #include "turn/ngx_trp_turn_batch.h"
 #include "base/ngx_trp_addr.h"
 

@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * Passes bytes between two connections, with a buffer for each direction.  The
+ * end of one is passed on to the other, and so is its error.
+ */
+
+
 #include "turn/ngx_trp_turn_splice.h"
 #include "stock/ngx_trp_ends.h"
 
