@@ -298,7 +298,7 @@ fuzz_connect(fuzz_reader_t *r)
     peer = taddr(fuzz_peer(r));
     connects[n] = 1;
 
-    if (trp_turnc_connect(a.client, &peer, &connects[n], a.now, a.wall)
+    if (trp_turnc_connect(a.client, &peer, &connects[n], a.now)
         != TRP_OK)
     {
         connects[n] = 0;
@@ -424,7 +424,7 @@ fuzz_step(fuzz_reader_t *r)
 
     case 13:
         if (op == 0xdd) {
-            trp_turnc_close(a.client, a.now, a.wall);
+            trp_turnc_close(a.client, a.now);
             memset(connects, 0, sizeof(connects));
         }
 

@@ -26,14 +26,13 @@
 
 
 static void trp_turnc_dispatch(trp_turnc_t *client, trp_turnc_timer_t *timer);
-static int trp_turnc_failed(trp_turnc_t *client);
+static void trp_turnc_end(trp_turnc_t *client);
 static void trp_turnc_clear(trp_turnc_t *client);
 
 
 trp_turnc_t *
-trp_turnc_create(const trp_turnc_conf_t *conf,
-    const trp_turnc_handlers_t *handlers, void *data,
-    const trp_memory_t *memory, const uint8_t *seed)
+trp_turnc_create(const trp_turnc_conf_t *conf, trp_turnc_send_pt send,
+    void *data, const trp_memory_t *memory, const uint8_t *seed)
 {
     size_t        size;
     trp_turnc_t  *client;
@@ -53,7 +52,7 @@ trp_turnc_create(const trp_turnc_conf_t *conf,
     memset(client, 0, size);
 
     client->conf = *conf;
-    client->handlers = *handlers;
+    client->send = send;
     client->data = data;
     client->memory = *memory;
     client->size = size;
@@ -101,7 +100,7 @@ trp_turnc_start(trp_turnc_t *client, uint64_t now, int64_t wall)
 
     if (trp_turnc_credentials(client, wall) != TRP_OK) {
         trp_turnc_fail(client, TRP_TURNC_INTEGRITY);
-        (void) trp_turnc_failed(client);
+        trp_turnc_end(client);
         return;
     }
 
@@ -111,11 +110,9 @@ trp_turnc_start(trp_turnc_t *client, uint64_t now, int64_t wall)
 
 int
 trp_turnc_input(trp_turnc_t *client, const uint8_t *p, size_t len,
-    uint64_t now, int64_t wall)
+    uint64_t now)
 {
     trp_stun_t  m;
-
-    (void) wall;
 
     client->now = now;
 
@@ -137,7 +134,7 @@ trp_turnc_input(trp_turnc_t *client, const uint8_t *p, size_t len,
     case TRP_STUN_SUCCESS:
     case TRP_STUN_ERROR:
         trp_turnc_answer(client, &m);
-        (void) trp_turnc_failed(client);
+        trp_turnc_end(client);
         break;
 
     case TRP_STUN_INDICATION:
@@ -158,32 +155,45 @@ trp_turnc_input(trp_turnc_t *client, const uint8_t *p, size_t len,
 }
 
 
+int
+trp_turnc_next(trp_turnc_t *client, trp_turnc_event_t *event)
+{
+    trp_turnc_timer_t  *timer;
+
+    while (client->event.type == TRP_TURNC_EVENT_NONE) {
+
+        if (client->timers.top == NULL
+            || client->timers.top->expires > client->due)
+        {
+            return TRP_DECLINED;
+        }
+
+        timer = trp_turnc_of(trp_turnc_timer_t, node, client->timers.top);
+
+        trp_turnc_timer_stop(client, timer);
+        trp_turnc_dispatch(client, timer);
+        trp_turnc_end(client);
+    }
+
+    *event = client->event;
+    client->event.type = TRP_TURNC_EVENT_NONE;
+
+    return TRP_OK;
+}
+
+
 uint64_t
-trp_turnc_next(trp_turnc_t *client)
+trp_turnc_deadline(const trp_turnc_t *client)
 {
     return client->timers.top ? client->timers.top->expires : 0;
 }
 
 
 void
-trp_turnc_tick(trp_turnc_t *client, uint64_t now, int64_t wall)
+trp_turnc_expire(trp_turnc_t *client, uint64_t now)
 {
-    trp_turnc_timer_t  *timer;
-
-    (void) wall;
-
     client->now = now;
-
-    while (client->timers.top && client->timers.top->expires <= now) {
-        timer = trp_turnc_of(trp_turnc_timer_t, node, client->timers.top);
-
-        trp_turnc_timer_stop(client, timer);
-        trp_turnc_dispatch(client, timer);
-
-        if (trp_turnc_failed(client)) {
-            return;
-        }
-    }
+    client->due = now;
 }
 
 
@@ -223,21 +233,23 @@ trp_turnc_dispatch(trp_turnc_t *client, trp_turnc_timer_t *timer)
 }
 
 
-/* 1 if it is over by now, which is told */
+/* it has failed: what belongs to the allocation is freed, and that is told */
 
-static int
-trp_turnc_failed(trp_turnc_t *client)
+static void
+trp_turnc_end(trp_turnc_t *client)
 {
+    trp_turnc_event_t  *event;
+
     if (client->code == 0 || client->state == TRP_TURNC_OVER) {
-        return 0;
+        return;
     }
 
     trp_turnc_clear(client);
 
     client->state = TRP_TURNC_OVER;
-    client->handlers.failed(client->data, client->code);
 
-    return 1;
+    event = trp_turnc_tell(client, TRP_TURNC_EVENT_FAILED);
+    event->code = client->code;
 }
 
 
@@ -257,10 +269,8 @@ trp_turnc_alternate(const trp_turnc_t *client)
 
 int
 trp_turnc_connect(trp_turnc_t *client, const trp_taddr_t *peer,
-    void *connect, uint64_t now, int64_t wall)
+    void *connect, uint64_t now)
 {
-    (void) wall;
-
     if (client->state != TRP_TURNC_ALLOCATED
         || client->conf.transport != TRP_TURNC_TCP)
     {
@@ -302,10 +312,8 @@ trp_turnc_bound(trp_turnc_t *client, const uint8_t *p, size_t len,
 
 int
 trp_turnc_send(trp_turnc_t *client, const trp_taddr_t *peer,
-    const uint8_t *p, size_t len, uint64_t now, int64_t wall)
+    const uint8_t *p, size_t len, uint64_t now)
 {
-    (void) wall;
-
     if (client->state != TRP_TURNC_ALLOCATED
         || client->conf.transport != TRP_TURNC_UDP)
     {
@@ -332,10 +340,8 @@ trp_turnc_release(trp_turnc_t *client, const trp_taddr_t *addr)
 
 
 void
-trp_turnc_close(trp_turnc_t *client, uint64_t now, int64_t wall)
+trp_turnc_close(trp_turnc_t *client, uint64_t now)
 {
-    (void) wall;
-
     client->now = now;
 
     /* Allocate may be on its way */

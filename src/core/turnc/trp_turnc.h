@@ -8,11 +8,16 @@
  * The client's side of TURN (RFC 8656) and of its extension for TCP (RFC
  * 6062): one allocation, with its permissions, channels and connections.
  *
- * Sans-IO: messages and time come in as arguments, everything goes out
- * through the handlers.  No handler may call back into the same client,
- * except trp_turnc_connect(), _send() and _forget(), _close() from
- * "refused", and _release() from "forbidden".  Time is in milliseconds and only
- * moves forward; "wall" is in seconds since 1970.
+ * Sans-IO: messages and time come in as arguments, what goes to the server goes
+ * to one function, and what happens is an event:
+ *
+ *     trp_turnc_input(client, p, len, now);     or _start(), or _expire()
+ *     while (trp_turnc_next(client, &event) == TRP_OK) { see "event" }
+ *     set a timer for trp_turnc_deadline(client)
+ *
+ * Of those three functions events come, and all are taken before the next call
+ * of one of them; other functions may be called at any event.  Time is in
+ * milliseconds and only moves forward; "wall" is in seconds since 1970.
  */
 
 
@@ -33,52 +38,58 @@
  */
 
 trp_turnc_t *trp_turnc_create(const trp_turnc_conf_t *conf,
-    const trp_turnc_handlers_t *handlers, void *data,
-    const trp_memory_t *memory, const uint8_t *seed);
+    trp_turnc_send_pt send, void *data, const trp_memory_t *memory,
+    const uint8_t *seed);
 void trp_turnc_destroy(trp_turnc_t *client);
 
-/* sends Allocate; what comes next is "allocated" or "failed" */
+/* sends Allocate; what comes next is that it is allocated, or has failed */
 
-void trp_turnc_start(trp_turnc_t *client, uint64_t now,
-    int64_t wall);
+void trp_turnc_start(trp_turnc_t *client, uint64_t now, int64_t wall);
 
 
 /*
  * One message, or one ChannelData, as trp_stun_frame() has cut it off, or a
- * whole datagram of the server.  TRP_ERROR if it is nothing of TURN: a
- * datagram is then ignored, a byte stream is lost.
+ * whole datagram of the server; it must be there until its event is done with.
+ * TRP_ERROR if it is nothing of TURN: a datagram is then ignored, a byte stream
+ * is lost.
  */
 
-int trp_turnc_input(trp_turnc_t *client, const uint8_t *p,
-    size_t len, uint64_t now, int64_t wall);
+int trp_turnc_input(trp_turnc_t *client, const uint8_t *p, size_t len,
+    uint64_t now);
+
+/* TRP_OK, or TRP_DECLINED: nothing has happened that was not told */
+
+int trp_turnc_next(trp_turnc_t *client, trp_turnc_event_t *event);
 
 /*
- * When trp_turnc_tick() wants to be called next, in absolute time; 0 if
- * nothing is waited for.  It may change with each call of a function here.
+ * When trp_turnc_expire() wants to be called, in absolute time; 0 if nothing
+ * is waited for.  It may change with each call of a function here.
  */
 
-uint64_t trp_turnc_next(trp_turnc_t *client);
-void trp_turnc_tick(trp_turnc_t *client, uint64_t now,
-    int64_t wall);
+uint64_t trp_turnc_deadline(const trp_turnc_t *client);
+
+/* what is due now is done by the calls of trp_turnc_next() that follow */
+
+void trp_turnc_expire(trp_turnc_t *client, uint64_t now);
 
 
-/* valid from "allocated" on */
+/* valid once it is allocated */
 
 const trp_taddr_t *trp_turnc_relayed(const trp_turnc_t *client);
 
-/* after "failed" with 300 (RFC 8489, section 10); family 0 if there is none */
+/* after 300 (RFC 8489, section 10); family 0 if there is none */
 
 const trp_taddr_t *trp_turnc_alternate(const trp_turnc_t *client);
 
 
 /*
- * TCP: asks for a connection to the peer; "connect" comes back with
- * "connected" or "refused".  TRP_OK, TRP_ERROR without memory.  After
+ * TCP: asks for a connection to the peer; "connect" comes back with the event
+ * that it is connected, or refused.  TRP_OK, TRP_ERROR without memory.  After
  * trp_turnc_forget() neither comes.
  */
 
-int trp_turnc_connect(trp_turnc_t *client,
-    const trp_taddr_t *peer, void *connect, uint64_t now, int64_t wall);
+int trp_turnc_connect(trp_turnc_t *client, const trp_taddr_t *peer,
+    void *connect, uint64_t now);
 void trp_turnc_forget(trp_turnc_t *client, void *connect);
 
 /*
@@ -87,8 +98,8 @@ void trp_turnc_forget(trp_turnc_t *client, void *connect);
  * TRP_STUN_ID_LEN bytes, returns the length, 0 if the client is not allocated.
  */
 
-size_t trp_turnc_bind(trp_turnc_t *client, uint32_t connection,
-    uint8_t *p, uint8_t *id);
+size_t trp_turnc_bind(trp_turnc_t *client, uint32_t connection, uint8_t *p,
+    uint8_t *id);
 
 /*
  * The answer to it.  TRP_OK: from now on the connection carries the peer's
@@ -97,29 +108,27 @@ size_t trp_turnc_bind(trp_turnc_t *client, uint32_t connection,
  * it.  TRP_ERROR, and *code says why.
  */
 
-int trp_turnc_bound(trp_turnc_t *client, const uint8_t *p,
-    size_t len, const uint8_t *id, unsigned *code);
+int trp_turnc_bound(trp_turnc_t *client, const uint8_t *p, size_t len,
+    const uint8_t *id, unsigned *code);
 
 
 /*
  * UDP: sends a datagram.  The first one for a peer asks for a permission and
- * a channel, which are then refreshed until trp_turnc_release();
- * datagrams wait for the answer, within the bounds above, and go as Send
+ * a channel, which are then refreshed until trp_turnc_release(); datagrams
+ * wait for the answer, within the bounds above, and go as Send
  * indications if the server has no channel.  TRP_OK: sent or waiting,
  * TRP_AGAIN: dropped, TRP_DECLINED: the server does not allow this peer, or
  * it has no port, TRP_ERROR: no memory, not allocated.
  */
 
 int trp_turnc_send(trp_turnc_t *client, const trp_taddr_t *peer,
-    const uint8_t *p, size_t len, uint64_t now, int64_t wall);
-void trp_turnc_release(trp_turnc_t *client,
-    const trp_taddr_t *peer);
+    const uint8_t *p, size_t len, uint64_t now);
+void trp_turnc_release(trp_turnc_t *client, const trp_taddr_t *peer);
 
 
 /* gives the allocation back: Refresh with lifetime 0, sent once */
 
-void trp_turnc_close(trp_turnc_t *client, uint64_t now,
-    int64_t wall);
+void trp_turnc_close(trp_turnc_t *client, uint64_t now);
 
 
 #pragma GCC visibility pop

@@ -123,7 +123,7 @@ trp_turnc_allocate_done(trp_turnc_t *client, trp_turnc_transaction_t *t,
     }
 
     client->state = TRP_TURNC_ALLOCATED;
-    client->handlers.allocated(client->data);
+    (void) trp_turnc_tell(client, TRP_TURNC_EVENT_ALLOCATED);
 }
 
 

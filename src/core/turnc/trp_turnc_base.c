@@ -60,7 +60,18 @@ void
 trp_turnc_out(trp_turnc_t *client, const uint8_t *p, size_t len)
 {
     client->alloc.sent = client->now;
-    client->handlers.send(client->data, p, len);
+    client->send(client->data, p, len);
+}
+
+
+trp_turnc_event_t *
+trp_turnc_tell(trp_turnc_t *client, trp_turnc_event_e type)
+{
+    trp_assert(client->event.type == TRP_TURNC_EVENT_NONE);
+
+    client->event.type = type;
+
+    return &client->event;
 }
 
 

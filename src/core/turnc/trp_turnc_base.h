@@ -35,6 +35,13 @@ void trp_turnc_timer_stop(trp_turnc_t *client, trp_turnc_timer_t *timer);
 
 void trp_turnc_out(trp_turnc_t *client, const uint8_t *p, size_t len);
 
+/*
+ * An event of this type, to be filled in.  A message or a timer makes one at
+ * most, and is the last one before that is told.
+ */
+
+trp_turnc_event_t *trp_turnc_tell(trp_turnc_t *client, trp_turnc_event_e type);
+
 /* a success answer, or data of a peer: the server has the allocation */
 
 void trp_turnc_heard(trp_turnc_t *client, int data);

@@ -69,9 +69,9 @@ trp_turnc_data_send(trp_turnc_t *client, const trp_taddr_t *addr,
 void
 trp_turnc_channel_data(trp_turnc_t *client, const uint8_t *p, size_t len)
 {
-    size_t             n;
-    trp_taddr_t        addr;
-    trp_turnc_peer_t  *peer;
+    size_t              n;
+    trp_turnc_peer_t   *peer;
+    trp_turnc_event_t  *event;
 
     if (len < TRP_CHANNEL_HEADER_LEN) {
         return;
@@ -89,12 +89,12 @@ trp_turnc_channel_data(trp_turnc_t *client, const uint8_t *p, size_t len)
         return;
     }
 
-    addr = peer->addr;
-
     trp_turnc_heard(client, 1);
 
-    client->handlers.received(client->data, &addr,
-                              p + TRP_CHANNEL_HEADER_LEN, n);
+    event = trp_turnc_tell(client, TRP_TURNC_EVENT_RECEIVED);
+    event->peer = peer->addr;
+    event->data.data = p + TRP_CHANNEL_HEADER_LEN;
+    event->data.len = n;
 }
 
 
@@ -103,8 +103,9 @@ trp_turnc_channel_data(trp_turnc_t *client, const uint8_t *p, size_t len)
 void
 trp_turnc_indication(trp_turnc_t *client, const trp_stun_t *m)
 {
-    trp_str_t    data;
-    trp_taddr_t  addr;
+    trp_str_t           data;
+    trp_taddr_t         addr;
+    trp_turnc_event_t  *event;
 
     data = trp_stun_get(m, TRP_STUN_DATA_ATTRIBUTE);
 
@@ -118,5 +119,7 @@ trp_turnc_indication(trp_turnc_t *client, const trp_stun_t *m)
 
     trp_turnc_heard(client, 1);
 
-    client->handlers.received(client->data, &addr, data.data, data.len);
+    event = trp_turnc_tell(client, TRP_TURNC_EVENT_RECEIVED);
+    event->peer = addr;
+    event->data = data;
 }

@@ -291,15 +291,16 @@ static void
 trp_turnc_peer_denied(trp_turnc_t *client, trp_turnc_peer_t *peer,
     unsigned code)
 {
-    trp_taddr_t  addr;
+    trp_turnc_event_t  *event;
 
-    addr = peer->addr;
     peer->state = TRP_TURNC_DENIED;
 
     trp_turnc_queue_free(client, peer);
     trp_turnc_timer(client, &peer->timer, client->now + TRP_TURNC_PAUSE);
 
-    client->handlers.forbidden(client->data, &addr, code);
+    event = trp_turnc_tell(client, TRP_TURNC_EVENT_FORBIDDEN);
+    event->peer = peer->addr;
+    event->code = code;
 }
 
 

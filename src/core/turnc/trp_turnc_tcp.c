@@ -134,6 +134,7 @@ trp_turnc_connect_done(trp_turnc_t *client, trp_turnc_transaction_t *t,
 {
     void                 *connect;
     uint32_t              id;
+    trp_turnc_event_t    *event;
     trp_turnc_connect_t  *c;
 
     c = trp_turnc_of(trp_turnc_connect_t, transaction, t);
@@ -157,12 +158,11 @@ trp_turnc_connect_done(trp_turnc_t *client, trp_turnc_transaction_t *t,
         (void) trp_turnc_doubt(client);
     }
 
-    if (code) {
-        client->handlers.refused(client->data, connect, code);
-        return;
-    }
-
-    client->handlers.connected(client->data, connect, id);
+    event = trp_turnc_tell(client, code ? TRP_TURNC_EVENT_REFUSED
+                                        : TRP_TURNC_EVENT_CONNECTED);
+    event->connect = connect;
+    event->code = code;
+    event->id = id;
 }
 
 

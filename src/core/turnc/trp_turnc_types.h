@@ -60,7 +60,7 @@
 
 #define TRP_TURNC_MESSAGE_MAX   2304
 
-/* what "failed" and "refused" may say besides the codes of STUN */
+/* codes of events, besides those of STUN */
 
 #define TRP_TURNC_TIMEOUT       1    /* no answer */
 #define TRP_TURNC_PROTOCOL      2    /* an answer that makes no sense */
@@ -94,35 +94,54 @@ typedef struct trp_turnc_transaction_s  trp_turnc_transaction_t;
 typedef struct trp_turnc_datagram_s     trp_turnc_datagram_t;
 
 
-typedef struct {
+/*
+ * Where messages and ChannelData for the server go, padded for a byte stream;
+ * the one thing that is called, because what goes out so need not be kept.  It
+ * must not call the client.
+ */
 
-    /* a message or ChannelData for the server; padded for a byte stream */
-    void   (*send)(void *data, const uint8_t *p, size_t len);
+typedef void (*trp_turnc_send_pt)(void *data, const uint8_t *p, size_t len);
+
+
+typedef enum {
+    TRP_TURNC_EVENT_NONE = 0,
 
     /* the allocation is there, see trp_turnc_relayed() */
-    void   (*allocated)(void *data);
+    TRP_TURNC_EVENT_ALLOCATED,
 
     /*
-     * There is no allocation, or no more.  The client does nothing from here
-     * on but to be destroyed; of pending connects nothing more is heard.
+     * There is no allocation, or no more, see "code".  The client does nothing
+     * from here on but to be destroyed; of pending connects nothing more is
+     * heard.
      */
-    void   (*failed)(void *data, unsigned code);
+    TRP_TURNC_EVENT_FAILED,
 
-    /* a peer is connected: the id is for ConnectionBind */
-    void   (*connected)(void *data, void *connect, uint32_t id);
-    void   (*refused)(void *data, void *connect, unsigned code);
+    /* the peer of "connect" is connected: "id" is for ConnectionBind */
+    TRP_TURNC_EVENT_CONNECTED,
 
-    /* a datagram of a peer */
-    void   (*received)(void *data, const trp_taddr_t *peer, const uint8_t *p,
-                       size_t len);
+    /* it is not, see "code" */
+    TRP_TURNC_EVENT_REFUSED,
+
+    /* "data" of "peer", which stand in what came in last */
+    TRP_TURNC_EVENT_RECEIVED,
 
     /*
-     * The server does not let us reach this peer's address: 403 and others.
-     * It is not asked again within a second, unless the peer is released.
+     * The server does not let us reach the address of "peer", see "code": 403
+     * and others.  It is not asked again within a second, unless the peer is
+     * released.
      */
-    void   (*forbidden)(void *data, const trp_taddr_t *peer, unsigned code);
+    TRP_TURNC_EVENT_FORBIDDEN
+} trp_turnc_event_e;
 
-} trp_turnc_handlers_t;
+
+typedef struct {
+    trp_turnc_event_e  type;
+    unsigned           code;
+    uint32_t           id;
+    void              *connect;
+    trp_taddr_t        peer;
+    trp_str_t          data;
+} trp_turnc_event_t;
 
 
 typedef struct {
@@ -280,8 +299,8 @@ typedef struct {
 
 struct trp_turnc_s {
     trp_turnc_conf_t         conf;
-    trp_turnc_handlers_t     handlers;
-    void                    *data;
+    trp_turnc_send_pt        send;
+    void                    *data;         /* of send() */
     trp_memory_t             memory;
     size_t                   size;         /* with "text" */
     trp_random_t             random;
@@ -289,7 +308,9 @@ struct trp_turnc_s {
 
     trp_turnc_state_e        state;
     unsigned                 code;         /* it has failed, 0: has not */
+    trp_turnc_event_t        event;        /* to be told */
     uint64_t                 now;
+    uint64_t                 due;          /* timers until then are */
     trp_heap_t               timers;
     trp_hash_t               transactions;
 

@@ -49,29 +49,15 @@ static ngx_int_t ngx_trp_turnc_flush(ngx_trp_turnc_alloc_t *a);
 static void ngx_trp_turnc_send(void *data, const uint8_t *p, size_t len);
 static ngx_int_t ngx_trp_turnc_keep(ngx_trp_turnc_alloc_t *a,
     const u_char *p, size_t len);
-static void ngx_trp_turnc_allocated(void *data);
-static void ngx_trp_turnc_failed(void *data, unsigned code);
-static void ngx_trp_turnc_connected(void *data, void *connect, uint32_t id);
-static void ngx_trp_turnc_refused(void *data, void *connect, unsigned code);
-static void ngx_trp_turnc_received(void *data, const trp_taddr_t *peer,
-    const uint8_t *p, size_t len);
-static void ngx_trp_turnc_forbidden(void *data, const trp_taddr_t *peer,
-    unsigned code);
+static void ngx_trp_turnc_events(ngx_trp_turnc_alloc_t *a);
+static void ngx_trp_turnc_allocated(ngx_trp_turnc_alloc_t *a);
+static void ngx_trp_turnc_failed(ngx_trp_turnc_alloc_t *a, ngx_uint_t code);
+static void ngx_trp_turnc_connected(ngx_trp_turnc_user_t *user, uint32_t id);
+static void ngx_trp_turnc_refused(ngx_trp_turnc_user_t *user, ngx_uint_t code);
 static void ngx_trp_turnc_alloc_fail(ngx_trp_turnc_alloc_t *a,
     ngx_uint_t code);
 static void ngx_trp_turnc_destroy_handler(ngx_event_t *ev);
 static void ngx_trp_turnc_close_connection(ngx_connection_t *c);
-
-
-static const trp_turnc_handlers_t  ngx_trp_turnc_handlers = {
-    ngx_trp_turnc_send,
-    ngx_trp_turnc_allocated,
-    ngx_trp_turnc_failed,
-    ngx_trp_turnc_connected,
-    ngx_trp_turnc_refused,
-    ngx_trp_turnc_received,
-    ngx_trp_turnc_forbidden
-};
 
 
 ngx_int_t
@@ -295,7 +281,7 @@ ngx_trp_turnc_start(ngx_trp_turnc_alloc_t *a)
 
     randombytes_buf(seed, sizeof(seed));
 
-    a->client = trp_turnc_create(&conf, &ngx_trp_turnc_handlers, a,
+    a->client = trp_turnc_create(&conf, ngx_trp_turnc_send, a,
                                  &a->server->memory, seed);
 
     sodium_memzero(seed, sizeof(seed));
@@ -315,6 +301,7 @@ ngx_trp_turnc_start(ngx_trp_turnc_alloc_t *a)
     c->write->handler = ngx_trp_turnc_write_handler;
 
     trp_turnc_start(a->client, ngx_current_msec, ngx_time());
+    ngx_trp_turnc_events(a);
 
     if (a->failed) {
         return;
@@ -334,7 +321,7 @@ ngx_trp_turnc_alloc_schedule(ngx_trp_turnc_alloc_t *a)
         return;
     }
 
-    next = trp_turnc_next(a->client);
+    next = trp_turnc_deadline(a->client);
 
     if (!a->ready) {
         next = next ? ngx_min(next, a->deadline) : a->deadline;
@@ -361,7 +348,8 @@ ngx_trp_turnc_timer_handler(ngx_event_t *ev)
         return;
     }
 
-    trp_turnc_tick(a->client, ngx_current_msec, ngx_time());
+    trp_turnc_expire(a->client, ngx_current_msec);
+    ngx_trp_turnc_events(a);
 
     ngx_trp_turnc_alloc_schedule(a);
 }
@@ -400,7 +388,7 @@ void
 ngx_trp_turnc_alloc_retire(ngx_trp_turnc_alloc_t *a)
 {
     if (a->ready) {
-        trp_turnc_close(a->client, ngx_current_msec, ngx_time());
+        trp_turnc_close(a->client, ngx_current_msec);
     }
 
     ngx_trp_turnc_alloc_fail(a, 0);
@@ -528,15 +516,15 @@ ngx_trp_turnc_read_stream(ngx_trp_turnc_alloc_t *a)
         }
 
         if (len < 0
-            || trp_turnc_input(a->client, p, len, ngx_current_msec,
-                               ngx_time())
-               != TRP_OK)
+            || trp_turnc_input(a->client, p, len, ngx_current_msec) != TRP_OK)
         {
             ngx_log_error(NGX_LOG_ERR, &a->log, 0,
                           "server sent something else than TURN");
             ngx_trp_turnc_alloc_fail(a, TRP_TURNC_PROTOCOL);
             return NGX_ERROR;
         }
+
+        ngx_trp_turnc_events(a);
 
         if (a->failed) {
             return NGX_ERROR;
@@ -574,8 +562,9 @@ ngx_trp_turnc_read_datagram(ngx_trp_turnc_alloc_t *a)
     n = recv(c->fd, a->in, a->in_size, 0);
 
     if (n >= 0) {
-        (void) trp_turnc_input(a->client, a->in, n, ngx_current_msec,
-                               ngx_time());
+        (void) trp_turnc_input(a->client, a->in, n, ngx_current_msec);
+        ngx_trp_turnc_events(a);
+
         return NGX_OK;
     }
 
@@ -741,11 +730,58 @@ ngx_trp_turnc_keep(ngx_trp_turnc_alloc_t *a, const u_char *p, size_t len)
 }
 
 
-static void
-ngx_trp_turnc_allocated(void *data)
-{
-    ngx_trp_turnc_alloc_t  *a = data;
+/* what the client has to say after each call that may have made it */
 
+static void
+ngx_trp_turnc_events(ngx_trp_turnc_alloc_t *a)
+{
+    trp_turnc_event_t      event;
+    ngx_trp_turnc_user_t  *user;
+
+    while (!a->failed && trp_turnc_next(a->client, &event) == TRP_OK) {
+
+        switch (event.type) {
+
+        case TRP_TURNC_EVENT_ALLOCATED:
+            ngx_trp_turnc_allocated(a);
+            break;
+
+        case TRP_TURNC_EVENT_FAILED:
+            ngx_trp_turnc_failed(a, event.code);
+            break;
+
+        case TRP_TURNC_EVENT_CONNECTED:
+            ngx_trp_turnc_connected(event.connect, event.id);
+            break;
+
+        case TRP_TURNC_EVENT_REFUSED:
+            ngx_trp_turnc_refused(event.connect, event.code);
+            break;
+
+        case TRP_TURNC_EVENT_RECEIVED:
+            user = ngx_trp_turnc_user_find(a, &event.peer);
+
+            if (user) {
+                user->handlers->received(user, (u_char *) event.data.data,
+                                         event.data.len);
+            }
+
+            break;
+
+        default: /* TRP_TURNC_EVENT_FORBIDDEN */
+            user = ngx_trp_turnc_user_find(a, &event.peer);
+
+            if (user) {
+                user->handlers->forbidden(user, event.code);
+            }
+        }
+    }
+}
+
+
+static void
+ngx_trp_turnc_allocated(ngx_trp_turnc_alloc_t *a)
+{
     u_char                  text[TRP_ADDR_TEXT_LEN];
     ngx_queue_t            *q, waiting;
     const trp_taddr_t      *relayed;
@@ -784,11 +820,9 @@ ngx_trp_turnc_allocated(void *data)
 
 
 static void
-ngx_trp_turnc_failed(void *data, unsigned code)
+ngx_trp_turnc_failed(ngx_trp_turnc_alloc_t *a, ngx_uint_t code)
 {
-    ngx_trp_turnc_alloc_t  *a = data;
-
-    ngx_uint_t              level;
+    ngx_uint_t  level;
 
     /* a client may ask for an address family that a server does not have */
 
@@ -806,7 +840,7 @@ ngx_trp_turnc_failed(void *data, unsigned code)
                       "TURN server %s: %ui (%s)",
                       a->ready ? "ended the allocation"
                                : "made no allocation",
-                      (ngx_uint_t) code, ngx_trp_turnc_text(code));
+                      code, ngx_trp_turnc_text(code));
     }
 
     ngx_trp_turnc_alloc_fail(a, code);
@@ -814,10 +848,8 @@ ngx_trp_turnc_failed(void *data, unsigned code)
 
 
 static void
-ngx_trp_turnc_connected(void *data, void *connect, uint32_t id)
+ngx_trp_turnc_connected(ngx_trp_turnc_user_t *user, uint32_t id)
 {
-    ngx_trp_turnc_user_t  *user = connect;
-
     user->connecting = 0;
     user->connected = 1;
     user->allocation->nconnecting--;
@@ -827,41 +859,12 @@ ngx_trp_turnc_connected(void *data, void *connect, uint32_t id)
 
 
 static void
-ngx_trp_turnc_refused(void *data, void *connect, unsigned code)
+ngx_trp_turnc_refused(ngx_trp_turnc_user_t *user, ngx_uint_t code)
 {
-    ngx_trp_turnc_user_t  *user = connect;
-
     user->connecting = 0;
     user->allocation->nconnecting--;
 
     user->handlers->refused(user, code);
-}
-
-
-static void
-ngx_trp_turnc_received(void *data, const trp_taddr_t *peer, const uint8_t *p,
-    size_t len)
-{
-    ngx_trp_turnc_user_t  *user;
-
-    user = ngx_trp_turnc_user_find(data, peer);
-
-    if (user) {
-        user->handlers->received(user, (u_char *) p, len);
-    }
-}
-
-
-static void
-ngx_trp_turnc_forbidden(void *data, const trp_taddr_t *peer, unsigned code)
-{
-    ngx_trp_turnc_user_t  *user;
-
-    user = ngx_trp_turnc_user_find(data, peer);
-
-    if (user) {
-        user->handlers->forbidden(user, code);
-    }
 }
 
 

@@ -359,8 +359,7 @@ ngx_trp_turnc_user_connect(ngx_trp_turnc_user_t *user)
 
     a = user->allocation;
 
-    if (trp_turnc_connect(a->client, &user->peer, user, ngx_current_msec,
-                          ngx_time())
+    if (trp_turnc_connect(a->client, &user->peer, user, ngx_current_msec)
         != TRP_OK)
     {
         return NGX_ERROR;
@@ -383,8 +382,8 @@ ngx_trp_turnc_user_send(ngx_trp_turnc_user_t *user, u_char *p, size_t len)
 
     a = user->allocation;
 
-    rc = trp_turnc_send(a->client, &user->peer, p, len, ngx_current_msec,
-                        ngx_time());
+    rc = trp_turnc_send(a->client, &user->peer, p, len, ngx_current_msec);
+
     if (!a->failed) {
         ngx_trp_turnc_alloc_schedule(a);
     }

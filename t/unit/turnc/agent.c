@@ -293,8 +293,8 @@ agent_create(agent_t *a)
     agent_begin(a);
     a->tuple.transport = a->conf.stream ? TRP_TURN_TCP : TRP_TURN_UDP;
 
-    a->client = trp_turnc_create(&a->conf, &a->handlers, a,
-                                 &a->memory, a->seed);
+    a->client = trp_turnc_create(&a->conf, a->handlers.send, a, &a->memory,
+                                 a->seed);
 
     return a->client ? TRP_OK : TRP_ERROR;
 }
@@ -308,6 +308,48 @@ agent_start(agent_t *a)
     }
 
     trp_turnc_start(a->client, a->now, a->wall);
+    agent_events(a);
+}
+
+
+void
+agent_events(agent_t *a)
+{
+    trp_turnc_event_t  event;
+
+    while (trp_turnc_next(a->client, &event) == TRP_OK) {
+
+        switch (event.type) {
+
+        case TRP_TURNC_EVENT_ALLOCATED:
+            a->handlers.allocated(a);
+            break;
+
+        case TRP_TURNC_EVENT_FAILED:
+            a->handlers.failed(a, event.code);
+            break;
+
+        case TRP_TURNC_EVENT_CONNECTED:
+            a->handlers.connected(a, event.connect, event.id);
+            break;
+
+        case TRP_TURNC_EVENT_REFUSED:
+            a->handlers.refused(a, event.connect, event.code);
+            break;
+
+        case TRP_TURNC_EVENT_RECEIVED:
+            a->handlers.received(a, &event.peer, event.data.data,
+                                 event.data.len);
+            break;
+
+        case TRP_TURNC_EVENT_FORBIDDEN:
+            a->handlers.forbidden(a, &event.peer, event.code);
+            break;
+
+        default:
+            agent_wrong(a, "an event that is none");
+        }
+    }
 }
 
 
@@ -358,7 +400,8 @@ agent_input(agent_t *a, const uint8_t *p, size_t len)
         memcpy(copy, p, len);
     }
 
-    rc = trp_turnc_input(a->client, copy, len, a->now, a->wall);
+    rc = trp_turnc_input(a->client, copy, len, a->now);
+    agent_events(a);
 
     free(copy);
 
@@ -371,9 +414,10 @@ agent_tick(agent_t *a)
 {
     uint64_t  next;
 
-    trp_turnc_tick(a->client, a->now, a->wall);
+    trp_turnc_expire(a->client, a->now);
+    agent_events(a);
 
-    next = trp_turnc_next(a->client);
+    next = trp_turnc_deadline(a->client);
 
     if (next && next <= a->now) {
         agent_wrong(a, "something is due and not done");
@@ -389,7 +433,7 @@ agent_run(agent_t *a, uint64_t ms)
     end = a->now + ms;
 
     for ( ;; ) {
-        next = trp_turnc_next(a->client);
+        next = trp_turnc_deadline(a->client);
 
         if (next == 0 || next > end) {
             break;
@@ -440,7 +484,7 @@ agent_send(agent_t *a, const char *peer, const char *data)
     addr = taddr(peer);
 
     return trp_turnc_send(a->client, &addr, (const uint8_t *) data,
-                          strlen(data), a->now, a->wall);
+                          strlen(data), a->now);
 }
 
 
@@ -463,8 +507,7 @@ agent_connect(agent_t *a, const char *peer, const char *name)
     agent_begin(a);
     addr = taddr(peer);
 
-    return trp_turnc_connect(a->client, &addr, (void *) name, a->now,
-                             a->wall);
+    return trp_turnc_connect(a->client, &addr, (void *) name, a->now);
 }
 
 

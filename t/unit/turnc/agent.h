@@ -19,8 +19,8 @@
  *
  *     agent_talk(&a, &w);                    all that was sent is delivered
  *
- * In the log stand messages to the server with a ">" in front, and calls of
- * the handlers; it begins anew with each thing that is done to the client.
+ * In the log stand messages to the server with a ">" in front, and events; it
+ * begins anew with each thing that is done to the client.
  */
 
 
@@ -43,10 +43,25 @@ typedef struct {
 } agent_message_t;
 
 
+/* what becomes of each event; a test may have its own */
+
+typedef struct {
+    trp_turnc_send_pt     send;
+    void                (*allocated)(void *data);
+    void                (*failed)(void *data, unsigned code);
+    void                (*connected)(void *data, void *connect, uint32_t id);
+    void                (*refused)(void *data, void *connect, unsigned code);
+    void                (*received)(void *data, const trp_taddr_t *peer,
+                                    const uint8_t *p, size_t len);
+    void                (*forbidden)(void *data, const trp_taddr_t *peer,
+                                     unsigned code);
+} agent_handlers_t;
+
+
 typedef struct {
     trp_turnc_t          *client;
     trp_turnc_conf_t      conf;
-    trp_turnc_handlers_t  handlers;
+    agent_handlers_t      handlers;
     trp_memory_t          memory;
     uint8_t               seed[TRP_RANDOM_SEED_LEN];
     trp_turn_tuple_t      tuple;           /* for the server of turn/world.h */
@@ -112,7 +127,7 @@ void agent_begin(agent_t *a);
 
 /*
  * Time goes by, in milliseconds, with a stop at each timer.  agent_pass()
- * begins the log anew; agent_tick() is one call of trp_turnc_tick().
+ * begins the log anew; agent_tick() is one call of trp_turnc_expire().
  */
 
 void agent_tick(agent_t *a);
@@ -125,6 +140,11 @@ void agent_pass(agent_t *a, uint64_t ms);
 int agent_send(agent_t *a, const char *peer, const char *data);
 void agent_release(agent_t *a, const char *peer);
 int agent_connect(agent_t *a, const char *peer, const char *name);
+
+
+/* all events are handled; what follows does that by itself */
+
+void agent_events(agent_t *a);
 
 
 /* bytes from the server */

@@ -282,7 +282,7 @@ run(uint64_t ms)
     end = a.now + ms;
 
     for ( ;; ) {
-        next = earlier(end, trp_turnc_next(a.client));
+        next = earlier(end, trp_turnc_deadline(a.client));
         next = earlier(next, trp_turn_deadline(&w.turn));
 
         for (i = 0; i < nnet; i++) {
@@ -512,7 +512,7 @@ any_send(unsigned hosts, unsigned ports)
         nup++;
 
         rc = trp_turnc_send(a.client, &peer, (const uint8_t *) buf,
-                            strlen(buf), a.now, a.wall);
+                            strlen(buf), a.now);
 
         if (rc != TRP_OK) {
             up[nup - 1].excused = 1;
@@ -825,8 +825,7 @@ step_tcp(void)
         peer = any_peer(HOSTS, PORTS);
         connects[nconnects] = PENDING;
 
-        if (trp_turnc_connect(a.client, &peer, &connects[nconnects],
-                              a.now, a.wall)
+        if (trp_turnc_connect(a.client, &peer, &connects[nconnects], a.now)
             != TRP_OK)
         {
             connects[nconnects] = FORGOTTEN;

@@ -103,7 +103,7 @@ pass(uint64_t ms)
     end = a.now + ms;
 
     while (a.now < end) {
-        next = trp_turnc_next(a.client);
+        next = trp_turnc_deadline(a.client);
         next = (next == 0 || next > end) ? end : next;
 
         agent_run(&a, next - a.now);
@@ -149,13 +149,13 @@ test_udp(void)
     is_str(a.log, "received 9.9.9.9:54 five", "from its host");
 
     agent_begin(&a);
-    trp_turnc_close(a.client, a.now, a.wall);
+    trp_turnc_close(a.client, a.now);
     is_str(a.log, ">refresh256 0", "gives it back");
     agent_talk(&a, &w);
     is_int(w.turn.stats.allocations, 0, "it is gone");
-    is_int(trp_turnc_next(a.client), 0, "nothing is waited for");
+    is_int(trp_turnc_deadline(a.client), 0, "nothing is waited for");
     is_int(agent_send(&a, "9.9.9.9:53", "x"), TRP_ERROR, "nothing is sent");
-    trp_turnc_close(a.client, a.now, a.wall);
+    trp_turnc_close(a.client, a.now);
     trp_turnc_start(a.client, a.now, a.wall);
     is_str(a.log, "", "nor anything else");
     end("UDP");
@@ -1017,7 +1017,7 @@ test_lost(void)
     is_str(a.log, "", "nothing more");
     agent_pass(&a, 1);
     is_str(a.log, "failed 1", "no answer");
-    is_int(trp_turnc_next(a.client), 0, "the end");
+    is_int(trp_turnc_deadline(a.client), 0, "the end");
     over("UDP");
 
     agent_init(&a);
@@ -1276,16 +1276,16 @@ test_queue(void)
     is_int(agent_send(&a, "9.9.9.9:53", big), TRP_OK, "a long one");
     t = taddr("9.9.9.9:53");
     memset(w.ask_buf, 'y', sizeof(w.ask_buf));
-    is_int(trp_turnc_send(a.client, &t, w.ask_buf, 65400, a.now,
-                          a.wall), TRP_OK, "the longest");
+    is_int(trp_turnc_send(a.client, &t, w.ask_buf, 65400, a.now), TRP_OK,
+           "the longest");
     is_int(a.last_len, 65404, "in one piece");
-    is_int(trp_turnc_send(a.client, &t, w.ask_buf, 65401, a.now,
-                          a.wall), TRP_AGAIN, "longer than any");
+    is_int(trp_turnc_send(a.client, &t, w.ask_buf, 65401, a.now), TRP_AGAIN,
+           "longer than any");
 
     is_int(agent_send(&a, "9.9.9.9:0", "x"), TRP_DECLINED, "port 0");
     memset(&t, 0, sizeof(t));
     t.port = 1;
-    is_int(trp_turnc_send(a.client, &t, w.ask_buf, 1, a.now, a.wall),
+    is_int(trp_turnc_send(a.client, &t, w.ask_buf, 1, a.now),
            TRP_DECLINED, "no address");
     over("lengths");
 }
@@ -1463,8 +1463,7 @@ send_numbered(unsigned i)
     agent_begin(&a);
     t = numbered(i);
 
-    return trp_turnc_send(a.client, &t, (const uint8_t *) "x", 1, a.now,
-                          a.wall);
+    return trp_turnc_send(a.client, &t, (const uint8_t *) "x", 1, a.now);
 }
 
 
@@ -1844,7 +1843,7 @@ test_incoming(void)
     is_int(agent_input(&a, buf, 0), TRP_ERROR, "nothing");
     buf[0] = 0x40;
     is_int(agent_input(&a, buf, 4), TRP_OK, "a channel before the start");
-    trp_turnc_close(a.client, a.now, a.wall);
+    trp_turnc_close(a.client, a.now);
     over("not started");
 
     agent_init(&a);
@@ -2025,13 +2024,11 @@ on_allocated(void *data)
     agent_on_allocated(data);
 
     if (a.conf.transport == 6) {
-        (void) trp_turnc_connect(a.client, &t, (void *) "one", a.now,
-                                 a.wall);
+        (void) trp_turnc_connect(a.client, &t, (void *) "one", a.now);
         return;
     }
 
-    (void) trp_turnc_send(a.client, &t, (const uint8_t *) "x", 1, a.now,
-                          a.wall);
+    (void) trp_turnc_send(a.client, &t, (const uint8_t *) "x", 1, a.now);
 }
 
 
@@ -2043,10 +2040,10 @@ on_failed(void *data, unsigned code)
     t = taddr("9.9.9.9:53");
     agent_on_failed(data, code);
 
-    is_int(trp_turnc_connect(a.client, &t, data, a.now, a.wall),
+    is_int(trp_turnc_connect(a.client, &t, data, a.now),
            TRP_ERROR, "nothing after the end");
-    is_int(trp_turnc_send(a.client, &t, (const uint8_t *) "x", 1, a.now,
-                          a.wall), TRP_ERROR, "nor this");
+    is_int(trp_turnc_send(a.client, &t, (const uint8_t *) "x", 1, a.now),
+           TRP_ERROR, "nor this");
     trp_turnc_forget(a.client, data);
 }
 
@@ -2061,8 +2058,7 @@ on_refused(void *data, void *connect, unsigned code)
 
     if (calls++ < 3) {
         t = taddr("9.9.9.9:53");
-        (void) trp_turnc_connect(a.client, &t, (void *) "two", a.now,
-                                 a.wall);
+        (void) trp_turnc_connect(a.client, &t, (void *) "two", a.now);
     }
 }
 
@@ -2074,11 +2070,11 @@ on_received(void *data, const trp_taddr_t *peer, const uint8_t *p, size_t len)
 
     agent_on_received(data, peer, p, len);
 
-    (void) trp_turnc_send(a.client, peer, p, len, a.now, a.wall);
+    (void) trp_turnc_send(a.client, peer, p, len, a.now);
 
     t = *peer;
     t.port++;
-    (void) trp_turnc_send(a.client, &t, p, len, a.now, a.wall);
+    (void) trp_turnc_send(a.client, &t, p, len, a.now);
 }
 
 
@@ -2202,7 +2198,7 @@ test_close(void)
     agent_init(&a);
     agent_start(&a);
     agent_begin(&a);
-    trp_turnc_close(a.client, a.now, a.wall);
+    trp_turnc_close(a.client, a.now);
     is_str(a.log, "", "nothing was asked with credentials");
     answer_challenge(&a, 401, "nonce", NULL, 0);
     is_str(a.log, "", "nothing comes of it");
@@ -2212,7 +2208,7 @@ test_close(void)
     agent_start(&a);
     answer_challenge(&a, 401, "nonce", NULL, 0);
     agent_begin(&a);
-    trp_turnc_close(a.client, a.now, a.wall);
+    trp_turnc_close(a.client, a.now);
     is_str(a.log, ">refresh 0", "what may be there is given back");
     over("under way");
 
