@@ -139,11 +139,11 @@ fuzz_allocate(fuzz_reader_t *r, client_t *c)
 
     flags = fuzz_byte(r);
 
-    if ((flags & 1) && c->tuple.transport != TRP_TURN_UDP) {
-        c->protocol = TRP_TURN_PROTOCOL_TCP;
+    if ((flags & 1) && c->tuple.transport != TRP_TRANSPORT_UDP) {
+        c->protocol = TRP_PROTO_TCP;
 
     } else {
-        c->protocol = TRP_TURN_PROTOCOL_UDP;
+        c->protocol = TRP_PROTO_UDP;
     }
 
     c->sha256 = (flags >> 1) & 1;
@@ -220,7 +220,7 @@ fuzz_peer_data(fuzz_reader_t *r, client_t *c)
     flags = fuzz_byte(r);
     alloc = alloc_of(&w, c);
 
-    if (alloc == NULL || alloc->protocol != TRP_TURN_PROTOCOL_UDP) {
+    if (alloc == NULL || alloc->protocol != TRP_PROTO_UDP) {
         return;
     }
 
@@ -257,7 +257,7 @@ fuzz_stream(fuzz_reader_t *r, client_t *c)
         peer = taddr(peers[which % (sizeof(peers) / sizeof(peers[0]))]);
         alloc = alloc_of(&w, c);
 
-        if (alloc == NULL || alloc->protocol != TRP_TURN_PROTOCOL_TCP
+        if (alloc == NULL || alloc->protocol != TRP_PROTO_TCP
             || w.nstreams == WORLD_STREAMS)
         {
             return;
@@ -298,7 +298,7 @@ fuzz_stream(fuzz_reader_t *r, client_t *c)
 
     case 2:
         second = *c;
-        second.tuple.transport = TRP_TURN_TCP;
+        second.tuple.transport = TRP_TRANSPORT_TCP;
         second.tuple.client.port += 100;
         hello(&w, &second);
         ask(&w, &second, TRP_STUN_CONNECTION_BIND);
@@ -531,8 +531,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (i = 0; i < CLIENTS; i++) {
         client_init(&clients[i], from[i], i & 1 ? "alice:secret"
                                                 : "bob:hidden");
-        clients[i].tuple.transport = (i < 4) ? TRP_TURN_UDP
-                                     : (i < 7) ? TRP_TURN_TCP : TRP_TURN_TLS;
+        clients[i].tuple.transport = (i < 4) ? TRP_TRANSPORT_UDP
+                                     : (i < 7) ? TRP_TRANSPORT_TCP
+                                     : TRP_TRANSPORT_TLS;
     }
 
     while (r.left && w.wrong == NULL) {

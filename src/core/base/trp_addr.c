@@ -15,6 +15,7 @@
 #include <arpa/inet.h>
 
 #include "base/trp_addr.h"
+#include "base/trp_bytes.h"
 
 
 #define TRP_LABEL_MAX_LEN  63
@@ -222,6 +223,21 @@ trp_cidr_match(const trp_cidr_t *cidr, const trp_addr_t *addr)
     mask = (0xff00 >> (cidr->prefix % 8)) & 0xff;
 
     return mask == 0 || (a.bytes[n] & mask) == (cidr->addr.bytes[n] & mask);
+}
+
+
+uint8_t *
+trp_taddr_pack(uint8_t *p, const trp_taddr_t *addr)
+{
+    size_t  len;
+
+    len = trp_addr_len(&addr->addr);
+
+    *p++ = addr->addr.family;
+    trp_write16(p, addr->port);
+    memcpy(p + 2, addr->addr.bytes, len);
+
+    return p + 2 + len;
 }
 
 

@@ -15,6 +15,8 @@
 #define TRP_ADDR_H_INCLUDED
 
 
+#include <string.h>
+
 #include "base/trp_core.h"
 
 
@@ -26,6 +28,41 @@
 #define TRP_ADDR_TEXT_LEN  45
 
 #define TRP_NAME_MAX_LEN   253
+
+/* of trp_taddr_pack() */
+
+#define TRP_TADDR_PACKED_MAX  (1 + 2 + 16)
+
+
+/* bytes that an address takes */
+
+static inline size_t
+trp_addr_len(const trp_addr_t *addr)
+{
+    return (addr->family == 4) ? 4 : 16;
+}
+
+
+/* 1 if the two are the same; what IPv4 does not use of "bytes" may be any */
+
+static inline int
+trp_addr_equal(const trp_addr_t *a, const trp_addr_t *b)
+{
+    return a->family == b->family
+           && memcmp(a->bytes, b->bytes, trp_addr_len(a)) == 0;
+}
+
+
+static inline int
+trp_taddr_equal(const trp_taddr_t *a, const trp_taddr_t *b)
+{
+    return a->port == b->port && trp_addr_equal(&a->addr, &b->addr);
+}
+
+
+/* writes family, port and address, what a hash of it is of; returns the end */
+
+uint8_t *trp_taddr_pack(uint8_t *p, const trp_taddr_t *addr);
 
 
 /* an address without brackets, the whole of "text"; TRP_OK or TRP_ERROR */

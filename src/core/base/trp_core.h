@@ -62,6 +62,28 @@ typedef struct {
 } trp_cidr_t;
 
 
+/* what is carried to a destination or a peer, as IP numbers it */
+
+typedef enum {
+    TRP_PROTO_TCP = 6,
+    TRP_PROTO_UDP = 17
+} trp_proto_e;
+
+
+/* what the way from a TURN client to its server is made of */
+
+typedef enum {
+    TRP_TRANSPORT_UDP = 0,
+    TRP_TRANSPORT_TCP,
+    TRP_TRANSPORT_TLS
+} trp_transport_e;
+
+
+/* the structure of which "pointer" is that member */
+
+#define trp_of(type, member, pointer)                                         \
+    ((type *) (void *) ((uint8_t *) (pointer) - offsetof(type, member)))
+
 #define trp_string(s)  { sizeof(s) - 1, (const uint8_t *) s }
 
 

@@ -67,6 +67,41 @@ trp_heap_remove(trp_heap_t *heap, trp_heap_node_t *node)
 }
 
 
+void
+trp_timer_set(trp_heap_t *timers, trp_timer_t *timer, uint64_t expires)
+{
+    trp_assert(expires);
+
+    trp_timer_stop(timers, timer);
+    trp_heap_insert(timers, &timer->node, expires);
+}
+
+
+void
+trp_timer_stop(trp_heap_t *timers, trp_timer_t *timer)
+{
+    if (timer->node.expires) {
+        trp_heap_remove(timers, &timer->node);
+        timer->node.expires = 0;
+    }
+}
+
+
+trp_timer_t *
+trp_timer_due(const trp_heap_t *timers, uint64_t now)
+{
+    return (timers->top && timers->top->expires <= now)
+           ? trp_of(trp_timer_t, node, timers->top) : NULL;
+}
+
+
+uint64_t
+trp_timer_deadline(const trp_heap_t *timers)
+{
+    return timers->top ? timers->top->expires : 0;
+}
+
+
 /* both are roots: the later one becomes the first child of the other */
 
 static trp_heap_node_t *

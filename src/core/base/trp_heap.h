@@ -42,6 +42,31 @@ void trp_heap_insert(trp_heap_t *heap, trp_heap_node_t *node,
 void trp_heap_remove(trp_heap_t *heap, trp_heap_node_t *node);
 
 
+/*
+ * A node as a timer: "kind" says to its owner of what it is part, expires is
+ * 0 unless it is set.  All zeros is a timer that is not set.
+ */
+
+typedef struct {
+    trp_heap_node_t      node;
+    uint8_t              kind;
+} trp_timer_t;
+
+
+/* "expires" is not 0; a timer that is set is moved */
+
+void trp_timer_set(trp_heap_t *timers, trp_timer_t *timer, uint64_t expires);
+void trp_timer_stop(trp_heap_t *timers, trp_timer_t *timer);
+
+/* the first one that is due; NULL if none is */
+
+trp_timer_t *trp_timer_due(const trp_heap_t *timers, uint64_t now);
+
+/* when the first one is due; 0 if none is set */
+
+uint64_t trp_timer_deadline(const trp_heap_t *timers);
+
+
 #pragma GCC visibility pop
 
 

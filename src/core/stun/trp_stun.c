@@ -10,6 +10,7 @@
 
 #include <sodium.h>
 
+#include "base/trp_addr.h"
 #include "base/trp_digest.h"
 
 
@@ -321,7 +322,7 @@ trp_stun_addr(const trp_stun_t *m, trp_str_t value, trp_taddr_t *addr)
 
     addr->port ^= TRP_STUN_COOKIE >> 16;
 
-    trp_stun_xor(addr->addr.bytes, addr->addr.family == 4 ? 4 : 16, m->data);
+    trp_stun_xor(addr->addr.bytes, trp_addr_len(&addr->addr), m->data);
 
     return TRP_OK;
 }
@@ -573,7 +574,7 @@ trp_stun_put_addr(trp_stun_writer_t *w, trp_stun_attribute_e type,
     size_t    len;
     uint8_t  *p;
 
-    len = (addr->addr.family == 4) ? 4 : 16;
+    len = trp_addr_len(&addr->addr);
 
     p = trp_stun_room(w, type, 4 + len);
     if (p == NULL) {

@@ -10,6 +10,8 @@
 
 #include <sodium.h>
 
+#include "base/trp_addr.h"
+
 
 #define TRP_TURN_COOKIE       "obMatJos2"      /* RFC 8489, section 9.2 */
 #define TRP_TURN_COOKIE_LEN   (sizeof(TRP_TURN_COOKIE) - 1)
@@ -652,7 +654,7 @@ trp_turn_nonce_mac(uint8_t *mac, const uint8_t *key,
     text[4] = (uint8_t) features;
     text[5] = client->addr.family;
     trp_write16(text + 6, client->port);
-    memcpy(text + 8, client->addr.bytes, client->addr.family == 4 ? 4 : 16);
+    memcpy(text + 8, client->addr.bytes, trp_addr_len(&client->addr));
 
     crypto_auth_hmacsha256(digest, text, sizeof(text), key);
 

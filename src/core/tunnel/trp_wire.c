@@ -36,7 +36,6 @@ static trp_str_t trp_get_str(trp_cursor_t *cur);
 static void trp_get_copy(trp_cursor_t *cur, void *dst, size_t len);
 static uint16_t trp_get_endpoint(trp_cursor_t *cur, trp_addr_t *addr,
     trp_str_t *host);
-static size_t trp_addr_len(unsigned family);
 static int trp_hello_find_slot(const uint8_t *p, size_t len);
 
 
@@ -830,7 +829,7 @@ trp_put_endpoint(uint8_t *p, const trp_addr_t *addr, trp_str_t host,
     *p++ = addr->family;
 
     if (addr->family) {
-        p = trp_put_bytes(p, addr->bytes, trp_addr_len(addr->family));
+        p = trp_put_bytes(p, addr->bytes, trp_addr_len(addr));
 
     } else {
         p = trp_put_str(p, host);
@@ -931,7 +930,7 @@ trp_get_endpoint(trp_cursor_t *cur, trp_addr_t *addr, trp_str_t *host)
 
     case 4:
     case 6:
-        trp_get_copy(cur, addr->bytes, trp_addr_len(addr->family));
+        trp_get_copy(cur, addr->bytes, trp_addr_len(addr));
         break;
 
     default:
@@ -939,11 +938,4 @@ trp_get_endpoint(trp_cursor_t *cur, trp_addr_t *addr, trp_str_t *host)
     }
 
     return (uint16_t) trp_get_uint(cur, 2);
-}
-
-
-static size_t
-trp_addr_len(unsigned family)
-{
-    return (family == 4) ? 4 : 16;
 }

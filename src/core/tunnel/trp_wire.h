@@ -68,12 +68,6 @@ typedef enum {
 
 
 typedef enum {
-    TRP_PROTO_TCP = 6,
-    TRP_PROTO_UDP = 17
-} trp_proto_e;
-
-
-typedef enum {
     TRP_CODE_NONE = 0,
     TRP_CODE_PROTOCOL,               /* the peer broke the protocol */
     TRP_CODE_NOT_AUTHORIZED,

@@ -60,7 +60,6 @@ static void trp_turn_stranger_error(trp_turn_t *turn, unsigned code);
 static void trp_turn_dispatch(trp_turn_t *turn, const trp_stun_t *m);
 static void trp_turn_count(trp_turn_t *turn, unsigned method, unsigned code);
 static unsigned trp_turn_code_index(unsigned code);
-static uint8_t *trp_turn_pack(uint8_t *p, const trp_taddr_t *addr);
 static int trp_turn_remove_first(trp_turn_t *turn, trp_turn_match_pt match,
     const uint8_t *account, trp_turn_free_e why);
 static int trp_turn_match_any(const trp_turn_t *turn, trp_str_t own,
@@ -144,7 +143,7 @@ trp_turn_init(trp_turn_t *turn, const trp_turn_conf_t *conf,
     trp_hash_init(&turn->allocs, turn->hash_key, &turn->memory);
     trp_hash_init(&turn->connections, turn->hash_key, &turn->memory);
 
-    turn->strangers = trp_turn_get(turn, 2 * sizeof(trp_budget_t));
+    turn->strangers = trp_memory_get(&turn->memory, 2 * sizeof(trp_budget_t));
     turn->known = turn->strangers ? turn->strangers + 1 : NULL;
 
     return turn->strangers ? TRP_OK : TRP_ERROR;
@@ -157,7 +156,7 @@ trp_turn_done(trp_turn_t *turn)
     trp_hash_done(&turn->allocs);
     trp_hash_done(&turn->connections);
 
-    trp_turn_put(turn, turn->strangers);
+    trp_memory_put(&turn->memory, turn->strangers);
     turn->strangers = NULL;
     turn->known = NULL;
 }
@@ -584,7 +583,7 @@ trp_turn_challenge(trp_turn_t *turn, const trp_stun_t *m, unsigned code)
         }
 
         if (features == 0
-            || turn->from.transport != TRP_TURN_UDP
+            || turn->from.transport != TRP_TRANSPORT_UDP
             || w.len <= TRP_TURN_STRANGER_MAX
             || w.len <= m->len * TRP_TURN_AMPLIFICATION)
         {
@@ -612,7 +611,7 @@ trp_turn_nonce_owner(const trp_turn_t *turn)
 
     owner = turn->from.client;
 
-    if (turn->from.transport != TRP_TURN_UDP) {
+    if (turn->from.transport != TRP_TRANSPORT_UDP) {
         owner.port = 0;
     }
 
@@ -675,7 +674,7 @@ trp_turn_stranger(trp_turn_t *turn)
     trp_budget_t           *budget;
     const trp_turn_conf_t  *conf;
 
-    if (turn->from.transport != TRP_TURN_UDP) {
+    if (turn->from.transport != TRP_TRANSPORT_UDP) {
         return TRP_OK;
     }
 
@@ -867,11 +866,11 @@ trp_turn_find(const trp_turn_t *turn, const trp_turn_tuple_t *tuple)
     node = trp_hash_find(&turn->allocs, trp_turn_hash_tuple(turn, tuple));
 
     while (node) {
-        alloc = trp_turn_of(trp_turn_alloc_t, node, node);
+        alloc = trp_of(trp_turn_alloc_t, node, node);
 
         if (alloc->tuple.transport == tuple->transport
-            && trp_turn_taddr_equal(&alloc->tuple.client, &tuple->client)
-            && trp_turn_taddr_equal(&alloc->tuple.server, &tuple->server))
+            && trp_taddr_equal(&alloc->tuple.client, &tuple->client)
+            && trp_taddr_equal(&alloc->tuple.server, &tuple->server))
         {
             return alloc;
         }
@@ -897,8 +896,8 @@ trp_turn_tuple_pack(uint8_t *buf, const trp_turn_tuple_t *tuple)
 {
     uint8_t  *p;
 
-    p = trp_turn_pack(buf, &tuple->client);
-    p = trp_turn_pack(p, &tuple->server);
+    p = trp_taddr_pack(buf, &tuple->client);
+    p = trp_taddr_pack(p, &tuple->server);
     *p++ = tuple->transport;
 
     return p - buf;
@@ -910,37 +909,7 @@ trp_turn_hash_taddr(const trp_hash_t *table, const trp_taddr_t *addr)
 {
     uint8_t  buf[16 + 3];
 
-    return trp_hash(table, buf, trp_turn_pack(buf, addr) - buf);
-}
-
-
-static uint8_t *
-trp_turn_pack(uint8_t *p, const trp_taddr_t *addr)
-{
-    size_t  len;
-
-    len = (addr->addr.family == 4) ? 4 : 16;
-
-    *p++ = addr->addr.family;
-    trp_write16(p, addr->port);
-    memcpy(p + 2, addr->addr.bytes, len);
-
-    return p + 2 + len;
-}
-
-
-int
-trp_turn_addr_equal(const trp_addr_t *a, const trp_addr_t *b)
-{
-    return a->family == b->family
-           && memcmp(a->bytes, b->bytes, a->family == 4 ? 4 : 16) == 0;
-}
-
-
-int
-trp_turn_taddr_equal(const trp_taddr_t *a, const trp_taddr_t *b)
-{
-    return a->port == b->port && trp_turn_addr_equal(&a->addr, &b->addr);
+    return trp_hash(table, buf, trp_taddr_pack(buf, addr) - buf);
 }
 
 
@@ -1000,7 +969,7 @@ trp_turn_remove_first(trp_turn_t *turn, trp_turn_match_pt match,
          node;
          node = trp_hash_walk(&turn->allocs, node))
     {
-        alloc = trp_turn_of(trp_turn_alloc_t, node, node);
+        alloc = trp_of(trp_turn_alloc_t, node, node);
 
         if (match(turn, trp_turn_user_account(alloc->username), account)) {
             trp_turn_free(turn, alloc, why);
@@ -1191,88 +1160,46 @@ trp_turn_answer_idle(const trp_turn_t *turn)
 uint64_t
 trp_turn_deadline(const trp_turn_t *turn)
 {
-    return turn->timers.top ? turn->timers.top->expires : 0;
+    return trp_timer_deadline(&turn->timers);
 }
 
 
 int
 trp_turn_expire(trp_turn_t *turn)
 {
-    trp_turn_timer_t  *timer;
+    trp_timer_t  *timer;
 
     trp_assert(trp_turn_idle(turn));
 
-    if (turn->timers.top == NULL || turn->timers.top->expires > turn->now) {
+    timer = trp_timer_due(&turn->timers, turn->now);
+
+    if (timer == NULL) {
         return 0;
     }
-
-    timer = trp_turn_of(trp_turn_timer_t, node, turn->timers.top);
 
     switch (timer->kind) {
 
     case TRP_TURN_TIMER_ALLOC:
-        trp_turn_free(turn, trp_turn_of(trp_turn_alloc_t, timer, timer),
+        trp_turn_free(turn, trp_of(trp_turn_alloc_t, timer, timer),
                       TRP_TURN_FREE_EXPIRED);
         break;
 
     case TRP_TURN_TIMER_PERMISSION:
-        trp_turn_permission_expire(turn, trp_turn_of(trp_turn_permission_t,
+        trp_turn_permission_expire(turn, trp_of(trp_turn_permission_t,
                                                      timer, timer));
         break;
 
     case TRP_TURN_TIMER_CHANNEL:
-        trp_turn_channel_expire(turn, trp_turn_of(trp_turn_channel_t, timer,
+        trp_turn_channel_expire(turn, trp_of(trp_turn_channel_t, timer,
                                                   timer));
         break;
 
     default: /* TRP_TURN_TIMER_CONNECTION */
-        trp_turn_connection_expire(turn, trp_turn_of(trp_turn_connection_t,
+        trp_turn_connection_expire(turn, trp_of(trp_turn_connection_t,
                                                      timer, timer));
     }
 
     return 1;
-}
-
-
-void
-trp_turn_timer(trp_turn_t *turn, trp_turn_timer_t *timer, uint64_t expires)
-{
-    trp_turn_timer_stop(turn, timer);
-    trp_heap_insert(&turn->timers, &timer->node, expires);
-}
-
-
-void
-trp_turn_timer_stop(trp_turn_t *turn, trp_turn_timer_t *timer)
-{
-    if (timer->node.expires) {
-        trp_heap_remove(&turn->timers, &timer->node);
-        timer->node.expires = 0;
-    }
-}
-
-
-void *
-trp_turn_get(trp_turn_t *turn, size_t size)
-{
-    void  *p;
-
-    p = turn->memory.get(turn->memory.data, size);
-
-    if (p) {
-        memset(p, 0, size);
-    }
-
-    return p;
-}
-
-
-void
-trp_turn_put(trp_turn_t *turn, void *p)
-{
-    if (p) {
-        turn->memory.put(turn->memory.data, p);
-    }
 }
 
 

@@ -29,6 +29,7 @@
 #define TRP_TURN_H_INCLUDED
 
 
+#include "base/trp_addr.h"
 #include "base/trp_budget.h"
 #include "base/trp_hash.h"
 #include "base/trp_heap.h"
@@ -54,11 +55,13 @@
 #define TRP_TURN_CONNECT_TIME       30000
 #define TRP_TURN_BIND_TIME          30000
 
-#define TRP_TURN_PROTOCOL_TCP      6
-#define TRP_TURN_PROTOCOL_UDP     17
+/* families as bits: those of REQUESTED-ADDRESS-FAMILY */
 
 #define TRP_TURN_V4                1
 #define TRP_TURN_V6                2
+
+#define trp_turn_family(addr)      ((addr)->family == 4 ? TRP_TURN_V4         \
+                                                        : TRP_TURN_V6)
 
 #define TRP_TURN_CHANNEL_MIN       0x4000
 #define TRP_TURN_CHANNEL_MAX       0x7fff  /* see trp_stun_is_channel() */
@@ -100,25 +103,18 @@
 #define TRP_TURN_COMMANDS               4
 
 
-typedef enum {
-    TRP_TURN_UDP = 0,
-    TRP_TURN_TCP,
-    TRP_TURN_TLS
-} trp_turn_transport_e;
-
-
 /* what RFC 8656 calls the 5-tuple; all bytes that are not used are zero */
 
 typedef struct {
     trp_taddr_t              client;
     trp_taddr_t              server;
-    uint8_t                  transport;
+    uint8_t                  transport;    /* trp_transport_e */
 } trp_turn_tuple_t;
 
 
 /* writes what tells tuples apart, for a hash of them; returns its length */
 
-#define TRP_TURN_TUPLE_MAX  (2 * (1 + 2 + 16) + 1)
+#define TRP_TURN_TUPLE_MAX  (2 * TRP_TADDR_PACKED_MAX + 1)
 
 size_t trp_turn_tuple_pack(uint8_t *buf, const trp_turn_tuple_t *tuple);
 
@@ -252,15 +248,9 @@ typedef struct {
 } trp_turn_request_t;
 
 
-typedef struct {
-    trp_heap_node_t          node;
-    uint8_t                  kind;         /* of what it stands in */
-} trp_turn_timer_t;
-
-
 struct trp_turn_connection_s {
     trp_hash_node_t          node;         /* by id, of the server */
-    trp_turn_timer_t         timer;
+    trp_timer_t              timer;
     uint8_t                  state;
     trp_turn_alloc_t        *alloc;
     trp_turn_connection_t   *next;         /* of the allocation, or closed */
@@ -279,8 +269,8 @@ typedef struct {
 
 struct trp_turn_alloc_s {
     trp_hash_node_t          node;
-    trp_turn_timer_t         timer;
-    uint8_t                  protocol;     /* TRP_TURN_PROTOCOL_UDP, _TCP */
+    trp_timer_t              timer;
+    uint8_t                  protocol;     /* trp_proto_e */
     uint8_t                  families;     /* TRP_TURN_V4, TRP_TURN_V6 */
     uint8_t                  why;          /* trp_turn_free_e */
     unsigned                 failed_v6:1;  /* the additional family */

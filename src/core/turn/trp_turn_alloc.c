@@ -125,17 +125,17 @@ trp_turn_check_transport(trp_turn_t *turn, const trp_stun_t *m,
 
     alloc->protocol = value.data[0];
 
-    if (alloc->protocol == TRP_TURN_PROTOCOL_UDP) {
+    if (alloc->protocol == TRP_PROTO_UDP) {
         return 0;
     }
 
-    if (alloc->protocol != TRP_TURN_PROTOCOL_TCP || !turn->conf->tcp) {
+    if (alloc->protocol != TRP_PROTO_TCP || !turn->conf->tcp) {
         return 442;
     }
 
     /* RFC 6062, section 5.1 */
 
-    if (turn->from.transport == TRP_TURN_UDP
+    if (turn->from.transport == TRP_TRANSPORT_UDP
         || trp_stun_get(m, TRP_STUN_EVEN_PORT).data
         || trp_stun_get(m, TRP_STUN_RESERVATION_TOKEN).data
         || trp_stun_get(m, TRP_STUN_DONT_FRAGMENT).data)
@@ -310,7 +310,8 @@ trp_turn_alloc_create(trp_turn_t *turn, const trp_turn_alloc_t *asked,
 {
     trp_turn_alloc_t  *alloc;
 
-    alloc = trp_turn_get(turn, sizeof(trp_turn_alloc_t) + turn->username.len);
+    alloc = trp_memory_get(&turn->memory,
+                           sizeof(trp_turn_alloc_t) + turn->username.len);
     if (alloc == NULL) {
         return NULL;
     }
@@ -479,8 +480,8 @@ trp_turn_bound(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     trp_hash_insert(&turn->allocs, &alloc->node,
                     trp_turn_hash_tuple(turn, &alloc->tuple));
 
-    trp_turn_timer(turn, &alloc->timer,
-                   turn->now + (uint64_t) alloc->lifetime * 1000);
+    trp_timer_set(&turn->timers, &alloc->timer,
+                  turn->now + (uint64_t) alloc->lifetime * 1000);
 
     turn->stats.allocations++;
     turn->stats.total_allocations++;
@@ -530,7 +531,7 @@ static void
 trp_turn_not_allocated(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     unsigned code)
 {
-    trp_turn_put(turn, alloc);
+    trp_memory_put(&turn->memory, alloc);
     trp_turn_error(turn, code);
 }
 
@@ -584,8 +585,8 @@ trp_turn_refresh(trp_turn_t *turn, trp_turn_alloc_t *alloc,
         return;
     }
 
-    trp_turn_timer(turn, &alloc->timer,
-                   turn->now + (uint64_t) lifetime * 1000);
+    trp_timer_set(&turn->timers, &alloc->timer,
+                  turn->now + (uint64_t) lifetime * 1000);
 }
 
 
@@ -618,7 +619,7 @@ trp_turn_free(trp_turn_t *turn, trp_turn_alloc_t *alloc, trp_turn_free_e why)
     alloc->over = 1;
     alloc->why = (uint8_t) why;
 
-    trp_turn_timer_stop(turn, &alloc->timer);
+    trp_timer_stop(&turn->timers, &alloc->timer);
     trp_hash_remove(&turn->allocs, &alloc->node);
 
     trp_turn_peers_free(turn, alloc, 0);
@@ -644,8 +645,8 @@ trp_turn_release(trp_turn_t *turn, trp_turn_alloc_t *alloc)
     while (alloc->connections) {
         connection = alloc->connections;
         alloc->connections = connection->next;
-        trp_turn_put(turn, connection);
+        trp_memory_put(&turn->memory, connection);
     }
 
-    trp_turn_put(turn, alloc);
+    trp_memory_put(&turn->memory, alloc);
 }

@@ -76,7 +76,7 @@ trp_turn_peer_code(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
     *restricted = 0;
     by_port = 0;
 
-    family = (peer->addr.family == 4) ? TRP_TURN_V4 : TRP_TURN_V6;
+    family = trp_turn_family(&peer->addr);
 
     if (!(alloc->families & family)) {
         return 443;
@@ -104,7 +104,7 @@ trp_turn_peer_code(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
 
     if (trp_turn_embedded(&peer->addr, &inside)
         && (trp_turn_own_addr(alloc, &inside)
-            || trp_turn_addr_equal(&alloc->tuple.server.addr, &inside)))
+            || trp_addr_equal(&alloc->tuple.server.addr, &inside)))
     {
         return 403;
     }
@@ -117,7 +117,7 @@ trp_turn_peer_code(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
         rc = TRP_TURN_ALLOWED;
     }
 
-    if (own || trp_turn_addr_equal(&alloc->tuple.server.addr, &peer->addr)) {
+    if (own || trp_addr_equal(&alloc->tuple.server.addr, &peer->addr)) {
         *restricted |= TRP_TURN_OWN_PORTS;
 
         if (with_port && !trp_turn_own_port(alloc, peer->port)) {
@@ -154,7 +154,7 @@ trp_turn_relayed_addr(const trp_turn_alloc_t *alloc, const trp_addr_t *addr)
 
     i = (addr->family == 4) ? 0 : 1;
 
-    return trp_turn_addr_equal(&alloc->relayed[i].addr, addr);
+    return trp_addr_equal(&alloc->relayed[i].addr, addr);
 }
 
 
@@ -169,14 +169,14 @@ trp_turn_own_addr(const trp_turn_alloc_t *alloc, const trp_addr_t *addr)
     conf = alloc->turn->conf;
 
     if (trp_turn_relayed_addr(alloc, addr)
-        || trp_turn_addr_equal(&conf->external[addr->family == 4 ? 0 : 1],
+        || trp_addr_equal(&conf->external[addr->family == 4 ? 0 : 1],
                                addr))
     {
         return 1;
     }
 
     for (i = 0; i < conf->nown; i++) {
-        if (trp_turn_addr_equal(&conf->own[i], addr)) {
+        if (trp_addr_equal(&conf->own[i], addr)) {
             return 1;
         }
     }
@@ -192,7 +192,7 @@ trp_turn_own_port(const trp_turn_alloc_t *alloc, uint16_t port)
 
     shared = &alloc->turn->shared;
 
-    return trp_turn_port_is_set(alloc->protocol == TRP_TURN_PROTOCOL_TCP
+    return trp_turn_port_is_set(alloc->protocol == TRP_PROTO_TCP
                                 ? shared->tcp : shared->udp, port);
 }
 
@@ -276,7 +276,8 @@ trp_turn_permit(trp_turn_t *turn, trp_turn_alloc_t *alloc,
             return TRP_DECLINED;
         }
 
-        permission = trp_turn_get(turn, sizeof(trp_turn_permission_t));
+        permission = trp_memory_get(&turn->memory,
+                                    sizeof(trp_turn_permission_t));
         if (permission == NULL) {
             return TRP_DECLINED;
         }
@@ -292,8 +293,8 @@ trp_turn_permit(trp_turn_t *turn, trp_turn_alloc_t *alloc,
         turn->stats.permissions++;
     }
 
-    trp_turn_timer(turn, &permission->timer,
-                   turn->now + TRP_TURN_PERMISSION_TIME);
+    trp_timer_set(&turn->timers, &permission->timer,
+                  turn->now + TRP_TURN_PERMISSION_TIME);
 
     return TRP_OK;
 }
@@ -324,9 +325,9 @@ trp_turn_permission_find(const trp_turn_alloc_t *alloc, const trp_addr_t *addr)
     node = trp_hash_find(&alloc->permissions, trp_turn_hash_addr(alloc, addr));
 
     while (node) {
-        permission = trp_turn_of(trp_turn_permission_t, node, node);
+        permission = trp_of(trp_turn_permission_t, node, node);
 
-        if (trp_turn_addr_equal(&permission->addr, addr)) {
+        if (trp_addr_equal(&permission->addr, addr)) {
             return permission;
         }
 
@@ -341,7 +342,7 @@ static uint64_t
 trp_turn_hash_addr(const trp_turn_alloc_t *alloc, const trp_addr_t *addr)
 {
     return trp_hash(&alloc->permissions, addr->bytes,
-                    addr->family == 4 ? 4 : 16);
+                    trp_addr_len(addr));
 }
 
 
@@ -349,12 +350,12 @@ void
 trp_turn_permission_expire(trp_turn_t *turn,
     trp_turn_permission_t *permission)
 {
-    trp_turn_timer_stop(turn, &permission->timer);
+    trp_timer_stop(&turn->timers, &permission->timer);
     trp_hash_remove(&permission->alloc->permissions, &permission->node);
 
     turn->stats.permissions--;
 
-    trp_turn_put(turn, permission);
+    trp_memory_put(&turn->memory, permission);
 }
 
 
@@ -370,7 +371,7 @@ trp_turn_channel_bind(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     trp_stun_writer_t    w;
     trp_turn_channel_t  *channel;
 
-    if (alloc->protocol != TRP_TURN_PROTOCOL_UDP
+    if (alloc->protocol != TRP_PROTO_UDP
         || trp_stun_get_u32(m, TRP_STUN_CHANNEL_NUMBER, &number) != TRP_OK
         || trp_stun_addr(m, trp_stun_get(m, TRP_STUN_XOR_PEER_ADDRESS), &peer)
            != TRP_OK
@@ -413,7 +414,8 @@ trp_turn_channel_bind(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     if (channel == NULL) {
 
         channel = (alloc->numbers.n < TRP_TURN_MAX_CHANNELS)
-                  ? trp_turn_get(turn, sizeof(trp_turn_channel_t)) : NULL;
+                  ? trp_memory_get(&turn->memory, sizeof(trp_turn_channel_t))
+                  : NULL;
 
         if (channel == NULL) {
             trp_turn_error(turn, 508);
@@ -439,7 +441,8 @@ trp_turn_channel_bind(trp_turn_t *turn, trp_turn_alloc_t *alloc,
         turn->stats.channels++;
     }
 
-    trp_turn_timer(turn, &channel->timer, turn->now + TRP_TURN_CHANNEL_TIME);
+    trp_timer_set(&turn->timers, &channel->timer,
+                  turn->now + TRP_TURN_CHANNEL_TIME);
 
     trp_turn_answer_begin(turn, &w, TRP_STUN_SUCCESS);
     trp_turn_answer_end(turn, &w);
@@ -453,7 +456,7 @@ trp_turn_channel_by_number(const trp_turn_alloc_t *alloc, uint32_t number)
 
     node = trp_hash_find(&alloc->numbers, number);
 
-    return node ? trp_turn_of(trp_turn_channel_t, by_number, node) : NULL;
+    return node ? trp_of(trp_turn_channel_t, by_number, node) : NULL;
 }
 
 
@@ -472,9 +475,9 @@ trp_turn_channel_by_peer(const trp_turn_alloc_t *alloc,
                          trp_turn_hash_taddr(&alloc->peers, peer));
 
     while (node) {
-        channel = trp_turn_of(trp_turn_channel_t, by_peer, node);
+        channel = trp_of(trp_turn_channel_t, by_peer, node);
 
-        if (trp_turn_taddr_equal(&channel->peer, peer)) {
+        if (trp_taddr_equal(&channel->peer, peer)) {
             return channel;
         }
 
@@ -498,8 +501,8 @@ trp_turn_channel_expire(trp_turn_t *turn, trp_turn_channel_t *channel)
     channel->resting = 1;
     turn->stats.channels--;
 
-    trp_turn_timer(turn, &channel->timer,
-                   turn->now + TRP_TURN_CHANNEL_REST_TIME);
+    trp_timer_set(&turn->timers, &channel->timer,
+                  turn->now + TRP_TURN_CHANNEL_REST_TIME);
 }
 
 
@@ -510,11 +513,11 @@ trp_turn_channel_free(trp_turn_t *turn, trp_turn_channel_t *channel)
         turn->stats.channels--;
     }
 
-    trp_turn_timer_stop(turn, &channel->timer);
+    trp_timer_stop(&turn->timers, &channel->timer);
     trp_hash_remove(&channel->alloc->numbers, &channel->by_number);
     trp_hash_remove(&channel->alloc->peers, &channel->by_peer);
 
-    trp_turn_put(turn, channel);
+    trp_memory_put(&turn->memory, channel);
 }
 
 
@@ -527,7 +530,7 @@ trp_turn_peers_free(trp_turn_t *turn, trp_turn_alloc_t *alloc, uint8_t family)
 
     for (node = trp_hash_walk(&alloc->permissions, NULL); node; node = next) {
         next = trp_hash_walk(&alloc->permissions, node);
-        permission = trp_turn_of(trp_turn_permission_t, node, node);
+        permission = trp_of(trp_turn_permission_t, node, node);
 
         if (family == 0 || permission->addr.family == family) {
             trp_turn_permission_expire(turn, permission);
@@ -536,7 +539,7 @@ trp_turn_peers_free(trp_turn_t *turn, trp_turn_alloc_t *alloc, uint8_t family)
 
     for (node = trp_hash_walk(&alloc->numbers, NULL); node; node = next) {
         next = trp_hash_walk(&alloc->numbers, node);
-        channel = trp_turn_of(trp_turn_channel_t, by_number, node);
+        channel = trp_of(trp_turn_channel_t, by_number, node);
 
         if (family == 0 || channel->peer.addr.family == family) {
             trp_turn_channel_free(turn, channel);
@@ -556,7 +559,7 @@ trp_turn_send(trp_turn_t *turn, trp_turn_alloc_t *alloc, const trp_stun_t *m)
 
     data = trp_stun_get(m, TRP_STUN_DATA_ATTRIBUTE);
 
-    if (alloc->protocol != TRP_TURN_PROTOCOL_UDP
+    if (alloc->protocol != TRP_PROTO_UDP
         || data.data == NULL
         || trp_stun_addr(m, trp_stun_get(m, TRP_STUN_XOR_PEER_ADDRESS), &peer)
            != TRP_OK
@@ -647,7 +650,7 @@ trp_turn_peer_seen(trp_turn_alloc_t *alloc, const trp_taddr_t *peer)
     unsigned  i;
 
     for (i = 0; i < alloc->nseen; i++) {
-        if (trp_turn_taddr_equal(&alloc->seen[i], peer)) {
+        if (trp_taddr_equal(&alloc->seen[i], peer)) {
             return;
         }
     }
@@ -715,7 +718,7 @@ trp_turn_peer_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 
         /* padded on a stream only */
 
-        if (alloc->tuple.transport != TRP_TURN_UDP) {
+        if (alloc->tuple.transport != TRP_TRANSPORT_UDP) {
             memset(data + len, 0, n);
             len += n;
         }
@@ -736,7 +739,7 @@ trp_turn_peer_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 
     len += 4 + n;
 
-    n = TRP_STUN_HEADER_LEN + 8 + (peer->addr.family == 4 ? 4 : 16);
+    n = TRP_STUN_HEADER_LEN + 8 + trp_addr_len(&peer->addr);
     data -= n;
     len += n;
 

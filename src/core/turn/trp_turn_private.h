@@ -42,7 +42,7 @@ typedef enum {
 
 typedef struct {
     trp_hash_node_t      node;
-    trp_turn_timer_t     timer;
+    trp_timer_t          timer;
     trp_turn_alloc_t    *alloc;
     trp_addr_t           addr;
     unsigned             restricted:2; /* trp_turn_restricted_e */
@@ -52,17 +52,13 @@ typedef struct {
 typedef struct {
     trp_hash_node_t      by_number;
     trp_hash_node_t      by_peer;
-    trp_turn_timer_t     timer;
+    trp_timer_t          timer;
     trp_turn_alloc_t    *alloc;
     trp_taddr_t          peer;
     uint16_t             number;
     unsigned             resting:1;    /* has expired, may not be bound anew */
     unsigned             restricted:2;
 } trp_turn_channel_t;
-
-
-#define trp_turn_of(type, member, pointer)                                    \
-    ((type *) (void *) ((uint8_t *) (pointer) - offsetof(type, member)))
 
 
 /* of trp_turn.c */
@@ -79,13 +75,6 @@ int trp_turn_answer_idle(const trp_turn_t *turn);
 
 void trp_turn_report(trp_turn_t *turn, const trp_turn_tuple_t *client,
     trp_str_t username, const trp_taddr_t *peer, trp_turn_report_e why);
-
-void *trp_turn_get(trp_turn_t *turn, size_t size);
-void trp_turn_put(trp_turn_t *turn, void *p);
-
-void trp_turn_timer(trp_turn_t *turn, trp_turn_timer_t *timer,
-    uint64_t expires);
-void trp_turn_timer_stop(trp_turn_t *turn, trp_turn_timer_t *timer);
 
 /*
  * The answer to turn->request: begin, put attributes, end.  An error is sent
@@ -107,8 +96,6 @@ size_t trp_turn_sign(trp_turn_t *turn, trp_stun_writer_t *w,
 uint64_t trp_turn_hash_tuple(const trp_turn_t *turn,
     const trp_turn_tuple_t *tuple);
 uint64_t trp_turn_hash_taddr(const trp_hash_t *table, const trp_taddr_t *addr);
-int trp_turn_addr_equal(const trp_addr_t *a, const trp_addr_t *b);
-int trp_turn_taddr_equal(const trp_taddr_t *a, const trp_taddr_t *b);
 
 
 /* of trp_turn_alloc.c: requests, all of them authenticated */

@@ -44,7 +44,7 @@ trp_turn_connect(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     trp_turn_command_t     *command;
     trp_turn_connection_t  *connection;
 
-    if (alloc->protocol != TRP_TURN_PROTOCOL_TCP) {
+    if (alloc->protocol != TRP_PROTO_TCP) {
         trp_turn_error(turn, 437);
         return;
     }
@@ -68,7 +68,7 @@ trp_turn_connect(trp_turn_t *turn, trp_turn_alloc_t *alloc,
          connection;
          connection = connection->next)
     {
-        if (trp_turn_taddr_equal(&connection->peer, &peer)) {
+        if (trp_taddr_equal(&connection->peer, &peer)) {
             trp_turn_error(turn, 446);
             return;
         }
@@ -83,8 +83,8 @@ trp_turn_connect(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 
     connection->request = turn->request;
 
-    trp_turn_timer(turn, &connection->timer,
-                   turn->now + TRP_TURN_CONNECT_TIME);
+    trp_timer_set(&turn->timers, &connection->timer,
+                  turn->now + TRP_TURN_CONNECT_TIME);
 
     command = trp_turn_command(turn, TRP_TURN_CONNECT);
 
@@ -105,7 +105,7 @@ trp_turn_connection_create(trp_turn_t *turn, trp_turn_alloc_t *alloc,
         return NULL;
     }
 
-    connection = trp_turn_get(turn, sizeof(trp_turn_connection_t));
+    connection = trp_memory_get(&turn->memory, sizeof(trp_turn_connection_t));
     if (connection == NULL) {
         return NULL;
     }
@@ -141,7 +141,7 @@ trp_turn_connection_find(const trp_turn_t *turn, uint32_t id)
 
     node = trp_hash_find(&turn->connections, id);
 
-    return node ? trp_turn_of(trp_turn_connection_t, node, node) : NULL;
+    return node ? trp_of(trp_turn_connection_t, node, node) : NULL;
 }
 
 
@@ -163,7 +163,8 @@ trp_turn_connected(trp_turn_t *turn, trp_turn_connection_t *connection,
 
     connection->state = TRP_TURN_WAITING;
 
-    trp_turn_timer(turn, &connection->timer, turn->now + TRP_TURN_BIND_TIME);
+    trp_timer_set(&turn->timers, &connection->timer,
+                  turn->now + TRP_TURN_BIND_TIME);
 
     trp_turn_connect_answer(turn, connection, 0);
 }
@@ -176,7 +177,7 @@ trp_turn_connection_good(const trp_turn_connection_t *connection)
 {
     unsigned  family;
 
-    family = (connection->peer.addr.family == 4) ? TRP_TURN_V4 : TRP_TURN_V6;
+    family = trp_turn_family(&connection->peer.addr);
 
     return (connection->alloc->families & family) != 0;
 }
@@ -253,7 +254,8 @@ trp_turn_accepted(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 
     connection->state = TRP_TURN_WAITING;
 
-    trp_turn_timer(turn, &connection->timer, turn->now + TRP_TURN_BIND_TIME);
+    trp_timer_set(&turn->timers, &connection->timer,
+                  turn->now + TRP_TURN_BIND_TIME);
 
     trp_random_bytes(&turn->random, id, sizeof(id));
 
@@ -284,7 +286,7 @@ trp_turn_connection_bind(trp_turn_t *turn, const trp_stun_t *m)
     uint32_t             id;
     trp_turn_command_t  *command;
 
-    if (turn->from.transport == TRP_TURN_UDP
+    if (turn->from.transport == TRP_TRANSPORT_UDP
         || trp_stun_get_u32(m, TRP_STUN_CONNECTION_ID, &id) != TRP_OK
         || trp_turn_find(turn, &turn->from))
     {
@@ -325,7 +327,7 @@ trp_turn_attach(trp_turn_t *turn, uint32_t id, trp_str_t username)
 
     connection->state = TRP_TURN_ATTACHED;
 
-    trp_turn_timer_stop(turn, &connection->timer);
+    trp_timer_stop(&turn->timers, &connection->timer);
 
     return connection;
 }
@@ -398,7 +400,7 @@ trp_turn_connection_end(trp_turn_t *turn, trp_turn_connection_t *connection)
 {
     trp_turn_connection_t  **p;
 
-    trp_turn_timer_stop(turn, &connection->timer);
+    trp_timer_stop(&turn->timers, &connection->timer);
     trp_hash_remove(&turn->connections, &connection->node);
 
     for (p = &connection->alloc->connections; *p; p = &(*p)->next) {
@@ -420,7 +422,7 @@ void
 trp_turn_connection_release(trp_turn_t *turn,
     trp_turn_connection_t *connection)
 {
-    trp_turn_put(turn, connection);
+    trp_memory_put(&turn->memory, connection);
 }
 
 
@@ -435,7 +437,7 @@ trp_turn_connections_expire(trp_turn_t *turn, trp_turn_alloc_t *alloc,
          connection = connection->next)
     {
         if (connection->peer.addr.family == family) {
-            trp_turn_timer(turn, &connection->timer, turn->now);
+            trp_timer_set(&turn->timers, &connection->timer, turn->now);
         }
     }
 }
@@ -452,7 +454,7 @@ trp_turn_connections_free(trp_turn_t *turn, trp_turn_alloc_t *alloc)
          connection;
          connection = connection->next)
     {
-        trp_turn_timer_stop(turn, &connection->timer);
+        trp_timer_stop(&turn->timers, &connection->timer);
         trp_hash_remove(&turn->connections, &connection->node);
         turn->stats.connections--;
     }

@@ -272,7 +272,7 @@ trp_turnc_connect(trp_turnc_t *client, const trp_taddr_t *peer,
     void *connect, uint64_t now)
 {
     if (client->state != TRP_TURNC_ALLOCATED
-        || client->conf.transport != TRP_TURNC_TCP)
+        || client->conf.transport != TRP_PROTO_TCP)
     {
         return TRP_ERROR;
     }
@@ -315,7 +315,7 @@ trp_turnc_send(trp_turnc_t *client, const trp_taddr_t *peer,
     const uint8_t *p, size_t len, uint64_t now)
 {
     if (client->state != TRP_TURNC_ALLOCATED
-        || client->conf.transport != TRP_TURNC_UDP)
+        || client->conf.transport != TRP_PROTO_UDP)
     {
         return TRP_ERROR;
     }

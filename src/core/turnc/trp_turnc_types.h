@@ -71,11 +71,6 @@
 #define TRP_TURNC_TRANSACTIONS  1024
 #define TRP_TURNC_PEERS         4000
 
-/* conf.transport, as IP numbers them */
-
-#define TRP_TURNC_TCP           6
-#define TRP_TURNC_UDP           17
-
 /* before what could not be refreshed is asked for again */
 
 #define TRP_TURNC_PAUSE         1000
@@ -151,7 +146,7 @@ typedef struct {
     trp_str_t   password;
     trp_str_t   secret;              /* ... the secret of REST credentials, for
                                         which "name" may be empty */
-    uint8_t     transport;           /* of the relayed address: 6 or 17 */
+    uint8_t     transport;           /* of the relayed address: trp_proto_e */
     uint8_t     family;              /* 4, 6; 0: 4, with no attribute */
     unsigned    stream:1;            /* TCP or TLS to the server */
 } trp_turnc_conf_t;

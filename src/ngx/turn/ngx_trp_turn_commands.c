@@ -237,7 +237,7 @@ ngx_trp_turn_enter(ngx_trp_turn_alloc_t *alloc, in_port_t port)
     owner->hash = ngx_trp_turn_zone_hash_tuple(zone, &a->tuple);
     owner->slot = ngx_trp_turn_workers_slot(server->worker->workers);
     owner->port = port;
-    owner->tcp = (a->protocol == TRP_TURN_PROTOCOL_TCP);
+    owner->tcp = (a->protocol == TRP_PROTO_TCP);
 
     /* a user of one realm is not the user of another one */
 

@@ -63,7 +63,7 @@ ngx_trp_turn_relayed_bind(ngx_trp_turn_alloc_t *alloc, in_port_t port,
 
     worker = alloc->server->worker;
 
-    handler = (alloc->alloc->protocol == TRP_TURN_PROTOCOL_TCP)
+    handler = (alloc->alloc->protocol == TRP_PROTO_TCP)
               ? accept : ngx_trp_turn_relayed_handler;
 
     rc = TRP_TURN_NO_CAPACITY;
@@ -136,7 +136,7 @@ ngx_trp_turn_relayed_socket(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6,
 
     one = 1;
 
-    type = (alloc->alloc->protocol == TRP_TURN_PROTOCOL_TCP) ? SOCK_STREAM
+    type = (alloc->alloc->protocol == TRP_PROTO_TCP) ? SOCK_STREAM
                                                              : SOCK_DGRAM;
 
     len = ngx_trp_turn_wildcard(&sa, v6, port);
@@ -270,7 +270,7 @@ ngx_trp_turn_relayed_way(ngx_trp_turn_alloc_t *alloc, ngx_uint_t own,
     trp_addr_t   home;
 
     v6 = (to->addr.family == 6);
-    tcp = (alloc->alloc->protocol == TRP_TURN_PROTOCOL_TCP);
+    tcp = (alloc->alloc->protocol == TRP_PROTO_TCP);
 
     if (own
         && ngx_trp_turn_zone_home(alloc->server->worker->zone, tcp, to->port,
@@ -316,7 +316,7 @@ ngx_trp_turn_relayed_peer(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *peer)
         return;
     }
 
-    tcp = (alloc->alloc->protocol == TRP_TURN_PROTOCOL_TCP);
+    tcp = (alloc->alloc->protocol == TRP_PROTO_TCP);
 
     if (ngx_trp_turn_zone_home(alloc->server->worker->zone, tcp, peer->port,
                                peer->addr.family == 6, &home))

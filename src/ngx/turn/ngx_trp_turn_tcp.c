@@ -145,7 +145,7 @@ ngx_trp_turn_tcp_tuple(ngx_trp_turn_client_t *client)
     ngx_trp_turn_taddr(&client->tuple.client, c->sockaddr);
     ngx_trp_turn_taddr(&client->tuple.server, c->local_sockaddr);
 
-    client->tuple.transport = c->ssl ? TRP_TURN_TLS : TRP_TURN_TCP;
+    client->tuple.transport = c->ssl ? TRP_TRANSPORT_TLS : TRP_TRANSPORT_TCP;
 
     if (client->tuple.client.addr.family == 0) {
         ngx_log_error(NGX_LOG_INFO, c->log, 0,

@@ -531,7 +531,7 @@ ngx_trp_turn_udp_datagram(ngx_trp_turn_listener_t *l, ngx_connection_t *c,
     }
 
     tuple.server = l->local;
-    tuple.transport = TRP_TURN_UDP;
+    tuple.transport = TRP_TRANSPORT_UDP;
 
     if (c != l->connection) {
         owner = c->data;

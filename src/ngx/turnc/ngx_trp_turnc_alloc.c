@@ -84,7 +84,7 @@ ngx_trp_turnc_alloc_create(ngx_trp_turnc_server_t *server,
     a->server = server;
     a->transport = user->transport;
     a->family = user->peer.addr.family;
-    a->datagrams = (server->conf->transport == NGX_TRP_TURNC_UDP
+    a->datagrams = (server->conf->transport == TRP_TRANSPORT_UDP
                     && a->transport == TRP_PROTO_UDP);
     a->hops = hops;
     a->start = ngx_time();
@@ -194,7 +194,7 @@ ngx_trp_turnc_alloc_dial(ngx_trp_turnc_alloc_t *a, ngx_pool_t *pool)
     a->dialer.level = NGX_LOG_ERR;
     a->dialer.timeout = server->conf->connect_timeout;
 
-    if (server->conf->transport == NGX_TRP_TURNC_TLS) {
+    if (server->conf->transport == TRP_TRANSPORT_TLS) {
         a->dialer.ssl = &server->conf->ssl;
         a->dialer.host = &server->host;
         a->dialer.session = &server->session;

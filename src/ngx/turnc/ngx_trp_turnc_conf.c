@@ -94,7 +94,7 @@ ngx_trp_turnc_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     tcf->enabled = 1;
-    tcf->transport = NGX_TRP_TURNC_TCP;
+    tcf->transport = TRP_TRANSPORT_TCP;
 
     ngx_trp_conf_set_place(cf, &tcf->place);
 
@@ -103,7 +103,7 @@ ngx_trp_turnc_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (cf->args->nelts == 3
         && (ngx_trp_turnc_set_transport(tcf, &value[1]) != NGX_OK
-            || tcf->transport == NGX_TRP_TURNC_UDP))
+            || tcf->transport == TRP_TRANSPORT_UDP))
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid transport \"%V\" in \"%V\", write \"tcp\" "
@@ -115,7 +115,7 @@ ngx_trp_turnc_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     tcf->url.url = *name;
     tcf->url.no_resolve = 1;
-    tcf->url.default_port = (tcf->transport == NGX_TRP_TURNC_TLS) ? 5349 : 3478;
+    tcf->url.default_port = (tcf->transport == TRP_TRANSPORT_TLS) ? 5349 : 3478;
 
     if (ngx_parse_url(cf->pool, &tcf->url) != NGX_OK
         || tcf->url.family == AF_UNIX)
@@ -257,7 +257,7 @@ ngx_trp_turnc_init_conf(ngx_conf_t *cf, ngx_trp_turnc_conf_t *conf,
                            "for \"%s\"", prefix, prefix, prefix);
         rc = NGX_ERROR;
 
-    } else if (conf->transport == NGX_TRP_TURNC_TLS) {
+    } else if (conf->transport == TRP_TRANSPORT_TLS) {
         rc = ngx_trp_ssl_init_conf(cf, &conf->ssl, prefix, "TURN server");
     }
 

@@ -452,7 +452,7 @@ ngx_trp_turnc_data_dial(ngx_trp_turnc_connect_t *tc)
     tc->dialer.level = NGX_LOG_ERR;
     tc->dialer.timeout = server->conf->connect_timeout;
 
-    if (server->conf->transport == NGX_TRP_TURNC_TLS) {
+    if (server->conf->transport == TRP_TRANSPORT_TLS) {
         tc->dialer.ssl = &server->conf->ssl;
         tc->dialer.host = &server->host;
         tc->dialer.session = &server->session;

@@ -38,7 +38,7 @@ ngx_uint_t ngx_trp_turnc_server_lacks(ngx_trp_turnc_server_t *server,
     ngx_uint_t family);
 
 
-/* 1 if it has an allocation for us now, to reach peers by 6 or 17 */
+/* 1 if it has an allocation for us now, to reach peers by this protocol */
 
 ngx_uint_t ngx_trp_turnc_server_serves(ngx_trp_turnc_server_t *server,
     ngx_uint_t transport);

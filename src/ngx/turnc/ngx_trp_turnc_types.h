@@ -34,17 +34,10 @@ typedef struct ngx_trp_turnc_alloc_s  ngx_trp_turnc_alloc_t;
 typedef struct ngx_trp_turnc_user_s   ngx_trp_turnc_user_t;
 
 
-typedef enum {
-    NGX_TRP_TURNC_UDP = 0,                /* TCP for what needs it */
-    NGX_TRP_TURNC_TCP,
-    NGX_TRP_TURNC_TLS
-} ngx_trp_turnc_transport_e;
-
-
 typedef struct {
     ngx_trp_conf_place_t  place;
     ngx_uint_t            enabled;
-    ngx_uint_t            transport;     /* ngx_trp_turnc_transport_e */
+    ngx_uint_t            transport;     /* trp_transport_e */
 
     ngx_str_t             name;
     ngx_str_t             password;
@@ -114,7 +107,7 @@ struct ngx_trp_turnc_user_s {
     const ngx_trp_turnc_user_handlers_t  *handlers;
     void                                 *data;
     trp_taddr_t                           peer;
-    ngx_uint_t                            transport;  /* to the peer: 6, 17 */
+    ngx_uint_t                            transport;  /* trp_proto_e */
 
     ngx_trp_turnc_alloc_t                *allocation;  /* NULL: none */
     trp_hash_node_t                       node;
@@ -141,7 +134,7 @@ typedef struct {
 struct ngx_trp_turnc_alloc_s {
     ngx_queue_t              queue;      /* in server->allocations */
     ngx_trp_turnc_server_t  *server;
-    ngx_uint_t               transport;  /* to the peer: 6, 17 */
+    ngx_uint_t               transport;  /* trp_proto_e */
     ngx_uint_t               family;     /* of the peers: 4, 6 */
 
     ngx_sockaddr_t           sockaddr;   /* 300 may lead elsewhere */

@@ -25,7 +25,7 @@ client_init(client_t *c, const char *from, const char *user)
     c->tuple.server = taddr(c->tuple.client.addr.family == 4
                             ? "8.8.4.4:3478" : "[2a00:1450::8]:3478");
     c->user = user;
-    c->protocol = TRP_TURN_PROTOCOL_UDP;
+    c->protocol = TRP_PROTO_UDP;
 }
 
 
@@ -321,7 +321,7 @@ send_channel(world_t *w, client_t *c, unsigned number, const char *data)
     trp_write16(buf + 2, (uint16_t) len);
     memcpy(buf + 4, data, len);
 
-    if (c->tuple.transport != TRP_TURN_UDP) {
+    if (c->tuple.transport != TRP_TRANSPORT_UDP) {
         len = (len + 3) & ~(size_t) 3;
     }
 

@@ -90,8 +90,8 @@ any_allocate(client_t *c)
 
     ask(&w, c, TRP_STUN_ALLOCATE);
 
-    c->protocol = (c->tuple.transport == TRP_TURN_UDP || rnd(2))
-                  ? TRP_TURN_PROTOCOL_UDP : TRP_TURN_PROTOCOL_TCP;
+    c->protocol = (c->tuple.transport == TRP_TRANSPORT_UDP || rnd(2))
+                  ? TRP_PROTO_UDP : TRP_PROTO_TCP;
 
     if (rnd(30)) {
         trp_stun_put_u32(&w.ask, TRP_STUN_REQUESTED_TRANSPORT,
@@ -193,7 +193,7 @@ any_peer_data(client_t *c)
 
     alloc = alloc_of(&w, c);
 
-    if (alloc == NULL || alloc->protocol != TRP_TURN_PROTOCOL_UDP) {
+    if (alloc == NULL || alloc->protocol != TRP_PROTO_UDP) {
         return;
     }
 
@@ -227,7 +227,7 @@ any_stream(client_t *c)
 
     alloc = alloc_of(&w, c);
 
-    if (rnd(3) == 0 && alloc && alloc->protocol == TRP_TURN_PROTOCOL_TCP) {
+    if (rnd(3) == 0 && alloc && alloc->protocol == TRP_PROTO_TCP) {
         peer = taddr(any_peer());
         world_begin(&w);
         w.talking = &peer;
@@ -257,7 +257,7 @@ any_stream(client_t *c)
 
     } else if (rnd(3)) {
         second = *c;
-        second.tuple.transport = TRP_TURN_TCP;
+        second.tuple.transport = TRP_TRANSPORT_TCP;
         second.tuple.client.port += 1000;
         hello(&w, &second);
 
@@ -453,7 +453,8 @@ start(uint32_t seed, unsigned fail_every)
                     i % 2 ? "alice:secret" : "bob:hidden");
 
         clients[i].tuple.client.port += (uint16_t) i;
-        clients[i].tuple.transport = (i < 3) ? TRP_TURN_UDP : TRP_TURN_TCP;
+        clients[i].tuple.transport = (i < 3) ? TRP_TRANSPORT_UDP
+                                             : TRP_TRANSPORT_TCP;
         clients[i].fingerprint = rnd(2);
         clients[i].sha256 = rnd(2);
     }

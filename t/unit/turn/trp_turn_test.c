@@ -232,7 +232,7 @@ test_challenge(void)
     /* over a connection nobody can be somebody else */
 
     c = alice;
-    c.tuple.transport = TRP_TURN_TCP;
+    c.tuple.transport = TRP_TRANSPORT_TCP;
     is_int(hello(&w, &c), 401, "over TCP");
     is_int(c.nonce_len, 37, "a nonce with features");
 
@@ -294,18 +294,18 @@ test_challenge(void)
 
     /* over TCP and TLS it is good for all ports of an address, not for UDP */
 
-    c.tuple.transport = TRP_TURN_TCP;
+    c.tuple.transport = TRP_TRANSPORT_TCP;
     is_int(refresh(&w, &c, 0), 438, "of a datagram, over TCP");
     is_int(refresh(&w, &c, 0), 437, "its own");
     c.tuple.client.port++;
     is_int(refresh(&w, &c, 0), 437, "another port");
-    c.tuple.transport = TRP_TURN_TLS;
+    c.tuple.transport = TRP_TRANSPORT_TLS;
     is_int(refresh(&w, &c, 0), 437, "over TLS");
     c.tuple.client.addr.bytes[3]++;
     is_int(refresh(&w, &c, 0), 438, "another address");
     c.tuple.client = alice.tuple.client;
     is_int(refresh(&w, &c, 0), 438, "a nonce of that one");
-    c.tuple.transport = TRP_TURN_UDP;
+    c.tuple.transport = TRP_TRANSPORT_UDP;
     is_int(refresh(&w, &c, 0), 438, "over UDP");
     c.tuple.client.port++;
     is_int(refresh(&w, &c, 0), 438, "from another port");
@@ -388,7 +388,7 @@ test_strangers(void)
     c.nonce_len = 1;
     is_int(allocate(&w, &c), 0, "438 too");
 
-    c.tuple.transport = TRP_TURN_TCP;
+    c.tuple.transport = TRP_TRANSPORT_TCP;
     is_int(hello(&w, &c), 401, "over TCP there is no limit");
 
     is_int(hello(&w, &bob), 401, "others are answered");
@@ -456,7 +456,7 @@ test_algorithms(void)
     trp_str_t  secret;
 
     start();
-    alice.tuple.transport = TRP_TURN_TCP;
+    alice.tuple.transport = TRP_TRANSPORT_TCP;
 
     hello(&w, &alice);
     c = alice;
@@ -542,7 +542,7 @@ test_algorithms(void)
 
     /* who was not told of a list may name any, but must choose from it */
 
-    c.tuple.transport = TRP_TURN_UDP;
+    c.tuple.transport = TRP_TRANSPORT_UDP;
     hello(&w, &c);
     is_int(c.nonce_len, 24, "a short nonce");
     ask_allocate(&w, &c);
@@ -567,7 +567,7 @@ test_algorithms(void)
                         text("bob:0x0102030405060708090a0b0c0d0e0f10"),
                         text(WORLD_REALM));
     world_start(&w);
-    alice.tuple.transport = TRP_TURN_TLS;
+    alice.tuple.transport = TRP_TRANSPORT_TLS;
     hello(&w, &alice);
     ok(alice.nonce_len == 37 && alice.nonce[9] == 'Q',
        "no choice where somebody has none");
@@ -580,7 +580,7 @@ test_algorithms(void)
     w.conf.credentials.secrets = &secret;
     w.conf.credentials.nsecrets = 1;
     world_start(&w);
-    alice.tuple.transport = TRP_TURN_TLS;
+    alice.tuple.transport = TRP_TRANSPORT_TLS;
     hello(&w, &alice);
     ok(alice.nonce[9] == 'g', "no hashes of names with a time in them");
 
@@ -669,7 +669,7 @@ test_allocate(void)
     is_int(allocate(&w, &c), 200, "with an allocation of its own");
     c.tuple.server.port++;
     is_int(allocate(&w, &c), 200, "the server's port counts as well");
-    c.tuple.transport = TRP_TURN_TCP;
+    c.tuple.transport = TRP_TRANSPORT_TCP;
     c.nonce_len = 0;
     is_int(allocate(&w, &c), 200, "and the transport");
     is_int(w.turn.stats.allocations, 4, "four of them");
@@ -775,8 +775,8 @@ test_allocate_errors(void)
     /* RFC 6062, section 5.1 */
 
     client_init(&c, "192.0.2.7:1", "alice:secret");
-    c.tuple.transport = TRP_TURN_TCP;
-    c.protocol = TRP_TURN_PROTOCOL_TCP;
+    c.tuple.transport = TRP_TRANSPORT_TCP;
+    c.protocol = TRP_PROTO_TCP;
 
     ask_allocate(&w, &c);
     trp_stun_put(&w.ask, TRP_STUN_EVEN_PORT, "", 1);
@@ -1428,8 +1428,8 @@ test_denied(void)
     is_int(ask_signed(&w, &alice), 200, "both families");
 
     c = alice;
-    c.tuple.transport = TRP_TURN_TCP;
-    c.protocol = TRP_TURN_PROTOCOL_TCP;
+    c.tuple.transport = TRP_TRANSPORT_TCP;
+    c.protocol = TRP_PROTO_TCP;
     c.nonce_len = 0;
     ask_allocate(&w, &c);
     trp_stun_put_u32(&w.ask, TRP_STUN_ADDITIONAL_ADDRESS_FAMILY, 0x02000000);
@@ -1501,8 +1501,8 @@ test_own_address(void)
     is_str(w.log, "", "nor in the channel");
 
     client_init(&c, "192.0.2.1:1", "alice:secret");
-    c.tuple.transport = TRP_TURN_TCP;
-    c.protocol = TRP_TURN_PROTOCOL_TCP;
+    c.tuple.transport = TRP_TRANSPORT_TCP;
+    c.protocol = TRP_PROTO_TCP;
     allocate(&w, &c);
     is_int(connect_to(&w, &c, "8.8.4.4:22"), 403, "no connection");
     snprintf(own, sizeof(own), "8.8.4.4:%u", alloc_of(&w, &alice)->port);
@@ -1813,7 +1813,7 @@ test_channel_data(void)
     bind_channel(&w, &alice, 0x4000, "9.9.9.9:53");
 
     client_init(&c, "192.0.2.1:4001", "alice:secret");
-    c.tuple.transport = TRP_TURN_TCP;
+    c.tuple.transport = TRP_TRANSPORT_TCP;
     allocate(&w, &c);
     bind_channel(&w, &c, 0x4000, "9.9.9.9:53");
 
@@ -1934,7 +1934,7 @@ test_indications(void)
     /* from the peer */
 
     client_init(&c, "192.0.2.1:4001", "alice:secret");
-    c.tuple.transport = TRP_TURN_TCP;
+    c.tuple.transport = TRP_TRANSPORT_TCP;
     ask_allocate(&w, &c);
     trp_stun_put_u32(&w.ask, TRP_STUN_ADDITIONAL_ADDRESS_FAMILY, 0x02000000);
     ask_signed(&w, &c);
@@ -2136,7 +2136,7 @@ stream_client(const char *from, const char *user)
     client_t  c;
 
     client_init(&c, from, user);
-    c.tuple.transport = TRP_TURN_TCP;
+    c.tuple.transport = TRP_TRANSPORT_TCP;
 
     return c;
 }
@@ -2177,7 +2177,7 @@ test_connections(void)
 
     start();
     c = stream_client("192.0.2.1:4000", "alice:secret");
-    c.protocol = TRP_TURN_PROTOCOL_TCP;
+    c.protocol = TRP_PROTO_TCP;
     d = stream_client("192.0.2.1:4001", "alice:secret");
     other = stream_client("192.0.2.1:4002", "bob:hidden");
 
@@ -2327,7 +2327,7 @@ test_connection_families(void)
 
     start();
     c = stream_client("192.0.2.1:4000", "alice:secret");
-    c.protocol = TRP_TURN_PROTOCOL_TCP;
+    c.protocol = TRP_PROTO_TCP;
     d = stream_client("192.0.2.1:4001", "alice:secret");
 
     ask_allocate(&w, &c);
@@ -2372,7 +2372,7 @@ test_connection_bounds(void)
 
     start();
     c = stream_client("192.0.2.1:4000", "alice:secret");
-    c.protocol = TRP_TURN_PROTOCOL_TCP;
+    c.protocol = TRP_PROTO_TCP;
     allocate(&w, &c);
     code = 0;
 
@@ -2554,7 +2554,7 @@ test_time(void)
     permit(&w, &alice, "9.9.9.9");
     is_int(trp_turn_deadline(&w.turn), w.turn.now + 300000, "a permission");
     c = stream_client("192.0.2.1:4000", "alice:secret");
-    c.protocol = TRP_TURN_PROTOCOL_TCP;
+    c.protocol = TRP_PROTO_TCP;
     allocate(&w, &c);
     connect_to(&w, &c, "9.9.9.9:1");
     is_int(trp_turn_deadline(&w.turn), w.turn.now + 30000, "a connection");
@@ -2625,7 +2625,7 @@ test_memory(void)
     {
         client_t  c = stream_client("192.0.2.1:4000", "alice:secret");
 
-        c.protocol = TRP_TURN_PROTOCOL_TCP;
+        c.protocol = TRP_PROTO_TCP;
         allocate(&w, &c);
         w.fail = 1;
         is_int(connect_to(&w, &c, "9.9.9.9:1"), 508, "a connection");
@@ -2695,7 +2695,7 @@ test_commands(void)
     w.show_ends = 1;
 
     c = stream_client("192.0.2.1:4000", "alice:secret");
-    c.protocol = TRP_TURN_PROTOCOL_TCP;
+    c.protocol = TRP_PROTO_TCP;
     is_int(allocate(&w, &c), 200, "an allocation");
 
     w.unreachable = 1;

@@ -465,7 +465,7 @@ world_check_to_peer(world_t *w, const trp_turn_command_t *c)
 
     relay = world_relay(w, c->alloc);
 
-    if (relay == NULL || relay->protocol != TRP_TURN_PROTOCOL_UDP) {
+    if (relay == NULL || relay->protocol != TRP_PROTO_UDP) {
         world_wrong(w, "data to a peer without an allocation");
         return;
     }
@@ -529,7 +529,7 @@ world_check_to_client(world_t *w, const trp_turn_command_t *c)
         world_wrong(w, "data from a port of this machine");
     }
 
-    if (c->alloc->tuple.transport != TRP_TURN_UDP
+    if (c->alloc->tuple.transport != TRP_TRANSPORT_UDP
         && trp_stun_frame(c->data, c->len) != (int) c->len)
     {
         world_wrong(w, "a stream would lose its place");

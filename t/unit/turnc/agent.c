@@ -291,7 +291,7 @@ int
 agent_create(agent_t *a)
 {
     agent_begin(a);
-    a->tuple.transport = a->conf.stream ? TRP_TURN_TCP : TRP_TURN_UDP;
+    a->tuple.transport = a->conf.stream ? TRP_TRANSPORT_TCP : TRP_TRANSPORT_UDP;
 
     a->client = trp_turnc_create(&a->conf, a->handlers.send, a, &a->memory,
                                  a->seed);
