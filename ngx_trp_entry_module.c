@@ -14,7 +14,8 @@
 #include "stock/ngx_trp_listener.h"
 #include "agent/ngx_trp_relays.h"
 #include "stock/ngx_trp_stock.h"
-#include "agent/ngx_trp_stream.h"
+#include "agent/ngx_trp_stream_log.h"
+#include "agent/ngx_trp_stream_tcp.h"
 #include "stock/ngx_trp_pid_file.h"
 #include "stock/ngx_trp_variables.h"
 #include "tunnel/trp_route.h"
@@ -157,6 +158,16 @@ static ngx_int_t ngx_trp_entry_init_upstream(ngx_conf_t *cf,
     ngx_stream_upstream_srv_conf_t *us);
 static ngx_int_t ngx_trp_entry_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_entry_init_process(ngx_cycle_t *cycle);
+
+
+static const ngx_trp_stream_handlers_t  ngx_trp_entry_stream_handlers = {
+    ngx_trp_entry_user,
+    ngx_trp_entry_reroute,
+    ngx_trp_entry_elsewhere,
+    ngx_trp_entry_hopeless,
+    ngx_trp_entry_opened,
+    ngx_trp_entry_failed
+};
 
 
 /* variables that a route sets, ahead of limits and the upstream */
@@ -772,16 +783,12 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
     ngx_memzero(&ctx->stream, sizeof(ngx_trp_stream_t));
 
     ctx->stream.entry = 1;
-    ctx->stream.other = ngx_trp_entry_user;
-    ctx->stream.reroute = ngx_trp_entry_reroute;
-    ctx->stream.elsewhere = ngx_trp_entry_elsewhere;
-    ctx->stream.hopeless = ngx_trp_entry_hopeless;
-    ctx->stream.opened = ngx_trp_entry_opened;
-    ctx->stream.failed = ngx_trp_entry_failed;
+    ctx->stream.ops = &ngx_trp_stream_tcp_ops;
+    ctx->stream.handlers = &ngx_trp_entry_stream_handlers;
     ctx->stream.data = ctx;
     ctx->stream.pool = pool;
-    ctx->stream.open = ctx->open;
-    ctx->stream.open_len = ctx->open_len;
+    ctx->stream.early.open = ctx->open;
+    ctx->stream.early.open_len = ctx->open_len;
     ctx->stream.destination = ctx->target->destination;
     ngx_memcpy(ctx->stream.id, ctx->id, TRP_STREAM_ID_LEN);
 
@@ -1009,8 +1016,8 @@ ngx_trp_entry_reroute(ngx_trp_stream_t *st)
 
     ctx = st->data;
 
-    leave = st->leave;
-    st->leave = 0;
+    leave = st->tries.leave;
+    st->tries.leave = 0;
 
     if ((!leave && ngx_trp_pool_alive(st->pool))
         || (!st->pool->retired && !ngx_trp_entry_elsewhere(st)))

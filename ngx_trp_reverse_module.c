@@ -15,7 +15,9 @@
 #include "names/ngx_trp_lookup.h"
 #include "agent/ngx_trp_relays.h"
 #include "stock/ngx_trp_stock.h"
-#include "agent/ngx_trp_stream.h"
+#include "agent/ngx_trp_stream_log.h"
+#include "agent/ngx_trp_stream_tcp.h"
+#include "agent/ngx_trp_stream_udp.h"
 #include "stock/ngx_trp_pid_file.h"
 #include "stock/ngx_trp_variables.h"
 #include "base/trp_acl.h"
@@ -135,6 +137,16 @@ static ngx_int_t ngx_trp_reverse_add_rule(ngx_conf_t *cf, ngx_array_t *allow,
     ngx_str_t *text);
 static ngx_int_t ngx_trp_reverse_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_reverse_init_process(ngx_cycle_t *cycle);
+
+
+static const ngx_trp_stream_handlers_t  ngx_trp_reverse_stream_handlers = {
+    ngx_trp_reverse_destination,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    NULL
+};
 
 
 /* variables that a user comes with */
@@ -589,7 +601,7 @@ ngx_trp_reverse_udp_handler(ngx_event_t *rev)
     ctx = ngx_trp_stream_of(c)->data;
 
     /* the proxy's buffer may be smaller than the one here */
-    ctx->stream.room = 0;
+    ctx->stream.part.room = 0;
 
     ngx_trp_listener_accept(ctx->conf->listener, c);
 }
@@ -679,9 +691,10 @@ ngx_trp_reverse_create_stream(ngx_trp_link_t *link, trp_open_t *open)
         goto failed;
     }
 
-    ctx->stream.udp = (open->proto == TRP_PROTO_UDP);
+    ctx->stream.ops = (open->proto == TRP_PROTO_UDP)
+                      ? &ngx_trp_stream_udp_ops : &ngx_trp_stream_tcp_ops;
+    ctx->stream.handlers = &ngx_trp_reverse_stream_handlers;
     ctx->stream.pool = link->pool;
-    ctx->stream.other = ngx_trp_reverse_destination;
     ctx->stream.destination = ctx->destination;
     ctx->stream.name = name;
     ngx_memcpy(ctx->stream.id, open->id, TRP_STREAM_ID_LEN);
@@ -1306,7 +1319,7 @@ ngx_trp_reverse_watch(ngx_trp_reverse_ctx_t *ctx)
         return;
     }
 
-    if (!ctx->stream.udp) {
+    if (!ctx->stream.ops->udp) {
 
         /* an abort while connect() is under way is no clean end either */
         ngx_trp_ends_arm(c);
@@ -1442,7 +1455,7 @@ ngx_trp_reverse_connected(ngx_trp_reverse_ctx_t *ctx, ngx_connection_t *pc)
 
     st = &ctx->stream;
 
-    if (st->udp) {
+    if (st->ops->udp) {
 
         if (st->in != NGX_TRP_STREAM_OPEN) {
             ngx_trp_fake_wake(st->connection->read);
@@ -1533,7 +1546,7 @@ ngx_trp_reverse_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
     info->id = st->id;
     info->status = (st->accepted || st->why) ? TRP_CODE_NONE
                                              : ngx_trp_reverse_code(ctx);
-    info->aborted = st->udp ? st->why != NULL
+    info->aborted = st->ops->udp ? st->why != NULL
                             : (st->in != NGX_TRP_STREAM_ENDED
                                || st->out != NGX_TRP_STREAM_ENDED);
 

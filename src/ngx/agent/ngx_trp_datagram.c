@@ -4,7 +4,14 @@
  */
 
 
+/*
+ * A stream of UDP that is written and read here, and not by a proxy: its
+ * opening, what comes on it, its end.
+ */
+
+
 #include "agent/ngx_trp_datagram.h"
+#include "agent/ngx_trp_stream_udp.h"
 
 #include <sodium.h>
 
@@ -18,6 +25,16 @@ static void ngx_trp_datagram_reroute(ngx_trp_stream_t *st);
 static void ngx_trp_datagram_nothing(ngx_trp_stream_t *st);
 
 
+static const ngx_trp_stream_handlers_t  ngx_trp_datagram_handlers = {
+    ngx_trp_datagram_other,
+    ngx_trp_datagram_reroute,
+    ngx_trp_datagram_elsewhere,
+    NULL,
+    ngx_trp_datagram_nothing,
+    ngx_trp_datagram_nothing
+};
+
+
 ngx_int_t
 ngx_trp_datagram_open(ngx_trp_datagram_t *dg, ngx_socket_t fd,
     trp_open_t *open)
@@ -27,13 +44,9 @@ ngx_trp_datagram_open(ngx_trp_datagram_t *dg, ngx_socket_t fd,
     st = &dg->stream;
 
     st->entry = 1;
-    st->udp = 1;
+    st->ops = &ngx_trp_stream_udp_ops;
+    st->handlers = &ngx_trp_datagram_handlers;
     st->data = dg;
-    st->other = ngx_trp_datagram_other;
-    st->elsewhere = ngx_trp_datagram_elsewhere;
-    st->reroute = ngx_trp_datagram_reroute;
-    st->opened = ngx_trp_datagram_nothing;
-    st->failed = ngx_trp_datagram_nothing;
 
     st->pool = ngx_trp_relays_choose(dg->relays);
 
@@ -66,7 +79,7 @@ ngx_trp_datagram_open(ngx_trp_datagram_t *dg, ngx_socket_t fd,
 }
 
 
-/* the OPEN frame, and behind it the destination as text, for the log */
+/* the OPEN frame, followed by the destination as text, for the log */
 
 static ngx_int_t
 ngx_trp_datagram_frame(ngx_trp_datagram_t *dg, trp_open_t *open)
@@ -93,8 +106,8 @@ ngx_trp_datagram_frame(ngx_trp_datagram_t *dg, trp_open_t *open)
 
     dg->memory = p;
 
-    st->open = p;
-    st->open_len = len;
+    st->early.open = p;
+    st->early.open_len = len;
 
     p = ngx_cpymem(p, frame, len);
 
@@ -192,8 +205,8 @@ ngx_trp_datagram_reroute(ngx_trp_stream_t *st)
 
     dg = st->data;
 
-    leave = st->leave;
-    st->leave = 0;
+    leave = st->tries.leave;
+    st->tries.leave = 0;
 
     if (!leave && ngx_trp_pool_alive(st->pool)) {
         return;

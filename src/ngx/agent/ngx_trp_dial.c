@@ -4,9 +4,15 @@
  */
 
 
+/*
+ * A tunnel from connect() to READY, directly or through a TURN server.
+ */
+
+
 #include "agent/ngx_trp_dial.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_connect.h"
+#include "tunnel/ngx_trp_tunnel.h"
 #include "turnc/ngx_trp_turnc_connect.h"
 #include "turnc/ngx_trp_turnc_server.h"
 #include "tunnel/trp_auth.h"
@@ -145,7 +151,7 @@ ngx_trp_dial_create_link(ngx_trp_pool_t *pool, ngx_connection_t *c)
     c->write->log = log;
 
     link->tunnel = ngx_trp_tunnel_create(c, &pool->conf->tunnels,
-                                         &ngx_trp_pool_tunnel_handlers,
+                                         pool->dialled->tunnel,
                                          link, 0, pool->conf->heartbeat);
     if (link->tunnel == NULL) {
         goto failed;
@@ -311,7 +317,7 @@ ngx_trp_dial_turn_done(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
 
     link = ngx_trp_dial_create_link(dial->pool, tc->connection);
     if (link == NULL) {
-        ngx_trp_pool_undialled(dial->pool);
+        dial->pool->dialled->failed(dial->pool);
         return;
     }
 
@@ -357,7 +363,7 @@ ngx_trp_dial_turn_failed(ngx_trp_dial_turn_t *dial)
     /* all of it is in there */
     ngx_trp_turnc_disconnect(dial->connect);
 
-    ngx_trp_pool_undialled(pool);
+    pool->dialled->failed(pool);
 }
 
 
@@ -505,7 +511,7 @@ ngx_trp_dial_frame(ngx_trp_link_t *link, trp_frame_t *frame)
         t->connection->log->action = NULL;
 
         ngx_trp_tunnel_watch(t);
-        ngx_trp_pool_ready(link, ready.slot, ready.wanted);
+        link->pool->dialled->ready(link, ready.slot, ready.wanted);
 
         return NGX_OK;
 
@@ -517,7 +523,7 @@ ngx_trp_dial_frame(ngx_trp_link_t *link, trp_frame_t *frame)
         ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
                       "relay wants the tunnel in slot %d", (int) slot);
 
-        ngx_trp_pool_moved(link, slot);
+        link->pool->dialled->moved(link, slot);
         ngx_trp_tunnel_fail(t);
 
         return NGX_OK;

@@ -13,7 +13,7 @@
 #define _NGX_TRP_DIAL_H_INCLUDED_
 
 
-#include "agent/ngx_trp_pool.h"
+#include "agent/ngx_trp_pool_types.h"
 
 
 #pragma GCC visibility push(hidden)
@@ -24,8 +24,8 @@
 ngx_int_t ngx_trp_dial_start(ngx_trp_agent_conf_t *conf);
 
 /*
- * NGX_OK: under way, its end comes by ngx_trp_pool_ready(), _moved() or by
- * the tunnel's "closed" handler.  NGX_ERROR: could not even begin.
+ * NGX_OK: under way, how it ends is told by pool->dialled, or by the tunnel's
+ * "closed" handler.  NGX_ERROR: could not even begin.
  */
 
 ngx_int_t ngx_trp_dial(ngx_trp_pool_t *pool);

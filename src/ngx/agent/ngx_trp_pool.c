@@ -4,9 +4,15 @@
  */
 
 
+/*
+ * How many tunnels there are: they are dialled, taken, put back, drained and
+ * counted here, and what comes on them goes to who holds them.
+ */
+
+
 #include "agent/ngx_trp_pool.h"
 #include "agent/ngx_trp_dial.h"
-#include "agent/ngx_trp_stream.h"
+#include "tunnel/ngx_trp_tunnel.h"
 
 
 /* dialled at once, and more than twice as many are not asked for at once */
@@ -42,6 +48,11 @@ static void ngx_trp_pool_put(ngx_trp_link_t *link);
 static ngx_uint_t ngx_trp_pool_needed(ngx_trp_pool_t *pool);
 static void ngx_trp_pool_demand(ngx_trp_pool_t *pool, ngx_uint_t known);
 
+static void ngx_trp_pool_ready(ngx_trp_link_t *link, ngx_uint_t slot,
+    ngx_uint_t wanted);
+static void ngx_trp_pool_moved(ngx_trp_link_t *link, ngx_uint_t slot);
+static void ngx_trp_pool_undialled(ngx_trp_pool_t *pool);
+
 static void ngx_trp_pool_readable(ngx_trp_tunnel_t *t);
 static void ngx_trp_pool_writable(ngx_trp_tunnel_t *t);
 static void ngx_trp_pool_idle(ngx_trp_tunnel_t *t);
@@ -53,13 +64,21 @@ static void ngx_trp_pool_drain(ngx_trp_tunnel_t *t);
 static void ngx_trp_pool_closed(ngx_trp_tunnel_t *t);
 
 
-const ngx_trp_tunnel_handlers_t  ngx_trp_pool_tunnel_handlers = {
+static const ngx_trp_tunnel_handlers_t  ngx_trp_pool_tunnel_handlers = {
     ngx_trp_pool_readable,
     ngx_trp_pool_writable,
     ngx_trp_pool_idle,
     ngx_trp_pool_frame,
     ngx_trp_pool_drain,
     ngx_trp_pool_closed
+};
+
+
+static const ngx_trp_dial_handlers_t  ngx_trp_pool_dial_handlers = {
+    &ngx_trp_pool_tunnel_handlers,
+    ngx_trp_pool_ready,
+    ngx_trp_pool_moved,
+    ngx_trp_pool_undialled
 };
 
 
@@ -100,6 +119,7 @@ ngx_trp_pool_create(ngx_trp_agent_conf_t *conf, struct sockaddr *sockaddr,
     pool->host = ngx_trp_pool_host(&pool->host);
 
     pool->conf = conf;
+    pool->dialled = &ngx_trp_pool_dial_handlers;
     pool->slot = -1;
     pool->log = ngx_cycle->log;
 
@@ -389,7 +409,7 @@ ngx_trp_pool_reroute(ngx_trp_pool_t *pool)
 {
     ngx_uint_t         n;
     ngx_queue_t       *q;
-    ngx_trp_stream_t  *st;
+    ngx_trp_holder_t  *holder;
 
     if (ngx_trp_pool_alive(pool)) {
         return;
@@ -397,10 +417,10 @@ ngx_trp_pool_reroute(ngx_trp_pool_t *pool)
 
     for (n = pool->nwaiting; n; n--) {
         q = ngx_queue_head(&pool->waiting);
-        st = ngx_queue_data(q, ngx_trp_stream_t, queue);
+        holder = ngx_queue_data(q, ngx_trp_holder_t, queue);
 
-        ngx_trp_pool_cancel(pool, st);
-        ngx_trp_stream_reopen(st);
+        ngx_trp_pool_cancel(pool, holder);
+        holder->ops->reopen(holder);
     }
 }
 
@@ -588,9 +608,9 @@ ngx_trp_pool_admits(ngx_trp_pool_t *pool)
 
 
 void
-ngx_trp_pool_wait(ngx_trp_pool_t *pool, ngx_trp_stream_t *st)
+ngx_trp_pool_wait(ngx_trp_pool_t *pool, ngx_trp_holder_t *holder)
 {
-    ngx_queue_insert_tail(&pool->waiting, &st->queue);
+    ngx_queue_insert_tail(&pool->waiting, &holder->queue);
     pool->nwaiting++;
 
     ngx_trp_pool_demand(pool, 0);
@@ -599,9 +619,9 @@ ngx_trp_pool_wait(ngx_trp_pool_t *pool, ngx_trp_stream_t *st)
 
 
 void
-ngx_trp_pool_cancel(ngx_trp_pool_t *pool, ngx_trp_stream_t *st)
+ngx_trp_pool_cancel(ngx_trp_pool_t *pool, ngx_trp_holder_t *holder)
 {
-    ngx_queue_remove(&st->queue);
+    ngx_queue_remove(&holder->queue);
     pool->nwaiting--;
 }
 
@@ -626,7 +646,7 @@ ngx_trp_pool_put(ngx_trp_link_t *link)
 {
     ngx_queue_t       *q;
     ngx_trp_pool_t    *pool;
-    ngx_trp_stream_t  *st;
+    ngx_trp_holder_t  *holder;
 
     pool = link->pool;
 
@@ -636,10 +656,10 @@ ngx_trp_pool_put(ngx_trp_link_t *link)
 
     if (!ngx_queue_empty(&pool->waiting) && !link->tunnel->draining) {
         q = ngx_queue_head(&pool->waiting);
-        st = ngx_queue_data(q, ngx_trp_stream_t, queue);
+        holder = ngx_queue_data(q, ngx_trp_holder_t, queue);
 
-        ngx_trp_pool_cancel(pool, st);
-        ngx_trp_stream_attach(st, link);
+        ngx_trp_pool_cancel(pool, holder);
+        holder->ops->attach(holder, link);
 
         return;
     }
@@ -684,7 +704,7 @@ ngx_trp_pool_demand(ngx_trp_pool_t *pool, ngx_uint_t known)
 }
 
 
-void
+static void
 ngx_trp_pool_ready(ngx_trp_link_t *link, ngx_uint_t slot, ngx_uint_t wanted)
 {
     ngx_trp_pool_t  *pool;
@@ -708,7 +728,7 @@ ngx_trp_pool_ready(ngx_trp_link_t *link, ngx_uint_t slot, ngx_uint_t wanted)
 }
 
 
-void
+static void
 ngx_trp_pool_undialled(ngx_trp_pool_t *pool)
 {
     ngx_trp_pool_count(pool, -1);
@@ -720,7 +740,7 @@ ngx_trp_pool_undialled(ngx_trp_pool_t *pool)
 }
 
 
-void
+static void
 ngx_trp_pool_moved(ngx_trp_link_t *link, ngx_uint_t slot)
 {
     ngx_trp_pool_t  *pool;
@@ -742,23 +762,26 @@ ngx_trp_pool_moved(ngx_trp_link_t *link, ngx_uint_t slot)
 static void
 ngx_trp_pool_readable(ngx_trp_tunnel_t *t)
 {
-    ngx_int_t        rc;
-    ngx_trp_link_t  *link;
+    ngx_int_t          rc, taken;
+    ngx_trp_link_t    *link;
+    ngx_trp_holder_t  *holder;
 
     link = t->data;
+    rc = NGX_DONE;
 
     do {
-        if (link->stream && ngx_trp_stream_readable(link->stream)) {
+        holder = link->holder;
+        taken = holder ? holder->ops->readable(holder) : NGX_DECLINED;
+
+        if (taken == NGX_OK || (rc == NGX_OK && taken == NGX_DECLINED)) {
+
+            /* DATA of an aborted stream waits until its session has closed */
             return;
         }
 
         rc = ngx_trp_tunnel_input(t);
 
-    } while (rc == NGX_DONE
-             || (rc == NGX_OK && link->stream
-                 && link->stream->in == NGX_TRP_STREAM_OPEN));
-
-    /* DATA of a stream that is aborted waits until its session has closed */
+    } while (rc == NGX_OK || rc == NGX_DONE);
 }
 
 
@@ -769,8 +792,8 @@ ngx_trp_pool_writable(ngx_trp_tunnel_t *t)
 
     link = t->data;
 
-    if (link->stream) {
-        ngx_trp_stream_writable(link->stream);
+    if (link->holder) {
+        link->holder->ops->writable(link->holder);
     }
 }
 
@@ -782,8 +805,8 @@ ngx_trp_pool_idle(ngx_trp_tunnel_t *t)
 
     link = t->data;
 
-    if (link->stream) {
-        ngx_trp_stream_detach(link->stream);
+    if (link->holder) {
+        link->holder->ops->detach(link->holder);
     }
 
     link->worked = 1;
@@ -827,11 +850,11 @@ ngx_trp_pool_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
         return ngx_trp_pool_agents(link, frame);
 
     default:
-        if (link->stream == NULL) {
+        if (link->holder == NULL) {
             return NGX_OK;
         }
 
-        return ngx_trp_stream_frame(link->stream, frame);
+        return link->holder->ops->frame(link->holder, frame);
     }
 }
 
@@ -935,8 +958,8 @@ ngx_trp_pool_drain(ngx_trp_tunnel_t *t)
     }
 
     if (t->busy) {
-        if (link->stream) {
-            ngx_trp_stream_drain(link->stream);
+        if (link->holder) {
+            link->holder->ops->drain(link->holder);
         }
 
         return;
@@ -976,8 +999,8 @@ ngx_trp_pool_closed(ngx_trp_tunnel_t *t)
         ngx_trp_pool_backoff(pool, &pool->wasted);
     }
 
-    if (link->stream) {
-        ngx_trp_stream_lost(link->stream);
+    if (link->holder) {
+        link->holder->ops->lost(link->holder);
     }
 
     ngx_trp_pool_reroute(pool);

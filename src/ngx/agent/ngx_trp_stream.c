@@ -4,37 +4,58 @@
  */
 
 
+/*
+ * The life of a stream: it is opened, has a tunnel, is accepted or refused,
+ * ends or is aborted.
+ */
+
+
 #include "agent/ngx_trp_stream.h"
-#include "stock/ngx_trp_ends.h"
+#include "agent/ngx_trp_pool.h"
+#include "agent/ngx_trp_stream_log.h"
+#include "base/ngx_trp_fake.h"
+#include "tunnel/ngx_trp_tunnel.h"
 
 
-static ssize_t ngx_trp_stream_recv(ngx_connection_t *c, u_char *buf,
-    size_t size);
-static void ngx_trp_stream_read_ahead(ngx_trp_stream_t *st);
-static void ngx_trp_stream_free_ahead(ngx_trp_stream_t *st);
-static ssize_t ngx_trp_stream_recv_end(ngx_trp_stream_t *st);
-static ssize_t ngx_trp_stream_recv_data(ngx_trp_stream_t *st, u_char *buf,
-    size_t size);
+/* the stream that holds a link */
+
+#define ngx_trp_stream_holds(holder)                                         \
+    ngx_queue_data(holder, ngx_trp_stream_t, holder)
+
+
 static ssize_t ngx_trp_stream_recv_chain(ngx_connection_t *c, ngx_chain_t *in,
     off_t limit);
-static ssize_t ngx_trp_stream_send(ngx_connection_t *c, u_char *buf,
-    size_t size);
-static ngx_chain_t *ngx_trp_stream_send_chain(ngx_connection_t *c,
-    ngx_chain_t *in, off_t limit);
-static size_t ngx_trp_stream_write(ngx_trp_stream_t *st, u_char *p,
-    size_t size);
-static size_t ngx_trp_stream_write_early(ngx_trp_stream_t *st, u_char *p,
-    size_t size);
-static void ngx_trp_stream_end(ngx_trp_stream_t *st);
 static void ngx_trp_stream_accepted(ngx_trp_stream_t *st);
 static void ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame);
 static void ngx_trp_stream_got_reset(ngx_trp_stream_t *st);
 static void ngx_trp_stream_stop_waiting(ngx_trp_stream_t *st);
-static void ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code);
+static void ngx_trp_stream_detach(ngx_trp_stream_t *st);
 static void ngx_trp_stream_remember(ngx_trp_stream_t *st);
-static const char *ngx_trp_stream_guess(ngx_trp_stream_t *st);
-static ngx_uint_t ngx_trp_stream_level(ngx_trp_stream_t *st);
+static void ngx_trp_stream_reopen(ngx_trp_stream_t *st);
 static void ngx_trp_stream_timeout(ngx_event_t *ev);
+
+static void ngx_trp_stream_holder_attach(ngx_trp_holder_t *holder,
+    ngx_trp_link_t *link);
+static void ngx_trp_stream_holder_reopen(ngx_trp_holder_t *holder);
+static ngx_int_t ngx_trp_stream_readable(ngx_trp_holder_t *holder);
+static void ngx_trp_stream_writable(ngx_trp_holder_t *holder);
+static ngx_int_t ngx_trp_stream_frame(ngx_trp_holder_t *holder,
+    trp_frame_t *frame);
+static void ngx_trp_stream_drain(ngx_trp_holder_t *holder);
+static void ngx_trp_stream_holder_detach(ngx_trp_holder_t *holder);
+static void ngx_trp_stream_holder_lost(ngx_trp_holder_t *holder);
+
+
+static const ngx_trp_holder_ops_t  ngx_trp_stream_holder_ops = {
+    ngx_trp_stream_holder_attach,
+    ngx_trp_stream_holder_reopen,
+    ngx_trp_stream_readable,
+    ngx_trp_stream_writable,
+    ngx_trp_stream_frame,
+    ngx_trp_stream_drain,
+    ngx_trp_stream_holder_detach,
+    ngx_trp_stream_holder_lost
+};
 
 
 ngx_int_t
@@ -64,13 +85,9 @@ ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
      * one is never in the queue of those that may be reused.
      */
 
-    if (st->udp) {
+    if (st->ops->udp) {
         c->type = SOCK_DGRAM;
         c->queue.next = (ngx_queue_t *) st;
-
-        c->recv = ngx_trp_stream_udp_recv;
-        c->send = ngx_trp_stream_udp_send;
-        c->send_chain = ngx_trp_stream_udp_send_chain;
 
 #if (nginx_version >= 1023000)
         /* a datagram may be empty */
@@ -79,14 +96,15 @@ ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
 
     } else {
         c->udp = (ngx_udp_connection_t *) st;
-
-        c->recv = ngx_trp_stream_recv;
-        c->send = ngx_trp_stream_send;
-        c->recv_chain = ngx_trp_stream_recv_chain;
-        c->send_chain = ngx_trp_stream_send_chain;
     }
 
+    c->recv = st->ops->recv;
+    c->send = st->ops->send;
+    c->recv_chain = ngx_trp_stream_recv_chain;
+    c->send_chain = st->ops->send_chain;
+
     st->connection = c;
+    st->holder.ops = &ngx_trp_stream_holder_ops;
 
     st->timer.data = st;
     st->timer.log = log;
@@ -94,25 +112,24 @@ ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
 
     if (!st->entry) {
         ngx_queue_insert_tail(&st->pool->conf->streams, &st->live);
-        st->pool->conf->ndatagrams += st->udp;
+        st->pool->conf->ndatagrams += st->ops->udp;
     }
 
     return NGX_OK;
 }
 
 
+/* recv_chain tells a stream from other connections, it is the same for all */
+
 ngx_trp_stream_t *
 ngx_trp_stream_of(ngx_connection_t *c)
 {
-    if (c->recv == ngx_trp_stream_recv) {
-        return (ngx_trp_stream_t *) c->udp;
+    if (c->recv_chain != ngx_trp_stream_recv_chain) {
+        return NULL;
     }
 
-    if (c->recv == ngx_trp_stream_udp_recv) {
-        return (ngx_trp_stream_t *) c->queue.next;
-    }
-
-    return NULL;
+    return (c->type == SOCK_DGRAM) ? (ngx_trp_stream_t *) c->queue.next
+                                   : (ngx_trp_stream_t *) c->udp;
 }
 
 
@@ -136,7 +153,7 @@ ngx_trp_stream_open(ngx_trp_stream_t *st, ngx_msec_t timeout)
     }
 
     st->waiting = 1;
-    ngx_trp_pool_wait(st->pool, st);
+    ngx_trp_pool_wait(st->pool, &st->holder);
 }
 
 
@@ -145,29 +162,29 @@ ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_link_t *link)
 {
     st->waiting = 0;
     st->link = link;
-    link->stream = st;
+    link->holder = &st->holder;
 
     if (!st->entry) {
         return;
     }
 
-    st->open[st->open_len - TRP_OPEN_FLAGS] =
-                                      (st->elsewhere(st) ? TRP_OPEN_ELSEWHERE
+    st->early.open[st->early.open_len - TRP_OPEN_FLAGS] =
+                                      (st->handlers->elsewhere(st) ? TRP_OPEN_ELSEWHERE
                                                          : 0)
-                                      | (st->again ? TRP_OPEN_AGAIN : 0);
-    st->again = 1;
+                                      | (st->tries.again ? TRP_OPEN_AGAIN : 0);
+    st->tries.again = 1;
 
-    st->open[st->open_len - TRP_OPEN_RETRIES] = NGX_TRP_STREAM_RETRIES
-                                                - st->retries;
+    st->early.open[st->early.open_len - TRP_OPEN_RETRIES] = NGX_TRP_STREAM_RETRIES
+                                                - st->tries.retries;
 
-    ngx_trp_tunnel_send_frame(link->tunnel, st->open,
-                              st->open + st->open_len);
+    ngx_trp_tunnel_send_frame(link->tunnel, st->early.open,
+                              st->early.open + st->early.open_len);
 
     /* the user's first bytes come in the next turn, if they come at once */
 
     ngx_trp_tunnel_flush_later(link->tunnel);
 
-    st->early_sent = 0;
+    st->early.sent = 0;
     ngx_trp_stream_pump(st);
 }
 
@@ -202,11 +219,11 @@ ngx_trp_stream_accepted(ngx_trp_stream_t *st)
         ngx_del_timer(&st->timer);
     }
 
-    st->opened(st);
+    st->handlers->opened(st);
 
     ngx_trp_stream_pump(st);
 
-    if (st->early == NULL && st->out == NGX_TRP_STREAM_OPEN
+    if (st->early.data == NULL && st->out == NGX_TRP_STREAM_OPEN
         && !st->connection->write->ready)
     {
         ngx_trp_fake_wake(st->connection->write);
@@ -235,7 +252,7 @@ ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
         /* no failure: the tunnel ends in a worker that exits */
         t->draining = 1;
 
-    } else if (refuse.retry && st->retries++ == NGX_TRP_STREAM_RETRIES) {
+    } else if (refuse.retry && st->tries.retries++ == NGX_TRP_STREAM_RETRIES) {
         refuse.retry = 0;
     }
 
@@ -251,13 +268,13 @@ ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
                        refuse.retry ? NGX_LOG_INFO : ngx_trp_stream_level(st),
                        st->connection->log, "was refused", text);
 
-    st->leave = (refuse.code == TRP_CODE_NO_AGENT);
+    st->tries.leave = (refuse.code == TRP_CODE_NO_AGENT);
 
     if (refuse.retry) {
 
         /* the tunnel finishes this attempt alone */
 
-        st->link->stream = NULL;
+        st->link->holder = NULL;
         ngx_trp_tunnel_abandon(t, NULL, 1);
         st->link = NULL;
 
@@ -274,16 +291,16 @@ ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
  * lost tunnel is no try: there may be more that died with it.
  */
 
-void
+static void
 ngx_trp_stream_reopen(ngx_trp_stream_t *st)
 {
     static const trp_str_t  nothing = trp_string("");
 
     st->waiting = 0;
     st->logged = 0;
-    st->reroute(st);
+    st->handlers->reroute(st);
 
-    if (st->hopeless && st->hopeless(st)) {
+    if (st->handlers->hopeless && st->handlers->hopeless(st)) {
         ngx_trp_stream_log(st, NGX_LOG_INFO, st->connection->log,
                            "was refused: no agent", nothing);
         ngx_trp_stream_abort(st, TRP_CODE_NO_AGENT);
@@ -297,26 +314,29 @@ ngx_trp_stream_reopen(ngx_trp_stream_t *st)
 /* reading */
 
 
-ngx_uint_t
-ngx_trp_stream_readable(ngx_trp_stream_t *st)
+static ngx_int_t
+ngx_trp_stream_readable(ngx_trp_holder_t *holder)
 {
-    ngx_event_t  *rev;
+    ngx_event_t       *rev;
+    ngx_trp_stream_t  *st;
+
+    st = ngx_trp_stream_holds(holder);
 
     if (st->in != NGX_TRP_STREAM_OPEN || (st->entry && !st->accepted)) {
-        return 0;
+        return NGX_DECLINED;
     }
 
-    if (!st->entry && !st->udp
+    if (!st->entry && st->ops->read_ahead
         && (!st->accepted || st->taken < TRP_TUNNEL_SHORT))
     {
-        ngx_trp_stream_read_ahead(st);
+        st->ops->read_ahead(st);
     }
 
     rev = st->connection->read;
 
     if (st->in != NGX_TRP_STREAM_OPEN) {
         ngx_trp_fake_wake(rev);
-        return 0;
+        return NGX_AGAIN;
     }
 
     if (rev->posted) {
@@ -326,188 +346,21 @@ ngx_trp_stream_readable(ngx_trp_stream_t *st)
     rev->ready = 1;
     rev->handler(rev);
 
-    return 1;
-}
-
-
-/*
- * What a user sends is taken to its end, however slow its reader is, if it is
- * short: then it does not stand in front of the next stream.
- *
- * While the proxy connects to the destination its buffer may be full, and a
- * RESET must be seen behind the data: nothing of an aborted stream may reach
- * the destination.  An entry sends no more than this ahead of ACCEPT.
- */
-
-static void
-ngx_trp_stream_read_ahead(ngx_trp_stream_t *st)
-{
-    ssize_t  n;
-
-    if (st->ahead == NULL) {
-        st->ahead = ngx_alloc(NGX_TRP_EARLY_SIZE, st->connection->log);
-        if (st->ahead == NULL) {
-            return;
-        }
-    }
-
-    while (st->in == NGX_TRP_STREAM_OPEN && st->ahead_len < NGX_TRP_EARLY_SIZE)
-    {
-        n = ngx_trp_stream_recv_data(st, st->ahead + st->ahead_len,
-                                     NGX_TRP_EARLY_SIZE - st->ahead_len);
-        if (n == NGX_AGAIN) {
-            break;
-        }
-
-        st->ahead_len += n;
-    }
-
-    ngx_trp_stream_free_ahead(st);
+    return NGX_OK;
 }
 
 
 /* once it is empty */
 
-static void
+void
 ngx_trp_stream_free_ahead(ngx_trp_stream_t *st)
 {
-    if (st->ahead && st->ahead_pos == st->ahead_len) {
-        ngx_free(st->ahead);
-        st->ahead = NULL;
-        st->ahead_pos = 0;
-        st->ahead_len = 0;
+    if (st->ahead.data && st->ahead.pos == st->ahead.len) {
+        ngx_free(st->ahead.data);
+        st->ahead.data = NULL;
+        st->ahead.pos = 0;
+        st->ahead.len = 0;
     }
-}
-
-
-static ssize_t
-ngx_trp_stream_recv(ngx_connection_t *c, u_char *buf, size_t size)
-{
-    size_t             done;
-    ssize_t            n;
-    ngx_trp_stream_t  *st;
-
-    st = (ngx_trp_stream_t *) c->udp;
-
-    for (done = 0; done < size; done += n) {
-
-        if (st->ahead) {
-            n = ngx_min(size - done, st->ahead_len - st->ahead_pos);
-            ngx_memcpy(buf + done, st->ahead + st->ahead_pos, n);
-
-            st->ahead_pos += n;
-            ngx_trp_stream_free_ahead(st);
-
-            continue;
-        }
-
-        if (st->in != NGX_TRP_STREAM_OPEN) {
-            return done ? (ssize_t) done : ngx_trp_stream_recv_end(st);
-        }
-
-        n = ngx_trp_stream_recv_data(st, buf + done, size - done);
-
-        if (n == NGX_AGAIN) {
-            c->read->ready = 0;
-            return done ? (ssize_t) done : NGX_AGAIN;
-        }
-    }
-
-    return done;
-}
-
-
-/* bytes, 0 if there may be an end to look at, or NGX_AGAIN */
-
-static ssize_t
-ngx_trp_stream_recv_data(ngx_trp_stream_t *st, u_char *buf, size_t size)
-{
-    ssize_t            n;
-    ngx_int_t          rc;
-    ngx_trp_tunnel_t  *t;
-
-    if (st->link == NULL || (st->entry && !st->accepted)) {
-        return NGX_AGAIN;
-    }
-
-    t = st->link->tunnel;
-
-    if (t->reader.left == 0) {
-        rc = ngx_trp_tunnel_input(t);
-
-        if (st->in != NGX_TRP_STREAM_OPEN) {
-
-            /* what is behind the end is not for the proxy to read */
-
-            ngx_post_event(t->connection->read, &ngx_posted_events);
-            return 0;
-        }
-
-        if (rc == NGX_ERROR) {
-            ngx_trp_stream_lost(st);
-            return 0;
-        }
-
-        if (rc != NGX_OK) {
-            return NGX_AGAIN;
-        }
-
-        if (t->reader.left == 0) {
-            trp_reader_take(&t->reader, 0);
-            return 0;
-        }
-    }
-
-    n = ngx_trp_tunnel_recv(t, buf, ngx_min(size, t->reader.left));
-
-    if (n == NGX_ERROR) {
-        ngx_trp_stream_lost(st);
-        return 0;
-    }
-
-    if (n > 0) {
-        trp_reader_take(&t->reader, n);
-        st->taken += n;
-    }
-
-    return n;
-}
-
-
-static ssize_t
-ngx_trp_stream_recv_end(ngx_trp_stream_t *st)
-{
-    ngx_event_t       *rev;
-    ngx_connection_t  *other;
-
-    rev = st->connection->read;
-    rev->ready = 0;
-    rev->eof = 1;
-
-    other = st->other(st);
-
-    if (st->in == NGX_TRP_STREAM_ENDED) {
-
-        if (!st->consumed) {
-            st->consumed = 1;
-
-            if (other) {
-                ngx_trp_ends_disarm(other);
-            }
-
-            ngx_trp_stream_pump(st);
-        }
-
-        return 0;
-    }
-
-    rev->error = 1;
-
-    if (other) {
-        ngx_trp_ends_reset(other);
-    }
-
-    return NGX_ERROR;
 }
 
 
@@ -532,7 +385,7 @@ ngx_trp_stream_recv_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
             break;
         }
 
-        n = ngx_trp_stream_recv(c, b->last, size);
+        n = c->recv(c, b->last, size);
 
         if (n <= 0) {
             return total ? total : n;
@@ -552,131 +405,18 @@ ngx_trp_stream_recv_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
 /* writing */
 
 
-void
-ngx_trp_stream_writable(ngx_trp_stream_t *st)
+static void
+ngx_trp_stream_writable(ngx_trp_holder_t *holder)
 {
+    ngx_trp_stream_t  *st;
+
+    st = ngx_trp_stream_holds(holder);
+
     ngx_trp_stream_pump(st);
 
     if (st->out == NGX_TRP_STREAM_OPEN) {
         ngx_trp_fake_wake(st->connection->write);
     }
-}
-
-
-static ssize_t
-ngx_trp_stream_send(ngx_connection_t *c, u_char *buf, size_t size)
-{
-    size_t             n;
-    ngx_trp_stream_t  *st;
-
-    st = (ngx_trp_stream_t *) c->udp;
-
-    if (st->in == NGX_TRP_STREAM_ABORTED || st->out != NGX_TRP_STREAM_OPEN) {
-        c->write->error = 1;
-        return NGX_ERROR;
-    }
-
-    n = ngx_trp_stream_write(st, buf, size);
-
-    if (n == 0) {
-        c->write->ready = 0;
-        return NGX_AGAIN;
-    }
-
-    c->sent += n;
-
-    return n;
-}
-
-
-static ngx_chain_t *
-ngx_trp_stream_send_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
-{
-    size_t             n, size;
-    ngx_buf_t         *b;
-    ngx_trp_stream_t  *st;
-
-    st = (ngx_trp_stream_t *) c->udp;
-
-    if (st->in == NGX_TRP_STREAM_ABORTED) {
-        (void) ngx_trp_stream_recv_end(st);
-        return NGX_CHAIN_ERROR;
-    }
-
-    if (st->out == NGX_TRP_STREAM_ABORTED) {
-        return NGX_CHAIN_ERROR;
-    }
-
-    for ( /* void */ ; in; in = in->next) {
-        b = in->buf;
-        size = ngx_buf_size(b);
-
-        if (size && st->out == NGX_TRP_STREAM_OPEN) {
-            n = ngx_trp_stream_write(st, b->pos, size);
-
-            b->pos += n;
-            c->sent += n;
-
-            if (n < size) {
-                c->write->ready = 0;
-                return in;
-            }
-        }
-
-        if (b->last_buf) {
-            ngx_trp_stream_end(st);
-        }
-    }
-
-    return NULL;
-}
-
-
-static size_t
-ngx_trp_stream_write(ngx_trp_stream_t *st, u_char *p, size_t size)
-{
-    if (!st->entry && !st->accepted) {
-        ngx_trp_stream_accept(st);
-    }
-
-    if (!st->accepted || st->early) {
-        return ngx_trp_stream_write_early(st, p, size);
-    }
-
-    if (st->link == NULL) {
-        return 0;
-    }
-
-    return ngx_trp_tunnel_data(st->link->tunnel, p, size);
-}
-
-
-static size_t
-ngx_trp_stream_write_early(ngx_trp_stream_t *st, u_char *p, size_t size)
-{
-    if (st->accepted) {
-
-        /* what was sent early is not yet all on its way */
-        return 0;
-    }
-
-    if (st->early == NULL) {
-        st->early = ngx_alloc(NGX_TRP_EARLY_SIZE, st->connection->log);
-        if (st->early == NULL) {
-
-            /* it is tried again behind ACCEPT, where it needs no memory */
-            return 0;
-        }
-    }
-
-    size = ngx_min(size, NGX_TRP_EARLY_SIZE - st->early_len);
-
-    ngx_memcpy(st->early + st->early_len, p, size);
-    st->early_len += size;
-
-    ngx_trp_stream_pump(st);
-
-    return size;
 }
 
 
@@ -693,18 +433,11 @@ ngx_trp_stream_pump(ngx_trp_stream_t *st)
 
     t = st->link->tunnel;
 
-    if (st->early_sent < st->early_len) {
+    if (st->early.sent < st->early.len) {
 
-        if (st->udp) {
-            ngx_trp_stream_udp_pump_early(st);
+        st->ops->send_early(st);
 
-        } else {
-            st->early_sent += ngx_trp_tunnel_data(t,
-                                              st->early + st->early_sent,
-                                              st->early_len - st->early_sent);
-        }
-
-        if (st->early_sent < st->early_len) {
+        if (st->early.sent < st->early.len) {
             return;
         }
     }
@@ -728,49 +461,17 @@ ngx_trp_stream_pump(ngx_trp_stream_t *st)
         }
     }
 
-    if (st->accepted && st->early) {
-        ngx_free(st->early);
-        st->early = NULL;
-        st->early_len = 0;
-        st->early_sent = 0;
-        st->early_datagrams = 0;
+    if (st->accepted && st->early.data) {
+        ngx_free(st->early.data);
+        st->early.data = NULL;
+        st->early.len = 0;
+        st->early.sent = 0;
+        st->early.datagrams = 0;
 
         if (st->out == NGX_TRP_STREAM_OPEN) {
             ngx_trp_fake_wake(st->connection->write);
         }
     }
-}
-
-
-/* the proxy's last buffer: the source's end, or its error */
-
-static void
-ngx_trp_stream_end(ngx_trp_stream_t *st)
-{
-    ngx_connection_t  *other;
-
-    other = st->other(st);
-
-    if (other && (other->read->error || ngx_trp_ends_was_reset(other))) {
-
-        /* no end: the session is finalized, and the stream reset with it */
-        ngx_trp_stream_why(st, st->entry ? "user's connection was reset"
-                                      : "destination's connection was reset");
-        ngx_trp_stream_abort(st, st->code);
-        return;
-    }
-
-    if (st->out != NGX_TRP_STREAM_OPEN) {
-        return;
-    }
-
-    if (!st->entry && !st->accepted) {
-        ngx_trp_stream_accept(st);
-    }
-
-    st->out = NGX_TRP_STREAM_ENDED;
-
-    ngx_trp_stream_pump(st);
 }
 
 
@@ -800,12 +501,44 @@ ngx_trp_stream_accept(ngx_trp_stream_t *st)
 }
 
 
-/* the tunnel's side */
+/* the tunnel's side, as the holder of a link */
 
 
-ngx_int_t
-ngx_trp_stream_frame(ngx_trp_stream_t *st, trp_frame_t *frame)
+static void
+ngx_trp_stream_holder_attach(ngx_trp_holder_t *holder, ngx_trp_link_t *link)
 {
+    ngx_trp_stream_attach(ngx_trp_stream_holds(holder), link);
+}
+
+
+static void
+ngx_trp_stream_holder_reopen(ngx_trp_holder_t *holder)
+{
+    ngx_trp_stream_reopen(ngx_trp_stream_holds(holder));
+}
+
+
+static void
+ngx_trp_stream_holder_detach(ngx_trp_holder_t *holder)
+{
+    ngx_trp_stream_detach(ngx_trp_stream_holds(holder));
+}
+
+
+static void
+ngx_trp_stream_holder_lost(ngx_trp_holder_t *holder)
+{
+    ngx_trp_stream_lost(ngx_trp_stream_holds(holder));
+}
+
+
+static ngx_int_t
+ngx_trp_stream_frame(ngx_trp_holder_t *holder, trp_frame_t *frame)
+{
+    ngx_trp_stream_t  *st;
+
+    st = ngx_trp_stream_holds(holder);
+
     switch (frame->type) {
 
     case TRP_ACCEPT:
@@ -844,9 +577,9 @@ ngx_trp_stream_got_reset(ngx_trp_stream_t *st)
 {
     ngx_connection_t  *other;
 
-    other = st->other(st);
+    other = st->handlers->other(st);
 
-    if (st->in == NGX_TRP_STREAM_ENDED && other && !st->udp
+    if (st->in == NGX_TRP_STREAM_ENDED && other && !st->ops->udp
         && (!st->consumed || other->buffered || ngx_trp_tunnel_unsent(other)))
     {
         st->out = NGX_TRP_STREAM_ABORTED;
@@ -869,12 +602,12 @@ ngx_trp_stream_stop_waiting(ngx_trp_stream_t *st)
 
     if (st->waiting) {
         st->waiting = 0;
-        ngx_trp_pool_cancel(st->pool, st);
+        ngx_trp_pool_cancel(st->pool, &st->holder);
     }
 }
 
 
-static void
+void
 ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code)
 {
     ngx_trp_stream_stop_waiting(st);
@@ -885,15 +618,15 @@ ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code)
     if (!st->accepted) {
 
         if (st->entry) {
-            st->failed(st);
+            st->handlers->failed(st);
 
-        } else if (!st->udp) {
+        } else if (!st->ops->udp) {
 
             /* the proxy gives up connecting: nothing reaches the destination */
 
             st->connection->write->timedout = 1;
 
-            st->ahead_pos = st->ahead_len;
+            st->ahead.pos = st->ahead.len;
             ngx_trp_stream_free_ahead(st);
         }
     }
@@ -905,10 +638,10 @@ ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code)
 
 /* the tunnel has carried both ends, and is needed elsewhere */
 
-void
+static void
 ngx_trp_stream_detach(ngx_trp_stream_t *st)
 {
-    st->link->stream = NULL;
+    st->link->holder = NULL;
     st->link = NULL;
 }
 
@@ -937,7 +670,7 @@ ngx_trp_stream_lost(ngx_trp_stream_t *st)
     }
 
     if (st->in == NGX_TRP_STREAM_OPEN && st->entry && !st->accepted
-        && st->losses++ < NGX_TRP_STREAM_LOSSES)
+        && st->tries.losses++ < NGX_TRP_STREAM_LOSSES)
     {
         ngx_trp_stream_log(st, NGX_LOG_INFO, st->connection->log,
                            "lost its tunnel", again);
@@ -991,14 +724,16 @@ ngx_trp_stream_known(ngx_trp_agent_conf_t *conf, const u_char *id)
  * with a datagram, which would be lost, it does so now.
  */
 
-void
-ngx_trp_stream_drain(ngx_trp_stream_t *st)
+static void
+ngx_trp_stream_drain(ngx_trp_holder_t *holder)
 {
-    ngx_event_t  *rev;
+    ngx_event_t       *rev;
+    ngx_trp_stream_t  *st;
 
+    st = ngx_trp_stream_holds(holder);
     rev = st->connection->read;
 
-    if (st->udp && !st->entry && !rev->posted) {
+    if (st->ops->udp && !st->entry && !rev->posted) {
 
         /* outside of the event loop: make it turn once more */
         ngx_post_event(rev, &ngx_posted_next_events);
@@ -1028,7 +763,7 @@ ngx_trp_stream_close(ngx_trp_stream_t *st, trp_refuse_t *refuse)
 
     if (!st->entry) {
         ngx_queue_remove(&st->live);
-        st->pool->conf->ndatagrams -= st->udp;
+        st->pool->conf->ndatagrams -= st->ops->udp;
     }
 
     ngx_trp_stream_stop_waiting(st);
@@ -1036,106 +771,27 @@ ngx_trp_stream_close(ngx_trp_stream_t *st, trp_refuse_t *refuse)
     if (st->link) {
         t = st->link->tunnel;
 
-        if (st->udp) {
-            ngx_trp_stream_udp_end(st);
+        if (st->ops->closing) {
+            st->ops->closing(st);
         }
 
         ngx_trp_stream_detach(st);
         ngx_trp_tunnel_abandon(t, refuse,
-                               st->in != NGX_TRP_STREAM_ENDED && !st->udp);
+                               st->in != NGX_TRP_STREAM_ENDED && !st->ops->udp);
     }
 
-    if (st->early) {
-        ngx_free(st->early);
-        st->early = NULL;
+    if (st->early.data) {
+        ngx_free(st->early.data);
+        st->early.data = NULL;
     }
 
-    if (st->part) {
-        ngx_free(st->part);
-        st->part = NULL;
+    if (st->part.data) {
+        ngx_free(st->part.data);
+        st->part.data = NULL;
     }
 
-    if (st->ahead) {
-        ngx_free(st->ahead);
-        st->ahead = NULL;
+    if (st->ahead.data) {
+        ngx_free(st->ahead.data);
+        st->ahead.data = NULL;
     }
-}
-
-
-void
-ngx_trp_stream_log_end(ngx_trp_stream_t *st, ngx_log_t *log)
-{
-    trp_str_t    text;
-    const char  *why;
-
-    if (st->logged
-        || (st->in == NGX_TRP_STREAM_ENDED && st->out == NGX_TRP_STREAM_ENDED))
-    {
-        return;
-    }
-
-    if (st->udp && st->why == NULL) {
-
-        /* it was not used for some time */
-        return;
-    }
-
-    why = st->why ? st->why : ngx_trp_stream_guess(st);
-
-    text.data = (const u_char *) why;
-    text.len = ngx_strlen(why);
-
-    ngx_trp_stream_log(st, NGX_LOG_INFO, log, "was aborted: ", text);
-}
-
-
-/* one more datagram is one more try, nobody is to be told of each */
-
-static ngx_uint_t
-ngx_trp_stream_level(ngx_trp_stream_t *st)
-{
-    return st->udp ? NGX_LOG_INFO : NGX_LOG_ERR;
-}
-
-
-/* the proxy has closed it, and does not tell why */
-
-static const char *
-ngx_trp_stream_guess(ngx_trp_stream_t *st)
-{
-    ngx_connection_t  *other;
-
-    other = st->other(st);
-
-    if (other && (other->error || other->read->error || other->write->error)) {
-        return st->entry ? "user's connection was reset"
-                         : "destination's connection was reset";
-    }
-
-    if (st->in == NGX_TRP_STREAM_ENDED) {
-        return "the far side has ended, this side has not";
-    }
-
-    if (st->out == NGX_TRP_STREAM_ENDED) {
-        return "this side has ended, the far side has not";
-    }
-
-    return "timed out or failed on this side";
-}
-
-
-void
-ngx_trp_stream_log(ngx_trp_stream_t *st, ngx_uint_t level, ngx_log_t *log,
-    const char *what, trp_str_t text)
-{
-    st->logged = 1;
-
-    ngx_log_error(level, log, 0,
-                  "stream %s%*s, destination: \"%V\", group: \"%V\"%s%V%s, "
-                  "relay: %V, stream: %s",
-                  what, text.len, text.data, &st->destination,
-                  &st->pool->conf->group,
-                  st->name.len ? ", entry: \"" : "", &st->name,
-                  st->name.len ? "\"" : "", &st->pool->name,
-                  ngx_trp_id_text(st->id).data);
 }

@@ -4,24 +4,50 @@
  */
 
 
-#include "agent/ngx_trp_stream.h"
+/*
+ * Datagrams on a stream, as nginx's proxy reads and writes them.  One that
+ * comes in pieces is put together; one that cannot be sent at once is dropped.
+ */
 
 
+#include "agent/ngx_trp_stream_udp.h"
+#include "tunnel/ngx_trp_tunnel.h"
+
+
+static ssize_t ngx_trp_stream_udp_recv(ngx_connection_t *c, u_char *buf,
+    size_t size);
 static ssize_t ngx_trp_stream_udp_read(ngx_trp_stream_t *st, u_char *buf,
     size_t size);
 static ngx_int_t ngx_trp_stream_udp_take(ngx_trp_stream_t *st, u_char *buf,
     size_t size);
 static ngx_int_t ngx_trp_stream_udp_keep(ngx_trp_stream_t *st, u_char *buf);
 static ssize_t ngx_trp_stream_udp_over(ngx_trp_stream_t *st);
+static ssize_t ngx_trp_stream_udp_send(ngx_connection_t *c, u_char *buf,
+    size_t size);
+static ngx_chain_t *ngx_trp_stream_udp_send_chain(ngx_connection_t *c,
+    ngx_chain_t *in, off_t limit);
 static u_char *ngx_trp_stream_udp_frame(ngx_trp_stream_t *st, size_t size);
 static u_char *ngx_trp_stream_udp_early(ngx_trp_stream_t *st, size_t size);
 static void ngx_trp_stream_udp_sent(ngx_trp_stream_t *st, size_t size);
+static void ngx_trp_stream_udp_send_early(ngx_trp_stream_t *st);
+static void ngx_trp_stream_udp_end(ngx_trp_stream_t *st);
+
+
+const ngx_trp_stream_ops_t  ngx_trp_stream_udp_ops = {
+    ngx_trp_stream_udp_recv,
+    ngx_trp_stream_udp_send,
+    ngx_trp_stream_udp_send_chain,
+    NULL,
+    ngx_trp_stream_udp_send_early,
+    ngx_trp_stream_udp_end,
+    1
+};
 
 
 /* reading: a datagram, NGX_AGAIN, or NGX_ERROR when the stream is over */
 
 
-ssize_t
+static ssize_t
 ngx_trp_stream_udp_recv(ngx_connection_t *c, u_char *buf, size_t size)
 {
     ssize_t            n;
@@ -89,18 +115,18 @@ ngx_trp_stream_udp_read(ngx_trp_stream_t *st, u_char *buf, size_t size)
 
     len = t->reader.frame.len;
 
-    if (st->part) {
+    if (st->part.data) {
 
-        if (!st->skip) {
-            ngx_memcpy(buf, st->part, len);
+        if (!st->part.skip) {
+            ngx_memcpy(buf, st->part.data, len);
         }
 
-        ngx_free(st->part);
-        st->part = NULL;
+        ngx_free(st->part.data);
+        st->part.data = NULL;
     }
 
-    if (st->skip) {
-        st->skip = 0;
+    if (st->part.skip) {
+        st->part.skip = 0;
         return NGX_DECLINED;
     }
 
@@ -121,20 +147,20 @@ ngx_trp_stream_udp_take(ngx_trp_stream_t *st, u_char *buf, size_t size)
     t = st->link->tunnel;
     len = t->reader.frame.len;
 
-    st->room = ngx_max(st->room, size);
+    st->part.room = ngx_max(st->part.room, size);
 
     if (len > size) {
-        st->skip = 1;
+        st->part.skip = 1;
 
         /* not if the reader's buffer is in use, for once */
 
-        if (len > st->room && !st->truncated) {
-            st->truncated = 1;
+        if (len > st->part.room && !st->part.truncated) {
+            st->part.truncated = 1;
 
             ngx_log_error(NGX_LOG_INFO, st->connection->log, 0,
                           "datagram of %uz bytes does not fit into the "
                           "buffer of %uz bytes and is dropped, stream: %s",
-                          len, st->room, ngx_trp_id_text(st->id).data);
+                          len, st->part.room, ngx_trp_id_text(st->id).data);
         }
     }
 
@@ -142,12 +168,12 @@ ngx_trp_stream_udp_take(ngx_trp_stream_t *st, u_char *buf, size_t size)
 
         left = t->reader.left;
 
-        if (st->skip) {
+        if (st->part.skip) {
             p = drop;
             left = ngx_min(left, sizeof(drop));
 
         } else {
-            p = (st->part ? st->part : buf) + len - left;
+            p = (st->part.data ? st->part.data : buf) + len - left;
         }
 
         n = ngx_trp_tunnel_recv(t, p, left);
@@ -176,18 +202,18 @@ ngx_trp_stream_udp_keep(ngx_trp_stream_t *st, u_char *buf)
     r = &st->link->tunnel->reader;
     have = r->frame.len - r->left;
 
-    if (have == 0 || st->part || st->skip) {
+    if (have == 0 || st->part.data || st->part.skip) {
         return NGX_AGAIN;
     }
 
-    st->part = ngx_alloc(r->frame.len, st->connection->log);
+    st->part.data = ngx_alloc(r->frame.len, st->connection->log);
 
-    if (st->part == NULL) {
-        st->skip = 1;
+    if (st->part.data == NULL) {
+        st->part.skip = 1;
         return NGX_AGAIN;
     }
 
-    ngx_memcpy(st->part, buf, have);
+    ngx_memcpy(st->part.data, buf, have);
 
     return NGX_AGAIN;
 }
@@ -208,7 +234,7 @@ ngx_trp_stream_udp_over(ngx_trp_stream_t *st)
     rev->ready = 0;
     rev->eof = 1;
 
-    other = st->other(st);
+    other = st->handlers->other(st);
 
     if (other) {
         other->error = 1;
@@ -221,7 +247,7 @@ ngx_trp_stream_udp_over(ngx_trp_stream_t *st)
 /* writing */
 
 
-ssize_t
+static ssize_t
 ngx_trp_stream_udp_send(ngx_connection_t *c, u_char *buf, size_t size)
 {
     u_char            *p;
@@ -247,7 +273,7 @@ ngx_trp_stream_udp_send(ngx_connection_t *c, u_char *buf, size_t size)
 }
 
 
-ngx_chain_t *
+static ngx_chain_t *
 ngx_trp_stream_udp_send_chain(ngx_connection_t *c, ngx_chain_t *in,
     off_t limit)
 {
@@ -335,7 +361,7 @@ ngx_trp_stream_udp_frame(ngx_trp_stream_t *st, size_t size)
         ngx_trp_stream_accept(st);
     }
 
-    if (!st->accepted || st->early) {
+    if (!st->accepted || st->early.data) {
         return ngx_trp_stream_udp_early(st, size);
     }
 
@@ -354,23 +380,23 @@ ngx_trp_stream_udp_early(ngx_trp_stream_t *st, size_t size)
 {
     u_char  *p;
 
-    if (st->early_datagrams == NGX_TRP_EARLY_DATAGRAMS
-        || st->early_len + TRP_HEADER_LEN + size > NGX_TRP_EARLY_SIZE)
+    if (st->early.datagrams == NGX_TRP_EARLY_DATAGRAMS
+        || st->early.len + TRP_HEADER_LEN + size > NGX_TRP_EARLY_SIZE)
     {
         return NULL;
     }
 
-    if (st->early == NULL) {
-        st->early = ngx_alloc(NGX_TRP_EARLY_SIZE, st->connection->log);
-        if (st->early == NULL) {
+    if (st->early.data == NULL) {
+        st->early.data = ngx_alloc(NGX_TRP_EARLY_SIZE, st->connection->log);
+        if (st->early.data == NULL) {
             return NULL;
         }
     }
 
-    p = st->early + st->early_len;
+    p = st->early.data + st->early.len;
 
-    st->early_datagrams++;
-    st->early_len += TRP_HEADER_LEN + size;
+    st->early.datagrams++;
+    st->early.len += TRP_HEADER_LEN + size;
 
     return trp_header_put(p, TRP_DATA, size);
 }
@@ -381,20 +407,20 @@ ngx_trp_stream_udp_sent(ngx_trp_stream_t *st, size_t size)
 {
     st->connection->sent += size;
 
-    if (st->early) {
+    if (st->early.data) {
         ngx_trp_stream_pump(st);
     }
 }
 
 
-void
-ngx_trp_stream_udp_pump_early(ngx_trp_stream_t *st)
+static void
+ngx_trp_stream_udp_send_early(ngx_trp_stream_t *st)
 {
     size_t   size;
     u_char  *p, *dst;
 
-    while (st->early_sent < st->early_len) {
-        p = st->early + st->early_sent;
+    while (st->early.sent < st->early.len) {
+        p = st->early.data + st->early.sent;
         size = p[2] << 8 | p[3];
 
         dst = ngx_trp_tunnel_datagram(st->link->tunnel, size);
@@ -404,14 +430,14 @@ ngx_trp_stream_udp_pump_early(ngx_trp_stream_t *st)
         }
 
         ngx_memcpy(dst, p + TRP_HEADER_LEN, size);
-        st->early_sent += TRP_HEADER_LEN + size;
+        st->early.sent += TRP_HEADER_LEN + size;
     }
 }
 
 
 /* it was not broken off: the other side forgets it as well */
 
-void
+static void
 ngx_trp_stream_udp_end(ngx_trp_stream_t *st)
 {
     ngx_trp_tunnel_t  *t;

@@ -1,0 +1,95 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * The lines of the log that tell of a stream: each has all that follows it
+ * across machines, and one tells why it failed.
+ */
+
+
+#include "agent/ngx_trp_stream_log.h"
+
+
+static const char *ngx_trp_stream_guess(ngx_trp_stream_t *st);
+
+
+void
+ngx_trp_stream_log(ngx_trp_stream_t *st, ngx_uint_t level, ngx_log_t *log,
+    const char *what, trp_str_t text)
+{
+    st->logged = 1;
+
+    ngx_log_error(level, log, 0,
+                  "stream %s%*s, destination: \"%V\", group: \"%V\"%s%V%s, "
+                  "relay: %V, stream: %s",
+                  what, text.len, text.data, &st->destination,
+                  &st->pool->conf->group,
+                  st->name.len ? ", entry: \"" : "", &st->name,
+                  st->name.len ? "\"" : "", &st->pool->name,
+                  ngx_trp_id_text(st->id).data);
+}
+
+
+void
+ngx_trp_stream_log_end(ngx_trp_stream_t *st, ngx_log_t *log)
+{
+    trp_str_t    text;
+    const char  *why;
+
+    if (st->logged
+        || (st->in == NGX_TRP_STREAM_ENDED && st->out == NGX_TRP_STREAM_ENDED))
+    {
+        return;
+    }
+
+    if (st->ops->udp && st->why == NULL) {
+
+        /* it was not used for some time */
+        return;
+    }
+
+    why = st->why ? st->why : ngx_trp_stream_guess(st);
+
+    text.data = (const u_char *) why;
+    text.len = ngx_strlen(why);
+
+    ngx_trp_stream_log(st, NGX_LOG_INFO, log, "was aborted: ", text);
+}
+
+
+/* the proxy has closed it, and does not tell why */
+
+static const char *
+ngx_trp_stream_guess(ngx_trp_stream_t *st)
+{
+    ngx_connection_t  *other;
+
+    other = st->handlers->other(st);
+
+    if (other && (other->error || other->read->error || other->write->error)) {
+        return st->entry ? "user's connection was reset"
+                         : "destination's connection was reset";
+    }
+
+    if (st->in == NGX_TRP_STREAM_ENDED) {
+        return "the far side has ended, this side has not";
+    }
+
+    if (st->out == NGX_TRP_STREAM_ENDED) {
+        return "this side has ended, the far side has not";
+    }
+
+    return "timed out or failed on this side";
+}
+
+
+/* one more datagram is one more try, nobody is to be told of each */
+
+ngx_uint_t
+ngx_trp_stream_level(ngx_trp_stream_t *st)
+{
+    return st->ops->udp ? NGX_LOG_INFO : NGX_LOG_ERR;
+}

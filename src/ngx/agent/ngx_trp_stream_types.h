@@ -1,0 +1,186 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * What a stream is made of, and the tables through which it knows the kind of
+ * its data and who has it.
+ */
+
+
+#ifndef _NGX_TRP_STREAM_TYPES_H_INCLUDED_
+#define _NGX_TRP_STREAM_TYPES_H_INCLUDED_
+
+
+#include "agent/ngx_trp_pool_types.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/*
+ * What an entry sends before ACCEPT, and keeps to be sent again, and what a
+ * reverse reads while its destination is slow.
+ */
+
+#define NGX_TRP_EARLY_SIZE      TRP_TUNNEL_SHORT
+#define NGX_TRP_EARLY_DATAGRAMS 8
+
+/* how long ACCEPT may wait for the first bytes of an answer, milliseconds */
+
+#define NGX_TRP_ACCEPT_TIME     5
+
+/* how long the end of a stream may wait for the next one, milliseconds */
+
+#define NGX_TRP_END_TIME        5
+
+#define NGX_TRP_STREAM_RETRIES  2
+
+/* tunnels that may be lost with it until it counts as the stream's fault */
+
+#define NGX_TRP_STREAM_LOSSES   64
+
+
+typedef enum {
+    NGX_TRP_STREAM_OPEN = 0,
+    NGX_TRP_STREAM_ENDED,              /* END */
+    NGX_TRP_STREAM_ABORTED             /* RESET, REFUSE, tunnel lost */
+} ngx_trp_stream_end_e;
+
+
+typedef struct ngx_trp_stream_s  ngx_trp_stream_t;
+
+
+/* what differs between bytes and datagrams */
+
+typedef struct {
+    ngx_recv_pt           recv;
+    ngx_send_pt           send;
+    ngx_send_chain_pt     send_chain;
+
+    /* reverse: what comes first is read, whether there is a reader; or NULL */
+    void                (*read_ahead)(ngx_trp_stream_t *st);
+
+    /* what was sent early goes to the tunnel, as far as it takes it */
+    void                (*send_early)(ngx_trp_stream_t *st);
+
+    /* it is closed, and has a tunnel; or NULL */
+    void                (*closing)(ngx_trp_stream_t *st);
+
+    ngx_uint_t            udp;         /* datagrams */
+} ngx_trp_stream_ops_t;
+
+
+/* of who has the stream; all but the first are an entry's */
+
+typedef struct {
+
+    /* the proxy's other connection, NULL if there is none (yet) */
+    ngx_connection_t   *(*other)(ngx_trp_stream_t *st);
+
+    /* the stream is opened once more, it may take another pool */
+    void                (*reroute)(ngx_trp_stream_t *st);
+
+    /* is there another relay with tunnels? */
+    ngx_uint_t          (*elsewhere)(ngx_trp_stream_t *st);
+
+    /* nobody can serve it, and it is not to wait; or NULL */
+    ngx_uint_t          (*hopeless)(ngx_trp_stream_t *st);
+
+    /* ACCEPT came */
+    void                (*opened)(ngx_trp_stream_t *st);
+
+    /* it never will, "code" says why */
+    void                (*failed)(ngx_trp_stream_t *st);
+
+} ngx_trp_stream_handlers_t;
+
+
+/* entry: what is sent before ACCEPT, and once more if need be */
+
+typedef struct {
+    u_char                *open;       /* the OPEN frame */
+    size_t                 open_len;
+
+    u_char                *data;       /* bytes; of datagrams, DATA frames */
+    size_t                 len;
+    size_t                 sent;
+    ngx_uint_t             datagrams;
+} ngx_trp_stream_early_t;
+
+
+/* entry: how often it was opened, and how */
+
+typedef struct {
+    ngx_uint_t             retries;    /* after a refusal, so far */
+    ngx_uint_t             losses;     /* of a tunnel, before ACCEPT */
+
+    unsigned               again:1;    /* OPEN was sent before */
+    unsigned               leave:1;    /* this relay, if there is another */
+} ngx_trp_stream_tries_t;
+
+
+/* reverse: what came first */
+
+typedef struct {
+    u_char                *data;
+    size_t                 pos;
+    size_t                 len;
+} ngx_trp_stream_ahead_t;
+
+
+/* of a datagram that is not yet all there */
+
+typedef struct {
+    u_char                *data;
+    size_t                 room;       /* for one, at most, at its reader's */
+
+    unsigned               skip:1;     /* the rest of this one */
+    unsigned               truncated:1; /* and that was logged */
+} ngx_trp_stream_part_t;
+
+
+struct ngx_trp_stream_s {
+    ngx_trp_holder_t       holder;     /* of the link */
+    ngx_connection_t      *connection;
+    ngx_trp_pool_t        *pool;
+    ngx_trp_link_t        *link;       /* NULL: no tunnel yet, or no more */
+
+    const ngx_trp_stream_ops_t       *ops;
+    const ngx_trp_stream_handlers_t  *handlers;
+    void                  *data;       /* of the handlers' owner */
+
+    ngx_queue_t            live;       /* reverse: in conf->streams */
+    ngx_event_t            timer;      /* until ACCEPT */
+
+    ngx_trp_stream_early_t  early;
+    ngx_trp_stream_tries_t  tries;
+    ngx_trp_stream_ahead_t  ahead;
+    ngx_trp_stream_part_t   part;
+    size_t                 taken;      /* from the tunnel so far */
+
+    ngx_trp_stream_end_e   in;
+    ngx_trp_stream_end_e   out;
+
+    u_char                 id[TRP_STREAM_ID_LEN];
+    ngx_str_t              destination; /* for the log */
+    ngx_str_t              name;       /* of the other agent, if it is known */
+    const char            *why;        /* it was aborted, if it was */
+    ngx_uint_t             code;       /* trp_code_e */
+
+    unsigned               entry:1;
+    unsigned               waiting:1;
+    unsigned               accepted:1;
+    unsigned               consumed:1; /* the end of input was handed on */
+    unsigned               closed:1;
+    unsigned               unreachable:1; /* had no tunnel in time */
+    unsigned               logged:1;   /* why it failed */
+};
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_STREAM_TYPES_H_INCLUDED_ */
