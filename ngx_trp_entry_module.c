@@ -1953,12 +1953,15 @@ ngx_trp_entry_init_process(ngx_cycle_t *cycle)
         escf = ngx_stream_conf_upstream_srv_conf(us[i], ngx_trp_entry_module);
 
         escf->relays.upstream = us[i];
-        escf->relays.conf = &escf->agent;
+        escf->relays.agent = ngx_trp_agent_start(cycle, &escf->agent,
+                                                 &emcf->capacity, "trp_entry");
 
-        ngx_trp_agent_init_process(cycle, &escf->agent, &emcf->capacity,
-                                   "trp_entry");
+        if (escf->relays.agent == NULL) {
+            return NGX_ERROR;
+        }
 
-        ngx_trp_share_init(&escf->share, escf->agent.limit, cycle->log);
+        ngx_trp_share_init(&escf->share, escf->relays.agent->limit,
+                           cycle->log);
 
         if (ngx_trp_relays_start(cycle, &escf->relays) != NGX_OK) {
             return NGX_ERROR;

@@ -1222,7 +1222,7 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    if (ngx_trp_bio_init(cf, &conf->tunnels.bio) != NGX_OK) {
+    if (ngx_trp_bio_init(cf->pool, &conf->tunnels.bio) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 

@@ -515,17 +515,17 @@ ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
     udp = (open->proto == TRP_PROTO_UDP);
 
     known = (open->flags & TRP_OPEN_AGAIN)
-            && ngx_trp_stream_known(link->pool->conf, open->id);
+            && ngx_trp_stream_known(link->pool->agent, open->id);
 
     /* datagrams leave half of the tunnels to streams of TCP */
 
-    full = (udp && link->pool->conf->ndatagrams
-                   >= ngx_max(link->pool->conf->limit / 2, 1));
+    full = (udp && link->pool->agent->ndatagrams
+                   >= ngx_max(link->pool->agent->limit / 2, 1));
 
     if (full) {
         ngx_log_error(NGX_LOG_INFO, link->tunnel->connection->log, 0,
                       "%ui streams of UDP are half of what there may be, "
-                      "stream: %s", link->pool->conf->ndatagrams,
+                      "stream: %s", link->pool->agent->ndatagrams,
                       ngx_trp_id_text(open->id).data);
 
     } else if (known) {
@@ -1922,12 +1922,15 @@ ngx_trp_reverse_init_process(ngx_cycle_t *cycle)
     for (i = 0; i < rmcf->servers.nelts; i++) {
 
         rscf[i]->relays.upstream = rscf[i]->upstream;
-        rscf[i]->relays.conf = &rscf[i]->agent;
         rscf[i]->relays.open = ngx_trp_reverse_open;
         rscf[i]->relays.data = rscf[i];
 
-        ngx_trp_agent_init_process(cycle, &rscf[i]->agent, &rmcf->capacity,
-                                   "trp_reverse");
+        rscf[i]->relays.agent = ngx_trp_agent_start(cycle, &rscf[i]->agent,
+                                                    &rmcf->capacity,
+                                                    "trp_reverse");
+        if (rscf[i]->relays.agent == NULL) {
+            return NGX_ERROR;
+        }
 
         if (ngx_trp_relays_start(cycle, &rscf[i]->relays) != NGX_OK) {
             return NGX_ERROR;

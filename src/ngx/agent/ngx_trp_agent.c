@@ -4,6 +4,11 @@
  */
 
 
+/*
+ * What both kinds of agents are configured with, and their start in a worker.
+ */
+
+
 #include "agent/ngx_trp_agent.h"
 #include "base/ngx_trp_key_file.h"
 
@@ -211,26 +216,36 @@ ngx_trp_agent_load(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
         return NGX_ERROR;
     }
 
-    if (ngx_trp_bio_init(cf, &conf->tunnels.bio) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
     return ngx_trp_ssl_init_conf(cf, &conf->ssl, prefix, "relay");
 }
 
 
-void
-ngx_trp_agent_init_process(ngx_cycle_t *cycle, ngx_trp_agent_conf_t *conf,
+ngx_trp_agent_t *
+ngx_trp_agent_start(ngx_cycle_t *cycle, const ngx_trp_agent_conf_t *conf,
     ngx_trp_capacity_t *capacity, const char *prefix)
 {
-    ngx_uint_t  share, level;
+    ngx_uint_t        share, level;
+    ngx_trp_agent_t  *agent;
 
-    conf->capacity = capacity;
+    agent = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_agent_t));
+    if (agent == NULL) {
+        return NULL;
+    }
+
+    if (ngx_trp_bio_init(cycle->pool, &agent->tunnels.bio) != NGX_OK) {
+        return NULL;
+    }
+
+    agent->conf = conf;
+    agent->capacity = capacity;
+
+    ngx_queue_init(&agent->turn_servers);
+    ngx_queue_init(&agent->streams);
 
     /* through a TURN server a tunnel has two connections */
 
     share = ngx_trp_capacity_join(capacity, cycle, conf->turn.enabled ? 4 : 3);
-    conf->limit = ngx_min(conf->max, share);
+    agent->limit = ngx_min(conf->max, share);
 
     /* the other workers have the same */
 
@@ -243,4 +258,6 @@ ngx_trp_agent_init_process(ngx_cycle_t *cycle, ngx_trp_agent_conf_t *conf,
                       "descriptors carry",
                       prefix, share, conf->max, capacity->size);
     }
+
+    return agent;
 }

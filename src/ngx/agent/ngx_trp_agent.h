@@ -6,7 +6,7 @@
 
 /*
  * The settings that both kinds of agents have: who they are, how they reach
- * the relay, how many tunnels they keep.
+ * the relay, how many tunnels they keep; and what they are in a worker.
  */
 
 
@@ -45,23 +45,32 @@ typedef struct {
     ngx_msec_t            connect_timeout;
     ngx_msec_t            heartbeat;
 
-    ngx_trp_tunnels_t     tunnels;
     ngx_trp_ssl_conf_t    ssl;
     ngx_trp_name_conf_t   names;              /* of relays, TURN servers */
-    ngx_trp_turnc_conf_t  turn;         /* the way to the relay */
+    ngx_trp_turnc_conf_t  turn;               /* the way to the relay */
 
-    /* in this worker; the first two and "ndatagrams" are of a reverse */
+    unsigned              max_set:1;
+} ngx_trp_agent_conf_t;
 
-    ngx_queue_t           streams;            /* ngx_trp_stream_t */
-    trp_recent_t          lost;               /* of accepted ones */
+
+/* an agent as it works, in one worker */
+
+typedef struct {
+    const ngx_trp_agent_conf_t  *conf;
+
+    ngx_trp_tunnels_t     tunnels;
+    ngx_trp_capacity_t   *capacity;           /* of all agents of the role */
+    ngx_uint_t            limit;              /* "max", or what fits */
+
     ngx_queue_t           turn_servers;       /* addresses of "turn" so far */
     ngx_trp_name_t       *turn_name;          /* NULL: "turn" has an address */
     ngx_uint_t            turn_next;
-    ngx_trp_capacity_t   *capacity;           /* of all agents of the role */
-    ngx_uint_t            limit;              /* "max", or what fits */
+
+    /* of a reverse */
+    ngx_queue_t           streams;            /* ngx_trp_stream_t */
+    trp_recent_t          lost;               /* of accepted ones */
     ngx_uint_t            ndatagrams;         /* streams of UDP */
-    unsigned              max_set:1;
-} ngx_trp_agent_conf_t;
+} ngx_trp_agent_t;
 
 
 /* the setters of both agents, and what other directives refer to */
@@ -83,10 +92,10 @@ ngx_int_t ngx_trp_agent_merge_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *prev,
 ngx_int_t ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
     ngx_uint_t role, const char *prefix);
 
-/* in a worker, before the tunnels are dialled */
+/* in a worker, before the tunnels are dialled; NULL: no memory */
 
-void ngx_trp_agent_init_process(ngx_cycle_t *cycle,
-    ngx_trp_agent_conf_t *conf, ngx_trp_capacity_t *capacity,
+ngx_trp_agent_t *ngx_trp_agent_start(ngx_cycle_t *cycle,
+    const ngx_trp_agent_conf_t *conf, ngx_trp_capacity_t *capacity,
     const char *prefix);
 
 

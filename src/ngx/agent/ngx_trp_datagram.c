@@ -60,7 +60,7 @@ ngx_trp_datagram_open(ngx_trp_datagram_t *dg, ngx_socket_t fd,
     ngx_memcpy(open->id, st->id, TRP_STREAM_ID_LEN);
 
     open->proto = TRP_PROTO_UDP;
-    open->name = ngx_trp_str(&dg->relays->conf->name);
+    open->name = ngx_trp_str(&dg->relays->agent->conf->name);
 
     if (ngx_trp_datagram_frame(dg, open) != NGX_OK) {
         return NGX_ERROR;

@@ -34,7 +34,7 @@ static ngx_trp_link_t *ngx_trp_dial_create_link(ngx_trp_pool_t *pool,
     ngx_connection_t *c);
 static ngx_int_t ngx_trp_dial_turn(ngx_trp_pool_t *pool);
 static ngx_trp_turnc_server_t *ngx_trp_dial_turn_server(
-    ngx_trp_agent_conf_t *conf);
+    ngx_trp_agent_t *agent);
 static void ngx_trp_dial_turn_done(ngx_trp_turnc_connect_t *tc,
     ngx_uint_t code);
 static void ngx_trp_dial_turn_drain(ngx_trp_turnc_connect_t *tc);
@@ -50,13 +50,14 @@ static ngx_int_t ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame);
 
 
 ngx_int_t
-ngx_trp_dial_start(ngx_trp_agent_conf_t *conf)
+ngx_trp_dial_start(ngx_trp_agent_t *agent)
 {
-    ngx_trp_name_t  *name;
+    ngx_trp_name_t              *name;
+    const ngx_trp_turnc_conf_t  *turn;
 
-    ngx_queue_init(&conf->turn_servers);
+    turn = &agent->conf->turn;
 
-    if (!conf->turn.enabled || conf->turn.url.naddrs) {
+    if (!turn->enabled || turn->url.naddrs) {
         return NGX_OK;
     }
 
@@ -65,12 +66,12 @@ ngx_trp_dial_start(ngx_trp_agent_conf_t *conf)
         return NGX_ERROR;
     }
 
-    name->conf = &conf->names;
+    name->conf = &agent->conf->names;
     name->what = "TURN server";
-    name->host = conf->turn.url.host;
-    name->port = conf->turn.url.port;
+    name->host = turn->url.host;
+    name->port = turn->url.port;
 
-    conf->turn_name = name;
+    agent->turn_name = name;
 
     ngx_trp_name_start(name);
 
@@ -150,7 +151,7 @@ ngx_trp_dial_create_link(ngx_trp_pool_t *pool, ngx_connection_t *c)
     c->read->log = log;
     c->write->log = log;
 
-    link->tunnel = ngx_trp_tunnel_create(c, &pool->conf->tunnels,
+    link->tunnel = ngx_trp_tunnel_create(c, &pool->agent->tunnels,
                                          pool->dialled->tunnel,
                                          link, 0, pool->conf->heartbeat);
     if (link->tunnel == NULL) {
@@ -201,7 +202,7 @@ ngx_trp_dial_turn(ngx_trp_pool_t *pool)
     ngx_trp_turnc_server_t   *server;
     ngx_trp_turnc_connect_t  *tc;
 
-    server = ngx_trp_dial_turn_server(pool->conf);
+    server = ngx_trp_dial_turn_server(pool->agent);
     if (server == NULL) {
         return NGX_ERROR;
     }
@@ -256,24 +257,29 @@ ngx_trp_dial_turn(ngx_trp_pool_t *pool)
  */
 
 static ngx_trp_turnc_server_t *
-ngx_trp_dial_turn_server(ngx_trp_agent_conf_t *conf)
+ngx_trp_dial_turn_server(ngx_trp_agent_t *agent)
 {
-    ngx_uint_t               naddrs;
-    ngx_addr_t              *addr;
-    ngx_queue_t             *q;
-    ngx_trp_turnc_server_t  *server;
+    ngx_uint_t                   naddrs;
+    ngx_addr_t                  *addr;
+    ngx_queue_t                 *q;
+    ngx_trp_name_t              *name;
+    ngx_trp_turnc_server_t      *server;
+    const ngx_trp_turnc_conf_t  *turn;
 
-    addr = conf->turn_name ? conf->turn_name->addrs : conf->turn.url.addrs;
-    naddrs = conf->turn_name ? conf->turn_name->naddrs : conf->turn.url.naddrs;
+    name = agent->turn_name;
+    turn = &agent->conf->turn;
+
+    addr = name ? name->addrs : turn->url.addrs;
+    naddrs = name ? name->naddrs : turn->url.naddrs;
 
     if (naddrs == 0) {
         return NULL;
     }
 
-    addr += conf->turn_next++ % naddrs;
+    addr += agent->turn_next++ % naddrs;
 
-    for (q = ngx_queue_head(&conf->turn_servers);
-         q != ngx_queue_sentinel(&conf->turn_servers);
+    for (q = ngx_queue_head(&agent->turn_servers);
+         q != ngx_queue_sentinel(&agent->turn_servers);
          q = ngx_queue_next(q))
     {
         server = ngx_queue_data(q, ngx_trp_turnc_server_t, queue);
@@ -286,11 +292,11 @@ ngx_trp_dial_turn_server(ngx_trp_agent_conf_t *conf)
         }
     }
 
-    server = ngx_trp_turnc_server_create(&conf->turn, addr->sockaddr,
+    server = ngx_trp_turnc_server_create(turn, addr->sockaddr,
                                          addr->socklen, &addr->name,
-                                         &conf->turn.url.host);
+                                         &turn->url.host);
     if (server) {
-        ngx_queue_insert_tail(&conf->turn_servers, &server->queue);
+        ngx_queue_insert_tail(&agent->turn_servers, &server->queue);
     }
 
     return server;
@@ -539,11 +545,11 @@ ngx_trp_dial_frame(ngx_trp_link_t *link, trp_frame_t *frame)
 static ngx_int_t
 ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame)
 {
-    u_char                 buf[NGX_TRP_OPEN_MAX], exporter[32];
-    trp_auth_t             auth;
-    trp_hello_t            hello;
-    ngx_trp_tunnel_t      *t;
-    ngx_trp_agent_conf_t  *conf;
+    u_char                       buf[NGX_TRP_OPEN_MAX], exporter[32];
+    trp_auth_t                   auth;
+    trp_hello_t                  hello;
+    ngx_trp_tunnel_t            *t;
+    const ngx_trp_agent_conf_t  *conf;
 
     t = link->tunnel;
     conf = link->pool->conf;

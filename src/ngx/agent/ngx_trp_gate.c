@@ -24,7 +24,7 @@ static void ngx_trp_gate_event_handler(ngx_event_t *ev);
 
 ngx_trp_gate_t *
 ngx_trp_gate_find(ngx_trp_capacity_t *capacity, struct sockaddr *sockaddr,
-    socklen_t socklen, ngx_str_t *turn)
+    socklen_t socklen, const ngx_str_t *turn)
 {
     ngx_queue_t     *q;
     ngx_trp_gate_t  *gate;

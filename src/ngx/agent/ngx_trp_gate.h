@@ -55,7 +55,7 @@ typedef struct {
  */
 
 ngx_trp_gate_t *ngx_trp_gate_find(ngx_trp_capacity_t *capacity,
-    struct sockaddr *sockaddr, socklen_t socklen, ngx_str_t *turn);
+    struct sockaddr *sockaddr, socklen_t socklen, const ngx_str_t *turn);
 
 /* one more may be dialled: 1, and counts; 0: the event is posted later */
 

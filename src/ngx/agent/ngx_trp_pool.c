@@ -83,7 +83,7 @@ static const ngx_trp_dial_handlers_t  ngx_trp_pool_dial_handlers = {
 
 
 ngx_trp_pool_t *
-ngx_trp_pool_create(ngx_trp_agent_conf_t *conf, struct sockaddr *sockaddr,
+ngx_trp_pool_create(ngx_trp_agent_t *agent, struct sockaddr *sockaddr,
     socklen_t socklen, ngx_str_t *name, ngx_str_t *server)
 {
     ngx_pool_t          *mem;
@@ -118,19 +118,20 @@ ngx_trp_pool_create(ngx_trp_agent_conf_t *conf, struct sockaddr *sockaddr,
     pool->host.len = server->len;
     pool->host = ngx_trp_pool_host(&pool->host);
 
-    pool->conf = conf;
+    pool->agent = agent;
+    pool->conf = agent->conf;
     pool->dialled = &ngx_trp_pool_dial_handlers;
     pool->slot = -1;
     pool->log = ngx_cycle->log;
 
-    pool->gate = ngx_trp_gate_find(conf->capacity, sockaddr, socklen,
-                                   &conf->turn.url.url);
+    pool->gate = ngx_trp_gate_find(agent->capacity, sockaddr, socklen,
+                                   &agent->conf->turn.url.url);
     if (pool->gate == NULL) {
         return NULL;
     }
 
     pool->turn.event = &pool->event;
-    conf->capacity->kept += conf->idle;
+    agent->capacity->kept += agent->conf->idle;
 
     ngx_queue_init(&pool->idle);
     ngx_queue_init(&pool->waiting);
@@ -305,7 +306,7 @@ ngx_trp_pool_may_grow(ngx_trp_pool_t *pool)
 {
     ngx_uint_t  n;
 
-    n = ngx_trp_capacity_growth(pool->conf->capacity);
+    n = ngx_trp_capacity_growth(pool->agent->capacity);
 
     if (pool->total < pool->conf->idle) {
         n += pool->conf->idle - pool->total;
@@ -325,7 +326,7 @@ ngx_trp_pool_room(ngx_trp_pool_t *pool)
 {
     ngx_uint_t  left, ahead;
 
-    left = ngx_trp_capacity_left(pool->conf->capacity->size);
+    left = ngx_trp_capacity_left(pool->agent->capacity->size);
 
     if (pool->total < pool->conf->idle) {
         return left;
@@ -350,7 +351,7 @@ ngx_trp_pool_count(ngx_trp_pool_t *pool, ngx_int_t n)
 {
     ngx_trp_capacity_t  *capacity;
 
-    capacity = pool->conf->capacity;
+    capacity = pool->agent->capacity;
 
     if (pool->total > pool->conf->idle) {
         capacity->grown -= pool->total - pool->conf->idle;
@@ -471,7 +472,7 @@ ngx_trp_pool_found(ngx_trp_pool_t *pool, ngx_addr_t *addr)
 
     sockaddr = ngx_palloc(ngx_cycle->pool, addr->socklen);
     name = ngx_pstrdup(ngx_cycle->pool, &addr->name);
-    gate = ngx_trp_gate_find(pool->conf->capacity, addr->sockaddr,
+    gate = ngx_trp_gate_find(pool->agent->capacity, addr->sockaddr,
                              addr->socklen, &pool->conf->turn.url.url);
 
     if (sockaddr == NULL || name == NULL || gate == NULL) {
@@ -512,8 +513,8 @@ ngx_trp_pool_retire(ngx_trp_pool_t *pool, ngx_uint_t retired)
     ngx_trp_link_t  *link;
 
     pool->retired = retired;
-    pool->conf->capacity->kept += retired ? - pool->conf->idle
-                                          : pool->conf->idle;
+    pool->agent->capacity->kept += retired ? - pool->conf->idle
+                                           : pool->conf->idle;
 
     ngx_log_error(NGX_LOG_NOTICE, pool->log, 0, "relay %V %s", &pool->name,
                   retired ? "has gone from the upstream"
@@ -603,7 +604,7 @@ ngx_trp_pool_admits(ngx_trp_pool_t *pool)
     need -= ngx_min(need, pool->nidle + pool->ndialing);
     need = ngx_min(need, ngx_trp_pool_may_grow(pool));
 
-    return ngx_trp_capacity_left(pool->conf->capacity->size) > need;
+    return ngx_trp_capacity_left(pool->agent->capacity->size) > need;
 }
 
 

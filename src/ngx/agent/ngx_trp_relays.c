@@ -69,10 +69,9 @@ ngx_trp_relays_start(ngx_cycle_t *cycle, ngx_trp_relays_t *relays)
         return NGX_ERROR;
     }
 
-    ngx_queue_init(&relays->conf->streams);
     ngx_queue_init(&relays->names);
 
-    if (ngx_trp_dial_start(relays->conf) != NGX_OK) {
+    if (ngx_trp_dial_start(relays->agent) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -186,7 +185,7 @@ ngx_trp_relays_add_name(ngx_trp_relays_t *relays,
     rn->server = server->name;
     rn->backup = server->backup;
 
-    rn->name.conf = &relays->conf->names;
+    rn->name.conf = &relays->agent->conf->names;
     rn->name.what = "relay";
     rn->name.host = pool->host;
     rn->name.port = ngx_inet_get_port(addr->sockaddr);
@@ -340,7 +339,7 @@ ngx_trp_relays_add(ngx_trp_relays_t *relays, struct sockaddr *sockaddr,
         return NULL;
     }
 
-    pool = ngx_trp_pool_create(relays->conf, sockaddr, socklen, name, server);
+    pool = ngx_trp_pool_create(relays->agent, sockaddr, socklen, name, server);
 
     if (pool == NULL) {
         relays->pools.nelts--;

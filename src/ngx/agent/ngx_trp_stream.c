@@ -111,8 +111,8 @@ ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
     st->timer.handler = ngx_trp_stream_timeout;
 
     if (!st->entry) {
-        ngx_queue_insert_tail(&st->pool->conf->streams, &st->live);
-        st->pool->conf->ndatagrams += st->ops->udp;
+        ngx_queue_insert_tail(&st->pool->agent->streams, &st->live);
+        st->pool->agent->ndatagrams += st->ops->udp;
     }
 
     return NGX_OK;
@@ -160,6 +160,8 @@ ngx_trp_stream_open(ngx_trp_stream_t *st, ngx_msec_t timeout)
 void
 ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_link_t *link)
 {
+    u_char  *last;
+
     st->waiting = 0;
     st->link = link;
     link->holder = &st->holder;
@@ -168,17 +170,16 @@ ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_link_t *link)
         return;
     }
 
-    st->early.open[st->early.open_len - TRP_OPEN_FLAGS] =
-                                      (st->handlers->elsewhere(st) ? TRP_OPEN_ELSEWHERE
+    last = st->early.open + st->early.open_len;
+
+    last[-TRP_OPEN_FLAGS] = (st->handlers->elsewhere(st) ? TRP_OPEN_ELSEWHERE
                                                          : 0)
-                                      | (st->tries.again ? TRP_OPEN_AGAIN : 0);
+                            | (st->tries.again ? TRP_OPEN_AGAIN : 0);
     st->tries.again = 1;
 
-    st->early.open[st->early.open_len - TRP_OPEN_RETRIES] = NGX_TRP_STREAM_RETRIES
-                                                - st->tries.retries;
+    last[-TRP_OPEN_RETRIES] = NGX_TRP_STREAM_RETRIES - st->tries.retries;
 
-    ngx_trp_tunnel_send_frame(link->tunnel, st->early.open,
-                              st->early.open + st->early.open_len);
+    ngx_trp_tunnel_send_frame(link->tunnel, st->early.open, last);
 
     /* the user's first bytes come in the next turn, if they come at once */
 
@@ -689,23 +690,23 @@ static void
 ngx_trp_stream_remember(ngx_trp_stream_t *st)
 {
     if (!st->entry && st->accepted) {
-        trp_recent_add(&st->pool->conf->lost, st->id);
+        trp_recent_add(&st->pool->agent->lost, st->id);
     }
 }
 
 
 ngx_uint_t
-ngx_trp_stream_known(ngx_trp_agent_conf_t *conf, const u_char *id)
+ngx_trp_stream_known(ngx_trp_agent_t *agent, const u_char *id)
 {
     ngx_queue_t       *q;
     ngx_trp_stream_t  *st;
 
-    if (trp_recent_has(&conf->lost, id)) {
+    if (trp_recent_has(&agent->lost, id)) {
         return 1;
     }
 
-    for (q = ngx_queue_head(&conf->streams);
-         q != ngx_queue_sentinel(&conf->streams);
+    for (q = ngx_queue_head(&agent->streams);
+         q != ngx_queue_sentinel(&agent->streams);
          q = ngx_queue_next(q))
     {
         st = ngx_queue_data(q, ngx_trp_stream_t, live);
@@ -763,7 +764,7 @@ ngx_trp_stream_close(ngx_trp_stream_t *st, trp_refuse_t *refuse)
 
     if (!st->entry) {
         ngx_queue_remove(&st->live);
-        st->pool->conf->ndatagrams -= st->ops->udp;
+        st->pool->agent->ndatagrams -= st->ops->udp;
     }
 
     ngx_trp_stream_stop_waiting(st);

@@ -152,7 +152,7 @@ struct ngx_trp_stream_s {
     const ngx_trp_stream_handlers_t  *handlers;
     void                  *data;       /* of the handlers' owner */
 
-    ngx_queue_t            live;       /* reverse: in conf->streams */
+    ngx_queue_t            live;       /* reverse: in agent->streams */
     ngx_event_t            timer;      /* until ACCEPT */
 
     ngx_trp_stream_early_t  early;

@@ -98,7 +98,7 @@ ngx_trp_text(const u_char *data, size_t len)
 
 
 static ngx_inline trp_str_t
-ngx_trp_str(ngx_str_t *s)
+ngx_trp_str(const ngx_str_t *s)
 {
     trp_str_t  str;
 

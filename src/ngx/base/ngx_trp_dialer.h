@@ -54,7 +54,7 @@ struct ngx_trp_dialer_s {
     /* from now to the end; 0: a timer of c->read is set by the user, or none */
     ngx_msec_t            timeout;
 
-    ngx_trp_ssl_conf_t   *ssl;          /* NULL: no TLS */
+    const ngx_trp_ssl_conf_t  *ssl;     /* NULL: no TLS */
     ngx_str_t            *host;         /* to ask for, and to verify */
     ngx_ssl_session_t   **session;      /* see ngx_trp_ssl.h; or NULL */
     const char           *action;       /* of the log, from then on, or NULL */

@@ -21,8 +21,8 @@ static ngx_int_t ngx_trp_ssl_create_context(ngx_conf_t *cf,
 static ngx_int_t ngx_trp_ssl_load(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf,
     const char *prefix, const char *peer);
 static int ngx_trp_ssl_verify_callback(int ok, X509_STORE_CTX *store);
-static ngx_int_t ngx_trp_ssl_set_name(ngx_trp_ssl_conf_t *conf,
-    ngx_connection_t *c, ngx_str_t *host);
+static ngx_int_t ngx_trp_ssl_set_name(const ngx_trp_ssl_conf_t *conf,
+    ngx_connection_t *c, const ngx_str_t *host);
 static ngx_int_t ngx_trp_ssl_resume(ngx_connection_t *c,
     ngx_ssl_session_t *session);
 static void ngx_trp_ssl_save_session(ngx_connection_t *c);
@@ -285,8 +285,8 @@ ngx_trp_ssl_verify_callback(int ok, X509_STORE_CTX *store)
 
 
 ngx_int_t
-ngx_trp_ssl_create_connection(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
-    ngx_str_t *host, ngx_ssl_session_t **session)
+ngx_trp_ssl_create_connection(const ngx_trp_ssl_conf_t *conf,
+    ngx_connection_t *c, ngx_str_t *host, ngx_ssl_session_t **session)
 {
     if (ngx_ssl_create_connection(conf->ssl, c, NGX_SSL_CLIENT) != NGX_OK
         || ngx_trp_ssl_set_name(conf, c, host) != NGX_OK)
@@ -320,8 +320,8 @@ ngx_trp_ssl_create_connection(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
  */
 
 ngx_int_t
-ngx_trp_ssl_nest(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
-    ngx_str_t *host, ngx_ssl_session_t **session)
+ngx_trp_ssl_nest(const ngx_trp_ssl_conf_t *conf,
+    ngx_connection_t *c, ngx_str_t *host, ngx_ssl_session_t **session)
 {
     BIO               *bio;
     ngx_connection_t  *outer;
@@ -372,8 +372,8 @@ ngx_trp_ssl_nest(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
  */
 
 static ngx_int_t
-ngx_trp_ssl_set_name(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
-    ngx_str_t *host)
+ngx_trp_ssl_set_name(const ngx_trp_ssl_conf_t *conf,
+    ngx_connection_t *c, const ngx_str_t *host)
 {
     u_char             *name;
     trp_str_t           relative;
@@ -483,11 +483,11 @@ ngx_trp_ssl_save_session(ngx_connection_t *c)
 
 
 ngx_int_t
-ngx_trp_ssl_verify(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
-    ngx_str_t *host, const char *peer, ngx_uint_t level)
+ngx_trp_ssl_verify(const ngx_trp_ssl_conf_t *conf,
+    ngx_connection_t *c, ngx_str_t *host, const char *peer, ngx_uint_t level)
 {
-    long        rc;
-    ngx_str_t  *name;
+    long              rc;
+    const ngx_str_t  *name;
 
     if (!conf->verify) {
         return NGX_OK;

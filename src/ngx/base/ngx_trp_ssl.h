@@ -75,7 +75,7 @@ ngx_int_t ngx_trp_ssl_trust(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf);
  * lives: it is resumed, and new ones take its place; or NULL.
  */
 
-ngx_int_t ngx_trp_ssl_create_connection(ngx_trp_ssl_conf_t *conf,
+ngx_int_t ngx_trp_ssl_create_connection(const ngx_trp_ssl_conf_t *conf,
     ngx_connection_t *c, ngx_str_t *host, ngx_ssl_session_t **session);
 
 /*
@@ -83,13 +83,13 @@ ngx_int_t ngx_trp_ssl_create_connection(ngx_trp_ssl_conf_t *conf,
  * then ends with this one.
  */
 
-ngx_int_t ngx_trp_ssl_nest(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
-    ngx_str_t *host, ngx_ssl_session_t **session);
+ngx_int_t ngx_trp_ssl_nest(const ngx_trp_ssl_conf_t *conf,
+    ngx_connection_t *c, ngx_str_t *host, ngx_ssl_session_t **session);
 
 /* after it; NGX_ERROR if the certificate is not the right one, logged */
 
-ngx_int_t ngx_trp_ssl_verify(ngx_trp_ssl_conf_t *conf, ngx_connection_t *c,
-    ngx_str_t *host, const char *peer, ngx_uint_t level);
+ngx_int_t ngx_trp_ssl_verify(const ngx_trp_ssl_conf_t *conf,
+    ngx_connection_t *c, ngx_str_t *host, const char *peer, ngx_uint_t level);
 
 
 #pragma GCC visibility pop

@@ -42,7 +42,7 @@ typedef struct {
 
 struct ngx_trp_name_s {
     /* the caller's */
-    ngx_trp_name_conf_t   *conf;
+    const ngx_trp_name_conf_t  *conf;
     const char            *what;        /* "relay", for the log */
     ngx_str_t              host;
     in_port_t              port;

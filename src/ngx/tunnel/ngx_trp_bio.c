@@ -38,12 +38,12 @@ static ngx_int_t ngx_trp_bio_write_out(BIO *b);
 
 
 ngx_int_t
-ngx_trp_bio_init(ngx_conf_t *cf, ngx_trp_bio_conf_t *conf)
+ngx_trp_bio_init(ngx_pool_t *pool, ngx_trp_bio_conf_t *conf)
 {
     BIO_METHOD          *method;
     ngx_pool_cleanup_t  *cln;
 
-    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    cln = ngx_pool_cleanup_add(pool, 0);
     if (cln == NULL) {
         return NGX_ERROR;
     }

@@ -62,9 +62,9 @@ typedef struct {
 } ngx_trp_bio_t;
 
 
-/* once for a configuration, which it lives as long as; NGX_ERROR: no memory */
+/* once for all that share it; it lives as long as the pool */
 
-ngx_int_t ngx_trp_bio_init(ngx_conf_t *cf, ngx_trp_bio_conf_t *conf);
+ngx_int_t ngx_trp_bio_init(ngx_pool_t *pool, ngx_trp_bio_conf_t *conf);
 
 /*
  * Puts it beneath the SSL of a connection, behind the handshake.  It is freed

@@ -260,10 +260,10 @@ ngx_trp_turnc_dialer_handler(ngx_trp_dialer_t *d, ngx_trp_dialer_e rc)
 static void
 ngx_trp_turnc_start(ngx_trp_turnc_alloc_t *a)
 {
-    u_char                 seed[TRP_RANDOM_SEED_LEN];
-    ngx_connection_t      *c;
-    trp_turnc_conf_t       conf;
-    ngx_trp_turnc_conf_t  *tcf;
+    u_char                       seed[TRP_RANDOM_SEED_LEN];
+    trp_turnc_conf_t             conf;
+    ngx_connection_t            *c;
+    const ngx_trp_turnc_conf_t  *tcf;
 
     c = a->connection;
     tcf = a->server->conf;

@@ -39,9 +39,9 @@ static ngx_int_t ngx_trp_turnc_user_attach_to(ngx_trp_turnc_alloc_t *a,
 
 
 ngx_trp_turnc_server_t *
-ngx_trp_turnc_server_create(ngx_trp_turnc_conf_t *conf,
+ngx_trp_turnc_server_create(const ngx_trp_turnc_conf_t *conf,
     struct sockaddr *sockaddr, socklen_t socklen, ngx_str_t *name,
-    ngx_str_t *host)
+    const ngx_str_t *host)
 {
     u_char                  *p;
     ngx_pool_t              *pool;

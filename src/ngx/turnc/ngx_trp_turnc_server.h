@@ -28,8 +28,8 @@
 /* all is copied; NULL without memory */
 
 ngx_trp_turnc_server_t *ngx_trp_turnc_server_create(
-    ngx_trp_turnc_conf_t *conf, struct sockaddr *sockaddr,
-    socklen_t socklen, ngx_str_t *name, ngx_str_t *host);
+    const ngx_trp_turnc_conf_t *conf, struct sockaddr *sockaddr,
+    socklen_t socklen, ngx_str_t *name, const ngx_str_t *host);
 
 
 /* 1 if it has said lately that it does not relay for this address family */

@@ -56,7 +56,7 @@ typedef struct {
 
 typedef struct {
     ngx_queue_t            queue;        /* for the owner */
-    ngx_trp_turnc_conf_t  *conf;
+    const ngx_trp_turnc_conf_t  *conf;
     struct sockaddr       *sockaddr;
     socklen_t              socklen;
     ngx_str_t              name;         /* the address as text */
