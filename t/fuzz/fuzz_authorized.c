@@ -25,9 +25,11 @@ fuzz_line(trp_str_t line)
     int                    rc;
     trp_addr_t             addr;
     const char            *err;
+    trp_acl_rule_t        *rules;
     trp_authorized_key_t   key;
 
     err = NULL;
+    rules = NULL;
     rc = trp_authorized_key_parse(&key, line, &err);
 
     if (rc != TRP_OK) {
@@ -46,12 +48,23 @@ fuzz_line(trp_str_t line)
         abort();
     }
 
+    if (key.nrules) {
+        rules = malloc(key.nrules * sizeof(trp_acl_rule_t));
+        if (rules == NULL) {
+            abort();
+        }
+
+        trp_authorized_key_rules(&key, rules);
+    }
+
     trp_authorized_key_allows_group(&key, line);
     trp_authorized_key_allows_open(&key, &addr, line, 1);
 
     addr.family = 4;
     trp_authorized_key_allows_open(&key, &addr, line, 1);
     trp_authorized_key_expired(&key, 0);
+
+    free(rules);
 }
 
 

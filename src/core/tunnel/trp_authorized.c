@@ -374,6 +374,8 @@ trp_option_permitopen(trp_authorized_key_t *key, trp_str_t value)
             return "has a permitopen without a port, "
                    "write \"HOST:*\" for every port";
         }
+
+        key->nrules++;
     }
 
     return NULL;
@@ -587,27 +589,47 @@ trp_authorized_key_allows_from(const trp_authorized_key_t *key,
 }
 
 
+void
+trp_authorized_key_rules(trp_authorized_key_t *key, trp_acl_rule_t *rules)
+{
+    size_t     n;
+    trp_str_t  list, item;
+
+    list = key->permitopen;
+
+    for (n = 0; trp_list_next(&list, &item, ','); n++) {
+        trp_assert(n < key->nrules);
+
+        /* it was found to be valid before */
+        (void) trp_acl_parse(&rules[n], item);
+    }
+
+    trp_assert(n == key->nrules);
+
+    key->rules = rules;
+}
+
+
 int
 trp_authorized_key_allows_open(const trp_authorized_key_t *key,
     const trp_addr_t *addr, trp_str_t name, uint16_t port)
 {
-    trp_str_t       list, item;
-    trp_acl_rule_t  rule;
+    size_t                 i;
+    const trp_acl_rule_t  *rule;
 
     if (key->permitopen.data == NULL) {
         return 1;
     }
 
-    list = key->permitopen;
+    if (key->rules == NULL) {
+        return 0;
+    }
 
-    while (trp_list_next(&list, &item, ',')) {
+    for (i = 0; i < key->nrules; i++) {
+        rule = &key->rules[i];
 
-        if (trp_acl_parse(&rule, item) != NULL) {
-            continue;
-        }
-
-        if (addr->family != 0 ? trp_acl_match_addr(&rule, addr, port)
-                              : trp_acl_match_name(&rule, name, port))
+        if (addr->family != 0 ? trp_acl_match_addr(rule, addr, port)
+                              : trp_acl_match_name(rule, name, port))
         {
             return 1;
         }

@@ -28,6 +28,7 @@
 
 
 #include "tunnel/trp_key.h"
+#include "base/trp_acl.h"
 #include "base/trp_limit.h"
 #include "tunnel/trp_wire.h"
 
@@ -40,6 +41,8 @@ typedef struct {
     unsigned        roles;         /* TRP_ROLE_* that are allowed */
     trp_str_t       groups;        /* the lists as they were written; */
     trp_str_t       permitopen;    /* data == NULL: no restriction */
+    size_t          nrules;        /* in permitopen */
+    trp_acl_rule_t *rules;         /* of trp_authorized_key_rules() */
     trp_str_t       from;
     trp_limits_t    limits;
     int64_t         expiry;        /* seconds since the epoch, 0: never */
@@ -57,6 +60,16 @@ typedef struct {
 
 int trp_authorized_key_parse(trp_authorized_key_t *key, trp_str_t line,
     const char **err);
+
+
+/*
+ * Puts the rules of permitopen where there is room for key->nrules of them, and
+ * where they stay for as long as the key.  A key with permitopen allows nothing
+ * to be opened before that.
+ */
+
+void trp_authorized_key_rules(trp_authorized_key_t *key,
+    trp_acl_rule_t *rules);
 
 
 /* 1 if the key may be used so; "now" in seconds since the epoch */

@@ -20,6 +20,8 @@
 #define NGX_TRP_AUTHORIZED_SIZE  (16 * 1024 * 1024)
 
 
+static ngx_int_t ngx_trp_key_file_rules(ngx_conf_t *cf,
+    trp_authorized_key_t *key);
 static ngx_int_t ngx_trp_key_file_read(ngx_conf_t *cf, const char *what,
     ngx_str_t *file, ngx_uint_t secret, size_t max, ngx_str_t *text);
 static ngx_uint_t ngx_trp_key_file_is_open(ngx_file_info_t *fi);
@@ -129,6 +131,10 @@ ngx_trp_key_file_authorized(ngx_conf_t *cf, ngx_str_t *file)
 
         *key = parsed;
 
+        if (ngx_trp_key_file_rules(cf, key) != NGX_OK) {
+            return NULL;
+        }
+
         if (parsed.low_bits.data && cf->conf_file) {
             ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
                                "authorized keys file \"%V\", line %ui, low "
@@ -145,6 +151,28 @@ ngx_trp_key_file_authorized(ngx_conf_t *cf, ngx_str_t *file)
     }
 
     return keys;
+}
+
+
+/* "permitopen" is looked at with each OPEN */
+
+static ngx_int_t
+ngx_trp_key_file_rules(ngx_conf_t *cf, trp_authorized_key_t *key)
+{
+    trp_acl_rule_t  *rules;
+
+    if (key->nrules == 0) {
+        return NGX_OK;
+    }
+
+    rules = ngx_palloc(cf->pool, key->nrules * sizeof(trp_acl_rule_t));
+    if (rules == NULL) {
+        return NGX_ERROR;
+    }
+
+    trp_authorized_key_rules(key, rules);
+
+    return NGX_OK;
 }
 
 

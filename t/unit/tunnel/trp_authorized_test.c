@@ -156,11 +156,20 @@ authorized(trp_authorized_key_t *key, const char *line)
 static const char *
 options(trp_authorized_key_t *key, const char *value)
 {
-    char  line[4096];
+    char         line[4096];
+    const char  *err;
+
+    static trp_acl_rule_t  rules[16];
 
     snprintf(line, sizeof(line), "%s ssh-ed25519 %s me", value, ssh_blob);
 
-    return authorized(key, line);
+    err = authorized(key, line);
+
+    if (key->nrules && key->nrules <= sizeof(rules) / sizeof(rules[0])) {
+        trp_authorized_key_rules(key, rules);
+    }
+
+    return err;
 }
 
 
@@ -566,6 +575,9 @@ test_open(void)
     trp_addr_parse(&addr, text("9.9.9.9"));
     is_int(trp_authorized_key_allows_open(&key, &addr, text("db"), 5432), 0,
            "with an address the name does not count");
+
+    key.rules = NULL;
+    is_int(opens(&key, "db", 5432), 0, "nothing without its rules");
 
     options(&key, "permitopen=\"0.0.0.0/0:*,[::]/0:*\"");
     is_int(opens(&key, "db", 1), 0, "every address, no name");
