@@ -858,8 +858,8 @@ static ngx_int_t
 ngx_trp_reverse_start(ngx_cycle_t *cycle, ngx_trp_reverse_worker_t *worker,
     const ngx_trp_reverse_conf_t *conf)
 {
-    ngx_trp_agent_t    *agent;
-    ngx_trp_reverse_t  *reverse;
+    ngx_trp_reverse_t       *reverse;
+    ngx_trp_agent_worker_t  *agent;
 
     reverse = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_reverse_t));
     if (reverse == NULL) {

@@ -220,14 +220,14 @@ ngx_trp_agent_load(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
 }
 
 
-ngx_trp_agent_t *
+ngx_trp_agent_worker_t *
 ngx_trp_agent_start(ngx_cycle_t *cycle, const ngx_trp_agent_conf_t *conf,
     ngx_trp_capacity_t *capacity, const char *prefix)
 {
     ngx_uint_t        share, level;
-    ngx_trp_agent_t  *agent;
+    ngx_trp_agent_worker_t  *agent;
 
-    agent = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_agent_t));
+    agent = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_agent_worker_t));
     if (agent == NULL) {
         return NULL;
     }

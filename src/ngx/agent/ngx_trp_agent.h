@@ -70,7 +70,7 @@ typedef struct {
     ngx_queue_t           streams;            /* ngx_trp_stream_t */
     trp_recent_t          lost;               /* of accepted ones */
     ngx_uint_t            ndatagrams;         /* streams of UDP */
-} ngx_trp_agent_t;
+} ngx_trp_agent_worker_t;
 
 
 /* the setters of both agents, and what other directives refer to */
@@ -94,7 +94,7 @@ ngx_int_t ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
 
 /* in a worker, before the tunnels are dialled; NULL: no memory */
 
-ngx_trp_agent_t *ngx_trp_agent_start(ngx_cycle_t *cycle,
+ngx_trp_agent_worker_t *ngx_trp_agent_start(ngx_cycle_t *cycle,
     const ngx_trp_agent_conf_t *conf, ngx_trp_capacity_t *capacity,
     const char *prefix);
 

@@ -34,7 +34,7 @@ static ngx_trp_link_t *ngx_trp_dial_create_link(ngx_trp_pool_t *pool,
     ngx_connection_t *c);
 static ngx_int_t ngx_trp_dial_turn(ngx_trp_pool_t *pool);
 static ngx_trp_turnc_server_t *ngx_trp_dial_turn_server(
-    ngx_trp_agent_t *agent);
+    ngx_trp_agent_worker_t *agent);
 static void ngx_trp_dial_turn_done(ngx_trp_turnc_connect_t *tc,
     ngx_uint_t code);
 static void ngx_trp_dial_turn_drain(ngx_trp_turnc_connect_t *tc);
@@ -50,7 +50,7 @@ static ngx_int_t ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame);
 
 
 ngx_int_t
-ngx_trp_dial_start(ngx_trp_agent_t *agent)
+ngx_trp_dial_start(ngx_trp_agent_worker_t *agent)
 {
     ngx_trp_name_t              *name;
     const ngx_trp_turnc_conf_t  *turn;
@@ -257,7 +257,7 @@ ngx_trp_dial_turn(ngx_trp_pool_t *pool)
  */
 
 static ngx_trp_turnc_server_t *
-ngx_trp_dial_turn_server(ngx_trp_agent_t *agent)
+ngx_trp_dial_turn_server(ngx_trp_agent_worker_t *agent)
 {
     ngx_uint_t                   naddrs;
     ngx_addr_t                  *addr;

@@ -21,7 +21,7 @@
 
 /* the name of a TURN server on the way; once for an agent, in a worker */
 
-ngx_int_t ngx_trp_dial_start(ngx_trp_agent_t *agent);
+ngx_int_t ngx_trp_dial_start(ngx_trp_agent_worker_t *agent);
 
 /*
  * NGX_OK: under way, how it ends is told by pool->dialled, or by the tunnel's

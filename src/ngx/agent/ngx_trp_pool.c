@@ -83,7 +83,7 @@ static const ngx_trp_dial_handlers_t  ngx_trp_pool_dial_handlers = {
 
 
 ngx_trp_pool_t *
-ngx_trp_pool_create(ngx_trp_agent_t *agent, struct sockaddr *sockaddr,
+ngx_trp_pool_create(ngx_trp_agent_worker_t *agent, struct sockaddr *sockaddr,
     socklen_t socklen, ngx_str_t *name, ngx_str_t *server)
 {
     ngx_pool_t          *mem;

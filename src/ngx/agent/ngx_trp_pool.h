@@ -26,7 +26,7 @@
  * with its port.  All is copied; NULL if there is no memory.
  */
 
-ngx_trp_pool_t *ngx_trp_pool_create(ngx_trp_agent_t *agent,
+ngx_trp_pool_t *ngx_trp_pool_create(ngx_trp_agent_worker_t *agent,
     struct sockaddr *sockaddr, socklen_t socklen, ngx_str_t *name,
     ngx_str_t *server);
 

@@ -102,10 +102,11 @@ typedef void (*ngx_trp_pool_open_pt)(ngx_trp_link_t *link, trp_open_t *open);
 
 
 struct ngx_trp_pool_s {
-    ngx_trp_agent_t       *agent;
-    const ngx_trp_agent_conf_t  *conf;    /* of it */
+    ngx_trp_agent_worker_t          *agent;
+    const ngx_trp_agent_conf_t      *conf;      /* of it */
     ngx_trp_pool_open_pt   open;          /* NULL: an entry's pool */
-    const ngx_trp_dial_handlers_t  *dialled;
+    const ngx_trp_dial_handlers_t   *dialled;
+
     void                  *data;          /* of the module */
     void                  *owner;         /* the name that it is of, or NULL */
 

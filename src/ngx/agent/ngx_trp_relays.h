@@ -26,7 +26,7 @@ typedef struct {
     ngx_array_t                      pools;      /* ngx_trp_pool_t * */
     ngx_queue_t                      names;      /* ngx_trp_relay_name_t */
     ngx_stream_upstream_srv_conf_t  *upstream;
-    ngx_trp_agent_t                 *agent;
+    ngx_trp_agent_worker_t          *agent;
     ngx_trp_pool_open_pt             open;       /* NULL: an entry's */
     void                            *data;       /* for the pools */
     ngx_event_t                      event;      /* looks for new addresses */

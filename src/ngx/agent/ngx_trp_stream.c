@@ -696,7 +696,7 @@ ngx_trp_stream_remember(ngx_trp_stream_t *st)
 
 
 ngx_uint_t
-ngx_trp_stream_known(ngx_trp_agent_t *agent, const u_char *id)
+ngx_trp_stream_known(ngx_trp_agent_worker_t *agent, const u_char *id)
 {
     ngx_queue_t       *q;
     ngx_trp_stream_t  *st;

@@ -54,7 +54,8 @@ void ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_link_t *link);
 
 /* reverse: 1 if a stream with this id was accepted, and may not be again */
 
-ngx_uint_t ngx_trp_stream_known(ngx_trp_agent_t *agent, const u_char *id);
+ngx_uint_t ngx_trp_stream_known(ngx_trp_agent_worker_t *agent,
+    const u_char *id);
 
 /* reverse: the destination answers */
 
