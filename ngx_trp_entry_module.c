@@ -10,6 +10,7 @@
 #include "agent/ngx_trp_agent.h"
 #include "socks5/ngx_trp_associate_tunnel.h"
 #include "names/ngx_trp_defer.h"
+#include "stock/ngx_trp_balancer.h"
 #include "stock/ngx_trp_ends.h"
 #include "stock/ngx_trp_listener.h"
 #include "agent/ngx_trp_relays.h"
@@ -69,8 +70,7 @@ typedef struct {
     ngx_uint_t                        limited;    /* a server has max_conns */
     ngx_trp_relays_t                  relays;
     ngx_trp_share_t                   share;      /* of datagrams */
-    ngx_stream_upstream_init_pt       init_upstream;
-    ngx_stream_upstream_init_peer_pt  init_peer;
+    ngx_trp_balancer_conf_t           balancer;
 } ngx_trp_entry_srv_conf_t;
 
 
@@ -88,12 +88,7 @@ typedef struct {
     u_char                           *open;       /* the frame */
     size_t                            open_len;
 
-    /* the balancer's */
-    void                             *data;
-    ngx_event_get_peer_pt             get;
-    ngx_event_free_peer_pt            free;
-    ngx_event_notify_peer_pt          notify;
-    ngx_uint_t                        no_peer;    /* it has none of its peers */
+    ngx_trp_balancer_t                balancer;
     ngx_uint_t                        tries;      /* relays that were asked */
 } ngx_trp_entry_ctx_t;
 
@@ -664,7 +659,6 @@ ngx_trp_entry_init_peer(ngx_stream_session_t *s,
 {
     ngx_int_t                  rc;
     ngx_trp_entry_ctx_t       *ctx;
-    ngx_stream_upstream_t     *u;
     ngx_trp_entry_srv_conf_t  *escf;
 
     escf = ngx_stream_conf_upstream_srv_conf(us, ngx_trp_entry_module);
@@ -686,7 +680,7 @@ ngx_trp_entry_init_peer(ngx_stream_session_t *s,
         return NGX_ERROR;
     }
 
-    if (escf->init_peer(s, us) != NGX_OK) {
+    if (escf->balancer.init_peer(s, us) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -696,17 +690,9 @@ ngx_trp_entry_init_peer(ngx_stream_session_t *s,
         return NGX_ERROR;
     }
 
-    u = s->upstream;
-
-    ctx->data = u->peer.data;
-    ctx->get = u->peer.get;
-    ctx->free = u->peer.free;
-    ctx->notify = u->peer.notify;
-
-    u->peer.data = ctx;
-    u->peer.get = ngx_trp_entry_get_peer;
-    u->peer.free = ngx_trp_entry_free_peer;
-    u->peer.notify = ngx_trp_entry_notify_peer;
+    ngx_trp_balancer_wrap(&ctx->balancer, &s->upstream->peer, ctx,
+                          ngx_trp_entry_get_peer, ngx_trp_entry_free_peer,
+                          ngx_trp_entry_notify_peer);
 
     return NGX_OK;
 }
@@ -759,7 +745,7 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
 
     if (ngx_trp_entry_closed(ctx->conf)) {
         ctx->code = TRP_CODE_NO_AGENT;
-        ctx->no_peer = 1;
+        ctx->balancer.none = 1;
         pc->name = &ctx->conf->relays.upstream->host;
         return NGX_BUSY;
     }
@@ -835,7 +821,7 @@ ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
     ngx_trp_entry_main_conf_t   *emcf;
     ngx_trp_associate_tunnel_t  *tunnel;
 
-    ctx->no_peer = 1;
+    ctx->balancer.none = 1;
 
     pool = ngx_trp_relays_choose(&ctx->conf->relays);
 
@@ -899,7 +885,7 @@ ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
 
     for (n = relays->pools.nelts; n; n--) {
 
-        rc = ctx->get(pc, ctx->data);
+        rc = ngx_trp_balancer_get(&ctx->balancer, pc);
 
         if (rc == NGX_BUSY) {
             break;
@@ -914,7 +900,7 @@ ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
         if (*pool == NULL) {
             ngx_log_error(NGX_LOG_ERR, pc->log, 0, "no tunnels to \"%V\"",
                           pc->name);
-            ctx->free(pc, ctx->data, 0);
+            ngx_trp_balancer_free(&ctx->balancer, pc, 0);
             pc->sockaddr = NULL;
             return NGX_DECLINED;
         }
@@ -927,7 +913,7 @@ ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
             return NGX_OK;
         }
 
-        ctx->free(pc, ctx->data, 0);
+        ngx_trp_balancer_free(&ctx->balancer, pc, 0);
         pc->sockaddr = NULL;
     }
 
@@ -946,7 +932,7 @@ ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
     pc->socklen = (*pool)->socklen;
     pc->name = &(*pool)->name;
 
-    ctx->no_peer = 1;
+    ctx->balancer.none = 1;
 
     return NGX_OK;
 }
@@ -1034,14 +1020,11 @@ ngx_trp_entry_reroute(ngx_trp_stream_t *st)
     c = u->peer.connection;
     sockaddr = u->peer.sockaddr;
 
-    if (!ctx->no_peer) {
-        ctx->free(&u->peer, ctx->data, leave ? NGX_PEER_FAILED : 0);
-    }
-
-    ctx->no_peer = 0;
+    ngx_trp_balancer_free(&ctx->balancer, &u->peer,
+                          leave ? NGX_PEER_FAILED : 0);
 
     if (ngx_trp_entry_choose_relay(ctx, &u->peer, st->pool, &pool) != NGX_OK) {
-        ctx->no_peer = 1;
+        ctx->balancer.none = 1;
         u->peer.sockaddr = sockaddr;
         pool = st->pool;
     }
@@ -1094,9 +1077,8 @@ ngx_trp_entry_opened(ngx_trp_stream_t *st)
         ngx_trp_ends_arm(ctx->session->connection);
     }
 
-    if (ctx->notify && !ctx->no_peer) {
-        ctx->notify(pc, ctx->data, NGX_STREAM_UPSTREAM_NOTIFY_CONNECT);
-    }
+    ngx_trp_balancer_notify(&ctx->balancer, pc,
+                            NGX_STREAM_UPSTREAM_NOTIFY_CONNECT);
 }
 
 
@@ -1128,8 +1110,8 @@ ngx_trp_entry_notify_peer(ngx_peer_connection_t *pc, void *data,
 
     /* a stream is connected when it is accepted, not when it is made */
 
-    if (type != NGX_STREAM_UPSTREAM_NOTIFY_CONNECT && ctx->notify) {
-        ctx->notify(pc, ctx->data, type);
+    if (type != NGX_STREAM_UPSTREAM_NOTIFY_CONNECT) {
+        ngx_trp_balancer_notify(&ctx->balancer, pc, type);
     }
 }
 
@@ -1159,11 +1141,7 @@ ngx_trp_entry_free_peer(ngx_peer_connection_t *pc, void *data,
         ngx_trp_associate_close(ctx->associate);
     }
 
-    if (!ctx->no_peer) {
-        ctx->free(pc, ctx->data, state);
-    }
-
-    ctx->no_peer = 0;
+    ngx_trp_balancer_free(&ctx->balancer, pc, state);
 }
 
 
@@ -1349,11 +1327,10 @@ ngx_trp_entry_postconfiguration(ngx_conf_t *cf)
     us = emcf->upstreams.elts;
 
     for (i = 0; i < emcf->upstreams.nelts; i++) {
-        if (us[i]->peer.init_upstream != ngx_trp_entry_init_upstream) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"trp_entry\" must stand behind the load balancing "
-                          "method of upstream \"%V\" in %s:%ui",
-                          &us[i]->host, us[i]->file_name, us[i]->line);
+        if (ngx_trp_balancer_check(cf, us[i], ngx_trp_entry_init_upstream,
+                                   "trp_entry")
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }
@@ -1829,11 +1806,7 @@ ngx_trp_entry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     *us = uscf;
 
-    escf->init_upstream = uscf->peer.init_upstream
-                          ? uscf->peer.init_upstream
-                          : ngx_stream_upstream_init_round_robin;
-
-    uscf->peer.init_upstream = ngx_trp_entry_init_upstream;
+    ngx_trp_balancer_set(&escf->balancer, uscf, ngx_trp_entry_init_upstream);
 
     return NGX_CONF_OK;
 }
@@ -1849,7 +1822,9 @@ ngx_trp_entry_init_upstream(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
 
     escf = ngx_stream_conf_upstream_srv_conf(us, ngx_trp_entry_module);
 
-    if (escf->init_upstream(cf, us) != NGX_OK) {
+    if (ngx_trp_balancer_init(&escf->balancer, cf, us, ngx_trp_entry_init_peer)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -1858,9 +1833,6 @@ ngx_trp_entry_init_upstream(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
     for (i = 0; i < us->servers->nelts; i++) {
         escf->limited |= (server[i].max_conns != 0);
     }
-
-    escf->init_peer = us->peer.init;
-    us->peer.init = ngx_trp_entry_init_peer;
 
     ngx_conf_init_msec_value(escf->open_timeout, 30000);
     ngx_conf_init_uint_value(escf->unavailable, NGX_TRP_ENTRY_WAIT);

@@ -10,6 +10,7 @@
 #include "base/ngx_trp_connect.h"
 #include "base/ngx_trp_target.h"
 #include "names/ngx_trp_defer.h"
+#include "stock/ngx_trp_balancer.h"
 #include "stock/ngx_trp_ends.h"
 #include "names/ngx_trp_lookup.h"
 #include "names/ngx_trp_name.h"
@@ -27,8 +28,7 @@ typedef struct {
 
 typedef struct {
     ngx_trp_turnc_conf_t              client;
-    ngx_stream_upstream_init_pt       init_upstream;
-    ngx_stream_upstream_init_peer_pt  init_peer;
+    ngx_trp_balancer_conf_t           balancer;
     ngx_trp_name_conf_t               resolve;
 
     /* of this worker */
@@ -70,11 +70,7 @@ typedef struct {
     ngx_trp_associate_t             *associate;   /* NULL: TCP */
     ngx_log_t                        silent;
 
-    /* the balancer's */
-    void                            *data;
-    ngx_event_get_peer_pt            get;
-    ngx_event_free_peer_pt           free;
-    ngx_event_notify_peer_pt         notify;
+    ngx_trp_balancer_t               balancer;
 
     unsigned                         server_failed:1;
     unsigned                         elsewhere:1;
@@ -316,7 +312,6 @@ ngx_trp_turn_client_init_peer(ngx_stream_session_t *s,
     ngx_stream_upstream_srv_conf_t *us)
 {
     ngx_trp_target_t                *target;
-    ngx_stream_upstream_t           *u;
     ngx_trp_turn_client_ctx_t       *ctx;
     ngx_trp_turn_client_srv_conf_t  *tcf;
 
@@ -333,7 +328,7 @@ ngx_trp_turn_client_init_peer(ngx_stream_session_t *s,
 
     target->carried = 1;
 
-    if (tcf->init_peer(s, us) != NGX_OK) {
+    if (tcf->balancer.init_peer(s, us) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -357,17 +352,10 @@ ngx_trp_turn_client_init_peer(ngx_stream_session_t *s,
 
     ngx_stream_set_ctx(s, ctx, ngx_trp_turn_client_module);
 
-    u = s->upstream;
-
-    ctx->data = u->peer.data;
-    ctx->get = u->peer.get;
-    ctx->free = u->peer.free;
-    ctx->notify = u->peer.notify;
-
-    u->peer.data = ctx;
-    u->peer.get = ngx_trp_turn_client_get_peer;
-    u->peer.free = ngx_trp_turn_client_free_peer;
-    u->peer.notify = ngx_trp_turn_client_notify_peer;
+    ngx_trp_balancer_wrap(&ctx->balancer, &s->upstream->peer, ctx,
+                          ngx_trp_turn_client_get_peer,
+                          ngx_trp_turn_client_free_peer,
+                          ngx_trp_turn_client_notify_peer);
 
     return NGX_OK;
 }
@@ -387,7 +375,7 @@ ngx_trp_turn_client_get_peer(ngx_peer_connection_t *pc, void *data)
     ngx_connection_t                 *c;
     ngx_trp_turn_client_main_conf_t  *tmcf;
 
-    rc = ctx->get(pc, ctx->data);
+    rc = ngx_trp_balancer_get(&ctx->balancer, pc);
 
     if (rc != NGX_OK) {
         return rc;
@@ -981,9 +969,7 @@ ngx_trp_turn_client_notify_peer(ngx_peer_connection_t *pc, void *data,
     ngx_sockaddr_t      sa;
     const trp_taddr_t  *relayed;
 
-    if (ctx->notify) {
-        ctx->notify(pc, ctx->data, type);
-    }
+    ngx_trp_balancer_notify(&ctx->balancer, pc, type);
 
     if (type != NGX_STREAM_UPSTREAM_NOTIFY_CONNECT || ctx->associate
         || ctx->holder)
@@ -1038,7 +1024,7 @@ ngx_trp_turn_client_free_peer(ngx_peer_connection_t *pc, void *data,
         state &= ~NGX_PEER_FAILED;
     }
 
-    ctx->free(pc, ctx->data, state);
+    ngx_trp_balancer_free(&ctx->balancer, pc, state);
 
     if (late && !ctx->server_failed) {
 
@@ -1095,11 +1081,11 @@ ngx_trp_turn_client_postconfiguration(ngx_conf_t *cf)
     us = tmcf->upstreams.elts;
 
     for (i = 0; i < tmcf->upstreams.nelts; i++) {
-        if (us[i]->peer.init_upstream != ngx_trp_turn_client_init_upstream) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"trp_turn_client\" must stand behind the load "
-                          "balancing method of upstream \"%V\" in %s:%ui",
-                          &us[i]->host, us[i]->file_name, us[i]->line);
+        if (ngx_trp_balancer_check(cf, us[i],
+                                   ngx_trp_turn_client_init_upstream,
+                                   "trp_turn_client")
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }
@@ -1172,11 +1158,8 @@ ngx_trp_turn_client(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     *us = uscf;
 
-    tcf->init_upstream = uscf->peer.init_upstream
-                         ? uscf->peer.init_upstream
-                         : ngx_stream_upstream_init_round_robin;
-
-    uscf->peer.init_upstream = ngx_trp_turn_client_init_upstream;
+    ngx_trp_balancer_set(&tcf->balancer, uscf,
+                         ngx_trp_turn_client_init_upstream);
 
     return NGX_CONF_OK;
 }
@@ -1192,12 +1175,12 @@ ngx_trp_turn_client_init_upstream(ngx_conf_t *cf,
 
     tcf = ngx_stream_conf_upstream_srv_conf(us, ngx_trp_turn_client_module);
 
-    if (tcf->init_upstream(cf, us) != NGX_OK) {
+    if (ngx_trp_balancer_init(&tcf->balancer, cf, us,
+                              ngx_trp_turn_client_init_peer)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
-
-    tcf->init_peer = us->peer.init;
-    us->peer.init = ngx_trp_turn_client_init_peer;
 
     ngx_memzero(&defaults, sizeof(ngx_trp_turnc_conf_t));
     ngx_trp_turnc_create_conf(&defaults);
