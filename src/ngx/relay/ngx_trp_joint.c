@@ -14,6 +14,7 @@
 #include "relay/ngx_trp_joint.h"
 #include "base/ngx_trp_addr.h"
 #include "relay/ngx_trp_choice.h"
+#include "relay/ngx_trp_pair.h"
 #include "relay/ngx_trp_session.h"
 
 

@@ -5,18 +5,18 @@
 
 
 /*
- * Makes a session for a stream's line in the access log: the phases of the
- * tunnel's own session are long over.  It has what log formats ask for, and
- * lives while the log handlers run.
+ * A user connection has no session at the relay: it is a stream between two
+ * tunnels.  Its line in the log comes from a session that is made of both.
  */
 
 
 #include "relay/ngx_trp_session.h"
 #include "base/ngx_trp_addr.h"
+#include "stock/ngx_trp_log_session.h"
 
 
-static ngx_int_t ngx_trp_session_init(ngx_stream_session_t *s,
-    ngx_connection_t *c, ngx_trp_joint_t *joint);
+static ngx_int_t ngx_trp_session_init(ngx_trp_log_session_t *ls,
+    ngx_trp_joint_t *joint);
 static ngx_uint_t ngx_trp_session_status(ngx_trp_joint_t *joint);
 static ssize_t ngx_trp_session_recv(ngx_connection_t *c, u_char *buf,
     size_t size);
@@ -25,49 +25,38 @@ static ssize_t ngx_trp_session_recv(ngx_connection_t *c, u_char *buf,
 void
 ngx_trp_session_log(ngx_trp_joint_t *joint)
 {
-    ngx_uint_t                    i;
-    ngx_connection_t              c;
-    ngx_stream_session_t          s;
-    ngx_stream_handler_pt        *handler;
-    ngx_stream_core_main_conf_t  *cmcf;
+    ngx_trp_log_session_t  ls;
 
-    if (ngx_trp_session_init(&s, &c, joint) != NGX_OK) {
-        return;
-    }
-
-    cmcf = ngx_stream_get_module_main_conf((&s), ngx_stream_core_module);
-
-    handler = cmcf->phases[NGX_STREAM_LOG_PHASE].handlers.elts;
-
-    for (i = 0; i < cmcf->phases[NGX_STREAM_LOG_PHASE].handlers.nelts; i++) {
-        handler[i](&s);
+    if (ngx_trp_session_init(&ls, joint) == NGX_OK) {
+        ngx_trp_log_session_run(&ls);
     }
 }
 
 
 static ngx_int_t
-ngx_trp_session_init(ngx_stream_session_t *s, ngx_connection_t *c,
-    ngx_trp_joint_t *joint)
+ngx_trp_session_init(ngx_trp_log_session_t *ls, ngx_trp_joint_t *joint)
 {
-    ngx_pool_t                   *pool;
-    ngx_sockaddr_t               *sa;
-    ngx_connection_t             *tc;
-    ngx_stream_session_t         *ts;
-    ngx_stream_core_main_conf_t  *cmcf;
+    ngx_pool_t            *pool;
+    ngx_sockaddr_t        *sa;
+    ngx_connection_t      *c, *tc;
+    ngx_stream_session_t  *s, *ts;
 
     pool = joint->pool;
     ts = joint->entry->session;
     tc = joint->entry->tunnel->connection;
 
-    ngx_memzero(c, sizeof(ngx_connection_t));
-    ngx_memzero(s, sizeof(ngx_stream_session_t));
+    if (ngx_trp_log_session_init(ls, pool, ts->main_conf, ts->srv_conf)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
-    c->fd = (ngx_socket_t) -1;
+    s = &ls->session;
+    c = &ls->connection;
+
     c->type = SOCK_STREAM;
     c->recv = ngx_trp_session_recv;
     c->udp = (ngx_udp_connection_t *) joint;
-    c->data = s;
-    c->pool = pool;
     c->log = tc->log;
     c->number = joint->number;
     c->sent = joint->sent;
@@ -91,22 +80,12 @@ ngx_trp_session_init(ngx_stream_session_t *s, ngx_connection_t *c,
                                      c->addr_text.data, NGX_SOCKADDR_STRLEN,
                                      0);
 
-    s->signature = NGX_STREAM_MODULE;
-    s->connection = c;
-    s->main_conf = ts->main_conf;
-    s->srv_conf = ts->srv_conf;
     s->received = joint->received;
     s->start_sec = joint->start_sec;
     s->start_msec = joint->start_msec;
     s->status = ngx_trp_session_status(joint);
 
-    cmcf = ngx_stream_get_module_main_conf(ts, ngx_stream_core_module);
-
-    s->ctx = ngx_pcalloc(pool, sizeof(void *) * ngx_stream_max_module);
-    s->variables = ngx_pcalloc(pool, cmcf->variables.nelts
-                                     * sizeof(ngx_stream_variable_value_t));
-
-    return (s->ctx && s->variables) ? NGX_OK : NGX_ERROR;
+    return NGX_OK;
 }
 
 

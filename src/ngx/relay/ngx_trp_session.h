@@ -5,8 +5,7 @@
 
 
 /*
- * One line in the relay's access_log for each user connection: a session
- * that exists only while the log handlers run.
+ * One line in the relay's access_log for each user connection.
  */
 
 
@@ -14,7 +13,7 @@
 #define _NGX_TRP_SESSION_H_INCLUDED_
 
 
-#include "relay/ngx_trp_joint.h"
+#include "relay/ngx_trp_joint_types.h"
 
 
 #pragma GCC visibility push(hidden)

@@ -7,6 +7,7 @@
 #include "turn/ngx_trp_turn_log.h"
 #include "turn/ngx_trp_turn_socket.h"
 #include "turn/ngx_trp_turn_zone_stats.h"
+#include "stock/ngx_trp_log_session.h"
 
 
 /* "ADDRESS:PORT, " with brackets */
@@ -285,38 +286,26 @@ static ngx_int_t
 ngx_trp_turn_log_session(ngx_trp_turn_alloc_t *alloc, ngx_pool_t *pool,
     ngx_trp_turn_record_t *record)
 {
-    ngx_uint_t                     i;
-    ngx_connection_t              *c;
-    ngx_stream_session_t          *s;
-    ngx_stream_handler_pt         *handler;
-    ngx_trp_turn_client_t         *client;
-    ngx_trp_turn_server_t         *server;
-    ngx_stream_core_main_conf_t   *cmcf;
+    ngx_connection_t       *c;
+    ngx_stream_session_t   *s;
+    ngx_trp_turn_client_t  *client;
+    ngx_trp_turn_server_t  *server;
+    ngx_trp_log_session_t   ls;
 
     server = alloc->server;
 
-    c = ngx_pcalloc(pool, sizeof(ngx_connection_t));
-    s = ngx_pcalloc(pool, sizeof(ngx_stream_session_t));
     client = ngx_pcalloc(pool, sizeof(ngx_trp_turn_client_t));
 
-    if (c == NULL || s == NULL || client == NULL) {
+    if (client == NULL
+        || ngx_trp_log_session_init(&ls, pool, server->main_conf,
+                                    server->srv_conf)
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    s->signature = NGX_STREAM_MODULE;
-    s->connection = c;
-    s->main_conf = server->main_conf;
-    s->srv_conf = server->srv_conf;
-
-    cmcf = ngx_stream_get_module_main_conf(s, ngx_stream_core_module);
-
-    s->ctx = ngx_pcalloc(pool, sizeof(void *) * ngx_stream_max_module);
-    s->variables = ngx_pcalloc(pool, cmcf->variables.nelts
-                                     * sizeof(ngx_stream_variable_value_t));
-
-    if (s->ctx == NULL || s->variables == NULL) {
-        return NGX_ERROR;
-    }
+    s = &ls.session;
+    c = &ls.connection;
 
     client->record = record;
     s->ctx[server->ctx_index] = client;
@@ -326,20 +315,13 @@ ngx_trp_turn_log_session(ngx_trp_turn_alloc_t *alloc, ngx_pool_t *pool,
     s->received = record->up.bytes;
     s->status = NGX_STREAM_OK;
 
-    c->pool = pool;
     c->sent = record->down.bytes;
 
     if (ngx_trp_turn_log_connection(alloc, c) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    c->data = s;
-
-    handler = cmcf->phases[NGX_STREAM_LOG_PHASE].handlers.elts;
-
-    for (i = 0; i < cmcf->phases[NGX_STREAM_LOG_PHASE].handlers.nelts; i++) {
-        handler[i](s);
-    }
+    ngx_trp_log_session_run(&ls);
 
     return NGX_OK;
 }
@@ -356,7 +338,6 @@ ngx_trp_turn_log_connection(ngx_trp_turn_alloc_t *alloc, ngx_connection_t *c)
     tuple = &alloc->alloc->tuple;
     client = alloc->origin.client;
 
-    c->fd = (ngx_socket_t) -1;
     c->log = alloc->server->log;
     c->type = client ? SOCK_STREAM : SOCK_DGRAM;
     c->listening = client ? client->connection->listening : alloc->listening;

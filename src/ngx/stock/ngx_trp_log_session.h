@@ -1,0 +1,42 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * A line in the access_log for what nginx has no session of: one that exists
+ * only while the handlers of the log phase run.
+ */
+
+
+#ifndef _NGX_TRP_LOG_SESSION_H_INCLUDED_
+#define _NGX_TRP_LOG_SESSION_H_INCLUDED_
+
+
+#include "base/ngx_trp.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+typedef struct {
+    ngx_stream_session_t   session;
+    ngx_connection_t       connection;
+} ngx_trp_log_session_t;
+
+
+/*
+ * All is zero but what belongs to a server {}.  The caller sets addresses,
+ * times and bytes, and then runs the handlers.  NGX_ERROR: no memory.
+ */
+
+ngx_int_t ngx_trp_log_session_init(ngx_trp_log_session_t *ls,
+    ngx_pool_t *pool, void **main_conf, void **srv_conf);
+void ngx_trp_log_session_run(ngx_trp_log_session_t *ls);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_LOG_SESSION_H_INCLUDED_ */
