@@ -22,11 +22,10 @@
 
 
 typedef struct {
-    ngx_array_t                  servers;  /* ngx_trp_turn_server_t * */
+    ngx_array_t                  servers;  /* ngx_trp_turn_conf_t * */
     ngx_array_t                  confs;    /* ngx_trp_turn_srv_conf_t * */
     ngx_shm_zone_t              *zone;
-    ngx_trp_turn_workers_t      *workers;
-    ngx_trp_turn_worker_t        worker;
+    ngx_trp_turn_worker_t       *worker;
     ngx_uint_t                   portal;   /* a server has one */
 } ngx_trp_turn_main_conf_t;
 
@@ -69,20 +68,23 @@ typedef struct {
     ngx_flag_t                   tcp;
     ngx_uint_t                   check_expiry;
     ngx_msec_t                   allocate_timeout;
-    ngx_trp_guard_t              guard;        /* over TCP and TLS */
+    ngx_uint_t                   max_unauthenticated;  /* TCP, TLS */
+    ngx_uint_t                   max_per_address;
 
     /* not inherited */
     ngx_stream_core_srv_conf_t  *core;
     ngx_trp_portal_conf_t        portal_conf;
     ngx_trp_portal_t            *portal;
 
-    ngx_trp_turn_server_t        server;
+    ngx_trp_turn_conf_t          turn;
+    ngx_uint_t                   number;       /* of the server */
     ngx_trp_conf_place_t         place;
 } ngx_trp_turn_srv_conf_t;
 
 
 static ngx_int_t ngx_trp_turn_guard_handler(ngx_stream_session_t *s);
 static void ngx_trp_turn_handler(ngx_stream_session_t *s);
+static ngx_trp_turn_server_t *ngx_trp_turn_server(ngx_stream_session_t *s);
 static ngx_trp_turn_record_t *ngx_trp_turn_record(ngx_stream_session_t *s);
 static ngx_trp_turn_zone_t *ngx_trp_turn_zone(ngx_stream_session_t *s);
 static ngx_int_t ngx_trp_turn_responses_variable(ngx_stream_session_t *s,
@@ -111,7 +113,7 @@ static ngx_int_t ngx_trp_turn_rule_cmp(const void *one,
     const void *two);
 static ngx_uint_t ngx_trp_turn_rule_hidden(trp_turn_rule_t *rules,
     ngx_trp_turn_rule_t *all, ngx_uint_t n, ngx_uint_t i);
-static void ngx_trp_turn_conf_server(ngx_conf_t *cf,
+static void ngx_trp_turn_init_turn(ngx_conf_t *cf,
     ngx_trp_turn_srv_conf_t *conf);
 
 static char *ngx_trp_turn(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -192,14 +194,14 @@ static ngx_command_t  ngx_trp_turn_commands[] = {
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
-      offsetof(ngx_trp_turn_srv_conf_t, guard.max),
+      offsetof(ngx_trp_turn_srv_conf_t, max_unauthenticated),
       (void *) &ngx_trp_turn_max_bounds },
 
     { ngx_string("trp_turn_max_per_address"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
-      offsetof(ngx_trp_turn_srv_conf_t, guard.max_per_address),
+      offsetof(ngx_trp_turn_srv_conf_t, max_per_address),
       (void *) &ngx_trp_turn_max_bounds },
 
     { ngx_string("trp_turn_check_expiry"),
@@ -368,7 +370,8 @@ ngx_trp_turn_guard_handler(ngx_stream_session_t *s)
         return NGX_DECLINED;
     }
 
-    rc = ngx_trp_guard_enter(&tscf->guard, s->connection, &guest);
+    rc = ngx_trp_guard_enter(&ngx_trp_turn_server(s)->guard, s->connection,
+                             &guest);
 
     if (rc == NGX_OK) {
         return NGX_DECLINED;
@@ -383,11 +386,23 @@ ngx_trp_turn_guard_handler(ngx_stream_session_t *s)
 static void
 ngx_trp_turn_handler(ngx_stream_session_t *s)
 {
-    ngx_trp_turn_srv_conf_t  *tscf;
+    ngx_trp_turn_tcp_handler(s, ngx_trp_turn_server(s));
+}
+
+
+static ngx_trp_turn_server_t *
+ngx_trp_turn_server(ngx_stream_session_t *s)
+{
+    ngx_trp_turn_server_t    **server;
+    ngx_trp_turn_srv_conf_t   *tscf;
+    ngx_trp_turn_main_conf_t  *tmcf;
 
     tscf = ngx_stream_get_module_srv_conf(s, ngx_trp_turn_module);
+    tmcf = ngx_stream_get_module_main_conf(s, ngx_trp_turn_module);
 
-    ngx_trp_turn_tcp_handler(s, &tscf->server);
+    server = tmcf->worker->servers.elts;
+
+    return server[tscf->number];
 }
 
 
@@ -617,9 +632,9 @@ ngx_trp_turn_create_portal(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
     }
 
     portal->ipv4.data = text[0];
-    portal->ipv4.len = trp_addr_text(text[0], &conf->server.conf.external[0]);
+    portal->ipv4.len = trp_addr_text(text[0], &conf->turn.core.external[0]);
     portal->ipv6.data = text[1];
-    portal->ipv6.len = trp_addr_text(text[1], &conf->server.conf.external[1]);
+    portal->ipv6.len = trp_addr_text(text[1], &conf->turn.core.external[1]);
 
     ngx_trp_conf_swap_place(cf, &conf->place);
 
@@ -642,7 +657,7 @@ ngx_trp_turn_create_main_conf(ngx_conf_t *cf)
     }
 
     if (ngx_array_init(&tmcf->servers, cf->pool, 1,
-                       sizeof(ngx_trp_turn_server_t *))
+                       sizeof(ngx_trp_turn_conf_t *))
         != NGX_OK
         || ngx_array_init(&tmcf->confs, cf->pool, 1,
                           sizeof(ngx_trp_turn_srv_conf_t *))
@@ -696,8 +711,8 @@ ngx_trp_turn_create_srv_conf(ngx_conf_t *cf)
     tscf->rate = NGX_CONF_UNSET_SIZE;
     tscf->stranger_rate = NGX_CONF_UNSET_UINT;
     tscf->allocate_timeout = NGX_CONF_UNSET_MSEC;
-    tscf->guard.max = NGX_CONF_UNSET_UINT;
-    tscf->guard.max_per_address = NGX_CONF_UNSET_UINT;
+    tscf->max_unauthenticated = NGX_CONF_UNSET_UINT;
+    tscf->max_per_address = NGX_CONF_UNSET_UINT;
     tscf->tcp = NGX_CONF_UNSET;
     tscf->check_expiry = NGX_CONF_UNSET_UINT;
 
@@ -725,7 +740,7 @@ ngx_trp_turn_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 
     for (i = 0; i < NGX_TRP_TURN_NQUOTAS; i++) {
         ngx_conf_merge_uint_value(conf->quota[i], prev->quota[i], 0);
-        conf->server.quota[i] = conf->quota[i];
+        conf->turn.quota[i] = conf->quota[i];
     }
 
     ngx_conf_merge_size_value(conf->rate, prev->rate, 0);
@@ -746,9 +761,10 @@ ngx_trp_turn_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->tcp, prev->tcp, 0);
     ngx_conf_merge_msec_value(conf->allocate_timeout, prev->allocate_timeout,
                               60000);
-    ngx_conf_merge_uint_value(conf->guard.max, prev->guard.max, 1024);
-    ngx_conf_merge_uint_value(conf->guard.max_per_address,
-                              prev->guard.max_per_address, 512);
+    ngx_conf_merge_uint_value(conf->max_unauthenticated,
+                              prev->max_unauthenticated, 1024);
+    ngx_conf_merge_uint_value(conf->max_per_address,
+                              prev->max_per_address, 512);
     ngx_conf_merge_uint_value(conf->check_expiry, prev->check_expiry, 0);
 
     if (conf->first_port == 0) {
@@ -760,9 +776,9 @@ ngx_trp_turn_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_OK;
     }
 
-    conf->server.portal = (conf->portal_conf.url.len != 0);
+    conf->turn.portal = (conf->portal_conf.url.len != 0);
 
-    if (conf->server.portal && conf->realm.len == 0) {
+    if (conf->turn.portal && conf->realm.len == 0) {
         ngx_str_set(&conf->realm, "firezone");
     }
 
@@ -781,7 +797,7 @@ ngx_trp_turn_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     if (rv == NGX_CONF_OK) {
-        ngx_trp_turn_conf_server(cf, conf);
+        ngx_trp_turn_init_turn(cf, conf);
     }
 
     return rv;
@@ -824,7 +840,7 @@ ngx_trp_turn_check(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
-    if (conf->server.portal != (conf->portal_conf.token_file.len != 0)) {
+    if (conf->turn.portal != (conf->portal_conf.token_file.len != 0)) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"trp_turn_portal\" and "
                            "\"trp_turn_portal_token_file\" need each other, "
@@ -832,7 +848,7 @@ ngx_trp_turn_check(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
-    if (conf->server.portal
+    if (conf->turn.portal
         && (conf->externals == NULL || conf->externals->nelts == 0))
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -870,7 +886,7 @@ ngx_trp_turn_init_credentials(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
     trp_turn_user_t         *users;
     trp_turn_credentials_t  *credentials;
 
-    credentials = &conf->server.conf.credentials;
+    credentials = &conf->turn.core.credentials;
 
     credentials->realm = ngx_trp_str(&conf->realm);
 
@@ -997,8 +1013,8 @@ ngx_trp_turn_init_access(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
         }
     }
 
-    conf->server.conf.access.rules = rules;
-    conf->server.conf.access.nrules = n;
+    conf->turn.core.access.rules = rules;
+    conf->turn.core.access.nrules = n;
 
     return NGX_CONF_OK;
 }
@@ -1040,17 +1056,17 @@ ngx_trp_turn_rule_hidden(trp_turn_rule_t *rules, ngx_trp_turn_rule_t *all,
 
 
 static void
-ngx_trp_turn_conf_server(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
+ngx_trp_turn_init_turn(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
 {
     ngx_uint_t                   i, v6;
     trp_turn_conf_t             *tc;
-    ngx_trp_turn_server_t       *server;
+    ngx_trp_turn_conf_t         *turn;
     ngx_stream_conf_ctx_t       *ctx;
     ngx_trp_turn_external_t     *external;
     ngx_stream_core_srv_conf_t  *cscf;
 
-    server = &conf->server;
-    tc = &server->conf;
+    turn = &conf->turn;
+    tc = &turn->core;
     ctx = cf->ctx;
 
     if (conf->externals) {
@@ -1059,7 +1075,7 @@ ngx_trp_turn_conf_server(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
         for (i = 0; i < conf->externals->nelts; i++) {
             v6 = (external[i].addr.family == 6);
             tc->external[v6] = external[i].addr;
-            server->local[v6] = external[i].local;
+            turn->local[v6] = external[i].local;
         }
     }
 
@@ -1077,11 +1093,13 @@ ngx_trp_turn_conf_server(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
     cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
 
     conf->core = cscf;
-    server->allocate_timeout = conf->allocate_timeout;
-    server->main_conf = ctx->main_conf;
-    server->srv_conf = cscf->ctx->srv_conf;
-    server->ctx_index = ngx_trp_turn_module.ctx_index;
-    server->log = cscf->error_log ? cscf->error_log : &cf->cycle->new_log;
+    turn->allocate_timeout = conf->allocate_timeout;
+    turn->max_unauthenticated = conf->max_unauthenticated;
+    turn->max_per_address = conf->max_per_address;
+    turn->main_conf = ctx->main_conf;
+    turn->srv_conf = cscf->ctx->srv_conf;
+    turn->ctx_index = ngx_trp_turn_module.ctx_index;
+    turn->log = cscf->error_log ? cscf->error_log : &cf->cycle->new_log;
 }
 
 
@@ -1090,7 +1108,7 @@ ngx_trp_turn(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_trp_turn_srv_conf_t *tscf = conf;
 
-    ngx_trp_turn_server_t       **server;
+    ngx_trp_turn_conf_t         **turn;
     ngx_trp_turn_srv_conf_t     **confs;
     ngx_trp_turn_main_conf_t     *tmcf;
     ngx_stream_core_srv_conf_t   *cscf;
@@ -1113,14 +1131,16 @@ ngx_trp_turn(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     tmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_turn_module);
 
-    server = ngx_array_push(&tmcf->servers);
+    tscf->number = tmcf->servers.nelts;
+
+    turn = ngx_array_push(&tmcf->servers);
     confs = ngx_array_push(&tmcf->confs);
 
-    if (server == NULL || confs == NULL) {
+    if (turn == NULL || confs == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    *server = &tscf->server;
+    *turn = &tscf->turn;
     *confs = tscf;
 
     return NGX_CONF_OK;
@@ -1548,16 +1568,11 @@ ngx_trp_turn_init_module(ngx_cycle_t *cycle)
            ? ngx_stream_cycle_get_module_main_conf(old, ngx_trp_turn_module)
            : NULL;
 
-    tmcf->workers = ngx_trp_turn_workers_create(cycle, tmcf->zone->data,
-                                                omcf ? omcf->workers : NULL);
+    tmcf->worker = ngx_trp_turn_create_worker(cycle, &tmcf->servers,
+                                              tmcf->zone->data,
+                                              omcf ? omcf->worker : NULL);
 
-    if (tmcf->workers == NULL) {
-        return NGX_ERROR;
-    }
-
-    tmcf->worker.servers = &tmcf->servers;
-
-    return ngx_trp_turn_udp_init_sockets(&tmcf->worker, cycle);
+    return tmcf->worker ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -1565,6 +1580,7 @@ static ngx_int_t
 ngx_trp_turn_init_process(ngx_cycle_t *cycle)
 {
     ngx_uint_t                  i;
+    ngx_trp_turn_server_t     **server;
     ngx_trp_turn_srv_conf_t   **confs;
     ngx_trp_turn_main_conf_t   *tmcf;
 
@@ -1579,24 +1595,17 @@ ngx_trp_turn_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    tmcf->worker.zone = tmcf->zone->data;
-    tmcf->worker.workers = tmcf->workers;
-
-    if (ngx_trp_turn_init_worker(&tmcf->worker, cycle) != NGX_OK) {
+    if (ngx_trp_turn_init_worker(tmcf->worker, cycle) != NGX_OK) {
         return NGX_ERROR;
     }
 
+    server = tmcf->worker->servers.elts;
     confs = tmcf->confs.elts;
 
     for (i = 0; i < tmcf->confs.nelts; i++) {
 
-        if (ngx_trp_guard_init(&confs[i]->guard, cycle, 2) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
         if (ngx_worker == 0 && confs[i]->portal
-            && ngx_trp_turn_accounts_start(&confs[i]->server,
-                                           confs[i]->portal)
+            && ngx_trp_turn_accounts_start(server[i], confs[i]->portal)
                != NGX_OK)
         {
             return NGX_ERROR;
@@ -1614,7 +1623,7 @@ ngx_trp_turn_exit_process(ngx_cycle_t *cycle)
 
     tmcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_trp_turn_module);
 
-    if (tmcf && tmcf->worker.zone) {
-        ngx_trp_turn_exit_worker(&tmcf->worker);
+    if (tmcf && tmcf->worker && tmcf->worker->servers.nelts) {
+        ngx_trp_turn_exit_worker(tmcf->worker);
     }
 }

@@ -36,7 +36,7 @@ ngx_trp_turn_input(ngx_trp_turn_server_t *server,
 {
     int  rc;
 
-    if (server->portal && !server->worker->zone->shared->admitted) {
+    if (server->conf->portal && !server->worker->zone->shared->admitted) {
         return NGX_OK;
     }
 
@@ -136,9 +136,9 @@ ngx_trp_turn_find(ngx_trp_turn_worker_t *worker, trp_turn_tuple_t *tuple)
     trp_turn_alloc_t        *a;
     ngx_trp_turn_server_t  **server;
 
-    server = worker->servers->elts;
+    server = worker->servers.elts;
 
-    for (i = 0; i < worker->servers->nelts; i++) {
+    for (i = 0; i < worker->servers.nelts; i++) {
         a = trp_turn_find(server[i]->turn, tuple);
 
         if (a) {

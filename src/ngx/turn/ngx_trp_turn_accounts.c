@@ -62,7 +62,7 @@ ngx_trp_turn_accounts_init(void *data, ngx_array_t *accounts)
 
     ngx_uint_t  first;
 
-    if (server->conf.credentials.account) {
+    if (server->conf->core.credentials.account) {
         ngx_trp_turn_accounts_keep(server, accounts);
     }
 

@@ -272,7 +272,7 @@ ngx_trp_turn_enter(ngx_trp_turn_alloc_t *alloc, in_port_t port)
         relayed[1] = *trp_turn_relayed(a, 1);
     }
 
-    rc = ngx_trp_turn_zone_add_owner(zone, owner, relayed, server->quota);
+    rc = ngx_trp_turn_zone_add_owner(zone, owner, relayed, server->conf->quota);
 
     if (rc == NGX_DECLINED && server->worker->warned != ngx_time()) {
         server->worker->warned = ngx_time();

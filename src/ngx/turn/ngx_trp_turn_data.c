@@ -208,7 +208,7 @@ ngx_trp_turn_data_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd,
 
     if (!client->failed && client->out == NULL) {
         client->splice = ngx_trp_turn_splice_create(c, pc,
-                     client->server->conf.rate,
+                     client->server->conf->core.rate,
                      ngx_trp_turn_zone_tally(client->server->worker->zone,
                                              tally),
                      ngx_trp_turn_data_spliced, client);

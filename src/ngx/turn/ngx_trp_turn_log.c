@@ -297,8 +297,8 @@ ngx_trp_turn_log_session(ngx_trp_turn_alloc_t *alloc, ngx_pool_t *pool,
     client = ngx_pcalloc(pool, sizeof(ngx_trp_turn_client_t));
 
     if (client == NULL
-        || ngx_trp_log_session_init(&ls, pool, server->main_conf,
-                                    server->srv_conf)
+        || ngx_trp_log_session_init(&ls, pool, server->conf->main_conf,
+                                    server->conf->srv_conf)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -308,7 +308,7 @@ ngx_trp_turn_log_session(ngx_trp_turn_alloc_t *alloc, ngx_pool_t *pool,
     c = &ls.connection;
 
     client->record = record;
-    s->ctx[server->ctx_index] = client;
+    s->ctx[server->conf->ctx_index] = client;
 
     s->start_sec = alloc->start_sec;
     s->start_msec = alloc->start_msec;

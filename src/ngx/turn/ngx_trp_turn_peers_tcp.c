@@ -469,9 +469,9 @@ ngx_trp_turn_peers_tcp_find(ngx_trp_turn_worker_t *worker, uint64_t realm,
     trp_turn_connection_t   *connection;
     ngx_trp_turn_server_t  **server;
 
-    server = worker->servers->elts;
+    server = worker->servers.elts;
 
-    for (i = 0; i < worker->servers->nelts; i++) {
+    for (i = 0; i < worker->servers.nelts; i++) {
 
         if (server[i]->realm != realm) {
             continue;
@@ -528,9 +528,9 @@ ngx_trp_turn_peers_tcp_detached(ngx_trp_turn_worker_t *worker,
     ngx_trp_turn_server_t   **server;
     ngx_trp_turn_peer_tcp_t  *peer;
 
-    server = worker->servers->elts;
+    server = worker->servers.elts;
 
-    for (i = 0; i < worker->servers->nelts; i++) {
+    for (i = 0; i < worker->servers.nelts; i++) {
 
         if (server[i]->realm != message->realm) {
             continue;

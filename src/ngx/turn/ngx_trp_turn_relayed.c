@@ -98,7 +98,7 @@ ngx_trp_turn_relayed_bind(ngx_trp_turn_alloc_t *alloc, in_port_t port,
             goto failed;
         }
 
-        source = &alloc->server->local[i];
+        source = &alloc->server->conf->local[i];
 
         if (source->family == 0) {
             source = trp_turn_relayed(alloc->alloc, i);
@@ -107,7 +107,7 @@ ngx_trp_turn_relayed_bind(ngx_trp_turn_alloc_t *alloc, in_port_t port,
         if (ngx_trp_turn_relayed_here(worker, source)) {
             alloc->source[i] = *source;
 
-        } else if (source == &alloc->server->local[i]) {
+        } else if (source == &alloc->server->conf->local[i]) {
             ngx_log_error(NGX_LOG_ERR, alloc->server->log, 0,
                           "the local address of \"trp_turn_external_address\" "
                           "is not this machine's");

@@ -84,14 +84,14 @@ ngx_trp_turn_tcp_handler(ngx_stream_session_t *s,
     client->last = &client->out;
 
     client->guest = ngx_trp_guard_find(c);
-    client->deadline = server->allocate_timeout
+    client->deadline = server->conf->allocate_timeout
                        + (client->guest ? ngx_trp_guard_since(client->guest)
                                         : ngx_current_msec);
 
     cln->handler = ngx_trp_turn_tcp_cleanup;
     cln->data = client;
 
-    s->ctx[server->ctx_index] = client;
+    s->ctx[server->conf->ctx_index] = client;
 
     if (server->worker->scratch == NULL) {
         server->worker->scratch = ngx_palloc(ngx_cycle->pool,
@@ -287,7 +287,7 @@ ngx_trp_turn_tcp_freed(ngx_trp_turn_client_t *client)
 {
     if (!client->failed) {
         client->deadline = ngx_current_msec
-                           + client->server->allocate_timeout;
+                           + client->server->conf->allocate_timeout;
         ngx_trp_turn_tcp_wait(client);
     }
 }

@@ -66,12 +66,30 @@ typedef void (*ngx_trp_turn_command_pt)(ngx_trp_turn_server_t *server,
     ngx_trp_turn_origin_t *origin, const trp_turn_command_t *command);
 
 
+/* of a "server" with "trp_turn": the workers only read it */
+
+typedef struct {
+    trp_turn_conf_t            core;
+    trp_addr_t                 local[2];   /* behind a NAT: where from */
+    ngx_uint_t                 quota[NGX_TRP_TURN_NQUOTAS];
+    ngx_msec_t                 allocate_timeout;   /* TCP, TLS */
+    ngx_uint_t                 max_unauthenticated;
+    ngx_uint_t                 max_per_address;
+    void                     **main_conf;
+    void                     **srv_conf;
+    ngx_uint_t                 ctx_index;  /* of clients in sessions */
+    ngx_log_t                 *log;
+    unsigned                   portal:1;   /* serves nothing before it says */
+} ngx_trp_turn_conf_t;
+
+
 /* of a worker process */
 
 typedef struct {
     ngx_trp_turn_zone_t       *zone;
     ngx_trp_turn_workers_t    *workers;
-    ngx_array_t               *servers;    /* ngx_trp_turn_server_t * */
+    ngx_array_t               *confs;      /* ngx_trp_turn_conf_t * */
+    ngx_array_t                servers;    /* ngx_trp_turn_server_t * */
     ngx_trp_turn_command_pt    carry_out;
     u_char                    *inherited;  /* 1 for each listen that was */
     ngx_array_t                listeners;  /* ngx_trp_turn_listener_t */
@@ -93,24 +111,18 @@ typedef struct {
 } ngx_trp_turn_worker_t;
 
 
-/* of a "server" with "trp_turn", and of this worker */
+/* of a server in this worker */
 
 struct ngx_trp_turn_server_s {
     ngx_trp_turn_worker_t     *worker;
-    trp_turn_conf_t            conf;
+    const ngx_trp_turn_conf_t *conf;
     trp_turn_t                *turn;
-    trp_addr_t                 local[2];   /* behind a NAT: where from */
-    ngx_uint_t                 quota[NGX_TRP_TURN_NQUOTAS];
-    ngx_msec_t                 allocate_timeout;   /* TCP, TLS */
     ngx_event_t                timer;
+    ngx_trp_guard_t            guard;      /* over TCP and TLS */
     trp_rate_t                 reports;
     ngx_uint_t                 unreported;
     uint64_t                   realm;      /* a hash */
-    void                     **main_conf;
-    void                     **srv_conf;
-    ngx_uint_t                 ctx_index;  /* of clients in sessions */
     ngx_log_t                 *log;
-    unsigned                   portal:1;   /* serves nothing before it says */
     unsigned                   running:1;  /* ngx_trp_turn_run() is */
 };
 

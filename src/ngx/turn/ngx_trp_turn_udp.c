@@ -64,8 +64,8 @@ struct ngx_trp_turn_listener_s {
 
 
 static void ngx_trp_turn_udp_buffers(ngx_listening_t *ls);
-static ngx_trp_turn_server_t *ngx_trp_turn_udp_server(
-    ngx_trp_turn_worker_t *worker, ngx_listening_t *ls);
+static ngx_int_t ngx_trp_turn_udp_server(ngx_trp_turn_worker_t *worker,
+    ngx_listening_t *ls);
 static void **ngx_trp_turn_udp_srv_conf(ngx_listening_t *ls, ngx_uint_t i);
 static ngx_int_t ngx_trp_turn_udp_take(ngx_trp_turn_worker_t *worker,
     ngx_trp_turn_server_t *server, ngx_listening_t *ls, ngx_uint_t inherited);
@@ -92,7 +92,6 @@ ngx_trp_turn_udp_init_sockets(ngx_trp_turn_worker_t *worker,
     ngx_uint_t        i;
     ngx_listening_t  *ls;
 
-    worker->log = cycle->log;
     worker->inherited = ngx_pcalloc(cycle->pool, cycle->listening.nelts + 1);
 
     if (worker->inherited == NULL) {
@@ -107,7 +106,7 @@ ngx_trp_turn_udp_init_sockets(ngx_trp_turn_worker_t *worker,
 
         worker->inherited[i] = (ls[i].inherited || ls[i].previous);
 
-        if (ngx_trp_turn_udp_server(worker, &ls[i])) {
+        if (ngx_trp_turn_udp_server(worker, &ls[i]) != NGX_DECLINED) {
             ngx_trp_turn_udp_buffers(&ls[i]);
         }
     }
@@ -148,10 +147,11 @@ ngx_int_t
 ngx_trp_turn_udp_init_worker(ngx_trp_turn_worker_t *worker,
     ngx_cycle_t *cycle)
 {
+    ngx_int_t                 number;
     ngx_uint_t                i, n;
     ngx_core_conf_t          *ccf;
     ngx_listening_t          *ls;
-    ngx_trp_turn_server_t    *server;
+    ngx_trp_turn_server_t   **server;
     ngx_trp_turn_listener_t  *l;
 
     if (ngx_array_init(&worker->listeners, cycle->pool, 4,
@@ -164,12 +164,13 @@ ngx_trp_turn_udp_init_worker(ngx_trp_turn_worker_t *worker,
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
     n = ccf->master ? (ngx_uint_t) ccf->worker_processes : 1;
 
+    server = worker->servers.elts;
     ls = cycle->listening.elts;
 
     for (i = 0; i < cycle->listening.nelts; i++) {
-        server = ngx_trp_turn_udp_server(worker, &ls[i]);
+        number = ngx_trp_turn_udp_server(worker, &ls[i]);
 
-        if (server == NULL) {
+        if (number == NGX_DECLINED) {
             continue;
         }
 
@@ -192,7 +193,7 @@ ngx_trp_turn_udp_init_worker(ngx_trp_turn_worker_t *worker,
             continue;
         }
 
-        if (ngx_trp_turn_udp_take(worker, server, &ls[i],
+        if (ngx_trp_turn_udp_take(worker, server[number], &ls[i],
                                   worker->inherited[i])
             != NGX_OK)
         {
@@ -221,46 +222,51 @@ ngx_trp_turn_udp_init_worker(ngx_trp_turn_worker_t *worker,
 }
 
 
-/* all addresses of a socket must be of the same server */
+/*
+ * The number of the server that a socket is of, or NGX_DECLINED.  All of its
+ * addresses must be of the same one.
+ */
 
-static ngx_trp_turn_server_t *
+static ngx_int_t
 ngx_trp_turn_udp_server(ngx_trp_turn_worker_t *worker, ngx_listening_t *ls)
 {
-    void                   **srv_conf;
-    ngx_uint_t               i, j;
-    ngx_stream_port_t       *port;
-    ngx_trp_turn_server_t  **server, *found;
+    void                  **srv_conf;
+    ngx_int_t               found;
+    ngx_uint_t              i, j;
+    ngx_stream_port_t      *port;
+    ngx_trp_turn_conf_t   **conf;
 
     if (ls->type != SOCK_DGRAM || ls->handler != ngx_stream_init_connection) {
-        return NULL;
+        return NGX_DECLINED;
     }
 
     port = ls->servers;
-    server = worker->servers->elts;
-    found = NULL;
+    conf = worker->confs->elts;
+    found = NGX_DECLINED;
 
     for (i = 0; i < port->naddrs; i++) {
         srv_conf = ngx_trp_turn_udp_srv_conf(ls, i);
 
-        for (j = 0; j < worker->servers->nelts; j++) {
-            if (server[j]->srv_conf == srv_conf) {
+        for (j = 0; j < worker->confs->nelts; j++) {
+            if (conf[j]->srv_conf == srv_conf) {
                 break;
             }
         }
 
-        if (j == worker->servers->nelts || (found && found != server[j])) {
-
-            if (i || j < worker->servers->nelts) {
+        if (j == worker->confs->nelts
+            || (found != NGX_DECLINED && (ngx_uint_t) found != j))
+        {
+            if (i || j < worker->confs->nelts) {
                 ngx_log_error(NGX_LOG_ALERT, worker->log, 0,
                               "\"trp_turn\" needs all UDP listens of port %d, "
                               "write \"bind\" to those of other servers",
                               ngx_inet_get_port(ls->sockaddr));
             }
 
-            return NULL;
+            return NGX_DECLINED;
         }
 
-        found = server[j];
+        found = j;
     }
 
     return found;

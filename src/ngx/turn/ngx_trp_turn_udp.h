@@ -19,7 +19,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* in the master, for each cycle; worker->servers is set */
+/* in the master, for each cycle; worker->confs is set */
 
 ngx_int_t ngx_trp_turn_udp_init_sockets(ngx_trp_turn_worker_t *worker,
     ngx_cycle_t *cycle);

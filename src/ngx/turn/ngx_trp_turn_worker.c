@@ -28,10 +28,10 @@
 #define NGX_TRP_TURN_WATCH_TIME  400       /* milliseconds */
 
 
-static ngx_int_t ngx_trp_turn_init_own(ngx_trp_turn_worker_t *worker,
+static ngx_int_t ngx_trp_turn_init_confs(ngx_trp_turn_worker_t *worker,
     ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_turn_init_server(ngx_trp_turn_worker_t *worker,
-    ngx_trp_turn_server_t *server, ngx_cycle_t *cycle);
+    const ngx_trp_turn_conf_t *conf, ngx_cycle_t *cycle);
 static void ngx_trp_turn_shutdown(ngx_trp_turn_server_t *server);
 static void ngx_trp_turn_message(void *data, ngx_trp_turn_message_t *message,
     u_char *payload, size_t len, ngx_socket_t fd);
@@ -42,13 +42,87 @@ static void ngx_trp_turn_remove_unknown(ngx_trp_turn_worker_t *worker);
 static void ngx_trp_turn_publish(ngx_trp_turn_worker_t *worker);
 
 
+ngx_trp_turn_worker_t *
+ngx_trp_turn_create_worker(ngx_cycle_t *cycle, ngx_array_t *confs,
+    ngx_trp_turn_zone_t *zone, ngx_trp_turn_worker_t *old)
+{
+    ngx_trp_turn_worker_t  *worker;
+
+    worker = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_turn_worker_t));
+    if (worker == NULL) {
+        return NULL;
+    }
+
+    worker->zone = zone;
+    worker->confs = confs;
+    worker->log = cycle->log;
+
+    worker->workers = ngx_trp_turn_workers_create(cycle, zone,
+                                                  old ? old->workers : NULL);
+
+    if (worker->workers == NULL
+        || ngx_trp_turn_init_confs(worker, cycle) != NGX_OK
+        || ngx_trp_turn_udp_init_sockets(worker, cycle) != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return worker;
+}
+
+
+/* each server knows the external addresses of all, and the portal's secret */
+
+static ngx_int_t
+ngx_trp_turn_init_confs(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
+{
+    size_t                  n;
+    trp_addr_t             *own;
+    ngx_uint_t              i, j;
+    trp_turn_conf_t        *core;
+    ngx_trp_turn_conf_t   **conf;
+
+    conf = worker->confs->elts;
+
+    own = ngx_palloc(cycle->pool,
+                     2 * worker->confs->nelts * sizeof(trp_addr_t));
+    if (own == NULL) {
+        return NGX_ERROR;
+    }
+
+    n = 0;
+
+    for (i = 0; i < worker->confs->nelts; i++) {
+        for (j = 0; j < 2; j++) {
+            if (conf[i]->core.external[j].family) {
+                own[n++] = conf[i]->core.external[j];
+            }
+        }
+    }
+
+    for (i = 0; i < worker->confs->nelts; i++) {
+        core = &conf[i]->core;
+
+        core->own = own;
+        core->nown = n;
+
+        if (conf[i]->portal) {
+            core->credentials.portal.data = worker->zone->shared->secret;
+            core->credentials.portal.len = NGX_TRP_TURN_SECRET_LEN;
+            core->credentials.data = worker->zone;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
 {
-    ngx_uint_t               i;
-    ngx_trp_turn_server_t  **server;
+    ngx_uint_t             i;
+    ngx_trp_turn_conf_t  **conf;
 
-    worker->log = cycle->log;
     worker->carry_out = ngx_trp_turn_carry_out;
 
     ngx_queue_init(&worker->attached);
@@ -72,14 +146,17 @@ ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
     ngx_trp_turn_zone_enter(worker->zone,
                             ngx_trp_turn_workers_slot(worker->workers));
 
-    if (ngx_trp_turn_init_own(worker, cycle) != NGX_OK) {
+    if (ngx_array_init(&worker->servers, cycle->pool, worker->confs->nelts,
+                       sizeof(ngx_trp_turn_server_t *))
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    server = worker->servers->elts;
+    conf = worker->confs->elts;
 
-    for (i = 0; i < worker->servers->nelts; i++) {
-        if (ngx_trp_turn_init_server(worker, server[i], cycle) != NGX_OK) {
+    for (i = 0; i < worker->confs->nelts; i++) {
+        if (ngx_trp_turn_init_server(worker, conf[i], cycle) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -106,53 +183,35 @@ ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
 }
 
 
-/* each server knows the external addresses of all */
-
 static ngx_int_t
-ngx_trp_turn_init_own(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
+ngx_trp_turn_init_server(ngx_trp_turn_worker_t *worker,
+    const ngx_trp_turn_conf_t *conf, ngx_cycle_t *cycle)
 {
-    size_t                   n;
-    trp_addr_t              *own;
-    ngx_uint_t               i, j;
-    ngx_trp_turn_server_t  **server;
+    int                      rc;
+    u_char                   seed[TRP_RANDOM_SEED_LEN];
+    trp_memory_t             memory;
+    trp_turn_shared_t        shared;
+    ngx_trp_turn_server_t   *server, **slot;
 
-    server = worker->servers->elts;
+    server = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_turn_server_t));
+    slot = ngx_array_push(&worker->servers);
 
-    own = ngx_palloc(cycle->pool,
-                     2 * worker->servers->nelts * sizeof(trp_addr_t));
-    if (own == NULL) {
+    if (server == NULL || slot == NULL) {
         return NGX_ERROR;
     }
 
-    n = 0;
-
-    for (i = 0; i < worker->servers->nelts; i++) {
-        for (j = 0; j < 2; j++) {
-            if (server[i]->conf.external[j].family) {
-                own[n++] = server[i]->conf.external[j];
-            }
-        }
-    }
-
-    for (i = 0; i < worker->servers->nelts; i++) {
-        server[i]->conf.own = own;
-        server[i]->conf.nown = n;
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_trp_turn_init_server(ngx_trp_turn_worker_t *worker,
-    ngx_trp_turn_server_t *server, ngx_cycle_t *cycle)
-{
-    int                rc;
-    u_char             seed[TRP_RANDOM_SEED_LEN];
-    trp_memory_t       memory;
-    trp_turn_shared_t  shared;
+    *slot = server;
 
     server->worker = worker;
+    server->conf = conf;
+    server->log = conf->log;
+
+    server->guard.max = conf->max_unauthenticated;
+    server->guard.max_per_address = conf->max_per_address;
+
+    if (ngx_trp_guard_init(&server->guard, cycle, 2) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     ngx_trp_memory_init(&memory, cycle->log);
 
@@ -165,22 +224,16 @@ ngx_trp_turn_init_server(ngx_trp_turn_worker_t *worker,
 
     randombytes_buf(seed, sizeof(seed));
 
-    if (server->portal) {
-        server->conf.credentials.portal.data = worker->zone->shared->secret;
-        server->conf.credentials.portal.len = NGX_TRP_TURN_SECRET_LEN;
-        server->conf.credentials.data = worker->zone;
-    }
-
     server->realm = ngx_trp_turn_zone_hash(worker->zone,
-                                       server->conf.credentials.realm.data,
-                                       server->conf.credentials.realm.len);
+                                           conf->core.credentials.realm.data,
+                                           conf->core.credentials.realm.len);
 
     server->turn = ngx_palloc(cycle->pool, sizeof(trp_turn_t));
     if (server->turn == NULL) {
         return NGX_ERROR;
     }
 
-    rc = trp_turn_init(server->turn, &server->conf, &shared, &memory,
+    rc = trp_turn_init(server->turn, &conf->core, &shared, &memory,
                        worker->zone->shared->nonce_key, seed,
                        ngx_trp_turn_workers_slot(worker->workers));
 
@@ -198,9 +251,9 @@ ngx_trp_turn_exit_worker(ngx_trp_turn_worker_t *worker)
     ngx_uint_t               i;
     ngx_trp_turn_server_t  **server;
 
-    server = worker->servers->elts;
+    server = worker->servers.elts;
 
-    for (i = 0; i < worker->servers->nelts; i++) {
+    for (i = 0; i < worker->servers.nelts; i++) {
         ngx_trp_turn_shutdown(server[i]);
         trp_turn_done(server[i]->turn);
     }
@@ -232,11 +285,11 @@ ngx_trp_turn_remove_account(ngx_trp_turn_worker_t *worker, u_char *account)
     ngx_uint_t               i;
     ngx_trp_turn_server_t  **server;
 
-    server = worker->servers->elts;
+    server = worker->servers.elts;
 
-    for (i = 0; i < worker->servers->nelts; i++) {
+    for (i = 0; i < worker->servers.nelts; i++) {
 
-        if (!server[i]->portal) {
+        if (!server[i]->conf->portal) {
             continue;
         }
 
@@ -362,9 +415,9 @@ ngx_trp_turn_remove_unknown(ngx_trp_turn_worker_t *worker)
     ngx_uint_t               i;
     ngx_trp_turn_server_t  **server;
 
-    server = worker->servers->elts;
+    server = worker->servers.elts;
 
-    for (i = 0; i < worker->servers->nelts; i++) {
+    for (i = 0; i < worker->servers.nelts; i++) {
         ngx_trp_turn_time(server[i]);
 
         while (trp_turn_remove_unknown(server[i]->turn)) {
@@ -393,13 +446,13 @@ ngx_trp_turn_publish(ngx_trp_turn_worker_t *worker)
             ? &worker->zone->shared->past
             : &worker->zone->shared->slots[slot].stats;
 
-    server = worker->servers->elts;
+    server = worker->servers.elts;
 
     ngx_shmtx_lock(&worker->zone->pool->mutex);
 
     ngx_memzero(stats, sizeof(trp_turn_stats_t));
 
-    for (i = 0; i < worker->servers->nelts; i++) {
+    for (i = 0; i < worker->servers.nelts; i++) {
         ngx_trp_turn_zone_add_stats(stats, &server[i]->turn->stats, 1);
     }
 

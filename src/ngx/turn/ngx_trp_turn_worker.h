@@ -20,6 +20,18 @@
 #pragma GCC visibility push(hidden)
 
 
+/*
+ * In the master, for each cycle: what its workers begin with, and have copies
+ * of.  "confs" are completed, and do not change any more.  "old" is of the
+ * cycle before, or NULL.
+ */
+
+ngx_trp_turn_worker_t *ngx_trp_turn_create_worker(ngx_cycle_t *cycle,
+    ngx_array_t *confs, ngx_trp_turn_zone_t *zone,
+    ngx_trp_turn_worker_t *old);
+
+/* in a worker: the servers are in the order of "confs" */
+
 ngx_int_t ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker,
     ngx_cycle_t *cycle);
 void ngx_trp_turn_exit_worker(ngx_trp_turn_worker_t *worker);
