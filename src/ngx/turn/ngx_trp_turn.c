@@ -12,6 +12,7 @@
 
 
 #include "turn/ngx_trp_turn.h"
+#include "turn/ngx_trp_turn_debug.h"
 #include "turn/ngx_trp_turn_zone_ports.h"
 
 
@@ -46,6 +47,8 @@ ngx_trp_turn_input(ngx_trp_turn_server_t *server,
         server->worker->tidied = server->turn->time;
         ngx_trp_turn_zone_tidy(server->worker->zone);
     }
+
+    ngx_trp_turn_debug_request(server, tuple, data, len);
 
     rc = trp_turn_input(server->turn, tuple, data, len);
 

@@ -14,6 +14,7 @@
 #include "turn/ngx_trp_turn_commands.h"
 #include "turn/ngx_trp_turn.h"
 #include "turn/ngx_trp_turn_data.h"
+#include "turn/ngx_trp_turn_debug.h"
 #include "turn/ngx_trp_turn_log.h"
 #include "turn/ngx_trp_turn_peers_tcp.h"
 #include "turn/ngx_trp_turn_relayed.h"
@@ -40,6 +41,8 @@ void
 ngx_trp_turn_carry_out(ngx_trp_turn_server_t *server,
     ngx_trp_turn_origin_t *origin, const trp_turn_command_t *command)
 {
+    ngx_trp_turn_debug_command(server, command);
+
     switch (command->type) {
 
     case TRP_TURN_REPLY:

@@ -15,6 +15,7 @@
 #include "turn/ngx_trp_turn_data.h"
 #include "stock/ngx_trp_ends.h"
 #include "turn/ngx_trp_turn_peers_tcp.h"
+#include "turn/ngx_trp_turn_socket.h"
 #include "turn/ngx_trp_turn_splice.h"
 #include "turn/ngx_trp_turn_tcp.h"
 #include "turn/ngx_trp_turn_zone_slots.h"
@@ -165,6 +166,12 @@ ngx_trp_turn_data_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd,
 
     client->attaching = 0;
 
+    ngx_log_debug3(NGX_LOG_DEBUG_STREAM, c->log, 0,
+                   "trp turn %s: %s connection %uD",
+                   ngx_trp_turn_text(&client->tuple.client).data,
+                   fd == (ngx_socket_t) -1 ? "there is no" : "gets",
+                   client->id);
+
     if (c->read->timer_set) {
         ngx_del_timer(c->read);
     }
@@ -265,6 +272,10 @@ ngx_trp_turn_data_detach(ngx_trp_turn_client_t *client)
     }
 
     ngx_queue_remove(&client->queue);
+
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, client->connection->log, 0,
+                   "trp turn %s: is detached from connection %uD",
+                   ngx_trp_turn_text(&client->tuple.client).data, client->id);
 
     if (client->splice) {
         ngx_trp_turn_splice_destroy(client->splice);

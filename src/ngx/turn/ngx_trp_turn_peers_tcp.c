@@ -198,6 +198,11 @@ ngx_trp_turn_peers_tcp_connect_handler(ngx_event_t *wev)
 
     c->write->handler = ngx_trp_turn_peers_tcp_handler;
 
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, server->log, 0,
+                   "trp turn %s: connection %uD is established",
+                   ngx_trp_turn_text(&peer->alloc->alloc->tuple.client).data,
+                   peer->connection->id);
+
     ngx_trp_turn_time(server);
 
     trp_turn_connected(server->turn, peer->connection, 1);
@@ -212,6 +217,11 @@ ngx_trp_turn_peers_tcp_connect_failed(ngx_trp_turn_alloc_t *alloc,
     ngx_trp_turn_server_t  *server;
 
     server = alloc->server;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, server->log, 0,
+                   "trp turn %s: connection %uD has failed",
+                   ngx_trp_turn_text(&alloc->alloc->tuple.client).data,
+                   connection->id);
 
     ngx_trp_turn_time(server);
 
@@ -320,6 +330,11 @@ ngx_trp_turn_peers_tcp_accept(ngx_event_t *rev)
 
     peer->c = c;
     peer->connection->data = peer;
+
+    ngx_log_debug3(NGX_LOG_DEBUG_STREAM, server->log, 0,
+                   "trp turn %s: connection %uD from peer %s is accepted",
+                   ngx_trp_turn_text(&alloc->alloc->tuple.client).data,
+                   peer->connection->id, ngx_trp_turn_text(&addr).data);
 
     ngx_trp_turn_run(server, NULL);
 
@@ -451,6 +466,12 @@ ngx_trp_turn_peers_tcp_lend(ngx_trp_turn_worker_t *worker,
         peer->lent = 1;
 
         ngx_queue_insert_tail(&worker->lent, &peer->queue);
+
+        ngx_log_debug3(NGX_LOG_DEBUG_STREAM, peer->alloc->server->log, 0,
+                       "trp turn %s: connection %uD is lent to slot %ui",
+                       ngx_trp_turn_text(&peer->alloc->alloc->tuple
+                                          .client).data,
+                       message->id, peer->slot);
 
         if (s == (ngx_socket_t) -1 || rc != NGX_OK) {
             ngx_trp_turn_peers_tcp_end(peer);

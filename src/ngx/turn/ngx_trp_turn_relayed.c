@@ -366,6 +366,9 @@ ngx_trp_turn_relayed_reserve(void *data, uint16_t port, const uint8_t *token)
             hold->event.handler = ngx_trp_turn_relayed_hold_handler;
             hold->event.cancelable = 1;
 
+            ngx_log_debug1(NGX_LOG_DEBUG_STREAM, worker->log, 0,
+                           "trp turn port %d is reserved", (int) port);
+
             ngx_queue_insert_tail(&worker->holds, &hold->queue);
             ngx_add_timer(&hold->event, TRP_TURN_RESERVATION_TIME);
 

@@ -33,6 +33,23 @@ ngx_trp_turn_sockaddr(ngx_sockaddr_t *sa, const trp_taddr_t *addr)
 }
 
 
+ngx_trp_turn_text_t
+ngx_trp_turn_text(const trp_taddr_t *addr)
+{
+    size_t               n;
+    socklen_t            len;
+    ngx_sockaddr_t       sa;
+    ngx_trp_turn_text_t  text;
+
+    len = ngx_trp_turn_sockaddr(&sa, addr);
+    n = ngx_sock_ntop(&sa.sockaddr, len, text.data, NGX_SOCKADDR_STRLEN, 1);
+
+    text.data[n] = '\0';
+
+    return text;
+}
+
+
 socklen_t
 ngx_trp_turn_wildcard(ngx_sockaddr_t *sa, ngx_uint_t v6, in_port_t port)
 {

@@ -24,6 +24,14 @@
 void ngx_trp_turn_taddr(trp_taddr_t *addr, struct sockaddr *sa);
 socklen_t ngx_trp_turn_sockaddr(ngx_sockaddr_t *sa, const trp_taddr_t *addr);
 
+/* "ADDRESS:PORT", with brackets for IPv6 */
+
+typedef struct {
+    u_char                data[NGX_SOCKADDR_STRLEN + 1];
+} ngx_trp_turn_text_t;
+
+ngx_trp_turn_text_t ngx_trp_turn_text(const trp_taddr_t *addr);
+
 /* any address of the family with this port */
 
 socklen_t ngx_trp_turn_wildcard(ngx_sockaddr_t *sa, ngx_uint_t v6,

@@ -105,6 +105,11 @@ ngx_trp_turn_tcp_handler(ngx_stream_session_t *s,
         return;
     }
 
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, c->log, 0,
+                   "trp turn %s: client over %s begins",
+                   ngx_trp_turn_text(&client->tuple.client).data,
+                   c->ssl ? "TLS" : "TCP");
+
     if (c->buffer && c->buffer->pos != c->buffer->last
         && ngx_trp_turn_tcp_keep(client, c->buffer->pos,
                                  c->buffer->last - c->buffer->pos)
@@ -596,6 +601,10 @@ ngx_trp_turn_tcp_close(ngx_trp_turn_client_t *client, ngx_uint_t rc)
     ngx_trp_turn_server_t  *server;
 
     server = client->server;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, client->connection->log, 0,
+                   "trp turn %s: client ends, status %ui",
+                   ngx_trp_turn_text(&client->tuple.client).data, rc);
 
     client->failed = 1;
 

@@ -15,6 +15,7 @@
  *     ngx_trp_turn_relayed.c    relayed addresses: to and from peers
  *     ngx_trp_turn_udp.c        clients over UDP, also through reloads
  *     ngx_trp_turn.c            a server: time, input, and the loop of commands
+ *     ngx_trp_turn_debug.c      the text of the debug log
  *     ngx_trp_turn_log.c        a line for each allocation, and variables
  *     ngx_trp_turn_socket.c     sockets and their addresses
  *     ngx_trp_turn_splice.c     two connections, joined

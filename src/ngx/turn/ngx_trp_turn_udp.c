@@ -414,6 +414,10 @@ ngx_trp_turn_udp_start(ngx_trp_turn_listener_t *l)
         if (ngx_trp_turn_zone_older_reads(worker->zone,
                                   ngx_trp_turn_workers_slot(worker->workers)))
         {
+            ngx_log_debug1(NGX_LOG_DEBUG_STREAM, worker->log, 0,
+                           "trp turn listener %V: waits for an older worker",
+                           &l->listening->addr_text);
+
             ngx_add_timer(&l->event, NGX_TRP_TURN_WAIT);
             return NGX_OK;
         }
@@ -443,6 +447,10 @@ ngx_trp_turn_udp_wait_handler(ngx_event_t *ev)
         ngx_add_timer(ev, NGX_TRP_TURN_WAIT);
         return;
     }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, worker->log, 0,
+                   "trp turn listener %V: is read after %ui waits",
+                   &l->listening->addr_text, l->waits);
 
     if (ngx_add_event(l->connection->read, NGX_READ_EVENT, 0) != NGX_OK) {
         ngx_log_error(NGX_LOG_ALERT, worker->log, 0,
@@ -725,6 +733,10 @@ ngx_trp_turn_udp_exit(ngx_trp_turn_listener_t *l)
 
     l->over = 1;
 
+    ngx_log_debug1(NGX_LOG_DEBUG_STREAM, worker->log, 0,
+                   "trp turn listener %V: is given to a new worker",
+                   &l->listening->addr_text);
+
     if (l->event.timer_set) {
         ngx_del_timer(&l->event);
     }
@@ -844,6 +856,10 @@ ngx_trp_turn_udp_connect(ngx_trp_turn_alloc_t *alloc)
     }
 
     alloc->origin.socket = c;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_STREAM, alloc->server->log, 0,
+                   "trp turn %s: client has a socket of its own",
+                   ngx_trp_turn_text(&tuple->client).data);
 
     return NGX_OK;
 }

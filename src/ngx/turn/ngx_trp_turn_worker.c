@@ -146,6 +146,10 @@ ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
     ngx_trp_turn_zone_enter(worker->zone,
                             ngx_trp_turn_workers_slot(worker->workers));
 
+    ngx_log_debug1(NGX_LOG_DEBUG_STREAM, worker->log, 0,
+                   "trp turn worker has slot %ui",
+                   ngx_trp_turn_workers_slot(worker->workers));
+
     if (ngx_array_init(&worker->servers, cycle->pool, worker->confs->nelts,
                        sizeof(ngx_trp_turn_server_t *))
         != NGX_OK)
@@ -307,6 +311,14 @@ ngx_trp_turn_message(void *data, ngx_trp_turn_message_t *message,
     u_char *payload, size_t len, ngx_socket_t fd)
 {
     ngx_trp_turn_worker_t *worker = data;
+
+    /* of those with datagrams the first one leads to a line, in its place */
+
+    if (message->type != NGX_TRP_TURN_MESSAGE_DATAGRAM) {
+        ngx_log_debug3(NGX_LOG_DEBUG_STREAM, worker->log, 0,
+                       "trp turn message %d from slot %ui, connection %uD",
+                       (int) message->type, message->slot, message->id);
+    }
 
     switch (message->type) {
 

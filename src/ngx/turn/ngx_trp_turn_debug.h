@@ -1,0 +1,54 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * The debug log of a TURN server: requests, answers and commands, a line for
+ * each, and none for data.  Nothing of it is left without NGX_DEBUG.
+ */
+
+
+#ifndef _NGX_TRP_TURN_DEBUG_H_INCLUDED_
+#define _NGX_TRP_TURN_DEBUG_H_INCLUDED_
+
+
+#include "turn/ngx_trp_turn_types.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+#if (NGX_DEBUG)
+
+#define ngx_trp_turn_debug_request(server, tuple, data, len)                  \
+    if ((server)->log->log_level & NGX_LOG_DEBUG_STREAM) {                    \
+        ngx_trp_turn_debug_request_line(server, tuple, data, len);            \
+    }
+
+#define ngx_trp_turn_debug_command(server, command)                           \
+    if ((server)->log->log_level & NGX_LOG_DEBUG_STREAM) {                    \
+        ngx_trp_turn_debug_command_line(server, command);                     \
+    }
+
+void ngx_trp_turn_debug_request_line(ngx_trp_turn_server_t *server,
+    const trp_turn_tuple_t *tuple, const u_char *data, size_t len);
+
+/* not of TRP_TURN_TO_CLIENT and TRP_TURN_TO_PEER */
+
+void ngx_trp_turn_debug_command_line(ngx_trp_turn_server_t *server,
+    const trp_turn_command_t *command);
+
+#else
+
+#define ngx_trp_turn_debug_request(server, tuple, data, len)
+#define ngx_trp_turn_debug_command(server, command)
+
+#endif
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_TURN_DEBUG_H_INCLUDED_ */
