@@ -4,18 +4,23 @@
  */
 
 
+/*
+ * The TURN server: its directives, its configuration, and where nginx calls it.
+ * Clients over TCP and TLS come as stream sessions; the sockets of those over
+ * UDP are taken over in the workers.
+ */
+
+
 #include "base/ngx_trp.h"
 #include "base/ngx_trp_conf.h"
 #include "stock/ngx_trp_limit_conn.h"
-#include "stock/ngx_trp_stock.h"
 #include "stock/ngx_trp_pid_file.h"
+#include "stock/ngx_trp_stock.h"
 #include "turn/ngx_trp_turn_accounts.h"
+#include "turn/ngx_trp_turn_conf.h"
 #include "turn/ngx_trp_turn_log.h"
 #include "turn/ngx_trp_turn_tcp.h"
-#include "turn/ngx_trp_turn_udp.h"
 #include "turn/ngx_trp_turn_worker.h"
-#include "turn/ngx_trp_turn_zone_accounts.h"
-#include "base/trp_acl.h"
 
 
 #define NGX_TRP_TURN_ZONE_SIZE  (8 * 1024 * 1024)
@@ -30,58 +35,6 @@ typedef struct {
 } ngx_trp_turn_main_conf_t;
 
 
-/* what clients are told, and what it is on this machine, family 0: the same */
-
-typedef struct {
-    trp_addr_t                   addr;
-    trp_addr_t                   local;
-} ngx_trp_turn_external_t;
-
-
-/* a rule of trp_turn_allow or trp_turn_deny, and where it stands */
-
-typedef struct {
-    trp_turn_rule_t              rule;
-    ngx_str_t                    text;
-    ngx_str_t                   *directive;
-    ngx_trp_conf_place_t         place;
-} ngx_trp_turn_rule_t;
-
-
-typedef struct {
-    ngx_flag_t                   enabled;
-    ngx_str_t                    realm;
-    ngx_array_t                 *users;        /* ngx_str_t */
-    ngx_array_t                 *secrets;      /* ngx_str_t */
-    ngx_array_t                 *externals;    /* ngx_trp_turn_external_t */
-    ngx_array_t                 *allow;        /* ngx_trp_turn_rule_t */
-    ngx_array_t                 *deny;         /* ngx_trp_turn_rule_t */
-    in_port_t                    first_port;
-    in_port_t                    last_port;
-    time_t                       lifetime;
-    time_t                       max_lifetime;
-    ngx_uint_t                   quota[NGX_TRP_TURN_NQUOTAS];
-    size_t                       rate;
-    ngx_uint_t                   stranger_rate;
-    ngx_uint_t                   stranger_burst;
-    ngx_str_t                    software;
-    ngx_flag_t                   tcp;
-    ngx_uint_t                   check_expiry;
-    ngx_msec_t                   allocate_timeout;
-    ngx_uint_t                   max_unauthenticated;  /* TCP, TLS */
-    ngx_uint_t                   max_per_address;
-
-    /* not inherited */
-    ngx_stream_core_srv_conf_t  *core;
-    ngx_trp_portal_conf_t        portal_conf;
-    ngx_trp_portal_t            *portal;
-
-    ngx_trp_turn_conf_t          turn;
-    ngx_uint_t                   number;       /* of the server */
-    ngx_trp_conf_place_t         place;
-} ngx_trp_turn_srv_conf_t;
-
-
 static ngx_int_t ngx_trp_turn_guard_handler(ngx_stream_session_t *s);
 static void ngx_trp_turn_handler(ngx_stream_session_t *s);
 static ngx_trp_turn_server_t *ngx_trp_turn_server(ngx_stream_session_t *s);
@@ -94,8 +47,6 @@ static ngx_int_t ngx_trp_turn_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_turn_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_turn_check_listen(ngx_conf_t *cf,
     ngx_trp_conf_listen_t *listen, void *data);
-static ngx_int_t ngx_trp_turn_check_shared(ngx_conf_t *cf,
-    ngx_trp_conf_listen_t *listen, void *data);
 static ngx_int_t ngx_trp_turn_create_portal(ngx_conf_t *cf,
     ngx_trp_turn_srv_conf_t *conf);
 static void *ngx_trp_turn_create_main_conf(ngx_conf_t *cf);
@@ -103,34 +54,11 @@ static char *ngx_trp_turn_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_trp_turn_create_srv_conf(ngx_conf_t *cf);
 static char *ngx_trp_turn_merge_srv_conf(ngx_conf_t *cf, void *parent,
     void *child);
-static char *ngx_trp_turn_check(ngx_conf_t *cf,
-    ngx_trp_turn_srv_conf_t *conf);
-static char *ngx_trp_turn_init_credentials(ngx_conf_t *cf,
-    ngx_trp_turn_srv_conf_t *conf);
-static char *ngx_trp_turn_init_access(ngx_conf_t *cf,
-    ngx_trp_turn_srv_conf_t *conf);
-static ngx_int_t ngx_trp_turn_rule_cmp(const void *one,
-    const void *two);
-static ngx_uint_t ngx_trp_turn_rule_hidden(trp_turn_rule_t *rules,
-    ngx_trp_turn_rule_t *all, ngx_uint_t n, ngx_uint_t i);
+static char *ngx_trp_turn_check_handler(ngx_conf_t *cf);
 static void ngx_trp_turn_init_turn(ngx_conf_t *cf,
     ngx_trp_turn_srv_conf_t *conf);
 
 static char *ngx_trp_turn(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-static char *ngx_trp_turn_list(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_trp_turn_external_address(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
-static char *ngx_trp_turn_ports(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_trp_turn_access(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static ngx_int_t ngx_trp_turn_add_rule(ngx_array_t *list,
-    ngx_trp_turn_rule_t *rule, ngx_uint_t family);
-static char *ngx_trp_turn_quota(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_trp_turn_unauthenticated_rate(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
 static char *ngx_trp_turn_set_portal(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_trp_turn_set_zone(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -171,14 +99,14 @@ static ngx_command_t  ngx_trp_turn_commands[] = {
 
     { ngx_string("trp_turn_user"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
-      ngx_trp_turn_list,
+      ngx_trp_turn_conf_set_list,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_turn_srv_conf_t, users),
       NULL },
 
     { ngx_string("trp_turn_secret"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
-      ngx_trp_turn_list,
+      ngx_trp_turn_conf_set_list,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_turn_srv_conf_t, secrets),
       NULL },
@@ -213,28 +141,28 @@ static ngx_command_t  ngx_trp_turn_commands[] = {
 
     { ngx_string("trp_turn_external_address"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE12,
-      ngx_trp_turn_external_address,
+      ngx_trp_turn_conf_set_external,
       NGX_STREAM_SRV_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("trp_turn_ports"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
-      ngx_trp_turn_ports,
+      ngx_trp_turn_conf_set_ports,
       NGX_STREAM_SRV_CONF_OFFSET,
       0,
       NULL },
 
     { ngx_string("trp_turn_allow"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_1MORE,
-      ngx_trp_turn_access,
+      ngx_trp_turn_conf_set_rules,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_turn_srv_conf_t, allow),
       NULL },
 
     { ngx_string("trp_turn_deny"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_1MORE,
-      ngx_trp_turn_access,
+      ngx_trp_turn_conf_set_rules,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_turn_srv_conf_t, deny),
       NULL },
@@ -255,7 +183,7 @@ static ngx_command_t  ngx_trp_turn_commands[] = {
 
     { ngx_string("trp_turn_quota"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE123,
-      ngx_trp_turn_quota,
+      ngx_trp_turn_conf_set_quota,
       NGX_STREAM_SRV_CONF_OFFSET,
       0,
       NULL },
@@ -269,7 +197,7 @@ static ngx_command_t  ngx_trp_turn_commands[] = {
 
     { ngx_string("trp_turn_unauthenticated_rate"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE12,
-      ngx_trp_turn_unauthenticated_rate,
+      ngx_trp_turn_conf_set_rate,
       NGX_STREAM_SRV_CONF_OFFSET,
       0,
       NULL },
@@ -569,7 +497,7 @@ ngx_trp_turn_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
         && ngx_trp_conf_each_listen(cf,
                ngx_stream_conf_get_module_main_conf(cf,
                                                     ngx_stream_core_module),
-               ngx_trp_turn_check_shared, listen)
+               ngx_trp_turn_conf_check_shared, listen)
            != NGX_OK)
     {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
@@ -586,36 +514,6 @@ ngx_trp_turn_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
     }
 
     return NGX_OK;
-}
-
-
-/* addresses of a port get one socket if one of them is the wildcard */
-
-static ngx_int_t
-ngx_trp_turn_check_shared(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
-    void *data)
-{
-    ngx_trp_conf_listen_t *own = data;
-
-    if (listen->ctx == own->ctx
-        || listen->type != SOCK_DGRAM
-        || listen->sockaddr->sa_family != own->sockaddr->sa_family
-        || ngx_inet_get_port(listen->sockaddr)
-           != ngx_inet_get_port(own->sockaddr))
-    {
-        return NGX_OK;
-    }
-
-    if (listen->wildcard == own->wildcard) {
-
-        /* two addresses, or the same one with names */
-        return ngx_cmp_sockaddr(listen->sockaddr, sizeof(ngx_sockaddr_t),
-                                own->sockaddr, sizeof(ngx_sockaddr_t), 0)
-               == NGX_OK ? NGX_DECLINED : NGX_OK;
-    }
-
-    return (listen->wildcard ? own->bind : listen->bind) ? NGX_OK
-                                                         : NGX_DECLINED;
 }
 
 
@@ -784,16 +682,20 @@ ngx_trp_turn_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_trp_conf_swap_place(cf, &conf->place);
 
-    rv = ngx_trp_turn_check(cf, conf);
+    rv = ngx_trp_turn_check_handler(cf);
 
     if (rv == NGX_CONF_OK) {
-        rv = ngx_trp_turn_init_credentials(cf, conf);
+        rv = ngx_trp_turn_conf_check(cf, conf);
+    }
+
+    if (rv == NGX_CONF_OK) {
+        rv = ngx_trp_turn_conf_init_credentials(cf, conf);
     }
 
     ngx_trp_conf_swap_place(cf, &conf->place);
 
     if (rv == NGX_CONF_OK) {
-        rv = ngx_trp_turn_init_access(cf, conf);
+        rv = ngx_trp_turn_conf_init_rules(cf, conf);
     }
 
     if (rv == NGX_CONF_OK) {
@@ -805,7 +707,7 @@ ngx_trp_turn_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 
 
 static char *
-ngx_trp_turn_check(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
+ngx_trp_turn_check_handler(ngx_conf_t *cf)
 {
     ngx_stream_core_srv_conf_t  *cscf;
 
@@ -819,239 +721,7 @@ ngx_trp_turn_check(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
-    if (conf->realm.len == 0 && (conf->users || conf->secrets)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "no \"trp_turn_realm\" is defined for \"trp_turn\" "
-                           "with users or secrets, "
-                           "write \"trp_turn_realm DOMAIN\"");
-        return NGX_CONF_ERROR;
-    }
-
-    if (conf->realm.len > TRP_STUN_REALM_MAX) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"trp_turn_realm\" is longer than %d bytes",
-                           TRP_STUN_REALM_MAX);
-        return NGX_CONF_ERROR;
-    }
-
-    if (conf->software.len > 128) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"trp_turn_software\" is longer than 128 bytes");
-        return NGX_CONF_ERROR;
-    }
-
-    if (conf->turn.portal != (conf->portal_conf.token_file.len != 0)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"trp_turn_portal\" and "
-                           "\"trp_turn_portal_token_file\" need each other, "
-                           "write both or none");
-        return NGX_CONF_ERROR;
-    }
-
-    if (conf->turn.portal
-        && (conf->externals == NULL || conf->externals->nelts == 0))
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"trp_turn_portal\" needs an address to tell the "
-                           "portal, write \"trp_turn_external_address "
-                           "ADDRESS\"");
-        return NGX_CONF_ERROR;
-    }
-
-    if (conf->lifetime == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"trp_turn_lifetime\" must be positive");
-        return NGX_CONF_ERROR;
-    }
-
-    if (conf->max_lifetime < conf->lifetime) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"trp_turn_max_lifetime\" must not be less than "
-                           "\"trp_turn_lifetime\", which is %T seconds",
-                           conf->lifetime);
-        return NGX_CONF_ERROR;
-    }
-
     return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_trp_turn_init_credentials(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
-{
-    ngx_uint_t               i;
-    ngx_str_t               *value;
-    trp_str_t               *secrets;
-    const char              *error;
-    trp_turn_user_t         *users;
-    trp_turn_credentials_t  *credentials;
-
-    credentials = &conf->turn.core.credentials;
-
-    credentials->realm = ngx_trp_str(&conf->realm);
-
-    if (conf->portal_conf.account_validation) {
-        credentials->account = ngx_trp_turn_zone_has_account;
-    }
-
-    if (conf->users) {
-        value = conf->users->elts;
-
-        users = ngx_palloc(cf->pool, conf->users->nelts
-                                     * sizeof(trp_turn_user_t));
-        if (users == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        for (i = 0; i < conf->users->nelts; i++) {
-            error = trp_turn_user_parse(&users[i], ngx_trp_str(&value[i]),
-                                        credentials->realm);
-            if (error) {
-
-                /* a password must not get into the log */
-
-                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "user \"%*s\" of \"trp_turn_user\" %s",
-                                   users[i].name.data ? users[i].name.len : 0,
-                                   users[i].name.data, error);
-                return NGX_CONF_ERROR;
-            }
-
-            if (trp_turn_user_known(users, i, users[i].name)) {
-                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "user \"%*s\" of \"trp_turn_user\" is "
-                                   "duplicate",
-                                   users[i].name.len, users[i].name.data);
-                return NGX_CONF_ERROR;
-            }
-        }
-
-        credentials->users = users;
-        credentials->nusers = conf->users->nelts;
-
-        if (!trp_turn_all_md5(credentials)
-            && !trp_turn_all_sha256(credentials))
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"trp_turn_user\" has users with an MD5 key "
-                               "and with a SHA-256 key, write passwords or "
-                               "keys of one kind");
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    if (conf->secrets) {
-        value = conf->secrets->elts;
-
-        secrets = ngx_palloc(cf->pool, conf->secrets->nelts
-                                       * sizeof(trp_str_t));
-        if (secrets == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        for (i = 0; i < conf->secrets->nelts; i++) {
-            secrets[i] = ngx_trp_str(&value[i]);
-        }
-
-        credentials->secrets = secrets;
-        credentials->nsecrets = conf->secrets->nelts;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-/* both lists as one, in the order of the core */
-
-static char *
-ngx_trp_turn_init_access(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
-{
-    ngx_uint_t            i, n, nallow;
-    trp_turn_rule_t      *rules;
-    ngx_trp_turn_rule_t  *all;
-
-    nallow = conf->allow ? conf->allow->nelts : 0;
-    n = nallow + (conf->deny ? conf->deny->nelts : 0);
-
-    if (n == 0) {
-        return NGX_CONF_OK;
-    }
-
-    rules = ngx_palloc(cf->pool, n * sizeof(trp_turn_rule_t));
-    all = ngx_palloc(cf->temp_pool, n * sizeof(ngx_trp_turn_rule_t));
-
-    if (rules == NULL || all == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    for (i = 0; i < n; i++) {
-        all[i] = (i < nallow)
-                 ? ((ngx_trp_turn_rule_t *) conf->allow->elts)[i]
-                 : ((ngx_trp_turn_rule_t *) conf->deny->elts)[i - nallow];
-
-        all[i].rule.allow = (i < nallow);
-    }
-
-    ngx_sort(all, n, sizeof(ngx_trp_turn_rule_t), ngx_trp_turn_rule_cmp);
-
-    for (i = 0; i < n; i++) {
-        rules[i] = all[i].rule;
-    }
-
-    for (i = 0; i < n; i++) {
-
-        if (ngx_trp_turn_rule_hidden(rules, all, n, i)) {
-            ngx_trp_conf_swap_place(cf, &all[i].place);
-
-            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                               "\"%V\" in \"%V\" can never match: rules with "
-                               "a longer prefix or fewer ports come first, "
-                               "then \"trp_turn_deny\"",
-                               &all[i].text, all[i].directive);
-
-            ngx_trp_conf_swap_place(cf, &all[i].place);
-        }
-    }
-
-    conf->turn.core.access.rules = rules;
-    conf->turn.core.access.nrules = n;
-
-    return NGX_CONF_OK;
-}
-
-
-static ngx_int_t
-ngx_trp_turn_rule_cmp(const void *one, const void *two)
-{
-    const ngx_trp_turn_rule_t *a = one;
-    const ngx_trp_turn_rule_t *b = two;
-
-    return trp_turn_rule_cmp(&a->rule, &b->rule);
-}
-
-
-/* "all" is two rules: said once, if neither of them can match */
-
-static ngx_uint_t
-ngx_trp_turn_rule_hidden(trp_turn_rule_t *rules, ngx_trp_turn_rule_t *all,
-    ngx_uint_t n, ngx_uint_t i)
-{
-    ngx_uint_t  j;
-
-    if (!trp_turn_rule_hidden(rules, i)) {
-        return 0;
-    }
-
-    for (j = 0; j < n; j++) {
-
-        if (j != i && all[j].text.data == all[i].text.data
-            && (j < i || !trp_turn_rule_hidden(rules, j)))
-        {
-            return 0;
-        }
-    }
-
-    return 1;
 }
 
 
@@ -1142,329 +812,6 @@ ngx_trp_turn(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     *turn = &tscf->turn;
     *confs = tscf;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_trp_turn_list(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_array_t **list = (ngx_array_t **) ((char *) conf + cmd->offset);
-
-    ngx_str_t  *value, *s;
-
-    value = cf->args->elts;
-
-    if (value[1].len == 0) {
-        return "has an empty value";
-    }
-
-    if (*list == NGX_CONF_UNSET_PTR) {
-        *list = ngx_array_create(cf->pool, 4, sizeof(ngx_str_t));
-        if (*list == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    s = ngx_array_push(*list);
-    if (s == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    *s = value[1];
-
-    return NGX_CONF_OK;
-}
-
-
-/* trp_turn_external_address ADDRESS [local=ADDRESS] */
-
-static char *
-ngx_trp_turn_external_address(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_trp_turn_srv_conf_t *tscf = conf;
-
-    ngx_str_t                *value, local;
-    ngx_uint_t                i;
-    trp_addr_t                any, inside;
-    ngx_trp_turn_external_t   external, *other;
-
-    value = cf->args->elts;
-
-    ngx_memzero(&any, sizeof(trp_addr_t));
-    ngx_memzero(&external, sizeof(ngx_trp_turn_external_t));
-
-    if (trp_addr_parse(&external.addr, ngx_trp_str(&value[1])) != TRP_OK
-        || trp_turn_embedded(&external.addr, &inside)
-        || ngx_memcmp(external.addr.bytes, any.bytes, 16) == 0)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid address \"%V\" in \"%V\", write an IPv4 "
-                           "or IPv6 address that peers can reach",
-                           &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    if (cf->args->nelts == 3) {
-        local = value[2];
-        local.data += ngx_min(local.len, 6);
-        local.len -= ngx_min(local.len, 6);
-
-        if (ngx_strncmp(value[2].data, "local=", 6) != 0
-            || trp_addr_parse(&external.local, ngx_trp_str(&local)) != TRP_OK
-            || external.local.family != external.addr.family
-            || ngx_memcmp(external.local.bytes, any.bytes, 16) == 0)
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\" in \"%V\", write "
-                               "\"local=ADDRESS\" with an address of this "
-                               "machine, of the same family",
-                               &value[2], &cmd->name);
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    if (tscf->externals == NGX_CONF_UNSET_PTR) {
-        tscf->externals = ngx_array_create(cf->pool, 2,
-                                           sizeof(ngx_trp_turn_external_t));
-        if (tscf->externals == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    other = tscf->externals->elts;
-
-    for (i = 0; i < tscf->externals->nelts; i++) {
-        if (other[i].addr.family == external.addr.family) {
-            return "is duplicate: there may be one IPv4 and one IPv6 address";
-        }
-    }
-
-    other = ngx_array_push(tscf->externals);
-    if (other == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    *other = external;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_trp_turn_ports(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_trp_turn_srv_conf_t *tscf = conf;
-
-    return ngx_trp_conf_set_ports(cf, cmd, &tscf->first_port,
-                                  &tscf->last_port);
-}
-
-
-static char *
-ngx_trp_turn_access(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_array_t **list = (ngx_array_t **) ((char *) conf + cmd->offset);
-
-    ngx_int_t             rc;
-    ngx_str_t            *value;
-    ngx_uint_t            i;
-    trp_acl_rule_t        acl;
-    ngx_trp_turn_rule_t   rule;
-
-    value = cf->args->elts;
-
-    if (*list == NGX_CONF_UNSET_PTR) {
-        *list = ngx_array_create(cf->pool, 4, sizeof(ngx_trp_turn_rule_t));
-        if (*list == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    ngx_memzero(&rule, sizeof(ngx_trp_turn_rule_t));
-
-    rule.directive = &cmd->name;
-    ngx_trp_conf_set_place(cf, &rule.place);
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        if (trp_acl_parse(&acl, ngx_trp_str(&value[i])) != NULL
-            || (acl.type != TRP_ACL_ALL && acl.type != TRP_ACL_CIDR))
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid address \"%V\" in \"%V\", write "
-                               "\"ADDRESS\", \"ADDRESS/PREFIX\" or \"all\", "
-                               "and \":PORT\" or \":PORT-PORT\" behind it for "
-                               "some ports", &value[i], &cmd->name);
-            return NGX_CONF_ERROR;
-        }
-
-        if (acl.low_bits) {
-            ngx_trp_conf_low_bits(cf, &value[i],
-                                  (const char *) cmd->name.data);
-        }
-
-        rule.text = value[i];
-        rule.rule.cidr = acl.cidr;
-        rule.rule.first = acl.first;
-        rule.rule.last = acl.last;
-
-        if (acl.type == TRP_ACL_CIDR) {
-            rc = ngx_trp_turn_add_rule(*list, &rule, acl.cidr.addr.family);
-
-        } else {
-            rc = ngx_trp_turn_add_rule(*list, &rule, 4);
-
-            if (rc == NGX_OK) {
-                rc = ngx_trp_turn_add_rule(*list, &rule, 6);
-            }
-        }
-
-        if (rc != NGX_OK) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static ngx_int_t
-ngx_trp_turn_add_rule(ngx_array_t *list, ngx_trp_turn_rule_t *rule,
-    ngx_uint_t family)
-{
-    ngx_trp_turn_rule_t  *r;
-
-    r = ngx_array_push(list);
-    if (r == NULL) {
-        return NGX_ERROR;
-    }
-
-    *r = *rule;
-    r->rule.cidr.addr.family = (uint8_t) family;
-
-    return NGX_OK;
-}
-
-
-/* trp_turn_quota [user=N] [address=N] [all=N] */
-
-static char *
-ngx_trp_turn_quota(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_trp_turn_srv_conf_t *tscf = conf;
-
-    size_t       len;
-    ngx_int_t    n;
-    ngx_str_t   *value;
-    ngx_uint_t   i, *max;
-
-    value = cf->args->elts;
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        if (ngx_strncmp(value[i].data, "user=", 5) == 0) {
-            max = &tscf->quota[NGX_TRP_TURN_OF_USER];
-            len = 5;
-
-        } else if (ngx_strncmp(value[i].data, "address=", 8) == 0) {
-            max = &tscf->quota[NGX_TRP_TURN_OF_ADDRESS];
-            len = 8;
-
-        } else if (ngx_strncmp(value[i].data, "all=", 4) == 0) {
-            max = &tscf->quota[NGX_TRP_TURN_OF_ALL];
-            len = 4;
-
-        } else {
-            goto invalid;
-        }
-
-        if (*max != NGX_CONF_UNSET_UINT) {
-            return "is duplicate";
-        }
-
-        n = ngx_atoi(value[i].data + len, value[i].len - len);
-
-        if (n == NGX_ERROR || n == 0) {
-            goto invalid;
-        }
-
-        *max = n;
-    }
-
-    return NGX_CONF_OK;
-
-invalid:
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid parameter \"%V\" in \"%V\", write "
-                       "\"user=NUMBER\", \"address=NUMBER\" or "
-                       "\"all=NUMBER\"",
-                       &value[i], &cmd->name);
-    return NGX_CONF_ERROR;
-}
-
-
-/* trp_turn_unauthenticated_rate Nr/s [burst=N] | off */
-
-static char *
-ngx_trp_turn_unauthenticated_rate(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf)
-{
-    ngx_trp_turn_srv_conf_t *tscf = conf;
-
-    ngx_int_t   n;
-    ngx_str_t  *value;
-
-    if (tscf->stranger_rate != NGX_CONF_UNSET_UINT) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (ngx_strcmp(value[1].data, "off") == 0 && cf->args->nelts == 2) {
-        tscf->stranger_rate = 0;
-        return NGX_CONF_OK;
-    }
-
-    n = NGX_ERROR;
-
-    if (value[1].len > 3
-        && ngx_strncmp(value[1].data + value[1].len - 3, "r/s", 3) == 0)
-    {
-        n = ngx_atoi(value[1].data, value[1].len - 3);
-    }
-
-    if (n == NGX_ERROR || n == 0 || n > 1000000) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid rate \"%V\" in \"%V\", write "
-                           "\"NUMBERr/s\" or \"off\"",
-                           &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    tscf->stranger_rate = n;
-
-    if (cf->args->nelts == 2) {
-        return NGX_CONF_OK;
-    }
-
-    n = NGX_ERROR;
-
-    if (ngx_strncmp(value[2].data, "burst=", 6) == 0) {
-        n = ngx_atoi(value[2].data + 6, value[2].len - 6);
-    }
-
-    if (n == NGX_ERROR || n == 0 || n > 1000000) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\" in \"%V\", write "
-                           "\"burst=NUMBER\" or nothing",
-                           &value[2], &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    tscf->stranger_burst = n;
 
     return NGX_CONF_OK;
 }
