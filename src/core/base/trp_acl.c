@@ -5,9 +5,9 @@
 
 
 /*
- * Rules about what may be reached, parsed once, when the configuration is
- * read.  An address that leads to this host (0.0.0.0, ::) counts as a loopback
- * address; a rule that denies it counts for either.
+ * Access rules for destinations, parsed once, when the configuration is read.
+ * An address of this host (0.0.0.0, ::) is matched as a loopback address; a
+ * rule that denies either form denies both.
  */
 
 
@@ -248,7 +248,7 @@ trp_acl_match_name(const trp_acl_rule_t *rule, trp_str_t name, uint16_t port)
         return 0;
     }
 
-    /* no way around a rule */
+    /* a trailing dot must not bypass a rule */
 
     name = trp_name_relative(name);
 

@@ -5,12 +5,13 @@
 
 
 /*
- * What may be reached: rules of the form HOST[:PORT[-PORT]].
+ * Rules that allow or deny destinations, of the form HOST[:PORT[-PORT]].
  *
- * HOST is "all" or "*", an address, a block, a host name, or "*.NAME" for
- * every name below NAME.  IPv6 with a port stands in brackets.  PORT may be
- * "*".  No port means every port.  A dot at the end of a name is no part of
- * it, and an address that leads to this host (0.0.0.0, ::) is a loopback one.
+ * HOST is "all" or "*", an address, a CIDR block, a host name, or "*.NAME"
+ * for every name below NAME.  An IPv6 address followed by a port must be in
+ * brackets.  PORT may be "*"; without a port, a rule covers all ports.  The
+ * trailing dot of a name is ignored.  The addresses of this host, 0.0.0.0 and
+ * ::, are treated as loopback addresses.
  */
 
 
@@ -38,36 +39,36 @@ typedef struct {
     trp_str_t       name;
     uint16_t        first;         /* ports first..last; 0..65535 for all */
     uint16_t        last;
-    int             low_bits;      /* of the block were set, and cleared */
+    int             low_bits;      /* the block had host bits, now cleared */
 } trp_acl_rule_t;
 
 
 /*
- * Returns NULL, or the end of a sentence that starts with the rule in
- * quotes: "has an invalid port".
+ * Returns NULL on success, or the rest of an error message that starts with
+ * the quoted rule: "has an invalid port".
  */
 
 const char *trp_acl_parse(trp_acl_rule_t *rule, trp_str_t text);
 
 
-/* 1 if the rule holds for this address, and so allows it */
+/* 1 if an allowing rule matches this address */
 
 int trp_acl_match_addr(const trp_acl_rule_t *rule, const trp_addr_t *addr,
     uint16_t port);
 
-/* the same for a rule that denies: 0.0.0.0/8 is 0.0.0.0, too */
+/* the same for a denying rule, which also matches 0.0.0.0 and :: as such */
 
 int trp_acl_match_denied(const trp_acl_rule_t *rule, const trp_addr_t *addr,
     uint16_t port);
 
 
-/* 1 if the rule holds for this name, letter case aside; CIDR never does */
+/* 1 if the rule matches this name, ignoring case; a CIDR rule never does */
 
 int trp_acl_match_name(const trp_acl_rule_t *rule, trp_str_t name,
     uint16_t port);
 
 
-/* 1 if all that "other" names is named by the rule */
+/* 1 if the rule matches everything that "other" matches */
 
 int trp_acl_covers(const trp_acl_rule_t *rule, const trp_acl_rule_t *other);
 

@@ -65,82 +65,82 @@ trp_taddr_equal(const trp_taddr_t *a, const trp_taddr_t *b)
 uint8_t *trp_taddr_pack(uint8_t *p, const trp_taddr_t *addr);
 
 
-/* an address without brackets, the whole of "text"; TRP_OK or TRP_ERROR */
+/* reads all of "text" as an address without brackets; TRP_OK or TRP_ERROR */
 
 int trp_addr_parse(trp_addr_t *addr, trp_str_t text);
 
 
 /*
- * An address, or a block; IPv6 may stand in brackets, with the prefix inside
- * or behind them.  Host bits that are set are cleared, and a block inside
- * ::ffff:0:0/96 becomes the IPv4 block in it.  TRP_OK, TRP_ERROR.
+ * An address or a block.  IPv6 may be in brackets, with the prefix length
+ * inside or after them.  Host bits are cleared, and a block inside
+ * ::ffff:0:0/96 becomes the IPv4 block it maps.  TRP_OK or TRP_ERROR.
  */
 
 int trp_cidr_parse(trp_cidr_t *cidr, trp_str_t text);
 
-/* the same; *low_bits is 1 if there were host bits to clear */
+/* the same; sets *low_bits to 1 if any host bits had to be cleared */
 
 int trp_cidr_parse_bits(trp_cidr_t *cidr, trp_str_t text, int *low_bits);
 
 
 /*
  * 1 if the address is inside the block.  An IPv4-mapped IPv6 address
- * (RFC 4291, section 2.5.5.2) is compared as the IPv4 address in it.  With
- * family 0 on either side nothing matches.
+ * (RFC 4291, section 2.5.5.2) is compared as the IPv4 address it maps.
+ * Family 0 on either side never matches.
  */
 
 int trp_cidr_match(const trp_cidr_t *cidr, const trp_addr_t *addr);
 
 
-/* an IPv4-mapped IPv6 address becomes the IPv4 address in it: 1, else 0 */
+/* converts an IPv4-mapped IPv6 address to IPv4: 1; 0 if it is not mapped */
 
 int trp_addr_unmap(trp_addr_t *addr);
 
 
 /*
- * 0.0.0.0, :: and ::ffff:0.0.0.0 lead to this host: they become 127.0.0.1 or
- * ::1, and 1 is returned; else 0
+ * Replaces 0.0.0.0, :: and ::ffff:0.0.0.0, which reach this host, with
+ * 127.0.0.1 or ::1.  Returns 1 if it did, else 0.
  */
 
 int trp_addr_this_host(trp_addr_t *addr);
 
 
-/* 1 for 127.0.0.0/8, ::1 and their IPv4-mapped form */
+/* 1 for 127.0.0.0/8, also IPv4-mapped, and ::1 */
 
 int trp_addr_is_loopback(const trp_addr_t *addr);
 
 /*
- * 1 for addresses that nobody outside of a site can send to: loopback, private
- * (RFC 1918, RFC 4193), shared (RFC 6598), link-local, and their IPv4-mapped
- * form
+ * 1 for addresses that cannot be reached from outside a site: loopback,
+ * private (RFC 1918, RFC 4193), shared (RFC 6598), link-local, and their
+ * IPv4-mapped forms.
  */
 
 int trp_addr_is_private(const trp_addr_t *addr);
 
 
 /*
- * Decimal port 1..65535, the whole of "text", without sign or leading zero.
- * Returns the port, or 0 if the text is not one.
+ * Reads all of "text" as a decimal port, 1..65535, without a sign or leading
+ * zeros.  Returns the port, or 0 if it is invalid.
  */
 
 uint16_t trp_port_parse(trp_str_t text);
 
-/* "FIRST-LAST", both from 1 on; TRP_OK, TRP_ERROR */
+/* "FIRST-LAST", each 1..65535; TRP_OK or TRP_ERROR */
 
 int trp_port_range_parse(trp_str_t text, uint16_t *first, uint16_t *last);
 
 
-/* 1 if the text is a host name; a name of digits and dots alone is not */
+/* 1 if the text is a host name; digits and dots alone are not one */
 
 int trp_name_valid(trp_str_t text);
 
 
-/* without the dot of the root at its end (RFC 1034, section 3.1) */
+/* the name without the trailing dot of the root (RFC 1034, section 3.1) */
 
 trp_str_t trp_name_relative(trp_str_t name);
 
 
-/* 1 if the two are the same, ASCII letter case aside */
+/* 1 if the two are equal, ignoring ASCII case */
 
 int trp_name_equal(trp_str_t a, trp_str_t b);
 

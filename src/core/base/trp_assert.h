@@ -5,14 +5,13 @@
 
 
 /*
- * What a function takes for granted of its callers in this program.  A
- * condition that does not hold is a bug here, and ends the process where it
- * is seen.  What peers send is never such a condition: it is looked at, and
- * answered.
+ * Assertions: what a function requires of its callers in this program.  A
+ * failed assertion is a bug in this program and aborts the process.  Input
+ * from peers is never asserted; it is validated and answered.
  *
- * Only builds with TRP_DEBUG look: unit tests, fuzzers, SANITIZE=1.  Others
- * have no code of it, so a condition must not change anything.  NGX_DEBUG
- * cannot stand for it, for Debian's release of nginx is built with that.
+ * Assertions are compiled in with TRP_DEBUG only: unit tests, fuzzers,
+ * SANITIZE=1.  Other builds contain no code for them, so a condition must have
+ * no side effects.  NGX_DEBUG would not do: Debian's nginx is built with it.
  */
 
 
@@ -29,7 +28,7 @@
 
 #else
 
-/* nothing is evaluated, but the names in it count as used */
+/* evaluates nothing, but avoids warnings about unused names */
 
 #define trp_assert(condition)  ((void) sizeof((condition) ? 1 : 0))
 

@@ -5,9 +5,9 @@
 
 
 /*
- * A set-associative table of rates.  A source that has no entry in its row
- * takes the one that has been quiet for the longest time, so a flood of
- * sources needs no more memory.
+ * A set-associative table of rates.  A source without an entry replaces the
+ * least recently active one in its row, so a flood of sources needs no more
+ * memory.
  */
 
 
@@ -90,7 +90,7 @@ trp_budget_find(trp_budget_t *budget, uint64_t hash)
 }
 
 
-/* its entry, or in place of the one that was quiet for the longest time */
+/* the entry of the source, if need be in place of the least recently active */
 
 static trp_budget_entry_t *
 trp_budget_get(trp_budget_t *budget, uint64_t hash, uint64_t now)

@@ -5,9 +5,9 @@
 
 
 /*
- * How often a source may be answered: a table of a fixed size, for any number
- * of sources.  A source that is not in it takes the place of the one in its
- * row that has been quiet for the longest time.
+ * Limits how often each source is answered: a table of fixed size for any
+ * number of sources.  A new source replaces the least recently active one in
+ * its row.
  */
 
 
@@ -34,7 +34,7 @@ typedef struct {
 } trp_budget_entry_t;
 
 
-/* all zero at first; "key" is of TRP_HASH_KEY_LEN secret bytes */
+/* initially all zero; "key" below is TRP_HASH_KEY_LEN secret bytes */
 
 typedef struct {
     trp_budget_entry_t  rows[TRP_BUDGET_ROWS][TRP_BUDGET_WAYS];
@@ -42,14 +42,18 @@ typedef struct {
 
 
 /*
- * TRP_OK, or TRP_DECLINED if the source has used up "limit" per second and
- * "burst" at once; a limit of 0 is none.  An IPv6 source is its /64.
+ * TRP_OK, or TRP_DECLINED if the source has exceeded "limit" per second with
+ * bursts of up to "burst"; a limit of 0 means no limit.  IPv6 sources are
+ * counted per /64.
  */
 
 int trp_budget_take(trp_budget_t *budget, const uint8_t *key,
     const trp_addr_t *source, uint32_t limit, uint32_t burst, uint64_t now);
 
-/* the source was seen, in another way than by taking; was it lately? */
+/*
+ * Notes that the source was active without taking from its budget; tells
+ * whether it was within the last "time" milliseconds
+ */
 
 void trp_budget_see(trp_budget_t *budget, const uint8_t *key,
     const trp_addr_t *source, uint64_t now);

@@ -5,7 +5,7 @@
 
 
 /*
- * What every file of the core shares: strings, result codes and addresses.
+ * Types shared by all of the core: strings, result codes and addresses.
  *
  * The core is sans-IO.  Bytes and time come in as arguments, results go out
  * as return values.  It has no clock, no randomness, no allocation and no

@@ -4,7 +4,7 @@
  */
 
 
-/* Digests and HMACs over several parts, by OpenSSL's digests. */
+/* Digests and HMACs over several parts, on top of OpenSSL's digests. */
 
 
 #include "base/trp_digest.h"

@@ -5,8 +5,9 @@
 
 
 /*
- * Message digests that STUN needs, from OpenSSL: HMAC-SHA1 (RFC 2104),
- * HMAC-SHA256, MD5 and SHA-256.  Data comes in parts, as if it was one piece.
+ * The message digests that STUN needs, computed by OpenSSL: HMAC-SHA1
+ * (RFC 2104), HMAC-SHA256, MD5 and SHA-256.  The input is the concatenation
+ * of several parts.
  */
 
 
@@ -36,8 +37,8 @@ size_t trp_digest_len(trp_digest_e type);
 
 
 /*
- * Both write trp_digest_len() bytes.  TRP_ERROR if OpenSSL refuses, which it
- * does for MD5 where a policy forbids it.
+ * Both write trp_digest_len() bytes to "out".  TRP_OK, or TRP_ERROR if OpenSSL
+ * fails, as it does for MD5 where a policy forbids it.
  */
 
 int trp_digest(trp_digest_e type, uint8_t *out, const trp_str_t *parts,

@@ -5,9 +5,9 @@
 
 
 /*
- * A table of chains that grows fourfold when they get long.  Its first bucket
- * is inside the table: an empty one needs no memory, and one that cannot grow
- * still works.
+ * A table of chains that grows fourfold when they get long.  The first bucket
+ * is inside the table: an empty table needs no memory, and a table that cannot
+ * grow still works.
  */
 
 
@@ -60,7 +60,7 @@ trp_hash(const trp_hash_t *table, const void *data, size_t len)
 }
 
 
-/* the address of a table may change, so "buckets" never points to "first" */
+/* a table may be moved in memory, so "buckets" never points to "first" */
 
 static trp_hash_node_t **
 trp_hash_bucket(const trp_hash_t *table, uint64_t hash)

@@ -5,9 +5,9 @@
 
 
 /*
- * A hash table of nodes that stand inside the caller's structures.  The key
- * of the hash function is secret (SipHash), so that nobody can choose keys
- * that fall together.
+ * A hash table of nodes embedded in the caller's structures.  The hash
+ * function (SipHash) has a secret key, so that an attacker cannot choose keys
+ * that collide.
  */
 
 
@@ -38,7 +38,7 @@ typedef struct {
     size_t                n;
     const uint8_t        *key;         /* TRP_HASH_KEY_LEN bytes */
     const trp_memory_t   *memory;
-    trp_hash_node_t      *first[1];    /* buckets, as long as one will do */
+    trp_hash_node_t      *first[1];    /* buckets, while one is enough */
 } trp_hash_t;
 
 
@@ -47,24 +47,24 @@ typedef struct {
 void trp_hash_init(trp_hash_t *table, const uint8_t *key,
     const trp_memory_t *memory);
 
-/* gives the memory back; the nodes are the caller's */
+/* frees the buckets; the nodes belong to the caller */
 
 void trp_hash_done(trp_hash_t *table);
 
 uint64_t trp_hash(const trp_hash_t *table, const void *data, size_t len);
 
 
-/* the first node of this hash, or the next one behind "node"; NULL if none */
+/* the first node with this hash, or the next one after "node"; NULL if none */
 
 trp_hash_node_t *trp_hash_find(const trp_hash_t *table, uint64_t hash);
 trp_hash_node_t *trp_hash_next(const trp_hash_node_t *node);
 
-/* without memory for more buckets the table gets slower, and no more */
+/* never fails: without memory for more buckets the table only gets slower */
 
 void trp_hash_insert(trp_hash_t *table, trp_hash_node_t *node, uint64_t hash);
 void trp_hash_remove(trp_hash_t *table, trp_hash_node_t *node);
 
-/* the first node, or the next one after "node", in no order; NULL: the end */
+/* the first node, or the one after "node", in no order; NULL at the end */
 
 trp_hash_node_t *trp_hash_walk(const trp_hash_t *table,
     const trp_hash_node_t *node);

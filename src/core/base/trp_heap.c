@@ -102,7 +102,7 @@ trp_timer_deadline(const trp_heap_t *timers)
 }
 
 
-/* both are roots: the later one becomes the first child of the other */
+/* melds two roots: the later one becomes the first child of the other */
 
 static trp_heap_node_t *
 trp_heap_meld(trp_heap_node_t *a, trp_heap_node_t *b)
@@ -129,7 +129,7 @@ trp_heap_meld(trp_heap_node_t *a, trp_heap_node_t *b)
 }
 
 
-/* siblings in pairs from the left, and the pairs from the right: one root */
+/* melds siblings in pairs from the left, then the pairs from the right */
 
 static trp_heap_node_t *
 trp_heap_combine(trp_heap_node_t *first)

@@ -5,8 +5,8 @@
 
 
 /*
- * Timers in the order of their expiry: a pairing heap of nodes that stand
- * inside the caller's structures.  It needs no memory of its own.
+ * Timers ordered by expiry: a pairing heap of nodes embedded in the caller's
+ * structures.  It allocates no memory.
  */
 
 
@@ -30,7 +30,7 @@ struct trp_heap_node_s {
 };
 
 
-/* the node that expires first; NULL if there is none */
+/* "top" is the node that expires first, NULL if there is none */
 
 typedef struct {
     trp_heap_node_t     *top;

@@ -5,8 +5,8 @@
 
 
 /*
- * The text of limits, and rates as leaky buckets: a bucket holds what has been
- * taken, leaks with the rate and has room for a burst.
+ * Parsing of limits, and rates as leaky buckets: the level rises with each
+ * event, leaks at the rate and may reach the size of a burst.
  */
 
 
@@ -121,7 +121,7 @@ trp_rate_take_burst(trp_rate_t *rate, uint32_t limit, uint32_t burst,
         return TRP_OK;
     }
 
-    /* no product can overflow: a month empties any bucket that is in use */
+    /* at most 2^32 ms, which empties any bucket: no product can overflow */
 
     passed = (now > rate->last) ? now - rate->last : 0;
     leaked = (passed < UINT32_MAX ? passed : UINT32_MAX) * limit;
@@ -148,7 +148,7 @@ trp_rate_take_n(trp_rate_t *rate, uint64_t limit, uint64_t n, uint64_t now)
         return TRP_OK;
     }
 
-    /* a second empties it, so no product can overflow */
+    /* at most a second, which empties the bucket: no product can overflow */
 
     passed = (now > rate->last) ? now - rate->last : 0;
     leaked = (passed < 1000) ? passed * limit : limit * 1000;

@@ -5,7 +5,7 @@
 
 
 /*
- * Limits on what a peer may use, and a rate that is held to its limit.
+ * Limits on what a peer may use, and rate limiting.
  */
 
 
@@ -19,7 +19,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* of a key, or of a group; 0: no limit */
+/* the limits of a key or a group; 0: no limit */
 
 typedef struct {
     uint32_t    tunnels;
@@ -28,41 +28,41 @@ typedef struct {
 } trp_limits_t;
 
 
-/* a leaky bucket that holds what the limit allows in one second; all zero */
+/* a leaky bucket that holds one second's worth; initially all zero */
 
 typedef struct {
-    uint64_t    level;             /* thousandths */
+    uint64_t    level;             /* thousandths of one event */
     uint64_t    last;              /* milliseconds */
 } trp_rate_t;
 
 
 /*
- * Reads "tunnels=8", "streams=100" or "opens=50r/s".  TRP_OK; TRP_DECLINED
- * for what stands twice; TRP_ERROR.
+ * Reads "tunnels=8", "streams=100" or "opens=50r/s".  TRP_OK; TRP_DECLINED if
+ * this limit is already set; TRP_ERROR if the text is invalid.
  */
 
 int trp_limits_parse(trp_limits_t *limits, trp_str_t text);
 
-/* "own" where it says something, else "other" */
+/* each limit from "own" if it is set there, else from "other" */
 
 trp_limits_t trp_limits_merge(const trp_limits_t *own,
     const trp_limits_t *other);
 
 
 /*
- * One more at "now", in milliseconds of any clock that does not go back:
- * TRP_OK, or TRP_DECLINED if that would be more than "limit" per second, which
- * is then not counted.  There is no limit if it is 0.
+ * Counts one event at "now", in milliseconds of any monotonic clock.  TRP_OK,
+ * or TRP_DECLINED if it would exceed "limit" per second; it is not counted
+ * then.  A limit of 0 means no limit.
  */
 
 int trp_rate_take(trp_rate_t *rate, uint32_t limit, uint64_t now);
 
-/* the same, of a bucket that holds "burst" */
+/* the same with a bucket that holds "burst" events */
 
 int trp_rate_take_burst(trp_rate_t *rate, uint32_t limit, uint32_t burst,
     uint64_t now);
 
-/* as trp_rate_take() for "n" more, of a limit below 2^48 */
+/* trp_rate_take() for "n" events at once; the limit must be below 2^48 */
 
 int trp_rate_take_n(trp_rate_t *rate, uint64_t limit, uint64_t n,
     uint64_t now);

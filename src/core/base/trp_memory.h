@@ -5,7 +5,7 @@
 
 
 /*
- * Memory that the caller of the core gives and takes back.
+ * The allocator that the caller of the core provides.
  */
 
 
@@ -18,7 +18,7 @@
 #include "base/trp_core.h"
 
 
-/* "get" returns NULL without memory; "put" is never called with NULL */
+/* "get" returns NULL if out of memory; "put" is never called with NULL */
 
 typedef struct {
     void          *(*get)(void *data, size_t size);

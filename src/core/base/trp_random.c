@@ -5,7 +5,7 @@
 
 
 /*
- * Random bytes by ChaCha20: each request is a stream of its own, with a
+ * Random bytes from ChaCha20: each request uses a new keystream, with a
  * counter as the nonce.
  */
 

@@ -5,8 +5,8 @@
 
 
 /*
- * Random bytes from a seed (ChaCha20): the caller seeds it from the system's
- * generator, a test with what it likes.
+ * Random bytes from a seed (ChaCha20): seeded from the system's generator, or
+ * with a fixed value in tests.
  */
 
 

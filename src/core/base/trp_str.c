@@ -5,8 +5,8 @@
 
 
 /*
- * Comparing text, taking words off its beginning, and making text of others
- * safe for a log.
+ * Comparing text, splitting words off its beginning, and making text from
+ * peers safe for a log.
  */
 
 
@@ -106,7 +106,7 @@ trp_str_printable(uint8_t *buf, size_t size, trp_str_t text)
             buf[n++] = c;
         }
 
-        /* where it could be cut */
+        /* the last position where "..." still fits */
 
         if (size - n >= 3) {
             end = n;

@@ -5,8 +5,8 @@
 
 
 /*
- * Text that is taken apart from its beginning.  A blank is a space, a tab or
- * an end of line.
+ * Parsing of text from its beginning.  A blank is a space, a tab or an end of
+ * line.
  */
 
 
@@ -20,20 +20,20 @@
 #pragma GCC visibility push(hidden)
 
 
-/* letter case counts; see trp_name_equal() for the other way */
+/* case-sensitive; trp_name_equal() is not */
 
 int trp_str_equal(trp_str_t a, trp_str_t b);
 int trp_str_starts(trp_str_t text, trp_str_t prefix);
 
 
-/* takes "n" bytes, or all blanks, off the beginning; off both ends */
+/* removes "n" bytes, or all blanks, from the beginning; blanks at both ends */
 
 void trp_str_skip(trp_str_t *text, size_t n);
 void trp_str_skip_blanks(trp_str_t *text);
 void trp_str_trim(trp_str_t *text);
 
 
-/* takes the first word and the blanks behind it off, returns the word */
+/* removes the first word and the blanks after it; returns the word */
 
 trp_str_t trp_str_word(trp_str_t *text);
 
@@ -42,9 +42,10 @@ int trp_is_blank(uint8_t c);
 
 
 /*
- * Text of a peer as a log can take it: what is not printable ASCII, and quotes
- * and backslashes, as \xHH; what is too long ends in "...".  Writes at most
- * "size" bytes, which are at least 8, no null byte; returns the length.
+ * Makes text from a peer safe for a log: quotes, backslashes and all bytes
+ * that are not printable ASCII become \xHH; text that is too long is cut and
+ * ends in "...".  Writes at most "size" bytes, at least 8, and no null byte;
+ * returns the length.
  */
 
 size_t trp_str_printable(uint8_t *buf, size_t size, trp_str_t text);

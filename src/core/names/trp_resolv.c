@@ -84,7 +84,7 @@ trp_resolv_server(trp_resolv_t *resolv, trp_str_t word)
 }
 
 
-/* the last line holds */
+/* the last such line wins */
 
 static void
 trp_resolv_search(trp_resolv_t *resolv, trp_str_t line)
@@ -212,7 +212,7 @@ trp_hosts_next(trp_str_t *text, trp_str_t name, trp_addr_t *addr)
 }
 
 
-/* the first line, without a comment; the text is moved behind it */
+/* the first line, without its comment; advances the text past it */
 
 static trp_str_t
 trp_resolv_line(trp_str_t *text)

@@ -5,7 +5,7 @@
 
 
 /*
- * How this host resolves names: the text of its resolv.conf(5) and hosts(5).
+ * How this host resolves names: parsing of resolv.conf(5) and hosts(5).
  */
 
 
@@ -26,23 +26,23 @@
 typedef struct {
     trp_addr_t  servers[TRP_RESOLV_SERVERS];
     unsigned    nservers;                  /* at least one */
-    trp_str_t   search[TRP_RESOLV_SEARCH]; /* in the text */
+    trp_str_t   search[TRP_RESOLV_SEARCH]; /* point into the text */
     unsigned    nsearch;
     unsigned    ndots;
 } trp_resolv_t;
 
 
 /*
- * Never fails: what is not understood is passed over, link-local name servers
- * with a zone are, too; without any name server it is the one at 127.0.0.1.
+ * Never fails: unknown options are skipped, and so are link-local name servers
+ * with a zone; without any name server, 127.0.0.1 is used.
  */
 
 void trp_resolv_parse(trp_resolv_t *resolv, trp_str_t text);
 
 
 /*
- * Which domain a name is tried with, n = 0, 1, …: TRP_OK with a domain, whose
- * length is 0 for the name as it is; TRP_ERROR if there are no more.
+ * The search domain for attempt n = 0, 1, … at a name: TRP_OK with a domain,
+ * empty if the name is tried as it is; TRP_ERROR if there are no more.
  */
 
 int trp_resolv_domain(const trp_resolv_t *resolv, trp_str_t name, unsigned n,
@@ -50,8 +50,8 @@ int trp_resolv_domain(const trp_resolv_t *resolv, trp_str_t name, unsigned n,
 
 
 /*
- * The next address that a hosts file has for a name, letter case aside, from
- * "text" on, which is moved behind it.  TRP_OK, or TRP_ERROR: no more.
+ * Finds the next address of a name, ignoring case, in a hosts file, and
+ * advances "text" past it.  TRP_OK, or TRP_ERROR if there are no more.
  */
 
 int trp_hosts_next(trp_str_t *text, trp_str_t name, trp_addr_t *addr);

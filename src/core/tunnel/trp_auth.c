@@ -65,7 +65,7 @@ trp_auth_verify(const trp_auth_t *auth,
 }
 
 
-/* every string has its length in front: no two claims read the same */
+/* every string follows its length, so that the encoding is unambiguous */
 
 static size_t
 trp_auth_transcript(uint8_t *buf, const trp_auth_t *auth,

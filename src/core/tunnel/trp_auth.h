@@ -5,11 +5,11 @@
 
 
 /*
- * Who an agent is: the signature over the transcript of a handshake.
+ * Authentication of an agent: the signature over the handshake's transcript.
  *
  * The agent signs, with Ed25519 (RFC 8032), a label, its claims, both nonces
  * and the TLS exporter value of the channel (RFC 9266).  So a signature is
- * good for one channel to one relay, one role, one group and one name.
+ * valid for one channel to one relay, one role, one group and one name only.
  */
 
 
@@ -33,7 +33,7 @@ void trp_auth_sign(trp_auth_t *auth, const uint8_t relay_nonce[TRP_NONCE_LEN],
     const uint8_t exporter[TRP_EXPORTER_LEN], const uint8_t secret[64]);
 
 
-/* TRP_OK if the signature is good for auth->public_key, or TRP_ERROR */
+/* TRP_OK if the signature matches auth->public_key, else TRP_ERROR */
 
 int trp_auth_verify(const trp_auth_t *auth,
     const uint8_t relay_nonce[TRP_NONCE_LEN],

@@ -5,8 +5,8 @@
 
 
 /*
- * A line of authorized keys, taken apart from its left: options, type, key,
- * comment.  Each option has a function in a table.
+ * Parses a line of authorized keys from left to right: options, type, key,
+ * comment.  A table has a function for each option.
  */
 
 
@@ -136,7 +136,7 @@ trp_authorized_key_read(trp_authorized_key_t *key, trp_str_t line)
 }
 
 
-/* takes the options and the blanks behind them off the line */
+/* parses the options and removes them, with the blanks after, from the line */
 
 static const char *
 trp_options_read(trp_authorized_key_t *key, trp_str_t *line)
@@ -240,7 +240,7 @@ trp_option_value(trp_str_t *line, trp_str_t *value)
             return NULL;
         }
 
-        /* a quote is of no use in any value, so the escape is not either */
+        /* no value may contain a quote, so there is no use for escapes */
 
         if (line->data[i] == '\\') {
             return "has a backslash in a value";
@@ -277,7 +277,7 @@ trp_authorized_key_blob(trp_authorized_key_t *key, trp_str_t text)
         return "has a key that is not a whole Ed25519 key";
     }
 
-    /* fails for all that is no point of the curve or of small order */
+    /* fails for anything that is not on the curve or is of small order */
 
     if (crypto_sign_ed25519_pk_to_curve25519(unused, value.data) != 0) {
         return "has a key that is not a valid Ed25519 key";
@@ -335,7 +335,7 @@ trp_option_group(trp_authorized_key_t *key, trp_str_t value)
                 return "has a group with a blank in it";
             }
 
-            /* OpenSSH's patterns, which would not do here what they say */
+            /* OpenSSH's patterns have these; they have no effect here */
 
             if (c == '?' || (c == '!' && i == 0)) {
                 return "has a group with \"?\" or \"!\", "
@@ -382,7 +382,7 @@ trp_option_permitopen(trp_authorized_key_t *key, trp_str_t value)
 }
 
 
-/* of a valid rule: a colon that is not one of an IPv6 address */
+/* whether a valid rule has a port: a colon outside of an IPv6 address */
 
 static int
 trp_permitopen_has_port(trp_str_t text)
@@ -458,7 +458,7 @@ trp_option_expiry(trp_authorized_key_t *key, trp_str_t value)
     hour = n[8] * 10 + n[9];
     minute = n[10] * 10 + n[11];
 
-    /* the epoch itself would mean "never" */
+    /* 0, the epoch itself, would mean "never" */
 
     if (year < 1971
         || month < 1 || month > 12
@@ -647,8 +647,8 @@ trp_authorized_key_expired(const trp_authorized_key_t *key, int64_t now)
 
 
 /*
- * Takes the next item off a list; an empty list has one empty item.  Items
- * are separated by commas, or by "alt".
+ * Removes the next item from a list; an empty list has one empty item.  Items
+ * are separated by a comma or by "alt".
  */
 
 static int

@@ -5,21 +5,21 @@
 
 
 /*
- * The keys that a relay accepts, and what each may do: lines in the form of
+ * The keys that a relay accepts, and what each may do: lines in the format of
  * OpenSSH's authorized_keys,
  *
  *     [options] ssh-ed25519 BASE64 [comment]
  *
  *     role="entry|reverse"          both if absent; "entry", "reverse",
  *                                   or the two joined by "|" or ","
- *     group="a,b*"                  names, a "*" at the end as wildcard
+ *     group="a,b*"                  names, with "*" at the end as a wildcard
  *     permitopen="host:port,..."    what an entry may ask for (trp_acl.h)
  *     from="CIDR,..."               where the agent may connect from
  *     expiry-time="YYYYMMDD[HHMM]"  UTC, a final "Z" is allowed
  *     limit="tunnels=N,..."         also streams=N, opens=Nr/s (trp_limit.h)
  *
- * An option that is not in this list, or stands twice, is an error: a
- * restriction must never be dropped in silence.
+ * An option that is unknown or given twice is an error: a restriction must
+ * never be silently dropped.
  */
 
 
@@ -47,15 +47,15 @@ typedef struct {
     trp_limits_t    limits;
     int64_t         expiry;        /* seconds since the epoch, 0: never */
     trp_str_t       comment;
-    trp_str_t       low_bits;      /* a block with such; data == NULL: none */
+    trp_str_t       low_bits;      /* a block with host bits; NULL data: none */
 } trp_authorized_key_t;
 
 
 /*
- * Reads one line, without its newline.  TRP_OK; TRP_DECLINED for a blank
- * line or a comment; TRP_ERROR with *err, the end of a sentence that starts
- * with file and line: "has an unknown option".  All values are checked here.
- * Unless it is TRP_OK, the key is all zero and allows no role.
+ * Parses one line without its newline.  TRP_OK; TRP_DECLINED for a blank line
+ * or a comment; TRP_ERROR with *err, the rest of an error message that starts
+ * with the file and line: "has an unknown option".  All values are validated.
+ * Unless TRP_OK is returned, the key is all zero and allows no role.
  */
 
 int trp_authorized_key_parse(trp_authorized_key_t *key, trp_str_t line,
@@ -72,7 +72,7 @@ void trp_authorized_key_rules(trp_authorized_key_t *key,
     trp_acl_rule_t *rules);
 
 
-/* 1 if the key may be used so; "now" in seconds since the epoch */
+/* 1 if the key allows it; "now" in seconds since the epoch */
 
 int trp_authorized_key_allows_group(const trp_authorized_key_t *key,
     trp_str_t group);

@@ -5,9 +5,9 @@
 
 
 /*
- * Private keys in PEM, DER and OpenSSH's own form.  Only the shortest lengths
- * are accepted, every copy of a secret is wiped, and the error names keys of
- * other kinds.
+ * Private keys in PEM, DER and OpenSSH's own format.  Lengths in DER must have
+ * the shortest encoding, every copy of a secret is wiped, and for other types
+ * of keys the error names the type.
  */
 
 
@@ -65,7 +65,7 @@ static const trp_str_t  trp_pem_dashes = trp_string("-----");
 static const trp_str_t  trp_pem_pkcs8 = trp_string("PRIVATE KEY");
 static const trp_str_t  trp_pem_openssh = trp_string("OPENSSH PRIVATE KEY");
 
-/* the null byte is a part of it */
+/* the null byte is part of it */
 
 static const trp_str_t  trp_openssh_magic = {
     15, (const uint8_t *) "openssh-key-v1"
@@ -97,7 +97,7 @@ static const char  trp_key_bad_pair[] =
     "has a public half that does not belong to its private half";
 
 
-/* the last entry of each is for all that is not in the list */
+/* the last entry of each list is the default */
 
 static const trp_key_kind_t  trp_pem_kinds[] = {
     { trp_string("ENCRYPTED PRIVATE KEY"),
@@ -280,7 +280,7 @@ trp_pem_decode(uint8_t *buf, trp_str_t *out, trp_str_t body)
         return "is too long for an Ed25519 key";
     }
 
-    /* libsodium would skip null bytes: strchr() finds them in " \t\r\n" */
+    /* libsodium would skip null bytes: its strchr(" \t\r\n") finds them */
 
     if (memchr(body.data, '\0', body.len) != NULL
         || sodium_base642bin(buf, TRP_DER_MAX_LEN, (const char *) body.data,
@@ -338,7 +338,7 @@ trp_key_read_pkcs8(uint8_t *secret, trp_str_t der)
 
     public_key = NULL;
 
-    /* the public key is there in version 2 only, whose number is 1 */
+    /* only version 2, encoded as 1, has a public key */
 
     if (version.data[0] == 1) {
         if (trp_der_read(&seq, TRP_DER_PUBLIC_KEY, &bits) != TRP_OK
@@ -359,7 +359,7 @@ trp_key_read_pkcs8(uint8_t *secret, trp_str_t der)
 }
 
 
-/* takes one element off "in"; lengths in their shortest form only */
+/* removes one element from "in"; its length must have the shortest encoding */
 
 static int
 trp_der_read(trp_str_t *in, uint8_t tag, trp_str_t *value)
@@ -498,7 +498,7 @@ trp_key_read_openssh_private(uint8_t *secret, trp_str_t in,
 }
 
 
-/* public_key: what the file says it is, or NULL */
+/* "public_key" is the one in the file, or NULL */
 
 static const char *
 trp_key_derive(uint8_t *secret, const uint8_t *seed,

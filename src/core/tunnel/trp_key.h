@@ -5,9 +5,9 @@
 
 
 /*
- * An agent's private key, Ed25519, in the files that people already have:
- * PKCS#8 PEM (RFC 8410, section 7), an unencrypted OpenSSH key
- * (openssh-key-v1), or 64 raw bytes, the seed and then the public key.
+ * An agent's private key, Ed25519, in one of three common formats: PKCS#8 PEM
+ * (RFC 8410, section 7), an unencrypted OpenSSH key (openssh-key-v1), or 64
+ * raw bytes, the seed and then the public key.
  */
 
 
@@ -21,20 +21,20 @@
 #pragma GCC visibility push(hidden)
 
 
-#define TRP_KEY_SECRET_LEN  64     /* libsodium's form: seed, public key */
+#define TRP_KEY_SECRET_LEN  64     /* as in libsodium: seed, public key */
 
 
 /*
- * Reads a private key of any of the three forms into libsodium's form.
- * Returns NULL, or the end of a sentence that starts with the file's name:
- * "is encrypted, remove the passphrase with \"ssh-keygen -p\"".  Leaves no
- * copy of the secret but the result.
+ * Converts a private key in any of the three formats to libsodium's format.
+ * Returns NULL on success, or the rest of an error message that starts with
+ * the file's name: "is encrypted, remove the passphrase with
+ * \"ssh-keygen -p\"".  Leaves no copy of the secret but the result.
  */
 
 const char *trp_key_parse(uint8_t secret[TRP_KEY_SECRET_LEN], trp_str_t file);
 
 
-/* "SHA256:…" as ssh-keygen -l shows it, with a zero at the end */
+/* "SHA256:…" as printed by ssh-keygen -l, null-terminated */
 
 #define TRP_FINGERPRINT_LEN  (sizeof("SHA256:") + 44)
 

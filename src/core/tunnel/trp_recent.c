@@ -4,7 +4,7 @@
  */
 
 
-/* A ring of ids: a new one takes the place of the oldest. */
+/* A ring of ids: a new one replaces the oldest. */
 
 
 #include <string.h>
@@ -23,7 +23,7 @@ trp_recent_add(trp_recent_t *recent, const uint8_t id[TRP_STREAM_ID_LEN])
 
     if (recent->n == 2 * TRP_RECENT_MAX) {
 
-        /* it is full for ever, and the number does not overflow */
+        /* the ring stays full, and the number does not overflow */
         recent->n = TRP_RECENT_MAX;
     }
 }

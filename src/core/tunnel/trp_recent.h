@@ -5,8 +5,8 @@
 
 
 /*
- * The ids of streams that something was the matter with lately: as many as
- * there is room for, the oldest is forgotten first.
+ * The ids of the last TRP_RECENT_MAX streams that were added; the oldest is
+ * forgotten first.
  */
 
 
@@ -26,7 +26,7 @@
 /* empty when all zero */
 
 typedef struct {
-    uint32_t    n;                 /* were ever added */
+    uint32_t    n;                 /* ids ever added */
     uint8_t     ids[TRP_RECENT_MAX][TRP_STREAM_ID_LEN];
 } trp_recent_t;
 
@@ -34,7 +34,7 @@ typedef struct {
 void trp_recent_add(trp_recent_t *recent,
     const uint8_t id[TRP_STREAM_ID_LEN]);
 
-/* 1 or 0 */
+/* 1 if the id is there, else 0 */
 
 int trp_recent_has(const trp_recent_t *recent,
     const uint8_t id[TRP_STREAM_ID_LEN]);

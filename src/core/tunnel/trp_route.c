@@ -5,8 +5,8 @@
 
 
 /*
- * A route is cut at the colons outside of brackets; the number of its parts
- * tells the form.
+ * A route is split at the colons outside of brackets; the number of parts
+ * determines its form.
  */
 
 
@@ -18,7 +18,7 @@
 
 #define TRP_ROUTE_PARTS      4
 
-/* 8 groups, 3 more parts, and 1 to see that there are more */
+/* 8 groups of IPv6, 3 more parts, and 1 to detect that there are more */
 
 #define TRP_ROUTE_MAX_PARTS  12
 
@@ -103,7 +103,7 @@ trp_route_parse_parts(trp_route_t *route, trp_str_t *part, size_t n)
 }
 
 
-/* cuts at the colons outside of brackets; parts past the last are left off */
+/* splits at the colons outside of brackets; parts past the maximum are lost */
 
 static const char *
 trp_route_split(trp_str_t text, trp_str_t *part, size_t *n)

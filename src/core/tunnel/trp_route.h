@@ -7,13 +7,13 @@
 /*
  * The four forms of a route:
  *
- *     port:port          source any, destination 127.0.0.1:port
+ *     port:port          any source, destination 127.0.0.1:port
  *     ip:port:port       the same, but only from that source
- *     port:ip:port       source any, destination ip:port
+ *     port:ip:port       any source, destination ip:port
  *     ip:port:ip:port    source and destination both given
  *
  * The source is an address or a block, the destination an address or a host
- * name.  IPv6 stands in brackets: [2001:db8::/32]:5001:[::1]:22.
+ * name.  IPv6 is in brackets: [2001:db8::/32]:5001:[::1]:22.
  */
 
 
@@ -32,16 +32,16 @@ typedef struct {
     uint16_t        listen_port;
 
     trp_addr_t      addr;          /* addr.family == 0: "host" is a name */
-    trp_str_t       host;          /* without brackets, and a dot at its end */
+    trp_str_t       host;          /* without brackets or a trailing dot */
     uint16_t        port;
-    int             low_bits;      /* of the source were set, and cleared */
+    int             low_bits;      /* the source had host bits, now cleared */
 } trp_route_t;
 
 
 /*
- * Returns NULL, or the end of a sentence that starts with the route in
- * quotes: "has an unbracketed IPv6 address, write it as [ADDRESS]".
- * "host" points into "text", or at static text for the form without one.
+ * Returns NULL on success, or the rest of an error message that starts with
+ * the quoted route: "has an unbracketed IPv6 address, write it as [ADDRESS]".
+ * "host" points into "text", or to static text if the route has no host.
  */
 
 const char *trp_route_parse(trp_route_t *route, trp_str_t text);

@@ -5,7 +5,7 @@
 
 
 /*
- * Takes numbers, strings and public keys off the beginning of a blob, and
+ * Reads numbers, strings and public keys from the beginning of a blob, and
  * checks each length.
  */
 

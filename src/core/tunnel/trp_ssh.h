@@ -5,7 +5,7 @@
 
 
 /*
- * What private keys and authorized keys of OpenSSH are made of: numbers and
+ * The elements of OpenSSH's private keys and authorized keys: numbers and
  * strings as in RFC 4251, section 5, and public keys.
  */
 
@@ -26,21 +26,21 @@
 extern const trp_str_t  trp_ssh_ed25519;
 
 
-/* each takes what it reads off "in": TRP_OK or TRP_ERROR */
+/* each advances "in" past what it reads: TRP_OK or TRP_ERROR */
 
 int trp_ssh_uint32(trp_str_t *in, uint32_t *value);
 int trp_ssh_string(trp_str_t *in, trp_str_t *value);
 
 
 /*
- * Takes a public key off "in": RFC 8709, section 4.  TRP_DECLINED if it is of
- * another type, with that type; TRP_ERROR if it is not well-formed.
+ * Reads a public key from "in": RFC 8709, section 4.  TRP_OK; TRP_DECLINED
+ * with its type if it is of another type; TRP_ERROR if it is malformed.
  */
 
 int trp_ssh_public_key(trp_str_t *in, trp_str_t *type, trp_str_t *key);
 
 
-/* 1 if the text starts like the type of a public key, of any kind */
+/* 1 if the text starts like the type of any public key */
 
 int trp_ssh_type_known(trp_str_t text);
 

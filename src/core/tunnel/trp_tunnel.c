@@ -5,9 +5,9 @@
 
 
 /*
- * The states of a tunnel.  What each side has sent is kept as a few bits,
- * which decide with the sender of a frame whether it is allowed.  Both ends
- * reach the same result, whatever is on its way between them.
+ * The state machine of a tunnel.  A few bits tell what each side has sent;
+ * these and the sender of a frame decide whether it is allowed.  Both ends
+ * reach the same result, whatever is in flight between them.
  */
 
 
@@ -103,7 +103,7 @@ trp_tunnel_handshake(trp_tunnel_t *t, unsigned type, int by_relay)
 }
 
 
-/* sent before its sender knew that the last stream is over */
+/* whether the frame was sent before its sender knew that the stream is over */
 
 static int
 trp_tunnel_late(const trp_tunnel_t *t, unsigned type)
@@ -113,7 +113,7 @@ trp_tunnel_late(const trp_tunnel_t *t, unsigned type)
 }
 
 
-/* "by" is what the sender of this frame has sent, "against" the other one */
+/* "by": what the sender of this frame has sent; "against": the other side */
 
 static int
 trp_tunnel_stream(trp_tunnel_t *t, unsigned type, size_t len, int by_opener,

@@ -5,26 +5,28 @@
 
 
 /*
- * The states of one tunnel, seen from one of its ends.
+ * The state machine of one tunnel, seen from one of its ends.
  *
  *     HELLO → AUTH → READY → IDLE ⇄ STREAM
  *
- * In STREAM each direction runs OPEN or ACCEPT, DATA, END and, against it,
- * DONE.  RESET and REFUSE are ends as well; RESET may also follow END, as long
- * as its sender has not consumed the peer's end: he will not read any more.
+ * In STREAM, each direction carries OPEN or ACCEPT, then DATA, then END, which
+ * the receiver answers with DONE.  RESET and REFUSE also end a direction.
+ * RESET may follow END until its sender has consumed the peer's end: it means
+ * that the sender will not read any more.
  *
  * A tunnel is idle again when END and DONE have gone both ways: only then has
  * each side consumed what the other one sent, and nothing of an old stream can
- * stand in front of the next one.
+ * delay the next one.
  *
- * What was short does not stand in the way, since its reader takes it at once.
- * So the side that has opened the stream, and sent END and DONE and less than
- * TRP_TUNNEL_SHORT bytes, gets no DONE: the tunnel is idle.  A DONE or RESET
- * that the other side has sent meanwhile comes late, and means nothing.  It is
- * not taken for one of the next stream, in which ACCEPT or REFUSE comes first.
+ * A short stream cannot delay it, since its reader takes it at once.  So if
+ * the opener has sent END and DONE and less than TRP_TUNNEL_SHORT bytes of
+ * payload, its END is not answered with DONE: the tunnel is idle.  A DONE or
+ * RESET that the other side has sent meanwhile is late, and ignored.  It
+ * cannot be mistaken for one of the next stream, where ACCEPT or REFUSE comes
+ * first.
  *
- * The relay has one such object for each of the two tunnels of a stream and
- * tells both of every frame that it passes on.
+ * The relay has one such object for each of the two tunnels of a stream, and
+ * reports every frame that it forwards to both.
  */
 
 
@@ -39,9 +41,9 @@
 
 
 typedef enum {
-    TRP_TUNNEL_HELLO = 0,            /* HELLO was not yet seen or sent */
-    TRP_TUNNEL_AUTH,                 /* neither was AUTH */
-    TRP_TUNNEL_READY,                /* neither was READY */
+    TRP_TUNNEL_HELLO = 0,            /* before HELLO */
+    TRP_TUNNEL_AUTH,                 /* before AUTH */
+    TRP_TUNNEL_READY,                /* before READY */
     TRP_TUNNEL_IDLE,
     TRP_TUNNEL_STREAM
 } trp_tunnel_state_e;
@@ -50,14 +52,14 @@ typedef enum {
 #define TRP_SEEN_ACCEPT  0x01
 #define TRP_SEEN_END     0x02
 #define TRP_SEEN_DONE    0x04
-#define TRP_SEEN_RESET   0x08        /* with END: by RESET or REFUSE */
+#define TRP_SEEN_RESET   0x08        /* with END: RESET or REFUSE */
 
-/* what is first from the side that has not opened: ACCEPT or REFUSE */
+/* the answer to OPEN: ACCEPT or REFUSE, which sets END */
 
 #define TRP_SEEN_ANSWER  (TRP_SEEN_ACCEPT|TRP_SEEN_END)
 
 
-/* with less payload than this, in bytes, the opener's direction is short */
+/* the opener's direction is short if it has less payload than this, bytes */
 
 #define TRP_TUNNEL_SHORT  16384
 
@@ -72,16 +74,16 @@ typedef struct {
 } trp_tunnel_t;
 
 
-/* "opener" of a relay's end may be set later, when AUTH told the role */
+/* a relay may set "opener" later, when AUTH has told the peer's role */
 
 void trp_tunnel_init(trp_tunnel_t *t, int relay, int opener);
 
 
 /*
- * A frame came in, or goes out, with "len" bytes of payload.  TRP_OK: it is
- * allowed in this state, and the state has moved.  TRP_DECLINED: it has come
- * late, from a stream that is over, and is to be dropped.  TRP_ERROR: the peer
- * (or the caller) broke the protocol.  Nothing has changed then.
+ * A frame with "len" bytes of payload is received, or sent.  TRP_OK: it is
+ * allowed in this state, and the state is updated.  TRP_DECLINED: it is late,
+ * from a stream that is over; drop it.  TRP_ERROR: the peer (or the caller)
+ * broke the protocol; the state is unchanged.
  */
 
 int trp_tunnel_recv(trp_tunnel_t *t, unsigned type, size_t len);

@@ -11,7 +11,7 @@
 #include "base/trp_bytes.h"
 
 
-/* headers of TLS, and what a record may hold */
+/* lengths of TLS headers, and of a record's payload at most */
 #define TRP_TLS_RECORD     5
 #define TRP_TLS_HANDSHAKE  4
 #define TRP_TLS_MAX        16384
@@ -42,7 +42,7 @@ static int trp_hello_find_slot(const uint8_t *p, size_t len);
 static const trp_str_t  trp_no_host = { 0, NULL };
 
 
-/* the least and the greatest payload of each known type */
+/* the minimum and maximum payload of each known type */
 
 static int
 trp_frame_limits(unsigned type, size_t *min, size_t *max)
@@ -515,7 +515,7 @@ trp_label_valid(trp_str_t label)
 }
 
 
-/* FNV-1a, folded: spreads the groups, hides nothing */
+/* FNV-1a, folded: only spreads the groups, is not secret */
 
 unsigned
 trp_slot(trp_str_t group)

@@ -5,7 +5,7 @@
 
 
 /*
- * The frames of trp/2 as bytes, see docs/protocol.md.
+ * The wire format of trp/2, see docs/protocol.md.
  *
  * A frame is a header of 4 bytes (type, flags, payload length in network
  * order) and a payload.  All frames but DATA are control frames with a
@@ -46,7 +46,7 @@ typedef enum {
     TRP_AUTH,
     TRP_READY,
     TRP_MOVED,
-    TRP_ERRMSG,                      /* ERROR on the wire's page */
+    TRP_ERRMSG,                      /* ERROR in docs/protocol.md */
     TRP_OPEN = 16,
     TRP_ACCEPT,
     TRP_REFUSE,
@@ -61,7 +61,7 @@ typedef enum {
 } trp_frame_type_e;
 
 
-/* bits, although an agent has exactly one role: a key may allow both */
+/* bits: an agent has exactly one role, but a key may allow both */
 
 #define TRP_ROLE_ENTRY       0x1
 #define TRP_ROLE_REVERSE     0x2
@@ -71,7 +71,7 @@ typedef enum {
     TRP_CODE_NONE = 0,
     TRP_CODE_PROTOCOL,               /* the peer broke the protocol */
     TRP_CODE_NOT_AUTHORIZED,
-    TRP_CODE_NO_AGENT,               /* no reverse in the group in time */
+    TRP_CODE_NO_AGENT,               /* no reverse of the group in time */
     TRP_CODE_DRAINING,
     TRP_CODE_NOT_ALLOWED,
     TRP_CODE_NO_SUCH_HOST,
@@ -93,17 +93,17 @@ typedef struct {
 
 /*
  * Reads frames from bytes that arrive in pieces of any size.  The payload of a
- * control frame is collected in "buf"; that of DATA never is, the caller takes
- * it from where it lies.
+ * control frame is collected in "buf"; that of DATA is not copied, the caller
+ * reads it directly.
  */
 
 typedef struct {
-    trp_frame_t  frame;              /* valid behind the header */
+    trp_frame_t  frame;              /* valid after the header */
     size_t       have;               /* bytes of this header or payload */
     size_t       left;               /* bytes of DATA not yet taken */
     unsigned     payload:1;
     unsigned     skip:1;
-    unsigned     data:1;             /* a DATA frame is not yet all taken */
+    unsigned     data:1;             /* a DATA frame is not yet fully taken */
     uint8_t      header[TRP_HEADER_LEN];
     uint8_t     *buf;                /* the caller's */
 } trp_reader_t;
@@ -125,13 +125,13 @@ typedef struct {
     uint8_t      nonce[TRP_NONCE_LEN];
     uint8_t      signature[TRP_SIGNATURE_LEN];
     uint16_t     weight;             /* of a reverse in its group, 1.. */
-    uint8_t      backup;             /* a reverse that stands behind others */
+    uint8_t      backup;             /* a reverse, used if no other can be */
 } trp_auth_t;
 
 
 typedef struct {
     uint8_t      slot;
-    uint16_t     wanted;             /* idle tunnels the relay would like */
+    uint16_t     wanted;             /* idle tunnels that the relay asks for */
 } trp_ready_t;
 
 
@@ -142,7 +142,7 @@ typedef struct {
 } trp_refuse_t;
 
 
-/* the entry has another relay to ask; it has sent this OPEN before */
+/* the entry can ask another relay; it sends this OPEN again */
 
 #define TRP_OPEN_ELSEWHERE   0x1
 #define TRP_OPEN_AGAIN       0x2
@@ -156,13 +156,13 @@ typedef struct {
     uint16_t     port;
     trp_addr_t   user;
     uint16_t     user_port;
-    trp_addr_t   local;              /* where the user came in */
+    trp_addr_t   local;              /* that the user connected to */
     uint16_t     local_port;
     trp_str_t    name;               /* of the entry */
     uint8_t      flags;              /* TRP_OPEN_* */
-    uint8_t      retries;            /* times it may be refused and retried */
+    uint8_t      retries;            /* times it may be retried if refused */
     int16_t      spare;              /* see trp_open_set_spare() */
-    uint16_t     spare_at;           /* in the payload; 0: it is not there */
+    uint16_t     spare_at;           /* offset in the payload; 0: absent */
 } trp_open_t;
 
 
@@ -172,20 +172,20 @@ uint8_t *trp_header_put(uint8_t *p, unsigned type, size_t len);
 
 
 /*
- * "buf" has space for TRP_CONTROL_MAX bytes.  It may be NULL, and is then set
- * by the caller, for frame.len bytes, when trp_reader_needs_buf() says so.
+ * "buf" has space for TRP_CONTROL_MAX bytes.  If it is NULL, the caller sets
+ * it when trp_reader_needs_buf() says so, with space for frame.len bytes.
  *
- * The reader says where the next bytes belong and how many it wants, and is
- * told how many came.  trp_reader_commit() returns
+ * trp_reader_space() tells where to put the next bytes, and how many at most;
+ * trp_reader_commit() is told how many there were, and returns
  *
  *     TRP_AGAIN     more bytes are needed
  *     TRP_OK        a control frame is complete: frame, and buf for frame.len
  *     TRP_DECLINED  a DATA frame begins, "left" bytes of payload follow
  *     TRP_ERROR     the peer broke the protocol, or sent an unknown frame
  *
- * After TRP_DECLINED the caller takes all of "left" himself, in pieces, with
- * trp_reader_take(), before he asks for space again.  An empty DATA frame is
- * taken with 0 bytes.
+ * After TRP_DECLINED the caller must consume all of "left", in any number of
+ * pieces, with trp_reader_take() before it asks for space again.  An empty
+ * DATA frame is consumed with 0 bytes.
  */
 
 void trp_reader_init(trp_reader_t *r, uint8_t *buf);
@@ -206,8 +206,8 @@ void trp_reader_take(trp_reader_t *r, size_t n);
 /*
  * Payloads.  A put function writes a whole frame, header included, into at
  * least TRP_HEADER_LEN + TRP_CONTROL_MAX bytes and returns its end.  A get
- * function reads the payload of a frame: TRP_OK or TRP_ERROR; its strings
- * point into the payload.  Bytes behind the known fields are ignored, so that
+ * function parses the payload of a frame: TRP_OK or TRP_ERROR; its strings
+ * point into the payload.  Bytes after the known fields are ignored, so that
  * fields can be added at the end.
  */
 
@@ -230,13 +230,13 @@ int trp_moved_get(uint8_t *slot, const uint8_t *p, size_t len);
 uint8_t *trp_agents_put(uint8_t *p, uint8_t there);
 int trp_agents_get(uint8_t *there, const uint8_t *p, size_t len);
 
-/* ERROR and REFUSE share their form; a text too long is cut */
+/* ERROR and REFUSE have the same format; a text that is too long is cut */
 
 uint8_t *trp_refuse_put(uint8_t *p, unsigned type,
     const trp_refuse_t *refuse);
 int trp_refuse_get(trp_refuse_t *refuse, const uint8_t *p, size_t len);
 
-/* these bytes may be changed in a frame that was put */
+/* these bytes of an encoded frame may be changed later */
 
 #define TRP_OPEN_FLAGS       4       /* bytes before the end of the frame */
 #define TRP_OPEN_RETRIES     3
@@ -245,9 +245,9 @@ uint8_t *trp_open_put(uint8_t *p, const trp_open_t *open);
 int trp_open_get(trp_open_t *open, const uint8_t *p, size_t len);
 
 /*
- * The relay tells a reverse in each OPEN how many other idle tunnels it has of
- * it; if that is negative, so many more streams wait for one.  The entry puts
- * TRP_SPARE_UNKNOWN.  The payload is the one that trp_open_get() has read.
+ * In each OPEN, the relay tells a reverse how many more idle tunnels it has
+ * from it; a negative number is that of the streams that wait for one.  The
+ * entry sends TRP_SPARE_UNKNOWN.  "payload" is what trp_open_get() has parsed.
  */
 
 #define TRP_SPARE_UNKNOWN    (-32768)
@@ -261,7 +261,7 @@ void trp_open_set_spare(const trp_open_t *open, uint8_t *payload, int spare);
 int trp_label_valid(trp_str_t label);
 
 
-/* the slot of a group, 0..TRP_SLOTS-1; and of a hint, -1 if it is not one */
+/* the slot of a group, 0..TRP_SLOTS-1; the slot in a hint, or -1 */
 
 unsigned trp_slot(trp_str_t group);
 int trp_slot_parse(trp_str_t alpn);
@@ -272,17 +272,17 @@ int trp_slot_parse(trp_str_t alpn);
 const char *trp_code_text(unsigned code);
 
 
-/* the name that docs/protocol.md has for a type, "unknown" for others */
+/* the name of a frame type in docs/protocol.md, or "unknown" */
 
 const char *trp_frame_name(unsigned type);
 
 
 /*
- * Finds the slot hint in the beginning of a TLS connection: the ALPN list of
- * a ClientHello (RFC 8446, section 4.1.2, RFC 7301), which may come in several
- * records: they are joined in place, so the bytes are of no use afterwards.
- * Returns the slot; TRP_AGAIN if bytes are missing; TRP_DECLINED if there is no
- * hint, or the bytes are no ClientHello.
+ * Finds the slot hint at the beginning of a TLS connection, in the ALPN list of
+ * the ClientHello (RFC 8446, section 4.1.2, RFC 7301).  A ClientHello in
+ * several records is joined in place, which destroys the input.  Returns the
+ * slot; TRP_AGAIN if bytes are missing; TRP_DECLINED if there is no hint, or
+ * this is not a ClientHello.
  */
 
 int trp_hello_slot(uint8_t *p, size_t len);
