@@ -4,8 +4,16 @@
  */
 
 
+/*
+ * The socket of an association: datagrams of its client go to a destination,
+ * those of destinations to the client.  To the proxy it is a connection that
+ * is held open and carries no bytes.
+ */
+
+
 #include "socks5/ngx_trp_associate.h"
 #include "base/ngx_trp_addr.h"
+#include "socks5/ngx_trp_socks5_rules.h"
 #include "stock/ngx_trp_ends.h"
 #include "base/ngx_trp_fake.h"
 
@@ -87,6 +95,12 @@ ngx_trp_associate(ngx_trp_target_t *target,
     /* if the client does not take it, the proxy will find out */
 
     ngx_trp_associate_told(as, &told);
+
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, as->client->log, 0,
+                   "trp socks5 association: port %ui, told port %ui",
+                   (ngx_uint_t) ngx_inet_get_port(&as->local.sockaddr),
+                   (ngx_uint_t) ngx_inet_get_port(&told.sockaddr));
+
     (void) ngx_trp_socks5_succeed(target, &told.sockaddr);
 
     ngx_trp_ends_disarm(as->client);
@@ -621,6 +635,10 @@ ngx_trp_associate_close(ngx_trp_associate_t *as)
 
     as->udp = NULL;
     as->holder = NULL;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, as->client->log, 0,
+                   "trp socks5 association is over: %O bytes received, %O sent",
+                   as->received, as->sent);
 
     ngx_trp_associate_dests_close(&as->dests);
 

@@ -34,6 +34,12 @@ static ngx_trp_associate_dest_t *ngx_trp_associate_add(
     size_t len);
 static void ngx_trp_associate_remove(ngx_trp_associate_dest_t *dest);
 static void ngx_trp_associate_expire(ngx_event_t *ev);
+#if (NGX_DEBUG)
+static void ngx_trp_associate_debug(ngx_trp_associate_dest_t *dest,
+    const char *what);
+#else
+#define ngx_trp_associate_debug(dest, what)
+#endif
 
 
 void
@@ -176,6 +182,8 @@ ngx_trp_associate_add(ngx_trp_associate_dests_t *dests, trp_socks5_addr_t *to,
                     trp_hash(&dests->hash, key, len));
     ngx_queue_insert_head(&dests->queue, &dest->queue);
 
+    ngx_trp_associate_debug(dest, "added");
+
     if (dests->path->open(dest) != NGX_OK) {
         dest->refused = 1;
         ngx_trp_associate_remove(dest);
@@ -192,6 +200,8 @@ ngx_trp_associate_remove(ngx_trp_associate_dest_t *dest)
     ngx_trp_associate_dests_t  *dests;
 
     dests = dest->dests;
+
+    ngx_trp_associate_debug(dest, "forgotten");
 
     if (!dest->refused) {
         dests->path->close(dest);
@@ -255,6 +265,8 @@ ngx_trp_associate_dests_last(ngx_trp_associate_dests_t *dests)
 void
 ngx_trp_associate_refuse(ngx_trp_associate_dest_t *dest)
 {
+    ngx_trp_associate_debug(dest, "refused");
+
     dest->refused = 1;
     ngx_trp_associate_dests_used(dest);
 }
@@ -321,3 +333,26 @@ ngx_trp_associate_dests_close(ngx_trp_associate_dests_t *dests)
         ngx_del_timer(&dests->timer);
     }
 }
+
+
+#if (NGX_DEBUG)
+
+static void
+ngx_trp_associate_debug(ngx_trp_associate_dest_t *dest, const char *what)
+{
+    u_char     text[TRP_ADDR_TEXT_LEN];
+    trp_str_t  host;
+
+    host = dest->addr.host;
+
+    if (dest->addr.addr.family) {
+        host.len = trp_addr_text(text, &dest->addr.addr);
+        host.data = text;
+    }
+
+    ngx_log_debug4(NGX_LOG_DEBUG_STREAM, dest->dests->log, 0,
+                   "trp socks5 destination \"%*s\", port %ui, is %s",
+                   host.len, host.data, (ngx_uint_t) dest->addr.port, what);
+}
+
+#endif

@@ -6,6 +6,7 @@
 
 #include "socks5/ngx_trp_associate_turn.h"
 #include "base/ngx_trp_addr.h"
+#include "socks5/ngx_trp_socks5_rules.h"
 #include "names/ngx_trp_lookup.h"
 #include "turnc/ngx_trp_turnc_user.h"
 

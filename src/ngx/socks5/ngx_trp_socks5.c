@@ -4,12 +4,18 @@
  */
 
 
+/*
+ * The handshake of SOCKS5 in nginx's preread phase: bytes are read until the
+ * request is complete, and answered step by step.  The reply to the request
+ * comes later, when a carrier of the target knows how it went.
+ */
+
+
 #include "socks5/ngx_trp_socks5.h"
 #include "base/ngx_trp_addr.h"
-#include "stock/ngx_trp_ends.h"
-#include "base/ngx_trp_key_file.h"
-#include "base/trp_acl.h"
 #include "base/trp_str.h"
+#include "socks5/ngx_trp_socks5_rules.h"
+#include "stock/ngx_trp_ends.h"
 
 #include <ngx_crypt.h>
 #include <sodium.h>
@@ -22,17 +28,6 @@
 /* what a client has sent ahead of an error reply is read, so far */
 
 #define NGX_TRP_SOCKS5_DRAIN     65536
-
-
-typedef struct {
-    ngx_str_t              name;
-    ngx_str_t              password;     /* zero-terminated */
-    unsigned               hashed:1;     /* as in "auth_basic_user_file" */
-} ngx_trp_socks5_user_t;
-
-
-typedef int (*ngx_trp_socks5_match_pt)(const trp_acl_rule_t *rule,
-    const trp_addr_t *addr, uint16_t port);
 
 
 static void ngx_trp_socks5_closed(ngx_trp_target_t *target);
@@ -57,14 +52,6 @@ static ngx_int_t ngx_trp_socks5_refuse(ngx_trp_socks5_t *sk,
 static ngx_int_t ngx_trp_socks5_destination(ngx_trp_socks5_t *sk,
     trp_socks5_addr_t *addr);
 static ngx_int_t ngx_trp_socks5_allowed(ngx_trp_socks5_t *sk);
-static void ngx_trp_socks5_check_rule(ngx_conf_t *cf,
-    ngx_trp_socks5_conf_t *conf, trp_acl_rule_t *rule, ngx_uint_t deny,
-    ngx_str_t *text);
-static ngx_uint_t ngx_trp_socks5_match_name(ngx_array_t *rules,
-    trp_str_t name, in_port_t port, ngx_uint_t *perhaps);
-static ngx_uint_t ngx_trp_socks5_match_addr(ngx_array_t *rules,
-    ngx_trp_socks5_match_pt match, trp_str_t name, const trp_addr_t *addr,
-    in_port_t port);
 static const char *ngx_trp_socks5_front_name(ngx_trp_target_t *target);
 static ngx_int_t ngx_trp_socks5_front_addr(ngx_trp_target_t *target,
     const trp_addr_t *addr);
@@ -73,8 +60,6 @@ static ngx_int_t ngx_trp_socks5_send(ngx_trp_socks5_t *sk, u_char *p,
     size_t len);
 static ngx_int_t ngx_trp_socks5_reply(ngx_trp_socks5_t *sk,
     trp_socks5_reply_e reply, struct sockaddr *bound);
-static ngx_trp_socks5_user_t *ngx_trp_socks5_add_user(ngx_conf_t *cf,
-    ngx_trp_socks5_conf_t *conf, ngx_str_t *text, const char **err);
 
 
 static const ngx_trp_target_front_t  ngx_trp_socks5_front = {
@@ -327,6 +312,10 @@ ngx_trp_socks5_greeting(ngx_trp_socks5_t *sk, size_t *used)
     answer[0] = 5;
     answer[1] = (rc == TRP_OK) ? (u_char) method : TRP_SOCKS5_NO_METHOD;
 
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, log, 0,
+                   "trp socks5 greeting: %d methods, answer %d",
+                   (int) data.data[1], (int) answer[1]);
+
     if (ngx_trp_socks5_send(sk, answer, 2) != NGX_OK) {
         return NGX_STREAM_BAD_REQUEST;
     }
@@ -379,6 +368,10 @@ ngx_trp_socks5_authenticate(ngx_trp_socks5_t *sk, size_t *used)
 
     answer[0] = 1;
     answer[1] = (found == NGX_OK) ? 0 : 1;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_STREAM, sk->session->connection->log, 0,
+                   "trp socks5 authentication: %s",
+                   answer[1] ? "failed" : "ok");
 
     if (ngx_trp_socks5_send(sk, answer, 2) != NGX_OK) {
         return NGX_STREAM_BAD_REQUEST;
@@ -535,6 +528,10 @@ ngx_trp_socks5_request(ngx_trp_socks5_t *sk, size_t *used)
         return NGX_STREAM_INTERNAL_SERVER_ERROR;
     }
 
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, sk->session->connection->log, 0,
+                   "trp socks5 request: command %ui, destination \"%V\"",
+                   sk->command, &sk->target.destination);
+
     if (sk->command == TRP_SOCKS5_CONNECT && sk->target.port == 0) {
         return ngx_trp_socks5_refuse(sk, TRP_SOCKS5_FAILURE, "port is 0");
     }
@@ -675,106 +672,6 @@ ngx_trp_socks5_proxy(ngx_trp_socks5_t *sk)
 }
 
 
-/* 1 if a rule holds for the name, or for some address that it may have */
-
-static ngx_uint_t
-ngx_trp_socks5_match_name(ngx_array_t *rules, trp_str_t name, in_port_t port,
-    ngx_uint_t *perhaps)
-{
-    ngx_uint_t       i;
-    trp_acl_rule_t  *rule;
-
-    *perhaps = 0;
-
-    if (rules == NULL) {
-        return 0;
-    }
-
-    rule = rules->elts;
-
-    for (i = 0; i < rules->nelts; i++) {
-
-        if (trp_acl_match_name(&rule[i], name, port)) {
-            return 1;
-        }
-
-        if (rule[i].type == TRP_ACL_CIDR
-            && port >= rule[i].first && port <= rule[i].last)
-        {
-            *perhaps = 1;
-        }
-    }
-
-    return 0;
-}
-
-
-ngx_int_t
-ngx_trp_socks5_check_name(ngx_trp_socks5_conf_t *conf, trp_str_t name,
-    in_port_t port)
-{
-    ngx_uint_t  perhaps;
-
-    if (ngx_trp_socks5_match_name(conf->deny, name, port, &perhaps)) {
-        return NGX_DECLINED;
-    }
-
-    if (perhaps) {
-        return NGX_AGAIN;
-    }
-
-    if (conf->allow == NULL
-        || ngx_trp_socks5_match_name(conf->allow, name, port, &perhaps))
-    {
-        return NGX_OK;
-    }
-
-    return perhaps ? NGX_AGAIN : NGX_DECLINED;
-}
-
-
-static ngx_uint_t
-ngx_trp_socks5_match_addr(ngx_array_t *rules, ngx_trp_socks5_match_pt match,
-    trp_str_t name, const trp_addr_t *addr, in_port_t port)
-{
-    ngx_uint_t       i;
-    trp_acl_rule_t  *rule;
-
-    if (rules == NULL) {
-        return 0;
-    }
-
-    rule = rules->elts;
-
-    for (i = 0; i < rules->nelts; i++) {
-        if (match(&rule[i], addr, port)
-            || (name.len && trp_acl_match_name(&rule[i], name, port)))
-        {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-ngx_int_t
-ngx_trp_socks5_check_addr(ngx_trp_socks5_conf_t *conf, trp_str_t name,
-    const trp_addr_t *addr, in_port_t port)
-{
-    if (ngx_trp_socks5_match_addr(conf->deny, trp_acl_match_denied, name, addr,
-                                  port))
-    {
-        return NGX_DECLINED;
-    }
-
-    return (conf->allow == NULL
-            || ngx_trp_socks5_match_addr(conf->allow, trp_acl_match_addr, name,
-                                         addr, port))
-           ? NGX_OK : NGX_DECLINED;
-}
-
-
 static const char *
 ngx_trp_socks5_front_name(ngx_trp_target_t *target)
 {
@@ -902,6 +799,10 @@ ngx_trp_socks5_reply(ngx_trp_socks5_t *sk, trp_socks5_reply_e reply,
 
     sk->target.replied = 1;
 
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, sk->session->connection->log, 0,
+                   "trp socks5 reply: %d (%s)",
+                   (int) reply, trp_code_text(sk->target.code));
+
     len = trp_socks5_reply_put(buf, reply, &addr, port);
 
     rc = ngx_trp_socks5_send(sk, buf, len);
@@ -932,407 +833,6 @@ ngx_trp_socks5_send(ngx_trp_socks5_t *sk, u_char *p, size_t len)
         ngx_log_error(NGX_LOG_INFO, c->log, 0,
                       "client does not read SOCKS5 replies");
     }
-
-    return NGX_ERROR;
-}
-
-
-void
-ngx_trp_socks5_create_conf(ngx_trp_socks5_conf_t *conf)
-{
-    conf->udp = NGX_CONF_UNSET;
-    conf->udp_timeout = NGX_CONF_UNSET_MSEC;
-}
-
-
-void
-ngx_trp_socks5_merge_conf(ngx_trp_socks5_conf_t *prev,
-    ngx_trp_socks5_conf_t *conf)
-{
-    if (conf->users == NULL) {
-        conf->users = prev->users;
-    }
-
-    if (conf->allow == NULL && conf->deny == NULL) {
-        conf->allow = prev->allow;
-        conf->deny = prev->deny;
-    }
-
-    if (conf->udp_addr4.family == 0 && conf->udp_addr6.family == 0) {
-        conf->udp_addr4 = prev->udp_addr4;
-        conf->udp_addr6 = prev->udp_addr6;
-    }
-
-    if (conf->udp_first == 0) {
-        conf->udp_first = prev->udp_first;
-        conf->udp_last = prev->udp_last;
-    }
-
-    ngx_conf_merge_value(conf->udp, prev->udp, 1);
-    ngx_conf_merge_msec_value(conf->udp_timeout, prev->udp_timeout, 120000);
-}
-
-
-char *
-ngx_trp_socks5_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_str_t              *value;
-    ngx_trp_socks5_conf_t  *scf;
-
-    scf = (ngx_trp_socks5_conf_t *) ((char *) conf + cmd->offset);
-
-    if (scf->enabled) {
-        return "is duplicate";
-    }
-
-    scf->enabled = 1;
-
-    ngx_trp_conf_set_place(cf, &scf->place);
-
-    if (cf->args->nelts == 1) {
-        return NGX_CONF_OK;
-    }
-
-    value = cf->args->elts;
-
-    if (ngx_strcmp(value[1].data, "public") != 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\" in \"trp_socks5\", write "
-                           "\"public\" or nothing", &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    scf->public = 1;
-
-    return NGX_CONF_OK;
-}
-
-
-char *
-ngx_trp_socks5_set_user(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_str_t   *value;
-    const char  *err;
-
-    value = cf->args->elts;
-
-    if (ngx_trp_socks5_add_user(cf, (ngx_trp_socks5_conf_t *)
-                                    ((char *) conf + cmd->offset),
-                                &value[1], &err)
-        == NULL)
-    {
-        /* not the text: it may be a password */
-
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"trp_socks5_user\" %s",
-                           err);
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-char *
-ngx_trp_socks5_set_user_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    u_char                 *p, *last, *end, *comment;
-    ngx_str_t              *value, text, line;
-    ngx_uint_t              n;
-    const char             *err;
-    ngx_trp_socks5_conf_t  *scf;
-    ngx_trp_socks5_user_t  *user;
-
-    scf = (ngx_trp_socks5_conf_t *) ((char *) conf + cmd->offset);
-    value = cf->args->elts;
-
-    if (ngx_trp_key_file_text(cf, "user", &value[1], &text) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    p = text.data;
-    last = text.data + text.len;
-
-    for (n = 1; p < last; n++, p = end + 1) {
-
-        end = ngx_strlchr(p, last, '\n');
-        end = end ? end : last;
-
-        line.data = p;
-        line.len = end - p;
-
-        if (line.len && line.data[line.len - 1] == '\r') {
-            line.len--;
-        }
-
-        if (line.len == 0 || line.data[0] == '#') {
-            continue;
-        }
-
-        user = ngx_trp_socks5_add_user(cf, scf, &line, &err);
-
-        if (user == NULL) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "line %ui of user file \"%V\" %s",
-                               n, &value[1], err);
-            return NGX_CONF_ERROR;
-        }
-
-        user->hashed = 1;
-
-        comment = ngx_strlchr(user->password.data, user->password.data
-                                                   + user->password.len, ':');
-        if (comment) {
-            *comment = '\0';
-            user->password.len = comment - user->password.data;
-        }
-    }
-
-    if (scf->users == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "there is nobody in user file \"%V\", write lines "
-                           "of the form NAME:HASH", &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-/* NULL, and "err" is the end of a sentence */
-
-static ngx_trp_socks5_user_t *
-ngx_trp_socks5_add_user(ngx_conf_t *cf, ngx_trp_socks5_conf_t *conf,
-    ngx_str_t *text, const char **err)
-{
-    u_char                 *p, *colon;
-    ngx_uint_t              i;
-    ngx_trp_socks5_user_t  *user;
-
-    *err = "needs more memory";
-
-    colon = ngx_strlchr(text->data, text->data + text->len, ':');
-
-    if (colon == NULL || colon == text->data
-        || colon == text->data + text->len - 1)
-    {
-        *err = "must have the form NAME:PASSWORD";
-        return NULL;
-    }
-
-    if (colon - text->data > 255 || text->data + text->len - colon - 1 > 255) {
-        *err = "has a name or a password of more than 255 bytes";
-        return NULL;
-    }
-
-    if (conf->users == NULL) {
-        conf->users = ngx_array_create(cf->pool, 4,
-                                       sizeof(ngx_trp_socks5_user_t));
-        if (conf->users == NULL) {
-            return NULL;
-        }
-    }
-
-    user = conf->users->elts;
-
-    for (i = 0; i < conf->users->nelts; i++) {
-        if (user[i].name.len == (size_t) (colon - text->data)
-            && ngx_memcmp(user[i].name.data, text->data, user[i].name.len) == 0)
-        {
-            *err = "names a user who is there already";
-            return NULL;
-        }
-    }
-
-    user = ngx_array_push(conf->users);
-    p = ngx_pnalloc(cf->pool, text->len + 1);
-
-    if (user == NULL || p == NULL) {
-        return NULL;
-    }
-
-    (void) ngx_cpystrn(p, text->data, text->len + 1);
-
-    user->name.data = p;
-    user->name.len = colon - text->data;
-    user->password.data = p + user->name.len + 1;
-    user->password.len = text->len - user->name.len - 1;
-    user->hashed = 0;
-
-    return user;
-}
-
-
-/* what is denied is denied, whatever is allowed */
-
-static void
-ngx_trp_socks5_check_rule(ngx_conf_t *cf, ngx_trp_socks5_conf_t *conf,
-    trp_acl_rule_t *rule, ngx_uint_t deny, ngx_str_t *text)
-{
-    ngx_uint_t       i;
-    ngx_array_t     *others;
-    trp_acl_rule_t  *other;
-
-    others = deny ? conf->allow : conf->deny;
-
-    if (others == NULL) {
-        return;
-    }
-
-    other = others->elts;
-
-    for (i = 0; i < others->nelts; i++) {
-
-        if (deny && trp_acl_covers(rule, &other[i])) {
-            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                               "\"%V\" in \"trp_socks5_deny\" names all of a "
-                               "rule of \"trp_socks5_allow\", which can never "
-                               "match", text);
-            return;
-        }
-
-        if (!deny && trp_acl_covers(&other[i], rule)) {
-            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                               "\"%V\" in \"trp_socks5_allow\" can never "
-                               "match: \"trp_socks5_deny\" names all of it",
-                               text);
-            return;
-        }
-    }
-}
-
-
-/* trp_socks5_allow and trp_socks5_deny */
-
-char *
-ngx_trp_socks5_set_rules(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_str_t              *value;
-    ngx_uint_t              i;
-    const char             *err;
-    ngx_array_t           **rules;
-    trp_acl_rule_t         *rule;
-    ngx_trp_socks5_conf_t  *scf;
-
-    scf = (ngx_trp_socks5_conf_t *) ((char *) conf + cmd->offset);
-
-    rules = (ngx_strcmp(cmd->name.data, "trp_socks5_deny") == 0) ? &scf->deny
-                                                                 : &scf->allow;
-
-    if (*rules == NULL) {
-        *rules = ngx_array_create(cf->pool, 4, sizeof(trp_acl_rule_t));
-        if (*rules == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    value = cf->args->elts;
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        rule = ngx_array_push(*rules);
-        if (rule == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        err = trp_acl_parse(rule, ngx_trp_str(&value[i]));
-
-        if (err) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" in \"%V\" %s",
-                               &value[i], &cmd->name, err);
-            return NGX_CONF_ERROR;
-        }
-
-        if (rule->low_bits) {
-            ngx_trp_conf_low_bits(cf, &value[i],
-                                  (const char *) cmd->name.data);
-        }
-
-        ngx_trp_socks5_check_rule(cf, scf, rule, *rules == scf->deny,
-                                  &value[i]);
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-char *
-ngx_trp_socks5_set_udp_address(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_str_t              *value;
-    trp_addr_t              addr, any, *to;
-    ngx_trp_socks5_conf_t  *scf;
-
-    scf = (ngx_trp_socks5_conf_t *) ((char *) conf + cmd->offset);
-    value = cf->args->elts;
-
-    ngx_memzero(&any, sizeof(trp_addr_t));
-
-    if (trp_addr_parse(&addr, ngx_trp_str(&value[1])) != TRP_OK
-        || trp_addr_unmap(&addr)
-        || ngx_memcmp(addr.bytes, any.bytes, 16) == 0)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid address \"%V\" in \"%V\", write the IPv4 "
-                           "or IPv6 address that clients can reach",
-                           &value[1], &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    to = (addr.family == 4) ? &scf->udp_addr4 : &scf->udp_addr6;
-
-    if (to->family) {
-        return "is duplicate: there may be one IPv4 and one IPv6 address";
-    }
-
-    *to = addr;
-
-    return NGX_CONF_OK;
-}
-
-
-char *
-ngx_trp_socks5_set_udp_ports(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_trp_socks5_conf_t  *scf;
-
-    scf = (ngx_trp_socks5_conf_t *) ((char *) conf + cmd->offset);
-
-    return ngx_trp_conf_set_ports(cf, cmd, &scf->udp_first, &scf->udp_last);
-}
-
-
-ngx_int_t
-ngx_trp_socks5_check_listen(ngx_conf_t *cf, ngx_trp_socks5_conf_t *conf,
-    ngx_trp_conf_listen_t *listen)
-{
-    in_port_t   port;
-    trp_addr_t  addr;
-
-    conf->listens++;
-
-    if (listen->type != SOCK_STREAM) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"trp_socks5\" in %s:%ui cannot be used with \"listen "
-                      "... udp\", it has UDP sockets of its own",
-                      conf->place.file_name, conf->place.line);
-        return NGX_ERROR;
-    }
-
-    if (conf->public || listen->sockaddr->sa_family == AF_UNIX) {
-        return NGX_OK;
-    }
-
-    ngx_trp_addr_from_sockaddr(&addr, &port, listen->sockaddr);
-
-    if (!listen->wildcard && trp_addr_is_private(&addr)) {
-        return NGX_OK;
-    }
-
-    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "\"trp_socks5\" in %s:%ui listens on a public address, "
-                  "write \"listen 127.0.0.1:%ui\", or \"trp_socks5 public\" "
-                  "if everybody may come, and \"trp_socks5_user\"",
-                  conf->place.file_name, conf->place.line, (ngx_uint_t) port);
 
     return NGX_ERROR;
 }

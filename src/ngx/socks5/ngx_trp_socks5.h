@@ -15,36 +15,12 @@
 
 
 #include "base/ngx_trp.h"
-#include "base/ngx_trp_conf.h"
 #include "base/ngx_trp_target.h"
-#include "stock/ngx_trp_limit_conn.h"
+#include "socks5/ngx_trp_socks5_conf.h"
 #include "socks5/trp_socks5.h"
 
 
 #pragma GCC visibility push(hidden)
-
-
-typedef struct {
-    ngx_trp_conf_place_t           place;  /* of "trp_socks5" */
-
-    ngx_uint_t                     enabled;
-    ngx_uint_t                     public;
-    ngx_uint_t                     listens;
-
-    ngx_array_t                   *users;  /* ngx_trp_socks5_user_t */
-    ngx_array_t                   *allow;  /* trp_acl_rule_t */
-    ngx_array_t                   *deny;
-
-    ngx_flag_t                     udp;
-    ngx_msec_t                     udp_timeout;
-    trp_addr_t                     udp_addr4;  /* told to clients, family 0: */
-    trp_addr_t                     udp_addr6;  /* where they came in */
-    in_port_t                      udp_first;  /* 0: the system chooses */
-    in_port_t                      udp_last;
-
-    ngx_stream_content_handler_pt  handler;   /* of the server, stock */
-    ngx_trp_limit_conn_t           limits;     /* by who, and where to */
-} ngx_trp_socks5_conf_t;
 
 
 typedef enum {
@@ -75,29 +51,6 @@ typedef struct {
 } ngx_trp_socks5_t;
 
 
-void ngx_trp_socks5_create_conf(ngx_trp_socks5_conf_t *conf);
-void ngx_trp_socks5_merge_conf(ngx_trp_socks5_conf_t *prev,
-    ngx_trp_socks5_conf_t *conf);
-
-/* setters; the offset is that of the ngx_trp_socks5_conf_t */
-
-char *ngx_trp_socks5_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_trp_socks5_set_user(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_trp_socks5_set_user_file(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_trp_socks5_set_rules(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_trp_socks5_set_udp_address(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_trp_socks5_set_udp_ports(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-
-/* NGX_ERROR if one of the server's sockets is not fit for it, logged */
-
-ngx_int_t ngx_trp_socks5_check_listen(ngx_conf_t *cf,
-    ngx_trp_socks5_conf_t *conf, ngx_trp_conf_listen_t *listen);
-
-
 /* NULL without memory */
 
 ngx_trp_socks5_t *ngx_trp_socks5_create(ngx_stream_session_t *s,
@@ -119,20 +72,6 @@ ngx_int_t ngx_trp_socks5_handshake(ngx_trp_socks5_t *sk);
  */
 
 void ngx_trp_socks5_proxy(ngx_trp_socks5_t *sk);
-
-
-/*
- * May the client go there?  NGX_OK, NGX_DECLINED, or for a name NGX_AGAIN:
- * that depends on its address.
- */
-
-ngx_int_t ngx_trp_socks5_check_name(ngx_trp_socks5_conf_t *conf,
-    trp_str_t name, in_port_t port);
-
-/* the same for an address, which may be that of a name, or "name" is empty */
-
-ngx_int_t ngx_trp_socks5_check_addr(ngx_trp_socks5_conf_t *conf,
-    trp_str_t name, const trp_addr_t *addr, in_port_t port);
 
 
 /* success; NGX_ERROR if the client's connection does not take it */
