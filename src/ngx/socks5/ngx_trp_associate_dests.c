@@ -34,12 +34,8 @@ static ngx_trp_associate_dest_t *ngx_trp_associate_add(
     size_t len);
 static void ngx_trp_associate_remove(ngx_trp_associate_dest_t *dest);
 static void ngx_trp_associate_expire(ngx_event_t *ev);
-#if (NGX_DEBUG)
 static void ngx_trp_associate_debug(ngx_trp_associate_dest_t *dest,
     const char *what);
-#else
-#define ngx_trp_associate_debug(dest, what)
-#endif
 
 
 void
@@ -335,11 +331,11 @@ ngx_trp_associate_dests_close(ngx_trp_associate_dests_t *dests)
 }
 
 
-#if (NGX_DEBUG)
-
 static void
 ngx_trp_associate_debug(ngx_trp_associate_dest_t *dest, const char *what)
 {
+#if (NGX_DEBUG)
+
     u_char     text[TRP_ADDR_TEXT_LEN];
     trp_str_t  host;
 
@@ -353,6 +349,6 @@ ngx_trp_associate_debug(ngx_trp_associate_dest_t *dest, const char *what)
     ngx_log_debug4(NGX_LOG_DEBUG_STREAM, dest->dests->log, 0,
                    "trp socks5 destination \"%*s\", port %ui, is %s",
                    host.len, host.data, (ngx_uint_t) dest->addr.port, what);
-}
 
 #endif
+}
