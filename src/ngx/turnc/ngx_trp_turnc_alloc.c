@@ -47,6 +47,7 @@ static ngx_int_t ngx_trp_turnc_read_datagram(ngx_trp_turnc_alloc_t *a);
 static void ngx_trp_turnc_write_handler(ngx_event_t *wev);
 static ngx_int_t ngx_trp_turnc_flush(ngx_trp_turnc_alloc_t *a);
 static void ngx_trp_turnc_send(void *data, const uint8_t *p, size_t len);
+static void ngx_trp_turnc_break(ngx_trp_turnc_alloc_t *a);
 static ngx_int_t ngx_trp_turnc_keep(ngx_trp_turnc_alloc_t *a,
     const u_char *p, size_t len);
 static void ngx_trp_turnc_events(ngx_trp_turnc_alloc_t *a);
@@ -56,7 +57,8 @@ static void ngx_trp_turnc_connected(ngx_trp_turnc_user_t *user, uint32_t id);
 static void ngx_trp_turnc_refused(ngx_trp_turnc_user_t *user, ngx_uint_t code);
 static void ngx_trp_turnc_alloc_fail(ngx_trp_turnc_alloc_t *a,
     ngx_uint_t code);
-static void ngx_trp_turnc_destroy_handler(ngx_event_t *ev);
+static void ngx_trp_turnc_end_handler(ngx_event_t *ev);
+static void ngx_trp_turnc_destroy(ngx_trp_turnc_alloc_t *a);
 static void ngx_trp_turnc_close_connection(ngx_connection_t *c);
 
 
@@ -156,7 +158,7 @@ ngx_trp_turnc_alloc_buffers(ngx_trp_turnc_alloc_t *a, ngx_pool_t *pool)
 
     a->event.data = a;
     a->event.log = &a->log;
-    a->event.handler = ngx_trp_turnc_destroy_handler;
+    a->event.handler = ngx_trp_turnc_end_handler;
 
     return a->in ? NGX_OK : NGX_ERROR;
 }
@@ -463,7 +465,7 @@ ngx_trp_turnc_close_handler(ngx_trp_turnc_alloc_t *a)
         /* outside of the event loop, which may not turn once more */
 
         ngx_delete_posted_event(&a->event);
-        ngx_trp_turnc_destroy_handler(&a->event);
+        ngx_trp_turnc_destroy(a);
 
         return;
     }
@@ -609,8 +611,9 @@ ngx_trp_turnc_flush(ngx_trp_turnc_alloc_t *a)
 
     c = a->connection;
 
-    while (a->out_pos < a->out_last) {
-        n = c->send(c, a->out + a->out_pos, a->out_last - a->out_pos);
+    while (ngx_trp_out_pending(&a->out)) {
+        n = c->send(c, a->out.start + a->out.pos,
+                    ngx_trp_out_pending(&a->out));
 
         if (n == NGX_AGAIN) {
             return ngx_handle_write_event(c->write, 0);
@@ -620,15 +623,11 @@ ngx_trp_turnc_flush(ngx_trp_turnc_alloc_t *a)
             return NGX_ERROR;
         }
 
-        a->out_pos += n;
+        a->out.pos += n;
     }
 
-    if (a->out) {
-        ngx_free(a->out);
-        a->out = NULL;
-        a->out_pos = 0;
-        a->out_last = 0;
-        a->out_size = 0;
+    if (a->out.start) {
+        ngx_trp_out_free(&a->out);
     }
 
     return NGX_OK;
@@ -645,6 +644,10 @@ ngx_trp_turnc_send(void *data, const uint8_t *p, size_t len)
     ssize_t                 n;
     ngx_connection_t       *c;
 
+    if (a->broken) {
+        return;
+    }
+
     c = a->connection;
 
     if (a->datagrams) {
@@ -652,7 +655,7 @@ ngx_trp_turnc_send(void *data, const uint8_t *p, size_t len)
         return;
     }
 
-    if (a->out_last) {
+    if (ngx_trp_out_pending(&a->out)) {
         (void) ngx_trp_turnc_keep(a, p, len);
         return;
     }
@@ -674,15 +677,26 @@ ngx_trp_turnc_send(void *data, const uint8_t *p, size_t len)
         if (n) {
 
             /* the server has half of a message, and would wait for the rest */
-            ngx_trp_turnc_alloc_fail(a, 0);
+            ngx_trp_turnc_break(a);
         }
 
         return;
     }
 
     if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
-        ngx_trp_turnc_alloc_fail(a, 0);
+        ngx_trp_turnc_break(a);
     }
+}
+
+
+/* it fails a moment later: this is called from the midst of its client */
+
+static void
+ngx_trp_turnc_break(ngx_trp_turnc_alloc_t *a)
+{
+    a->broken = 1;
+
+    ngx_post_event(&a->event, &ngx_posted_events);
 }
 
 
@@ -695,36 +709,28 @@ static ngx_int_t
 ngx_trp_turnc_keep(ngx_trp_turnc_alloc_t *a, const u_char *p, size_t len)
 {
     u_char  *out;
-    size_t   used, size;
+    size_t   used;
 
-    used = a->out_last - a->out_pos;
+    out = ngx_trp_out_space(&a->out, len);
 
-    if (a->out_last + len > a->out_size) {
+    if (out == NULL) {
+        used = ngx_trp_out_pending(&a->out);
 
         if (used && used + len > NGX_TRP_TURNC_OUT_MAX) {
             return NGX_DECLINED;
         }
 
-        size = ngx_max(2 * (used + len), 4096);
-
-        out = ngx_alloc(size, &a->log);
-        if (out == NULL) {
+        if (ngx_trp_out_grow(&a->out, ngx_max(2 * (used + len), 4096), &a->log)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
 
-        if (a->out) {
-            ngx_memcpy(out, a->out + a->out_pos, used);
-            ngx_free(a->out);
-        }
-
-        a->out = out;
-        a->out_size = size;
-        a->out_pos = 0;
-        a->out_last = used;
+        out = a->out.start + a->out.last;
     }
 
-    ngx_memcpy(a->out + a->out_last, p, len);
-    a->out_last += len;
+    ngx_memcpy(out, p, len);
+    a->out.last += len;
 
     return NGX_OK;
 }
@@ -869,8 +875,8 @@ ngx_trp_turnc_refused(ngx_trp_turnc_user_t *user, ngx_uint_t code)
 
 
 /*
- * Not destroyed here: this may be called from the midst of its client.  "code"
- * 0 is the loss of the connection.
+ * Not destroyed here: its users and its handlers are still on the stack.
+ * "code" 0 is the loss of the connection.
  */
 
 static void
@@ -909,12 +915,29 @@ ngx_trp_turnc_alloc_fail(ngx_trp_turnc_alloc_t *a, ngx_uint_t code)
 
 
 static void
-ngx_trp_turnc_destroy_handler(ngx_event_t *ev)
+ngx_trp_turnc_end_handler(ngx_event_t *ev)
 {
-    ngx_connection_t       *c;
     ngx_trp_turnc_alloc_t  *a;
 
     a = ev->data;
+
+    if (!a->failed) {
+
+        /* it is broken, and comes here once more */
+
+        ngx_trp_turnc_alloc_fail(a, 0);
+        return;
+    }
+
+    ngx_trp_turnc_destroy(a);
+}
+
+
+static void
+ngx_trp_turnc_destroy(ngx_trp_turnc_alloc_t *a)
+{
+    ngx_connection_t  *c;
+
     c = a->connection;
 
     if (a->client) {
@@ -923,8 +946,8 @@ ngx_trp_turnc_destroy_handler(ngx_event_t *ev)
 
     trp_hash_done(&a->peers);
 
-    if (a->out) {
-        ngx_free(a->out);
+    if (a->out.start) {
+        ngx_trp_out_free(&a->out);
     }
 
     if (c->ssl) {

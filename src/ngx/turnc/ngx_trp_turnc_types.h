@@ -23,6 +23,7 @@
 #include "base/ngx_trp.h"
 #include "base/ngx_trp_conf.h"
 #include "base/ngx_trp_dialer.h"
+#include "base/ngx_trp_out.h"
 #include "base/trp_hash.h"
 #include "turnc/trp_turnc.h"
 
@@ -131,6 +132,16 @@ typedef struct {
 #define NGX_TRP_TURNC_PAST   32
 
 
+/* what an allocation knows of peers that it should not connect to by now */
+
+typedef struct {
+    trp_taddr_t              blocked;    /* the last one with 446, and when */
+    ngx_msec_t               blocked_time;
+    ngx_trp_turnc_past_t     past[NGX_TRP_TURNC_PAST];
+    ngx_uint_t               npast;      /* all that were there */
+} ngx_trp_turnc_history_t;
+
+
 struct ngx_trp_turnc_alloc_s {
     ngx_queue_t              queue;      /* in server->allocations */
     ngx_trp_turnc_server_t  *server;
@@ -153,27 +164,21 @@ struct ngx_trp_turnc_alloc_s {
 
     ngx_event_t              timer;      /* of the client; until it is there */
     ngx_event_t              idle;
-    ngx_event_t              event;      /* to be destroyed */
+    ngx_event_t              event;      /* it ends */
 
     u_char                  *in;         /* of a byte stream */
     size_t                   in_len;
     size_t                   in_size;
-    u_char                  *out;        /* what the socket did not take */
-    size_t                   out_pos;
-    size_t                   out_last;
-    size_t                   out_size;
+    ngx_trp_out_t            out;        /* what the socket did not take */
 
     time_t                   start;
     ngx_msec_t               deadline;   /* until it is ready */
 
-    trp_taddr_t              blocked;    /* the last peer with 446, and when */
-    ngx_msec_t               blocked_time;
-
-    ngx_trp_turnc_past_t     past[NGX_TRP_TURNC_PAST];
-    ngx_uint_t               npast;      /* all that were there */
+    ngx_trp_turnc_history_t  history;
 
     unsigned                 datagrams:1;  /* UDP to the server */
     unsigned                 ready:1;
+    unsigned                 broken:1;   /* it will have failed */
     unsigned                 failed:1;
     unsigned                 exiting:1;
 };

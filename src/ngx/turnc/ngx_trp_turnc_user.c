@@ -21,7 +21,7 @@
 
 static size_t ngx_trp_turnc_user_key(u_char *p, const trp_taddr_t *peer);
 static ngx_trp_turnc_past_t *ngx_trp_turnc_past_find(
-    ngx_trp_turnc_alloc_t *a, const trp_taddr_t *peer);
+    ngx_trp_turnc_history_t *history, const trp_taddr_t *peer);
 static ngx_uint_t ngx_trp_turnc_same_peer(const trp_taddr_t *one,
     const trp_taddr_t *two);
 
@@ -111,8 +111,8 @@ ngx_trp_turnc_user_key(u_char *p, const trp_taddr_t *peer)
 void
 ngx_trp_turnc_user_blocked(ngx_trp_turnc_user_t *user)
 {
-    user->allocation->blocked = user->peer;
-    user->allocation->blocked_time = ngx_current_msec;
+    user->allocation->history.blocked = user->peer;
+    user->allocation->history.blocked_time = ngx_current_msec;
 }
 
 
@@ -120,23 +120,27 @@ ngx_uint_t
 ngx_trp_turnc_user_is_blocked(ngx_trp_turnc_alloc_t *a,
     const trp_taddr_t *peer)
 {
-    return a->blocked.addr.family
-           && ngx_current_msec - a->blocked_time < NGX_TRP_TURNC_BLOCKED
-           && ngx_trp_turnc_same_peer(&a->blocked, peer);
+    const ngx_trp_turnc_history_t  *history;
+
+    history = &a->history;
+
+    return history->blocked.addr.family
+           && ngx_current_msec - history->blocked_time < NGX_TRP_TURNC_BLOCKED
+           && ngx_trp_turnc_same_peer(&history->blocked, peer);
 }
 
 
 void
 ngx_trp_turnc_user_past(ngx_trp_turnc_user_t *user)
 {
-    ngx_trp_turnc_past_t   *past;
-    ngx_trp_turnc_alloc_t  *a;
+    ngx_trp_turnc_past_t     *past;
+    ngx_trp_turnc_history_t  *history;
 
-    a = user->allocation;
-    past = ngx_trp_turnc_past_find(a, &user->peer);
+    history = &user->allocation->history;
+    past = ngx_trp_turnc_past_find(history, &user->peer);
 
     if (past == NULL) {
-        past = &a->past[a->npast++ % NGX_TRP_TURNC_PAST];
+        past = &history->past[history->npast++ % NGX_TRP_TURNC_PAST];
         past->peer = user->peer;
     }
 
@@ -149,20 +153,21 @@ ngx_trp_turnc_user_repeats(ngx_trp_turnc_user_t *user)
 {
     ngx_trp_turnc_past_t  *past;
 
-    past = ngx_trp_turnc_past_find(user->allocation, &user->peer);
+    past = ngx_trp_turnc_past_find(&user->allocation->history, &user->peer);
 
     return past && ngx_current_msec - past->time < NGX_TRP_TURNC_TIME_WAIT;
 }
 
 
 static ngx_trp_turnc_past_t *
-ngx_trp_turnc_past_find(ngx_trp_turnc_alloc_t *a, const trp_taddr_t *peer)
+ngx_trp_turnc_past_find(ngx_trp_turnc_history_t *history,
+    const trp_taddr_t *peer)
 {
     ngx_uint_t  i;
 
-    for (i = 0; i < ngx_min(a->npast, NGX_TRP_TURNC_PAST); i++) {
-        if (ngx_trp_turnc_same_peer(&a->past[i].peer, peer)) {
-            return &a->past[i];
+    for (i = 0; i < ngx_min(history->npast, NGX_TRP_TURNC_PAST); i++) {
+        if (ngx_trp_turnc_same_peer(&history->past[i].peer, peer)) {
+            return &history->past[i];
         }
     }
 
