@@ -114,6 +114,9 @@ trp_turnc_input(trp_turnc_t *client, const uint8_t *p, size_t len,
 {
     trp_stun_t  m;
 
+    trp_assert(client->event.type == TRP_TURNC_EVENT_NONE);
+    trp_assert(now >= client->now);
+
     client->now = now;
 
     if (len && trp_stun_is_channel(p[0])) {
@@ -192,6 +195,9 @@ trp_turnc_deadline(const trp_turnc_t *client)
 void
 trp_turnc_expire(trp_turnc_t *client, uint64_t now)
 {
+    trp_assert(client->event.type == TRP_TURNC_EVENT_NONE);
+    trp_assert(now >= client->now);
+
     client->now = now;
     client->due = now;
 }
@@ -277,6 +283,8 @@ trp_turnc_connect(trp_turnc_t *client, const trp_taddr_t *peer,
         return TRP_ERROR;
     }
 
+    trp_assert(now >= client->now);
+
     client->now = now;
 
     return trp_turnc_tcp_connect(client, peer, connect);
@@ -319,6 +327,8 @@ trp_turnc_send(trp_turnc_t *client, const trp_taddr_t *peer,
     {
         return TRP_ERROR;
     }
+
+    trp_assert(now >= client->now);
 
     client->now = now;
 
@@ -370,4 +380,32 @@ trp_turnc_clear(trp_turnc_t *client)
     trp_hash_done(&client->peers.by_addr);
     trp_hash_done(&client->peers.by_host);
     trp_hash_done(&client->peers.by_number);
+}
+
+
+const char *
+trp_turnc_method_name(unsigned method)
+{
+    switch (method) {
+
+    case TRP_STUN_ALLOCATE:
+        return "allocate";
+
+    case TRP_STUN_REFRESH:
+        return "refresh";
+
+    case TRP_STUN_CREATE_PERMISSION:
+        return "create permission";
+
+    case TRP_STUN_CHANNEL_BIND:
+        return "channel bind";
+
+    case TRP_STUN_CONNECT:
+        return "connect";
+
+    case TRP_STUN_CONNECTION_BIND:
+        return "connection bind";
+    }
+
+    return "unknown method";
 }

@@ -131,6 +131,11 @@ void trp_turnc_release(trp_turnc_t *client, const trp_taddr_t *peer);
 void trp_turnc_close(trp_turnc_t *client, uint64_t now);
 
 
+/* for the log: what a request asks for */
+
+const char *trp_turnc_method_name(unsigned method);
+
+
 #pragma GCC visibility pop
 
 

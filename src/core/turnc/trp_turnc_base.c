@@ -41,6 +41,8 @@ void
 trp_turnc_timer(trp_turnc_t *client, trp_turnc_timer_t *timer,
     uint64_t expires)
 {
+    trp_assert(expires);
+
     trp_turnc_timer_stop(client, timer);
     trp_heap_insert(&client->timers, &timer->node, expires);
 }
@@ -89,5 +91,7 @@ trp_turnc_heard(trp_turnc_t *client, int data)
 void
 trp_turnc_fail(trp_turnc_t *client, unsigned code)
 {
+    trp_assert(code && client->state != TRP_TURNC_OVER);
+
     client->code = code;
 }

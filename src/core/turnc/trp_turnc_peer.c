@@ -115,6 +115,8 @@ int
 trp_turnc_peer_use(trp_turnc_t *client,
     trp_turnc_peer_t **peer, const trp_taddr_t *addr)
 {
+    trp_assert(*peer == NULL || (*peer)->state == TRP_TURNC_RESTING);
+
     if (client->peers.nused == TRP_TURNC_PEERS || trp_turnc_busy(client)) {
         return TRP_AGAIN;
     }
@@ -372,6 +374,8 @@ trp_turnc_peer_rest(trp_turnc_t *client, trp_turnc_peer_t *peer)
 static void
 trp_turnc_peer_unuse(trp_turnc_t *client, trp_turnc_peer_t *peer)
 {
+    trp_assert(peer->state != TRP_TURNC_RESTING && client->peers.nused);
+
     client->peers.nused--;
 
     trp_hash_remove(&client->peers.by_host, &peer->by_host);

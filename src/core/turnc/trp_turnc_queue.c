@@ -37,6 +37,10 @@ trp_turnc_deliver(trp_turnc_t *client, const trp_turnc_peer_t *peer,
     uint8_t            buf[TRP_TURNC_DATA_MAX + 64];
     trp_stun_writer_t  w;
 
+    trp_assert(len <= TRP_TURNC_DATA_MAX);
+    trp_assert(peer->state == TRP_TURNC_BOUND
+               || peer->state == TRP_TURNC_PERMITTED);
+
     if (peer->state == TRP_TURNC_BOUND) {
         padded = client->conf.stream ? (len + 3) & ~(size_t) 3 : len;
 

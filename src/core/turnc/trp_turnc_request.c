@@ -49,6 +49,8 @@ void
 trp_turnc_request(trp_turnc_t *client, trp_turnc_transaction_t *t,
     const trp_turnc_request_t *request)
 {
+    trp_assert(!t->active);
+
     t->timer.kind = TRP_TURNC_TIMER_TRANSACTION;
     t->request = request;
     t->nstale = 0;
@@ -124,6 +126,8 @@ trp_turnc_transmit(trp_turnc_t *client, trp_turnc_transaction_t *t)
 void
 trp_turnc_request_timer(trp_turnc_t *client, trp_turnc_transaction_t *t)
 {
+    trp_assert(t->active && t->nsent);
+
     if (!client->conf.stream && t->nsent < TRP_TURNC_RC) {
         trp_turnc_transmit(client, t);
 
