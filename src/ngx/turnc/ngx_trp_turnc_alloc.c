@@ -28,6 +28,8 @@
 #define NGX_TRP_TURNC_READS       64      /* in one turn of the event loop */
 
 
+static void ngx_trp_turnc_debug(ngx_trp_turnc_alloc_t *a, const u_char *p,
+    size_t len);
 static ngx_int_t ngx_trp_turnc_alloc_buffers(ngx_trp_turnc_alloc_t *a,
     ngx_pool_t *pool);
 static ngx_int_t ngx_trp_turnc_alloc_dial(ngx_trp_turnc_alloc_t *a,
@@ -123,6 +125,11 @@ ngx_trp_turnc_alloc_create(ngx_trp_turnc_server_t *server,
     trp_hash_init(&a->peers, server->key, &server->memory);
 
     ngx_queue_insert_tail(&server->allocations, &a->queue);
+
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, &a->log, 0,
+                   "trp turnc: allocation for %s%s",
+                   a->transport == TRP_PROTO_TCP ? "TCP" : "UDP",
+                   hops ? ", as another server says" : "");
 
     *allocation = a;
 
@@ -360,6 +367,9 @@ ngx_trp_turnc_timer_handler(ngx_event_t *ev)
 void
 ngx_trp_turnc_alloc_unused(ngx_trp_turnc_alloc_t *a)
 {
+    ngx_log_debug0(NGX_LOG_DEBUG_STREAM, &a->log, 0,
+                   "trp turnc: allocation has no user");
+
     if (a->exiting || ngx_exiting) {
 
         /* the worker stays for as long as it takes to give it back */
@@ -517,6 +527,10 @@ ngx_trp_turnc_read_stream(ngx_trp_turnc_alloc_t *a)
             break;
         }
 
+        if (len > 0) {
+            ngx_trp_turnc_debug(a, p, len);
+        }
+
         if (len < 0
             || trp_turnc_input(a->client, p, len, ngx_current_msec) != TRP_OK)
         {
@@ -564,6 +578,8 @@ ngx_trp_turnc_read_datagram(ngx_trp_turnc_alloc_t *a)
     n = recv(c->fd, a->in, a->in_size, 0);
 
     if (n >= 0) {
+        ngx_trp_turnc_debug(a, a->in, n);
+
         (void) trp_turnc_input(a->client, a->in, n, ngx_current_msec);
         ngx_trp_turnc_events(a);
 
@@ -647,6 +663,8 @@ ngx_trp_turnc_send(void *data, const uint8_t *p, size_t len)
     if (a->broken) {
         return;
     }
+
+    ngx_trp_turnc_debug(a, p, len);
 
     c = a->connection;
 
@@ -733,6 +751,47 @@ ngx_trp_turnc_keep(ngx_trp_turnc_alloc_t *a, const u_char *p, size_t len)
     a->out.last += len;
 
     return NGX_OK;
+}
+
+
+/* a line for each request and each answer; data pass without one */
+
+static void
+ngx_trp_turnc_debug(ngx_trp_turnc_alloc_t *a, const u_char *p, size_t len)
+{
+#if (NGX_DEBUG)
+    trp_stun_t  m;
+
+    if (!(a->log.log_level & NGX_LOG_DEBUG_STREAM) || len == 0
+        || trp_stun_is_channel(p[0]) || trp_stun_parse(&m, p, len) != TRP_OK)
+    {
+        return;
+    }
+
+    switch (m.type) {
+
+    case TRP_STUN_REQUEST:
+        ngx_log_debug1(NGX_LOG_DEBUG_STREAM, &a->log, 0,
+                       "trp turnc: %s sent", trp_turnc_method_name(m.method));
+        break;
+
+    case TRP_STUN_SUCCESS:
+        ngx_log_debug1(NGX_LOG_DEBUG_STREAM, &a->log, 0,
+                       "trp turnc: %s answered",
+                       trp_turnc_method_name(m.method));
+        break;
+
+    case TRP_STUN_ERROR:
+        ngx_log_debug2(NGX_LOG_DEBUG_STREAM, &a->log, 0,
+                       "trp turnc: %s answered, error %ui",
+                       trp_turnc_method_name(m.method),
+                       (ngx_uint_t) trp_stun_error(&m));
+        break;
+
+    default: /* TRP_STUN_INDICATION */
+        break;
+    }
+#endif
 }
 
 
@@ -856,6 +915,9 @@ ngx_trp_turnc_failed(ngx_trp_turnc_alloc_t *a, ngx_uint_t code)
 static void
 ngx_trp_turnc_connected(ngx_trp_turnc_user_t *user, uint32_t id)
 {
+    ngx_log_debug1(NGX_LOG_DEBUG_STREAM, &user->allocation->log, 0,
+                   "trp turnc: peer connected, connection %xD", id);
+
     user->connecting = 0;
     user->connected = 1;
     user->allocation->nconnecting--;
@@ -888,6 +950,10 @@ ngx_trp_turnc_alloc_fail(ngx_trp_turnc_alloc_t *a, ngx_uint_t code)
     if (a->failed) {
         return;
     }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, &a->log, 0,
+                   "trp turnc: allocation is over, %ui users, code %ui",
+                   a->nusers, code);
 
     a->failed = 1;
     a->connection->idle = 0;

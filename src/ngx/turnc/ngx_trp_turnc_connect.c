@@ -201,6 +201,11 @@ ngx_trp_turnc_connect_ready(ngx_trp_turnc_user_t *user)
         return;
     }
 
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, tc->log, 0,
+                   "trp turnc: connecting to peer, allocation %uA%s",
+                   user->allocation->connection->number,
+                   tc->connection ? ", on the same data connection" : "");
+
     if (tc->connection == NULL) {
         ngx_trp_turnc_data_dial(tc);
     }
@@ -285,6 +290,10 @@ ngx_trp_turnc_connect_connected(ngx_trp_turnc_user_t *user, uint32_t id)
 
     tc = user->data;
 
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, tc->log, 0,
+                   "trp turnc: peer connected, connection %xD%s", id,
+                   tc->open ? "" : ", waits for data connection");
+
     tc->connected = 1;
     tc->id = id;
 
@@ -305,6 +314,10 @@ ngx_trp_turnc_connect_refused(ngx_trp_turnc_user_t *user, ngx_uint_t code)
     ngx_trp_turnc_alloc_t    *a;
 
     tc = user->data;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, tc->log, 0,
+                   "trp turnc: peer refused, %ui (%s)", code,
+                   ngx_trp_turnc_text(code));
 
     if (!tc->abandoned && ngx_trp_turnc_connect_elsewhere(tc, code)) {
 
@@ -507,6 +520,10 @@ ngx_trp_turnc_data_open(ngx_trp_turnc_connect_t *tc)
 
     c = tc->connection;
 
+    ngx_log_debug1(NGX_LOG_DEBUG_STREAM, tc->log, 0,
+                   "trp turnc: data connection is there%s",
+                   tc->connected ? "" : ", waits for peer");
+
     tc->open = 1;
 
     c->data = tc;
@@ -534,6 +551,9 @@ ngx_trp_turnc_data_bind(ngx_trp_turnc_connect_t *tc)
         ngx_trp_turnc_connect_server(tc, TRP_CODE_FAILED);
         return;
     }
+
+    ngx_log_debug1(NGX_LOG_DEBUG_STREAM, tc->log, 0,
+                   "trp turnc: connection bind sent, connection %xD", tc->id);
 
     ngx_add_timer(&tc->timer, tc->server->conf->connect_timeout);
 
@@ -673,6 +693,9 @@ ngx_trp_turnc_data_answer(ngx_trp_turnc_connect_t *tc)
         break;
 
     case TRP_AGAIN:
+        ngx_log_debug0(NGX_LOG_DEBUG_STREAM, tc->log, 0,
+                       "trp turnc: connection bind wants another nonce");
+
         ngx_trp_turnc_data_bind(tc);
         return;
 
@@ -828,6 +851,16 @@ ngx_trp_turnc_connect_end(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
         return;
     }
 
+    if (code == TRP_CODE_NONE) {
+        ngx_log_debug0(NGX_LOG_DEBUG_STREAM, tc->log, 0,
+                       "trp turnc: connection to peer is there");
+
+    } else {
+        ngx_log_debug1(NGX_LOG_DEBUG_STREAM, tc->log, 0,
+                       "trp turnc: no connection to peer: %s",
+                       trp_code_text(code));
+    }
+
     tc->ended = 1;
     tc->code = code;
 
@@ -892,6 +925,9 @@ static void
 ngx_trp_turnc_connect_abandon(ngx_trp_turnc_connect_t *tc)
 {
     ngx_connection_t  *c;
+
+    ngx_log_debug0(NGX_LOG_DEBUG_STREAM, tc->log, 0,
+                   "trp turnc: nobody waits for the connection any more");
 
     tc->abandoned = 1;
 

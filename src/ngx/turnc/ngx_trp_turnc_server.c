@@ -231,6 +231,9 @@ ngx_trp_turnc_user_attach(ngx_trp_turnc_server_t *server,
 
         if (n >= server->conf->allocations) {
 
+            ngx_log_debug1(NGX_LOG_DEBUG_STREAM, server->log, 0,
+                           "trp turnc: %ui allocations, user waits", n);
+
             user->waiting = 1;
             ngx_queue_insert_tail(&server->waiting, &user->queue);
 

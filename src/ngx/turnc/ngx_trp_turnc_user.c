@@ -11,6 +11,7 @@
 
 
 #include "turnc/ngx_trp_turnc_user.h"
+#include "base/trp_addr.h"
 
 
 /* TCP's TIME_WAIT, in which two ports cannot be connected once more */
@@ -19,6 +20,8 @@
 #define NGX_TRP_TURNC_KEY_LEN     19
 
 
+static void ngx_trp_turnc_user_debug(ngx_trp_turnc_alloc_t *a,
+    ngx_trp_turnc_user_t *user, const char *what);
 static size_t ngx_trp_turnc_user_key(u_char *p, const trp_taddr_t *peer);
 static ngx_trp_turnc_past_t *ngx_trp_turnc_past_find(
     ngx_trp_turnc_history_t *history, const trp_taddr_t *peer);
@@ -32,6 +35,8 @@ ngx_trp_turnc_user_join(ngx_trp_turnc_alloc_t *a, ngx_trp_turnc_user_t *user)
     u_char  key[NGX_TRP_TURNC_KEY_LEN];
     size_t  len;
 
+    trp_assert(user->allocation == NULL && !user->waiting);
+
     len = ngx_trp_turnc_user_key(key, &user->peer);
 
     trp_hash_insert(&a->peers, &user->node, trp_hash(&a->peers, key, len));
@@ -41,6 +46,8 @@ ngx_trp_turnc_user_join(ngx_trp_turnc_alloc_t *a, ngx_trp_turnc_user_t *user)
     user->allocation = a;
     user->connecting = 0;
     user->connected = 0;
+
+    ngx_trp_turnc_user_debug(a, user, "attached");
 }
 
 
@@ -50,6 +57,9 @@ ngx_trp_turnc_user_leave(ngx_trp_turnc_user_t *user)
     ngx_trp_turnc_alloc_t  *a;
 
     a = user->allocation;
+
+    trp_assert(a && a->nusers);
+
     user->allocation = NULL;
 
     ngx_queue_remove(&user->queue);
@@ -60,6 +70,29 @@ ngx_trp_turnc_user_leave(ngx_trp_turnc_user_t *user)
         user->connecting = 0;
         a->nconnecting--;
     }
+
+    ngx_trp_turnc_user_debug(a, user, "detached");
+}
+
+
+static void
+ngx_trp_turnc_user_debug(ngx_trp_turnc_alloc_t *a, ngx_trp_turnc_user_t *user,
+    const char *what)
+{
+#if (NGX_DEBUG)
+    size_t  len;
+    u_char  text[TRP_ADDR_TEXT_LEN];
+
+    len = 0;
+
+    if (a->log.log_level & NGX_LOG_DEBUG_STREAM) {
+        len = trp_addr_text(text, &user->peer.addr);
+    }
+
+    ngx_log_debug5(NGX_LOG_DEBUG_STREAM, &a->log, 0,
+                   "trp turnc: user %s, peer %*s, port %d, %ui now",
+                   what, len, text, (int) user->peer.port, a->nusers);
+#endif
 }
 
 
