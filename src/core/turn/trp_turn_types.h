@@ -7,15 +7,15 @@
 /*
  * What the files of the TURN server share among themselves.
  *
- *     trp_turn.c          messages in, authentication, answers, time
+ *     trp_turn_server.c   messages in, authentication, answers, time
  *     trp_turn_alloc.c    Allocate, Refresh and the end of an allocation
  *     trp_turn_peer.c     permissions, channels and data
  *     trp_turn_tcp.c      connections to peers (RFC 6062)
  */
 
 
-#ifndef TRP_TURN_PRIVATE_H_INCLUDED
-#define TRP_TURN_PRIVATE_H_INCLUDED
+#ifndef TRP_TURN_TYPES_H_INCLUDED
+#define TRP_TURN_TYPES_H_INCLUDED
 
 
 #include "turn/trp_turn.h"
@@ -61,7 +61,7 @@ typedef struct {
 } trp_turn_channel_t;
 
 
-/* of trp_turn.c */
+/* of trp_turn_server.c */
 
 trp_turn_command_t *trp_turn_command(trp_turn_t *turn,
     trp_turn_command_e type);
@@ -170,4 +170,4 @@ void trp_turn_connections_free(trp_turn_t *turn, trp_turn_alloc_t *alloc);
 #pragma GCC visibility pop
 
 
-#endif /* TRP_TURN_PRIVATE_H_INCLUDED */
+#endif /* TRP_TURN_TYPES_H_INCLUDED */

@@ -4,7 +4,7 @@
  */
 
 
-#include "turn/trp_turn_private.h"
+#include "turn/trp_turn_types.h"
 
 #include <string.h>
 
