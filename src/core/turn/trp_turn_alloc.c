@@ -4,7 +4,19 @@
  */
 
 
-#include "turn/trp_turn_types.h"
+/*
+ * Allocate (RFC 8656, section 7), Refresh (section 8) and the end of an
+ * allocation.
+ */
+
+
+#include "turn/trp_turn_alloc.h"
+#include "turn/trp_turn.h"
+#include "turn/trp_turn_answer.h"
+#include "turn/trp_turn_command.h"
+#include "turn/trp_turn_peer.h"
+#include "turn/trp_turn_tcp.h"
+#include "turn/trp_turn_tuple.h"
 
 #include <string.h>
 

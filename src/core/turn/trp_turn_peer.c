@@ -4,7 +4,16 @@
  */
 
 
-#include "turn/trp_turn_types.h"
+/*
+ * Which peers a client may reach and be reached by: permissions (RFC 8656,
+ * section 9) and channels (section 12); and their data, both ways.
+ */
+
+
+#include "turn/trp_turn_peer.h"
+#include "turn/trp_turn.h"
+#include "turn/trp_turn_answer.h"
+#include "turn/trp_turn_command.h"
 
 #include <string.h>
 
@@ -34,6 +43,8 @@ static trp_turn_channel_t *trp_turn_channel_by_number(
     const trp_turn_alloc_t *alloc, uint32_t number);
 static trp_turn_channel_t *trp_turn_channel_by_peer(
     const trp_turn_alloc_t *alloc, const trp_taddr_t *peer);
+static uint64_t trp_turn_hash_taddr(const trp_hash_t *table,
+    const trp_taddr_t *addr);
 static void trp_turn_channel_free(trp_turn_t *turn,
     trp_turn_channel_t *channel);
 static void trp_turn_to_peer(trp_turn_t *turn, trp_turn_alloc_t *alloc,
@@ -485,6 +496,15 @@ trp_turn_channel_by_peer(const trp_turn_alloc_t *alloc,
     }
 
     return NULL;
+}
+
+
+static uint64_t
+trp_turn_hash_taddr(const trp_hash_t *table, const trp_taddr_t *addr)
+{
+    uint8_t  buf[TRP_TADDR_PACKED_MAX];
+
+    return trp_hash(table, buf, trp_taddr_pack(buf, addr) - buf);
 }
 
 

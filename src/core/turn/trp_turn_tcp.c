@@ -4,7 +4,17 @@
  */
 
 
-#include "turn/trp_turn_types.h"
+/*
+ * TCP connections to peers and from them (RFC 6062): Connect, ConnectionBind,
+ * ConnectionAttempt.
+ */
+
+
+#include "turn/trp_turn_tcp.h"
+#include "turn/trp_turn.h"
+#include "turn/trp_turn_answer.h"
+#include "turn/trp_turn_command.h"
+#include "turn/trp_turn_peer.h"
 
 #include <string.h>
 

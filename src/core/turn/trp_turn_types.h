@@ -5,12 +5,17 @@
 
 
 /*
- * What the files of the TURN server share among themselves.
+ * The types of the TURN server.
  *
- *     trp_turn_server.c   messages in, authentication, answers, time
- *     trp_turn_alloc.c    Allocate, Refresh and the end of an allocation
- *     trp_turn_peer.c     permissions, channels and data
- *     trp_turn_tcp.c      connections to peers (RFC 6062)
+ *     trp_turn_server.c    messages in, ends from outside, time
+ *     trp_turn_login.c     authentication
+ *     trp_turn_alloc.c     Allocate, Refresh and the end of an allocation
+ *     trp_turn_tcp.c       connections to peers (RFC 6062)
+ *     trp_turn_peer.c      permissions, channels and data
+ *     trp_turn_access.c    which peers may be reached
+ *     trp_turn_answer.c    answers, their codes and counts
+ *     trp_turn_tuple.c     the allocation of a client
+ *     trp_turn_command.c   what is to be done
  */
 
 
@@ -18,11 +23,226 @@
 #define TRP_TURN_TYPES_H_INCLUDED
 
 
-#include "turn/trp_turn.h"
+#include "base/trp_addr.h"
+#include "base/trp_budget.h"
+#include "base/trp_hash.h"
+#include "base/trp_heap.h"
+#include "base/trp_memory.h"
+#include "base/trp_random.h"
+#include "stun/trp_stun.h"
+#include "turn/trp_turn_access.h"
+#include "stun/trp_turn_auth.h"
 
 
 #pragma GCC visibility push(hidden)
 
+
+/* RFC 8656, sections 9 and 12; milliseconds */
+
+#define TRP_TURN_PERMISSION_TIME   300000
+#define TRP_TURN_CHANNEL_TIME      600000
+#define TRP_TURN_CHANNEL_REST_TIME 300000  /* before it may be bound anew */
+#define TRP_TURN_RESERVATION_TIME   30000
+
+/* RFC 6062, sections 5.2 to 5.4 */
+
+#define TRP_TURN_CONNECT_TIME       30000
+#define TRP_TURN_BIND_TIME          30000
+
+/* families as bits: those of REQUESTED-ADDRESS-FAMILY */
+
+#define TRP_TURN_V4                1
+#define TRP_TURN_V6                2
+
+#define trp_turn_family(addr)      ((addr)->family == 4 ? TRP_TURN_V4         \
+                                                        : TRP_TURN_V6)
+
+#define TRP_TURN_CHANNEL_MIN       0x4000
+#define TRP_TURN_CHANNEL_MAX       0x7fff  /* see trp_stun_is_channel() */
+
+/* at once, for one allocation */
+
+#define TRP_TURN_MAX_PERMISSIONS      512
+#define TRP_TURN_MAX_CHANNELS         512
+#define TRP_TURN_MAX_CONNECTIONS      512
+
+/* of a server that shares its connections with no other one */
+
+#define TRP_TURN_NO_SLOT             1023
+
+/* room that peers' data need in front of them and behind */
+
+#define TRP_TURN_HEADROOM              48
+#define TRP_TURN_TAILROOM               3
+
+#define TRP_TURN_TOKEN_LEN              8
+#define TRP_TURN_ANSWER_MAX          1536
+
+/* for the counters: any other code is counted as 0 */
+
+#define TRP_TURN_NMETHODS               8
+#define TRP_TURN_NCODES                18
+
+#define TRP_TURN_NPEERS                 4  /* remembered for the log */
+
+/*
+ * The commands that may wait at once, but the ends of allocations and of
+ * connections, which wait in lists.  An input leads to two of them at most: a
+ * line for the log or an address that is given up, and an answer, data or a
+ * question.  There is no other input before both are carried out, and to the
+ * last one, in hand, there may be an answer that leads to one more.  What
+ * would be the fifth is lost, as a datagram is: its client asks again.
+ */
+
+#define TRP_TURN_COMMANDS               4
+
+
+/* what RFC 8656 calls the 5-tuple; all bytes that are not used are zero */
+
+typedef struct {
+    trp_taddr_t              client;
+    trp_taddr_t              server;
+    uint8_t                  transport;    /* trp_transport_e */
+} trp_turn_tuple_t;
+
+
+/* writes what tells tuples apart, for a hash of them; returns its length */
+
+#define TRP_TURN_TUPLE_MAX  (2 * TRP_TADDR_PACKED_MAX + 1)
+
+size_t trp_turn_tuple_pack(uint8_t *buf, const trp_turn_tuple_t *tuple);
+
+
+typedef struct {
+    trp_turn_credentials_t   credentials;
+    trp_turn_access_t        access;
+    trp_addr_t               external[2];  /* IPv4, IPv6; family 0: unset */
+    const trp_addr_t        *own;          /* those of all servers */
+    size_t                   nown;
+    uint16_t                 first_port;
+    uint16_t                 last_port;
+    uint32_t                 lifetime;     /* seconds */
+    uint32_t                 max_lifetime;
+    uint32_t                 stranger_rate;    /* answers per second, 0: any */
+    uint32_t                 stranger_burst;   /* and at once */
+    uint64_t                 rate;         /* bytes per second, 0: any */
+    trp_str_t                software;     /* empty: none */
+    unsigned                 tcp:1;        /* RFC 6062 */
+
+    /* the time in a user's name counts for each request, not for Allocate */
+    unsigned                 check_expiry:1;
+} trp_turn_conf_t;
+
+
+typedef struct trp_turn_s             trp_turn_t;
+typedef struct trp_turn_alloc_s       trp_turn_alloc_t;
+typedef struct trp_turn_connection_s  trp_turn_connection_t;
+
+
+typedef enum {
+    TRP_TURN_FREE_EXPIRED = 0,
+    TRP_TURN_FREE_DELETED,             /* by the client */
+    TRP_TURN_FREE_CLIENT_GONE,         /* its connection has ended */
+    TRP_TURN_FREE_ACCOUNT_REMOVED,
+    TRP_TURN_FREE_SHUTDOWN,
+    TRP_TURN_FREE_FAILED               /* its socket has */
+} trp_turn_free_e;
+
+
+typedef enum {
+
+    /* "data" to the client "to", or of "alloc" if that is set */
+    TRP_TURN_REPLY = 0,
+    TRP_TURN_TO_CLIENT,
+
+    /* "data" to "peer" from the relayed address of that family */
+    TRP_TURN_TO_PEER,
+
+    /*
+     * Bind port "port" for the families of "alloc", and say how it went with
+     * trp_turn_bound(), before anything else.
+     */
+    TRP_TURN_BIND,
+
+    /*
+     * "alloc" has ended, see its "why": give up its relayed addresses, its
+     * port and its share of a quota.  An answer that says so comes after this,
+     * for its client may ask for another allocation then.
+     */
+    TRP_TURN_END,
+
+    /*
+     * the last one for "alloc": let go of it and of its connections, then
+     * trp_turn_release()
+     */
+    TRP_TURN_FREE,
+
+    /* the relayed address of the family of "peer" is given up */
+    TRP_TURN_UNBIND,
+
+    /* RFC 6062: connect to "peer" from the relayed address; "connection" */
+    TRP_TURN_CONNECT,
+
+    /*
+     * RFC 6062: ConnectionBind of connection "id" from "to", by the user in
+     * "data"; turn->request says how to answer.
+     */
+    TRP_TURN_ATTACH,
+
+    /* "connection" has ended: close it, then trp_turn_connection_release() */
+    TRP_TURN_DISCONNECT,
+
+    /* for the log: "why" the client "to", or its user in "data", was refused */
+    TRP_TURN_REPORT
+} trp_turn_command_e;
+
+
+typedef enum {
+    TRP_TURN_UNKNOWN_USER = 0,         /* no such name; empty: a hash */
+    TRP_TURN_EXPIRED_USER,             /* its time is over */
+    TRP_TURN_WRONG_PASSWORD,
+    TRP_TURN_PEER_DENIED               /* "peer" */
+} trp_turn_report_e;
+
+
+typedef struct {
+    trp_turn_command_e       type;
+    trp_turn_alloc_t        *alloc;
+    trp_turn_connection_t   *connection;
+    const trp_turn_tuple_t  *to;
+    const uint8_t           *data;
+    size_t                   len;
+    size_t                   payload;      /* bytes of a peer in "data" */
+    trp_taddr_t              peer;
+    uint32_t                 id;           /* of a connection */
+    uint16_t                 port;
+    uint8_t                  why;          /* trp_turn_report_e */
+    unsigned                 dont_fragment:1;
+    unsigned                 own:1;        /* "peer" may be an allocation */
+} trp_turn_command_t;
+
+
+typedef enum {
+    TRP_TURN_BOUND = 0,
+    TRP_TURN_PORT_IN_USE,              /* try another one */
+    TRP_TURN_QUOTA,                    /* 486 */
+    TRP_TURN_NO_CAPACITY               /* 508 */
+} trp_turn_bound_e;
+
+
+/* who has asked what, for an answer that comes later */
+
+typedef struct {
+    uint16_t                 method;
+    uint8_t                  id[TRP_STUN_ID_LEN];
+    trp_turn_key_t           key;
+    unsigned                 signed_sha1:1;
+    unsigned                 signed_sha256:1;
+    unsigned                 fingerprint:1;
+} trp_turn_request_t;
+
+
+/* of what a trp_timer_t is part */
 
 typedef enum {
     TRP_TURN_TIMER_ALLOC = 0,
@@ -32,139 +252,136 @@ typedef enum {
 } trp_turn_timer_e;
 
 
-/* not all ports of a peer's address */
-
-typedef enum {
-    TRP_TURN_OWN_PORTS = 1,            /* those of allocations */
-    TRP_TURN_SOME_PORTS = 2            /* what rules say of each */
-} trp_turn_restricted_e;
-
-
-typedef struct {
-    trp_hash_node_t      node;
-    trp_timer_t          timer;
-    trp_turn_alloc_t    *alloc;
-    trp_addr_t           addr;
-    unsigned             restricted:2; /* trp_turn_restricted_e */
-} trp_turn_permission_t;
+struct trp_turn_connection_s {
+    trp_hash_node_t          node;         /* by id, of the server */
+    trp_timer_t              timer;
+    uint8_t                  state;
+    trp_turn_alloc_t        *alloc;
+    trp_turn_connection_t   *next;         /* of the allocation, or closed */
+    uint32_t                 id;
+    trp_taddr_t              peer;
+    trp_turn_request_t       request;      /* Connect */
+    void                    *data;         /* the caller's */
+};
 
 
 typedef struct {
-    trp_hash_node_t      by_number;
-    trp_hash_node_t      by_peer;
-    trp_timer_t          timer;
-    trp_turn_alloc_t    *alloc;
-    trp_taddr_t          peer;
-    uint16_t             number;
-    unsigned             resting:1;    /* has expired, may not be bound anew */
-    unsigned             restricted:2;
-} trp_turn_channel_t;
+    uint64_t                 bytes;
+    uint64_t                 packets;
+} trp_turn_traffic_t;
 
 
-/* of trp_turn_server.c */
+struct trp_turn_alloc_s {
+    trp_hash_node_t          node;
+    trp_timer_t              timer;
+    uint8_t                  protocol;     /* trp_proto_e */
+    uint8_t                  families;     /* TRP_TURN_V4, TRP_TURN_V6 */
+    uint8_t                  why;          /* trp_turn_free_e */
+    unsigned                 failed_v6:1;  /* the additional family */
+    unsigned                 even:1;       /* EVEN-PORT */
+    unsigned                 reserve:1;    /* and the next port */
+    unsigned                 over:1;       /* waits to be released */
+    trp_turn_alloc_t        *next_over;
+    trp_turn_t              *turn;
+    trp_turn_tuple_t         tuple;
+    trp_taddr_t              relayed[2];   /* IPv4, IPv6 */
+    uint16_t                 port;
+    uint8_t                  token[TRP_TURN_TOKEN_LEN];
+    uint8_t                  id[TRP_STUN_ID_LEN];    /* of the Allocate */
+    uint32_t                 lifetime;     /* as granted first; seconds */
+    trp_turn_key_t           key;          /* of the Allocate */
+    trp_hash_t               permissions;
+    trp_hash_t               numbers;      /* channels */
+    trp_hash_t               peers;        /* the same channels */
+    trp_turn_connection_t   *connections;
+    unsigned                 nconnections;
+    trp_turn_traffic_t       up;           /* to peers */
+    trp_turn_traffic_t       down;
+    trp_turn_traffic_t       dropped;
+    trp_rate_t               up_rate;
+    trp_rate_t               down_rate;
+    trp_taddr_t              seen[TRP_TURN_NPEERS];  /* peers */
+    unsigned                 nseen;
+    uint64_t                 created;
+    trp_str_t                username;
+    void                    *data;         /* the caller's */
+    uint8_t                  text[];       /* the user's name */
+};
 
-trp_turn_command_t *trp_turn_command(trp_turn_t *turn,
-    trp_turn_command_e type);
 
-/* for asserts: 1 if no command waits, or none whose data are turn->answer */
+/* counts since the start, unless they are of what is there "now" */
 
-int trp_turn_idle(const trp_turn_t *turn);
-int trp_turn_answer_idle(const trp_turn_t *turn);
+typedef struct {
+    uint64_t                 allocations;  /* now */
+    uint64_t                 permissions;  /* now */
+    uint64_t                 channels;     /* now */
+    uint64_t                 connections;  /* now */
+    uint64_t                 total_allocations;
+    trp_turn_traffic_t       relayed;      /* both ways */
+    trp_turn_traffic_t       dropped;
+    uint64_t                 denied;       /* peers */
+    uint64_t                 silenced;     /* strangers over their budget */
+    uint64_t                 responses[TRP_TURN_NMETHODS][TRP_TURN_NCODES];
+} trp_turn_stats_t;
 
-/* a line for the log; "peer" may be NULL */
-
-void trp_turn_report(trp_turn_t *turn, const trp_turn_tuple_t *client,
-    trp_str_t username, const trp_taddr_t *peer, trp_turn_report_e why);
 
 /*
- * The answer to turn->request: begin, put attributes, end.  An error is sent
- * at once.
+ * What several servers share.  "ports" is a map of the ports that are taken
+ * by allocations or reservations, 1 bit each; "udp" and "tcp" are those that
+ * allocations of the protocol are bound to.  Others change them meanwhile.
+ * The functions look after reservations (RFC 8656, section 7): keep a port
+ * under a token that they write, and give it back once: its port, or 0.
  */
 
-void trp_turn_answer_begin(trp_turn_t *turn, trp_stun_writer_t *w,
-    trp_stun_class_e type);
-void trp_turn_answer_end(trp_turn_t *turn, trp_stun_writer_t *w);
-void trp_turn_error(trp_turn_t *turn, unsigned code);
-
-/* with a reason for who is authenticated; others get a short answer */
-
-void trp_turn_put_error(trp_stun_writer_t *w,
-    const trp_turn_request_t *request, unsigned code);
-size_t trp_turn_sign(trp_turn_t *turn, trp_stun_writer_t *w,
-    const trp_turn_request_t *request, unsigned code);
-
-uint64_t trp_turn_hash_tuple(const trp_turn_t *turn,
-    const trp_turn_tuple_t *tuple);
-uint64_t trp_turn_hash_taddr(const trp_hash_t *table, const trp_taddr_t *addr);
+typedef struct {
+    volatile const uint8_t  *ports;
+    volatile const uint8_t  *udp;
+    volatile const uint8_t  *tcp;
+    int                    (*reserve)(void *data, uint16_t port,
+                                      const uint8_t *token);
+    uint16_t               (*redeem)(void *data, const uint8_t *token);
+    void                    *data;
+} trp_turn_shared_t;
 
 
-/* of trp_turn_alloc.c: requests, all of them authenticated */
+struct trp_turn_s {
+    uint64_t                 now;
+    int64_t                  time;
 
-void trp_turn_allocate(trp_turn_t *turn, const trp_stun_t *m);
-void trp_turn_refresh(trp_turn_t *turn, trp_turn_alloc_t *alloc,
-    const trp_stun_t *m);
+    const trp_turn_conf_t   *conf;
+    trp_turn_shared_t        shared;
+    trp_memory_t             memory;
+    trp_random_t             random;
+    unsigned                 features;     /* of nonces, as long as "conf" */
+    uint16_t                 slot;         /* in the ids of connections */
+    uint8_t                  nonce_key[TRP_TURN_NONCE_KEY_LEN];
+    uint8_t                  hash_key[TRP_HASH_KEY_LEN];
 
-void trp_turn_free(trp_turn_t *turn, trp_turn_alloc_t *alloc,
-    trp_turn_free_e why);
+    trp_hash_t               allocs;
+    trp_hash_t               connections;
+    trp_heap_t               timers;
+    trp_turn_stats_t         stats;
+    trp_budget_t            *strangers;
+    trp_budget_t            *known;        /* sources */
 
+    /* of the request that is being worked on */
+    trp_turn_request_t       request;
+    trp_turn_tuple_t         from;
+    trp_str_t                username;
+    uint32_t                 tries;        /* ports */
 
-/* of trp_turn_peer.c */
+    /* commands: see trp_turn_next() */
+    trp_turn_alloc_t        *ended;        /* TRP_TURN_END is to come */
+    trp_turn_alloc_t        *over;         /* TRP_TURN_FREE is */
+    trp_turn_connection_t   *closed;       /* TRP_TURN_DISCONNECT is */
+    trp_turn_command_t       end;          /* one of these */
+    trp_turn_command_t       commands[TRP_TURN_COMMANDS + 1];
+    unsigned                 first;
+    unsigned                 ncommands;
+    unsigned                 in_hand:1;    /* the first one is */
 
-void trp_turn_create_permission(trp_turn_t *turn, trp_turn_alloc_t *alloc,
-    const trp_stun_t *m);
-void trp_turn_channel_bind(trp_turn_t *turn, trp_turn_alloc_t *alloc,
-    const trp_stun_t *m);
-void trp_turn_send(trp_turn_t *turn, trp_turn_alloc_t *alloc,
-    const trp_stun_t *m);
-void trp_turn_channel_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
-    const uint8_t *data, size_t len);
-
-void trp_turn_permission_expire(trp_turn_t *turn,
-    trp_turn_permission_t *permission);
-void trp_turn_channel_expire(trp_turn_t *turn, trp_turn_channel_t *channel);
-
-/* permissions and channels of a family, 4 or 6, or of both: 0 */
-
-void trp_turn_peers_free(trp_turn_t *turn, trp_turn_alloc_t *alloc,
-    uint8_t family);
-
-int trp_turn_permitted(const trp_turn_alloc_t *alloc,
-    const trp_taddr_t *peer);
-
-/*
- * 0 if the allocation may reach this peer, or the code of the error; without
- * the port: if it may be reached on any.
- */
-
-unsigned trp_turn_check_peer(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
-    const trp_taddr_t *peer, int with_port, unsigned *restricted);
-
-/* 1 if an allocation of the same protocol is bound to this port */
-
-int trp_turn_own_port(const trp_turn_alloc_t *alloc, uint16_t port);
-
-/* the bit of a port */
-
-int trp_turn_port_is_set(volatile const uint8_t *map, uint32_t port);
-
-/* for the log */
-
-void trp_turn_peer_seen(trp_turn_alloc_t *alloc, const trp_taddr_t *peer);
-
-
-/* of trp_turn_tcp.c */
-
-void trp_turn_connect(trp_turn_t *turn, trp_turn_alloc_t *alloc,
-    const trp_stun_t *m);
-void trp_turn_connection_bind(trp_turn_t *turn, const trp_stun_t *m);
-void trp_turn_connection_expire(trp_turn_t *turn,
-    trp_turn_connection_t *connection);
-
-/* those of a family, 4 or 6, are due now */
-
-void trp_turn_connections_expire(trp_turn_t *turn, trp_turn_alloc_t *alloc,
-    uint8_t family);
-void trp_turn_connections_free(trp_turn_t *turn, trp_turn_alloc_t *alloc);
+    uint8_t                  answer[TRP_TURN_ANSWER_MAX];
+};
 
 
 #pragma GCC visibility pop

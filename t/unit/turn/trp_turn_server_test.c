@@ -18,7 +18,7 @@
 #include "rnd.h"
 #include "turn/world.h"
 
-#include "turn/trp_turn_types.h"
+#include "turn/trp_turn_peer.h"
 
 
 #define nelts(a)  (sizeof(a) / sizeof((a)[0]))

@@ -1,0 +1,162 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * What the server wants done: commands wait here for the caller.  The ends of
+ * allocations and of connections wait in lists, because they must not be
+ * lost, everything else in a ring that is bounded.
+ */
+
+
+#include "turn/trp_turn_command.h"
+#include "turn/trp_turn.h"
+
+#include <string.h>
+
+
+static const trp_turn_command_t *trp_turn_end(trp_turn_t *turn,
+    trp_turn_command_e type, trp_turn_alloc_t *alloc,
+    trp_turn_connection_t *connection);
+
+
+void
+trp_turn_report(trp_turn_t *turn, const trp_turn_tuple_t *client,
+    trp_str_t username, const trp_taddr_t *peer, trp_turn_report_e why)
+{
+    trp_turn_command_t  *command;
+
+    command = trp_turn_command(turn, TRP_TURN_REPORT);
+
+    command->to = client;
+    command->data = username.data;
+    command->len = username.len;
+    command->why = (uint8_t) why;
+
+    if (peer) {
+        command->peer = *peer;
+    }
+}
+
+
+trp_turn_command_t *
+trp_turn_command(trp_turn_t *turn, trp_turn_command_e type)
+{
+    unsigned             i;
+    trp_turn_command_t  *command;
+
+    trp_assert(turn->ncommands < TRP_TURN_COMMANDS);
+
+    if (turn->ncommands < TRP_TURN_COMMANDS) {
+        i = (turn->first + turn->ncommands++) % TRP_TURN_COMMANDS;
+
+    } else {
+
+        /* nobody looks there */
+        i = TRP_TURN_COMMANDS;
+    }
+
+    command = &turn->commands[i];
+
+    memset(command, 0, sizeof(trp_turn_command_t));
+    command->type = type;
+
+    return command;
+}
+
+
+/*
+ * The end of an allocation first, for others may have what it gives up when
+ * the answer is read.  Its memory last, for other commands may point to it.
+ */
+
+const trp_turn_command_t *
+trp_turn_next(trp_turn_t *turn)
+{
+    trp_turn_alloc_t       *alloc;
+    trp_turn_connection_t  *connection;
+
+    if (turn->in_hand) {
+        turn->in_hand = 0;
+        turn->first = (turn->first + 1) % TRP_TURN_COMMANDS;
+        turn->ncommands--;
+    }
+
+    if (turn->ended) {
+        alloc = turn->ended;
+        turn->ended = alloc->next_over;
+        alloc->next_over = turn->over;
+        turn->over = alloc;
+
+        return trp_turn_end(turn, TRP_TURN_END, alloc, NULL);
+    }
+
+    if (turn->ncommands) {
+        turn->in_hand = 1;
+
+        return &turn->commands[turn->first];
+    }
+
+    if (turn->closed) {
+        connection = turn->closed;
+        turn->closed = connection->next;
+
+        return trp_turn_end(turn, TRP_TURN_DISCONNECT, connection->alloc,
+                            connection);
+    }
+
+    if (turn->over) {
+        alloc = turn->over;
+        turn->over = alloc->next_over;
+
+        return trp_turn_end(turn, TRP_TURN_FREE, alloc, NULL);
+    }
+
+    return NULL;
+}
+
+
+static const trp_turn_command_t *
+trp_turn_end(trp_turn_t *turn, trp_turn_command_e type,
+    trp_turn_alloc_t *alloc, trp_turn_connection_t *connection)
+{
+    trp_turn_command_t  *command;
+
+    command = &turn->end;
+
+    memset(command, 0, sizeof(trp_turn_command_t));
+
+    command->type = type;
+    command->alloc = alloc;
+    command->connection = connection;
+
+    return command;
+}
+
+
+int
+trp_turn_idle(const trp_turn_t *turn)
+{
+    return turn->ncommands == 0 && turn->ended == NULL && turn->over == NULL
+           && turn->closed == NULL;
+}
+
+
+int
+trp_turn_answer_idle(const trp_turn_t *turn)
+{
+    unsigned                   i;
+    const trp_turn_command_t  *command;
+
+    for (i = 0; i < turn->ncommands; i++) {
+        command = &turn->commands[(turn->first + i) % TRP_TURN_COMMANDS];
+
+        if (command->data == turn->answer) {
+            return 0;
+        }
+    }
+
+    return 1;
+}

@@ -1,0 +1,44 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * The commands of a TURN server, as its own files make them.
+ */
+
+
+#ifndef TRP_TURN_COMMAND_H_INCLUDED
+#define TRP_TURN_COMMAND_H_INCLUDED
+
+
+#include "turn/trp_turn_types.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/*
+ * A new one, all zeros but for its type.  The ends of allocations and of
+ * connections are not made here: see trp_turn_t.
+ */
+
+trp_turn_command_t *trp_turn_command(trp_turn_t *turn,
+    trp_turn_command_e type);
+
+/* a line for the log; "peer" may be NULL */
+
+void trp_turn_report(trp_turn_t *turn, const trp_turn_tuple_t *client,
+    trp_str_t username, const trp_taddr_t *peer, trp_turn_report_e why);
+
+/* for asserts: 1 if no command waits, or none whose data are turn->answer */
+
+int trp_turn_idle(const trp_turn_t *turn);
+int trp_turn_answer_idle(const trp_turn_t *turn);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* TRP_TURN_COMMAND_H_INCLUDED */
