@@ -43,8 +43,8 @@ void trp_heap_remove(trp_heap_t *heap, trp_heap_node_t *node);
 
 
 /*
- * A node as a timer: "kind" says to its owner of what it is part, expires is
- * 0 unless it is set.  All zeros is a timer that is not set.
+ * A heap node as a timer.  "kind" tells the owner which structure the timer is
+ * part of; "expires" is 0 unless the timer is set, as when it is all zero.
  */
 
 typedef struct {
@@ -53,7 +53,7 @@ typedef struct {
 } trp_timer_t;
 
 
-/* "expires" is not 0; a timer that is set is moved */
+/* "expires" must not be 0; a timer that is already set is moved */
 
 void trp_timer_set(trp_heap_t *timers, trp_timer_t *timer, uint64_t expires);
 void trp_timer_stop(trp_heap_t *timers, trp_timer_t *timer);

@@ -5,9 +5,9 @@
 
 
 /*
- * One function for each thing that can happen, and two exits for all that ends
- * a connection: trp_portal_wait(), after which it is tried again, longer later
- * each time, and trp_portal_end(), after which it is not.
+ * One function for each event, and two exits for whatever ends a connection:
+ * trp_portal_wait(), after which it is retried with a growing delay, and
+ * trp_portal_end(), after which it is not.
  */
 
 
@@ -104,7 +104,7 @@ trp_portal_connect(trp_portal_t *p, uint64_t now)
 }
 
 
-/* those which are left share the time that is left */
+/* the addresses that are left share the time that is left */
 
 static void
 trp_portal_try_address(trp_portal_t *p, uint64_t now)
@@ -253,8 +253,8 @@ trp_portal_joined(trp_portal_t *p, uint64_t now)
 
 
 /*
- * Not before a beat is answered the portal has worked: one that lets in and
- * then closes, again and again, is to be asked less and less often.
+ * The portal counts as working only once a heartbeat is answered: one that
+ * keeps accepting and then closing is to be asked less and less often.
  */
 
 static void
@@ -343,8 +343,8 @@ trp_portal_beat(trp_portal_t *p, uint64_t now, uint32_t random)
 
 
 /*
- * This connection is over.  The next address takes part in the same attempt
- * if there was no TCP connection, else it is the first one of the next.
+ * This connection is over.  If TCP was not established, the next address is
+ * tried within this attempt; else it is the first one of the next attempt.
  */
 
 static void
@@ -390,7 +390,7 @@ trp_portal_wait(trp_portal_t *p, const char *why, uint64_t later, uint64_t now,
 }
 
 
-/* for good: trying again would not help, somebody has to do something */
+/* final: a retry would not help, the administrator has to act */
 
 static void
 trp_portal_end(trp_portal_t *p, const char *why, trp_str_t text)

@@ -5,26 +5,25 @@
 
 
 /*
- * The states of the control connection to a portal that says whom the TURN
- * server serves: a Phoenix channel, "relay", on a WebSocket.
+ * The state machine of the control connection to a portal, which tells the TURN
+ * server whom to serve: a Phoenix channel, "relay", over a WebSocket.
  *
  *     CONNECTING → OPENING → JOINING → RUNNING
  *
- * From each of them, any end but a fatal one leads to WAITING, and from there
- * to CONNECTING.
+ * From each of them, any end that is not fatal leads to WAITING, and from
+ * there to CONNECTING.
  *
- * Each function below may leave one or two commands, to be carried out in
- * turn:
+ * Each function below may queue one or two commands, to be executed in order:
  *
  *     trp_portal_message(p, &message, now, random);
- *     while (trp_portal_next(p, &command) == TRP_OK) { carry it out }
+ *     while (trp_portal_next(p, &command) == TRP_OK) { execute it }
  *     set a timer for trp_portal_deadline(p)
  *
- * When one cannot be carried out, trp_portal_lost() or trp_portal_stop() may
- * be called right there.
+ * If a command cannot be executed, trp_portal_lost() or trp_portal_stop() may
+ * be called from within the loop.
  *
- * Times are milliseconds of any clock that does not go back; "random" is any
- * 32 bits that nobody can foretell, used if the portal has to be waited for.
+ * Times are milliseconds of any monotonic clock; "random" is 32 unpredictable
+ * bits, used to randomize the delay before the next attempt.
  */
 
 
@@ -48,7 +47,7 @@
 #define TRP_PORTAL_OPEN_TIME    15000       /* TCP, TLS and HTTP */
 #define TRP_PORTAL_JOIN_TIME    5000
 #define TRP_PORTAL_BEAT_TIME    10000
-#define TRP_PORTAL_BEATS        3           /* that may be without an answer */
+#define TRP_PORTAL_BEATS        3           /* that may be unanswered */
 
 #define TRP_PORTAL_RETRY_TIME   1000        /* until it has worked once */
 #define TRP_PORTAL_BACKOFF_MAX  32000
@@ -69,7 +68,7 @@ typedef enum {
     TRP_PORTAL_CONNECT = 0,                 /* to addresses[address] */
     TRP_PORTAL_SEND,                        /* text */
     TRP_PORTAL_CLOSE,                       /* why, unless the caller knows */
-    TRP_PORTAL_JOINED,                      /* nothing to do, to be told */
+    TRP_PORTAL_JOINED,                      /* for information only */
     TRP_PORTAL_INIT,                        /* with this message's accounts */
     TRP_PORTAL_ACCOUNT_ADDED,               /* text */
     TRP_PORTAL_ACCOUNT_REMOVED,             /* text */
@@ -77,7 +76,7 @@ typedef enum {
 } trp_portal_command_e;
 
 
-/* points into the message that has come, or into the trp_portal_t */
+/* "text" points into the message received, or into the trp_portal_t */
 
 typedef struct {
     trp_portal_command_e    type;
@@ -87,7 +86,7 @@ typedef struct {
 } trp_portal_command_t;
 
 
-/* a message as JSON has it; what is not there is empty */
+/* the members of a message in JSON; those that are absent are empty */
 
 typedef struct {
     trp_str_t               topic;
@@ -103,13 +102,13 @@ typedef struct {
     trp_portal_state_e      state;
     uint64_t                deadline;
 
-    uint64_t                opened;         /* of this attempt: last moment */
+    uint64_t                opened;         /* deadline of this attempt */
     uint32_t                addresses;
     uint32_t                address;        /* in use now, or tried first */
     uint32_t                left;           /* addresses not yet tried */
 
-    uint32_t                failures;       /* since it has last worked */
-    uint64_t                beat;           /* the last one's number */
+    uint32_t                failures;       /* since it last worked */
+    uint64_t                beat;           /* number of the last one */
     uint32_t                unanswered;     /* beats */
 
     char                    secret[TRP_PORTAL_SECRET_LEN];
@@ -125,14 +124,14 @@ typedef struct {
 
 
 /*
- * "secret" are TRP_PORTAL_SECRET_LEN hex digits, "validation" asks for the
- * accounts, "addresses" is how many addresses the portal has.
+ * "secret" is TRP_PORTAL_SECRET_LEN hex digits, "validation" requests the list
+ * of accounts, "addresses" is the number of addresses that the portal has.
  */
 
 void trp_portal_init(trp_portal_t *p, const uint8_t *secret, int validation,
     uint32_t addresses);
 
-/* it has others now, from the next attempt on */
+/* the portal has other addresses now, used from the next attempt on */
 
 void trp_portal_addresses(trp_portal_t *p, uint32_t addresses);
 
@@ -140,14 +139,14 @@ void trp_portal_start(trp_portal_t *p, uint64_t now);
 void trp_portal_stop(trp_portal_t *p);
 
 
-/* the TCP connection is there; so is the WebSocket */
+/* the TCP connection is established; the WebSocket is open */
 
 void trp_portal_connected(trp_portal_t *p);
 void trp_portal_opened(trp_portal_t *p, uint64_t now);
 
 /*
- * HTTP status other than 101; "later" are the seconds of Retry-After, which
- * may be 0.
+ * The HTTP status was not 101; "later" is Retry-After in seconds, 0 if there
+ * is none.
  */
 
 void trp_portal_refused(trp_portal_t *p, unsigned status, uint64_t later,
@@ -156,7 +155,7 @@ void trp_portal_refused(trp_portal_t *p, unsigned status, uint64_t later,
 void trp_portal_message(trp_portal_t *p, const trp_portal_message_t *m,
     uint64_t now, uint32_t random);
 
-/* the connection, in whatever state, has failed or was closed */
+/* the connection, in any state, has failed or was closed */
 
 void trp_portal_lost(trp_portal_t *p, uint64_t now, uint32_t random);
 

@@ -5,8 +5,8 @@
 
 
 /*
- * Reads the status line and the few headers that matter.  While they are
- * incomplete it is called again, with more bytes.
+ * Parses the status line and the few headers that matter.  While they are
+ * incomplete, it is called again from the start with more bytes.
  */
 
 
@@ -77,7 +77,7 @@ trp_upgrade_parse(trp_upgrade_t *u, trp_str_t text, size_t *head)
 }
 
 
-/* takes a line off, and returns it without its end */
+/* removes a line from the text; the line is without its terminator */
 
 static int
 trp_upgrade_line(trp_str_t *text, trp_str_t *line)
@@ -180,7 +180,7 @@ trp_upgrade_header(trp_upgrade_t *u, trp_str_t line)
 }
 
 
-/* a list has commas */
+/* whether a comma-separated list contains the token */
 
 static int
 trp_upgrade_has(trp_str_t list, trp_str_t token)

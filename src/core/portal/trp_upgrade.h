@@ -5,7 +5,7 @@
 
 
 /*
- * What a server answers to a request to go on as a WebSocket: RFC 6455,
+ * The server's response to a WebSocket opening handshake: RFC 6455,
  * section 4.1.
  */
 
@@ -20,7 +20,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* points into the answer */
+/* the strings point into the response */
 
 typedef struct {
     unsigned    status;
@@ -33,13 +33,13 @@ typedef struct {
 
 
 /*
- * TRP_AGAIN: the head of the answer is not yet complete.  TRP_OK: "head" is
- * its length, what follows are frames if trp_upgrade_check() says so.
+ * TRP_AGAIN: the header of the response is incomplete.  TRP_OK: "head" is its
+ * length; WebSocket frames follow if trp_upgrade_check() returns TRP_OK.
  */
 
 int trp_upgrade_parse(trp_upgrade_t *u, trp_str_t text, size_t *head);
 
-/* TRP_OK: it is a WebSocket now; "accept" is what the key requires */
+/* TRP_OK: the WebSocket is open; "accept" is the value that the key requires */
 
 int trp_upgrade_check(const trp_upgrade_t *u, trp_str_t accept);
 

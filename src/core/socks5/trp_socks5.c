@@ -5,8 +5,8 @@
 
 
 /*
- * Reads the messages of SOCKS5, each from its first byte again when more bytes
- * have come, and writes the replies.
+ * Parses the messages of SOCKS5, each from its first byte again when more
+ * bytes have arrived, and writes the replies.
  */
 
 
@@ -108,7 +108,7 @@ trp_socks5_request(trp_str_t data, size_t *used, unsigned *command,
 
     if (rc == TRP_ERROR && *command == TRP_SOCKS5_UDP_ASSOCIATE) {
 
-        /* where datagrams will come from: what cannot be read is no hint */
+        /* where datagrams will come from: an invalid name is no hint */
 
         memset(addr, 0, sizeof(trp_socks5_addr_t));
         addr->addr.family = 4;
@@ -144,7 +144,7 @@ trp_socks5_header(trp_str_t data, size_t *used, trp_socks5_addr_t *addr)
 
     if (rc != TRP_OK) {
 
-        /* a datagram has no second part */
+        /* a datagram is always complete */
         return TRP_ERROR;
     }
 
@@ -210,7 +210,7 @@ trp_socks5_addr(trp_str_t data, size_t *used, trp_socks5_addr_t *addr)
 }
 
 
-/* many clients send every address as if it was a name */
+/* many clients send every address as if it were a name */
 
 static int
 trp_socks5_name(trp_socks5_addr_t *addr)
@@ -230,7 +230,7 @@ trp_socks5_name(trp_socks5_addr_t *addr)
 }
 
 
-/* an IPv6 address also in brackets, as it is in a URL */
+/* an IPv6 address may be in brackets, as in a URL */
 
 static int
 trp_socks5_text(trp_addr_t *addr, trp_str_t host)

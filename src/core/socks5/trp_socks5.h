@@ -5,8 +5,8 @@
 
 
 /*
- * The messages of SOCKS5 (RFC 1928) with user name and password (RFC 1929),
- * from the server's side.
+ * The messages of SOCKS5 (RFC 1928) with username/password authentication
+ * (RFC 1929), on the server's side.
  */
 
 
@@ -51,7 +51,7 @@ typedef enum {
 #define TRP_SOCKS5_HEADER_MAX    262      /* of a datagram, with a name */
 
 
-/* where a client wants to go; a name points into the message */
+/* the destination that a client asks for; a name points into the message */
 
 typedef struct {
     trp_addr_t   addr;                    /* family 0: "host" is a name */
@@ -61,8 +61,8 @@ typedef struct {
 
 
 /*
- * One message at the beginning of "data".  TRP_OK, and *used says how long it
- * is; TRP_AGAIN if more bytes are needed; TRP_ERROR if it is none.
+ * Each parses one message at the beginning of "data".  TRP_OK with its length
+ * in *used; TRP_AGAIN if more bytes are needed; TRP_ERROR if it is malformed.
  */
 
 /* the greeting; TRP_DECLINED if "method" is not among those offered */
@@ -76,10 +76,10 @@ int trp_socks5_password(trp_str_t data, size_t *used, trp_str_t *name,
     trp_str_t *password);
 
 /*
- * A request.  TRP_DECLINED: the address type is unknown, so the length is not
- * known either.  A name that is an address in text becomes this address, that
- * of IPv6 in brackets, too; any other must be a valid host name, or else
- * TRP_ERROR.  With UDP ASSOCIATE it need not be: the address is 0.0.0.0:0 then.
+ * A request.  TRP_DECLINED: the address type is unknown, and so is the length.
+ * A name that is the text of an address, IPv6 also in brackets, becomes that
+ * address; any other must be a valid host name, else TRP_ERROR.  In UDP
+ * ASSOCIATE an invalid name is allowed: the address is 0.0.0.0:0 then.
  */
 
 int trp_socks5_request(trp_str_t data, size_t *used, unsigned *command,
@@ -90,7 +90,7 @@ int trp_socks5_request(trp_str_t data, size_t *used, unsigned *command,
 int trp_socks5_header(trp_str_t data, size_t *used, trp_socks5_addr_t *addr);
 
 
-/* these write at most the sizes above, and return the length */
+/* these write at most TRP_SOCKS5_*_MAX bytes, and return the length */
 
 size_t trp_socks5_reply_put(uint8_t *p, trp_socks5_reply_e reply,
     const trp_addr_t *addr, uint16_t port);

@@ -123,7 +123,7 @@ trp_stun_parse(trp_stun_t *m, const uint8_t *data, size_t len)
 
     memset(m, 0, sizeof(trp_stun_t));
 
-    /* RFC 8489, section 5: the bits of the class stand inside the method */
+    /* RFC 8489, section 5: the bits of the class are between the method's */
 
     type = trp_read16(data);
 
@@ -138,7 +138,7 @@ trp_stun_parse(trp_stun_t *m, const uint8_t *data, size_t len)
 
     while (offset < len) {
 
-        /* a multiple of 4 is left, so there is room for a header */
+        /* a multiple of 4 is left, so there is a whole header */
 
         type = trp_read16(data + offset);
         n = trp_read16(data + offset + 2);
@@ -194,7 +194,7 @@ trp_stun_attribute(trp_stun_t *m, size_t offset, uint16_t type, size_t len)
 
     if (type == TRP_STUN_MESSAGE_INTEGRITY_SHA256) {
 
-        /* RFC 8489, section 14.6: may be cut, down to 16 bytes */
+        /* RFC 8489, section 14.6: may be truncated to 16 bytes at least */
 
         if (len < 16 || len > TRP_STUN_SHA256_LEN || len % 4 != 0) {
             return TRP_ERROR;
@@ -389,7 +389,7 @@ trp_stun_error(const trp_stun_t *m)
 }
 
 
-/* with the cookie and, for IPv6, the transaction's id behind it */
+/* XORs with the cookie and, for IPv6, the transaction id after it */
 
 static void
 trp_stun_xor(uint8_t *bytes, size_t len, const uint8_t *header)
@@ -433,8 +433,8 @@ trp_stun_check(const trp_stun_t *m, size_t offset, size_t len, trp_str_t key)
 
 
 /*
- * RFC 8489, section 14.5: over what stands before the attribute at "offset",
- * with a length in the header as if the attribute was the last one.
+ * RFC 8489, section 14.5: over what precedes the attribute at "offset", with
+ * the length in the header as if this attribute were the last one.
  */
 
 static int

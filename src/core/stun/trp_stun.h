@@ -6,10 +6,10 @@
 
 /*
  * The messages of STUN (RFC 8489), TURN (RFC 8656) and TURN's extension for
- * TCP (RFC 6062): parsing, building, integrity and fingerprint; and how they
- * and ChannelData are told apart on the wire.
+ * TCP (RFC 6062): parsing, building, integrity and fingerprint, and telling
+ * them from ChannelData on the wire.
  *
- * Nothing is read from or written to a message otherwise than byte by byte.
+ * Messages are read and written byte by byte, so they need no alignment.
  */
 
 
@@ -29,7 +29,7 @@
 
 #define TRP_CHANNEL_HEADER_LEN  4
 
-/* RFC 8489, section 14.3 and 14.9 to 14.11: what a stranger may make us hash */
+/* RFC 8489, sections 14.3, 14.9 to 14.11: limits what strangers make us hash */
 #define TRP_STUN_USERNAME_MAX  508
 #define TRP_STUN_REALM_MAX     763
 #define TRP_STUN_SOFTWARE_MAX  763
@@ -102,10 +102,9 @@ typedef enum {
 
 
 /*
- * A message that was parsed; it points into the bytes of the caller.  Of an
- * attribute that stands several times the first one counts.  What follows
- * MESSAGE-INTEGRITY is not seen, apart from MESSAGE-INTEGRITY-SHA256 and
- * FINGERPRINT.
+ * A parsed message; it points into the caller's bytes.  If an attribute occurs
+ * more than once, the first one counts.  What follows MESSAGE-INTEGRITY is
+ * ignored, apart from MESSAGE-INTEGRITY-SHA256 and FINGERPRINT.
  */
 
 typedef struct {
@@ -114,9 +113,9 @@ typedef struct {
     const uint8_t    *data;
     size_t            len;             /* with the header */
     size_t            end;             /* of the attributes that are covered */
-    size_t            sha1;            /* where MESSAGE-INTEGRITY begins, 0 */
+    size_t            sha1;            /* of MESSAGE-INTEGRITY, 0: absent */
     size_t            sha256;
-    unsigned          fingerprint:1;   /* is there, and right */
+    unsigned          fingerprint:1;   /* is present, and correct */
     unsigned          nunknown;
     uint16_t          unknown[TRP_STUN_UNKNOWN_MAX];
     trp_str_t         attributes[TRP_STUN_NATTRIBUTES];
@@ -124,44 +123,43 @@ typedef struct {
 
 
 /*
- * What the first byte of a message is (RFC 7983), and that of ChannelData.
- * RFC 8656 leaves only 0x40 to 0x4f to channels, so that they can share a
- * port with RTP; there is none here, and clients of RFC 5766 use all up to
- * 0x7f.
+ * Whether the first byte is that of a message (RFC 7983), or of ChannelData.
+ * RFC 8656 limits channels to 0x40..0x4f, so that they can share a port with
+ * RTP.  There is no RTP here, and clients of RFC 5766 use all up to 0x7f.
  */
 
 int trp_stun_is_message(uint8_t first);
 int trp_stun_is_channel(uint8_t first);
 
 /*
- * The length of the message or of the ChannelData at the beginning of a byte
- * stream, padding included (RFC 8656, section 12.5); TRP_AGAIN if more bytes
- * are needed to know, TRP_ERROR if it is neither.
+ * The length of the message or ChannelData at the beginning of a byte stream,
+ * padding included (RFC 8656, section 12.5); TRP_AGAIN if more bytes are needed
+ * to tell; TRP_ERROR if it is neither.
  */
 
 int trp_stun_frame(const uint8_t *data, size_t len);
 
 
 /*
- * TRP_OK, or TRP_ERROR for what is no STUN message: wrong cookie, lengths
- * that do not fit, a FINGERPRINT that is wrong or not the last.
+ * TRP_OK, or TRP_ERROR if it is not a valid STUN message: wrong cookie,
+ * inconsistent lengths, a FINGERPRINT that is wrong or not the last attribute.
  */
 
 int trp_stun_parse(trp_stun_t *m, const uint8_t *data, size_t len);
 
 
-/* data is NULL if the message does not have it */
+/* the value of an attribute; data is NULL if it is absent */
 
 trp_str_t trp_stun_get(const trp_stun_t *m, trp_stun_attribute_e type);
 
-/* TRP_OK, TRP_DECLINED if it is not there, TRP_ERROR if its length is wrong */
+/* TRP_OK, TRP_DECLINED if it is absent, TRP_ERROR if its length is wrong */
 
 int trp_stun_get_u32(const trp_stun_t *m, trp_stun_attribute_e type,
     uint32_t *value);
 
 /*
- * A further attribute of this type, from *offset on, which is 0 at first and
- * moves on.  TRP_OK, or TRP_DECLINED at the end.
+ * The next attribute of this type, from *offset on, which is 0 at first and is
+ * advanced.  TRP_OK, or TRP_DECLINED if there are no more.
  */
 
 int trp_stun_each(const trp_stun_t *m, trp_stun_attribute_e type,
@@ -171,7 +169,7 @@ int trp_stun_each(const trp_stun_t *m, trp_stun_attribute_e type,
 
 int trp_stun_addr(const trp_stun_t *m, trp_str_t value, trp_taddr_t *addr);
 
-/* an address that stands there as it is: MAPPED-ADDRESS, ALTERNATE-SERVER */
+/* an address that is not XORed: MAPPED-ADDRESS, ALTERNATE-SERVER */
 
 int trp_stun_plain_addr(trp_str_t value, trp_taddr_t *addr);
 
@@ -181,15 +179,15 @@ unsigned trp_stun_error(const trp_stun_t *m);
 
 
 /*
- * TRP_OK if the integrity of this type is there and right, TRP_DECLINED
- * otherwise; the message must have m->sha1 or m->sha256 respectively.
+ * TRP_OK if the integrity attribute is correct, else TRP_DECLINED.  The caller
+ * must have checked that m->sha1, or m->sha256, is not 0.
  */
 
 int trp_stun_check_sha1(const trp_stun_t *m, trp_str_t key);
 int trp_stun_check_sha256(const trp_stun_t *m, trp_str_t key);
 
 
-/* a message that is being built; once it does not fit, "full" stays set */
+/* a message being built; "full" is set, and stays so, once it does not fit */
 
 typedef struct {
     uint8_t          *data;

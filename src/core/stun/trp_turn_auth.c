@@ -19,7 +19,7 @@
 #define TRP_TURN_NONCE_LEN    24               /* base64 of 18 bytes */
 #define TRP_TURN_MAC_LEN      14
 
-/* 2001-09-09: no user name was ever good until a moment before that */
+/* 2001-09-09: no user name has an earlier time of expiry */
 #define TRP_TURN_FIRST_TIME   1000000000
 
 /* all of them */
@@ -261,7 +261,7 @@ trp_turn_key_user(const trp_turn_user_t *user, unsigned algorithm,
 }
 
 
-/* the name has a time in it */
+/* the key of a time-limited name */
 
 static int
 trp_turn_key_secret(const trp_turn_credentials_t *credentials,
@@ -367,7 +367,7 @@ trp_turn_key_portal(const trp_turn_credentials_t *credentials,
 
 /*
  * EXPIRY[:REST] or REST:EXPIRY.  A first part that may be a time is the time,
- * whatever the last one is; a small number is rather somebody's.
+ * whatever the last one is; a small number is taken for part of a name.
  */
 
 static int
@@ -562,7 +562,7 @@ trp_turn_nonce_make(uint8_t *out, const uint8_t *key,
 }
 
 
-/* what we would have made ourselves, and nothing else */
+/* accepts exactly what trp_turn_nonce_make() would have made */
 
 int
 trp_turn_nonce_check(trp_str_t nonce, const uint8_t *key,

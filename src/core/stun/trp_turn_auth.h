@@ -5,10 +5,10 @@
 
 
 /*
- * Who may use the TURN server: the long-term credentials of RFC 8489, section
- * 9.2, for users with a password, for user names that are good for a time
+ * Authentication for the TURN server: the long-term credentials of RFC 8489,
+ * section 9.2, for users with a password, for time-limited user names
  * (coturn's "REST API"), and for those that firezone's portal hands out; and
- * nonces that need no memory.
+ * stateless nonces.
  */
 
 
@@ -33,7 +33,7 @@
 
 /*
  * A user with a key for each algorithm; "userhash" is SHA-256(name ":" realm).
- * Who is configured with one key only has no other.
+ * A user configured by a key has only that one.
  */
 
 typedef struct {
@@ -46,7 +46,7 @@ typedef struct {
 } trp_turn_user_t;
 
 
-/* 1 if it is an account that the portal has named; text of its hash */
+/* 1 if the portal has named this account; "account" is the text of its hash */
 
 typedef int (*trp_turn_account_pt)(void *data, const uint8_t *account);
 
@@ -70,9 +70,9 @@ typedef struct {
 
 
 /*
- * NAME:PASSWORD, NAME:0x and 32 hex digits of MD5(name:realm:password), or 64
- * of SHA-256.  Returns NULL, or the end of a sentence that starts with the
- * user in quotes.
+ * NAME:PASSWORD, or NAME:0x and 32 hex digits of MD5(name:realm:password), or
+ * 64 of SHA-256.  Returns NULL on success, or the rest of an error message that
+ * starts with the quoted user.
  */
 
 const char *trp_turn_user_parse(trp_turn_user_t *user, trp_str_t text,
@@ -83,26 +83,26 @@ const char *trp_turn_user_parse(trp_turn_user_t *user, trp_str_t text,
 int trp_turn_user_known(const trp_turn_user_t *users, size_t n,
     trp_str_t name);
 
-/* the user of this hash; data is NULL if there is none */
+/* the name of the user with this hash; data is NULL if there is none */
 
 trp_str_t trp_turn_user_find(const trp_turn_credentials_t *credentials,
     const uint8_t *userhash);
 
-/* 1 if there is anybody who can authenticate */
+/* 1 if any user can authenticate */
 
 int trp_turn_any_user(const trp_turn_credentials_t *credentials);
 
-/* 1 if everybody can use MD5, or SHA-256 */
+/* 1 if all users can use MD5, or SHA-256 */
 
 int trp_turn_all_md5(const trp_turn_credentials_t *credentials);
 int trp_turn_all_sha256(const trp_turn_credentials_t *credentials);
 
 
 /*
- * Candidate "n" for the key of this user name, from 0 on: TRP_OK;
- * TRP_AGAIN if this one is none, but a further one may be; TRP_DECLINED if
- * there are no more.  "now" is in seconds since 1970; before any time that a
- * name may have in it is TRP_TURN_ANY_TIME.
+ * Candidate "n", from 0 on, for the key of this user name: TRP_OK; TRP_AGAIN
+ * if this one does not apply, but a later one may; TRP_DECLINED if there are
+ * no more.  "now" is in seconds since the epoch; TRP_TURN_ANY_TIME is before
+ * any time of expiry, so that no name has expired.
  */
 
 #define TRP_TURN_ANY_TIME  (-1)
@@ -114,23 +114,24 @@ int trp_turn_key(const trp_turn_credentials_t *credentials, size_t n,
 
 size_t trp_turn_key_len(unsigned algorithm);
 
-/* TRP_OK, or TRP_AGAIN if OpenSSL refuses, as it may do for MD5 */
+/* TRP_OK, or TRP_AGAIN if OpenSSL fails, as it may for MD5 */
 
 int trp_turn_key_make(trp_str_t name, trp_str_t realm, trp_str_t password,
     unsigned algorithm, trp_turn_key_t *key);
 
 /*
- * Writes the TRP_TURN_PASSWORD_LEN bytes and a null byte that a secret gives
- * for a name with a time in it; TRP_OK, or TRP_ERROR if OpenSSL refuses.
+ * Writes the password that a secret yields for a time-limited name,
+ * TRP_TURN_PASSWORD_LEN bytes and a null byte.  TRP_OK, or TRP_ERROR if
+ * OpenSSL fails.
  */
 
 int trp_turn_password(char *out, trp_str_t secret, trp_str_t name);
 
-/* the part of a user name that stays when its time changes */
+/* the part of a user name that does not depend on its time of expiry */
 
 trp_str_t trp_turn_user_stable(trp_str_t name);
 
-/* the hash of the account in a portal's user name; data is NULL without */
+/* the account's hash in a portal's user name; data is NULL if there is none */
 
 trp_str_t trp_turn_user_account(trp_str_t name);
 
@@ -145,18 +146,18 @@ typedef enum {
 /*
  * Writes a nonce for this client, at most TRP_TURN_NONCE_MAX bytes, and
  * returns its length; "features" is a set of trp_turn_nonce_e (RFC 8489,
- * section 9.2), for which the nonce gets longer.
+ * section 9.2), which make the nonce longer.
  */
 
 size_t trp_turn_nonce_make(uint8_t *out, const uint8_t *key,
     const trp_taddr_t *client, unsigned features, int64_t now);
 
-/* TRP_OK and the features, or TRP_DECLINED: not ours, too old, other client */
+/* TRP_OK and the features; TRP_DECLINED: not ours, expired, another client's */
 
 int trp_turn_nonce_check(trp_str_t nonce, const uint8_t *key,
     const trp_taddr_t *client, int64_t now, unsigned *features);
 
-/* what any server's nonce says of it */
+/* the features that the nonce of any server announces */
 
 unsigned trp_turn_nonce_features(trp_str_t nonce);
 
