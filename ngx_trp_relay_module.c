@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * The relay.  A connection is steered to the worker of its group,
+ * authenticated, and then served as a tunnel until it ends or the worker
+ * exits.
+ */
+
+
 #include "base/ngx_trp.h"
 #include "base/ngx_trp_addr.h"
 #include "relay/ngx_trp_choice.h"

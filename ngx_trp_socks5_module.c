@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * SOCKS5 as a front: its directives, the preread handler that runs the
+ * handshake, and the log handler that tells a client why there was no success.
+ */
+
+
 #include "base/ngx_trp.h"
 #include "base/ngx_trp_conf.h"
 #include "stock/ngx_trp_ends.h"

@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * An upstream of TURN servers.  The proxy gets a placeholder, which is swapped
+ * for the data connection once that is bound.
+ */
+
+
 #include "base/ngx_trp.h"
 #include "base/ngx_trp_addr.h"
 #include "socks5/ngx_trp_associate_turn.h"

@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * Frames and payloads as bytes.  A cursor reads payloads: it never goes past
+ * their end, and remembers an attempt to.  The lengths that each type allows
+ * are in trp_frame_limits().
+ */
+
+
 #include <string.h>
 
 #include "tunnel/trp_wire.h"

@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * Clients are in a hash table by user name or address, each with its
+ * associations.  When the tunnels are used up, the client that has the most
+ * gives way.
+ */
+
+
 #include "socks5/ngx_trp_associate_share.h"
 #include "base/ngx_trp_memory.h"
 

@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * A destination of an association is a stream of UDP, opened with the first
+ * datagram.
+ */
+
+
 #include "socks5/ngx_trp_associate_tunnel.h"
 #include "base/ngx_trp_addr.h"
 #include "agent/ngx_trp_datagram.h"

@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * A destination of an association is a user of an allocation.  Its name is
+ * resolved, an allocation is attached to, and some datagrams wait for that.
+ */
+
+
 #include "socks5/ngx_trp_associate_turn.h"
 #include "base/ngx_trp_addr.h"
 #include "socks5/ngx_trp_socks5_rules.h"

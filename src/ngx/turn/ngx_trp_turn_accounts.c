@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * Keeps the portal's accounts in the zone, and tells the other workers when
+ * one is removed, so that they end its allocations.
+ */
+
+
 #include "turn/ngx_trp_turn_accounts.h"
 #include "turn/ngx_trp_turn_worker.h"
 #include "turn/ngx_trp_turn_zone_accounts.h"

@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * Writes a line for each allocation, with what is left of it in a record,
+ * lines about refusals, of which there are at most 10 a second, and the
+ * variables.
+ */
+
+
 #include "turn/ngx_trp_turn_log.h"
 #include "turn/ngx_trp_turn_socket.h"
 #include "turn/ngx_trp_turn_zone_stats.h"
