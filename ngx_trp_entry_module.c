@@ -552,6 +552,10 @@ ngx_trp_entry_access_handler(ngx_stream_session_t *s)
     ctx->target->port = route->route.port;
     ctx->target->destination = route->destination;
 
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, c->log, 0,
+                   "trp stream %s: accepted, the route leads to \"%V\"",
+                   ngx_trp_id_text(ctx->id).data, &route->destination);
+
     if (route->route.source.addr.family) {
         ngx_trp_addr_from_sockaddr(&addr, &port, c->sockaddr);
 
@@ -759,6 +763,12 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
     if (rc != NGX_OK) {
         return rc;
     }
+
+    ngx_log_debug4(NGX_LOG_DEBUG_STREAM, pc->log, 0,
+                   "trp stream %s: the balancer's choice is \"%V\", "
+                   "%ui of %ui tunnels are idle",
+                   ngx_trp_id_text(ctx->id).data, pc->name, pool->nidle,
+                   pool->total);
 
     emcf = ngx_stream_get_module_main_conf(ctx->session, ngx_trp_entry_module);
 

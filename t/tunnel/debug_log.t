@@ -104,7 +104,7 @@ $relay->write_file('authorized_keys', join "\n",
 serve($relay, port(8090), 'hello', data => "x\n");
 
 $_->run() for $relay, $reverse, $entry;
-$relay->plan(3 + 4);
+$relay->plan(4 + 4);
 
 my $s = connect_to(port(8080));
 my $from = '127.0.0.1:' . $s->sockport();
@@ -119,13 +119,23 @@ my $id = wait_for(sub {
         ? $1 : 0;
 });
 
-is(story($entry, qr/tx $open/, qr/rx ACCEPT/, qr/rx DATA/, qr/tx END/,
-    qr/tx DONE/), 'all', 'entry');
+is(story($entry, qr/accepted, the route leads to "127\.0\.0\.1:/,
+    qr/the balancer's choice is "127\.0\.0\.1:/, qr/takes tunnel \*\d+ of/,
+    qr/tx $open/, qr/rx ACCEPT/, qr/accepted by the reverse/, qr/rx DATA/,
+    qr/tx END/, qr/tx DONE/, qr/the proxy closes it, read: ended/,
+    qr/leaves tunnel/), 'all', 'entry');
 is(story($relay, qr/rx $open/, qr/is paired: entry .*, tunnel .* of reverse /,
     qr/tx $open/, qr/rx ACCEPT/, qr/tx ACCEPT/, qr/rx DATA/, qr/tx DATA/,
     qr/tx END/, qr/is over: ok/), 'all', 'relay');
-is(story($reverse, qr/rx $open/, qr/tx ACCEPT/, qr/tx DATA/, qr/tx END/),
-    'all', 'reverse');
+is(story($reverse, qr/rx $open/, qr/takes tunnel/,
+    qr/is a TCP connection to "127\.0\.0\.1:/, qr/tx ACCEPT/, qr/tx DATA/,
+    qr/tx END/, qr/leaves tunnel/), 'all', 'reverse');
+
+# the tunnel, which the id has named, goes back to the pool
+
+my ($number) = $entry->read_file('error.log') =~ /$id: takes tunnel \*(\d+)/;
+ok(wait_log($entry, qr/\*$number trp pool .* the tunnel is idle/),
+    'back to the pool');
 
 
 # waits for debug lines with the id, in this order

@@ -239,6 +239,10 @@ ngx_trp_pool_event_handler(ngx_event_t *ev)
 
         pool->ndialing++;
         ngx_trp_pool_count(pool, 1);
+
+        ngx_log_debug3(NGX_LOG_DEBUG_STREAM, pool->log, 0,
+                       "trp pool \"%V\": one more is dialled, %ui of %ui",
+                       &pool->name, pool->ndialing, pool->total);
     }
 
     ngx_trp_gate_pass(pool->gate);
@@ -453,6 +457,10 @@ ngx_trp_pool_shrink_handler(ngx_event_t *ev)
 
     want = pool->peak + pool->conf->idle;
     n = (pool->total > want) ? pool->total - want : 0;
+
+    ngx_log_debug4(NGX_LOG_DEBUG_STREAM, pool->log, 0,
+                   "trp pool \"%V\": %ui tunnels, %ui are idle, %ui too many",
+                   &pool->name, pool->total, pool->nidle, n);
 
     while (n-- && pool->nidle) {
         q = ngx_queue_last(&pool->idle);
@@ -674,6 +682,10 @@ ngx_trp_pool_put(ngx_trp_link_t *link)
     link->idle = 1;
     pool->nidle++;
     pool->nvain_idle += link->vain;
+
+    ngx_log_debug3(NGX_LOG_DEBUG_STREAM, link->tunnel->connection->log, 0,
+                   "trp pool \"%V\": the tunnel is idle, %ui of %ui",
+                   &pool->name, pool->nidle, pool->total);
 }
 
 

@@ -58,6 +58,17 @@ static const ngx_trp_holder_ops_t  ngx_trp_stream_holder_ops = {
 };
 
 
+#if (NGX_DEBUG)
+
+/* of ngx_trp_stream_end_e */
+
+static const char *const  ngx_trp_stream_ends[] = {
+    "open", "ended", "aborted"
+};
+
+#endif
+
+
 ngx_int_t
 ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
 {
@@ -152,6 +163,11 @@ ngx_trp_stream_open(ngx_trp_stream_t *st, ngx_msec_t timeout)
         return;
     }
 
+    ngx_log_debug4(NGX_LOG_DEBUG_STREAM, st->connection->log, 0,
+                   "trp stream %s: waits for a tunnel to \"%V\", %ui others "
+                   "wait, %ui are dialled", ngx_trp_id_text(st->id).data,
+                   &st->pool->name, st->pool->nwaiting, st->pool->ndialing);
+
     st->waiting = 1;
     ngx_trp_pool_wait(st->pool, &st->holder);
 }
@@ -165,6 +181,11 @@ ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_link_t *link)
     st->waiting = 0;
     st->link = link;
     link->holder = &st->holder;
+
+    ngx_log_debug3(NGX_LOG_DEBUG_STREAM, st->connection->log, 0,
+                   "trp stream %s: takes tunnel *%uA of \"%V\"",
+                   ngx_trp_id_text(st->id).data,
+                   link->tunnel->connection->number, &st->pool->name);
 
     if (!st->entry) {
         return;
@@ -213,6 +234,11 @@ ngx_trp_stream_timeout(ngx_event_t *ev)
 static void
 ngx_trp_stream_accepted(ngx_trp_stream_t *st)
 {
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, st->connection->log, 0,
+                   "trp stream %s: accepted by the reverse, refused before: "
+                   "%ui", ngx_trp_id_text(st->id).data,
+                   (ngx_uint_t) st->tries.retries);
+
     st->accepted = 1;
     st->logged = 0;
 
@@ -642,6 +668,11 @@ ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code)
 static void
 ngx_trp_stream_detach(ngx_trp_stream_t *st)
 {
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, st->link->tunnel->connection->log, 0,
+                   "trp stream %s: leaves tunnel *%uA",
+                   ngx_trp_id_text(st->id).data,
+                   st->link->tunnel->connection->number);
+
     st->link->holder = NULL;
     st->link = NULL;
 }
@@ -761,6 +792,12 @@ ngx_trp_stream_close(ngx_trp_stream_t *st, trp_refuse_t *refuse)
     }
 
     st->closed = 1;
+
+    ngx_log_debug4(NGX_LOG_DEBUG_STREAM, st->timer.log, 0,
+                   "trp stream %s: the proxy closes it, read: %s, written: %s, "
+                   "%s", ngx_trp_id_text(st->id).data,
+                   ngx_trp_stream_ends[st->in], ngx_trp_stream_ends[st->out],
+                   st->link ? "its tunnel finishes it" : "no tunnel has it");
 
     if (!st->entry) {
         ngx_queue_remove(&st->live);

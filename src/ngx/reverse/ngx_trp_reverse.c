@@ -100,6 +100,11 @@ ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
 
     c = ctx->stream.connection;
 
+    ngx_log_debug3(NGX_LOG_DEBUG_STREAM, c->log, 0,
+                   "trp stream %s: is a %s connection to \"%V\"",
+                   ngx_trp_id_text(open->id).data, udp ? "UDP" : "TCP",
+                   &ctx->destination);
+
     /* DATA may already be here, after OPEN */
     c->read->ready = 1;
 
