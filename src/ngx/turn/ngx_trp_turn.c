@@ -37,6 +37,8 @@ ngx_trp_turn_input(ngx_trp_turn_server_t *server,
 {
     int  rc;
 
+    trp_assert(!server->running);
+
     if (server->conf->portal && !server->worker->zone->shared->admitted) {
         return NGX_OK;
     }

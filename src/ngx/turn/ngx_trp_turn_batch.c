@@ -13,6 +13,7 @@
 
 #include "turn/ngx_trp_turn_batch.h"
 #include "base/ngx_trp_addr.h"
+#include "base/trp_assert.h"
 
 #include <netinet/udp.h>
 
@@ -139,6 +140,8 @@ ngx_trp_turn_batch_recv(ngx_trp_turn_batch_t *batch, ngx_socket_t fd,
 u_char *
 ngx_trp_turn_batch_data(ngx_trp_turn_batch_t *batch, ngx_uint_t i, size_t *len)
 {
+    trp_assert(i < batch->used);
+
     *len = batch->in[i].msg_len;
 
     return batch->iov[i].iov_base;

@@ -77,6 +77,8 @@ ngx_trp_turn_carry_out(ngx_trp_turn_server_t *server,
         break;
 
     case TRP_TURN_ATTACH:
+        trp_assert(origin != NULL && origin->client != NULL);
+
         ngx_trp_turn_data_attach(server, origin->client, command);
         break;
 
@@ -103,6 +105,8 @@ ngx_trp_turn_to_client(ngx_trp_turn_server_t *server,
     if (alloc) {
         origin = &alloc->origin;
     }
+
+    trp_assert(origin != NULL);
 
     /* an answer stands in the core's own buffer, which is written to again */
 
@@ -143,6 +147,8 @@ ngx_trp_turn_bind(ngx_trp_turn_server_t *server,
     a = command->alloc;
     port = command->port;
     zone = server->worker->zone;
+
+    trp_assert(origin != NULL && a->data == NULL);
 
     families = a->families;
 
@@ -296,6 +302,8 @@ ngx_trp_turn_end(ngx_trp_turn_alloc_t *alloc)
 {
     ngx_trp_turn_zone_t  *zone;
 
+    trp_assert(alloc != NULL && alloc->owner.hash != 0);
+
     zone = alloc->server->worker->zone;
 
     ngx_trp_turn_relayed_close(alloc);
@@ -312,6 +320,8 @@ ngx_trp_turn_free(ngx_trp_turn_server_t *server, trp_turn_alloc_t *a)
     trp_turn_connection_t  *connection;
 
     alloc = a->data;
+
+    trp_assert(alloc->relayed[0] == NULL && alloc->relayed[1] == NULL);
 
     for (connection = a->connections;
          connection;

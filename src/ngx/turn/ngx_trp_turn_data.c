@@ -58,6 +58,9 @@ ngx_trp_turn_data_attach(ngx_trp_turn_server_t *server,
 
     worker = server->worker;
 
+    trp_assert(!client->attaching && client->cookie == 0
+               && client->splice == NULL);
+
     client->attaching = 1;
     client->data = &ngx_trp_turn_data_handlers;
     client->request = server->turn->request;
@@ -163,6 +166,8 @@ ngx_trp_turn_data_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd,
     ngx_connection_t  *c, *pc;
 
     c = client->connection;
+
+    trp_assert(client->attaching);
 
     client->attaching = 0;
 

@@ -260,4 +260,18 @@ ngx_trp_turn_debug_alloc(ngx_trp_turn_server_t *server,
 }
 
 
+const char *
+ngx_trp_turn_debug_message(ngx_trp_turn_message_e type)
+{
+    static const char *const  names[] = {
+        "datagram", "hello", "attach", "attached", "detached", "detach",
+        "remove account"
+    };
+
+    trp_assert(type < sizeof(names) / sizeof(names[0]));
+
+    return names[type];
+}
+
+
 #endif

@@ -40,6 +40,8 @@ void ngx_trp_turn_debug_request_line(ngx_trp_turn_server_t *server,
 void ngx_trp_turn_debug_command_line(ngx_trp_turn_server_t *server,
     const trp_turn_command_t *command);
 
+const char *ngx_trp_turn_debug_message(ngx_trp_turn_message_e type);
+
 #else
 
 #define ngx_trp_turn_debug_request(server, tuple, data, len)

@@ -418,6 +418,8 @@ ngx_trp_turn_peers_tcp_attach(ngx_trp_turn_client_t *client,
         return (ngx_socket_t) -1;
     }
 
+    trp_assert(peer->client == NULL && !peer->lent);
+
     peer->client = client;
     peer->slot = ngx_trp_turn_workers_slot(worker->workers);
     peer->cookie = client->cookie;
@@ -517,6 +519,8 @@ ngx_trp_turn_peers_tcp_take(ngx_trp_turn_peer_tcp_t *peer)
     ngx_socket_t            s;
     ngx_connection_t       *c;
     ngx_trp_turn_worker_t  *worker;
+
+    trp_assert(peer->c != NULL);
 
     c = peer->c;
     peer->c = NULL;

@@ -61,6 +61,8 @@ ngx_trp_turn_relayed_bind(ngx_trp_turn_alloc_t *alloc, in_port_t port,
     ngx_event_handler_pt    handler;
     ngx_trp_turn_worker_t  *worker;
 
+    trp_assert(alloc->relayed[0] == NULL && alloc->relayed[1] == NULL);
+
     worker = alloc->server->worker;
 
     handler = (alloc->alloc->protocol == TRP_PROTO_TCP)

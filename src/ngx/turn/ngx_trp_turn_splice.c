@@ -11,6 +11,7 @@
 
 
 #include "turn/ngx_trp_turn_splice.h"
+#include "base/trp_assert.h"
 #include "stock/ngx_trp_ends.h"
 
 
@@ -147,6 +148,8 @@ ngx_trp_turn_splice_feed(ngx_trp_turn_splice_t *splice, u_char *data,
     ngx_trp_turn_way_t  *way;
 
     way = &splice->up;
+
+    trp_assert(way->fed == NULL && way->pos == way->last);
 
     way->fed = data;
     way->pos = data;

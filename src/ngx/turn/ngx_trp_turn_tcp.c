@@ -414,6 +414,8 @@ ngx_trp_turn_tcp_long(ngx_trp_turn_client_t *client, u_char *data, size_t len)
 void
 ngx_trp_turn_tcp_feed(ngx_trp_turn_client_t *client)
 {
+    trp_assert(client->splice != NULL);
+
     if (client->part) {
         ngx_trp_turn_splice_feed(client->splice, client->part,
                                  client->part_len);

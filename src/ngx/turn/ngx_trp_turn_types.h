@@ -35,6 +35,7 @@
 
 #include "base/ngx_trp.h"
 #include "base/ngx_trp_guard.h"
+#include "base/trp_assert.h"
 #include "turn/ngx_trp_turn_batch.h"
 #include "turn/ngx_trp_turn_splice.h"
 #include "turn/ngx_trp_turn_workers.h"

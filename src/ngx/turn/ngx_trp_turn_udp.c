@@ -652,6 +652,9 @@ ngx_trp_turn_udp_send(ngx_trp_turn_origin_t *origin,
     ngx_trp_turn_listener_t  *l;
 
     l = origin->listener;
+
+    trp_assert(l != NULL);
+
     batch = &l->worker->batch;
 
     if (alloc && l->over) {
@@ -678,6 +681,8 @@ ngx_trp_turn_udp_add(ngx_trp_turn_alloc_t *alloc)
     ngx_trp_turn_listener_t  *l;
 
     l = alloc->origin.listener;
+
+    trp_assert(l != NULL && alloc->origin.client == NULL);
 
     alloc->origin.socket = NULL;
     alloc->listening = l->listening;

@@ -16,6 +16,7 @@
 #include "turn/ngx_trp_turn.h"
 #include "turn/ngx_trp_turn_commands.h"
 #include "turn/ngx_trp_turn_data.h"
+#include "turn/ngx_trp_turn_debug.h"
 #include "turn/ngx_trp_turn_peers_tcp.h"
 #include "turn/ngx_trp_turn_relayed.h"
 #include "turn/ngx_trp_turn_udp.h"
@@ -316,8 +317,10 @@ ngx_trp_turn_message(void *data, ngx_trp_turn_message_t *message,
 
     if (message->type != NGX_TRP_TURN_MESSAGE_DATAGRAM) {
         ngx_log_debug3(NGX_LOG_DEBUG_STREAM, worker->log, 0,
-                       "trp turn message %d from slot %ui, connection %uD",
-                       (int) message->type, message->slot, message->id);
+                       "trp turn message \"%s\" from slot %ui, "
+                       "connection %uD",
+                       ngx_trp_turn_debug_message(message->type),
+                       message->slot, message->id);
     }
 
     switch (message->type) {

@@ -5,6 +5,7 @@
 
 
 #include "turn/ngx_trp_turn_workers.h"
+#include "base/trp_assert.h"
 #include "base/ngx_trp_pass.h"
 #include "turn/ngx_trp_turn_zone_slots.h"
 
@@ -289,6 +290,8 @@ ngx_trp_turn_workers_send(ngx_trp_turn_workers_t *workers, ngx_uint_t slot,
 
     to = (slot < NGX_TRP_TURN_SLOTS) ? workers->pairs[slot][0]
                                      : (ngx_socket_t) -1;
+
+    trp_assert(message->type <= NGX_TRP_TURN_MESSAGE_REMOVE_ACCOUNT);
 
     if (to == (ngx_socket_t) -1 || workers->slot == NGX_TRP_TURN_NO_SLOT
         || len > NGX_TRP_TURN_PAYLOAD_MAX)

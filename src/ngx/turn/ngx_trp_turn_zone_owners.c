@@ -13,6 +13,7 @@
 
 #include "turn/ngx_trp_turn_zone_owners.h"
 #include "turn/ngx_trp_turn_zone_ports.h"
+#include "base/trp_assert.h"
 
 
 static ngx_trp_turn_usage_t *ngx_trp_turn_zone_usage(ngx_trp_turn_shared_t *sh,
@@ -32,6 +33,8 @@ ngx_trp_turn_zone_add_owner(ngx_trp_turn_zone_t *zone,
 
     sh = zone->shared;
     rc = NGX_DECLINED;
+
+    trp_assert(owner->hash != 0);
 
     ngx_shmtx_lock(&zone->pool->mutex);
 
@@ -116,6 +119,8 @@ ngx_trp_turn_zone_free_owner(ngx_trp_turn_zone_t *zone,
 {
     ngx_uint_t             n;
     ngx_trp_turn_usage_t  *usage;
+
+    trp_assert(owner->hash != 0);
 
     for (n = 0; n < NGX_TRP_TURN_NQUOTAS; n++) {
         usage = ngx_trp_turn_zone_usage(zone->shared, owner->usage[n]);

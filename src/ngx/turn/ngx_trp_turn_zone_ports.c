@@ -12,6 +12,7 @@
 
 
 #include "turn/ngx_trp_turn_zone_ports.h"
+#include "base/trp_assert.h"
 
 #include <sodium.h>
 
@@ -46,6 +47,8 @@ ngx_trp_turn_zone_take_port(ngx_trp_turn_zone_t *zone, in_port_t port)
 void
 ngx_trp_turn_zone_give_port(ngx_trp_turn_zone_t *zone, in_port_t port)
 {
+    trp_assert((zone->shared->ports[port / 8] >> (port % 8)) & 1);
+
     ngx_shmtx_lock(&zone->pool->mutex);
     ngx_trp_turn_zone_set_port(zone->shared->ports, port, 0);
     ngx_shmtx_unlock(&zone->pool->mutex);
@@ -67,6 +70,8 @@ ngx_trp_turn_zone_home(ngx_trp_turn_zone_t *zone, ngx_uint_t tcp,
     in_port_t port, ngx_uint_t v6, trp_addr_t *addr)
 {
     ngx_trp_turn_shared_t  *sh;
+
+    trp_assert(tcp < 2 && v6 < 2);
 
     sh = zone->shared;
 

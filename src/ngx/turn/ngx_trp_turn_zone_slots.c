@@ -11,6 +11,7 @@
 
 
 #include "turn/ngx_trp_turn_zone_slots.h"
+#include "base/trp_assert.h"
 #include "turn/ngx_trp_turn_zone_owners.h"
 #include "turn/ngx_trp_turn_zone_ports.h"
 #include "turn/ngx_trp_turn_zone_stats.h"
@@ -57,6 +58,8 @@ ngx_trp_turn_zone_enter(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
     if (slot == NGX_TRP_TURN_NO_SLOT) {
         return;
     }
+
+    trp_assert(slot < zone->shared->nslots);
 
     s = &zone->shared->slots[slot];
 
