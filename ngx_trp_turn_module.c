@@ -283,7 +283,7 @@ ngx_module_t  ngx_trp_turn_module = {
 };
 
 
-/* a client over TCP or TLS has come, who has to say who he is */
+/* a client over TCP or TLS has come, and has to authenticate itself */
 
 static ngx_int_t
 ngx_trp_turn_guard_handler(ngx_stream_session_t *s)

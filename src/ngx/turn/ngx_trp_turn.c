@@ -6,8 +6,8 @@
 
 /*
  * The engine of a server: sets the time, hands over what has come, and has the
- * commands carried out until there is none left.  It knows nobody who does so:
- * clients, peers and the worker stand above it.
+ * commands carried out until there is none left.  What carries them out stands
+ * above it, as clients, peers and the worker do.
  */
 
 

@@ -31,7 +31,7 @@ ngx_int_t ngx_trp_turn_input(ngx_trp_turn_server_t *server,
     size_t len);
 
 /*
- * Carries out what the core says, "origin" may be NULL if nobody has asked.
+ * Carries out what the core says, "origin" is NULL if no client has asked.
  * If a command that is carried out leads here again, it is the first call
  * that goes on.
  */

@@ -59,7 +59,7 @@ ngx_trp_turn_accounts_start(ngx_trp_turn_server_t *server,
 }
 
 
-/* those that are not named any more have ended while nobody listened */
+/* those that are missing were removed while the portal was not connected */
 
 static void
 ngx_trp_turn_accounts_init(void *data, ngx_array_t *accounts)

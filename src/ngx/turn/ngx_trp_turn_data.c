@@ -183,7 +183,7 @@ ngx_trp_turn_data_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd,
 
     if (fd == (ngx_socket_t) -1) {
 
-        /* who has the connection may believe that it is attached */
+        /* the worker of the connection may believe that it is attached */
 
         ngx_trp_turn_data_detach(client);
         ngx_trp_turn_data_answer(client, 0);
@@ -352,7 +352,7 @@ ngx_trp_turn_data_message(ngx_trp_turn_worker_t *worker,
 }
 
 
-/* those who had to wait for a way to the worker of their connection */
+/* those that had to wait for a way to the worker of their connection */
 
 void
 ngx_trp_turn_data_ask(ngx_trp_turn_worker_t *worker)
@@ -377,7 +377,7 @@ ngx_trp_turn_data_ask(ngx_trp_turn_worker_t *worker)
 }
 
 
-/* those whose peer's worker is there no more */
+/* those of a worker that has ended */
 
 void
 ngx_trp_turn_data_tidy(ngx_trp_turn_worker_t *worker)

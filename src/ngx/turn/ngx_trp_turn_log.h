@@ -5,7 +5,7 @@
 
 
 /*
- * What is logged of allocations and of who was refused, and variables.
+ * What is logged of allocations and of clients that were refused; variables.
  */
 
 

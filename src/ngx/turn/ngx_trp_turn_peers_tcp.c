@@ -621,7 +621,7 @@ ngx_trp_turn_peers_tcp_count(ngx_trp_turn_peer_tcp_t *peer,
 }
 
 
-/* those that were lent to a worker that is there no more */
+/* those that were lent to a worker that has ended */
 
 void
 ngx_trp_turn_peers_tcp_tidy(ngx_trp_turn_worker_t *worker)

@@ -4,6 +4,14 @@
  */
 
 
+/*
+ * Relayed addresses: sockets of the worker, one for each family of an
+ * allocation, and one more for each port that is reserved.  What allocations of
+ * this machine send to each other goes through the loopback, and not to a NAT
+ * in front of it.
+ */
+
+
 #include "turn/ngx_trp_turn_relayed.h"
 #include "base/trp_addr.h"
 #include "base/ngx_trp_addr.h"
@@ -295,7 +303,7 @@ ngx_trp_turn_relayed_way(ngx_trp_turn_alloc_t *alloc, ngx_uint_t own,
         return;
     }
 
-    /* from the loopback nobody else can be reached */
+    /* from the loopback no other address can be reached */
 
     if (trp_addr_is_loopback(&alloc->source[v6])
         && !trp_addr_is_loopback(&to->addr))
@@ -328,7 +336,7 @@ ngx_trp_turn_relayed_peer(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *peer)
 }
 
 
-/* 127.0.0.1 or ::1, and nobody else could have the port of an allocation */
+/* 127.0.0.1 or ::1: only an allocation can have the port of one */
 
 static ngx_uint_t
 ngx_trp_turn_relayed_inside(const trp_taddr_t *peer)
@@ -404,7 +412,7 @@ ngx_trp_turn_relayed_hold(in_port_t port, ngx_uint_t v6)
         return s;
     }
 
-    /* shared from now on, but not with who has got the port before */
+    /* shared from now on, but not with a socket that had the port before */
 
     if (bind(s, &sa.sockaddr, len) == -1
         || setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1)
@@ -669,7 +677,7 @@ ngx_trp_turn_relayed_send(ngx_trp_turn_alloc_t *alloc,
 }
 
 
-/* Linux would set the bit even if nobody has asked for it */
+/* Linux would set the bit without being asked */
 
 static void
 ngx_trp_turn_relayed_dont_fragment(ngx_socket_t s, ngx_uint_t v6, ngx_uint_t on)

@@ -31,15 +31,15 @@ void ngx_trp_turn_relayed_close(ngx_trp_turn_alloc_t *alloc);
 
 /*
  * The way to "to", and where from; a family of 0: from any address.  To an
- * allocation of this machine it is inside of it, and who comes that way has
- * the address that the other one was told: it is put into "peer".
+ * allocation of this machine it stays inside of it.  What comes that way is
+ * from another allocation, whose relayed address is put into "peer".
  */
 
 void ngx_trp_turn_relayed_way(ngx_trp_turn_alloc_t *alloc, ngx_uint_t own,
     trp_taddr_t *to, trp_addr_t *from);
 void ngx_trp_turn_relayed_peer(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *peer);
 
-/* as in trp_turn_shared_t, for a worker: nobody else gets the port by chance */
+/* as in trp_turn_shared_t; a socket holds the port for its client meanwhile */
 
 int ngx_trp_turn_relayed_reserve(void *data, uint16_t port,
     const uint8_t *token);

@@ -4,12 +4,20 @@
  */
 
 
+/*
+ * Clients over TCP and TLS: stream sessions of nginx, which this content
+ * handler reads message by message.  A client without an allocation may send
+ * little, and has some time to get one; what it does not read waits, up to a
+ * limit.
+ */
+
+
 #include "turn/ngx_trp_turn_tcp.h"
 #include "turn/ngx_trp_turn.h"
 #include "turn/ngx_trp_turn_socket.h"
 
 
-/* a message and ChannelData at most, and what came behind */
+/* a message and ChannelData at most, and what came after them */
 #define NGX_TRP_TURN_SCRATCH      (256 * 1024)
 
 /* read at once, of a client that has an allocation, and of a stranger */
@@ -238,7 +246,7 @@ ngx_trp_turn_tcp_read_handler(ngx_event_t *rev)
 }
 
 
-/* who has an allocation may be silent, its lifetime is what counts */
+/* with an allocation a client may be silent: the lifetime of that counts */
 
 static void
 ngx_trp_turn_tcp_wait(ngx_trp_turn_client_t *client)
@@ -343,7 +351,7 @@ ngx_trp_turn_tcp_read(ngx_trp_turn_client_t *client)
             len += n;
         }
 
-        /* all of it is in "scratch" now, for whom the messages are */
+        /* all of it is in "scratch" now, which the messages are read from */
 
         (void) ngx_trp_turn_tcp_keep(client, NULL, 0);
 

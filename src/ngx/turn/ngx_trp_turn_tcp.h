@@ -32,7 +32,7 @@ void ngx_trp_turn_tcp_handler(ngx_stream_session_t *s,
 ngx_int_t ngx_trp_turn_tcp_send(ngx_trp_turn_client_t *client,
     const u_char *bytes, size_t len, ngx_uint_t data);
 
-/* what has been read behind ConnectionBind goes to the peer */
+/* what has been read after ConnectionBind goes to the peer */
 
 void ngx_trp_turn_tcp_feed(ngx_trp_turn_client_t *client);
 

@@ -25,7 +25,7 @@
  *
  * Each stands on those below it.  What the core says goes down: the commands
  * call the sides.  What comes from outside goes up by a handler: the loop of
- * commands knows the one who carries them out by a pointer.
+ * commands has a pointer to the function that carries them out.
  */
 
 
@@ -62,7 +62,7 @@ typedef struct {
 } ngx_trp_turn_place_t;
 
 
-/* carries out a command of the core; "origin" is who has asked, or NULL */
+/* carries out a command of the core; "origin" is where it was asked, or NULL */
 
 typedef void (*ngx_trp_turn_command_pt)(ngx_trp_turn_server_t *server,
     ngx_trp_turn_origin_t *origin, const trp_turn_command_t *command);
@@ -156,7 +156,7 @@ typedef struct {
 } ngx_trp_turn_alloc_t;
 
 
-/* what a client's connection tells whom it belongs to after ConnectionBind */
+/* after ConnectionBind a client's connection tells this to ngx_trp_turn_data */
 
 typedef struct {
     void                     (*timedout)(ngx_trp_turn_client_t *client);

@@ -4,14 +4,6 @@
  */
 
 
-#include "turn/ngx_trp_turn_udp.h"
-#include "base/ngx_trp_event.h"
-#include "turn/ngx_trp_turn.h"
-#include "turn/ngx_trp_turn_socket.h"
-#include "turn/ngx_trp_turn_zone_owners.h"
-#include "turn/ngx_trp_turn_zone_slots.h"
-
-
 /*
  * nginx reads one datagram at a time, and makes a connection for each client.
  * So the sockets of "listen ... udp" are taken away from it, with their
@@ -26,6 +18,14 @@
  * - A datagram for an allocation of another worker, in any generation, is
  *   handed to it.  The owner makes a socket for the client then.
  */
+
+
+#include "turn/ngx_trp_turn_udp.h"
+#include "base/ngx_trp_event.h"
+#include "turn/ngx_trp_turn.h"
+#include "turn/ngx_trp_turn_socket.h"
+#include "turn/ngx_trp_turn_zone_owners.h"
+#include "turn/ngx_trp_turn_zone_slots.h"
 
 
 /* unless "listen" has "rcvbuf" or "sndbuf" */
@@ -310,7 +310,7 @@ ngx_trp_turn_udp_srv_conf(ngx_listening_t *ls, ngx_uint_t i)
 
 /*
  * Not only the handler: nginx would put its own one back, and close the
- * socket, when a worker exits, before anybody could do anything.
+ * socket, when a worker exits, before any module is called.
  */
 
 static ngx_int_t
@@ -568,7 +568,7 @@ ngx_trp_turn_udp_datagram(ngx_trp_turn_listener_t *l, ngx_connection_t *c,
 }
 
 
-/* NGX_OK if the allocation is another worker's, who gets the datagram */
+/* NGX_OK if the allocation is another worker's, which gets the datagram */
 
 static ngx_int_t
 ngx_trp_turn_udp_elsewhere(ngx_trp_turn_worker_t *worker,

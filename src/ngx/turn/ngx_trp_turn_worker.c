@@ -391,7 +391,7 @@ ngx_trp_turn_watch(ngx_trp_turn_worker_t *worker)
 }
 
 
-/* a worker that is alone wakes up for nothing; who comes says HELLO */
+/* a worker that is alone need not wake up; a new one says HELLO */
 
 static void
 ngx_trp_turn_watch_handler(ngx_event_t *ev)

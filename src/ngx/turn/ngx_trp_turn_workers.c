@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * Messages between workers: a pair of Unix sockets for each slot, made by the
+ * master.  A worker that was there before a reload gets the way to a new one
+ * with its HELLO; a message to a worker that has exited fails.
+ */
+
+
 #include "turn/ngx_trp_turn_workers.h"
 #include "base/trp_assert.h"
 #include "base/ngx_trp_pass.h"
@@ -139,7 +146,7 @@ ngx_trp_turn_workers_create(ngx_cycle_t *cycle, ngx_trp_turn_zone_t *zone,
 }
 
 
-/* ways to the workers that are still there; nobody is to be started there */
+/* ways to the workers that are still there; none is to be started there */
 
 static void
 ngx_trp_turn_workers_inherit(ngx_trp_turn_workers_t *workers,
@@ -196,7 +203,7 @@ ngx_trp_turn_workers_init_worker(ngx_cycle_t *cycle,
         return NGX_OK;
     }
 
-    /* who sends to a worker that has exited must get an error */
+    /* what is sent to a worker that has exited must be an error */
 
     for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
         if (i == workers->slot) {
@@ -234,7 +241,7 @@ ngx_trp_turn_workers_slot(ngx_trp_turn_workers_t *workers)
 }
 
 
-/* a message behind it finds it there: it came before */
+/* it comes before any other message, which may need the way */
 
 ngx_uint_t
 ngx_trp_turn_workers_greet(ngx_trp_turn_workers_t *workers)

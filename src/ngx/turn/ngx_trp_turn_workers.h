@@ -7,7 +7,7 @@
 /*
  * Messages between the workers of a TURN server, also to those of older
  * configurations: datagrams that arrived in the wrong one, connections of
- * peers (RFC 6062), and accounts that are no more.
+ * peers (RFC 6062), and accounts that were removed.
  */
 
 

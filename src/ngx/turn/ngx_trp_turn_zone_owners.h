@@ -5,7 +5,7 @@
 
 
 /*
- * Which worker has which allocation, and how many allocations somebody has got.
+ * Which worker has which allocation, and how many a user or an address has.
  */
 
 

@@ -46,7 +46,7 @@ in_port_t ngx_trp_turn_zone_redeem(ngx_trp_turn_zone_t *zone,
     const uint8_t *token);
 
 
-/* reservations that nobody has used end */
+/* reservations that were not used end */
 
 void ngx_trp_turn_zone_tidy(ngx_trp_turn_zone_t *zone);
 

@@ -33,7 +33,7 @@ void ngx_trp_turn_zone_leave(ngx_trp_turn_zone_t *zone, ngx_uint_t slot);
 
 /*
  * Tidies up after workers that are not there any more: in the master, where
- * nobody is to be started again; and in a worker, once in "time" milliseconds
+ * none is to be started again; and in a worker, once in "time" milliseconds
  * for all of them, after those of older generations.
  */
 
