@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * Parses a message into an index of its attributes, which point into it, and
+ * writes messages.  Attributes that follow MESSAGE-INTEGRITY are left out of
+ * the index, apart from those for which RFC 8489 allows it.
+ */
+
+
 #include "stun/trp_stun.h"
 
 #include <string.h>

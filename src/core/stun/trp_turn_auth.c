@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * Finds out who has signed a request, and makes and checks nonces.  A nonce
+ * has its expiry time and a MAC over that and the client's address, so that it
+ * needs no memory.
+ */
+
+
 #include "stun/trp_turn_auth.h"
 
 #include <string.h>
