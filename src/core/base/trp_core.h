@@ -9,8 +9,45 @@
  *
  * The core is sans-IO.  Bytes and time come in as arguments, results go out
  * as return values.  It has no clock, no randomness, no allocation and no
- * mutable data of its own.  A trp_str_t never owns its bytes: it points into
- * memory of the caller, who keeps it alive.
+ * mutable data of its own.
+ *
+ * All parts of it that live longer than a call have the same shape:
+ *
+ *     X_input(x, ..., now)     something has happened: bytes, or what the
+ *                              name says in place of "input"
+ *     X_next(x, &event)        TRP_OK: what the caller has to do, or should
+ *                              know; TRP_DECLINED: nothing more
+ *     X_deadline(x)            when X_expire() is to be called at the latest;
+ *                              0: not at all
+ *     X_expire(x, now)         time has passed
+ *
+ *                  input             next  deadline  expire
+ *     trp_tunnel   recv, send        -     -         -
+ *     trp_portal   message, opened,  yes   yes       yes
+ *                  refused, lost
+ *     trp_turn     input, peer_data, yes   yes       yes, one thing a call
+ *                  peer_icmp, accepted
+ *     trp_turnc    input             yes   yes       yes
+ *
+ * The others only read and write (trp_wire, trp_stun, trp_socks5, trp_upgrade,
+ * trp_key, trp_resolv) or only decide (trp_auth, trp_route, trp_acl): they
+ * have no state, and so nothing but functions of their arguments.
+ *
+ * Calls: all events are taken after each call of an input or of X_expire(),
+ * before the next one; while one is in hand, other functions may be called
+ * where their headers say so.  Nothing is called from within X_next().
+ *
+ * Memory: structures are the caller's, or come from its trp_memory_t.  A
+ * trp_str_t never owns its bytes: it points into memory of the caller, which
+ * stays for as long as the header says.  An event, and what it points to, is
+ * good until the next call of X_next().
+ *
+ * Time: "now" is in milliseconds of a clock that does not go back, deadlines
+ * are of the same clock; what is in seconds since 1970 is an int64_t and says
+ * so.  trp_turn, of which most functions need both, is told before each call.
+ *
+ * Codes: TRP_OK; TRP_AGAIN, there is not enough yet; TRP_DECLINED, no, and all
+ * goes on; TRP_ERROR, what came is wrong, or there is no memory.
  */
 
 

@@ -288,7 +288,7 @@ trp_portal_deadline(const trp_portal_t *p)
 void
 trp_portal_expire(trp_portal_t *p, uint64_t now, uint32_t random)
 {
-    if (now < p->deadline) {
+    if (p->deadline == TRP_PORTAL_NEVER || now < p->deadline) {
         return;
     }
 
@@ -419,11 +419,21 @@ trp_portal_send(trp_portal_t *p, int len)
 static trp_portal_command_t *
 trp_portal_command(trp_portal_t *p, trp_portal_command_e type)
 {
+    uint32_t               i;
     trp_portal_command_t  *command;
 
-    command = &p->commands[(p->first + p->ncommands) % TRP_PORTAL_COMMANDS];
+    trp_assert(p->ncommands < TRP_PORTAL_COMMANDS);
 
-    p->ncommands++;
+    if (p->ncommands < TRP_PORTAL_COMMANDS) {
+        i = (p->first + p->ncommands++) % TRP_PORTAL_COMMANDS;
+
+    } else {
+
+        /* nobody looks there */
+        i = TRP_PORTAL_COMMANDS;
+    }
+
+    command = &p->commands[i];
 
     memset(command, 0, sizeof(trp_portal_command_t));
     command->type = type;

@@ -39,7 +39,12 @@
 
 #define TRP_PORTAL_SECRET_LEN   64          /* hex */
 
-#define TRP_PORTAL_NEVER        UINT64_MAX
+#define TRP_PORTAL_NEVER        0           /* as a deadline */
+
+/*
+ * Commands that wait at once: two of the function that was called, and two of
+ * trp_portal_lost() or trp_portal_stop() while one of them is carried out.
+ */
 
 #define TRP_PORTAL_COMMANDS     4
 
@@ -114,7 +119,7 @@ typedef struct {
     char                    secret[TRP_PORTAL_SECRET_LEN];
     char                    text[256];
 
-    trp_portal_command_t    commands[TRP_PORTAL_COMMANDS];
+    trp_portal_command_t    commands[TRP_PORTAL_COMMANDS + 1];
     uint32_t                first;
     uint32_t                ncommands;
 
@@ -159,6 +164,8 @@ void trp_portal_message(trp_portal_t *p, const trp_portal_message_t *m,
 
 void trp_portal_lost(trp_portal_t *p, uint64_t now, uint32_t random);
 
+
+/* TRP_PORTAL_NEVER: nothing is waited for */
 
 uint64_t trp_portal_deadline(const trp_portal_t *p);
 void trp_portal_expire(trp_portal_t *p, uint64_t now, uint32_t random);

@@ -9,7 +9,7 @@
  * messages, peers' data and time come in, commands go out.
  *
  *     trp_turn_input(turn, &from, data, len);
- *     while ((command = trp_turn_next(turn)) != NULL) { carry it out }
+ *     while (trp_turn_next(turn, &command) == TRP_OK) { carry it out }
  *     when = trp_turn_deadline(turn);
  *     while (trp_turn_expire(turn)) { carry out commands }
  *
@@ -111,9 +111,9 @@ void trp_turn_fail(trp_turn_t *turn, trp_turn_alloc_t *alloc);
 void trp_turn_release(trp_turn_t *turn, trp_turn_alloc_t *alloc);
 
 
-/* NULL: all commands are carried out */
+/* TRP_OK, or TRP_DECLINED: all commands are carried out */
 
-const trp_turn_command_t *trp_turn_next(trp_turn_t *turn);
+int trp_turn_next(trp_turn_t *turn, const trp_turn_command_t **command);
 
 /* in milliseconds; 0 if nothing is waited for */
 

@@ -72,8 +72,8 @@ trp_turn_command(trp_turn_t *turn, trp_turn_command_e type)
  * the answer is read.  Its memory last, for other commands may point to it.
  */
 
-const trp_turn_command_t *
-trp_turn_next(trp_turn_t *turn)
+int
+trp_turn_next(trp_turn_t *turn, const trp_turn_command_t **command)
 {
     trp_turn_alloc_t       *alloc;
     trp_turn_connection_t  *connection;
@@ -90,31 +90,39 @@ trp_turn_next(trp_turn_t *turn)
         alloc->next_over = turn->over;
         turn->over = alloc;
 
-        return trp_turn_end(turn, TRP_TURN_END, alloc, NULL);
+        *command = trp_turn_end(turn, TRP_TURN_END, alloc, NULL);
+
+        return TRP_OK;
     }
 
     if (turn->ncommands) {
         turn->in_hand = 1;
 
-        return &turn->commands[turn->first];
+        *command = &turn->commands[turn->first];
+
+        return TRP_OK;
     }
 
     if (turn->closed) {
         connection = turn->closed;
         turn->closed = connection->next;
 
-        return trp_turn_end(turn, TRP_TURN_DISCONNECT, connection->alloc,
-                            connection);
+        *command = trp_turn_end(turn, TRP_TURN_DISCONNECT, connection->alloc,
+                                connection);
+
+        return TRP_OK;
     }
 
     if (turn->over) {
         alloc = turn->over;
         turn->over = alloc->next_over;
 
-        return trp_turn_end(turn, TRP_TURN_FREE, alloc, NULL);
+        *command = trp_turn_end(turn, TRP_TURN_FREE, alloc, NULL);
+
+        return TRP_OK;
     }
 
-    return NULL;
+    return TRP_DECLINED;
 }
 
 

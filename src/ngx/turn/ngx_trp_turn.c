@@ -73,7 +73,7 @@ ngx_trp_turn_run(ngx_trp_turn_server_t *server, ngx_trp_turn_origin_t *origin)
 
     server->running = 1;
 
-    while ((command = trp_turn_next(server->turn)) != NULL) {
+    while (trp_turn_next(server->turn, &command) == TRP_OK) {
         server->worker->carry_out(server, origin, command);
     }
 

@@ -878,13 +878,7 @@ world_run(world_t *w)
     const trp_turn_command_t  *next;
     trp_turn_command_t         c;
 
-    for ( ;; ) {
-
-        next = trp_turn_next(&w->turn);
-        if (next == NULL) {
-            return;
-        }
-
+    while (trp_turn_next(&w->turn, &next) == TRP_OK) {
         c = *next;
 
         if (c.type == TRP_TURN_REPORT) {
