@@ -5,7 +5,7 @@
 
 
 /*
- * What every file that knows both nginx and trp includes first.
+ * Included first by every file that uses both nginx and the core.
  */
 
 
@@ -37,8 +37,8 @@ typedef ngx_stream_ssl_conf_t  ngx_stream_ssl_srv_conf_t;
 
 
 /*
- * Who asks for what: one user connection as all three roles know it, the
- * source of the $trp_* variables.
+ * One user connection as all three roles know it; the source of the $trp_*
+ * variables.
  */
 
 typedef struct {
@@ -48,12 +48,12 @@ typedef struct {
     in_port_t           port;
     ngx_str_t           destination;   /* "host:port" to connect to */
     ngx_uint_t          status;        /* trp_code_e */
-    const u_char       *id;            /* of the stream; NULL: has none yet */
+    const u_char       *id;            /* of the stream; NULL: not yet known */
     unsigned            aborted:1;     /* ended by a reset or a lost tunnel */
 } ngx_trp_info_t;
 
 
-/* a stream's id as text, the same on all three roles */
+/* a stream's id as text, the same in all three roles */
 
 #define NGX_TRP_ID_LEN     (2 * TRP_STREAM_ID_LEN)
 
@@ -73,7 +73,7 @@ ngx_trp_id_text(const u_char *id)
 }
 
 
-/* text of a peer for a line of the log */
+/* text from a peer, made safe for the log */
 
 #define NGX_TRP_TEXT_LEN   128
 

@@ -5,7 +5,7 @@
 
 
 /*
- * Converts addresses in both directions, and makes text of a host and a port.
+ * Converts addresses in both directions, and formats a host with a port.
  */
 
 

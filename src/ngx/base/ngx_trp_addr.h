@@ -5,7 +5,7 @@
 
 
 /*
- * Between trp's addresses and those of sockets.
+ * Conversion between addresses of the core and socket addresses.
  */
 
 
@@ -19,17 +19,17 @@
 #pragma GCC visibility push(hidden)
 
 
-/* family 0 and port 0 for what is neither IPv4 nor IPv6 */
+/* family 0 and port 0 if it is neither IPv4 nor IPv6 */
 
 void ngx_trp_addr_from_sockaddr(trp_addr_t *addr, in_port_t *port,
     struct sockaddr *sa);
 
-/* AF_UNIX without a path for family 0; returns the length */
+/* family 0 becomes AF_UNIX without a path; returns the length */
 
 socklen_t ngx_trp_addr_to_sockaddr(ngx_sockaddr_t *sa,
     const trp_addr_t *addr, in_port_t port);
 
-/* "host:port", IPv6 in brackets, from the pool; data is NULL without memory */
+/* "host:port", IPv6 in brackets, from the pool; data is NULL: no memory */
 
 ngx_str_t ngx_trp_host_port(ngx_pool_t *pool, ngx_str_t *host,
     in_port_t port);

@@ -5,9 +5,9 @@
 
 
 /*
- * The size of a worker is the smaller number of its connections and its
- * descriptors.  A third of it is for tunnels: first for those that pools keep
- * idle, and the rest for pools that grow.
+ * The size of a worker is the number of its connections or of its descriptors,
+ * whichever is smaller.  A third of it is for tunnels: first for those that
+ * pools keep idle, and the rest for pools that grow.
  */
 
 
@@ -96,8 +96,8 @@ ngx_trp_capacity_share(ngx_trp_capacity_t *capacity)
 
 
 /*
- * Not less than half of the share: with many pools, those that are kept are
- * not all busy at once.
+ * At least half of the share: with many pools, not all of the tunnels that are
+ * kept are busy at once.
  */
 
 ngx_uint_t

@@ -5,15 +5,15 @@
 
 
 /*
- * Walks over all "listen" of a configuration, setters that several modules
- * share, and errors that name the line of the directive that they are about.
+ * Iterates over all "listen" directives of a configuration; setters shared by
+ * several modules; errors that name the line of the directive concerned.
  */
 
 
 #include "base/ngx_trp_conf.h"
 
 
-/* "on" is what sockets of ours have anyway */
+/* our sockets have "on" anyway */
 
 #if (NGX_HAVE_KEEPALIVE_TUNABLE)
 #define ngx_trp_conf_keepalive(l)                                            \

@@ -5,8 +5,8 @@
 
 
 /*
- * Configuration: what was parsed before, and where it stands; messages should
- * name that line, not the one where the parser is now.
+ * Configuration: what has been parsed, and in which file and line, so that a
+ * message names that line and not the parser's current one.
  */
 
 
@@ -42,7 +42,7 @@ typedef struct {
     unsigned                 wildcard:1;
     unsigned                 ipv6only:1;
     unsigned                 proxy_protocol:1;
-    unsigned                 keepalive:1;  /* so_keepalive=, but "on" */
+    unsigned                 keepalive:1;  /* so_keepalive= other than "on" */
     unsigned                 shared:1;     /* with other servers, by name */
 } ngx_trp_conf_listen_t;
 
@@ -51,7 +51,7 @@ typedef ngx_int_t (*ngx_trp_conf_listen_pt)(ngx_conf_t *cf,
     ngx_trp_conf_listen_t *listen, void *data);
 
 
-/* after configuration; ends with the first result that is not NGX_OK */
+/* after configuration; stops at the first result that is not NGX_OK */
 
 #pragma GCC visibility push(hidden)
 
@@ -59,29 +59,32 @@ ngx_int_t ngx_trp_conf_each_listen(ngx_conf_t *cf,
     ngx_stream_core_main_conf_t *cmcf, ngx_trp_conf_listen_pt handler,
     void *data);
 
-/* a range of ports, "FIRST-LAST"; for a setter */
+/* a setter: a range of ports, "FIRST-LAST" */
 
 char *ngx_trp_conf_set_ports(ngx_conf_t *cf, ngx_command_t *cmd,
     in_port_t *first, in_port_t *last);
 
-/* "ours" at this place cannot share an address with servers of other names */
+/*
+ * NGX_ERROR, logged at this place, if the server with the directive "ours"
+ * shares an address with servers of other names
+ */
 
 ngx_int_t ngx_trp_conf_check_shared(ngx_conf_t *cf,
     ngx_trp_conf_listen_t *listen, const char *ours,
     ngx_trp_conf_place_t *place);
 
-/* of a block in a directive, as stock does it: a port may have been meant */
+/* warns of host bits in a block, as nginx does: a port may have been meant */
 
 void ngx_trp_conf_low_bits(ngx_conf_t *cf, ngx_str_t *text, const char *name);
 
-/* behind ngx_conf_set_msec_slot: not 0, and no longer than a day */
+/* for ngx_conf_set_msec_slot(): neither 0 nor longer than a day */
 
 extern const ngx_conf_post_t  ngx_trp_conf_positive;
 
 #pragma GCC visibility pop
 
 
-/* to be called in pairs, around what may log with ngx_conf_log_error() */
+/* called in pairs, around code that may call ngx_conf_log_error() */
 
 static ngx_inline void
 ngx_trp_conf_swap_place(ngx_conf_t *cf, ngx_trp_conf_place_t *place)
@@ -101,8 +104,8 @@ extern ngx_module_t  ngx_stream_proxy_module;
 
 
 /*
- * A setting of a stock module, whose structures no header tells: found by the
- * directive's name.  NULL if this nginx does not have it.
+ * A setting of a stock module, whose structures no header declares: found by
+ * the directive's name.  NULL if this nginx does not have the directive.
  */
 
 static ngx_inline void *

@@ -5,15 +5,15 @@
 
 
 /*
- * A connect() that does not block, its result, and whether this host has a
- * route to an address.
+ * A non-blocking connect(), its result, and whether this host has a route to
+ * an address.
  */
 
 
 #include "base/ngx_trp_connect.h"
 
 
-/* for all addresses but the last, and for each of them */
+/* milliseconds, for all addresses but the last; and for each of them */
 
 #define NGX_TRP_CONNECT_PATIENCE       10000
 #define NGX_TRP_CONNECT_PATIENCE_MAX   2000
@@ -63,7 +63,7 @@ ngx_trp_connect_error(ngx_connection_t *c)
 }
 
 
-/* a socket for datagrams finds the same route, or none */
+/* a datagram socket finds the same route, or none */
 
 ngx_err_t
 ngx_trp_connect_way(struct sockaddr *sockaddr, socklen_t socklen)

@@ -5,8 +5,7 @@
 
 
 /*
- * What everybody needs who connects to a known address by himself, without the
- * stock proxy.
+ * Connecting to a known address without the stock proxy.
  */
 
 
@@ -23,29 +22,29 @@
 /*
  * "type" is SOCK_STREAM or SOCK_DGRAM.  As ngx_event_connect_peer(): NGX_OK or
  * NGX_AGAIN with a connection that has no pool; NGX_DECLINED if connect()
- * fails, NGX_ERROR if this process lacks something, both logged.
+ * fails; NGX_ERROR if the process is out of resources.  Both are logged.
  */
 
 ngx_int_t ngx_trp_connect(ngx_connection_t **c, struct sockaddr *sockaddr,
     socklen_t socklen, ngx_str_t *name, int type, ngx_log_t *log,
     ngx_uint_t log_error);
 
-/* how connect() has ended, told once; 0 if it is connected */
+/* the pending result of connect(), cleared by reading; 0 if it succeeded */
 
 ngx_err_t ngx_trp_connect_error(ngx_connection_t *c);
 
 
 /*
- * 0 if this host has a way to an address, as far as its routes tell; or the
- * error that connect() would have.  Nothing is sent.
+ * 0 if this host has a route to the address, else the error that connect()
+ * would return.  Nothing is sent.
  */
 
 ngx_err_t ngx_trp_connect_way(struct sockaddr *sockaddr, socklen_t socklen);
 
 
 /*
- * How long one of "n" addresses, n > 1, is waited for while there are others to
- * be tried, within the time that a user waits.
+ * The timeout, in milliseconds, for one of "n" addresses, n > 1, while there
+ * are others to try, within the time that a user waits.
  */
 
 ngx_msec_t ngx_trp_connect_patience(ngx_uint_t n);

@@ -5,9 +5,9 @@
 
 
 /*
- * Dialling: connect(), then a TLS handshake, each step from the events of the
- * connection, whose handlers are set here until the end.  nginx's handlers of
- * a handshake are not used: they would not see that the worker exits.
+ * Dialling: connect(), then a TLS handshake, driven by the connection's events,
+ * whose handlers are set here until the end.  nginx's handshake handlers are
+ * not used: they would not notice that the worker exits.
  */
 
 
@@ -112,7 +112,7 @@ ngx_trp_dialer_ssl(ngx_trp_dialer_t *d)
         return NGX_ERROR;
     }
 
-    /* what the socket did not take may be tried again from another buffer */
+    /* a write that would block may be retried from another buffer */
 
     SSL_set_mode(c->ssl->connection, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 
@@ -155,7 +155,7 @@ ngx_trp_dialer_handshake_handler(ngx_event_t *ev)
 }
 
 
-/* 1 if this event is none of the connection's progress */
+/* 1 if this event is not progress of the connection */
 
 static ngx_uint_t
 ngx_trp_dialer_over(ngx_trp_dialer_t *d, ngx_event_t *ev)

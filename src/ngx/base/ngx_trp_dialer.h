@@ -5,11 +5,12 @@
 
 
 /*
- * A connection to a known address, with TLS as a client if that is wanted:
- * from connect() to the checked certificate, in one place.
+ * A connection to a known address, optionally with TLS as a client: everything
+ * from connect() to the verified certificate.
  *
- * The dialer is part of what its user keeps for the connection, and of no use
- * after the end.  The connection stays the user's: the dialer never closes it.
+ * The dialer is part of its owner's structure, and is not used after the
+ * handler was called with a final result.  The connection belongs to the owner:
+ * the dialer never closes it.
  */
 
 
@@ -32,7 +33,7 @@ typedef enum {
     NGX_TRP_DIALER_FAILED,            /* logged */
     NGX_TRP_DIALER_TIMED_OUT,         /* logged */
 
-    /* not the end: the worker exits; with c->close = 0 this may go on */
+    /* not final: the worker exits; may go on if c->close is set to 0 */
     NGX_TRP_DIALER_EXITING
 } ngx_trp_dialer_e;
 
@@ -47,33 +48,33 @@ struct ngx_trp_dialer_s {
     ngx_trp_dialer_pt     handler;
     void                 *data;
 
-    const char           *peer;         /* what is there, for the log */
-    ngx_str_t            *name;         /* NULL if the log tells its address */
-    ngx_uint_t            level;        /* of lines about failures */
+    const char           *peer;         /* what the peer is, for the log */
+    ngx_str_t            *name;         /* NULL if the log has its address */
+    ngx_uint_t            level;        /* at which failures are logged */
 
-    /* from now to the end; 0: a timer of c->read is set by the user, or none */
+    /* for all of it, ms; 0: the owner has set a timer of c->read, or none */
     ngx_msec_t            timeout;
 
     const ngx_trp_ssl_conf_t  *ssl;     /* NULL: no TLS */
-    ngx_str_t            *host;         /* to ask for, and to verify */
+    ngx_str_t            *host;         /* for SNI, and to verify */
     ngx_ssl_session_t   **session;      /* see ngx_trp_ssl.h; or NULL */
-    const char           *action;       /* of the log, from then on, or NULL */
+    const char           *action;       /* log->action during TLS, or NULL */
 
-    /* c->ssl is there, and nothing was sent; may be NULL */
+    /* called when c->ssl is set, before anything is sent; or NULL */
     ngx_int_t           (*prepare)(ngx_trp_dialer_t *d);
 };
 
 
 /*
- * "rc" is that of ngx_trp_connect(), NGX_OK or NGX_AGAIN; its connection has
- * been given a log, and a pool if there will be TLS.
+ * "rc" is the result of ngx_trp_connect(), NGX_OK or NGX_AGAIN; the connection
+ * must have a log, and a pool if there will be TLS.
  */
 
 void ngx_trp_dialer_wait(ngx_trp_dialer_t *d, ngx_int_t rc);
 
 /*
- * TLS alone, on a connection that is there; inside of what it has if it has
- * TLS already.  The handler may be called from here.
+ * TLS only, on an established connection; nested if the connection has TLS
+ * already.  May call the handler before it returns.
  */
 
 void ngx_trp_dialer_handshake(ngx_trp_dialer_t *d);

@@ -11,10 +11,10 @@
 
 
 /*
- * epoll has both events of a descriptor under one set of flags, and nginx
- * gives what is left those that come with the call.  Without NGX_CLEAR_EVENT
- * the other event would be level-triggered from now on: what its owner leaves
- * unread on purpose would wake up the worker again and again.
+ * In epoll both events of a descriptor share one set of flags, and nginx sets
+ * the remaining event's to those of this call.  Without NGX_CLEAR_EVENT the
+ * other event would become level-triggered: data left unread on purpose would
+ * wake up the worker again and again.
  */
 
 ngx_int_t

@@ -5,7 +5,7 @@
 
 
 /*
- * A connection's two events, one of which comes and goes.
+ * Removing one of the two events of a connection.
  */
 
 
@@ -20,9 +20,8 @@
 
 
 /*
- * The event is not waited for any more.  The connection's other one stays as
- * it is: edge-triggered, if it is there at all.  NGX_OK also if there was
- * nothing to do.
+ * Stops waiting for the event.  The connection's other event, if active, stays
+ * edge-triggered.  NGX_OK also if the event was not active; NGX_ERROR.
  */
 
 ngx_int_t ngx_trp_event_del(ngx_event_t *ev);

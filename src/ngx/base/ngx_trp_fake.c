@@ -46,8 +46,8 @@ ngx_trp_fake_connection(ngx_socket_t fd, ngx_log_t *log)
     ngx_connection_t  *c;
 
     /*
-     * nginx wants a descriptor for its table, and shuts it down and closes
-     * it; with a dup of its own, the socket is touched by neither
+     * nginx needs a descriptor for its table, and shuts it down and closes
+     * it; each connection has its own dup, so that closing leaves the socket
      */
 
     s = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -77,7 +77,7 @@ ngx_trp_fake_connection(ngx_socket_t fd, ngx_log_t *log)
     c->tcp_nodelay = NGX_TCP_NODELAY_DISABLED;
     c->tcp_nopush = NGX_TCP_NOPUSH_DISABLED;
 
-    /* an event that is active is never handed to epoll */
+    /* an active event is never added to epoll */
     c->read->active = 1;
     c->write->active = 1;
     c->write->ready = 1;

@@ -5,10 +5,10 @@
 
 
 /*
- * A connection without a socket: nginx's proxy has it as any other one, and
- * what is read and written is its owner's business.  Streams are such
- * connections, and so is what the proxy waits on while an owner does something
- * else.
+ * A connection without a socket: nginx's proxy treats it as any other, but its
+ * owner provides what is read and takes what is written.  Streams are such
+ * connections, and so is what the proxy waits on while its owner is busy with
+ * something else.
  */
 
 
@@ -22,19 +22,19 @@
 #pragma GCC visibility push(hidden)
 
 
-/* the socket that a process has for all of them, or -1, logged */
+/* creates the socket that a process shares among them; -1, logged, on error */
 
 ngx_socket_t ngx_trp_fake_socket(ngx_log_t *log);
 
 /*
- * A connection whose recv and send functions and all else are the caller's;
- * NULL without a descriptor, logged.  "fd" is the socket of the process, of
- * which it has a dup.
+ * A connection; the caller sets its recv and send functions and all else.  It
+ * has a dup of "fd", the socket of the process.  NULL, logged, if there are no
+ * descriptors or connections left.
  */
 
 ngx_connection_t *ngx_trp_fake_connection(ngx_socket_t fd, ngx_log_t *log);
 
-/* its reader or writer is to have a look, in this turn of the event loop */
+/* posts the event, to be handled in this iteration of the event loop */
 
 void ngx_trp_fake_wake(ngx_event_t *ev);
 

@@ -5,9 +5,9 @@
 
 
 /*
- * Counts strangers.  Sources, by address or by /64, are in a tree, and in
- * lists by how many connections they have, so that the one with the most is
- * found at once.
+ * Counts unauthenticated connections.  Sources, by address or by /64, are in a
+ * tree, and in lists by the number of their connections, so that the one with
+ * the most is found at once.
  */
 
 
@@ -16,7 +16,7 @@
 #include "base/ngx_trp_capacity.h"
 
 
-/* all from one address, of IPv6 one network of /64 */
+/* all guests from one IPv4 address or IPv6 /64 */
 
 typedef struct {
     ngx_str_node_t         sn;
@@ -53,7 +53,7 @@ static void ngx_trp_guard_end(ngx_trp_guest_t *guest);
 static void ngx_trp_guard_cleanup(void *data);
 
 
-/* strangers must leave connections to the others */
+/* unauthenticated connections must not take all connections of the worker */
 
 ngx_int_t
 ngx_trp_guard_init(ngx_trp_guard_t *guard, ngx_cycle_t *cycle,
@@ -71,7 +71,7 @@ ngx_trp_guard_init(ngx_trp_guard_t *guard, ngx_cycle_t *cycle,
     ngx_rbtree_init(&guard->rbtree, &guard->sentinel,
                     ngx_str_rbtree_insert_value);
 
-    /* one more for who has just come */
+    /* one more for the connection that is just entering */
 
     guard->counts = ngx_palloc(cycle->pool, (guard->max_per_address + 2)
                                             * sizeof(ngx_queue_t));
@@ -110,7 +110,7 @@ ngx_trp_guard_enter(ngx_trp_guard_t *guard, ngx_connection_t *c,
         return NGX_ERROR;
     }
 
-    /* it must not go away with the last of the others */
+    /* the source must not be freed with the last of its other guests */
     ngx_trp_guard_count(guard, source, 1);
 
     if (ngx_trp_guard_make_room(guard, source, c) != NGX_OK) {
@@ -175,7 +175,7 @@ ngx_trp_guard_source(ngx_trp_guard_t *guard, ngx_connection_t *c)
 }
 
 
-/* the source with the most is found by its number; without any it is freed */
+/* moves the source to the list for its number; frees it if it has none */
 
 static void
 ngx_trp_guard_count(ngx_trp_guard_t *guard, ngx_trp_guard_source_t *source,
@@ -220,7 +220,7 @@ ngx_trp_guard_make_room(ngx_trp_guard_t *guard, ngx_trp_guard_source_t *source,
         return NGX_OK;
     }
 
-    /* who comes from many addresses at once still cannot take all places */
+    /* a client with many addresses still cannot take all places */
 
     q = ngx_queue_head(&guard->counts[guard->most]);
     most = ngx_queue_data(q, ngx_trp_guard_source_t, queue);
@@ -285,7 +285,7 @@ ngx_trp_guard_timeout(ngx_event_t *ev)
 }
 
 
-/* whoever waits for it ends it, as its time is over */
+/* the current read handler closes it, as if it had timed out */
 
 static void
 ngx_trp_guard_end(ngx_trp_guest_t *guest)

@@ -5,10 +5,10 @@
 
 
 /*
- * Connections that have not yet said who they are, in one worker: how many
- * there are, in all and from one address.  Where there are too many, one of
- * the address that has the most gives way; among equals the one that has been
- * there longest, if it had its time.
+ * Limits the unauthenticated connections of a worker, in all and per address.
+ * If there are too many, the oldest one from the address with the most is
+ * closed; if no address has more than the new connection's, the oldest of all,
+ * once it has had NGX_TRP_GUARD_TIME.
  */
 
 
@@ -22,7 +22,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* milliseconds that nobody takes from a connection to authenticate */
+/* milliseconds that each connection is granted to authenticate */
 
 #define NGX_TRP_GUARD_TIME  500
 
@@ -44,40 +44,39 @@ typedef struct {
 
 
 /*
- * In a worker.  The limits are set by the caller; neither is more than the
- * part, one of "parts", of the connections of the worker.  NGX_ERROR: no
- * memory.
+ * To be called in a worker; the caller has set the limits, which are capped at
+ * 1/parts of the connections of the worker.  NGX_ERROR: out of memory.
  */
 
 ngx_int_t ngx_trp_guard_init(ngx_trp_guard_t *guard, ngx_cycle_t *cycle,
     ngx_uint_t parts);
 
 /*
- * A connection has come.  Its memory is in the connection's pool, and it is
- * no longer counted when that is destroyed.  NGX_OK; NGX_BUSY, logged;
- * NGX_ERROR.
+ * Counts a new connection until its pool, which has the memory for it, is
+ * destroyed.  NGX_OK; NGX_BUSY, logged, if there are too many; NGX_ERROR.
  */
 
 ngx_int_t ngx_trp_guard_enter(ngx_trp_guard_t *guard, ngx_connection_t *c,
     ngx_trp_guest_t **guest);
 
-/* what was entered with this connection, or NULL */
+/* the guest that was entered for this connection, or NULL */
 
 ngx_trp_guest_t *ngx_trp_guard_find(ngx_connection_t *c);
 
-/* when that was; 1 if it still counts, 0 if it was left, or had to give way */
+/* when it entered; 1 if it is still counted, 0 if it has left or was evicted */
 
 ngx_msec_t ngx_trp_guard_since(ngx_trp_guest_t *guest);
 ngx_uint_t ngx_trp_guard_here(ngx_trp_guest_t *guest);
 
 /*
- * It has so long to be known, whatever is done with its connection until then:
- * its reader finds it timed out, from nginx's handshake to the tunnel's.
+ * Sets the time for authentication, whatever handles the connection until then:
+ * its read handler finds the event timed out, in any phase from nginx's TLS
+ * handshake to the tunnel's.
  */
 
 void ngx_trp_guard_deadline(ngx_trp_guest_t *guest, ngx_msec_t msec);
 
-/* it is known now; may be called again, and with NULL */
+/* it has authenticated; may be called again, and with NULL */
 
 void ngx_trp_guard_leave(ngx_trp_guest_t *guest);
 

@@ -5,8 +5,8 @@
 
 
 /*
- * Reads key files, whose mode it checks, and wipes them when the configuration
- * goes.
+ * Reads key files, checks their mode, and wipes secrets when the configuration
+ * is freed.
  */
 
 
@@ -154,7 +154,7 @@ ngx_trp_key_file_authorized(ngx_conf_t *cf, ngx_str_t *file)
 }
 
 
-/* "permitopen" is looked at with each OPEN */
+/* "permitopen" is checked for each OPEN */
 
 static ngx_int_t
 ngx_trp_key_file_rules(ngx_conf_t *cf, trp_authorized_key_t *key)
@@ -176,7 +176,7 @@ ngx_trp_key_file_rules(ngx_conf_t *cf, trp_authorized_key_t *key)
 }
 
 
-/* without a file that is parsed, nginx logs just what is said */
+/* with no file being parsed, ngx_conf_log_error() adds no file and line */
 
 ngx_array_t *
 ngx_trp_key_file_reread(ngx_pool_t *pool, ngx_str_t *file)
@@ -302,7 +302,7 @@ ngx_trp_key_file_read(ngx_conf_t *cf, const char *what, ngx_str_t *file,
         goto done;
     }
 
-    /* the pool frees it, with what points into it */
+    /* freed with the pool, like everything that points into it */
 
     text->len = ngx_file_size(&fi);
     text->data = ngx_pnalloc(cf->pool, text->len + 1);
@@ -333,8 +333,8 @@ done:
 
 
 /*
- * A group may read it if root or this user has made it so: secrets that an
- * orchestrator mounts are 0440 and root's, and cannot be changed.
+ * A group may read it if root or this user owns it: secrets mounted by an
+ * orchestrator are owned by root with mode 0440, and cannot be changed.
  */
 
 static ngx_uint_t

@@ -20,8 +20,8 @@
 
 
 /*
- * Both take a file's name, relative to nginx's configuration, and log a
- * mistake at EMERG with the file, and the line where there is one.
+ * Both take the name of a file, relative to nginx's configuration, and log
+ * errors at EMERG with the file, and the line if there is one.  NULL on error.
  * The secret is wiped when the configuration is freed.
  */
 
@@ -31,7 +31,7 @@ u_char *ngx_trp_key_file_secret(ngx_conf_t *cf, ngx_str_t *file);
 
 ngx_array_t *ngx_trp_key_file_authorized(ngx_conf_t *cf, ngx_str_t *file);
 
-/* the same later, in a worker; NULL if it cannot be read any more, logged */
+/* the same later, in a worker; NULL, logged, if it can no longer be read */
 
 ngx_array_t *ngx_trp_key_file_reread(ngx_pool_t *pool, ngx_str_t *file);
 
@@ -42,13 +42,13 @@ trp_authorized_key_t *ngx_trp_key_find(ngx_array_t *keys,
     const u_char *public_key);
 
 
-/* a word that only the owner of the file may read; the caller wipes it */
+/* a word in a file that only its owner may read; the caller wipes it */
 
 ngx_int_t ngx_trp_key_file_token(ngx_conf_t *cf, ngx_str_t *file,
     ngx_str_t *token);
 
 
-/* the text of a file that is "what", and no secret */
+/* the text of a file that is not secret; "what" describes it in errors */
 
 ngx_int_t ngx_trp_key_file_text(ngx_conf_t *cf, const char *what,
     ngx_str_t *file, ngx_str_t *text);

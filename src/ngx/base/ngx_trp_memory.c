@@ -4,7 +4,7 @@
  */
 
 
-/* Memory for the core, from ngx_alloc() and ngx_free(). */
+/* The allocator of the core, on top of ngx_alloc() and ngx_free(). */
 
 
 #include "base/ngx_trp_memory.h"

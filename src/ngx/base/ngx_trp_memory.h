@@ -5,7 +5,7 @@
 
 
 /*
- * Memory that the core asks for, from ngx_alloc().
+ * The allocator of the core, on top of ngx_alloc().
  */
 
 
@@ -20,7 +20,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* the log must live as long as the memory is asked for */
+/* the log must live as long as the allocator is used */
 
 void ngx_trp_memory_init(trp_memory_t *memory, ngx_log_t *log);
 

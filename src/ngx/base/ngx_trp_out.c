@@ -5,7 +5,7 @@
 
 
 /*
- * The block of an ngx_trp_out_t: made, replaced by a larger one, freed.
+ * Allocates, enlarges and frees the block of an ngx_trp_out_t.
  */
 
 

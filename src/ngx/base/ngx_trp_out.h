@@ -5,9 +5,8 @@
 
 
 /*
- * Bytes that wait to be written, in one block.  How large a new block is, and
- * where it comes from, may be the owner's business: see the two ways to have
- * a larger one.
+ * Unsent output in one block.  To enlarge it, the owner either provides a
+ * larger block, or has one allocated.
  */
 
 
@@ -21,7 +20,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* zeroed by its owner; what waits is from "pos" to "last" */
+/* initially all zero; the unsent bytes are from "pos" to "last" */
 
 typedef struct {
     u_char  *start;                      /* NULL: there is no block */
@@ -35,9 +34,9 @@ typedef struct {
 
 
 /*
- * Where "size" more bytes can be put; the owner then adds to "last" what it
- * has put there.  What waits may be moved to the start of the block.  NULL:
- * the block is too small, or there is none.
+ * Space for "size" more bytes; the owner adds to "last" what it has written
+ * there.  May move the unsent bytes to the start of the block.  NULL: the
+ * block is too small, or there is none.
  */
 
 static ngx_inline u_char *
@@ -65,18 +64,17 @@ ngx_trp_out_space(ngx_trp_out_t *out, size_t size)
 
 
 /*
- * "p" is the block from now on: all that waits is copied to it, and the one
- * before, which came from ngx_alloc(), is freed.  "size" is at least what
- * waits.
+ * Makes "p" the block: the unsent bytes are copied to it, and the old block,
+ * from ngx_alloc(), is freed.  "size" must be enough for the unsent bytes.
  */
 
 void ngx_trp_out_replace(ngx_trp_out_t *out, u_char *p, size_t size);
 
-/* the same with a block of ngx_alloc(); NGX_ERROR: no memory, nothing done */
+/* the same with a block from ngx_alloc(); NGX_ERROR: no memory, no change */
 
 ngx_int_t ngx_trp_out_grow(ngx_trp_out_t *out, size_t size, ngx_log_t *log);
 
-/* the block, and what waits in it */
+/* frees the block and the unsent bytes in it */
 
 void ngx_trp_out_free(ngx_trp_out_t *out);
 

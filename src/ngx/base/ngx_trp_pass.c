@@ -5,8 +5,8 @@
 
 
 /*
- * Messages with descriptors, by sendmsg() and SCM_RIGHTS, and a connection
- * that reads them.
+ * Messages with descriptors, over sendmsg() and SCM_RIGHTS, and a connection
+ * that receives them.
  */
 
 
@@ -127,7 +127,7 @@ ngx_trp_pass_recv(ngx_socket_t channel, void *buf, size_t size,
 }
 
 
-/* as ngx_add_channel_event(), which leaves no room for data */
+/* as ngx_add_channel_event(), which leaves no room for the caller's data */
 
 ngx_connection_t *
 ngx_trp_pass_listen(ngx_socket_t channel, ngx_cycle_t *cycle,

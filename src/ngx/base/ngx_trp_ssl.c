@@ -5,7 +5,7 @@
 
 
 /*
- * A context for each configuration, as the stock proxy has it, and what a
+ * A context for each configuration, as in the stock proxy, and what a
  * connection needs: SNI, verification of the name, a session to resume, and
  * TLS inside TLS.
  */
@@ -29,8 +29,8 @@ static void ngx_trp_ssl_save_session(ngx_connection_t *c);
 
 
 /*
- * CAs between a server and the root: two are common, three are seen when a CA
- * gets a new root, which the old one signs until everybody knows it.
+ * CAs between a server and the root: two are common, three occur when a CA has
+ * a new root, which the old one signs until it is widely trusted.
  */
 #define NGX_TRP_SSL_DEPTH  8
 
@@ -165,7 +165,7 @@ ngx_trp_ssl_create_context(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf)
 }
 
 
-/* the certificates, one's own and those to be trusted */
+/* the client's certificate, and those to be trusted */
 
 static ngx_int_t
 ngx_trp_ssl_load(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf, const char *prefix,
@@ -212,9 +212,9 @@ ngx_trp_ssl_load(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf, const char *prefix,
 
 
 /*
- * Whatever is in the file is trusted as it stands, a root or not.  The
- * handshake does not fail if verification does, so the result can be looked at
- * behind it; it is the first error, not the last one as with nginx's callback.
+ * Every certificate in the file is trusted, whether it is a root or not.  The
+ * handshake succeeds even if verification fails; the result is checked after
+ * it.  It is the first error, not the last one as with nginx's callback.
  */
 
 ngx_int_t
@@ -247,8 +247,8 @@ ngx_trp_ssl_trust(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf)
 
 
 /*
- * With "_ssl_crl" OpenSSL wants to know of the trusted certificate too that it
- * is not revoked, and who could tell is not there if it is not a root.
+ * With "_ssl_crl" OpenSSL also checks whether the trusted certificate itself is
+ * revoked; if it is not a root, its issuer's CRL is missing.
  */
 
 static int
@@ -302,7 +302,7 @@ ngx_trp_ssl_create_connection(const ngx_trp_ssl_conf_t *conf,
         return NGX_ERROR;
     }
 
-    /* TLS 1.3 hands out sessions after the handshake, and new ones later */
+    /* in TLS 1.3 sessions arrive after the handshake, and new ones later */
 
     if (SSL_set_app_data(c->ssl->connection, session) != 1) {
         return NGX_ERROR;
@@ -315,8 +315,8 @@ ngx_trp_ssl_create_connection(const ngx_trp_ssl_conf_t *conf,
 
 
 /*
- * The outer connection becomes a BIO of OpenSSL's.  Its callbacks still find a
- * connection, but not this one, whose "ssl" is the inner one from now on.
+ * The outer connection becomes an OpenSSL BIO.  Its callbacks need an
+ * ngx_connection_t, but not this one, whose "ssl" becomes the inner one.
  */
 
 ngx_int_t
@@ -367,8 +367,8 @@ ngx_trp_ssl_nest(const ngx_trp_ssl_conf_t *conf,
 
 
 /*
- * OpenSSL compares the name, unlike ngx_ssl_check_host(), which does not know
- * of IP addresses in certificates.
+ * OpenSSL compares the name: ngx_ssl_check_host() does not support IP addresses
+ * in certificates.
  */
 
 static ngx_int_t
@@ -389,7 +389,7 @@ ngx_trp_ssl_set_name(const ngx_trp_ssl_conf_t *conf,
         return NGX_ERROR;
     }
 
-    /* a name in a certificate, and in SNI, has no dot at its end */
+    /* names in certificates and SNI have no trailing dot */
 
     relative = trp_name_relative(ngx_trp_str(host));
 
@@ -428,8 +428,8 @@ ngx_trp_ssl_set_name(const ngx_trp_ssl_conf_t *conf,
 
 
 /*
- * OpenSSL lets a TLS 1.3 session be resumed once, and forgets one whose
- * connection failed.  Connections come in batches: each resumes a copy.
+ * OpenSSL allows a TLS 1.3 session to be resumed once, and discards one whose
+ * connection has failed.  Connections come in batches: each resumes a copy.
  */
 
 static ngx_int_t
@@ -451,7 +451,7 @@ ngx_trp_ssl_resume(ngx_connection_t *c, ngx_ssl_session_t *session)
 }
 
 
-/* a copy of the session that the connection has just got takes its place */
+/* replaces the session with a copy of the one that has just arrived */
 
 static void
 ngx_trp_ssl_save_session(ngx_connection_t *c)

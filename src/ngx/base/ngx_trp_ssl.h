@@ -5,8 +5,8 @@
 
 
 /*
- * TLS as a client: settings in the form of the stock "proxy_ssl_*", and what
- * a connection needs: a name to ask for and to check, and a session.
+ * TLS as a client: settings like those of the stock "proxy_ssl_*", and what a
+ * connection needs: a name for SNI and verification, and a session to resume.
  */
 
 
@@ -40,7 +40,7 @@ typedef struct {
 } ngx_trp_ssl_conf_t;
 
 
-/* the setter of "…_ssl_password_file", and what other directives refer to */
+/* the setter of "…_ssl_password_file" */
 
 char *ngx_trp_ssl_password_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -49,20 +49,20 @@ extern const ngx_conf_bitmask_t     ngx_trp_ssl_protocols[];
 extern const ngx_conf_num_bounds_t  ngx_trp_ssl_depth_bounds;
 
 
-/* all to UNSET; inherit and set defaults; then make the context */
+/* sets all to UNSET; merges and sets defaults; creates the context */
 
 void ngx_trp_ssl_create_conf(ngx_trp_ssl_conf_t *conf);
 void ngx_trp_ssl_merge_conf(ngx_trp_ssl_conf_t *prev,
     ngx_trp_ssl_conf_t *conf);
 
-/* "prefix" is that of the directives, "peer" what is at the other end */
+/* "prefix" of the directives; "peer" says what is at the other end */
 
 ngx_int_t ngx_trp_ssl_init_conf(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf,
     const char *prefix, const char *peer);
 
 /*
- * Part of that, for who makes a context by itself: certificates of the file
- * are trusted, also leaves and intermediates; with no file those of the
+ * Part of that, for callers with their own context: all certificates in the
+ * file are trusted, also leaves and intermediates; without a file, those of the
  * context.
  */
 
@@ -71,22 +71,22 @@ ngx_int_t ngx_trp_ssl_trust(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf);
 
 /*
  * Before the handshake.  "host" is the server's name, or its address as text.
- * "session" is where the caller keeps a session for as long as the connection
- * lives: it is resumed, and new ones take its place; or NULL.
+ * "session", or NULL, is where the caller keeps a session; it must outlive the
+ * connection.  The session is resumed, and new ones replace it.
  */
 
 ngx_int_t ngx_trp_ssl_create_connection(const ngx_trp_ssl_conf_t *conf,
     ngx_connection_t *c, ngx_str_t *host, ngx_ssl_session_t **session);
 
 /*
- * The same inside a connection that has TLS with another peer already, which
- * then ends with this one.
+ * The same inside a connection that has TLS with another peer already; the
+ * outer TLS connection ends with the inner one.
  */
 
 ngx_int_t ngx_trp_ssl_nest(const ngx_trp_ssl_conf_t *conf,
     ngx_connection_t *c, ngx_str_t *host, ngx_ssl_session_t **session);
 
-/* after it; NGX_ERROR if the certificate is not the right one, logged */
+/* after the handshake; NGX_ERROR, logged, if the certificate is not valid */
 
 ngx_int_t ngx_trp_ssl_verify(const ngx_trp_ssl_conf_t *conf,
     ngx_connection_t *c, ngx_str_t *host, const char *peer, ngx_uint_t level);

@@ -6,8 +6,8 @@
 
 /*
  * Fronts and carriers find each other by a cleanup in the pool of a session's
- * connection, as no module knows the context of another one; in the same way
- * fronts find another one in their server {}.
+ * connection, since no module knows the context of another.  In the same way,
+ * fronts detect another front in their server {}.
  */
 
 
@@ -127,7 +127,7 @@ ngx_trp_target_find_claim(ngx_pool_t *pool, void **srv_conf)
 }
 
 
-/* marks a claim; all of it is in the pool */
+/* only marks a claim: all memory is in the pool */
 
 static void
 ngx_trp_target_claim_cleanup(void *data)

@@ -5,9 +5,9 @@
 
 
 /*
- * Where a user wants to go: what a front (a route, SOCKS5) hands to a carrier
+ * The destination of a user: what a front (a route, SOCKS5) hands to a carrier
  * (an upstream of tunnels, or of TURN servers).  Neither knows the other: the
- * target stands with the session, and the front has functions for the carrier.
+ * target belongs to the session, and has the front's functions for the carrier.
  */
 
 
@@ -28,20 +28,20 @@ typedef struct ngx_trp_target_s  ngx_trp_target_t;
 
 typedef struct {
 
-    /* NULL if a name may stay unresolved up to its end; or why not */
+    /* NULL if a name may be resolved at the far end; else why not */
     const char  *(*check_name)(ngx_trp_target_t *target);
 
-    /* may the user go to this address, which the name may have? or DECLINED */
+    /* NGX_OK if the user may connect to this address, or NGX_DECLINED */
     ngx_int_t    (*check_addr)(ngx_trp_target_t *target,
                                const trp_addr_t *addr);
 
-    /* logs that there is no address that he may go to */
+    /* logs that the name has no address that the user may connect to */
     void         (*denied)(ngx_trp_target_t *target);
 
-    /* connected, from "bound" or NULL; ERROR if the user does not take it */
+    /* connected, from "bound" or NULL; NGX_ERROR if the user cannot be told */
     ngx_int_t    (*succeed)(ngx_trp_target_t *target, struct sockaddr *bound);
 
-    /* it has ended: tells "code" unless there was an answer */
+    /* the session ends: replies with "code" unless it has replied before */
     void         (*finish)(ngx_trp_target_t *target);
 
     /* the session is freed */
@@ -59,30 +59,30 @@ struct ngx_trp_target_s {
     in_port_t                      port;
     ngx_str_t                      destination;  /* host and port as text */
 
-    /* why there was no success, trp_code_e; set by the carrier */
+    /* why it has failed, trp_code_e; set by the carrier */
     ngx_uint_t                     code;
 
-    unsigned                       udp:1;  /* datagrams of SOCKS5, to many */
+    unsigned                       udp:1;  /* UDP ASSOCIATE, many peers */
     unsigned                       replied:1;  /* by the front */
     unsigned                       carried:1;  /* there is a carrier */
     unsigned                       informs:1;  /* which sets the variables */
 };
 
 
-/* the target of a session, from now on; NGX_ERROR: no memory */
+/* sets the target of a session; NGX_ERROR: no memory */
 
 ngx_int_t ngx_trp_target_set(ngx_stream_session_t *s,
     ngx_trp_target_t *target);
 
-/* NULL if nothing says where to */
+/* NULL if the session has no target */
 
 ngx_trp_target_t *ngx_trp_target_get(ngx_stream_session_t *s);
 
 
 /*
- * While the configuration is read: this server {} has "front", a directive.
- * If it has another one, which is an error, "other" says which, otherwise
- * NULL.  NGX_ERROR: no memory.
+ * While the configuration is read: claims this server {} for "front", a
+ * directive.  "other" is set to the directive that has claimed it before, which
+ * is an error, or to NULL.  NGX_ERROR: no memory.
  */
 
 ngx_int_t ngx_trp_target_claim(ngx_conf_t *cf, void **srv_conf,

@@ -8,8 +8,8 @@
  * Keeps nginx from resolving names while it reads the configuration.  While it
  * reads stream {}, the setters of "server" and "upstream" are ours, and the
  * stock setter gets an address of 0.0.0.0/8 in place of a name.  Which
- * upstreams this is meant for is known at the end; the others get what nginx
- * would have found.
+ * upstreams are ours is known at the end; names in the others are then resolved
+ * as nginx would have done.
  */
 
 
@@ -22,7 +22,7 @@ typedef char *(*ngx_trp_defer_set_pt)(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 
-/* an upstream that may be nobody's of ours */
+/* an upstream that may turn out not to be ours */
 
 typedef struct {
     ngx_stream_upstream_srv_conf_t  *upstream;
@@ -30,7 +30,7 @@ typedef struct {
 } ngx_trp_defer_upstream_t;
 
 
-/* of a server {} there: the address is what nginx sees */
+/* a "server" in it; nginx sees the address */
 
 typedef struct {
     ngx_addr_t                       addr;      /* must be first */
@@ -105,7 +105,7 @@ ngx_trp_defer_begin(ngx_conf_t *cf, ngx_module_t *module)
         return NGX_OK;
     }
 
-    /* the reading may fail, and nginx go on with what it has */
+    /* if reading fails, nginx goes on with its old configuration */
 
     cln->handler = ngx_trp_defer_restore;
 
@@ -216,7 +216,7 @@ ngx_trp_defer_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    /* "this network" (RFC 791): nobody has such an address */
+    /* "this network" (RFC 791): no host has such an address */
 
     value[1].len = ngx_sprintf(value[1].data, "0.%ui.%ui.%ui:%ui%Z",
                                n >> 16 & 0xff, n >> 8 & 0xff, n & 0xff,
@@ -310,7 +310,7 @@ ngx_trp_defer_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_OK;
     }
 
-    /* a "trp_reverse" that has it may still come */
+    /* a "trp_reverse" that uses it may still follow */
 
     du = ngx_array_push(&defer->upstreams);
     if (du == NULL) {
@@ -378,7 +378,7 @@ ngx_trp_defer_used(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
 }
 
 
-/* all is read now: it is one of ours, or what it would have been without us */
+/* all is read: unless the upstream is ours, restores nginx's behaviour */
 
 static ngx_int_t
 ngx_trp_defer_init(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)

@@ -5,10 +5,10 @@
 
 
 /*
- * "server NAME:PORT" in an upstream of ours: nginx would resolve the name while
- * it reads the configuration, wait for that, and not start if it fails.  So it
- * is given an address that nobody has in place of the name, and the name is
- * resolved at run time.  In other upstreams all stays as it is.
+ * "server NAME:PORT" in an upstream of ours: nginx would block to resolve the
+ * name while it reads the configuration, and not start if that fails.  So it is
+ * given an unassigned address in place of the name, which is resolved at run
+ * time.  Other upstreams are not affected.
  */
 
 
@@ -23,8 +23,8 @@
 
 
 /*
- * A module that has upstreams tells which: one of these in the module's
- * spare_hook0.  To be asked when an upstream {} or all has been read.
+ * 1 if the upstream is used by the module, which has this function in its
+ * spare_hook0.  Called when an upstream {}, or all of stream {}, has been read.
  */
 
 typedef ngx_uint_t (*ngx_trp_defer_uses_pt)(ngx_conf_t *cf,
@@ -34,15 +34,15 @@ typedef ngx_uint_t (*ngx_trp_defer_uses_pt)(ngx_conf_t *cf,
 
 
 /*
- * Before the configuration is read, and after it: in between "server" and
- * "upstream" are ours.  Of several modules the first one does it.
+ * Called before and after the configuration is read: in between, the setters of
+ * "server" and "upstream" are ours.  Only the first of several modules acts.
  */
 
 ngx_int_t ngx_trp_defer_begin(ngx_conf_t *cf, ngx_module_t *module);
 void ngx_trp_defer_end(ngx_conf_t *cf);
 
 
-/* 1: the server's only address stands for its name; port and all else hold */
+/* 1 if the server's only address is a placeholder for its name */
 
 ngx_uint_t ngx_trp_defer_is(ngx_stream_upstream_server_t *server);
 

@@ -5,9 +5,9 @@
 
 
 /*
- * Looks a name up: a literal address, /etc/hosts, then nginx's resolver, which
- * is the one of "resolver" or one that is made of /etc/resolv.conf.  A
- * resolver that is replaced lives until its last question is answered.
+ * Looks a name up: as a literal address, in /etc/hosts, then with nginx's
+ * resolver, which is the one of "resolver" or one made from /etc/resolv.conf.
+ * A replaced resolver lives until its last query is answered.
  */
 
 
@@ -20,12 +20,12 @@
 
 #define NGX_TRP_LOOKUP_FILE_MAX (4 * 1024 * 1024)
 
-/* addresses of a name in /etc/hosts, and the seconds that they are good for */
+/* addresses of a name in /etc/hosts, and for how many seconds they are valid */
 #define NGX_TRP_HOSTS_ADDRS     16
 #define NGX_TRP_HOSTS_VALID     10
 
 
-/* one for a cycle in each process */
+/* one per cycle in each process */
 
 typedef struct {
     ngx_trp_resolv_t   *resolv;
@@ -386,7 +386,7 @@ ngx_trp_lookup_create_resolver(ngx_trp_resolv_t *resolv)
 }
 
 
-/* this may be a handler that the resolver has called */
+/* deferred, since this may run in a handler called by the resolver */
 
 static void
 ngx_trp_lookup_release(ngx_trp_resolv_t *resolv)
@@ -444,7 +444,7 @@ ngx_trp_lookup_ask(ngx_trp_lookup_t *lookup)
                                  &domain);
     }
 
-    /* nginx changes it to lower case */
+    /* nginx converts it to lower case in place */
 
     p = ngx_alloc(lookup->name.len + 1 + domain.len, ngx_cycle->log);
     if (p == NULL) {

@@ -5,9 +5,9 @@
 
 
 /*
- * A name's addresses, asked for once: by the name servers of "resolver", or as
- * the host does it, by /etc/hosts and /etc/resolv.conf, which are read again
- * when they change.  Nobody waits for it but who asks.
+ * Looks up the addresses of a name once: with the name servers of "resolver",
+ * or as the host does, with /etc/hosts and /etc/resolv.conf, which are reread
+ * when they change.  Asynchronous: it blocks nothing.
  */
 
 
@@ -27,7 +27,7 @@ typedef struct ngx_trp_lookup_s  ngx_trp_lookup_t;
 typedef void (*ngx_trp_lookup_pt)(ngx_trp_lookup_t *lookup);
 
 
-/* the host's settings, as long as somebody has use for them */
+/* the host's settings, kept while they are in use */
 
 typedef struct {
     ngx_pool_t            *pool;
@@ -39,16 +39,16 @@ typedef struct {
 
 
 struct ngx_trp_lookup_s {
-    /* the caller's; an address, and "localhost", is taken for itself */
-    ngx_resolver_t        *resolver;    /* without name servers: the host's */
+    /* set by the caller; an address or "localhost" is not looked up */
+    ngx_resolver_t        *resolver;    /* no name servers: the host's */
     ngx_msec_t             timeout;
-    ngx_str_t              name;        /* as long as it lasts */
+    ngx_str_t              name;        /* must outlive the lookup */
     ngx_trp_lookup_pt      handler;
     void                  *data;
-    unsigned               cancelable:1; /* keeps no worker that exits */
-    unsigned               hosts:1;     /* /etc/hosts goes first anyway */
+    unsigned               cancelable:1; /* an exiting worker does not wait */
+    unsigned               hosts:1;     /* always /etc/hosts first */
 
-    /* for the handler; addresses without a port, as long as it runs */
+    /* for the handler; the addresses have no port, and are valid until then */
     ngx_int_t              state;       /* NGX_OK, NGX_RESOLVE_* */
     time_t                 valid;       /* until then */
     ngx_uint_t             naddrs;
@@ -57,20 +57,20 @@ struct ngx_trp_lookup_s {
 
     ngx_resolver_ctx_t    *ctx;
     ngx_trp_resolv_t      *resolv;      /* NULL: "resolver" */
-    ngx_str_t              query;       /* the name, perhaps in a domain */
+    ngx_str_t              query;       /* the name with a search domain */
     ngx_uint_t             domain;
 };
 
 
-/* the handler is called once, at once or later; it may free the lookup */
+/* calls the handler once, now or later; the handler may free the lookup */
 
 void ngx_trp_lookup(ngx_trp_lookup_t *lookup);
 
-/* it will not be called; nothing happens if it was already */
+/* the handler will not be called; no effect if it already was */
 
 void ngx_trp_lookup_cancel(ngx_trp_lookup_t *lookup);
 
-/* that it has failed: "NAME" could not be resolved */
+/* logs that "NAME" could not be resolved */
 
 void ngx_trp_lookup_log_error(ngx_trp_lookup_t *lookup, ngx_log_t *log);
 

@@ -5,10 +5,10 @@
 
 
 /*
- * Keeps the addresses of a name up to date.  A timer asks again when the TTL
- * is over or after a failure; the owner is told of changes only.  A small
- * shared zone remembers what was found, for the workers that come with a
- * reload.
+ * Keeps the addresses of a name up to date.  A timer repeats the lookup when
+ * the TTL has expired or after a failure; only changes are reported to the
+ * owner.  A small shared zone keeps the addresses for the workers that a reload
+ * starts.
  */
 
 
@@ -20,14 +20,14 @@
 #define NGX_TRP_NAME_RETRY_MIN   1000
 #define NGX_TRP_NAME_RETRY_MAX   30000
 
-/* a TTL is kept within these */
+/* bounds for a TTL, seconds */
 #define NGX_TRP_NAME_TTL_MIN     1
 #define NGX_TRP_NAME_TTL_MAX     (24 * 60 * 60)
 
-/* more would be nothing but more tunnels */
+/* more addresses would only mean more tunnels */
 #define NGX_TRP_NAME_ADDRS       16
 
-/* so many names are remembered, the oldest ones are forgotten */
+/* names that are remembered; the oldest are forgotten */
 #define NGX_TRP_NAME_MEMORY      64
 
 
@@ -149,10 +149,10 @@ ngx_trp_name_init_conf(ngx_conf_t *cf, ngx_trp_name_conf_t *conf,
     conf->resolver = cscf->resolver;
     conf->timeout = cscf->resolver_timeout;
 
-    /* of stream {}, which is not merged with anything */
+    /* the value of stream {}, which is never merged */
     ngx_conf_init_msec_value(conf->timeout, 30000);
 
-    /* the same for all modules, from whatever file they are */
+    /* one zone for all modules, whatever file they are in */
 
     conf->memory = ngx_shared_memory_add(cf, &zone,
                                          ngx_align(sizeof(ngx_trp_name_memory_t)
@@ -218,7 +218,7 @@ ngx_trp_name_start(ngx_trp_name_t *name)
 }
 
 
-/* in the locked memory; NULL: it is not there */
+/* called with the zone locked; NULL if the name is not there */
 
 static ngx_trp_name_found_t *
 ngx_trp_name_find(ngx_trp_name_t *name, ngx_uint_t make)
@@ -259,7 +259,7 @@ ngx_trp_name_find(ngx_trp_name_t *name, ngx_uint_t make)
 }
 
 
-/* what the workers before this one knew, as if it had just been found */
+/* takes over what the previous workers knew, as if it had just been found */
 
 static void
 ngx_trp_name_recall(ngx_trp_name_t *name)
@@ -377,7 +377,7 @@ ngx_trp_name_resolved(ngx_trp_lookup_t *lookup)
 }
 
 
-/* 0: none of the addresses that were found */
+/* the number of addresses chosen; 0: none of those found */
 
 static ngx_uint_t
 ngx_trp_name_use(ngx_trp_name_t *name)
@@ -402,8 +402,8 @@ ngx_trp_name_use(ngx_trp_name_t *name)
 
 
 /*
- * Those of families that are allowed, and to which this host has a way; if it
- * has none, all: whoever connects will see why not.
+ * The addresses of allowed families to which this host has a route; all if it
+ * has no route at all: connecting will tell why not.
  */
 
 static ngx_uint_t
@@ -474,7 +474,7 @@ ngx_trp_name_allowed(ngx_trp_name_t *name, struct sockaddr *sa)
 }
 
 
-/* one line, until that changes */
+/* logs one line until that changes */
 
 static void
 ngx_trp_name_lacks(ngx_trp_name_t *name, ngx_uint_t lacks4, ngx_uint_t lacks6)
@@ -581,7 +581,7 @@ ngx_trp_name_log(ngx_trp_name_t *name)
 }
 
 
-/* one line, and not one more before it has worked */
+/* logs one line, and no more until a lookup has succeeded */
 
 static void
 ngx_trp_name_failed(ngx_trp_name_t *name, const char *why)

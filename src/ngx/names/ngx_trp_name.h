@@ -6,8 +6,8 @@
 
 /*
  * A host name of the configuration whose addresses are kept up to date, in one
- * worker: asked for again when they expire, and when that fails.  What was
- * found last stays until something else is, also through a reload.
+ * worker: looked up again when they expire, or after a failure.  The last
+ * addresses found stay in use until there are others, also across a reload.
  */
 
 
@@ -27,8 +27,8 @@ typedef void (*ngx_trp_name_pt)(ngx_trp_name_t *name);
 
 
 /*
- * How names are resolved, as a server {} or an upstream {} has it; by
- * /etc/hosts first, which nginx would have asked as well.
+ * How a server {} or an upstream {} resolves names; /etc/hosts always comes
+ * first, as it would with nginx's own resolution.
  */
 
 typedef struct {
@@ -36,12 +36,12 @@ typedef struct {
     ngx_msec_t             timeout;
     ngx_flag_t             ipv4;
     ngx_flag_t             ipv6;
-    ngx_shm_zone_t        *memory;      /* of what was found last */
+    ngx_shm_zone_t        *memory;      /* the addresses found last */
 } ngx_trp_name_conf_t;
 
 
 struct ngx_trp_name_s {
-    /* the caller's */
+    /* set by the caller */
     const ngx_trp_name_conf_t  *conf;
     const char            *what;        /* "relay", for the log */
     ngx_str_t              host;
@@ -50,20 +50,20 @@ struct ngx_trp_name_s {
     ngx_trp_name_pt        failed;      /* or NULL */
     void                  *data;
 
-    ngx_addr_t            *addrs;       /* names of them with the port */
+    ngx_addr_t            *addrs;       /* their names include the port */
     ngx_uint_t             naddrs;      /* 0: not known yet */
 
     ngx_trp_lookup_t       lookup;
     ngx_event_t            event;
     ngx_uint_t             failures;    /* in a row */
-    unsigned               lacks4:1;    /* it is said that there is no way */
+    unsigned               lacks4:1;    /* logged that there is no route */
     unsigned               lacks6:1;
 };
 
 
 /*
- * The directive [ipv4=on|off] [ipv6=on|off], cmd->offset is that of an
- * ngx_trp_name_conf_t; and how it is set up.
+ * The setter of a directive with [ipv4=on|off] [ipv6=on|off]; cmd->offset is
+ * that of an ngx_trp_name_conf_t.  Then creating and merging it.
  */
 
 char *ngx_trp_name_set_families(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -72,13 +72,13 @@ void ngx_trp_name_create_conf(ngx_trp_name_conf_t *conf);
 void ngx_trp_name_merge_conf(ngx_trp_name_conf_t *prev,
     ngx_trp_name_conf_t *conf);
 
-/* by the "resolver" of this server {}, or of stream {} */
+/* uses the "resolver" of this server {}, or of stream {} */
 
 ngx_int_t ngx_trp_name_init_conf(ngx_conf_t *cf, ngx_trp_name_conf_t *conf,
     ngx_stream_core_srv_conf_t *cscf);
 
 
-/* "changed" may be called at once; to be called once, lives as the cycle */
+/* called once; may call "changed" at once; "name" must live as the cycle */
 
 void ngx_trp_name_start(ngx_trp_name_t *name);
 

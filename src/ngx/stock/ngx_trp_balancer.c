@@ -5,9 +5,9 @@
 
 
 /*
- * nginx asks the innermost of its load balancing methods through function
- * pointers, of an upstream {} and then of a session.  Here they are kept and
- * replaced, and called in our turn.
+ * nginx calls load balancing methods through function pointers, first those of
+ * an upstream {}, then those of a session.  They are saved and replaced here,
+ * and the originals are called from ours.
  */
 
 

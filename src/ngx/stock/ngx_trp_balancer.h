@@ -5,8 +5,8 @@
 
 
 /*
- * The load balancing method of an upstream {}, wrapped: it still chooses among
- * the servers, and what is connected to them is ours.
+ * Wraps the load balancing method of an upstream {}: the method still chooses
+ * the server, but the connection to it is ours.
  */
 
 
@@ -20,7 +20,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* of an upstream {} */
+/* for an upstream {} */
 
 typedef struct {
     ngx_stream_upstream_init_pt       init_upstream;
@@ -28,29 +28,29 @@ typedef struct {
 } ngx_trp_balancer_conf_t;
 
 
-/* of a session */
+/* for a session */
 
 typedef struct {
     void                             *data;
     ngx_event_get_peer_pt             get;
     ngx_event_free_peer_pt            free;
     ngx_event_notify_peer_pt          notify;
-    unsigned                          none:1;  /* it has not chosen a server */
+    unsigned                          none:1;  /* no server was chosen */
 } ngx_trp_balancer_t;
 
 
-/* in a directive of the upstream {}: "init" is called in place of its own */
+/* in a directive of the upstream {}: "init" replaces the method's own */
 
 void ngx_trp_balancer_set(ngx_trp_balancer_conf_t *conf,
     ngx_stream_upstream_srv_conf_t *us, ngx_stream_upstream_init_pt init);
 
-/* NGX_ERROR if a method has come after "directive", logged */
+/* NGX_ERROR, logged, if a method was set after "directive" */
 
 ngx_int_t ngx_trp_balancer_check(ngx_conf_t *cf,
     ngx_stream_upstream_srv_conf_t *us, ngx_stream_upstream_init_pt init,
     const char *directive);
 
-/* in "init": sessions are begun by "init_peer" */
+/* in "init": calls the original, then sets "init_peer" */
 
 ngx_int_t ngx_trp_balancer_init(ngx_trp_balancer_conf_t *conf, ngx_conf_t *cf,
     ngx_stream_upstream_srv_conf_t *us,
@@ -58,15 +58,15 @@ ngx_int_t ngx_trp_balancer_init(ngx_trp_balancer_conf_t *conf, ngx_conf_t *cf,
 
 
 /*
- * In "init_peer", after that of the configuration: what the proxy calls from
- * now on, with "data".
+ * In "init_peer", after the original: sets the functions that the proxy calls
+ * from now on, with "data".
  */
 
 void ngx_trp_balancer_wrap(ngx_trp_balancer_t *b, ngx_peer_connection_t *pc,
     void *data, ngx_event_get_peer_pt get_peer,
     ngx_event_free_peer_pt free_peer, ngx_event_notify_peer_pt notify_peer);
 
-/* as the proxy calls them; with "none" the last two do nothing */
+/* call the originals; with "none" set, the last two do nothing */
 
 ngx_int_t ngx_trp_balancer_get(ngx_trp_balancer_t *b,
     ngx_peer_connection_t *pc);

@@ -5,9 +5,9 @@
 
 
 /*
- * Keeps resets resets: SO_LINGER {1, 0} is armed on both connections and
- * disarmed by a clean end of the other one. recv is wrapped to see that end,
- * resets under TLS, and urgent data.
+ * Forwards resets as resets: SO_LINGER {1, 0} is armed on both connections,
+ * and disarmed by a clean end of the other one.  c->recv is wrapped to detect
+ * that end, resets under TLS, and urgent data.
  */
 
 
@@ -72,7 +72,7 @@ ngx_trp_ends_recv(ngx_connection_t *c, u_char *buf, size_t size)
 }
 
 
-/* TLS reads until there is nothing left, and has no use for bytes in between */
+/* not for TLS, which reads until there is nothing left */
 
 void
 ngx_trp_ends_inline(ngx_connection_t *c)
@@ -95,8 +95,8 @@ ngx_trp_ends_inline(ngx_connection_t *c)
 
 
 /*
- * A read ends ahead of an urgent byte.  nginx takes that for the last of what
- * there is, and waits for an event that has been.
+ * A read stops before an urgent byte.  nginx takes that for all there is, and
+ * would wait for an event that has already occurred.
  */
 
 static ssize_t
@@ -139,8 +139,8 @@ ngx_trp_ends_disarm(ngx_connection_t *c)
 
 
 /*
- * The peer of this connection sees a reset at once, whatever the proxy does
- * with half-closed connections; "error" makes it finalize the session.
+ * The peer of this connection gets a reset at once, whatever the proxy does
+ * with half-closed connections; "error" makes the proxy finalize the session.
  */
 
 void

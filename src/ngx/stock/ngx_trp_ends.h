@@ -5,9 +5,9 @@
 
 
 /*
- * The two ends of a session that the stock proxy serves between two real
- * connections: a reset on one side is a reset on the other, and only what has
- * ended cleanly looks so.
+ * The ends of a session that the stock proxy serves between two real
+ * connections: a reset on one side becomes a reset on the other, and only a
+ * clean end is passed on as one.
  */
 
 
@@ -22,28 +22,28 @@
 
 
 /*
- * TCP's urgent data are bytes of the stream as all others (RFC 6093), and do
- * not stop what is behind them; to be called before the connection is read.
+ * Makes TCP urgent data ordinary bytes of the stream (RFC 6093), which do not
+ * hold up what follows; to be called before the connection is read.
  */
 
 void ngx_trp_ends_inline(ngx_connection_t *c);
 
 
-/* from the moment when the upstream is connected, to the end of the session */
+/* from when the upstream is connected until the end of the session */
 
 void ngx_trp_ends_watch(ngx_stream_session_t *s);
 
 
-/* a reset, not a clean end, if the connection closes before _disarm() */
+/* closing the connection before _disarm() sends a reset, not a clean end */
 
 void ngx_trp_ends_arm(ngx_connection_t *c);
 void ngx_trp_ends_disarm(ngx_connection_t *c);
 
-/* a reset, now */
+/* sends a reset now */
 
 void ngx_trp_ends_reset(ngx_connection_t *c);
 
-/* nginx takes a reset for an end where there is TLS, TCP's state does not */
+/* under TLS nginx takes a reset for a clean end; the state of TCP tells */
 
 ngx_uint_t ngx_trp_ends_was_reset(ngx_connection_t *c);
 

@@ -5,9 +5,9 @@
 
 
 /*
- * Runs the stock handler once more after the handshake, with those limits only
- * that have our variables in their keys.  The stock module has no header: its
- * types are copied here, and its configuration is found by the directive.
+ * Runs the stock handler once more after the handshake, with only those limits
+ * whose keys have our variables.  The stock module has no header: its types are
+ * copied here, and its configuration is found by the directive.
  */
 
 
@@ -57,7 +57,7 @@ ngx_trp_limit_conn_init(ngx_conf_t *cf, ngx_trp_limit_conn_t *late,
         return NGX_OK;
     }
 
-    /* the elements may be those of other servers, too */
+    /* the elements may be shared with other servers */
 
     for (i = 0; i < 2; i++) {
         if (ngx_array_init(&lists[i], cf->pool, limits->nelts,
@@ -111,7 +111,7 @@ ngx_trp_limit_conn_init(ngx_conf_t *cf, ngx_trp_limit_conn_t *late,
 }
 
 
-/* a variable of ours in the key */
+/* a variable of ours in the key, or NULL */
 
 static ngx_str_t *
 ngx_trp_limit_conn_variable(ngx_conf_t *cf, ngx_trp_limit_conn_limit_t *limit,
@@ -164,7 +164,7 @@ ngx_trp_limit_conn_variable(ngx_conf_t *cf, ngx_trp_limit_conn_limit_t *limit,
 }
 
 
-/* what the module adds to its phase, a second time, and not to stay there */
+/* has the stock module add its handler to the phase again, and removes it */
 
 static ngx_stream_handler_pt
 ngx_trp_limit_conn_handler(ngx_conf_t *cf)

@@ -5,9 +5,9 @@
 
 
 /*
- * The stock "limit_conn" looks before a SOCKS5 client has said who it is and
- * where to.  Limits whose keys have our variables are looked at by the same
- * code, but behind the handshake.
+ * The stock "limit_conn" runs before a SOCKS5 client has given its user name
+ * and destination.  Limits whose keys use our variables are checked by the same
+ * code, but after the handshake.
  */
 
 
@@ -23,23 +23,23 @@
 
 
 typedef struct {
-    ngx_array_t            *limits;       /* of the stock module, the rest */
+    ngx_array_t            *limits;       /* the rest, in the stock module */
     ngx_array_t             late;
-    ngx_stream_handler_pt   handler;      /* NULL: there are none */
+    ngx_stream_handler_pt   handler;      /* NULL: no late limits */
 } ngx_trp_limit_conn_t;
 
 
 /*
- * After configuration, for a server with "ours" at this place.  NGX_ERROR if
- * a key has a variable of ours that is not in "known", which ends with NULL;
- * logged.  With "late" NULL the limits stay where they are.
+ * After configuration, for a server with the directive "ours" at this place.
+ * NGX_ERROR, logged, if a key has a variable of ours that is not in "known", a
+ * list that ends with NULL.  If "late" is NULL, no limit is moved.
  */
 
 ngx_int_t ngx_trp_limit_conn_init(ngx_conf_t *cf, ngx_trp_limit_conn_t *late,
     void **srv_conf, const char *const *known, const char *ours,
     u_char *file_name, ngx_uint_t line);
 
-/* NGX_OK, or what the session has to be finalized with */
+/* NGX_OK, or the status to finalize the session with */
 
 ngx_int_t ngx_trp_limit_conn_check(ngx_trp_limit_conn_t *late,
     ngx_stream_session_t *s);

@@ -5,10 +5,9 @@
 
 
 /*
- * Makes listeners without sockets, which have what
- * ngx_stream_init_connection() reads of one, and arms sockets of which all
- * servers are ours, so that a connection which nginx closes at once ends with
- * a reset.
+ * Creates listeners without sockets, which have all that
+ * ngx_stream_init_connection() reads, and arms sockets whose servers are all
+ * ours, so that a connection which nginx closes at once ends with a reset.
  */
 
 
@@ -107,7 +106,7 @@ ngx_trp_listener_accept(ngx_trp_listener_t *listener, ngx_connection_t *c)
 }
 
 
-/* the next configuration may have other servers behind the same sockets */
+/* the next configuration may have other servers on the same sockets */
 
 ngx_int_t
 ngx_trp_listener_init_resets(ngx_cycle_t *cycle)
@@ -134,7 +133,7 @@ ngx_trp_listener_reset_cleanup(void *data)
     ngx_uint_t        i;
     ngx_listening_t  *ls;
 
-    /* a process that exits leaves its sockets to those that use them, too */
+    /* an exiting process leaves the sockets to others, which share them */
 
     if (ngx_quit || ngx_terminate
         || (ngx_process != NGX_PROCESS_MASTER
@@ -153,7 +152,7 @@ ngx_trp_listener_reset_cleanup(void *data)
 }
 
 
-/* what is accepted inherits it */
+/* accepted connections inherit the option */
 
 static void
 ngx_trp_listener_reset(ngx_listening_t *ls, int on)

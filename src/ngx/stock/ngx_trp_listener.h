@@ -5,8 +5,8 @@
 
 
 /*
- * Connections that nobody accepts: a listener without a socket in front of a
- * server {}, and nginx's own "listen" for directives that imply one.
+ * Connections that are not accepted from a socket: a listener without one for a
+ * server {}; and nginx's own "listen" for directives that imply one.
  */
 
 
@@ -24,7 +24,7 @@ typedef struct {
     ngx_listening_t        listening;
     ngx_stream_port_t      port;
 
-    /* nginx takes one or the other by the family of the local address */
+    /* nginx uses one or the other by the family of the local address */
     union {
         ngx_stream_in_addr_t   in;
 #if (NGX_HAVE_INET6)
@@ -42,13 +42,13 @@ typedef struct {
 } ngx_trp_listener_t;
 
 
-/* a listener for the server {} being parsed; "name" stands in its logs */
+/* a listener for the server {} being parsed; "name" is used in its logs */
 
 ngx_trp_listener_t *ngx_trp_listener_create(ngx_conf_t *cf, ngx_str_t *name);
 
 /*
- * Hands over a connection as if it had been accepted: with pool, log,
- * sockaddr and local_sockaddr set.  The connection may be gone on return.
+ * Handles a connection as if it had been accepted; its pool, log, sockaddr and
+ * local_sockaddr must be set.  It may be freed on return.
  */
 
 void ngx_trp_listener_accept(ngx_trp_listener_t *listener,
@@ -56,8 +56,8 @@ void ngx_trp_listener_accept(ngx_trp_listener_t *listener,
 
 
 /*
- * What is accepted from sockets of which all servers {} pass the check ends
- * with a reset, also where nginx closes it at once, unless it is disarmed: see
+ * If all servers {} of a socket pass the check, connections accepted from it
+ * end with a reset, even if nginx closes them at once, unless disarmed: see
  * ngx_trp_ends_arm().  _init_resets() is called by the master for each new
  * configuration, _start_resets() by its workers.  NGX_ERROR: no memory.
  */
@@ -69,7 +69,7 @@ void ngx_trp_listener_start_resets(ngx_cycle_t *cycle,
     ngx_trp_listener_check_pt check);
 
 
-/* calls the setter of the stock "listen" with these arguments behind it */
+/* calls the setter of the stock "listen" with these arguments */
 
 char *ngx_trp_listener_listen(ngx_conf_t *cf, ngx_str_t *args,
     ngx_uint_t nargs);

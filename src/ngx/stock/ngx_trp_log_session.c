@@ -5,9 +5,8 @@
 
 
 /*
- * What handlers of the log phase and variables need of a session: contexts of
- * all modules, which are empty, values of variables, and a connection, which
- * has no socket.
+ * What log phase handlers and variables need of a session: empty contexts of
+ * all modules, the values of variables, and a connection without a socket.
  */
 
 

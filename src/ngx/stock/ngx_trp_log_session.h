@@ -5,8 +5,8 @@
 
 
 /*
- * A line in the access_log for what nginx has no session of: one that exists
- * only while the handlers of the log phase run.
+ * A line in the access_log for what has no nginx session: one that exists only
+ * while the handlers of the log phase run.
  */
 
 
@@ -27,8 +27,8 @@ typedef struct {
 
 
 /*
- * All is zero but what belongs to a server {}.  The caller sets addresses,
- * times and bytes, and then runs the handlers.  NGX_ERROR: no memory.
+ * Sets what belongs to a server {}, and all else to zero.  The caller sets
+ * addresses, times and bytes, then runs the handlers.  NGX_ERROR: no memory.
  */
 
 ngx_int_t ngx_trp_log_session_init(ngx_trp_log_session_t *ls,

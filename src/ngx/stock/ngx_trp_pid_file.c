@@ -5,8 +5,8 @@
 
 
 /*
- * Warns when the pid file has a process that is alive and is neither this one
- * nor its parent.
+ * Warns if the process in the pid file is alive, and neither this one nor its
+ * parent.
  */
 
 
@@ -22,7 +22,7 @@ ngx_trp_pid_file_check(ngx_cycle_t *cycle, const char *ours)
     ngx_pid_t         pid;
     ngx_core_conf_t  *ccf;
 
-    /* a new binary finds none: the old one's has another name by then */
+    /* during a binary upgrade there is none: the old one was renamed */
 
     if (ngx_test_config || !ngx_is_init_cycle(cycle->old_cycle)) {
         return;
@@ -45,7 +45,7 @@ ngx_trp_pid_file_check(ngx_cycle_t *cycle, const char *ours)
 }
 
 
-/* 0 if there is no such file, or nothing like that in it */
+/* 0 if there is no such file, or no valid pid in it */
 
 static ngx_pid_t
 ngx_trp_pid_file_pid(ngx_str_t *name)

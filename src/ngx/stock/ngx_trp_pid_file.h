@@ -5,8 +5,8 @@
 
 
 /*
- * An nginx that is started twice fails at the second start, since its ports
- * are taken; but not if it has none, or with "reuseport".
+ * A second nginx with the same configuration fails to start, since its ports
+ * are in use; but not if it has none, or with "reuseport".
  */
 
 
@@ -21,8 +21,8 @@
 
 
 /*
- * In "init_module", for a cycle that has "ours": one line at the start if the
- * process that the pid file names is there.
+ * In "init_module", for a cycle that has the directive "ours": logs one line at
+ * the start if the process in the pid file is running.
  */
 
 void ngx_trp_pid_file_check(ngx_cycle_t *cycle, const char *ours);

@@ -5,9 +5,9 @@
 
 
 /*
- * Tables of the stock directives that would do nothing in a server or an
- * upstream of ours, with what to write instead.  A directive is set if its
- * member of the module's configuration, found by its command, is not 0.
+ * Tables of the stock directives that would have no effect in a server or an
+ * upstream of ours, with what to use instead.  A directive is set if its member
+ * of the module's configuration, found by its command, is not 0.
  */
 
 
@@ -17,7 +17,7 @@
 #define ngx_trp_stock_proxy_row(directive, advice)                           \
     { directive, directive, 0, 1, advice }
 
-/* "proxy_bind" has no offset of its own, its member is ahead of this one's */
+/* "proxy_bind" has no offset; its member precedes that of this directive */
 
 #define ngx_trp_stock_proxy_bind(advice)                                     \
     { "proxy_bind", "proxy_socket_keepalive", -1, 1, advice }
@@ -25,7 +25,7 @@
 #define ngx_trp_stock_role(directive)                                        \
     { directive, directive, 0, 1, "write a server of its own for each" }
 
-/* since 1.25.5; an address, or one that has variables */
+/* since 1.25.5; an address, with or without variables */
 
 #define ngx_trp_stock_pass(advice)                                           \
     { "pass", "pass", 0, 2, advice }
@@ -158,7 +158,7 @@ ngx_trp_stock_check(ngx_conf_t *cf, const ngx_trp_stock_t *stock,
 }
 
 
-/* nginx may be built without it, or may not know it yet */
+/* nginx may be built without the module, or be older than the directive */
 
 void *
 ngx_trp_stock_member(ngx_conf_t *cf, void **srv_conf, const char *directive)

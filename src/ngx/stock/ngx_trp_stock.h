@@ -5,8 +5,8 @@
 
 
 /*
- * Stock directives that stand beside ours.  Most are honoured, as stock code
- * runs there; those that would have nothing to act on are refused.
+ * Stock directives that are used together with ours.  Most take effect, as
+ * stock code runs there; those that would have no effect are refused.
  */
 
 
@@ -23,14 +23,14 @@
 
 typedef struct {
     const char                 *directive;
-    const char                 *member;    /* the directive that it is near */
-    ngx_int_t                   first;     /* words, from there */
-    ngx_uint_t                  words;     /* any of them is not 0: it is set */
-    const char                 *advice;    /* the rest of a sentence */
+    const char                 *member;    /* the directive with its offset */
+    ngx_int_t                   first;     /* in words, relative to it */
+    ngx_uint_t                  words;     /* set if any of them is not 0 */
+    const char                 *advice;    /* the rest of the message */
 } ngx_trp_stock_t;
 
 
-/* each ends with a row without a directive */
+/* each table ends with a row whose directive is NULL */
 
 extern const ngx_trp_stock_t  ngx_trp_stock_entry[];
 extern const ngx_trp_stock_t  ngx_trp_stock_socks5[];
@@ -38,14 +38,14 @@ extern const ngx_trp_stock_t  ngx_trp_stock_socks5_udp[];
 extern const ngx_trp_stock_t  ngx_trp_stock_reverse[];
 extern const ngx_trp_stock_t  ngx_trp_stock_turn_udp[];
 
-/* in a server that has "ours" at this place; after configuration */
+/* after configuration, for a server with the directive "ours" at this place */
 
 ngx_int_t ngx_trp_stock_check(ngx_conf_t *cf, const ngx_trp_stock_t *stock,
     void **srv_conf, const char *ours, u_char *file_name, ngx_uint_t line);
 
 /*
- * For a reverse, which keeps tunnels to all servers of an upstream: parameters
- * that say which one is used next.  With "trp_entry" the entry uses them.
+ * For a reverse, which keeps tunnels to all servers of an upstream: refuses the
+ * parameters that choose among servers.  With "trp_entry", the entry uses them.
  */
 
 ngx_uint_t ngx_trp_stock_is_entry(ngx_conf_t *cf,
@@ -53,12 +53,12 @@ ngx_uint_t ngx_trp_stock_is_entry(ngx_conf_t *cf,
 ngx_int_t ngx_trp_stock_check_upstream(ngx_conf_t *cf,
     ngx_stream_upstream_srv_conf_t *us, const char *ours);
 
-/* what a directive of any module of streams sets in a server, or NULL */
+/* where a directive of any stream module stores its value, or NULL */
 
 void *ngx_trp_stock_member(ngx_conf_t *cf, void **srv_conf,
     const char *directive);
 
-/* a setting of the stock proxy as a number, and what it is without it */
+/* a setting of the stock proxy as a number, or its default */
 
 ngx_uint_t ngx_trp_stock_proxy(void **srv_conf, const char *directive,
     ngx_uint_t value);

@@ -5,8 +5,8 @@
 
 
 /*
- * Each module puts a get handler in front of the one that is there; the first
- * that knows the session answers.
+ * Each module puts its get handler before the existing one; the first that
+ * knows the session answers.
  */
 
 
@@ -28,7 +28,7 @@ typedef struct {
     ngx_trp_variable_e                variable;
     ngx_trp_info_pt                   info;
 
-    /* what another module of ours has registered before */
+    /* the handler that another module of ours has registered */
     ngx_stream_get_variable_pt        next;
     uintptr_t                         next_data;
 } ngx_trp_variable_t;

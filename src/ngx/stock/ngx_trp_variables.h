@@ -8,9 +8,8 @@
  * $trp_destination, $trp_destination_host, $trp_destination_port,
  * $trp_group, $trp_name, $trp_status, $trp_stream_id.
  *
- * Each module adds them all.  In an nginx that has several of the modules a
- * variable asks one after the other: the first that knows the session
- * answers.
+ * Each module adds them all.  If nginx has several of the modules loaded, a
+ * variable asks one after the other; the first that knows the session answers.
  */
 
 
@@ -24,13 +23,13 @@
 #pragma GCC visibility push(hidden)
 
 
-/* fills "info", which is zeroed; NGX_DECLINED if the session is not ours */
+/* fills "info", initially zero; NGX_DECLINED if the session is not ours */
 
 typedef ngx_int_t (*ngx_trp_info_pt)(ngx_stream_session_t *s,
     ngx_trp_info_t *info);
 
 
-/* for the modules' preconfiguration */
+/* called in the modules' preconfiguration */
 
 ngx_int_t ngx_trp_variables_add(ngx_conf_t *cf, ngx_trp_info_pt info);
 
