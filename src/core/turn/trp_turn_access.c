@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * A table of the special blocks by IANA's registries, and the rules of the
+ * configuration.  IPv4 addresses inside IPv6 are unwrapped first.  Of the
+ * rules about an address the one with the longest prefix wins.
+ */
+
+
 #include "turn/trp_turn_access.h"
 
 #include <string.h>
