@@ -1,0 +1,573 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * The carrier of targets over tunnels.  The stock proxy asks its upstream for
+ * a connection and gets a stream at once; which relay it takes, and whether
+ * another one is tried, is decided while the proxy thinks it is connected.
+ */
+
+
+#include "entry/ngx_trp_entry.h"
+#include "agent/ngx_trp_stream_tcp.h"
+#include "base/ngx_trp_addr.h"
+#include "socks5/ngx_trp_associate_tunnel.h"
+#include "stock/ngx_trp_ends.h"
+
+
+static ngx_int_t ngx_trp_entry_open_frame(ngx_trp_entry_ctx_t *ctx);
+static ngx_int_t ngx_trp_entry_get_peer(ngx_peer_connection_t *pc,
+    void *data);
+static ngx_msec_t ngx_trp_entry_open_timeout(ngx_trp_entry_ctx_t *ctx);
+static ngx_int_t ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx,
+    ngx_peer_connection_t *pc);
+static ngx_int_t ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx,
+    ngx_peer_connection_t *pc, ngx_trp_pool_t *leave, ngx_trp_pool_t **pool);
+static ngx_uint_t ngx_trp_entry_elsewhere(ngx_trp_stream_t *st);
+static ngx_uint_t ngx_trp_entry_hopeless(ngx_trp_stream_t *st);
+static ngx_uint_t ngx_trp_entry_closed(ngx_trp_entry_t *entry);
+static void ngx_trp_entry_reroute(ngx_trp_stream_t *st);
+static ngx_connection_t *ngx_trp_entry_user(ngx_trp_stream_t *st);
+static void ngx_trp_entry_opened(ngx_trp_stream_t *st);
+static void ngx_trp_entry_failed(ngx_trp_stream_t *st);
+static void ngx_trp_entry_notify_peer(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t type);
+static void ngx_trp_entry_free_peer(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t state);
+
+
+static const ngx_trp_stream_handlers_t  ngx_trp_entry_stream_handlers = {
+    ngx_trp_entry_user,
+    ngx_trp_entry_reroute,
+    ngx_trp_entry_elsewhere,
+    ngx_trp_entry_hopeless,
+    ngx_trp_entry_opened,
+    ngx_trp_entry_failed
+};
+
+
+ngx_trp_entry_t *
+ngx_trp_entry_start(ngx_cycle_t *cycle, const ngx_trp_entry_conf_t *conf,
+    ngx_stream_upstream_srv_conf_t *us, ngx_trp_capacity_t *capacity,
+    ngx_socket_t fd)
+{
+    ngx_trp_entry_t  *entry;
+
+    entry = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_entry_t));
+    if (entry == NULL) {
+        return NULL;
+    }
+
+    entry->conf = conf;
+    entry->fd = fd;
+
+    entry->relays.upstream = us;
+    entry->relays.agent = ngx_trp_agent_start(cycle, &conf->agent, capacity,
+                                              "trp_entry");
+    if (entry->relays.agent == NULL) {
+        return NULL;
+    }
+
+    ngx_trp_share_init(&entry->share, entry->relays.agent->limit, cycle->log);
+
+    if (ngx_trp_relays_start(cycle, &entry->relays) != NGX_OK) {
+        return NULL;
+    }
+
+    return entry;
+}
+
+
+ngx_int_t
+ngx_trp_entry_begin(ngx_trp_entry_ctx_t *ctx, ngx_trp_entry_t *entry)
+{
+    ctx->entry = entry;
+
+    if (ngx_trp_entry_open_frame(ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_trp_balancer_wrap(&ctx->balancer, &ctx->session->upstream->peer, ctx,
+                          ngx_trp_entry_get_peer, ngx_trp_entry_free_peer,
+                          ngx_trp_entry_notify_peer);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_entry_open_frame(ngx_trp_entry_ctx_t *ctx)
+{
+    trp_open_t         open;
+    in_port_t          port;
+    ngx_connection_t  *c;
+
+    c = ctx->session->connection;
+
+    ngx_memzero(&open, sizeof(trp_open_t));
+
+    open.proto = TRP_PROTO_TCP;
+    open.addr = ctx->target->addr;
+    open.host = ngx_trp_str(&ctx->target->host);
+    open.port = ctx->target->port;
+    open.name = ngx_trp_str(&ctx->entry->conf->agent.name);
+
+    ngx_memcpy(open.id, ctx->id, TRP_STREAM_ID_LEN);
+
+    ngx_trp_addr_from_sockaddr(&open.user, &port, c->sockaddr);
+    open.user_port = port;
+
+    ngx_trp_addr_from_sockaddr(&open.local, &port, c->local_sockaddr);
+    open.local_port = port;
+
+    ctx->open = ngx_pnalloc(c->pool, NGX_TRP_OPEN_MAX);
+    if (ctx->open == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->open_len = trp_open_put(ctx->open, &open) - ctx->open;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_trp_entry_ctx_t *ctx = data;
+
+    ngx_int_t                   rc;
+    ngx_trp_pool_t             *pool;
+
+    if (ngx_trp_entry_closed(ctx->entry)) {
+        ctx->code = TRP_CODE_NO_AGENT;
+        ctx->balancer.none = 1;
+        pc->name = &ctx->entry->relays.upstream->host;
+        return NGX_BUSY;
+    }
+
+    if (ctx->target->udp) {
+        return ngx_trp_entry_associate(ctx, pc);
+    }
+
+    rc = ngx_trp_entry_choose_relay(ctx, pc, NULL, &pool);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ngx_log_debug4(NGX_LOG_DEBUG_STREAM, pc->log, 0,
+                   "trp stream %s: the balancer's choice is \"%V\", "
+                   "%ui of %ui tunnels are idle",
+                   ngx_trp_id_text(ctx->id).data, pc->name, pool->nidle,
+                   pool->total);
+
+    ctx->tries = 1;
+
+    /* the proxy may have failed with another one before */
+
+    ngx_memzero(&ctx->stream, sizeof(ngx_trp_stream_t));
+
+    ctx->stream.entry = 1;
+    ctx->stream.ops = &ngx_trp_stream_tcp_ops;
+    ctx->stream.handlers = &ngx_trp_entry_stream_handlers;
+    ctx->stream.data = ctx;
+    ctx->stream.pool = pool;
+    ctx->stream.early.open = ctx->open;
+    ctx->stream.early.open_len = ctx->open_len;
+    ctx->stream.destination = ctx->target->destination;
+    ngx_memcpy(ctx->stream.id, ctx->id, TRP_STREAM_ID_LEN);
+
+    if (ngx_trp_stream_create(&ctx->stream, ctx->entry->fd, pc->log)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    pc->connection = ctx->stream.connection;
+    pc->cached = 1;
+
+    ngx_trp_ends_inline(ctx->session->connection);
+
+    /* whatever happens from now to the end of the answer is no clean end */
+
+    if (ctx->target->front == NULL) {
+        ngx_trp_ends_arm(ctx->session->connection);
+    }
+
+    ngx_trp_stream_open(&ctx->stream, ngx_trp_entry_open_timeout(ctx));
+
+    return NGX_DONE;
+}
+
+
+static ngx_msec_t
+ngx_trp_entry_open_timeout(ngx_trp_entry_ctx_t *ctx)
+{
+    ngx_msec_t  timeout;
+
+    timeout = ctx->entry->conf->open_timeout;
+
+    return ctx->proxy->connect_timeout
+           ? ngx_min(ctx->proxy->connect_timeout, timeout) : timeout;
+}
+
+
+/* each of its datagrams finds a relay of its own, this one is for the log */
+
+static ngx_int_t
+ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
+{
+    ngx_trp_pool_t              *pool;
+    ngx_trp_associate_tunnel_t  *tunnel;
+
+    ctx->balancer.none = 1;
+
+    pool = ngx_trp_relays_choose(&ctx->entry->relays);
+
+    if (pool == NULL) {
+        pc->name = &ctx->entry->relays.upstream->host;
+        return NGX_BUSY;
+    }
+
+    pc->sockaddr = pool->sockaddr;
+    pc->socklen = pool->socklen;
+    pc->name = &pool->name;
+
+    tunnel = ngx_pcalloc(ctx->session->connection->pool,
+                         sizeof(ngx_trp_associate_tunnel_t));
+    if (tunnel == NULL) {
+        return NGX_ERROR;
+    }
+
+    tunnel->relays = &ctx->entry->relays;
+    tunnel->fd = ctx->entry->fd;
+    tunnel->open_timeout = ngx_trp_entry_open_timeout(ctx);
+    tunnel->share = &ctx->entry->share;
+
+    ctx->associate = ngx_trp_associate(ctx->target, &ngx_trp_associate_tunnel,
+                                       tunnel, ctx->entry->fd, pc);
+    if (ctx->associate == NULL) {
+        return NGX_ERROR;
+    }
+
+    return NGX_DONE;
+}
+
+
+/*
+ * The balancer chooses; a relay without tunnels, and the one to be left, is
+ * passed over for another one.  That is no failure of it in the sense of
+ * max_fails: its pool knows better when it is back.
+ */
+
+static ngx_int_t
+ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
+    ngx_trp_pool_t *leave, ngx_trp_pool_t **pool)
+{
+    ngx_int_t          rc;
+    ngx_uint_t         n;
+    ngx_trp_pool_t    *other;
+    ngx_trp_relays_t  *relays;
+
+    relays = &ctx->entry->relays;
+
+    if (relays->pools.nelts == 0) {
+
+        /* all servers are "down", or their names are not known yet */
+        pc->name = &relays->upstream->host;
+        return NGX_BUSY;
+    }
+
+    other = ngx_trp_relays_other(relays, leave);
+
+    for (n = relays->pools.nelts; n; n--) {
+
+        rc = ngx_trp_balancer_get(&ctx->balancer, pc);
+
+        if (rc == NGX_BUSY) {
+            break;
+        }
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        *pool = ngx_trp_relays_find(relays, pc->sockaddr, pc->socklen, leave);
+
+        if (*pool == NULL) {
+            ngx_log_error(NGX_LOG_ERR, pc->log, 0, "no tunnels to \"%V\"",
+                          pc->name);
+            ngx_trp_balancer_free(&ctx->balancer, pc, 0);
+            pc->sockaddr = NULL;
+            return NGX_DECLINED;
+        }
+
+        if (other == NULL
+            || (*pool != leave && ngx_trp_pool_alive(*pool)))
+        {
+            /* the balancer's own may be gone from its zone before the end */
+            pc->name = &(*pool)->name;
+            return NGX_OK;
+        }
+
+        ngx_trp_balancer_free(&ctx->balancer, pc, 0);
+        pc->sockaddr = NULL;
+    }
+
+    if (ctx->entry->conf->limited) {
+
+        /* by "max_conns", and then that is what it has had enough of */
+        pc->name = &relays->upstream->host;
+        return NGX_BUSY;
+    }
+
+    /* the balancer has had enough of all of them, the user has not */
+
+    *pool = other ? other : ngx_trp_relays_choose(relays);
+
+    pc->sockaddr = (*pool)->sockaddr;
+    pc->socklen = (*pool)->socklen;
+    pc->name = &(*pool)->name;
+
+    ctx->balancer.none = 1;
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_trp_entry_elsewhere(ngx_trp_stream_t *st)
+{
+    ngx_msec_t                    elapsed;
+    ngx_trp_entry_ctx_t          *ctx;
+    const ngx_trp_entry_proxy_t  *proxy;
+
+    ctx = st->data;
+    proxy = ctx->proxy;
+
+    elapsed = ngx_current_msec - ctx->session->upstream->peer.start_time;
+
+    if (!proxy->next
+        || (proxy->next_tries && ctx->tries >= proxy->next_tries)
+        || (proxy->next_timeout && elapsed >= proxy->next_timeout))
+    {
+        return 0;
+    }
+
+    return ngx_trp_relays_other(&ctx->entry->relays, st->pool) != NULL;
+}
+
+
+static ngx_uint_t
+ngx_trp_entry_hopeless(ngx_trp_stream_t *st)
+{
+    ngx_trp_entry_ctx_t  *ctx;
+
+    ctx = st->data;
+
+    return ngx_trp_entry_closed(ctx->entry);
+}
+
+
+/* nobody is there, and users are not to wait for somebody */
+
+static ngx_uint_t
+ngx_trp_entry_closed(ngx_trp_entry_t *entry)
+{
+    return entry->conf->unavailable == NGX_TRP_ENTRY_RESET
+           && ngx_trp_relays_vain(&entry->relays);
+}
+
+
+/*
+ * The stream lost its tunnel, perhaps with all the others to that relay; or
+ * the relay has nobody to serve it.
+ */
+
+static void
+ngx_trp_entry_reroute(ngx_trp_stream_t *st)
+{
+    ngx_uint_t              leave;
+    ngx_trp_pool_t         *pool;
+    struct sockaddr        *sockaddr;
+    ngx_connection_t       *c;
+    ngx_trp_entry_ctx_t    *ctx;
+    ngx_stream_upstream_t  *u;
+
+    ctx = st->data;
+
+    leave = st->tries.leave;
+    st->tries.leave = 0;
+
+    if ((!leave && ngx_trp_pool_alive(st->pool))
+        || (!st->pool->retired && !ngx_trp_entry_elsewhere(st)))
+    {
+        return;
+    }
+
+    ctx->tries++;
+
+    u = ctx->session->upstream;
+
+    /* to the proxy it stays the same connection */
+
+    c = u->peer.connection;
+    sockaddr = u->peer.sockaddr;
+
+    ngx_trp_balancer_free(&ctx->balancer, &u->peer,
+                          leave ? NGX_PEER_FAILED : 0);
+
+    if (ngx_trp_entry_choose_relay(ctx, &u->peer, st->pool, &pool) != NGX_OK) {
+        ctx->balancer.none = 1;
+        u->peer.sockaddr = sockaddr;
+        pool = st->pool;
+    }
+
+    u->peer.connection = c;
+    st->pool = pool;
+
+    if (u->state) {
+        u->state->peer = u->peer.name;
+    }
+}
+
+
+static ngx_connection_t *
+ngx_trp_entry_user(ngx_trp_stream_t *st)
+{
+    ngx_trp_entry_ctx_t  *ctx;
+
+    ctx = st->data;
+
+    if (ctx->target->front && ctx->target->code != TRP_CODE_NONE) {
+
+        /* he hears of a failure in the reply */
+        return NULL;
+    }
+
+    return ctx->session->connection;
+}
+
+
+static void
+ngx_trp_entry_opened(ngx_trp_stream_t *st)
+{
+    ngx_trp_entry_ctx_t    *ctx;
+    ngx_peer_connection_t  *pc;
+
+    ctx = st->data;
+    pc = &ctx->session->upstream->peer;
+
+    /* where he has waited, the address may not have been known */
+
+    pc->name = &st->pool->name;
+
+    if (ctx->session->upstream->state) {
+        ctx->session->upstream->state->peer = pc->name;
+    }
+
+    if (ctx->target->front) {
+        (void) ctx->target->front->succeed(ctx->target, NULL);
+        ngx_trp_ends_arm(ctx->session->connection);
+    }
+
+    ngx_trp_balancer_notify(&ctx->balancer, pc,
+                            NGX_STREAM_UPSTREAM_NOTIFY_CONNECT);
+}
+
+
+/* now: the proxy may half-close the connection to the client, and then end */
+
+static void
+ngx_trp_entry_failed(ngx_trp_stream_t *st)
+{
+    ngx_trp_target_t     *target;
+    ngx_trp_entry_ctx_t  *ctx;
+
+    ctx = st->data;
+    target = ctx->target;
+
+    if (target->front) {
+        target->code = st->code;
+        target->front->finish(target);
+    }
+}
+
+
+static void
+ngx_trp_entry_notify_peer(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t type)
+{
+    ngx_trp_entry_ctx_t  *ctx;
+
+    ctx = data;
+
+    /* a stream is connected when it is accepted, not when it is made */
+
+    if (type != NGX_STREAM_UPSTREAM_NOTIFY_CONNECT) {
+        ngx_trp_balancer_notify(&ctx->balancer, pc, type);
+    }
+}
+
+
+static void
+ngx_trp_entry_free_peer(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t state)
+{
+    ngx_trp_entry_ctx_t *ctx = data;
+
+    ngx_trp_stream_t  *st;
+
+    st = &ctx->stream;
+
+    if (st->connection) {
+
+        /* a refusal comes from behind the relay, and is no failure of it */
+
+        if (st->unreachable) {
+            state |= NGX_PEER_FAILED;
+        }
+
+        ngx_trp_stream_close(st, NULL);
+    }
+
+    if (ctx->associate) {
+        ngx_trp_associate_close(ctx->associate);
+    }
+
+    ngx_trp_balancer_free(&ctx->balancer, pc, state);
+}
+
+
+/* why there was no stream, or no more; as other modules have decided it */
+
+ngx_uint_t
+ngx_trp_entry_code(ngx_trp_entry_ctx_t *ctx)
+{
+    if (ctx->stream.connection) {
+        return ctx->stream.code;
+    }
+
+    if (ctx->code) {
+        return ctx->code;
+    }
+
+    switch (ctx->session->status) {
+
+    case 0:
+    case NGX_STREAM_OK:
+        return TRP_CODE_NONE;
+
+    case NGX_STREAM_FORBIDDEN:
+        return TRP_CODE_NOT_ALLOWED;
+
+    case NGX_STREAM_SERVICE_UNAVAILABLE:
+        return TRP_CODE_LIMIT;
+    }
+
+    return TRP_CODE_FAILED;
+}

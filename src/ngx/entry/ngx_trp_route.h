@@ -1,0 +1,46 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * Routes of an entry: an address where users come in, and where they go.
+ */
+
+
+#ifndef _NGX_TRP_ROUTE_H_INCLUDED_
+#define _NGX_TRP_ROUTE_H_INCLUDED_
+
+
+#include "base/ngx_trp.h"
+#include "tunnel/trp_route.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+typedef struct {
+    trp_route_t      route;
+    ngx_sockaddr_t   sockaddr;
+    ngx_str_t        host;
+    ngx_str_t        destination;        /* host and port as text */
+} ngx_trp_route_t;
+
+
+/*
+ * Adds what the arguments of "trp_route" say to those of a server {}, NULL if
+ * there are none yet, and to those of all servers.  As a setter.
+ */
+
+char *ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all);
+
+/* by the local address of the connection, which has one; or NULL */
+
+ngx_trp_route_t *ngx_trp_route_find(ngx_array_t *own, ngx_connection_t *c);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_ROUTE_H_INCLUDED_ */
