@@ -25,7 +25,7 @@
 #include <sodium.h>
 
 
-static void trp_turnc_dispatch(trp_turnc_t *client, trp_turnc_timer_t *timer);
+static void trp_turnc_dispatch(trp_turnc_t *client, trp_timer_t *timer);
 static void trp_turnc_end(trp_turnc_t *client);
 static void trp_turnc_clear(trp_turnc_t *client);
 
@@ -161,19 +161,16 @@ trp_turnc_input(trp_turnc_t *client, const uint8_t *p, size_t len,
 int
 trp_turnc_next(trp_turnc_t *client, trp_turnc_event_t *event)
 {
-    trp_turnc_timer_t  *timer;
+    trp_timer_t  *timer;
 
     while (client->event.type == TRP_TURNC_EVENT_NONE) {
 
-        if (client->timers.top == NULL
-            || client->timers.top->expires > client->due)
-        {
+        timer = trp_timer_due(&client->timers, client->due);
+        if (timer == NULL) {
             return TRP_DECLINED;
         }
 
-        timer = trp_turnc_of(trp_turnc_timer_t, node, client->timers.top);
-
-        trp_turnc_timer_stop(client, timer);
+        trp_timer_stop(&client->timers, timer);
         trp_turnc_dispatch(client, timer);
         trp_turnc_end(client);
     }
@@ -188,7 +185,7 @@ trp_turnc_next(trp_turnc_t *client, trp_turnc_event_t *event)
 uint64_t
 trp_turnc_deadline(const trp_turnc_t *client)
 {
-    return client->timers.top ? client->timers.top->expires : 0;
+    return trp_timer_deadline(&client->timers);
 }
 
 
@@ -204,7 +201,7 @@ trp_turnc_expire(trp_turnc_t *client, uint64_t now)
 
 
 static void
-trp_turnc_dispatch(trp_turnc_t *client, trp_turnc_timer_t *timer)
+trp_turnc_dispatch(trp_turnc_t *client, trp_timer_t *timer)
 {
     switch (timer->kind) {
 
@@ -374,7 +371,7 @@ trp_turnc_clear(trp_turnc_t *client)
     trp_turnc_peers_free(client);
     trp_turnc_alloc_end(client);
 
-    trp_turnc_timer_stop(client, &client->silence.timer);
+    trp_timer_stop(&client->timers, &client->silence.timer);
 
     trp_hash_done(&client->transactions);
     trp_hash_done(&client->peers.by_addr);

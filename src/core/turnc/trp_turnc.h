@@ -15,8 +15,8 @@
  *     while (trp_turnc_next(client, &event) == TRP_OK) { see "event" }
  *     set a timer for trp_turnc_deadline(client)
  *
- * Of those three functions events come, and all are taken before the next call
- * of one of them; other functions may be called at any event.  Time is in
+ * Only those three functions make events, and all of these are taken before one
+ * of the three is called again; at an event any other function may be called.  Time is in
  * milliseconds and only moves forward; "wall" is in seconds since 1970.
  */
 

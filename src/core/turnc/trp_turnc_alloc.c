@@ -59,8 +59,8 @@ static const trp_turnc_request_t  trp_turnc_refresh_request = {
 void
 trp_turnc_allocate(trp_turnc_t *client)
 {
-    trp_turnc_timer(client, &client->alloc.keepalive,
-                    client->now + TRP_TURNC_KEEPALIVE);
+    trp_timer_set(&client->timers, &client->alloc.keepalive,
+                  client->now + TRP_TURNC_KEEPALIVE);
     trp_turnc_request(client, &client->alloc.transaction,
                       &trp_turnc_allocate_request);
 }
@@ -160,8 +160,8 @@ trp_turnc_refresh_done(trp_turnc_t *client, trp_turnc_transaction_t *t,
     if (code == TRP_TURNC_TIMEOUT || code == TRP_TURNC_INTEGRITY
         || code >= 500)
     {
-        trp_turnc_timer(client, &client->alloc.refresh,
-                        client->now + TRP_TURNC_PAUSE);
+        trp_timer_set(&client->timers, &client->alloc.refresh,
+                      client->now + TRP_TURNC_PAUSE);
         return;
     }
 
@@ -196,9 +196,10 @@ trp_turnc_live(trp_turnc_t *client, const trp_stun_t *m)
         ahead = lifetime / 2;
     }
 
-    trp_turnc_timer(client, &client->alloc.lifetime, client->now + lifetime);
-    trp_turnc_timer(client, &client->alloc.refresh,
-                    client->now + lifetime - ahead);
+    trp_timer_set(&client->timers, &client->alloc.lifetime,
+                  client->now + lifetime);
+    trp_timer_set(&client->timers, &client->alloc.refresh,
+                  client->now + lifetime - ahead);
 
     return TRP_OK;
 }
@@ -223,12 +224,12 @@ trp_turnc_keepalive_timer(trp_turnc_t *client)
     when = client->alloc.sent + TRP_TURNC_KEEPALIVE;
 
     if (when > client->now) {
-        trp_turnc_timer(client, &client->alloc.keepalive, when);
+        trp_timer_set(&client->timers, &client->alloc.keepalive, when);
         return;
     }
 
-    trp_turnc_timer(client, &client->alloc.keepalive,
-                    client->now + TRP_TURNC_KEEPALIVE);
+    trp_timer_set(&client->timers, &client->alloc.keepalive,
+                  client->now + TRP_TURNC_KEEPALIVE);
 
     trp_random_bytes(&client->random, id, sizeof(id));
 
@@ -263,7 +264,7 @@ trp_turnc_alloc_end(trp_turnc_t *client)
 {
     trp_turnc_request_end(client, &client->alloc.transaction);
 
-    trp_turnc_timer_stop(client, &client->alloc.refresh);
-    trp_turnc_timer_stop(client, &client->alloc.lifetime);
-    trp_turnc_timer_stop(client, &client->alloc.keepalive);
+    trp_timer_stop(&client->timers, &client->alloc.refresh);
+    trp_timer_stop(&client->timers, &client->alloc.lifetime);
+    trp_timer_stop(&client->timers, &client->alloc.keepalive);
 }

@@ -19,9 +19,11 @@
 #pragma GCC visibility push(hidden)
 
 
+/* what comes of it is an event */
+
 void trp_turnc_allocate(trp_turnc_t *client);
 
-/* unless it is on its way already */
+/* unless a request is on its way already */
 
 void trp_turnc_refresh(trp_turnc_t *client);
 

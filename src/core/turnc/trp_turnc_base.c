@@ -5,8 +5,8 @@
 
 
 /*
- * What all files of the TURN client need: memory, timers, what goes to the
- * server, and the end.
+ * What all files of the TURN client need: memory, what goes to the server,
+ * events, and the end.
  */
 
 
@@ -34,27 +34,6 @@ void
 trp_turnc_put(trp_turnc_t *client, void *p)
 {
     client->memory.put(client->memory.data, p);
-}
-
-
-void
-trp_turnc_timer(trp_turnc_t *client, trp_turnc_timer_t *timer,
-    uint64_t expires)
-{
-    trp_assert(expires);
-
-    trp_turnc_timer_stop(client, timer);
-    trp_heap_insert(&client->timers, &timer->node, expires);
-}
-
-
-void
-trp_turnc_timer_stop(trp_turnc_t *client, trp_turnc_timer_t *timer)
-{
-    if (timer->node.expires) {
-        trp_heap_remove(&client->timers, &timer->node);
-        timer->node.expires = 0;
-    }
 }
 
 

@@ -5,8 +5,8 @@
 
 
 /*
- * What all files of the TURN client need: memory, timers, what goes to the
- * server, and the end.
+ * What all files of the TURN client need: memory, what goes to the server,
+ * events, and the end.
  */
 
 
@@ -24,12 +24,6 @@
 
 void *trp_turnc_get(trp_turnc_t *client, size_t size);
 void trp_turnc_put(trp_turnc_t *client, void *p);
-
-/* "expires" is not 0; a timer that runs is moved */
-
-void trp_turnc_timer(trp_turnc_t *client, trp_turnc_timer_t *timer,
-    uint64_t expires);
-void trp_turnc_timer_stop(trp_turnc_t *client, trp_turnc_timer_t *timer);
 
 /* a message or ChannelData goes to the server */
 

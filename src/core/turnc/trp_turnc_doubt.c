@@ -69,8 +69,8 @@ trp_turnc_wait(trp_turnc_t *client)
     }
 
     if (silence->timer.node.expires == 0) {
-        trp_turnc_timer(client, &silence->timer,
-                        client->now + silence->patience);
+        trp_timer_set(&client->timers, &silence->timer,
+                      client->now + silence->patience);
     }
 }
 
@@ -106,5 +106,5 @@ trp_turnc_silence_timer(trp_turnc_t *client)
         (void) trp_turnc_doubt(client);
     }
 
-    trp_turnc_timer(client, &silence->timer, when);
+    trp_timer_set(&client->timers, &silence->timer, when);
 }

@@ -136,7 +136,7 @@ trp_turnc_peer_use(trp_turnc_t *client,
     trp_hash_insert(&client->peers.by_host, &(*peer)->by_host,
                     trp_turnc_hash_host(client, &addr->addr));
 
-    trp_turnc_timer_stop(client, &(*peer)->timer);
+    trp_timer_stop(&client->timers, &(*peer)->timer);
     trp_turnc_peer_ask(client, *peer);
 
     return TRP_OK;
@@ -249,8 +249,8 @@ trp_turnc_peer_done(trp_turnc_t *client, trp_turnc_transaction_t *t,
             trp_turnc_peer_rest(client, peer);
 
         } else {
-            trp_turnc_timer(client, &peer->timer,
-                            client->now + TRP_TURNC_PAUSE);
+            trp_timer_set(&client->timers, &peer->timer,
+                          client->now + TRP_TURNC_PAUSE);
         }
 
     } else if (code != 403 && t->request == &trp_turnc_channel_request) {
@@ -266,8 +266,8 @@ trp_turnc_peer_done(trp_turnc_t *client, trp_turnc_transaction_t *t,
 
         /* the answer to Refresh will tell more */
 
-        trp_turnc_timer(client, &peer->timer,
-                        client->now + TRP_TURNC_PAUSE);
+        trp_timer_set(&client->timers, &peer->timer,
+                      client->now + TRP_TURNC_PAUSE);
 
     } else {
         trp_turnc_peer_denied(client, peer, code);
@@ -282,8 +282,8 @@ trp_turnc_peer_permitted(trp_turnc_t *client, trp_turnc_peer_t *peer)
                   ? TRP_TURNC_BOUND : TRP_TURNC_PERMITTED;
     peer->until = client->now + TRP_TURNC_PERMISSION;
 
-    trp_turnc_timer(client, &peer->timer,
-                    client->now + TRP_TURNC_PEER_REFRESH);
+    trp_timer_set(&client->timers, &peer->timer,
+                  client->now + TRP_TURNC_PEER_REFRESH);
 
     trp_turnc_queue_send(client, peer);
 }
@@ -298,7 +298,7 @@ trp_turnc_peer_denied(trp_turnc_t *client, trp_turnc_peer_t *peer,
     peer->state = TRP_TURNC_DENIED;
 
     trp_turnc_queue_free(client, peer);
-    trp_turnc_timer(client, &peer->timer, client->now + TRP_TURNC_PAUSE);
+    trp_timer_set(&client->timers, &peer->timer, client->now + TRP_TURNC_PAUSE);
 
     event = trp_turnc_tell(client, TRP_TURNC_EVENT_FORBIDDEN);
     event->peer = peer->addr;
@@ -328,12 +328,12 @@ trp_turnc_peer_timer(trp_turnc_t *client, trp_turnc_peer_t *peer)
     if (client->now < peer->until) {
 
         if (trp_turnc_busy(client)) {
-            trp_turnc_timer(client, &peer->timer,
-                            client->now + TRP_TURNC_PAUSE);
+            trp_timer_set(&client->timers, &peer->timer,
+                          client->now + TRP_TURNC_PAUSE);
             return;
         }
 
-        trp_turnc_timer(client, &peer->timer, peer->until);
+        trp_timer_set(&client->timers, &peer->timer, peer->until);
 
         /* it may have one by now */
         peer->no_channel = 0;
@@ -367,7 +367,7 @@ trp_turnc_peer_rest(trp_turnc_t *client, trp_turnc_peer_t *peer)
 
     peer->state = TRP_TURNC_RESTING;
 
-    trp_turnc_timer(client, &peer->timer, peer->asked + TRP_TURNC_REST);
+    trp_timer_set(&client->timers, &peer->timer, peer->asked + TRP_TURNC_REST);
 }
 
 
@@ -388,7 +388,7 @@ trp_turnc_peer_unuse(trp_turnc_t *client, trp_turnc_peer_t *peer)
 static void
 trp_turnc_peer_free(trp_turnc_t *client, trp_turnc_peer_t *peer)
 {
-    trp_turnc_timer_stop(client, &peer->timer);
+    trp_timer_stop(&client->timers, &peer->timer);
 
     trp_hash_remove(&client->peers.by_addr, &peer->by_addr);
 

@@ -78,7 +78,7 @@ void
 trp_turnc_request_end(trp_turnc_t *client, trp_turnc_transaction_t *t)
 {
     if (t->active) {
-        trp_turnc_timer_stop(client, &t->timer);
+        trp_timer_stop(&client->timers, &t->timer);
         trp_hash_remove(&client->transactions, &t->node);
         t->active = 0;
     }
@@ -115,7 +115,7 @@ trp_turnc_transmit(trp_turnc_t *client, trp_turnc_transaction_t *t)
         wait = (uint64_t) TRP_TURNC_RTO << (t->nsent - 1);
     }
 
-    trp_turnc_timer(client, &t->timer, client->now + wait);
+    trp_timer_set(&client->timers, &t->timer, client->now + wait);
 
     if (trp_turnc_sign(client, &w) == TRP_OK) {
         trp_turnc_out(client, w.data, w.len);

@@ -8,7 +8,7 @@
  * The types of the TURN client.  Its files, each of which uses those above it
  * alone:
  *
- *     trp_turnc_base.c     memory, timers, what goes to the server
+ *     trp_turnc_base.c     memory, what goes to the server, events
  *     trp_turnc_auth.c     credentials, and the server's challenges
  *     trp_turnc_request.c  requests and their answers
  *     trp_turnc_alloc.c    the allocation: Allocate, Refresh, its lifetime
@@ -160,6 +160,8 @@ typedef enum {
 } trp_turnc_state_e;
 
 
+/* what a timer is part of, and so what it is for */
+
 typedef enum {
     TRP_TURNC_TIMER_REFRESH = 0,
     TRP_TURNC_TIMER_LIFETIME,
@@ -168,12 +170,6 @@ typedef enum {
     TRP_TURNC_TIMER_TRANSACTION,
     TRP_TURNC_TIMER_PEER
 } trp_turnc_timer_e;
-
-
-typedef struct {
-    trp_heap_node_t          node;
-    uint8_t                  kind;         /* of what it stands in */
-} trp_turnc_timer_t;
 
 
 /*
@@ -196,7 +192,7 @@ typedef struct {
 
 struct trp_turnc_transaction_s {
     trp_hash_node_t             node;      /* by id */
-    trp_turnc_timer_t           timer;
+    trp_timer_t           timer;
     const trp_turnc_request_t  *request;
     uint8_t                     id[TRP_STUN_ID_LEN];
     uint8_t                     nsent;     /* with this id */
@@ -227,7 +223,7 @@ typedef struct {
     trp_hash_node_t          by_addr;
     trp_hash_node_t          by_host;
     trp_hash_node_t          by_number;
-    trp_turnc_timer_t        timer;
+    trp_timer_t        timer;
     trp_turnc_transaction_t  transaction;
     trp_taddr_t              addr;
     uint8_t                  state;        /* trp_turnc_peer_e */
@@ -244,9 +240,9 @@ typedef struct {
 
 typedef struct {
     trp_turnc_transaction_t  transaction;  /* Allocate, then Refresh */
-    trp_turnc_timer_t        refresh;
-    trp_turnc_timer_t        lifetime;
-    trp_turnc_timer_t        keepalive;
+    trp_timer_t        refresh;
+    trp_timer_t        lifetime;
+    trp_timer_t        keepalive;
     uint64_t                 sent;         /* when anything was, last */
     trp_taddr_t              relayed;
     trp_taddr_t              alternate;
@@ -256,7 +252,7 @@ typedef struct {
 /* what is sent, and nothing comes: of trp_turnc_doubt.c */
 
 typedef struct {
-    trp_turnc_timer_t        timer;
+    trp_timer_t        timer;
     uint64_t                 since;        /* the first datagram since the
                                               server was heard; 0: none */
     uint64_t                 patience;
@@ -273,7 +269,7 @@ typedef struct {
 } trp_turnc_peers_t;
 
 
-/* who is asking: of trp_turnc_auth.c, from the first 401 on */
+/* credentials: of trp_turnc_auth.c, most of it set by the first 401 */
 
 typedef struct {
     unsigned                 challenged:1;

@@ -439,7 +439,7 @@ ngx_trp_turnc_data_dial(ngx_trp_turnc_connect_t *tc)
 
     if (rc == NGX_ERROR) {
 
-        /* no connection, or no descriptor: whom else to ask makes none */
+        /* no connection, or no descriptor: no other server has one for us */
 
         ngx_trp_turnc_connect_end(tc, TRP_CODE_FAILED);
         return;
@@ -639,7 +639,7 @@ ngx_trp_turnc_data_read_handler(ngx_event_t *rev)
 }
 
 
-/* not a byte behind the answer: that is the peer's */
+/* not a byte after the answer: that is the peer's */
 
 static ngx_int_t
 ngx_trp_turnc_data_read(ngx_trp_turnc_connect_t *tc)

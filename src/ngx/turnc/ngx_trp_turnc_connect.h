@@ -86,8 +86,8 @@ void ngx_trp_turnc_connect(ngx_trp_turnc_connect_t *tc);
 
 /*
  * Nobody waits for it any more, or the connection that it has made is over:
- * the peer may be connected to again.  If the caller was given a connection,
- * he destroys the pool when that is closed.  If not, "tc" is gone: the pool is
+ * the peer may be connected to again.  A caller that was given a connection
+ * destroys the pool when that is closed.  Else "tc" is gone: the pool is
  * destroyed, now or when the server has answered.
  */
 

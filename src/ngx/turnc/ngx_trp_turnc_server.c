@@ -21,7 +21,7 @@
 
 #define NGX_TRP_TURNC_HOPS        3       /* from server to server, by 300 */
 
-/* REST credentials are good for a week: who comes now should have most of it */
+/* REST credentials are good for a week: a new user should have most of it */
 #define NGX_TRP_TURNC_DAY         86400
 
 /* an address family that a server does not have is asked for again then */

@@ -132,7 +132,7 @@ typedef struct {
 #define NGX_TRP_TURNC_PAST   32
 
 
-/* what an allocation knows of peers that it should not connect to by now */
+/* peers that an allocation should not be asked to connect to for now */
 
 typedef struct {
     trp_taddr_t              blocked;    /* the last one with 446, and when */
