@@ -226,12 +226,12 @@ trp_turnc_dispatch(trp_turnc_t *client, trp_timer_t *timer)
 
     case TRP_TURNC_TIMER_TRANSACTION:
         trp_turnc_request_timer(client,
-            trp_turnc_of(trp_turnc_transaction_t, timer, timer));
+            trp_of(trp_turnc_transaction_t, timer, timer));
         break;
 
     default: /* TRP_TURNC_TIMER_PEER */
         trp_turnc_peer_timer(client,
-            trp_turnc_of(trp_turnc_peer_t, timer, timer));
+            trp_of(trp_turnc_peer_t, timer, timer));
     }
 }
 

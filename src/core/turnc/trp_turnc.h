@@ -16,8 +16,10 @@
  *     set a timer for trp_turnc_deadline(client)
  *
  * Only those three functions make events, and all of these are taken before one
- * of the three is called again; at an event any other function may be called.  Time is in
- * milliseconds and only moves forward; "wall" is in seconds since 1970.
+ * of the three is called again; at an event any other function may be called.
+ *
+ * Time is in milliseconds and only moves forward; "wall" is in seconds since
+ * 1970.
  */
 
 

@@ -83,7 +83,7 @@ trp_turnc_peer_find(const trp_turnc_t *client, const trp_taddr_t *addr)
                          trp_turnc_hash_addr(client, addr));
 
     while (node) {
-        peer = trp_turnc_of(trp_turnc_peer_t, by_addr, node);
+        peer = trp_of(trp_turnc_peer_t, by_addr, node);
 
         if (peer->addr.port == addr->port
             && trp_turnc_same_host(&peer->addr.addr, &addr->addr))
@@ -105,7 +105,7 @@ trp_turnc_peer_by_number(const trp_turnc_t *client, uint16_t number)
 
     node = trp_hash_find(&client->peers.by_number, number);
 
-    return node ? trp_turnc_of(trp_turnc_peer_t, by_number, node) : NULL;
+    return node ? trp_of(trp_turnc_peer_t, by_number, node) : NULL;
 }
 
 
@@ -213,7 +213,7 @@ trp_turnc_peer_put(trp_turnc_t *client, trp_turnc_transaction_t *t,
 {
     trp_turnc_peer_t  *peer;
 
-    peer = trp_turnc_of(trp_turnc_peer_t, transaction, t);
+    peer = trp_of(trp_turnc_peer_t, transaction, t);
 
     if (t->request == &trp_turnc_channel_request) {
         peer->asked = client->now;
@@ -233,7 +233,7 @@ trp_turnc_peer_done(trp_turnc_t *client, trp_turnc_transaction_t *t,
 
     (void) m;
 
-    peer = trp_turnc_of(trp_turnc_peer_t, transaction, t);
+    peer = trp_of(trp_turnc_peer_t, transaction, t);
 
     if (trp_turnc_fatal(code)) {
         trp_turnc_fail(client, code);
@@ -411,7 +411,7 @@ trp_turnc_peers_free(trp_turnc_t *client)
          node = next)
     {
         next = trp_hash_walk(&client->peers.by_addr, node);
-        peer = trp_turnc_of(trp_turnc_peer_t, by_addr, node);
+        peer = trp_of(trp_turnc_peer_t, by_addr, node);
 
         if (peer->state != TRP_TURNC_RESTING) {
             trp_turnc_peer_unuse(client, peer);
@@ -434,7 +434,7 @@ trp_turnc_permitted(const trp_turnc_t *client, const trp_addr_t *host)
                          trp_turnc_hash_host(client, host));
 
     while (node) {
-        peer = trp_turnc_of(trp_turnc_peer_t, by_host, node);
+        peer = trp_of(trp_turnc_peer_t, by_host, node);
 
         if ((peer->state == TRP_TURNC_BOUND
              || peer->state == TRP_TURNC_PERMITTED)

@@ -153,7 +153,7 @@ trp_turnc_find(const trp_turnc_t *client, const trp_stun_t *m)
                          trp_turnc_id_hash(m->data + 8));
 
     while (node) {
-        t = trp_turnc_of(trp_turnc_transaction_t, node, node);
+        t = trp_of(trp_turnc_transaction_t, node, node);
 
         if (memcmp(t->id, m->data + 8, TRP_STUN_ID_LEN) == 0) {
             return (t->request->method == m->method) ? t : NULL;

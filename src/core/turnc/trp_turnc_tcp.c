@@ -75,13 +75,13 @@ trp_turnc_tcp_forget(trp_turnc_t *client, void *connect)
          node;
          node = trp_hash_walk(&client->transactions, node))
     {
-        t = trp_turnc_of(trp_turnc_transaction_t, node, node);
+        t = trp_of(trp_turnc_transaction_t, node, node);
 
         if (t->request != &trp_turnc_connect_request) {
             continue;
         }
 
-        c = trp_turnc_of(trp_turnc_connect_t, transaction, t);
+        c = trp_of(trp_turnc_connect_t, transaction, t);
 
         if (c->connect == connect) {
             trp_turnc_request_end(client, t);
@@ -103,12 +103,12 @@ trp_turnc_connects_free(trp_turnc_t *client)
          node = next)
     {
         next = trp_hash_walk(&client->transactions, node);
-        t = trp_turnc_of(trp_turnc_transaction_t, node, node);
+        t = trp_of(trp_turnc_transaction_t, node, node);
 
         if (t->request == &trp_turnc_connect_request) {
             trp_turnc_request_end(client, t);
             trp_turnc_put(client,
-                trp_turnc_of(trp_turnc_connect_t, transaction, t));
+                trp_of(trp_turnc_connect_t, transaction, t));
         }
     }
 }
@@ -122,7 +122,7 @@ trp_turnc_connect_put(trp_turnc_t *client, trp_turnc_transaction_t *t,
 
     (void) client;
 
-    c = trp_turnc_of(trp_turnc_connect_t, transaction, t);
+    c = trp_of(trp_turnc_connect_t, transaction, t);
 
     trp_stun_put_addr(w, TRP_STUN_XOR_PEER_ADDRESS, &c->peer);
 }
@@ -137,7 +137,7 @@ trp_turnc_connect_done(trp_turnc_t *client, trp_turnc_transaction_t *t,
     trp_turnc_event_t    *event;
     trp_turnc_connect_t  *c;
 
-    c = trp_turnc_of(trp_turnc_connect_t, transaction, t);
+    c = trp_of(trp_turnc_connect_t, transaction, t);
     connect = c->connect;
     id = 0;
 

@@ -318,10 +318,6 @@ struct trp_turnc_s {
 };
 
 
-#define trp_turnc_of(type, member, pointer)                             \
-    ((type *) (void *) ((uint8_t *) (pointer) - offsetof(type, member)))
-
-
 #pragma GCC visibility pop
 
 
