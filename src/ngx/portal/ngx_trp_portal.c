@@ -5,8 +5,8 @@
 
 
 /*
- * Carries out the commands of the core's portal: connects, sends, closes,
- * reads JSON, and hands accounts to the TURN server.
+ * Executes the commands of the core's portal: connects, sends, closes, parses
+ * JSON, and passes accounts to the TURN server.
  */
 
 
@@ -24,7 +24,7 @@
 
 #define NGX_TRP_PORTAL_DEPTH       8       /* of certificates */
 
-/* the portal wants to know a version, and from this header */
+/* the portal takes the version from this header */
 
 #define NGX_TRP_PORTAL_USER_AGENT  "relay/1.0.0 " NGINX_VER
 
@@ -489,7 +489,7 @@ ngx_trp_portal_log_error(ngx_log_t *log, u_char *buf, size_t len)
 }
 
 
-/* the timer does not keep an exiting worker, but others may */
+/* the timer does not delay the exit of a worker, but others may */
 
 static void
 ngx_trp_portal_event_handler(ngx_event_t *ev)

@@ -5,7 +5,7 @@
 
 
 /*
- * The control connection to a portal, which says when the TURN server may
+ * The control connection to a portal, which tells the TURN server when to
  * serve, and whom.
  */
 
@@ -28,7 +28,7 @@ typedef struct {
     ngx_str_t           token_file;
     ngx_str_t           trusted_certificate; /* empty: those of the system */
 
-    /* how the portal should know this relay; empty, or 0: is not said */
+    /* how this relay introduces itself to the portal; omitted if empty or 0 */
 
     ngx_str_t           name;
     ngx_str_t           ipv4;
@@ -40,13 +40,13 @@ typedef struct {
 
 
 /*
- * "init" comes first, and again with every new connection: its accounts, an
- * array of ngx_str_t or NULL if the portal named none, are all that there are
- * now.  After "fatal", which has been logged, nothing comes any more, but what
- * was granted is not taken back.
+ * "init" is called first, and again for every new connection: its accounts, an
+ * array of ngx_str_t, or NULL if the portal sent none, replace all others.
+ * After "fatal", which has been logged, nothing is called any more, but granted
+ * accounts are not revoked.
  *
- * What the arguments point to ends with the call.  ngx_trp_portal_stop() may
- * be called in all of them.
+ * Arguments are valid only during the call.  ngx_trp_portal_stop() may be
+ * called in any of them.
  */
 
 typedef struct {
@@ -58,8 +58,8 @@ typedef struct {
 
 
 /*
- * At configuration time; NULL: a mistake, logged.  The host's name is resolved
- * at run time, by the resolver of "cscf".
+ * At configuration time.  NULL: an error, logged.  The name of the host is
+ * resolved at run time, with the resolver of "cscf".
  */
 
 ngx_trp_portal_t *ngx_trp_portal_create(ngx_conf_t *cf,
@@ -67,8 +67,9 @@ ngx_trp_portal_t *ngx_trp_portal_create(ngx_conf_t *cf,
 
 
 /*
- * In one worker.  The secret, 64 hex digits, is the one that credentials will
- * be made with.  When the worker begins to exit, the portal stops by itself.
+ * To be called in one worker.  The secret, 64 hex digits, is what credentials
+ * will be derived from.  The portal stops by itself when the worker begins to
+ * exit.
  */
 
 ngx_int_t ngx_trp_portal_start(ngx_trp_portal_t *p,

@@ -260,7 +260,7 @@ ngx_trp_websocket_event_handler(ngx_event_t *ev)
 }
 
 
-/* handlers of ours may close it while it is in use here: it is freed then */
+/* handlers may close it while it is in use here; it is freed after that */
 
 static void
 ngx_trp_websocket_event(ngx_trp_websocket_t *ws)
@@ -524,7 +524,7 @@ ngx_trp_websocket_flush(ngx_trp_websocket_t *ws)
         return NGX_ERROR;
     }
 
-    /* pongs: who does not read our answers asks for no more of them */
+    /* pongs: a peer that does not read our answers must not ask for more */
 
     if (wslay_event_get_queued_msg_count(ws->frames)
         > NGX_TRP_WEBSOCKET_QUEUE)
@@ -666,7 +666,7 @@ ngx_trp_websocket_free(ngx_trp_websocket_t *ws)
 
     if (ws->frames) {
 
-        /* to say good-bye is tried once */
+        /* sending the close frame is tried once */
 
         if (!c->error
             && wslay_event_queue_close(ws->frames, WSLAY_CODE_GOING_AWAY,

@@ -5,7 +5,7 @@
 
 
 /*
- * A WebSocket's client: TCP, TLS, the HTTP upgrade and then messages of text.
+ * A WebSocket client: TCP, TLS, the HTTP upgrade, and text messages.
  */
 
 
@@ -25,9 +25,9 @@ typedef struct ngx_trp_websocket_s  ngx_trp_websocket_t;
 
 
 /*
- * "closed" says that the connection is no longer of use, the reason has been
- * logged; "exiting" that the worker begins to exit.  Any of them may call
- * ngx_trp_websocket_close(), which has to be called in any case.
+ * "closed": the connection is unusable, the reason was logged; "exiting": the
+ * worker begins to exit.  Any of them may call ngx_trp_websocket_close(), which
+ * must be called in any case.
  */
 
 typedef struct {
@@ -40,7 +40,7 @@ typedef struct {
 } ngx_trp_websocket_handlers_t;
 
 
-/* the request ends with "Sec-WebSocket-Key: ", the key is put behind it */
+/* the request ends with "Sec-WebSocket-Key: ", the key is appended to it */
 
 typedef struct {
     ngx_str_t           request;
@@ -65,7 +65,7 @@ struct ngx_trp_websocket_s {
     u_char                               accept[28];
 
     wslay_event_context_ptr              frames;
-    size_t                               turn;     /* read in this one */
+    size_t                               turn;     /* bytes read in this run */
 
     ngx_uint_t                           level;    /* of a failure's message */
 
@@ -76,8 +76,8 @@ struct ngx_trp_websocket_s {
 
 
 /*
- * NULL: could not even begin, logged.  "level" is that of messages about
- * failures, NGX_LOG_ERR or NGX_LOG_INFO.
+ * NULL, logged: could not be started.  Failures are logged at "level",
+ * NGX_LOG_ERR or NGX_LOG_INFO.
  */
 
 ngx_trp_websocket_t *ngx_trp_websocket_connect(ngx_trp_websocket_conf_t *conf,

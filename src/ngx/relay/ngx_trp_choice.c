@@ -16,14 +16,14 @@
 #include "relay/ngx_trp_choice.h"
 
 
-/* what an agent of weight 1 moves on by at its turn */
+/* by how much the pass of an agent of weight 1 grows at its turn */
 #define NGX_TRP_CHOICE_STRIDE     0x1000000
 
-/* a class: the sum of what is true of an agent; those of 0 stand in front */
+/* an agent's class is the sum of what applies; lower classes come first */
 #define NGX_TRP_CHOICE_BACKUP     1
 #define NGX_TRP_CHOICE_PENALIZED  2
 
-/* behind all classes: those that have refused this very stream */
+/* after all classes: agents that have refused this very stream */
 #define NGX_TRP_CHOICE_REFUSERS   NGX_TRP_CHOICE_CLASSES
 
 
@@ -164,7 +164,7 @@ ngx_trp_choice_insert(ngx_rbtree_node_t **p, ngx_rbtree_node_t *temp,
 }
 
 
-/* of a member: the node's key is the class in which it stands */
+/* the first agent of a member; the node's key is the class */
 
 static ngx_trp_agent_t *
 ngx_trp_choice_best(ngx_rbtree_node_t *node)
@@ -450,7 +450,7 @@ ngx_trp_choice_take(ngx_trp_peer_t *entry, const u_char *id)
     ngx_queue_remove(&peer->queue);
     peer->idle = 0;
 
-    /* who was away has no turns to make up for */
+    /* an agent that was away must not catch up on turns */
 
     group->pass = ngx_max(best->pass, group->pass);
     best->pass = group->pass + NGX_TRP_CHOICE_STRIDE / best->weight;
@@ -522,7 +522,7 @@ ngx_trp_choice_first(ngx_trp_group_t *group, ngx_uint_t class)
 }
 
 
-/* a tunnel that failed just now is still in the list until it is closed */
+/* a tunnel that has just failed stays in the list until it is closed */
 
 static ngx_trp_peer_t *
 ngx_trp_choice_idle(ngx_trp_agent_t *agent)
@@ -546,8 +546,8 @@ ngx_trp_choice_idle(ngx_trp_agent_t *agent)
 
 
 /*
- * The class of those who stand in front, idle or not; behind all others come
- * those that have refused the stream.
+ * The class that comes first, whether its agents are idle or not; those that
+ * have refused the stream come after all others.
  */
 
 static ngx_uint_t
@@ -647,7 +647,7 @@ ngx_trp_choice_remember(ngx_trp_agent_t *agent, const u_char *id)
 
     refusals = group->refusals;
 
-    /* each agent stands there once for a stream */
+    /* each agent is listed once for a stream */
 
     if (ngx_trp_choice_has_refused(agent, id)) {
         return;
@@ -667,7 +667,7 @@ ngx_trp_choice_remember(ngx_trp_agent_t *agent, const u_char *id)
 
     if (refusals->n == 2 * NGX_TRP_CHOICE_REFUSALS) {
 
-        /* it is full for ever, and the number does not overflow */
+        /* the ring stays full, and the number does not overflow */
         refusals->n = NGX_TRP_CHOICE_REFUSALS;
     }
 }
@@ -682,7 +682,7 @@ ngx_trp_choice_refused(ngx_trp_agent_t *agent, const u_char *id,
     ngx_trp_choice_remember(agent, id);
 
     /*
-     * a rule against a destination says nothing of the others, and a lost
+     * a rule against one destination says nothing about others, and a lost
      * tunnel has no code
      */
 

@@ -5,8 +5,8 @@
 
 
 /*
- * Which reverse of a group gets a stream.  What this costs grows with the
- * logarithm of the number of keys and of agents.
+ * Chooses the reverse of a group that gets a stream.  The cost is logarithmic
+ * in the number of keys and of agents.
  */
 
 
@@ -23,7 +23,7 @@
 void ngx_trp_choice_init_group(ngx_trp_group_t *group);
 void ngx_trp_choice_init_member(ngx_trp_member_t *member);
 
-/* a reverse has a tunnel, or none any more; what it has refused is forgotten */
+/* its first tunnel is there; its last is gone; its refusals are forgotten */
 
 void ngx_trp_choice_add(ngx_trp_agent_t *agent);
 void ngx_trp_choice_remove(ngx_trp_agent_t *agent);
@@ -33,34 +33,34 @@ void ngx_trp_choice_configure(ngx_trp_agent_t *agent, ngx_uint_t weight,
     ngx_uint_t backup);
 
 /*
- * To be called around every change of its idle tunnels, and of how many are
- * busy.
+ * To be called before and after every change of its idle tunnels, or of the
+ * number of busy ones.
  */
 
 void ngx_trp_choice_out(ngx_trp_agent_t *agent);
 void ngx_trp_choice_in(ngx_trp_agent_t *agent);
 
-/* what a key carries has changed, or its limit */
+/* the number of streams that a key carries has changed, or its limit */
 
 void ngx_trp_choice_member(ngx_trp_member_t *member);
 
-/* 1 if the penalty is not over */
+/* 1 while the agent's penalty lasts */
 
 ngx_uint_t ngx_trp_choice_penalized(ngx_trp_agent_t *agent);
 
 
 /*
- * An idle tunnel for a stream, taken from the idle ones; NULL if there is
- * none.  First come agents that have not lately refused and are no backup,
- * among them the least busy one in proportion to the weights.  Those behind
- * get a stream if nobody is in front, or if its entry has become impatient.
+ * Takes an idle tunnel for a stream; NULL if there is none.  Agents that have
+ * not refused lately and are not backups come first; among them, the least busy
+ * one in proportion to the weights.  The others get a stream only if there are
+ * no such agents, or if its entry has become impatient.
  */
 
 ngx_trp_peer_t *ngx_trp_choice_take(ngx_trp_peer_t *entry, const u_char *id);
 
 /*
- * A reverse has refused a stream, or has accepted it.  1 if there is one that
- * has not yet refused this stream.
+ * A reverse has refused a stream; has accepted it.  The former returns 1 if
+ * there is a reverse that has not yet refused this stream.
  */
 
 ngx_uint_t ngx_trp_choice_refused(ngx_trp_agent_t *agent, const u_char *id,
@@ -68,8 +68,8 @@ ngx_uint_t ngx_trp_choice_refused(ngx_trp_agent_t *agent, const u_char *id,
 void ngx_trp_choice_accepted(ngx_trp_agent_t *agent);
 
 /*
- * The entry that has waited longest of those which this agent may serve, or
- * NULL.  It is the caller's to end its waiting.
+ * Of the entries that this agent may serve, the one that has waited longest, or
+ * NULL.  The caller must end its waiting.
  */
 
 ngx_trp_peer_t *ngx_trp_choice_next(ngx_trp_agent_t *agent);

@@ -5,9 +5,9 @@
 
 
 /*
- * Passes a stream's frames on.  OPEN is kept until there is a reverse, with
- * what the entry sends meanwhile; from then on both tunnels are read into one
- * buffer of the worker, and runs of frames are written as they came.
+ * Forwards a stream's frames.  OPEN is kept until there is a reverse, with what
+ * the entry sends meanwhile; from then on both tunnels are read into one buffer
+ * of the worker, and runs of frames are written unchanged.
  */
 
 
@@ -242,8 +242,8 @@ ngx_trp_joint_timeout(ngx_event_t *ev)
 
 
 /*
- * While the binary is being upgraded, workers of two masters accept from the
- * same sockets: an entry that dials again may get to the other ones.
+ * During a binary upgrade, workers of two masters accept from the same sockets:
+ * an entry that dials again may reach one of the other master's.
  */
 
 static ngx_uint_t
@@ -401,7 +401,7 @@ ngx_trp_joint_writable(ngx_trp_peer_t *peer)
 }
 
 
-/* what was left unread makes no event of its own */
+/* data left unread causes no event of its own */
 
 static void
 ngx_trp_joint_unthrottle(ngx_trp_peer_t *peer)
@@ -668,7 +668,7 @@ ngx_trp_joint_frame(ngx_trp_peer_t *peer, trp_frame_t *frame)
 
         if (peer->waiting) {
 
-            /* the user has gone, nobody needs a reverse any more */
+            /* the user is gone, and the reverse no longer needed */
             ngx_trp_joint_refuse(joint, TRP_CODE_FAILED, 0);
         }
     }

@@ -6,8 +6,8 @@
 
 /*
  * A joint: one stream at the relay, between the tunnel of an entry and the
- * tunnel of a reverse.  Frames are passed on as they are; the relay looks at
- * their headers only, to know when the stream is over.
+ * tunnel of a reverse.  Frames are forwarded unchanged; the relay parses only
+ * their headers, to know when the stream is over.
  */
 
 
@@ -31,16 +31,16 @@
 
 
 /*
- * An entry has sent OPEN.  NULL: no memory, or an invalid frame.  The entry
- * counts one stream more until the joint is gone, once "opened" is set.
+ * An entry has sent OPEN.  NULL: no memory, or an invalid frame.  Once "opened"
+ * is set, the entry counts one more stream until the joint is freed.
  */
 
 ngx_trp_joint_t *ngx_trp_joint_create(ngx_trp_peer_t *entry,
     trp_frame_t *frame);
 
 /*
- * Takes a reverse, or waits for one; the stream is refused when "timeout" is
- * over.
+ * Takes a reverse, or waits for one; the stream is refused after "timeout"
+ * milliseconds.
  */
 
 void ngx_trp_joint_pair(ngx_trp_joint_t *joint, ngx_msec_t timeout);

@@ -5,10 +5,9 @@
 
 
 /*
- * Who is connected.  A group has members, one for each key; a member has
- * agents, one for each name and role; an agent has tunnels.  What is to be
- * remembered of one that has gone, a rate or a penalty, rests here for a
- * while.
+ * Keeps track of who is connected.  A group has members, one for each key; a
+ * member has agents, one for each name and role; an agent has tunnels.  State
+ * that must outlive them, a rate or a penalty, is kept here for a while.
  */
 
 
@@ -18,7 +17,7 @@
 
 #define NGX_TRP_PAIR_REST_TIME   1000
 
-/* tunnels are asked no sooner again whether they are alive */
+/* minimum interval between probes of tunnels, milliseconds */
 #define NGX_TRP_PAIR_PROBE_TIME  1000
 
 
@@ -132,7 +131,7 @@ ngx_trp_pair_join(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
 }
 
 
-/* "of": whose tunnels are too many, NULL: the group's */
+/* "of": what has too many tunnels, NULL: the group */
 
 static ngx_int_t
 ngx_trp_pair_apply(ngx_trp_peer_t *peer, ngx_trp_group_t *group,
@@ -282,9 +281,9 @@ ngx_trp_pair_tell(ngx_trp_peer_t *peer)
 
 
 /*
- * A stream needs a tunnel of each role.  When users come, entries are faster,
- * and what they have in excess no reverse can serve.  Some connections are for
- * those who are not authenticated yet.
+ * A stream needs a tunnel of each role.  When users arrive, entries dial first,
+ * and no reverse could serve their excess tunnels.  Some connections are
+ * reserved for peers that are not yet authenticated.
  */
 
 static const char *
@@ -466,7 +465,7 @@ ngx_trp_pair_create_agent(ngx_trp_member_t *member, uint32_t hash,
 }
 
 
-/* a tunnel more, or less */
+/* counts a tunnel more, or less */
 
 static void
 ngx_trp_pair_count(ngx_trp_agent_t *agent, ngx_int_t n)
@@ -582,8 +581,8 @@ ngx_trp_pair_wake(ngx_trp_group_t *group)
 
 
 /*
- * Who has lost his last tunnel may be back soon.  Rates, penalties and the
- * streams that must not be opened twice are not forgotten at once.
+ * An agent that has lost its last tunnel may be back soon.  Rates, penalties
+ * and the streams that must not be opened twice are not forgotten at once.
  */
 
 static void

@@ -40,7 +40,7 @@ void ngx_trp_pair_init(ngx_trp_pair_t *pair, ngx_cycle_t *cycle);
 ngx_int_t ngx_trp_pair_join(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
     trp_auth_t *auth, ngx_trp_limits_t *limits, const char **over);
 
-/* it does not wait any more */
+/* the peer no longer waits */
 
 void ngx_trp_pair_withdraw(ngx_trp_peer_t *peer);
 
@@ -50,13 +50,13 @@ void ngx_trp_pair_each(ngx_trp_pair_t *pair,
     void (*check)(ngx_trp_peer_t *peer));
 
 /*
- * Tells an entry whether its group has a reverse, unless it knows; not while
- * its tunnel carries a stream: it has to be called when that is over.
+ * Tells an entry whether its group has a reverse, unless it already knows.
+ * Does nothing while its tunnel carries a stream; call it again after that.
  */
 
 void ngx_trp_pair_tell(ngx_trp_peer_t *peer);
 
-/* out of all lists; with the last one agent and group are freed, or rest */
+/* removes it from all lists; frees its agent and group after their last peer */
 
 void ngx_trp_pair_leave(ngx_trp_peer_t *peer);
 
@@ -68,19 +68,19 @@ ngx_trp_peer_text_t ngx_trp_peer_text(ngx_trp_peer_t *peer);
 
 /*
  * An entry opens a stream, which counts until ngx_trp_pair_closed().  NULL, or
- * which limit is against it.
+ * the limit that forbids it.
  */
 
 const char *ngx_trp_pair_opened(ngx_trp_peer_t *entry);
 void ngx_trp_pair_closed(ngx_trp_peer_t *entry);
 
-/* the two carry a stream together, or do not any more */
+/* the two carry a stream together; no longer */
 
 void ngx_trp_pair_busy(ngx_trp_peer_t *entry, ngx_trp_peer_t *reverse);
 void ngx_trp_pair_free(ngx_trp_peer_t *entry, ngx_trp_peer_t *reverse);
 
 
-/* a reverse's tunnel has nothing to do, or has */
+/* a reverse's tunnel becomes idle; busy */
 
 void ngx_trp_pair_park(ngx_trp_peer_t *peer);
 void ngx_trp_pair_unpark(ngx_trp_peer_t *peer);

@@ -22,26 +22,26 @@
 
 
 /*
- * How long an agent that refused a stream stands behind the others: twice as
- * long after each further refusal in a row.
+ * Milliseconds for which an agent that has refused a stream ranks after the
+ * others; doubled after each further refusal in a row.
  */
 
 #define NGX_TRP_PAIR_PENALTY      1000
 #define NGX_TRP_PAIR_PENALTY_MAX  60000
 
 /*
- * How long a group has no reverse until its entries are told: one that dials
- * again, after a reload, has not gone.
+ * Milliseconds without a reverse after which a group's entries are told: one
+ * that redials after a reload is not gone.
  */
 
 #define NGX_TRP_PAIR_ABSENT_TIME  2000
 
-/* how long a stream waits for those that stand in front */
+/* milliseconds that a stream waits for the agents that rank first */
 
 #define NGX_TRP_PAIR_PATIENCE     1000
 
 
-/* how long what is known of somebody outlives his last tunnel, at most */
+/* milliseconds that state is kept after the last tunnel, at most */
 
 #define NGX_TRP_PAIR_REST         60000
 #define NGX_TRP_PAIR_RESTS        1024
@@ -70,7 +70,7 @@ typedef struct {
 } ngx_trp_pair_t;
 
 
-/* somebody without tunnels of whom something is to be remembered */
+/* state kept for an agent, key or group that has no tunnels */
 
 typedef struct {
     ngx_queue_t            queue;        /* in pair->resting */
@@ -94,10 +94,10 @@ typedef struct {
 } ngx_trp_usage_t;
 
 
-/* the streams that agents have refused lately: the oldest goes first */
+/* a ring of recent refusals, agents and streams */
 
 typedef struct {
-    ngx_uint_t             n;            /* were ever added */
+    ngx_uint_t             n;            /* refusals ever added */
     ngx_trp_agent_t       *agents[NGX_TRP_CHOICE_REFUSALS];
     u_char                 ids[NGX_TRP_CHOICE_REFUSALS][TRP_STREAM_ID_LEN];
 } ngx_trp_refusals_t;
@@ -117,7 +117,7 @@ typedef struct {
     trp_recent_t           lost;         /* accepted; does the entry know? */
     uint64_t               pass;         /* of the agent chosen last */
 
-    /* who can be chosen: members by the best of their agents */
+    /* available members, ordered by the best of their agents */
 
     ngx_rbtree_t           ready[NGX_TRP_CHOICE_CLASSES];
     ngx_uint_t             count[NGX_TRP_CHOICE_CLASSES];  /* idle or not */
@@ -165,7 +165,7 @@ struct ngx_trp_agent_s {
     ngx_uint_t             busy;
 
     ngx_uint_t             weight;
-    uint64_t               pass;         /* moves on by 1/weight at its turns */
+    uint64_t               pass;         /* grows by 1/weight at its turns */
 
     ngx_uint_t             failures;     /* in a row */
     ngx_uint_t             nrefusals;    /* in group->refusals */
@@ -189,8 +189,8 @@ struct ngx_trp_peer_s {
                                             group->candidates */
     ngx_trp_tunnel_t      *tunnel;
     ngx_trp_agent_t       *agent;        /* NULL: has no tunnel yet */
-    ngx_trp_group_t       *applied;      /* for which it waits to have one */
-    ngx_event_t           *retry;        /* posted when it may have */
+    ngx_trp_group_t       *applied;      /* where it waits to be admitted */
+    ngx_event_t           *retry;        /* posted when it may be */
     ngx_stream_session_t  *session;
     trp_authorized_key_t  *key;
 
@@ -203,8 +203,8 @@ struct ngx_trp_peer_s {
     unsigned               idle:1;
     unsigned               waiting:1;
     unsigned               impatient:1;  /* takes any reverse by now */
-    unsigned               throttled:1;  /* not read until output is gone */
-    unsigned               absent:1;     /* an entry was told that nobody is */
+    unsigned               throttled:1;  /* not read until output is sent */
+    unsigned               absent:1;     /* told that there is no reverse */
 };
 
 
@@ -216,7 +216,7 @@ typedef struct {
 } ngx_trp_limits_t;
 
 
-/* 1 if a limit, which is 0 if there is none, is used up */
+/* 1 if a limit is reached; 0: no limit */
 
 static ngx_inline ngx_uint_t
 ngx_trp_pair_full(ngx_uint_t used, uint32_t limit)

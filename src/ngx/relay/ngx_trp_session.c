@@ -121,7 +121,7 @@ ngx_trp_session_joint(ngx_stream_session_t *s)
 }
 
 
-/* marks the connection; nobody reads from it */
+/* marks the connection; never called */
 
 static ssize_t
 ngx_trp_session_recv(ngx_connection_t *c, u_char *buf, size_t size)

@@ -5,9 +5,9 @@
 
 
 /*
- * Passes connections to the worker of their group.  The ClientHello is peeked
- * at, so that worker finds it in the socket.  Channels belong to the master,
- * so what waits in one survives its worker.
+ * Passes connections to the worker of their group.  The ClientHello is only
+ * peeked at, so that it is still in the socket there.  Channels belong to the
+ * master, so messages in one survive its worker.
  */
 
 
@@ -23,10 +23,10 @@
 #define NGX_TRP_STEER_MOVES  64
 #define NGX_TRP_STEER_TIME   5000
 
-/* in place of a slot: from this address hints can be read */
+/* in place of a slot: hints from this address can be read */
 #define NGX_TRP_STEER_HINTS  0x100
 
-/* in place of a listening socket: the message is of such an address */
+/* in place of a listening socket: the message is about a MOVED address */
 #define NGX_TRP_STEER_MOVED  0xffffffff
 
 
@@ -43,7 +43,7 @@ struct ngx_trp_steer_s {
     ngx_socket_t    (*channels)[2];          /* written to [0], read from [1] */
 
     ngx_trp_steer_move_t  moves[NGX_TRP_STEER_MOVES];
-    ngx_uint_t        nmoves;                /* were ever added */
+    ngx_uint_t        nmoves;                /* moves ever added */
 };
 
 
@@ -127,10 +127,10 @@ ngx_trp_steer_close(void *data)
 
 
 /*
- * The master keeps both ends of every channel: a worker that takes the place
- * of a dead one inherits its channel, and what waits in it.  A worker closes
- * the reading ends of the others: after a reload the master has closed its
- * own, and who sends to a worker that has exited must get an error.
+ * The master keeps both ends of every channel: a worker that replaces a dead
+ * one inherits its channel, with the messages in it.  A worker closes the
+ * reading ends of the others: after a reload the master has closed its own, and
+ * sending to a worker that has exited must fail.
  */
 
 ngx_int_t
@@ -183,7 +183,7 @@ ngx_trp_steer_connection(ngx_trp_steer_t *st, ngx_connection_t *c)
 
     if (n <= 0) {
 
-        /* whoever reads it next finds out why */
+        /* the next read will find out why */
         return NGX_DECLINED;
     }
 
@@ -217,9 +217,10 @@ ngx_trp_steer_connection(ngx_trp_steer_t *st, ngx_connection_t *c)
 
 
 /*
- * The hint, or where the last one of this address was sent to, unless another
- * worker has just decided so.  Agents that give hints are better left alone:
- * behind one address they may have to go to different workers.
+ * The slot of the hint; or the one that the last connection from this address
+ * was MOVED to, unless another worker has just passed it here.  Agents whose
+ * hints can be read are not affected: those at one address may belong to
+ * different workers.
  */
 
 static int
@@ -277,7 +278,7 @@ ngx_trp_steer_moved(ngx_trp_steer_t *st, ngx_connection_t *c, ngx_uint_t slot)
             ngx_trp_steer_remember(st, c->sockaddr, slot);
 
         } else {
-            /* one that is lost costs a further dial */
+            /* if it is lost, the agent dials once more */
             (void) ngx_trp_pass_send(st->channels[i][0], &iov, 1, -1);
         }
     }
@@ -518,7 +519,7 @@ ngx_trp_steer_init_connection(ngx_connection_t *c, ngx_listening_t *ls,
     c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
     c->start_time = message->start_time;
 
-    /* of no meaning to a stream: it has been steered once */
+    /* unused in stream {}: marks a connection that was passed on once */
     c->requests = 1;
 
     return NGX_OK;

@@ -8,8 +8,8 @@
  * Hands an accepted connection to another worker.
  *
  * Tunnels of one group must meet in one worker.  A slot, 0..TRP_SLOTS-1,
- * belongs to the worker "slot % workers".  A hint of the slot stands in the
- * ClientHello, so it can be read before TLS begins, and the socket moved.
+ * belongs to the worker "slot % workers".  The ClientHello contains a hint of
+ * the slot, so that the socket can be passed on before TLS begins.
  */
 
 
@@ -28,8 +28,8 @@ typedef struct ngx_trp_steer_s  ngx_trp_steer_t;
 
 /*
  * In the master, for each cycle: a channel for every worker, closed with the
- * cycle.  NULL for one worker, who needs none.  A failure is logged and no
- * more: an error at this time would end the master.
+ * cycle.  NULL if there is only one worker, which needs none.  A failure is
+ * only logged: an error at this point would end the master.
  */
 
 ngx_trp_steer_t *ngx_trp_steer_create(ngx_cycle_t *cycle);
@@ -44,17 +44,17 @@ ngx_int_t ngx_trp_steer_init_worker(ngx_cycle_t *cycle, ngx_trp_steer_t *st);
 ngx_uint_t ngx_trp_steer_here(ngx_trp_steer_t *st, ngx_uint_t slot);
 
 /*
- * Looks at what the client has sent without taking it.  NGX_DECLINED: stays
- * here.  NGX_AGAIN: wait for more bytes.  NGX_DONE: is in another worker's
- * hands, close it here and say nothing to the peer.
+ * Peeks at what the client has sent.  NGX_DECLINED: the connection stays here.
+ * NGX_AGAIN: more bytes are needed.  NGX_DONE: it was passed to another worker;
+ * close it here without sending anything to the peer.
  */
 
 ngx_int_t ngx_trp_steer_connection(ngx_trp_steer_t *st, ngx_connection_t *c);
 
 /*
- * An agent hears that its tunnel belongs into another slot.  All workers are
- * told, for a ClientHello without a readable hint: the next one from the same
- * address goes there.
+ * An agent is told that its tunnel belongs to another slot.  All workers are
+ * told, too: if its next ClientHello has no readable hint, the connection from
+ * this address is passed there.
  */
 
 void ngx_trp_steer_moved(ngx_trp_steer_t *st, ngx_connection_t *c,

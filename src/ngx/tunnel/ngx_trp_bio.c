@@ -5,8 +5,8 @@
 
 
 /*
- * Our own BIO beneath a tunnel's TLS: what OpenSSL writes is gathered here
- * until it is flushed, what the socket has is read in large pieces.
+ * A BIO beneath a tunnel's TLS: OpenSSL's output is collected here until it is
+ * flushed, and the socket is read in large pieces.
  */
 
 
@@ -113,7 +113,7 @@ ngx_trp_bio_insert(ngx_trp_bio_t *bio, ngx_trp_bio_conf_t *conf,
 
     BIO_set_data(b, bio);
 
-    /* SSL_set_bio() lets go of the one that was there */
+    /* SSL_set_bio() releases the previous one */
 
     BIO_up_ref(next);
     BIO_push(b, next);
@@ -173,7 +173,7 @@ ngx_trp_bio_ctrl(BIO *b, int cmd, long num, void *ptr)
     case BIO_CTRL_GET_KTLS_SEND:
     case BIO_CTRL_GET_KTLS_RECV:
 
-        /* asked for each record; no, or this would not be here */
+        /* asked for each record; always no, see ngx_trp_bio_insert() */
         return 0;
 #endif
     }
@@ -220,9 +220,9 @@ ngx_trp_bio_read(BIO *b, char *p, int size)
 
 
 /*
- * Longer than anything that a peer of this kind writes at once, so that a read
- * is short, and need not be tried again.  OpenSSL could do it itself, but moves
- * all that is behind a record with each one.
+ * The buffer is larger than anything that such a peer writes at once, so that a
+ * read is short, and need not be repeated.  OpenSSL's own read-ahead would move
+ * all that follows a record, for each record.
  */
 
 static int
@@ -327,8 +327,8 @@ ngx_trp_bio_recv(BIO *b, void *p, int size)
 
 
 /*
- * A short read has taken all there is, and what comes later makes an event.
- * An end that came with the data does not: epoll has told of both at once.
+ * A short read has drained the socket, and later data causes an event.  An end
+ * that arrived with the data does not: epoll has reported both at once.
  */
 
 static ngx_uint_t

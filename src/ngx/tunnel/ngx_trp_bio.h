@@ -5,10 +5,9 @@
 
 
 /*
- * A filter between a tunnel's SSL and its socket, to spare system calls:
- * records that are written one after the other leave together, and a socket
- * that has been read until it was empty is not asked again before there is an
- * event.
+ * A filter between a tunnel's SSL and its socket that saves system calls:
+ * consecutive records are written together, and a socket that has been read
+ * until it was empty is not read again before the next event.
  */
 
 
@@ -25,17 +24,17 @@
 
 
 /*
- * What is written, or read, at once when there is much: in TLS records, and
- * less than the 128K from which on malloc() maps memory.
+ * How much is written or read at once under load: whole TLS records, and less
+ * than the 128K from which malloc() uses mmap().
  */
 
 #define NGX_TRP_BIO_SIZE  (7 * (16384 + 256))
 
 
 /*
- * What all of them have in common in a worker.  A buffer of NGX_TRP_BIO_SIZE
- * is held only as long as there is something in it, and the next one who needs
- * one takes the last that was used: it is still in the CPU's cache.
+ * Shared by all BIOs of a worker.  A buffer of NGX_TRP_BIO_SIZE is held only
+ * while it has data; the one freed last is reused first, as it is still in the
+ * CPU's cache.
  */
 
 typedef struct {
@@ -45,7 +44,7 @@ typedef struct {
 } ngx_trp_bio_conf_t;
 
 
-/* zeroed by its owner, who lives as long as the connection */
+/* zeroed by its owner; must live as long as the connection */
 
 typedef struct {
     ngx_connection_t    *connection;
@@ -53,43 +52,43 @@ typedef struct {
 
     ngx_trp_out_t        out;
 
-    u_char              *in;             /* NULL while there is nothing in it */
+    u_char              *in;             /* NULL while it is empty */
     u_char              *in_pos;
     u_char              *in_last;
 
-    unsigned             socket:1;       /* and no other TLS, is beneath */
-    unsigned             full:1;         /* a read was, they are long now */
+    unsigned             socket:1;       /* directly on a socket, not on TLS */
+    unsigned             full:1;         /* a read was full: read more now */
 } ngx_trp_bio_t;
 
 
-/* once for all that share it; it lives as long as the pool */
+/* called once for all BIOs that share it; lives as long as the pool */
 
 ngx_int_t ngx_trp_bio_init(ngx_pool_t *pool, ngx_trp_bio_conf_t *conf);
 
 /*
- * Puts it beneath the SSL of a connection, behind the handshake.  It is freed
- * with the SSL.  Does nothing where the kernel does TLS.
+ * Inserts it beneath the SSL of a connection, after the handshake.  It is freed
+ * with the SSL.  Does nothing with kernel TLS.
  */
 
 ngx_int_t ngx_trp_bio_insert(ngx_trp_bio_t *bio, ngx_trp_bio_conf_t *conf,
     ngx_connection_t *c);
 
 
-/* SSL_read() would find nothing, and OpenSSL would allocate a buffer for it */
+/* 1 if SSL_read() would only allocate a buffer and find nothing to read */
 
 ngx_uint_t ngx_trp_bio_is_drained(ngx_trp_bio_t *bio);
 
 
-/* long reads, if they pay; short ones again, and no buffers of OpenSSL's */
+/* switches to long reads, if they pay; back to short ones, freeing buffers */
 
 void ngx_trp_bio_adapt(ngx_trp_bio_t *bio);
 void ngx_trp_bio_relax(ngx_trp_bio_t *bio);
 
 
 /*
- * SSL_write() ends in memory: what it has written must be flushed.  It fails
- * as it does with a socket that takes no more, when a flush has not taken it
- * and NGX_TRP_BIO_SIZE is exceeded.  NGX_OK, NGX_AGAIN, NGX_ERROR.
+ * SSL_write() only writes to memory, which must be flushed.  It would block if
+ * NGX_TRP_BIO_SIZE is exceeded and a flush could not write all.  NGX_OK,
+ * NGX_AGAIN, NGX_ERROR.
  */
 
 ngx_int_t ngx_trp_bio_flush(ngx_trp_bio_t *bio);

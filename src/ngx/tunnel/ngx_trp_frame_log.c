@@ -5,8 +5,8 @@
 
 
 /*
- * The text of all frames for the debug log, in one place.  What a peer has
- * sent is printed only after it was found valid.
+ * Formats all frames for the debug log.  Data from a peer is printed only after
+ * it was validated.
  */
 
 

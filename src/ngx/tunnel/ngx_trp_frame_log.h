@@ -5,9 +5,8 @@
 
 
 /*
- * What "error_log ... debug" tells of a tunnel's frames: a line for each one
- * that comes in or goes out, with the id of the stream that it belongs to.
- * Without NGX_DEBUG nothing of it is there.
+ * The debug log of a tunnel's frames: a line for each frame received or sent,
+ * with the id of its stream.  Compiled in with NGX_DEBUG only.
  */
 
 
@@ -22,8 +21,8 @@
 
 
 /*
- * "way" is "rx" or "tx"; "payload" that of a control frame, with "len" bytes,
- * or NULL, then the line says less.
+ * "way" is "rx" or "tx"; "payload" is that of a control frame, of "len" bytes,
+ * or NULL, with less detail in the line.
  */
 
 #if (NGX_DEBUG)

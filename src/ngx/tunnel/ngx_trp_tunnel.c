@@ -5,8 +5,8 @@
 
 
 /*
- * The life of a tunnel: its events, what comes in, the end of a stream that
- * nobody reads any more, closing.
+ * The life of a tunnel: its events, input, the end of an abandoned stream, and
+ * closing.
  */
 
 
@@ -75,7 +75,7 @@ ngx_trp_tunnel_start(ngx_trp_tunnel_t *t)
         return NGX_ERROR;
     }
 
-    /* a record that the socket did not take may be moved between buffers */
+    /* a record not yet written may be moved between buffers */
 
     SSL_set_mode(c->ssl->connection, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 
@@ -90,9 +90,9 @@ ngx_trp_tunnel_start(ngx_trp_tunnel_t *t)
 
 
 /*
- * With both events in epoll, bytes that were read already wake up the worker
- * once more, because the socket takes output.  So this one is there only as
- * long as something waits for it.
+ * With both events in epoll, bytes that were already read would wake up the
+ * worker again, since the socket is writable.  So the write event is active
+ * only while output waits for it.
  */
 
 static ngx_int_t
@@ -123,7 +123,7 @@ ngx_trp_tunnel_read_handler(ngx_event_t *rev)
         t->draining = 1;
         t->handlers->drain(t);
 
-        /* outside of the event loop: make it turn once more */
+        /* outside of the event loop: make it iterate once more */
 
         if (t->event.posted) {
             ngx_trp_tunnel_flush_later(t);
@@ -204,7 +204,7 @@ ngx_trp_tunnel_event_handler(ngx_event_t *ev)
 
     if (blocked && !t->blocked) {
 
-        /* the socket takes bytes some time before epoll tells */
+        /* the socket accepts bytes some time before epoll reports it */
         t->handlers->writable(t);
     }
 
@@ -251,13 +251,13 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
     c = t->connection;
 
     /*
-     * not ngx_ssl_recv(): with sizes that are exact, as those of frames are,
-     * it asks for FIONREAD and reads on in the next turn of the event loop
+     * not ngx_ssl_recv(): with exact sizes, as those of frames, it calls
+     * ioctl(FIONREAD) and reads on in the next iteration of the event loop
      */
 
     if (t->turn > NGX_TRP_TURN_SIZE) {
 
-        /* a peer that is faster than this worker must not have it alone */
+        /* a peer that is faster than this worker must not monopolize it */
 
         ngx_post_event(c->read, &ngx_posted_next_events);
         return NGX_AGAIN;
@@ -265,7 +265,7 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
 
     if (t->blocked && (!t->busy || t->abandoned)) {
 
-        /* who does not read our answers asks for no more of them */
+        /* a peer that does not read our answers must not ask for more */
 
         t->stalled = 1;
         return NGX_AGAIN;
@@ -316,7 +316,7 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
 
         if (t->draining && !t->busy) {
 
-            /* as it was asked to */
+            /* it was asked to close */
 
         } else if (sslerr == SSL_ERROR_ZERO_RETURN || ERR_peek_error() == 0) {
             ngx_log_error(NGX_LOG_INFO, c->log, err, "peer closed tunnel%s",
@@ -552,8 +552,8 @@ ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
     case TRP_PING:
 
         /*
-         * With a stream nobody waits for it, and a frame may be half passed
-         * on; one that waits to be written answers them all.
+         * During a stream the peer does not wait for PONG, and a frame may be
+         * partly forwarded; one PONG that waits to be written answers them all.
          */
 
         if (!t->busy && !ngx_trp_tunnel_pending(t)) {
@@ -565,7 +565,7 @@ ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
     case TRP_ERRMSG:
         if (trp_refuse_get(&error, t->reader.buf, frame->len) == TRP_OK) {
 
-            /* a relay's peer may be anybody */
+            /* a relay's peer may be any client */
             level = t->state.relay ? NGX_LOG_INFO : NGX_LOG_ERR;
 
             ngx_log_error(level, t->connection->log, 0,
@@ -579,7 +579,7 @@ ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
     case TRP_OPEN:
         t->busy = 1;
 
-        /* of a tunnel that was to be closed: it has crossed with DRAIN */
+        /* it has crossed with DRAIN: the tunnel was about to be closed */
         ngx_trp_tunnel_watch(t);
         break;
     }
@@ -647,8 +647,8 @@ ngx_trp_tunnel_abandon(ngx_trp_tunnel_t *t, trp_refuse_t *refuse,
     }
 
     /*
-     * A clean end may wait for its DONE as long as its reader is slow: all
-     * that it has sent is on this tunnel.
+     * A clean end waits for DONE for as long as its reader is slow: all that
+     * was sent is on this tunnel.
      */
 
     if (state->sent & TRP_SEEN_RESET) {
@@ -659,13 +659,13 @@ ngx_trp_tunnel_abandon(ngx_trp_tunnel_t *t, trp_refuse_t *refuse,
         ngx_trp_tunnel_watch(t);
     }
 
-    /* DATA may have been left unread when its reader went away */
+    /* the reader that is gone may have left DATA unread */
 
     ngx_post_event(t->connection->read, &ngx_posted_events);
 }
 
 
-/* an abandoned stream has consumed the peer's end when it has come */
+/* an abandoned stream consumes the peer's end as soon as it arrives */
 
 static void
 ngx_trp_tunnel_consume(ngx_trp_tunnel_t *t)
@@ -758,8 +758,8 @@ ngx_trp_tunnel_close_connection(ngx_connection_t *c)
         }
 
         /*
-         * TLS beneath that of the tunnel is shut down when it is freed, after
-         * nginx has looked for errors; of one that is dead this is an error
+         * TLS beneath the tunnel's is shut down when it is freed, after nginx
+         * has checked for errors; this fails if the connection is dead
          */
 
         ERR_clear_error();

@@ -5,13 +5,12 @@
 
 
 /*
- * A tunnel: frames on a TLS connection, the part that agents and the relay
- * have in common.
+ * A tunnel: frames on a TLS connection, common to agents and the relay.
  *
- * A tunnel lives in its connection's pool and dies with the connection, in
- * ngx_trp_tunnel_close() and nowhere else.  That is called from the tunnel's
- * own events only; everybody else calls ngx_trp_tunnel_fail(), which closes
- * it soon after.  So no function that writes to a tunnel, or reads from it,
+ * A tunnel is allocated from its connection's pool and freed with the
+ * connection, only by ngx_trp_tunnel_close().  That is called from the tunnel's
+ * own events only; all other code calls ngx_trp_tunnel_fail(), which closes the
+ * tunnel soon after.  So no function that writes to a tunnel, or reads from it,
  * can free it under its caller.
  */
 
@@ -28,9 +27,9 @@
 
 
 /*
- * Makes a tunnel for a connection, in its pool: c->data.  Returns NULL if
- * there is no memory.  ngx_trp_tunnel_start() takes over the connection's
- * events when the TLS handshake is done; NGX_ERROR: no memory.
+ * Creates a tunnel for a connection, in its pool, and sets c->data.  NULL: no
+ * memory.  ngx_trp_tunnel_start() takes over the connection's events once the
+ * TLS handshake is done; NGX_ERROR: no memory.
  */
 
 ngx_trp_tunnel_t *ngx_trp_tunnel_create(ngx_connection_t *c,
@@ -41,66 +40,66 @@ ngx_int_t ngx_trp_tunnel_start(ngx_trp_tunnel_t *t);
 void ngx_trp_tunnel_close(ngx_trp_tunnel_t *t);
 
 /*
- * Sends ERROR, and closes it from its own event; the same for a frame that the
- * reader refused, which is logged.
+ * Sends ERROR, and closes the tunnel from its own event; the same, with a line
+ * in the log, for an invalid frame.
  */
 
 void ngx_trp_tunnel_error(ngx_trp_tunnel_t *t, ngx_uint_t code);
 void ngx_trp_tunnel_invalid(ngx_trp_tunnel_t *t);
 
 
-/* bytes, NGX_AGAIN, or NGX_ERROR if the connection is over (logged) */
+/* the number of bytes, NGX_AGAIN; NGX_ERROR, logged: the connection is over */
 
 ssize_t ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size);
 
 
 /*
- * Reads frames one by one.  NGX_OK: a DATA frame begins, or is not yet all
- * taken, reader.left says how much; an empty one is taken, too.  NGX_AGAIN: no
- * more for now.  NGX_DONE: the stream's other direction has ended with this
- * frame.  NGX_ERROR: the tunnel has failed.
+ * Reads frames one by one.  NGX_OK: reader.left bytes of a DATA frame are to be
+ * taken; an empty one must be taken, too.  NGX_AGAIN: no more for now.
+ * NGX_DONE: this frame has ended the stream's direction from the peer.
+ * NGX_ERROR: the tunnel has failed.
  */
 
 ngx_int_t ngx_trp_tunnel_input(ngx_trp_tunnel_t *t);
 
 /*
- * What to do with a complete control frame, whoever read it: the state moves,
- * and the frame goes to the tunnel itself or to handlers->frame().
- * NGX_OK, NGX_DONE as above, NGX_ERROR.  NGX_DECLINED: it belongs to a stream
- * that is over, and is nothing to anybody.
+ * Handles a complete control frame: updates the state, and passes the frame to
+ * the tunnel itself or to handlers->frame().  NGX_OK, NGX_DONE as above,
+ * NGX_ERROR.  NGX_DECLINED: it belongs to a stream that is over; ignore it.
  */
 
 ngx_int_t ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame);
 
 /*
- * Where the next bytes of a header or a control frame belong, as
- * trp_reader_space(); NULL if there is no memory, the tunnel has failed then.
- * A payload is there until the next header begins.
+ * Where to put the next bytes of a header or a control frame, as
+ * trp_reader_space().  NULL: no memory, the tunnel has failed.  A payload is
+ * valid until the next header begins.
  */
 
 u_char *ngx_trp_tunnel_space(ngx_trp_tunnel_t *t, size_t *size);
 
 
 /*
- * A stream is over when its last frame went out or came in: handlers->idle()
- * is called then, from the posted event, or from here if that is too late.
+ * A stream is over when its last frame was sent or received: handlers->idle()
+ * is called then, from the posted event, or from here if that would be too
+ * late.
  */
 
 void ngx_trp_tunnel_settle(ngx_trp_tunnel_t *t);
 
 
 /*
- * The near end of the stream is gone, the tunnel finishes it alone: resets it
- * (or refuses it for the reason given, if it was not accepted) unless it was
- * ended, and drops what still comes, within bounds.  "aborted" resets also what
- * was ended: nobody will read the answer.
+ * The near end of the stream is gone, and the tunnel finishes it alone: resets
+ * it (or refuses it with "refuse", if it was not accepted) unless it has sent
+ * END, and drops what still arrives, within bounds.  With "aborted" it resets
+ * the stream even after END, since the response will not be read.
  */
 
 void ngx_trp_tunnel_abandon(ngx_trp_tunnel_t *t, trp_refuse_t *refuse,
     ngx_uint_t aborted);
 
 
-/* the exporter value of the TLS connection; NGX_ERROR if it has none */
+/* writes the TLS exporter value; NGX_ERROR if the connection has none */
 
 ngx_int_t ngx_trp_tunnel_exporter(ngx_trp_tunnel_t *t, u_char *out);
 

@@ -5,10 +5,10 @@
 
 
 /*
- * What leaves a tunnel: frames are gathered, become TLS records, and leave
+ * A tunnel's output: frames are collected, encrypted as TLS records, and sent
  * when there are enough of them, when another tunnel is written to, or at the
- * end of the event loop's turn.  A tunnel that has failed is closed by its
- * posted event, which is posted here, too.
+ * end of the event loop's iteration.  A failed tunnel is closed by its posted
+ * event, which is posted here, too.
  */
 
 
@@ -142,7 +142,7 @@ ngx_trp_tunnel_datagram(ngx_trp_tunnel_t *t, size_t size)
         return NULL;
     }
 
-    /* many small ones have one buffer, which is not copied for each */
+    /* many small ones share a buffer, which is not reallocated for each */
 
     dst = ngx_trp_tunnel_reserve(t, ngx_min(ngx_max(TRP_HEADER_LEN + size,
                                                     used),
@@ -156,7 +156,7 @@ ngx_trp_tunnel_datagram(ngx_trp_tunnel_t *t, size_t size)
 
     if (!t->blocked) {
 
-        /* those who send datagrams turn from one tunnel to the other */
+        /* senders of datagrams alternate between tunnels */
         ngx_trp_tunnel_post(t);
     }
 
@@ -211,7 +211,7 @@ ngx_trp_tunnel_sent(ngx_trp_tunnel_t *t, ngx_uint_t type, size_t len)
 }
 
 
-/* a frame goes out; the payload is for the log */
+/* a frame is sent; the payload is for the log only */
 
 static ngx_int_t
 ngx_trp_tunnel_tell(ngx_trp_tunnel_t *t, ngx_uint_t type, size_t len,
@@ -243,7 +243,7 @@ ngx_trp_tunnel_tell(ngx_trp_tunnel_t *t, ngx_uint_t type, size_t len,
 }
 
 
-/* "size" bytes of space behind what waits; NULL if there is no memory */
+/* "size" bytes of space after the unsent output; NULL: no memory */
 
 static u_char *
 ngx_trp_tunnel_reserve(ngx_trp_tunnel_t *t, size_t size)
@@ -261,7 +261,7 @@ ngx_trp_tunnel_reserve(ngx_trp_tunnel_t *t, size_t size)
 
     if (need > NGX_TRP_RECORD_SIZE + NGX_TRP_OUT_CONTROL) {
 
-        /* what grows on is not copied for each frame */
+        /* a growing buffer must not be copied for each frame */
         need = ngx_max(need, 2 * t->out.size);
     }
 
@@ -275,10 +275,10 @@ ngx_trp_tunnel_reserve(ngx_trp_tunnel_t *t, size_t size)
 
 
 /*
- * Output leaves when another tunnel is written to, or one has been read, and
- * at the latest at the end of the event loop's turn.  If all of it waited for
- * that, the processes that streams go through would work one after the other,
- * each one on all of them, and not at the same time.
+ * Output is sent when another tunnel is written to, or one has been read, and
+ * at the latest at the end of the event loop's iteration.  If all of it waited
+ * for that, the processes along the path of the streams would work one after
+ * the other, and not in parallel.
  */
 
 static void
@@ -384,7 +384,7 @@ ngx_trp_tunnel_flush(ngx_trp_tunnel_t *t)
 }
 
 
-/* the output becomes records */
+/* encrypts the output as TLS records */
 
 static ngx_int_t
 ngx_trp_tunnel_push(ngx_trp_tunnel_t *t)
@@ -420,7 +420,7 @@ ngx_trp_tunnel_push(ngx_trp_tunnel_t *t)
 }
 
 
-/* a record at a time: the rest of a refused write is offered again as it was */
+/* a record at a time: SSL_write() must be retried with the same bytes */
 
 static ngx_int_t
 ngx_trp_tunnel_write(ngx_trp_tunnel_t *t, u_char **p, u_char *last)
@@ -471,7 +471,7 @@ ngx_trp_tunnel_fail(ngx_trp_tunnel_t *t)
 {
     t->failed = 1;
 
-    /* what OpenSSL has to say of it is not for the next connection */
+    /* OpenSSL's errors must not be taken for those of the next connection */
 
     ERR_clear_error();
 

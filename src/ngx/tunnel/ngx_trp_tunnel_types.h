@@ -5,8 +5,8 @@
 
 
 /*
- * What a tunnel is made of, for the files that make it up, and for those that
- * look into it.
+ * The types of a tunnel, for its own files, and for those that access its
+ * members.
  */
 
 
@@ -21,7 +21,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* what the rest of a stream may cost once nobody wants it any more */
+/* bounds for draining the rest of an abandoned stream: bytes, milliseconds */
 
 #define NGX_TRP_LINGER_SIZE     (16 * 1024 * 1024)
 #define NGX_TRP_LINGER_TIME     5000
@@ -39,25 +39,25 @@ typedef struct {
     /* the connection has bytes; the owner reads until NGX_AGAIN */
     void              (*readable)(ngx_trp_tunnel_t *t);
 
-    /* output that was stuck is gone */
+    /* output that was blocked has been sent */
     void              (*writable)(ngx_trp_tunnel_t *t);
 
-    /* a stream has ended on both ends, the tunnel is free for the next */
+    /* a stream has ended on both sides, the tunnel is free for the next */
     void              (*idle)(ngx_trp_tunnel_t *t);
 
-    /* a frame that the tunnel itself has no use for; NGX_OK, or NGX_ERROR */
+    /* a frame that the tunnel does not handle itself; NGX_OK or NGX_ERROR */
     ngx_int_t         (*frame)(ngx_trp_tunnel_t *t, trp_frame_t *frame);
 
     /* this worker begins to exit */
     void              (*drain)(ngx_trp_tunnel_t *t);
 
-    /* about to be closed: leave every list */
+    /* about to be closed: the owner removes it from all lists */
     void              (*closed)(ngx_trp_tunnel_t *t);
 
 } ngx_trp_tunnel_handlers_t;
 
 
-/* what the tunnels of a configuration have in common in a worker */
+/* shared by the tunnels of a configuration in a worker */
 
 typedef struct {
     ngx_trp_bio_conf_t   bio;
@@ -80,16 +80,16 @@ struct ngx_trp_tunnel_s {
     ngx_event_t                       event;      /* flush, idle, fail */
 
     ngx_msec_t                        heartbeat;
-    ngx_msec_t                        received;   /* when something last came */
+    ngx_msec_t                        received;   /* time of the last input */
     const char                       *deadline;   /* what the timer waits for */
     size_t                            dropped;
     size_t                            unsent;     /* at the last beat */
-    size_t                            turn;       /* bytes read in this one */
+    size_t                            turn;       /* bytes read in this run */
 
     unsigned                          busy:1;     /* a stream is not yet over */
-    unsigned                          abandoned:1; /* nobody wants it now */
+    unsigned                          abandoned:1; /* its near end is gone */
     unsigned                          held:1;     /* output waits for more */
-    unsigned                          blocked:1;  /* the socket takes no more */
+    unsigned                          blocked:1;  /* the socket is full */
     unsigned                          stalled:1;  /* not read for that reason */
     unsigned                          draining:1; /* no new stream here */
     unsigned                          failed:1;
@@ -103,7 +103,7 @@ struct ngx_trp_tunnel_s {
 };
 
 
-/* what was written, and has not left this process */
+/* the output that has not left this process, bytes */
 
 #define ngx_trp_tunnel_pending(t)                                            \
     (ngx_trp_out_pending(&(t)->out) + ngx_trp_bio_pending(&(t)->bio))

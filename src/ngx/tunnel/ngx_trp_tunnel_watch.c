@@ -5,9 +5,8 @@
 
 
 /*
- * Whether a tunnel's peer is alive: heartbeats while it is idle, what the
- * kernel knows of the connection while it is busy, and deadlines of what must
- * not take longer.
+ * Whether a tunnel's peer is alive: heartbeats while it is idle, the kernel's
+ * state of the connection while it is busy, and deadlines.
  */
 
 
@@ -38,10 +37,10 @@ static ngx_uint_t ngx_trp_tunnel_stuck(ngx_trp_tunnel_t *t);
 
 
 /*
- * Heartbeats run on idle tunnels only: under backpressure nobody reads, and a
- * PONG would be stuck behind data.  On busy ones the kernel tells whether the
- * peer's host is alive: keepalive when nothing is on its way, and else what
- * ngx_trp_tunnel_lost_host() asks.  A refusal to set these costs no function.
+ * Heartbeats run on idle tunnels only: under backpressure a tunnel is not read,
+ * and a PONG would be stuck behind data.  On busy ones the kernel tells whether
+ * the peer's host is alive: keepalive when nothing is in flight, else what
+ * ngx_trp_tunnel_lost_host() checks.  Failing to set these is not fatal.
  */
 
 void
@@ -157,10 +156,10 @@ ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t)
 
 
 /*
- * Data was sent again and again, and nothing has come back for three beats,
- * and since the last time that it was sent.  TCP_USER_TIMEOUT is not the same:
- * since Linux 5.11 it also ends connections whose peer is there and keeps its
- * window closed.
+ * Data was retransmitted repeatedly, and nothing has come back for three beats,
+ * nor since the last retransmission.  TCP_USER_TIMEOUT is not the same: since
+ * Linux 5.11 it also ends connections whose peer is alive and keeps its window
+ * closed.
  */
 
 static ngx_uint_t
@@ -198,7 +197,7 @@ ngx_trp_tunnel_lost_host(ngx_trp_tunnel_t *t)
 
 /*
  * The stream has ended here, and waits for a peer that reads slowly, or hangs:
- * a peer that has a reader of its own ends that at some time itself.
+ * if the peer's own reader hangs, the peer ends that itself at some time.
  */
 
 static ngx_uint_t
@@ -283,7 +282,7 @@ ngx_trp_tunnel_probe(ngx_trp_tunnel_t *t)
         ngx_trp_tunnel_send(t, TRP_PING);
     }
 
-    /* nginx leaves a timer alone that is not much later */
+    /* nginx does not move a timer by a small amount */
 
     if (t->connection->read->timer_set) {
         ngx_del_timer(t->connection->read);

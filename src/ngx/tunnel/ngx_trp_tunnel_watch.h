@@ -19,7 +19,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* closes the tunnel after "msec" unless something else is set until then */
+/* closes the tunnel after "msec" unless the timer is set anew until then */
 
 void ngx_trp_tunnel_deadline(ngx_trp_tunnel_t *t, ngx_msec_t msec,
     const char *what);
@@ -30,28 +30,28 @@ void ngx_trp_tunnel_watch(ngx_trp_tunnel_t *t);
 
 
 /*
- * Somebody waits for the place of a tunnel whose peer may be dead: within some
- * seconds it is closed, or has shown that it lives.  Returns 0 if it is alive
- * as far as is known, or on its way to be closed.
+ * Probes a tunnel whose peer may be dead, since another one waits for its
+ * place: within seconds it is closed, or has proved to be alive.  Returns 0 if
+ * it seems alive, or is about to be closed.
  */
 
 ngx_uint_t ngx_trp_tunnel_probe(ngx_trp_tunnel_t *t);
 
 
-/* bytes that the socket has, and its peer has not acknowledged */
+/* bytes in the socket that its peer has not acknowledged */
 
 size_t ngx_trp_tunnel_unsent(ngx_connection_t *c);
 
 
-/* of the tunnel itself: when the TLS handshake is done */
+/* internal: called when the TLS handshake is done */
 
 void ngx_trp_tunnel_socket_options(ngx_trp_tunnel_t *t);
 
-/* something came while the peer was to be found dead */
+/* input has arrived while the peer was being probed */
 
 void ngx_trp_tunnel_answered(ngx_trp_tunnel_t *t);
 
-/* the timer of its connection; NGX_ERROR: it is to be closed, logged */
+/* its connection's timer has expired; NGX_ERROR, logged: it is to be closed */
 
 ngx_int_t ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t);
 
