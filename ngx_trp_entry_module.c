@@ -4,6 +4,13 @@
  */
 
 
+/*
+ * The entry: directives of routes and of upstreams with "trp_entry", the
+ * phases in which a user's route is found and its end is told, and what starts
+ * in each worker.
+ */
+
+
 #include "entry/ngx_trp_entry.h"
 #include "entry/ngx_trp_route.h"
 #include "agent/ngx_trp_stream_log.h"
