@@ -111,6 +111,8 @@ trp_portal_try_address(trp_portal_t *p, uint64_t now)
 {
     uint64_t  last;
 
+    trp_assert(p->state == TRP_PORTAL_CONNECTING && p->left > 0);
+
     last = p->opened - TRP_PORTAL_OPEN_TIME + TRP_PORTAL_CONNECT_TIME;
 
     p->deadline = (now < last) ? now + (last - now) / p->left : now;

@@ -308,6 +308,8 @@ trp_socks5_addr_put(uint8_t *p, const trp_addr_t *addr, trp_str_t host,
         break;
 
     default:
+        trp_assert(host.len && host.len <= 0xff);
+
         *p++ = TRP_SOCKS5_NAME;
         *p++ = (uint8_t) host.len;
         memcpy(p, host.data, host.len);

@@ -500,6 +500,8 @@ trp_stun_begin(trp_stun_writer_t *w, uint8_t *buf, size_t size,
     trp_stun_class_e type, uint16_t method, const uint8_t *id)
 {
     w->data = buf;
+    trp_assert(size >= TRP_STUN_HEADER_LEN && (method & ~0xfffu) == 0);
+
     w->size = size;
     w->len = TRP_STUN_HEADER_LEN;
     w->full = 0;
@@ -535,6 +537,9 @@ trp_stun_room(trp_stun_writer_t *w, trp_stun_attribute_e type, size_t len)
 {
     size_t    padded;
     uint8_t  *p;
+
+    trp_assert(w->len >= TRP_STUN_HEADER_LEN && w->len % 4 == 0
+               && w->len <= w->size);
 
     padded = (len + 3) & ~(size_t) 3;
 

@@ -218,6 +218,9 @@ trp_tunnel_settle(trp_tunnel_t *t)
 {
     uint8_t  by, against;
 
+    trp_assert(t->state == TRP_TUNNEL_STREAM
+               && t->payload <= TRP_TUNNEL_SHORT);
+
     by = t->opener ? t->sent : t->seen;
     against = t->opener ? t->seen : t->sent;
 

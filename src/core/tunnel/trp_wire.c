@@ -112,6 +112,8 @@ trp_frame_limits(unsigned type, size_t *min, size_t *max)
 uint8_t *
 trp_header_put(uint8_t *p, unsigned type, size_t len)
 {
+    trp_assert(len <= 0xffff);
+
     *p++ = (uint8_t) type;
     *p++ = 0;
 
@@ -823,6 +825,8 @@ trp_put_bytes(uint8_t *p, const void *data, size_t len)
 static uint8_t *
 trp_put_str(uint8_t *p, trp_str_t str)
 {
+    trp_assert(str.len <= 0xff);
+
     *p++ = (uint8_t) str.len;
 
     return trp_put_bytes(p, str.data, str.len);

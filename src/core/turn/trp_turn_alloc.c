@@ -444,6 +444,12 @@ trp_turn_bound(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 {
     int  i;
 
+    trp_assert(turn->in_hand
+               && turn->commands[turn->first].type == TRP_TURN_BIND
+               && turn->commands[turn->first].alloc == alloc);
+    trp_assert(result != TRP_TURN_BOUND
+               || (families && (families & ~alloc->families) == 0));
+
     if (result != TRP_TURN_BOUND && alloc->reserve) {
         (void) turn->shared.redeem(turn->shared.data, alloc->token);
     }
@@ -636,6 +642,9 @@ trp_turn_free(trp_turn_t *turn, trp_turn_alloc_t *alloc, trp_turn_free_e why)
 
     trp_turn_peers_free(turn, alloc, 0);
 
+    trp_assert(alloc->permissions.n == 0 && alloc->numbers.n == 0
+               && alloc->peers.n == 0);
+
     trp_hash_done(&alloc->permissions);
     trp_hash_done(&alloc->numbers);
     trp_hash_done(&alloc->peers);
@@ -643,6 +652,8 @@ trp_turn_free(trp_turn_t *turn, trp_turn_alloc_t *alloc, trp_turn_free_e why)
     trp_turn_connections_free(turn, alloc);
 
     turn->stats.allocations--;
+
+    trp_assert(turn->stats.allocations == turn->allocs.n);
 
     alloc->next_over = turn->ended;
     turn->ended = alloc;
@@ -653,6 +664,8 @@ void
 trp_turn_release(trp_turn_t *turn, trp_turn_alloc_t *alloc)
 {
     trp_turn_connection_t  *connection;
+
+    trp_assert(alloc->over && alloc->timer.node.expires == 0);
 
     while (alloc->connections) {
         connection = alloc->connections;

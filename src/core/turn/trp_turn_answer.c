@@ -107,6 +107,8 @@ trp_turn_put_error(trp_stun_writer_t *w, const trp_turn_request_t *request,
 {
     const char  *reason;
 
+    trp_assert(trp_turn_codes[trp_turn_code_index(code)].code == code);
+
     reason = "";
 
     if (request->signed_sha1 || request->signed_sha256) {

@@ -364,6 +364,8 @@ trp_turn_permission_expire(trp_turn_t *turn,
     trp_timer_stop(&turn->timers, &permission->timer);
     trp_hash_remove(&permission->alloc->permissions, &permission->node);
 
+    trp_assert(turn->stats.permissions > 0);
+
     turn->stats.permissions--;
 
     trp_memory_put(&turn->memory, permission);
@@ -537,6 +539,8 @@ trp_turn_channel_free(trp_turn_t *turn, trp_turn_channel_t *channel)
     trp_hash_remove(&channel->alloc->numbers, &channel->by_number);
     trp_hash_remove(&channel->alloc->peers, &channel->by_peer);
 
+    trp_assert(channel->alloc->numbers.n == channel->alloc->peers.n);
+
     trp_memory_put(&turn->memory, channel);
 }
 
@@ -704,6 +708,8 @@ trp_turn_peer_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     trp_turn_command_t  *command;
 
     trp_assert(trp_turn_idle(turn));
+    trp_assert(alloc->turn == turn && !alloc->over
+               && alloc->protocol == TRP_PROTO_UDP);
 
     if (len > TRP_TURN_DATA_MAX
         || !trp_turn_permitted(alloc, peer)
@@ -779,6 +785,8 @@ void
 trp_turn_undelivered(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     size_t payload)
 {
+    trp_assert(alloc->down.packets > 0 && alloc->down.bytes >= payload);
+
     alloc->down.bytes -= payload;
     alloc->down.packets--;
     turn->stats.relayed.bytes -= payload;

@@ -51,6 +51,9 @@ trp_turn_init(trp_turn_t *turn, const trp_turn_conf_t *conf,
     const trp_turn_shared_t *shared, const trp_memory_t *memory,
     const uint8_t *nonce_key, const uint8_t *seed, uint16_t slot)
 {
+    trp_assert(slot <= TRP_TURN_NO_SLOT);
+    trp_assert(conf->first_port && conf->first_port <= conf->last_port);
+
     memset(turn, 0, sizeof(trp_turn_t));
 
     turn->conf = conf;
@@ -78,6 +81,9 @@ trp_turn_init(trp_turn_t *turn, const trp_turn_conf_t *conf,
 void
 trp_turn_done(trp_turn_t *turn)
 {
+    trp_assert(trp_turn_idle(turn) && turn->allocs.n == 0
+               && turn->connections.n == 0 && turn->timers.top == NULL);
+
     trp_hash_done(&turn->allocs);
     trp_hash_done(&turn->connections);
 

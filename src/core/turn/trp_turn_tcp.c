@@ -166,6 +166,8 @@ void
 trp_turn_connected(trp_turn_t *turn, trp_turn_connection_t *connection,
     int ok)
 {
+    trp_assert(connection->state == TRP_TURN_CONNECTING);
+
     if (!ok || !trp_turn_connection_good(connection)) {
         trp_turn_connection_fail(turn, connection);
         return;
@@ -415,13 +417,20 @@ trp_turn_connection_end(trp_turn_t *turn, trp_turn_connection_t *connection)
 
     for (p = &connection->alloc->connections; *p; p = &(*p)->next) {
         if (*p == connection) {
-            *p = connection->next;
             break;
         }
     }
 
+    trp_assert(*p);
+
+    if (*p) {
+        *p = connection->next;
+    }
+
     connection->alloc->nconnections--;
     turn->stats.connections--;
+
+    trp_assert(turn->stats.connections == turn->connections.n);
 
     connection->next = turn->closed;
     turn->closed = connection;
@@ -432,6 +441,8 @@ void
 trp_turn_connection_release(trp_turn_t *turn,
     trp_turn_connection_t *connection)
 {
+    trp_assert(connection->timer.node.expires == 0);
+
     trp_memory_put(&turn->memory, connection);
 }
 
