@@ -62,7 +62,7 @@ int trp_turn_input(trp_turn_t *turn, const trp_turn_tuple_t *from,
 
 /* the allocation of a client, or NULL */
 
-trp_turn_alloc_t *trp_turn_find(const trp_turn_t *turn,
+trp_turn_alloc_t *trp_turn_find(trp_turn_t *turn,
     const trp_turn_tuple_t *tuple);
 
 /*

@@ -640,6 +640,10 @@ trp_turn_free(trp_turn_t *turn, trp_turn_alloc_t *alloc, trp_turn_free_e why)
     trp_timer_stop(&turn->timers, &alloc->timer);
     trp_hash_remove(&turn->allocs, &alloc->node);
 
+    if (turn->last == alloc) {
+        turn->last = NULL;
+    }
+
     trp_turn_peers_free(turn, alloc, 0);
 
     trp_assert(alloc->permissions.n == 0 && alloc->numbers.n == 0

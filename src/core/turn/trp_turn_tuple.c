@@ -13,8 +13,17 @@
 #include "turn/trp_turn.h"
 
 
+static int trp_turn_tuple_equal(const trp_turn_tuple_t *a,
+    const trp_turn_tuple_t *b);
+
+
+/*
+ * The caller looks whose a message is before it hands it over, and what comes
+ * next is often from the same client: neither is looked up again.
+ */
+
 trp_turn_alloc_t *
-trp_turn_find(const trp_turn_t *turn, const trp_turn_tuple_t *tuple)
+trp_turn_find(trp_turn_t *turn, const trp_turn_tuple_t *tuple)
 {
     trp_hash_node_t   *node;
     trp_turn_alloc_t  *alloc;
@@ -23,15 +32,17 @@ trp_turn_find(const trp_turn_t *turn, const trp_turn_tuple_t *tuple)
         return NULL;
     }
 
+    if (turn->last && trp_turn_tuple_equal(&turn->last->tuple, tuple)) {
+        return turn->last;
+    }
+
     node = trp_hash_find(&turn->allocs, trp_turn_hash_tuple(turn, tuple));
 
     while (node) {
         alloc = trp_of(trp_turn_alloc_t, node, node);
 
-        if (alloc->tuple.transport == tuple->transport
-            && trp_taddr_equal(&alloc->tuple.client, &tuple->client)
-            && trp_taddr_equal(&alloc->tuple.server, &tuple->server))
-        {
+        if (trp_turn_tuple_equal(&alloc->tuple, tuple)) {
+            turn->last = alloc;
             return alloc;
         }
 
@@ -39,6 +50,15 @@ trp_turn_find(const trp_turn_t *turn, const trp_turn_tuple_t *tuple)
     }
 
     return NULL;
+}
+
+
+static int
+trp_turn_tuple_equal(const trp_turn_tuple_t *a, const trp_turn_tuple_t *b)
+{
+    return a->transport == b->transport
+           && trp_taddr_equal(&a->client, &b->client)
+           && trp_taddr_equal(&a->server, &b->server);
 }
 
 

@@ -358,6 +358,7 @@ struct trp_turn_s {
     uint8_t                  hash_key[TRP_HASH_KEY_LEN];
 
     trp_hash_t               allocs;
+    trp_turn_alloc_t        *last;         /* of these, found last */
     trp_hash_t               connections;
     trp_heap_t               timers;
     trp_turn_stats_t         stats;

@@ -330,7 +330,7 @@ send_channel(world_t *w, client_t *c, unsigned number, const char *data)
 
 
 trp_turn_alloc_t *
-alloc_of(const world_t *w, const client_t *c)
+alloc_of(world_t *w, const client_t *c)
 {
     return trp_turn_find(&w->turn, &c->tuple);
 }

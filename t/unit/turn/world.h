@@ -256,7 +256,7 @@ void send_to(world_t *w, client_t *c, const char *peer, const char *data);
 void send_channel(world_t *w, client_t *c, unsigned number, const char *data);
 void from_peer(world_t *w, client_t *c, const char *peer, const char *data);
 
-trp_turn_alloc_t *alloc_of(const world_t *w, const client_t *c);
+trp_turn_alloc_t *alloc_of(world_t *w, const client_t *c);
 
 
 /* an attribute of the last answer as a number; -1: it is not there */
