@@ -32,10 +32,10 @@
 /* how soon a worker that exits knows of a further reload */
 #define NGX_TRP_RELAY_RELOAD_TIME  1000
 
-/* agents close; who does not is helped after this time */
+/* agents close; those that do not are closed after this time */
 #define NGX_TRP_RELAY_CLOSE_TIME  5000
 
-/* whoever is dead is found out sooner, see ngx_trp_tunnel_probe() */
+/* a dead peer is detected sooner, see ngx_trp_tunnel_probe() */
 #define NGX_TRP_RELAY_PROBE_TIME  6000
 
 

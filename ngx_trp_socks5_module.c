@@ -39,7 +39,7 @@ static char *ngx_trp_socks5_merge_srv_conf(ngx_conf_t *cf, void *parent,
     void *child);
 
 
-/* variables behind the handshake, ahead of the upstream */
+/* variables known after the handshake, before the upstream */
 
 static const char *const  ngx_trp_socks5_known[] = {
     "trp_socks5_user",
@@ -220,7 +220,7 @@ ngx_trp_socks5_log_handler(ngx_stream_session_t *s)
 
     if (conf->enabled && !(c->ssl && !c->ssl->handshaked)) {
 
-        /* refused ahead of the handshake, in which nothing was said */
+        /* refused before the handshake, nothing was sent yet */
         ngx_trp_ends_arm(c);
     }
 

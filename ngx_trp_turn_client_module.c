@@ -887,7 +887,7 @@ ngx_trp_turn_client_late(ngx_event_t *ev)
 }
 
 
-/* behind the end of the connection, whose TLS is in this pool */
+/* after the end of the connection, whose TLS is in this pool */
 
 static void
 ngx_trp_turn_client_cleanup(void *data)

@@ -67,7 +67,7 @@ trp_turn_alloc_t *trp_turn_find(trp_turn_t *turn,
 
 /*
  * Data from a peer, with TRP_TURN_HEADROOM bytes in front of them and
- * TRP_TURN_TAILROOM behind, which are written to.
+ * TRP_TURN_TAILROOM after, which are written to.
  */
 
 void trp_turn_peer_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,

@@ -6,7 +6,7 @@
 
 /*
  * Who a request is from: nonces, keys and challenges (RFC 8489, section 9.2),
- * and how much is said to those who have not shown who they are.
+ * and how much is answered to clients that have not authenticated.
  */
 
 

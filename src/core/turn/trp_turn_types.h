@@ -70,7 +70,7 @@
 
 #define TRP_TURN_NO_SLOT             1023
 
-/* room that peers' data need in front of them and behind */
+/* room that peers' data need before and after them */
 
 #define TRP_TURN_HEADROOM              48
 #define TRP_TURN_TAILROOM               3
@@ -230,7 +230,7 @@ typedef enum {
 } trp_turn_bound_e;
 
 
-/* who has asked what, for an answer that comes later */
+/* the client and the request, for an answer that is sent later */
 
 typedef struct {
     uint16_t                 method;

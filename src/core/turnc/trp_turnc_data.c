@@ -98,7 +98,7 @@ trp_turnc_channel_data(trp_turnc_t *client, const uint8_t *p, size_t len)
 }
 
 
-/* RFC 8656, section 11.4; ConnectionAttempt is of nobody we have let in */
+/* RFC 8656, section 11.4; ConnectionAttempt is never from a permitted peer */
 
 void
 trp_turnc_indication(trp_turnc_t *client, const trp_stun_t *m)

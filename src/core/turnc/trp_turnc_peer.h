@@ -32,7 +32,7 @@ trp_turnc_peer_t *trp_turnc_peer_by_number(const trp_turnc_t *client,
 int trp_turnc_peer_use(trp_turnc_t *client, trp_turnc_peer_t **peer,
     const trp_taddr_t *addr);
 
-/* it is in use, and no more so */
+/* it is no longer in use */
 
 void trp_turnc_peer_rest(trp_turnc_t *client, trp_turnc_peer_t *peer);
 

@@ -71,7 +71,7 @@
 #define TRP_TURNC_TRANSACTIONS  1024
 #define TRP_TURNC_PEERS         4000
 
-/* before what could not be refreshed is asked for again */
+/* delay before a failed refresh is retried, milliseconds */
 
 #define TRP_TURNC_PAUSE         1000
 

@@ -5,8 +5,8 @@
 
 
 /*
- * The settings that both kinds of agents have: who they are, how they reach
- * the relay, how many tunnels they keep; and what they are in a worker.
+ * The settings common to both kinds of agents: identity, how to reach the
+ * relay, how many tunnels to keep; and an agent's state in a worker.
  */
 
 

@@ -5,10 +5,9 @@
 
 
 /*
- * An entry's stream of UDP without a proxy around it: datagrams to one
- * destination and from there, over whatever tunnel there is.  What cannot be
- * sent at once is dropped, but for a few datagrams until the stream is
- * accepted.
+ * An entry's UDP stream without a proxy: datagrams to and from one destination,
+ * over any tunnel available.  A datagram that cannot be sent at once is
+ * dropped, except for a few before the stream is accepted.
  */
 
 
@@ -26,7 +25,7 @@
 typedef struct ngx_trp_datagram_s  ngx_trp_datagram_t;
 
 
-/* zeroed by the caller, but for what he has to say */
+/* zeroed by the caller, which then sets the first members */
 
 struct ngx_trp_datagram_s {
     ngx_trp_stream_t    stream;

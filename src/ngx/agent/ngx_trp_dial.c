@@ -331,7 +331,7 @@ ngx_trp_dial_turn_done(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
 }
 
 
-/* as a tunnel that is dialled directly: only who waits for it keeps it */
+/* as a tunnel that is dialled directly: kept only if a stream waits for it */
 
 static void
 ngx_trp_dial_turn_drain(ngx_trp_turnc_connect_t *tc)

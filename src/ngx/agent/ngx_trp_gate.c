@@ -14,7 +14,7 @@
 /* the same of all workers of a host, which have one address */
 #define NGX_TRP_GATE_WINDOWS       64
 
-/* nobody has got ready, and others wait: who dials hangs */
+/* no tunnel has become ready, and others wait: those that dial hang */
 #define NGX_TRP_GATE_TIME          1000
 
 

@@ -5,13 +5,13 @@
 
 
 /*
- * How many tunnels may be dialled to an address of a relay at once, by all the
- * pools of a worker: the relay has a bound for those who are not authenticated
- * yet.  A window opens with each tunnel that is ready, and closes by half with
- * one that is not.  Each TURN server on the way has a gate of its own: to the
- * relay it is another address, and if it is dead, others go on.  So they do if
- * a worker of the relay hangs: while nobody gets ready, those that have dialled
- * for long are not counted.
+ * Limits how many tunnels all pools of a worker dial at once to an address of a
+ * relay, since the relay limits unauthenticated connections.  The window grows
+ * with each tunnel that becomes ready, and is halved by each that fails.  Each
+ * TURN server on the way has its own gate: to the relay it is another address,
+ * and if it is dead, dialling through others goes on.  It also goes on if a
+ * worker of the relay hangs: while no tunnel becomes ready, those that have
+ * been dialling for long are not counted.
  */
 
 
@@ -35,7 +35,7 @@ typedef struct {
     ngx_uint_t      max;
     socklen_t       socklen;
     ngx_sockaddr_t  sockaddr;
-    unsigned        ready:1;       /* somebody was, lately */
+    unsigned        ready:1;       /* a tunnel was, lately */
     ngx_str_t       turn;          /* "HOST:PORT" on the way, or empty */
 } ngx_trp_gate_t;
 
@@ -72,7 +72,7 @@ typedef enum {
 
 void ngx_trp_gate_leave(ngx_trp_gate_t *gate, ngx_trp_gate_e how);
 
-/* who was let in does not want to dial any more: others may */
+/* an admitted pool does not need to dial any more: others may */
 
 void ngx_trp_gate_pass(ngx_trp_gate_t *gate);
 

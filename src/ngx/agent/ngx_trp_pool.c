@@ -407,7 +407,7 @@ ngx_trp_pool_backoff(ngx_trp_pool_t *pool, ngx_uint_t *count)
 }
 
 
-/* who waits for this relay may find another one that is there */
+/* streams that wait for this relay may find another one that is alive */
 
 static void
 ngx_trp_pool_reroute(ngx_trp_pool_t *pool)

@@ -31,24 +31,24 @@ ngx_trp_pool_t *ngx_trp_pool_create(ngx_trp_agent_worker_t *agent,
     ngx_str_t *server);
 
 /*
- * It had an address that stands for one which is not known yet, "unknown" was
- * set after _create(): this is it, or it is not to be found, and those who
- * wait are sent to other relays, if there are any.
+ * The pool had a placeholder for an unknown address ("unknown" was set after
+ * _create()): this is the address, or it was not found, and waiting streams are
+ * sent to other relays, if there are any.
  */
 
 ngx_int_t ngx_trp_pool_found(ngx_trp_pool_t *pool, ngx_addr_t *addr);
 void ngx_trp_pool_not_found(ngx_trp_pool_t *pool);
 
-/* the relay is not used any more, or again; streams in their course go on */
+/* the relay is no longer used, or again; existing streams go on */
 
 void ngx_trp_pool_retire(ngx_trp_pool_t *pool, ngx_uint_t retired);
 
-/* 1 if a user who comes can expect to be served */
+/* 1 if a new user can expect to be served */
 
 ngx_uint_t ngx_trp_pool_alive(ngx_trp_pool_t *pool);
 
 
-/* 1 if it is known that nobody can be served: no relay, or no reverse there */
+/* 1 if users certainly cannot be served: no relay, or no reverse there */
 
 ngx_uint_t ngx_trp_pool_vain(ngx_trp_pool_t *pool);
 

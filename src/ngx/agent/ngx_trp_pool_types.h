@@ -5,8 +5,8 @@
 
 
 /*
- * A pool, its links, and the tables through which a pool knows those who hold
- * links, and those who dial know the pool.
+ * A pool, its links, and the tables of functions between a pool and the holders
+ * of its links, and between dialling and the pool.
  *
  * A pool lives as long as the cycle; a link lives in the pool of its tunnel's
  * connection.
@@ -31,7 +31,7 @@ typedef struct ngx_trp_holder_s  ngx_trp_holder_t;
 
 
 /*
- * Who has a link, or waits for one, as the pool sees it: link->holder, which
+ * What has a link, or waits for one, as the pool sees it: link->holder, which
  * the holder itself sets and clears.  None of this closes the tunnel.
  */
 
@@ -157,7 +157,7 @@ struct ngx_trp_link_s {
     ngx_trp_pool_t        *pool;
     ngx_trp_tunnel_t      *tunnel;
     ngx_trp_dialer_t       dialer;        /* until there is TLS */
-    ngx_trp_holder_t      *holder;        /* who reads and writes it now */
+    ngx_trp_holder_t      *holder;        /* reads and writes it now */
     ngx_msec_t             ready;         /* when it was authenticated */
     unsigned               idle:1;
     unsigned               vain:1;        /* the relay has no reverse for it */

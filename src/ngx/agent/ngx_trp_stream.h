@@ -31,9 +31,9 @@
 
 
 /*
- * Makes the connection and ties it to "st", which is zeroed by the caller but
- * for what the caller has to say, the two tables among it.  NGX_ERROR: no
- * descriptor or no connection, logged.  "fd" is that of ngx_trp_fake_socket().
+ * Creates the connection and ties it to "st", which the caller has zeroed
+ * before setting its members, the two tables among them.  NGX_ERROR, logged: no
+ * descriptor or no connection.  "fd" is that of ngx_trp_fake_socket().
  */
 
 ngx_int_t ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd,

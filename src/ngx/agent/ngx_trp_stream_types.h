@@ -5,8 +5,8 @@
 
 
 /*
- * What a stream is made of, and the tables through which it knows the kind of
- * its data and who has it.
+ * The types of a stream, and the tables of functions for its kind of data and
+ * for its owner.
  */
 
 
@@ -73,7 +73,7 @@ typedef struct {
 } ngx_trp_stream_ops_t;
 
 
-/* of who has the stream; all but the first are an entry's */
+/* of the stream's owner; all but the first are for an entry */
 
 typedef struct {
 
@@ -86,7 +86,7 @@ typedef struct {
     /* is there another relay with tunnels? */
     ngx_uint_t          (*elsewhere)(ngx_trp_stream_t *st);
 
-    /* nobody can serve it, and it is not to wait; or NULL */
+    /* 1 if it cannot be served, and must not wait; or NULL */
     ngx_uint_t          (*hopeless)(ngx_trp_stream_t *st);
 
     /* ACCEPT came */

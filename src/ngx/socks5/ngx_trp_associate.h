@@ -6,8 +6,8 @@
 
 /*
  * SOCKS5's UDP ASSOCIATE (RFC 1928, section 7): a socket for the datagrams of
- * a client, which lives as long as the client's session.  Where they go the
- * path knows: streams of a tunnel, or a TURN client.
+ * a client, open as long as the client's session.  A path carries them: streams
+ * of a tunnel, or a TURN client.
  */
 
 
@@ -22,7 +22,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* why datagrams were dropped, each of which is said once */
+/* why datagrams were dropped; each reason is logged once */
 
 typedef enum {
     NGX_TRP_ASSOCIATE_FRAGMENT = 0,      /* RFC 1928 leaves it to us */
@@ -79,7 +79,7 @@ ngx_trp_associate_t *ngx_trp_associate(ngx_trp_target_t *target,
 void ngx_trp_associate_received(ngx_trp_associate_dest_t *dest,
     const trp_socks5_addr_t *from, u_char *p, size_t len);
 
-/* the path cannot go on: the session ends soon; "broken" says why */
+/* the path has failed: the session ends soon; "broken" is set */
 
 void ngx_trp_associate_end(ngx_trp_associate_t *as);
 

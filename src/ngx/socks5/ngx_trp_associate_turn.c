@@ -266,7 +266,7 @@ ngx_trp_associate_peer_ready(ngx_trp_turnc_user_t *user)
 }
 
 
-/* the server has failed: the client may find another one if he comes again */
+/* the server has failed: the client may find another one if it retries */
 
 static void
 ngx_trp_associate_peer_failed(ngx_trp_turnc_user_t *user,

@@ -21,11 +21,11 @@
 #include <sodium.h>
 
 
-/* room for the longest message, and for some data behind it */
+/* room for the longest message, and for some data after it */
 
 #define NGX_TRP_SOCKS5_BUFFER    2048
 
-/* what a client has sent ahead of an error reply is read, so far */
+/* how much of what a client has sent before an error reply is read, bytes */
 
 #define NGX_TRP_SOCKS5_DRAIN     65536
 

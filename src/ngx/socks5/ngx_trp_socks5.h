@@ -5,8 +5,8 @@
 
 
 /*
- * A session whose client speaks SOCKS5: the handshake, who may come and where
- * he may go, and the reply, once whoever carries the connection knows it.
+ * A session whose client speaks SOCKS5: the handshake, authentication and
+ * access rules, and the reply, once the carrier knows the result.
  */
 
 
@@ -39,7 +39,7 @@ typedef struct {
     ngx_trp_socks5_state_e  state;
     ngx_event_t             timer;       /* for the whole handshake */
 
-    ngx_str_t               user;        /* who has authenticated */
+    ngx_str_t               user;        /* the authenticated user */
     ngx_uint_t              command;     /* trp_socks5_command_e */
 
     ngx_trp_target_t        target;
@@ -58,8 +58,8 @@ ngx_trp_socks5_t *ngx_trp_socks5_create(ngx_stream_session_t *s,
 
 /*
  * The preread phase.  NGX_DONE: waits for the client, and runs the phases
- * again.  NGX_OK: the request is there, what the client has sent
- * behind it is in the connection's buffer.  Otherwise the session's status.
+ * again.  NGX_OK: the request is complete; what the client has sent after it is
+ * in the connection's buffer.  Otherwise the session's status.
  */
 
 ngx_int_t ngx_trp_socks5_handshake(ngx_trp_socks5_t *sk);

@@ -5,8 +5,8 @@
 
 
 /*
- * The engine of a server: what has come goes into the core, and what the core
- * says is carried out.
+ * The engine of a server: passes input to the core, and executes the commands
+ * of the core.
  */
 
 
@@ -20,7 +20,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* sets the core's time: before anything else is asked of it */
+/* sets the core's time; to be called before any other function of the core */
 
 void ngx_trp_turn_time(ngx_trp_turn_server_t *server);
 
@@ -31,9 +31,9 @@ ngx_int_t ngx_trp_turn_input(ngx_trp_turn_server_t *server,
     size_t len);
 
 /*
- * Carries out what the core says, "origin" is NULL if no client has asked.
- * If a command that is carried out leads here again, it is the first call
- * that goes on.
+ * Executes the commands of the core; "origin" is NULL if no client has asked.
+ * If a command leads here again, the nested call returns, and the first call
+ * goes on.
  */
 
 void ngx_trp_turn_run(ngx_trp_turn_server_t *server,

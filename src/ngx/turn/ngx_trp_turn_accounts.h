@@ -5,7 +5,7 @@
 
 
 /*
- * What the portal has to say about accounts: for all workers.
+ * The accounts that the portal grants and removes, for all workers.
  */
 
 
@@ -20,7 +20,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* in one worker: the portal of a server begins to be asked */
+/* in one worker: connects to the portal of a server */
 
 ngx_int_t ngx_trp_turn_accounts_start(ngx_trp_turn_server_t *server,
     ngx_trp_portal_t *portal);

@@ -7,7 +7,7 @@
 /*
  * Reads many datagrams into the worker's buffers with one recvmmsg().  What is
  * sent of them is queued where it lies, and leaves in runs of the same socket.
- * Whoever closes or changes a socket flushes first.
+ * A socket must be flushed before it is closed or changed.
  */
 
 

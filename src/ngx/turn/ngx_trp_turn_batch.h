@@ -5,10 +5,10 @@
 
 
 /*
- * Datagrams, many with one system call: received into buffers that stay as
- * they are until what is to be sent of them has been sent.  Those that go one
- * after the other to the same address, and have the same length, go through
- * the kernel as one (generic segmentation offload).
+ * Datagrams, many per system call: they are received into buffers that stay
+ * unchanged until what is forwarded from them has been sent.  Consecutive
+ * datagrams of the same length to the same address pass through the kernel as
+ * one (generic segmentation offload).
  */
 
 
@@ -25,7 +25,7 @@
 
 #define NGX_TRP_TURN_BATCH    64
 
-/* in one event of a socket: others wait, too */
+/* at most, per event of a socket: other sockets must not starve */
 #define NGX_TRP_TURN_BATCHES  4
 
 
@@ -70,9 +70,9 @@ ngx_int_t ngx_trp_turn_batch_init(ngx_trp_turn_batch_t *batch,
     ngx_cycle_t *cycle);
 
 /*
- * Receives: the number of datagrams, of which the first has the index
- * "*first"; 0 if there are none, NGX_ERROR.  "more" is 1 if there may be
- * more.  What was received before must have been dealt with.
+ * Receives datagrams and returns their number, 0 if there are none, or
+ * NGX_ERROR; the first one has the index "*first".  "more" is 1 if there may
+ * be more.  Those received before must have been processed.
  */
 
 ngx_int_t ngx_trp_turn_batch_recv(ngx_trp_turn_batch_t *batch,

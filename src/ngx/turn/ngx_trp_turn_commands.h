@@ -5,8 +5,8 @@
 
 
 /*
- * Carries out the commands of the core: to clients, to peers, and for the life
- * of allocations.
+ * Executes the commands of the core: to clients, to peers, and for the
+ * lifetime of allocations.
  */
 
 

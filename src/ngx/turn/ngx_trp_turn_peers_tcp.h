@@ -30,8 +30,8 @@ void ngx_trp_turn_peers_tcp_close(trp_turn_connection_t *connection);
 void ngx_trp_turn_peers_tcp_accept(ngx_event_t *rev);
 
 /*
- * A client of this worker is attached to its "id": the peer's socket, which is
- * the caller's then, or -1 for none, and where to count.
+ * A client of this worker is attached to its "id": returns the peer's socket,
+ * which the caller then owns, or -1 if there is none, and where to count.
  */
 
 ngx_socket_t ngx_trp_turn_peers_tcp_attach(ngx_trp_turn_client_t *client,

@@ -30,9 +30,9 @@ void ngx_trp_turn_relayed_unbind(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6);
 void ngx_trp_turn_relayed_close(ngx_trp_turn_alloc_t *alloc);
 
 /*
- * The way to "to", and where from; a family of 0: from any address.  To an
- * allocation of this machine it stays inside of it.  What comes that way is
- * from another allocation, whose relayed address is put into "peer".
+ * The address to send to for "to", and the source; family 0: any address.  The
+ * path to an allocation on this machine stays inside it.  A datagram on that
+ * path is from another allocation, whose relayed address is put into "peer".
  */
 
 void ngx_trp_turn_relayed_way(ngx_trp_turn_alloc_t *alloc, ngx_uint_t own,

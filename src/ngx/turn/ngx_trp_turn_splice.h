@@ -5,8 +5,8 @@
 
 
 /*
- * Two connections whose bytes go from one to the other, with half-close: a
- * client's data connection and its peer (RFC 6062).
+ * Forwards bytes between two connections, with half-close: a client's data
+ * connection and that of its peer (RFC 6062).
  */
 
 
@@ -31,8 +31,8 @@ typedef void (*ngx_trp_turn_splice_pt)(void *data);
 
 /*
  * Takes over the events of both connections, and their "data".  "rate" is in
- * bytes per second each way, 0: any.  What goes is written to "tally", which
- * may be NULL.  NULL without memory.
+ * bytes per second each way, 0: no limit.  Traffic is counted in "tally",
+ * unless it is NULL.  Returns NULL if out of memory.
  */
 
 ngx_trp_turn_splice_t *ngx_trp_turn_splice_create(ngx_connection_t *client,
@@ -40,16 +40,16 @@ ngx_trp_turn_splice_t *ngx_trp_turn_splice_create(ngx_connection_t *client,
     ngx_trp_turn_splice_pt done, void *data);
 
 /*
- * Bytes of the client that have been read already, in memory that becomes the
- * splice's: once, before the event loop goes on.
+ * Bytes of the client that were already read; the splice takes over the memory.
+ * May be called once, before the event loop goes on.
  */
 
 void ngx_trp_turn_splice_feed(ngx_trp_turn_splice_t *splice, u_char *data,
     size_t len);
 
 /*
- * Closes the connection to the peer, but not the one to the client.  Either
- * ends with a reset if it has not been told the end: data may be missing.
+ * Closes the connection to the peer, but not the one to the client.  Each ends
+ * with a reset unless its end was already forwarded: data may be missing.
  */
 
 void ngx_trp_turn_splice_destroy(ngx_trp_turn_splice_t *splice);

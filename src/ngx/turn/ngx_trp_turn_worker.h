@@ -21,9 +21,9 @@
 
 
 /*
- * In the master, for each cycle: what its workers begin with, and have copies
- * of.  "confs" are completed, and do not change any more.  "old" is of the
- * cycle before, or NULL.
+ * In the master, for each cycle: creates what its workers start with, and get
+ * copies of.  Completes "confs", which do not change after that.  "old" is that
+ * of the previous cycle, or NULL.
  */
 
 ngx_trp_turn_worker_t *ngx_trp_turn_create_worker(ngx_cycle_t *cycle,

@@ -9,9 +9,9 @@
  * nonces and of its portal, which ports are taken, which worker has which
  * allocation, how many a user or an address has, and what was counted.
  *
- * All of it has a fixed size, and slots have a quarter of it, but 256 at
- * least.  A worker has a slot, which is not its number: workers of older
- * configurations, which have still got allocations, keep theirs.
+ * The zone has a fixed size; a quarter of it is for slots, but at least 256 of
+ * them.  A worker has a slot, which is not its number: workers of older
+ * configurations that still have allocations keep theirs.
  */
 
 

@@ -20,9 +20,9 @@
 
 
 /*
- * An allocation that has these relayed addresses, IPv4 and IPv6: NGX_OK,
- * NGX_BUSY if somebody of ngx_trp_turn_quota_e has got as many as it may (0:
- * any number), NGX_DECLINED if there is no room.
+ * Adds an allocation with these relayed addresses, IPv4 and IPv6: NGX_OK;
+ * NGX_BUSY if one of its quotas, see ngx_trp_turn_quota_e, is reached (0: no
+ * limit); NGX_DECLINED if there is no room.
  */
 
 ngx_int_t ngx_trp_turn_zone_add_owner(ngx_trp_turn_zone_t *zone,

@@ -5,8 +5,8 @@
 
 
 /*
- * Slots of workers in the zone: who is there, and what becomes of the things of
- * one that has gone.
+ * Slots of workers in the zone: which workers exist, and cleaning up after one
+ * that has exited.
  */
 
 

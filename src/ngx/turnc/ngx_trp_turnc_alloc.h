@@ -21,9 +21,9 @@
 
 
 /*
- * One that fits this user, which does not yet belong to it.  NGX_DECLINED: the
- * server cannot be reached; NGX_ERROR: this process lacks something; both are
- * logged.
+ * Creates an allocation that fits this user, but does not attach the user.
+ * NGX_DECLINED: the server cannot be reached; NGX_ERROR: the process is out of
+ * resources; both are logged.
  */
 
 ngx_int_t ngx_trp_turnc_alloc_create(ngx_trp_turnc_server_t *server,
@@ -38,7 +38,7 @@ void ngx_trp_turnc_alloc_schedule(ngx_trp_turnc_alloc_t *a);
 
 void ngx_trp_turnc_alloc_unused(ngx_trp_turnc_alloc_t *a);
 
-/* nobody uses it, and nobody shall: it is given back */
+/* it has no users, and must get none: deletes it at the server */
 
 void ngx_trp_turnc_alloc_retire(ngx_trp_turnc_alloc_t *a);
 

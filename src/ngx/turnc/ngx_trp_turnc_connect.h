@@ -25,9 +25,9 @@ typedef struct ngx_trp_turnc_connect_s  ngx_trp_turnc_connect_t;
 
 
 /*
- * The end, which never comes from inside a call of one of the functions below.
- * "code" is a trp_code_e; with TRP_CODE_NONE the data connection carries the
- * peer's bytes, and is the caller's to close; else there is none.
+ * The result; never called from within one of the functions below.  "code" is a
+ * trp_code_e; with TRP_CODE_NONE the data connection carries the peer's bytes,
+ * and the caller must close it; otherwise there is none.
  */
 
 typedef void (*ngx_trp_turnc_connect_pt)(ngx_trp_turnc_connect_t *tc,
@@ -71,7 +71,7 @@ struct ngx_trp_turnc_connect_s {
     unsigned                    server_failed:1;
     unsigned                    elsewhere:1; /* another server may do */
     unsigned                    ended:1;
-    unsigned                    abandoned:1; /* nobody waits for it */
+    unsigned                    abandoned:1; /* the caller is gone */
 };
 
 
@@ -93,7 +93,7 @@ void ngx_trp_turnc_connect(ngx_trp_turnc_connect_t *tc);
 
 void ngx_trp_turnc_disconnect(ngx_trp_turnc_connect_t *tc);
 
-/* 1 if it is still the server that has to do something, and not the peer */
+/* 1 if the server is late, and not the peer */
 
 ngx_uint_t ngx_trp_turnc_connect_server_late(ngx_trp_turnc_connect_t *tc);
 

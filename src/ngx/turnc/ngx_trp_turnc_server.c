@@ -24,7 +24,7 @@
 /* REST credentials are good for a week: a new user should have most of it */
 #define NGX_TRP_TURNC_DAY         86400
 
-/* an address family that a server does not have is asked for again then */
+/* seconds before an address family that a server lacks is requested again */
 #define NGX_TRP_TURNC_LACKS       60
 
 /* of one allocation: a destination that is dead keeps Connect for long */

@@ -6,12 +6,12 @@
 
 /*
  * A TURN server as its client sees it, in one worker: allocations, each with
- * a connection for its control messages, that come when somebody needs one
- * and go when nobody has for a while.
+ * a control connection, which are created on demand and deleted after they had
+ * no users for a while.
  *
  * An allocation has many users, but only one for each peer address: RFC 6062
- * allows one connection from an allocation to a peer, and of a peer's
- * datagrams nothing else tells whose they are.
+ * allows one connection from an allocation to a peer, and only the peer's
+ * address tells which user a datagram is for.
  */
 
 
@@ -45,11 +45,11 @@ ngx_uint_t ngx_trp_turnc_server_serves(ngx_trp_turnc_server_t *server,
 
 
 /*
- * Finds or makes an allocation in which nobody has this peer.  NGX_OK: it is
- * ready.  NGX_AGAIN: ready() or failed() will be called.  NGX_BUSY: there are
- * as many as there may be, and each has somebody for this peer, or too much to
- * do; retry() will be called.  NGX_DECLINED: the server cannot be reached.
- * NGX_ERROR: this process lacks something.  Both are logged.
+ * Finds or creates an allocation in which no user has this peer.  NGX_OK: it is
+ * ready.  NGX_AGAIN: ready() or failed() will be called.  NGX_BUSY: the maximum
+ * number is reached, and each has a user with this peer, or is too busy;
+ * retry() will be called.  NGX_DECLINED: the server cannot be reached.
+ * NGX_ERROR: the process is out of resources.  Both are logged.
  */
 
 ngx_int_t ngx_trp_turnc_user_attach(ngx_trp_turnc_server_t *server,

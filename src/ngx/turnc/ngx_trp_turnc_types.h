@@ -65,7 +65,7 @@ typedef struct {
 
     ngx_queue_t            allocations;
     ngx_queue_t            waiting;       /* ngx_trp_turnc_user_t */
-    ngx_event_t            event;         /* somebody has left */
+    ngx_event_t            event;         /* a user has left */
     ngx_ssl_session_t     *session;
     trp_memory_t           memory;
     u_char                 key[TRP_HASH_KEY_LEN];
@@ -76,8 +76,8 @@ typedef struct {
 
 
 /*
- * "ready": the allocation is there.  "failed": it is not, or no more, and the
- * user has none; it may attach again.  The codes are those of STUN, and
+ * "ready": the allocation is ready.  "failed": there is none, or no longer; the
+ * user is detached, and may attach again.  The codes are those of STUN, and
  * TRP_TURNC_*.
  */
 
@@ -86,7 +86,7 @@ typedef struct {
     void   (*failed)(ngx_trp_turnc_user_t *user, ngx_trp_turnc_alloc_t *a,
                      ngx_uint_t code);
 
-    /* after NGX_BUSY: somebody has left, attach may do now; may be NULL */
+    /* after NGX_BUSY: a user has left, attach may succeed now; or NULL */
     void   (*retry)(ngx_trp_turnc_user_t *user);
 
     /* the worker begins to exit: detach, if that can be; may be NULL */

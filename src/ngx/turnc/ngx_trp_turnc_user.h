@@ -20,12 +20,12 @@
 #pragma GCC visibility push(hidden)
 
 
-/* it has a connection to the peer of which nobody here knows; milliseconds */
+/* 446: the server has a connection to the peer that is unknown here; ms */
 
 #define NGX_TRP_TURNC_BLOCKED  500
 
 
-/* nobody in the allocation has this peer yet */
+/* no user of the allocation may have this peer yet */
 
 void ngx_trp_turnc_user_join(ngx_trp_turnc_alloc_t *a,
     ngx_trp_turnc_user_t *user);
