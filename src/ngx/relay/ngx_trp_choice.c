@@ -44,13 +44,17 @@ typedef struct {
     ngx_rbtree_data(node, ngx_trp_agent_t, order)
 
 
+typedef ngx_trp_agent_t *(*ngx_trp_choice_of_pt)(ngx_rbtree_node_t *node);
+
+
 static void ngx_trp_choice_insert_agent(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 static void ngx_trp_choice_insert_member(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
-static void ngx_trp_choice_insert(ngx_rbtree_node_t **p,
-    ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
-    ngx_rbtree_node_t *sentinel);
+static ngx_inline void ngx_trp_choice_insert(ngx_rbtree_node_t *temp,
+    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel,
+    ngx_trp_choice_of_pt of);
+static ngx_trp_agent_t *ngx_trp_choice_itself(ngx_rbtree_node_t *node);
 static ngx_trp_agent_t *ngx_trp_choice_best(ngx_rbtree_node_t *node);
 static ngx_uint_t ngx_trp_choice_before(ngx_trp_agent_t *agent,
     ngx_trp_agent_t *other);
@@ -110,21 +114,7 @@ static void
 ngx_trp_choice_insert_agent(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
     ngx_rbtree_node_t *sentinel)
 {
-    ngx_rbtree_node_t  **p;
-
-    for ( ;; ) {
-        p = ngx_trp_choice_before(ngx_trp_choice_agent(node),
-                                  ngx_trp_choice_agent(temp))
-            ? &temp->left : &temp->right;
-
-        if (*p == sentinel) {
-            break;
-        }
-
-        temp = *p;
-    }
-
-    ngx_trp_choice_insert(p, temp, node, sentinel);
+    ngx_trp_choice_insert(temp, node, sentinel, ngx_trp_choice_itself);
 }
 
 
@@ -132,12 +122,24 @@ static void
 ngx_trp_choice_insert_member(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
     ngx_rbtree_node_t *sentinel)
 {
+    ngx_trp_choice_insert(temp, node, sentinel, ngx_trp_choice_best);
+}
+
+
+/* "of" tells by which agent a node stands in its tree */
+
+static ngx_inline void
+ngx_trp_choice_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
+    ngx_rbtree_node_t *sentinel, ngx_trp_choice_of_pt of)
+{
+    ngx_trp_agent_t     *agent;
     ngx_rbtree_node_t  **p;
 
+    agent = of(node);
+
     for ( ;; ) {
-        p = ngx_trp_choice_before(ngx_trp_choice_best(node),
-                                  ngx_trp_choice_best(temp))
-            ? &temp->left : &temp->right;
+        p = ngx_trp_choice_before(agent, of(temp)) ? &temp->left
+                                                   : &temp->right;
 
         if (*p == sentinel) {
             break;
@@ -146,14 +148,6 @@ ngx_trp_choice_insert_member(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
         temp = *p;
     }
 
-    ngx_trp_choice_insert(p, temp, node, sentinel);
-}
-
-
-static void
-ngx_trp_choice_insert(ngx_rbtree_node_t **p, ngx_rbtree_node_t *temp,
-    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel)
-{
     *p = node;
 
     node->parent = temp;
@@ -161,6 +155,13 @@ ngx_trp_choice_insert(ngx_rbtree_node_t **p, ngx_rbtree_node_t *temp,
     node->right = sentinel;
 
     ngx_rbt_red(node);
+}
+
+
+static ngx_trp_agent_t *
+ngx_trp_choice_itself(ngx_rbtree_node_t *node)
+{
+    return ngx_trp_choice_agent(node);
 }
 
 
