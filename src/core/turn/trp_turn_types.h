@@ -271,6 +271,13 @@ typedef struct {
 } trp_turn_traffic_t;
 
 
+/*
+ * One block of memory for an allocation, with the name of its user at the end:
+ * a server has very many of them.  The fields are what was asked for and what
+ * was granted, the tables of its peers, what it has relayed, and its place
+ * among other allocations; they begin and end together.
+ */
+
 struct trp_turn_alloc_s {
     trp_hash_node_t          node;
     trp_timer_t              timer;
