@@ -34,7 +34,7 @@ for my $method (@methods) {
     like(check($t, "$method\ntrp_entry;"), qr/test is successful/,
         "$method trp_entry;");
     like(check($t, "trp_entry;\n$method"),
-        qr/"trp_entry" must stand behind the load balancing method of /,
+        qr/"trp_entry" must come after the load balancing method of /,
         "trp_entry; $method");
 }
 

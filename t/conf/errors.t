@@ -86,7 +86,7 @@ my @tests = (
     [ 'entry', 'trp_entry;', "trp_entry;\ntrp_entry;",
         qr/"trp_entry" directive is duplicate/ ],
     [ 'entry', 'trp_entry;', "trp_entry;\nleast_conn;",
-        qr/"trp_entry" must stand behind the load balancing method of upstream /
+        qr/"trp_entry" must come after the load balancing method of upstream /
         . qr/"relay"/, 'upstream relay' ],
     [ 'entry', 'proxy_pass relay;', "proxy_pass relay; trp_entry;",
         qr/"trp_entry" directive is not allowed here/ ],
@@ -224,7 +224,7 @@ my @lines = (
     [ "role=entry $key", 'has an option whose value is not in double quotes' ],
     [ "role=\"entry $key", 'has an option with an unclosed quote' ],
     [ "role $key", 'has an option without a value' ],
-    [ "role=\"entry\",role=\"entry\" $key", 'has an option that stands twice' ],
+    [ "role=\"entry\",role=\"entry\" $key", 'has a duplicate option' ],
     [ "role=\"entry\", group=\"a\" $key", 'has an empty option' ],
     [ "role=\"entry\"group=\"a\" $key", 'has text after a quoted value' ],
     [ 'role="entry"', 'has options but no key' ],
@@ -239,7 +239,7 @@ my @lines = (
     [ "expiry-time=\"tomorrow\" $key", 'has an invalid expiry-time' ],
     [ "expiry-time=\"20300230\" $key", 'has an invalid expiry-time' ],
     [ "expiry-time=\"2030010\" $key", 'has an invalid expiry-time' ],
-    [ $other, 'repeats a key that stands above' ],
+    [ $other, 'repeats a key from above' ],
 );
 
 make_files($t);

@@ -93,7 +93,7 @@ push @bad, map { my $name = $_;
 my %bad_keys = (
     'tunnels=0' => qr/has an invalid limit/,
     'opens=1' => qr/has an invalid limit/,
-    'tunnels=1,tunnels=1' => qr/has a limit that stands twice/,
+    'tunnels=1,tunnels=1' => qr/has a duplicate limit/,
     'users=1' => qr/has an invalid limit/,
 );
 

@@ -164,7 +164,7 @@ for my $case ([ 'bob', 'Secret' ], [ 'bob', 'secre' ], [ 'bob', 'secrets' ],
 
 ok(wait_log($t, qr/^${\port(8081)} -? 403$/, file => 'access.log',
     count => 15), 'no name in the log then');
-is(count_log($t, qr/\[error\].* user "bob" was not found, or his password /
+is(count_log($t, qr/\[error\].* user "bob" was not found, or the password /
     . qr/does not match.*client: 127\.0\.0\.1, server: /), 5, 'but a line');
 is(count_log($t, qr/ password .*(?:secre|pass:word|$long_password)/), 0,
     'without a password');

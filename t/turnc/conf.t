@@ -62,7 +62,7 @@ my @bad = (
     [ "trp_turn_client; $user trp_turn_client_allocations 0;", qr/between 1 and 1024/ ],
     [ "trp_turn_client; $user trp_turn_client_connect_timeout 0;",
         qr/between 1ms/ ],
-    [ "trp_turn_client; $user least_conn;", qr/must stand behind|redefined/ ],
+    [ "trp_turn_client; $user least_conn;", qr/must come after|redefined/ ],
 );
 
 plan(tests => @good + @bad + 2);

@@ -178,7 +178,7 @@ trp_options_read(trp_authorized_key_t *key, trp_str_t *line)
         }
 
         if (seen & (1U << i)) {
-            return "has an option that stands twice";
+            return "has a duplicate option";
         }
 
         seen |= 1U << i;
@@ -492,7 +492,7 @@ trp_option_limit(trp_authorized_key_t *key, trp_str_t value)
             break;
 
         case TRP_DECLINED:
-            return "has a limit that stands twice";
+            return "has a duplicate limit";
 
         default:
             return "has an invalid limit, "

@@ -94,7 +94,7 @@ ngx_trp_dial_relay(ngx_trp_pool_t *pool)
     ngx_trp_link_t    *link;
     ngx_connection_t  *c;
 
-    /* to say once that this host has no way there is enough */
+    /* to say once that this host has no route is enough */
 
     if (pool->failures && ngx_trp_connect_way(pool->sockaddr, pool->socklen)) {
         return NGX_ERROR;

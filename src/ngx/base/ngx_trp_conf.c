@@ -180,5 +180,5 @@ ngx_trp_conf_low_bits(ngx_conf_t *cf, ngx_str_t *text, const char *name)
 {
     ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
                        "low address bits of \"%V\" in \"%s\" are meaningless, "
-                       "a port is written behind a colon", text, name);
+                       "a port is written after a colon", text, name);
 }

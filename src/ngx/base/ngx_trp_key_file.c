@@ -114,7 +114,7 @@ ngx_trp_key_file_authorized(ngx_conf_t *cf, ngx_str_t *file)
         }
 
         if (rc == TRP_OK && ngx_trp_key_find(keys, parsed.public_key)) {
-            err = "repeats a key that stands above";
+            err = "repeats a key from above";
         }
 
         if (err) {

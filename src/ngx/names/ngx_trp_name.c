@@ -482,7 +482,7 @@ ngx_trp_name_lacks(ngx_trp_name_t *name, ngx_uint_t lacks4, ngx_uint_t lacks6)
     if ((lacks4 && !name->lacks4) || (lacks6 && !name->lacks6)) {
         ngx_log_error(NGX_LOG_NOTICE, name->event.log, 0,
                       "%s \"%V\" has addresses of %s, to which this host has "
-                      "no way",
+                      "no route",
                       name->what, &name->host,
                       (lacks4 && lacks6) ? "IPv4 and IPv6"
                                          : lacks4 ? "IPv4" : "IPv6");

@@ -402,7 +402,7 @@ static void
 ngx_trp_socks5_log_user(ngx_trp_socks5_t *sk, ngx_str_t *user)
 {
     ngx_log_error(NGX_LOG_ERR, sk->session->connection->log, 0,
-                  "SOCKS5 user \"%s\" was not found, or his password does "
+                  "SOCKS5 user \"%s\" was not found, or the password does "
                   "not match", ngx_trp_text(user->data, user->len).data);
 }
 

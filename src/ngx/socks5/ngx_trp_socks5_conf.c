@@ -175,7 +175,7 @@ ngx_trp_socks5_set_user_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (scf->users == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "there is nobody in user file \"%V\", write lines "
+                           "no users in user file \"%V\", write lines "
                            "of the form NAME:HASH", &value[1]);
         return NGX_CONF_ERROR;
     }
@@ -224,7 +224,7 @@ ngx_trp_socks5_add_user(ngx_conf_t *cf, ngx_trp_socks5_conf_t *conf,
         if (user[i].name.len == (size_t) (colon - text->data)
             && ngx_memcmp(user[i].name.data, text->data, user[i].name.len) == 0)
         {
-            *err = "names a user who is there already";
+            *err = "repeats a user";
             return NULL;
         }
     }
@@ -417,7 +417,7 @@ ngx_trp_socks5_check_listen(ngx_conf_t *cf, ngx_trp_socks5_conf_t *conf,
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                   "\"trp_socks5\" in %s:%ui listens on a public address, "
                   "write \"listen 127.0.0.1:%ui\", or \"trp_socks5 public\" "
-                  "if everybody may come, and \"trp_socks5_user\"",
+                  "if any client may connect, and \"trp_socks5_user\"",
                   conf->place.file_name, conf->place.line, (ngx_uint_t) port);
 
     return NGX_ERROR;

@@ -35,7 +35,7 @@ ngx_trp_balancer_check(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us,
     }
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "\"%s\" must stand behind the load balancing method of "
+                  "\"%s\" must come after the load balancing method of "
                   "upstream \"%V\" in %s:%ui",
                   directive, &us->host, us->file_name, us->line);
 

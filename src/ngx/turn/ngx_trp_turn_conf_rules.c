@@ -54,7 +54,7 @@ ngx_trp_turn_conf_set_rules(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid address \"%V\" in \"%V\", write "
                                "\"ADDRESS\", \"ADDRESS/PREFIX\" or \"all\", "
-                               "and \":PORT\" or \":PORT-PORT\" behind it for "
+                               "and \":PORT\" or \":PORT-PORT\" after it for "
                                "some ports", &value[i], &cmd->name);
             return NGX_CONF_ERROR;
         }

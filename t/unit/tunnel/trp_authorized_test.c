@@ -28,7 +28,7 @@
     "has text after a quoted value, options are separated by commas"
 #define EMPTY                                                                 \
     "has an empty option, options are separated by commas without blanks"
-#define TWICE     "has an option that stands twice"
+#define TWICE     "has a duplicate option"
 #define ROLE      "has an invalid role, write \"entry\" or \"reverse\""
 #define PATTERN                                                               \
     "has a group with \"?\" or \"!\", only a \"*\" at the end is supported"
@@ -339,7 +339,7 @@ test_bad(void)
         { "limit=\"opens=r/s\"", LIMIT },
         { "limit=\"opens=1r/m\"", LIMIT },
         { "limit=\"users=1\"", LIMIT },
-        { "limit=\"streams=1,streams=1\"", "has a limit that stands twice" },
+        { "limit=\"streams=1,streams=1\"", "has a duplicate limit" },
 
         { "from=\"\"", FROM },
         { "from=\"host\"", FROM },
