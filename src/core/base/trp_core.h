@@ -35,7 +35,8 @@
  *
  * Calls: all events are taken after each call of an input or of X_expire(),
  * before the next one; while one is in hand, other functions may be called
- * where their headers say so.  Nothing is called from within X_next().
+ * where their headers say so.  Nothing is called from within X_next(), except
+ * that trp_turnc sends messages through a function of its caller, at any time.
  *
  * Memory: structures are the caller's, or come from its trp_memory_t.  A
  * trp_str_t never owns its bytes: it points into memory of the caller, which
