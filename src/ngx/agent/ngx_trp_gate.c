@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * How many dials to one relay may be under way in a worker: a window that
+ * grows as they come to READY, and that others may pass when dials hang.
+ */
+
+
 #include "agent/ngx_trp_gate.h"
 
 

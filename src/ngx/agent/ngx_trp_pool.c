@@ -6,7 +6,7 @@
 
 /*
  * How many tunnels there are: they are dialled, taken, put back, drained and
- * counted here, and what comes on them goes to who holds them.
+ * counted here, and what comes on them goes to their holders.
  */
 
 
@@ -355,6 +355,8 @@ ngx_trp_pool_count(ngx_trp_pool_t *pool, ngx_int_t n)
 {
     ngx_trp_capacity_t  *capacity;
 
+    trp_assert(n > 0 || pool->total);
+
     capacity = pool->agent->capacity;
 
     if (pool->total > pool->conf->idle) {
@@ -372,6 +374,8 @@ ngx_trp_pool_count(ngx_trp_pool_t *pool, ngx_int_t n)
 static void
 ngx_trp_pool_dialled(ngx_trp_pool_t *pool, ngx_trp_gate_e how)
 {
+    trp_assert(pool->ndialing);
+
     pool->ndialing--;
 
     ngx_trp_gate_leave(pool->gate, how);
@@ -630,6 +634,8 @@ ngx_trp_pool_wait(ngx_trp_pool_t *pool, ngx_trp_holder_t *holder)
 void
 ngx_trp_pool_cancel(ngx_trp_pool_t *pool, ngx_trp_holder_t *holder)
 {
+    trp_assert(pool->nwaiting);
+
     ngx_queue_remove(&holder->queue);
     pool->nwaiting--;
 }
@@ -639,6 +645,8 @@ static void
 ngx_trp_pool_take(ngx_trp_link_t *link)
 {
     ngx_trp_pool_t  *pool;
+
+    trp_assert(link->idle);
 
     pool = link->pool;
 
@@ -656,6 +664,8 @@ ngx_trp_pool_put(ngx_trp_link_t *link)
     ngx_queue_t       *q;
     ngx_trp_pool_t    *pool;
     ngx_trp_holder_t  *holder;
+
+    trp_assert(!link->idle && link->holder == NULL);
 
     pool = link->pool;
 
@@ -699,8 +709,8 @@ ngx_trp_pool_needed(ngx_trp_pool_t *pool)
 
 
 /*
- * "known" is how many of them should be, if the relay has told: who exaggerates
- * gets twice as many, and has to use them before there are more.
+ * "known" is how many of them should be, if the relay has told: one that
+ * exaggerates gets twice as many, and has to use them before there are more.
  */
 
 static void

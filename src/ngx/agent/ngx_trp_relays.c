@@ -4,6 +4,12 @@
  */
 
 
+/*
+ * The pools of an upstream's servers: made when a worker starts and when a
+ * name has new addresses, retired when an address is gone, chosen for a user.
+ */
+
+
 #include "agent/ngx_trp_relays.h"
 #include "names/ngx_trp_defer.h"
 #include "agent/ngx_trp_dial.h"

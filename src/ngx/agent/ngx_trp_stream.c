@@ -74,6 +74,8 @@ ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
 {
     ngx_connection_t  *c;
 
+    trp_assert(st->ops && st->handlers && st->pool);
+
     if (st->entry && !ngx_trp_pool_admits(st->pool)) {
         ngx_log_error(NGX_LOG_ERR, log, 0,
                       "worker_connections leave none for a tunnel");
@@ -152,6 +154,8 @@ ngx_trp_stream_open(ngx_trp_stream_t *st, ngx_msec_t timeout)
 {
     ngx_trp_link_t  *link;
 
+    trp_assert(st->entry && st->link == NULL && !st->waiting);
+
     if (timeout) {
         ngx_add_timer(&st->timer, timeout);
     }
@@ -177,6 +181,9 @@ void
 ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_link_t *link)
 {
     u_char  *last;
+
+    trp_assert(st->link == NULL && !st->closed);
+    trp_assert(link->holder == NULL);
 
     st->waiting = 0;
     st->link = link;
@@ -475,7 +482,7 @@ ngx_trp_stream_pump(ngx_trp_stream_t *st)
             ngx_trp_tunnel_send(t, TRP_END);
         }
 
-        /* ahead of END nobody could do anything with it */
+        /* before END it would be of no use */
 
         if (st->consumed && !(t->state.sent & TRP_SEEN_DONE)) {
             ngx_trp_tunnel_send(t, TRP_DONE);
@@ -513,6 +520,8 @@ ngx_trp_stream_accept(ngx_trp_stream_t *st)
     if (st->accepted) {
         return;
     }
+
+    trp_assert(!st->entry);
 
     st->accepted = 1;
 
@@ -594,7 +603,7 @@ ngx_trp_stream_frame(ngx_trp_holder_t *holder, trp_frame_t *frame)
 
 /*
  * Behind END, RESET (or a lost tunnel) says that nobody reads at the far end.
- * What came ahead of END is complete, and is not taken back: if some of it is
+ * What came before END is complete, and is not taken back: if some of it is
  * still on its way to the other side, that one learns of the reset when it
  * writes.
  */
@@ -668,6 +677,8 @@ ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code)
 static void
 ngx_trp_stream_detach(ngx_trp_stream_t *st)
 {
+    trp_assert(st->link->holder == &st->holder);
+
     ngx_log_debug2(NGX_LOG_DEBUG_STREAM, st->link->tunnel->connection->log, 0,
                    "trp stream %s: leaves tunnel *%uA",
                    ngx_trp_id_text(st->id).data,

@@ -101,7 +101,7 @@ ngx_trp_stream_tcp_recv_data(ngx_trp_stream_t *st, u_char *buf, size_t size)
 
         if (st->in != NGX_TRP_STREAM_OPEN) {
 
-            /* what is behind the end is not for the proxy to read */
+            /* what follows the end is not for the proxy to read */
 
             ngx_post_event(t->connection->read, &ngx_posted_events);
             return 0;
@@ -180,8 +180,8 @@ ngx_trp_stream_tcp_recv_end(ngx_trp_stream_t *st)
  * short: then it does not stand in front of the next stream.
  *
  * While the proxy connects to the destination its buffer may be full, and a
- * RESET must be seen behind the data: nothing of an aborted stream may reach
- * the destination.  An entry sends no more than this ahead of ACCEPT.
+ * RESET must be seen after the data: nothing of an aborted stream may reach
+ * the destination.  An entry sends no more than this before ACCEPT.
  */
 
 static void
@@ -312,7 +312,7 @@ ngx_trp_stream_tcp_write_early(ngx_trp_stream_t *st, u_char *p, size_t size)
         st->early.data = ngx_alloc(NGX_TRP_EARLY_SIZE, st->connection->log);
         if (st->early.data == NULL) {
 
-            /* it is tried again behind ACCEPT, where it needs no memory */
+            /* it is tried again after ACCEPT, where it needs no memory */
             return 0;
         }
     }

@@ -373,7 +373,7 @@ ngx_trp_stream_udp_frame(ngx_trp_stream_t *st, size_t size)
 }
 
 
-/* what is sent ahead of ACCEPT is kept as frames */
+/* what is sent before ACCEPT is kept as frames */
 
 static u_char *
 ngx_trp_stream_udp_early(ngx_trp_stream_t *st, size_t size)

@@ -19,6 +19,8 @@ ngx_trp_out_replace(ngx_trp_out_t *out, u_char *p, size_t size)
 
     used = ngx_trp_out_pending(out);
 
+    trp_assert(size >= used);
+
     if (out->start) {
         ngx_memcpy(p, out->start + out->pos, used);
         ngx_free(out->start);

@@ -123,6 +123,8 @@ ngx_trp_tunnel_datagram(ngx_trp_tunnel_t *t, size_t size)
     size_t   used;
     u_char  *dst;
 
+    trp_assert(size <= TRP_DATA_MAX);
+
     if (t->failed) {
         return NULL;
     }
