@@ -5,8 +5,8 @@
 
 
 /*
- * How many tunnels there are: they are dialled, taken, put back, drained and
- * counted here, and what comes on them goes to their holders.
+ * The tunnels of a pool: dialled, taken, put back and drained.  What comes on
+ * one goes to its holder.
  */
 
 
@@ -15,38 +15,23 @@
 #include "tunnel/ngx_trp_tunnel.h"
 
 
-/* dialled at once, and more than twice as many are not asked for at once */
-#define NGX_TRP_POOL_BATCH         16
+#define NGX_TRP_POOL_SHRINK_TIME  10000
 
-#define NGX_TRP_POOL_SHRINK_TIME   10000
+#define NGX_TRP_POOL_BACKOFF_MIN  250
 
-#define NGX_TRP_POOL_BACKOFF_MIN   250
-#define NGX_TRP_POOL_BACKOFF_MAX   30000
-
-/* a tunnel of no use that is lost sooner counts as a failure to dial */
-#define NGX_TRP_POOL_SHORT_LIFE    10000
-
-#define NGX_TRP_POOL_CRAMPED_TIME  250
-
-#define NGX_TRP_POOL_MOVES         4
+#define NGX_TRP_POOL_MOVES        4
 
 
 static void ngx_trp_pool_cleanup(void *data);
 static ngx_str_t ngx_trp_pool_host(ngx_str_t *server);
 static void ngx_trp_pool_post(ngx_trp_pool_t *pool);
 static void ngx_trp_pool_event_handler(ngx_event_t *ev);
-static ngx_uint_t ngx_trp_pool_missing(ngx_trp_pool_t *pool);
-static ngx_uint_t ngx_trp_pool_may_grow(ngx_trp_pool_t *pool);
-static ngx_uint_t ngx_trp_pool_room(ngx_trp_pool_t *pool);
-static void ngx_trp_pool_count(ngx_trp_pool_t *pool, ngx_int_t n);
 static void ngx_trp_pool_dialled(ngx_trp_pool_t *pool, ngx_trp_gate_e how);
 static void ngx_trp_pool_backoff(ngx_trp_pool_t *pool, ngx_uint_t *count);
 static void ngx_trp_pool_reroute(ngx_trp_pool_t *pool);
 static void ngx_trp_pool_shrink_handler(ngx_event_t *ev);
 static void ngx_trp_pool_take(ngx_trp_link_t *link);
 static void ngx_trp_pool_put(ngx_trp_link_t *link);
-static ngx_uint_t ngx_trp_pool_needed(ngx_trp_pool_t *pool);
-static void ngx_trp_pool_demand(ngx_trp_pool_t *pool, ngx_uint_t known);
 
 static void ngx_trp_pool_ready(ngx_trp_link_t *link, ngx_uint_t slot,
     ngx_uint_t wanted);
@@ -246,128 +231,6 @@ ngx_trp_pool_event_handler(ngx_event_t *ev)
     }
 
     ngx_trp_gate_pass(pool->gate);
-}
-
-
-static ngx_uint_t
-ngx_trp_pool_missing(ngx_trp_pool_t *pool)
-{
-    ngx_uint_t  n, want, batch;
-
-    if (pool->unknown) {
-        return 0;
-    }
-
-    if (ngx_exiting || pool->retired) {
-        want = ngx_trp_pool_needed(pool);
-
-    } else {
-        want = pool->peak + pool->conf->idle;
-    }
-
-    want = ngx_min(want, pool->conf->max);
-
-    if (want <= pool->total) {
-        return 0;
-    }
-
-    /*
-     * one at a time to a relay that does not answer, and until it has told
-     * the slot: others would only be sent to another worker
-     */
-
-    if (pool->wasted
-        && ngx_current_msec - pool->wasted_last
-           > NGX_TRP_POOL_BACKOFF_MAX + NGX_TRP_POOL_SHORT_LIFE)
-    {
-        pool->wasted = 0;
-    }
-
-    batch = (pool->failures || pool->wasted || pool->slot == -1)
-            ? 1 : NGX_TRP_POOL_BATCH;
-
-    if (pool->ndialing >= batch) {
-        return 0;
-    }
-
-    n = ngx_min(want - pool->total, batch - pool->ndialing);
-    n = ngx_min(n, ngx_trp_pool_may_grow(pool));
-    n = ngx_min(n, ngx_trp_pool_room(pool));
-
-    if (n == 0) {
-        pool->cramped = 1;
-        ngx_add_timer(&pool->event, NGX_TRP_POOL_CRAMPED_TIME);
-    }
-
-    return n;
-}
-
-
-/* tunnels that are kept in any case, and a share of what is there for all */
-
-static ngx_uint_t
-ngx_trp_pool_may_grow(ngx_trp_pool_t *pool)
-{
-    ngx_uint_t  n;
-
-    n = ngx_trp_capacity_growth(pool->agent->capacity);
-
-    if (pool->total < pool->conf->idle) {
-        n += pool->conf->idle - pool->total;
-    }
-
-    return ngx_min(n, pool->conf->max - pool->total);
-}
-
-
-/*
- * Tunnels for which there are connections now: each needs one, and two for
- * its stream, which those that wait have already.
- */
-
-static ngx_uint_t
-ngx_trp_pool_room(ngx_trp_pool_t *pool)
-{
-    ngx_uint_t  left, ahead;
-
-    left = ngx_trp_capacity_left(pool->agent->capacity->size);
-
-    if (pool->total < pool->conf->idle) {
-        return left;
-    }
-
-    ahead = pool->ndialing + pool->nidle;
-
-    if (ahead < pool->nwaiting) {
-        ahead = pool->nwaiting - ahead;
-
-        return (left <= ahead) ? left : ahead + (left - ahead) / 3;
-    }
-
-    ahead = 2 * (ahead - pool->nwaiting);
-
-    return (left > ahead) ? (left - ahead) / 3 : 0;
-}
-
-
-static void
-ngx_trp_pool_count(ngx_trp_pool_t *pool, ngx_int_t n)
-{
-    ngx_trp_capacity_t  *capacity;
-
-    trp_assert(n > 0 || pool->total);
-
-    capacity = pool->agent->capacity;
-
-    if (pool->total > pool->conf->idle) {
-        capacity->grown -= pool->total - pool->conf->idle;
-    }
-
-    pool->total += n;
-
-    if (pool->total > pool->conf->idle) {
-        capacity->grown += pool->total - pool->conf->idle;
-    }
 }
 
 
@@ -605,21 +468,6 @@ ngx_trp_pool_get(ngx_trp_pool_t *pool)
 }
 
 
-/* without a tunnel for it, a stream would only keep one from the others */
-
-ngx_uint_t
-ngx_trp_pool_admits(ngx_trp_pool_t *pool)
-{
-    ngx_uint_t  need;
-
-    need = pool->nwaiting + 1;
-    need -= ngx_min(need, pool->nidle + pool->ndialing);
-    need = ngx_min(need, ngx_trp_pool_may_grow(pool));
-
-    return ngx_trp_capacity_left(pool->agent->capacity->size) > need;
-}
-
-
 void
 ngx_trp_pool_wait(ngx_trp_pool_t *pool, ngx_trp_holder_t *holder)
 {
@@ -696,34 +544,6 @@ ngx_trp_pool_put(ngx_trp_link_t *link)
     ngx_log_debug3(NGX_LOG_DEBUG_STREAM, link->tunnel->connection->log, 0,
                    "trp pool \"%V\": the tunnel is idle, %ui of %ui",
                    &pool->name, pool->nidle, pool->total);
-}
-
-
-/* tunnels that are busy, or would be if they were there */
-
-static ngx_uint_t
-ngx_trp_pool_needed(ngx_trp_pool_t *pool)
-{
-    return pool->total - pool->nidle - pool->ndialing + pool->nwaiting;
-}
-
-
-/*
- * "known" is how many of them should be, if the relay has told: one that
- * exaggerates gets twice as many, and has to use them before there are more.
- */
-
-static void
-ngx_trp_pool_demand(ngx_trp_pool_t *pool, ngx_uint_t known)
-{
-    ngx_uint_t  n;
-
-    n = ngx_trp_pool_needed(pool);
-    known = ngx_min(known, 2 * ngx_max(n, NGX_TRP_POOL_BATCH));
-    n = ngx_max(n, known);
-
-    pool->recent = ngx_max(pool->recent, n);
-    pool->peak = ngx_max(pool->peak, n);
 }
 
 

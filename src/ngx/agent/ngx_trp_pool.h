@@ -15,7 +15,7 @@
 #define _NGX_TRP_POOL_H_INCLUDED_
 
 
-#include "agent/ngx_trp_pool_types.h"
+#include "agent/ngx_trp_pool_size.h"
 
 
 #pragma GCC visibility push(hidden)
@@ -56,10 +56,6 @@ ngx_uint_t ngx_trp_pool_vain(ngx_trp_pool_t *pool);
 /* a tunnel that may send OPEN, or NULL */
 
 ngx_trp_link_t *ngx_trp_pool_get(ngx_trp_pool_t *pool);
-
-/* 1 if one more stream may come: if it waits, it will have a tunnel */
-
-ngx_uint_t ngx_trp_pool_admits(ngx_trp_pool_t *pool);
 
 /* its attach() is called as soon as there is a tunnel, unless cancelled */
 

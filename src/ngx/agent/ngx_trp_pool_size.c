@@ -1,0 +1,184 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * How many tunnels a pool should have, and may have: by what its streams need,
+ * what the relay has told, and what this worker has left.
+ */
+
+
+#include "agent/ngx_trp_pool_size.h"
+
+
+/* dialled at once, and more than twice as many are not asked for at once */
+#define NGX_TRP_POOL_BATCH         16
+
+#define NGX_TRP_POOL_CRAMPED_TIME  250
+
+
+static ngx_uint_t ngx_trp_pool_may_grow(ngx_trp_pool_t *pool);
+static ngx_uint_t ngx_trp_pool_room(ngx_trp_pool_t *pool);
+static ngx_uint_t ngx_trp_pool_needed(ngx_trp_pool_t *pool);
+
+
+ngx_uint_t
+ngx_trp_pool_missing(ngx_trp_pool_t *pool)
+{
+    ngx_uint_t  n, want, batch;
+
+    if (pool->unknown) {
+        return 0;
+    }
+
+    if (ngx_exiting || pool->retired) {
+        want = ngx_trp_pool_needed(pool);
+
+    } else {
+        want = pool->peak + pool->conf->idle;
+    }
+
+    want = ngx_min(want, pool->conf->max);
+
+    if (want <= pool->total) {
+        return 0;
+    }
+
+    /*
+     * one at a time to a relay that does not answer, and until it has told
+     * the slot: others would only be sent to another worker
+     */
+
+    if (pool->wasted
+        && ngx_current_msec - pool->wasted_last
+           > NGX_TRP_POOL_BACKOFF_MAX + NGX_TRP_POOL_SHORT_LIFE)
+    {
+        pool->wasted = 0;
+    }
+
+    batch = (pool->failures || pool->wasted || pool->slot == -1)
+            ? 1 : NGX_TRP_POOL_BATCH;
+
+    if (pool->ndialing >= batch) {
+        return 0;
+    }
+
+    n = ngx_min(want - pool->total, batch - pool->ndialing);
+    n = ngx_min(n, ngx_trp_pool_may_grow(pool));
+    n = ngx_min(n, ngx_trp_pool_room(pool));
+
+    if (n == 0) {
+        pool->cramped = 1;
+        ngx_add_timer(&pool->event, NGX_TRP_POOL_CRAMPED_TIME);
+    }
+
+    return n;
+}
+
+
+/* tunnels that are kept in any case, and a share of what is there for all */
+
+static ngx_uint_t
+ngx_trp_pool_may_grow(ngx_trp_pool_t *pool)
+{
+    ngx_uint_t  n;
+
+    n = ngx_trp_capacity_growth(pool->agent->capacity);
+
+    if (pool->total < pool->conf->idle) {
+        n += pool->conf->idle - pool->total;
+    }
+
+    return ngx_min(n, pool->conf->max - pool->total);
+}
+
+
+/*
+ * Tunnels for which there are connections now: each needs one, and two for
+ * its stream, which those that wait have already.
+ */
+
+static ngx_uint_t
+ngx_trp_pool_room(ngx_trp_pool_t *pool)
+{
+    ngx_uint_t  left, ahead;
+
+    left = ngx_trp_capacity_left(pool->agent->capacity->size);
+
+    if (pool->total < pool->conf->idle) {
+        return left;
+    }
+
+    ahead = pool->ndialing + pool->nidle;
+
+    if (ahead < pool->nwaiting) {
+        ahead = pool->nwaiting - ahead;
+
+        return (left <= ahead) ? left : ahead + (left - ahead) / 3;
+    }
+
+    ahead = 2 * (ahead - pool->nwaiting);
+
+    return (left > ahead) ? (left - ahead) / 3 : 0;
+}
+
+
+/* without a tunnel for it, a stream would only keep one from the others */
+
+ngx_uint_t
+ngx_trp_pool_admits(ngx_trp_pool_t *pool)
+{
+    ngx_uint_t  need;
+
+    need = pool->nwaiting + 1;
+    need -= ngx_min(need, pool->nidle + pool->ndialing);
+    need = ngx_min(need, ngx_trp_pool_may_grow(pool));
+
+    return ngx_trp_capacity_left(pool->agent->capacity->size) > need;
+}
+
+
+void
+ngx_trp_pool_count(ngx_trp_pool_t *pool, ngx_int_t n)
+{
+    ngx_trp_capacity_t  *capacity;
+
+    trp_assert(n > 0 || pool->total);
+
+    capacity = pool->agent->capacity;
+
+    if (pool->total > pool->conf->idle) {
+        capacity->grown -= pool->total - pool->conf->idle;
+    }
+
+    pool->total += n;
+
+    if (pool->total > pool->conf->idle) {
+        capacity->grown += pool->total - pool->conf->idle;
+    }
+}
+
+
+/* tunnels that are busy, or would be if they were there */
+
+static ngx_uint_t
+ngx_trp_pool_needed(ngx_trp_pool_t *pool)
+{
+    return pool->total - pool->nidle - pool->ndialing + pool->nwaiting;
+}
+
+
+void
+ngx_trp_pool_demand(ngx_trp_pool_t *pool, ngx_uint_t known)
+{
+    ngx_uint_t  n;
+
+    n = ngx_trp_pool_needed(pool);
+    known = ngx_min(known, 2 * ngx_max(n, NGX_TRP_POOL_BATCH));
+    n = ngx_max(n, known);
+
+    pool->recent = ngx_max(pool->recent, n);
+    pool->peak = ngx_max(pool->peak, n);
+}
