@@ -96,7 +96,9 @@ ngx_trp_dial_relay(ngx_trp_pool_t *pool)
 
     /* to say once that this host has no route is enough */
 
-    if (pool->failures && ngx_trp_connect_way(pool->sockaddr, pool->socklen)) {
+    if (pool->dials.failures
+        && ngx_trp_connect_way(pool->sockaddr, pool->socklen))
+    {
         return NGX_ERROR;
     }
 
@@ -175,7 +177,7 @@ ngx_trp_dial_create_link(ngx_trp_pool_t *pool, ngx_connection_t *c)
     link->dialer.level = NGX_LOG_ERR;
     link->dialer.ssl = &pool->conf->ssl;
     link->dialer.host = &pool->host;
-    link->dialer.session = &pool->session;
+    link->dialer.session = &pool->dials.session;
     link->dialer.action = "SSL handshaking to relay";
     link->dialer.prepare = ngx_trp_dial_alpn;
 
@@ -420,9 +422,9 @@ ngx_trp_dial_alpn(ngx_trp_dialer_t *d)
     *p++ = sizeof(TRP_ALPN) - 1;
     p = ngx_cpymem(p, TRP_ALPN, sizeof(TRP_ALPN) - 1);
 
-    if (link->pool->slot != -1) {
+    if (link->pool->dials.slot != -1) {
         *p++ = sizeof(TRP_ALPN_SLOT) - 1 + 2;
-        p = ngx_sprintf(p, TRP_ALPN_SLOT "%02i", link->pool->slot);
+        p = ngx_sprintf(p, TRP_ALPN_SLOT "%02i", link->pool->dials.slot);
     }
 
     if (SSL_set_alpn_protos(c->ssl->connection, buf, p - buf) != 0) {

@@ -106,16 +106,16 @@ ngx_trp_pool_create(ngx_trp_agent_worker_t *agent, struct sockaddr *sockaddr,
     pool->agent = agent;
     pool->conf = agent->conf;
     pool->dialled = &ngx_trp_pool_dial_handlers;
-    pool->slot = -1;
+    pool->dials.slot = -1;
     pool->log = ngx_cycle->log;
 
-    pool->gate = ngx_trp_gate_find(agent->capacity, sockaddr, socklen,
-                                   &agent->conf->turn.url.url);
-    if (pool->gate == NULL) {
+    pool->dials.gate = ngx_trp_gate_find(agent->capacity, sockaddr, socklen,
+                                         &agent->conf->turn.url.url);
+    if (pool->dials.gate == NULL) {
         return NULL;
     }
 
-    pool->turn.event = &pool->event;
+    pool->dials.turn.event = &pool->event;
     agent->capacity->kept += agent->conf->idle;
 
     ngx_queue_init(&pool->idle);
@@ -145,9 +145,9 @@ ngx_trp_pool_cleanup(void *data)
 {
     ngx_trp_pool_t *pool = data;
 
-    if (pool->session) {
-        ngx_ssl_free_session(pool->session);
-        pool->session = NULL;
+    if (pool->dials.session) {
+        ngx_ssl_free_session(pool->dials.session);
+        pool->dials.session = NULL;
     }
 }
 
@@ -202,7 +202,7 @@ ngx_trp_pool_event_handler(ngx_event_t *ev)
     pool = ev->data;
 
     if (ev->timer_set) {
-        ngx_trp_gate_pass(pool->gate);
+        ngx_trp_gate_pass(pool->dials.gate);
         return;
     }
 
@@ -211,13 +211,13 @@ ngx_trp_pool_event_handler(ngx_event_t *ev)
 
     for (n = ngx_trp_pool_missing(pool); n; n--) {
 
-        if (!ngx_trp_gate_enter(pool->gate, &pool->turn)) {
+        if (!ngx_trp_gate_enter(pool->dials.gate, &pool->dials.turn)) {
             return;
         }
 
         if (ngx_trp_dial(pool) != NGX_OK) {
-            ngx_trp_gate_leave(pool->gate, NGX_TRP_GATE_NEITHER);
-            ngx_trp_pool_backoff(pool, &pool->failures);
+            ngx_trp_gate_leave(pool->dials.gate, NGX_TRP_GATE_NEITHER);
+            ngx_trp_pool_backoff(pool, &pool->dials.failures);
             ngx_trp_pool_reroute(pool);
             return;
         }
@@ -230,7 +230,7 @@ ngx_trp_pool_event_handler(ngx_event_t *ev)
                        &pool->name, pool->ndialing, pool->total);
     }
 
-    ngx_trp_gate_pass(pool->gate);
+    ngx_trp_gate_pass(pool->dials.gate);
 }
 
 
@@ -241,7 +241,7 @@ ngx_trp_pool_dialled(ngx_trp_pool_t *pool, ngx_trp_gate_e how)
 
     pool->ndialing--;
 
-    ngx_trp_gate_leave(pool->gate, how);
+    ngx_trp_gate_leave(pool->dials.gate, how);
 }
 
 
@@ -253,6 +253,7 @@ ngx_trp_pool_dialled(ngx_trp_pool_t *pool, ngx_trp_gate_e how)
 static void
 ngx_trp_pool_backoff(ngx_trp_pool_t *pool, ngx_uint_t *count)
 {
+    ngx_uint_t  vain;
     ngx_msec_t  max;
 
     if (pool->cramped) {
@@ -264,8 +265,9 @@ ngx_trp_pool_backoff(ngx_trp_pool_t *pool, ngx_uint_t *count)
         return;
     }
 
-    max = NGX_TRP_POOL_BACKOFF_MIN << ngx_min(pool->failures + pool->wasted,
-                                              7);
+    vain = pool->dials.failures + pool->dials.wasted;
+
+    max = NGX_TRP_POOL_BACKOFF_MIN << ngx_min(vain, 7);
     max = ngx_min(max, NGX_TRP_POOL_BACKOFF_MAX);
 
     (*count)++;
@@ -362,9 +364,9 @@ ngx_trp_pool_found(ngx_trp_pool_t *pool, ngx_addr_t *addr)
     pool->socklen = addr->socklen;
     pool->name.data = name;
     pool->name.len = addr->name.len;
-    pool->gate = gate;
+    pool->dials.gate = gate;
     pool->unknown = 0;
-    pool->failures = 0;
+    pool->dials.failures = 0;
 
     ngx_trp_pool_post(pool);
 
@@ -375,7 +377,7 @@ ngx_trp_pool_found(ngx_trp_pool_t *pool, ngx_addr_t *addr)
 void
 ngx_trp_pool_not_found(ngx_trp_pool_t *pool)
 {
-    pool->failures = 1;
+    pool->dials.failures = 1;
 
     ngx_trp_pool_reroute(pool);
 }
@@ -415,7 +417,7 @@ ngx_trp_pool_alive(ngx_trp_pool_t *pool)
     }
 
     return pool->nidle
-           || (pool->failures == 0 && pool->total > pool->ndialing);
+           || (pool->dials.failures == 0 && pool->total > pool->ndialing);
 }
 
 
@@ -437,7 +439,7 @@ ngx_trp_pool_vain(ngx_trp_pool_t *pool)
     ready = pool->total - pool->ndialing;
 
     return ready ? pool->nvain == ready
-                 : pool->failures || pool->wasted;
+                 : pool->dials.failures || pool->dials.wasted;
 }
 
 
@@ -561,9 +563,9 @@ ngx_trp_pool_ready(ngx_trp_link_t *link, ngx_uint_t slot, ngx_uint_t wanted)
         ngx_trp_pool_demand(pool, pool->total - pool->ndialing + wanted);
     }
 
-    pool->slot = slot;
-    pool->moved = 0;
-    pool->failures = 0;
+    pool->dials.slot = slot;
+    pool->dials.moved = 0;
+    pool->dials.failures = 0;
 
     ngx_trp_pool_dialled(pool, NGX_TRP_GATE_READY);
     ngx_trp_pool_put(link);
@@ -577,7 +579,7 @@ ngx_trp_pool_undialled(ngx_trp_pool_t *pool)
     ngx_trp_pool_count(pool, -1);
     ngx_trp_pool_dialled(pool, NGX_TRP_GATE_NEITHER);
 
-    ngx_trp_pool_backoff(pool, &pool->failures);
+    ngx_trp_pool_backoff(pool, &pool->dials.failures);
     ngx_trp_pool_reroute(pool);
     ngx_trp_pool_post(pool);
 }
@@ -590,11 +592,11 @@ ngx_trp_pool_moved(ngx_trp_link_t *link, ngx_uint_t slot)
 
     pool = link->pool;
 
-    pool->slot = slot;
+    pool->dials.slot = slot;
 
     /* no failure: the next one is dialled at once, but not for ever */
 
-    if (pool->moved++ < NGX_TRP_POOL_MOVES) {
+    if (pool->dials.moved++ < NGX_TRP_POOL_MOVES) {
         link->dialing = 0;
         link->worked = 1;
         ngx_trp_pool_dialled(pool, NGX_TRP_GATE_READY);
@@ -653,7 +655,7 @@ ngx_trp_pool_idle(ngx_trp_tunnel_t *t)
     }
 
     link->worked = 1;
-    link->pool->wasted = 0;
+    link->pool->dials.wasted = 0;
 
     ngx_trp_pool_put(link);
 }
@@ -832,14 +834,14 @@ ngx_trp_pool_closed(ngx_trp_tunnel_t *t)
 
     if (link->dialing) {
         ngx_trp_pool_dialled(pool, NGX_TRP_GATE_FAILED);
-        ngx_trp_pool_backoff(pool, &pool->failures);
+        ngx_trp_pool_backoff(pool, &pool->dials.failures);
 
     } else if (ngx_current_msec - link->ready >= NGX_TRP_POOL_SHORT_LIFE) {
-        pool->wasted = 0;
+        pool->dials.wasted = 0;
 
     } else if (!link->worked && !t->draining) {
-        pool->wasted_last = ngx_current_msec;
-        ngx_trp_pool_backoff(pool, &pool->wasted);
+        pool->dials.wasted_last = ngx_current_msec;
+        ngx_trp_pool_backoff(pool, &pool->dials.wasted);
     }
 
     if (link->holder) {

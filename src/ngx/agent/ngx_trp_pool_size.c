@@ -51,14 +51,15 @@ ngx_trp_pool_missing(ngx_trp_pool_t *pool)
      * the slot: others would only be sent to another worker
      */
 
-    if (pool->wasted
-        && ngx_current_msec - pool->wasted_last
+    if (pool->dials.wasted
+        && ngx_current_msec - pool->dials.wasted_last
            > NGX_TRP_POOL_BACKOFF_MAX + NGX_TRP_POOL_SHORT_LIFE)
     {
-        pool->wasted = 0;
+        pool->dials.wasted = 0;
     }
 
-    batch = (pool->failures || pool->wasted || pool->slot == -1)
+    batch = (pool->dials.failures || pool->dials.wasted
+             || pool->dials.slot == -1)
             ? 1 : NGX_TRP_POOL_BATCH;
 
     if (pool->ndialing >= batch) {

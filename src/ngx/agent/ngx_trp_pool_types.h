@@ -101,12 +101,28 @@ typedef struct {
 typedef void (*ngx_trp_pool_open_pt)(ngx_trp_link_t *link, trp_open_t *open);
 
 
-struct ngx_trp_pool_s {
-    ngx_trp_agent_worker_t          *agent;
-    const ngx_trp_agent_conf_t      *conf;      /* of it */
-    ngx_trp_pool_open_pt   open;          /* NULL: an entry's pool */
-    const ngx_trp_dial_handlers_t   *dialled;
+/* what is known of dialling, and where it stands */
 
+typedef struct {
+    ngx_int_t              slot;          /* hint for the relay, or -1 */
+    ngx_uint_t             moved;         /* MOVED since the last READY */
+    ngx_uint_t             failures;      /* rounds of dialling, in a row */
+    ngx_uint_t             wasted;        /* tunnels of no use, in a row */
+    ngx_msec_t             wasted_last;   /* when the last one was lost */
+
+    ngx_trp_gate_t        *gate;          /* of the relay's address */
+    ngx_trp_gate_wait_t    turn;          /* before it */
+
+    ngx_ssl_session_t     *session;       /* to be resumed */
+} ngx_trp_pool_dials_t;
+
+
+struct ngx_trp_pool_s {
+    ngx_trp_agent_worker_t         *agent;
+    const ngx_trp_agent_conf_t     *conf;     /* of it */
+    const ngx_trp_dial_handlers_t  *dialled;
+
+    ngx_trp_pool_open_pt   open;          /* NULL: an entry's pool */
     void                  *data;          /* of the module */
     void                  *owner;         /* the name that it is of, or NULL */
 
@@ -127,16 +143,7 @@ struct ngx_trp_pool_s {
     ngx_uint_t             peak;          /* busy at once, lately */
     ngx_uint_t             recent;        /* the same since the last look */
 
-    ngx_int_t              slot;          /* hint for the relay, or -1 */
-    ngx_uint_t             moved;         /* MOVED since the last READY */
-    ngx_uint_t             failures;      /* rounds of dialling, in a row */
-    ngx_uint_t             wasted;        /* tunnels of no use, in a row */
-    ngx_msec_t             wasted_last;   /* when the last one was lost */
-
-    ngx_trp_gate_t        *gate;          /* of the relay's address */
-    ngx_trp_gate_wait_t    turn;          /* before it */
-
-    ngx_ssl_session_t     *session;       /* to be resumed */
+    ngx_trp_pool_dials_t   dials;
 
     ngx_event_t            event;         /* refill, posted or after a wait */
     ngx_event_t            shrink;
