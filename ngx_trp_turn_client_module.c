@@ -28,18 +28,23 @@
 
 typedef struct {
     ngx_array_t                       upstreams;  /* uscf */
-    ngx_socket_t                      fd;
 } ngx_trp_turn_client_main_conf_t;
+
+
+/* what a worker changes, for an upstream {} */
+
+typedef struct {
+    ngx_socket_t                      fd;     /* of ngx_trp_fake_socket() */
+    ngx_queue_t                       servers;    /* ngx_trp_turnc_server_t */
+    ngx_queue_t                       names;  /* ngx_trp_turn_client_name_t */
+} ngx_trp_turn_client_worker_t;
 
 
 typedef struct {
     ngx_trp_turnc_conf_t              client;
     ngx_trp_balancer_conf_t           balancer;
     ngx_trp_name_conf_t               resolve;
-
-    /* of this worker */
-    ngx_queue_t                       servers;    /* ngx_trp_turnc_server_t */
-    ngx_queue_t                       names;  /* ngx_trp_turn_client_name_t */
+    ngx_trp_turn_client_worker_t     *worker;     /* set when it starts */
 } ngx_trp_turn_client_srv_conf_t;
 
 
@@ -56,31 +61,31 @@ typedef struct {
 /* a session whose upstream is a TURN server */
 
 typedef struct {
-    ngx_trp_turnc_connect_t         *connect;      /* NULL: none under way */
-    ngx_pool_cleanup_t              *cleanup;     /* of its connection */
-    ngx_event_t                      begin;
-    ngx_event_t                      patience;    /* with this address */
-    ngx_stream_session_t            *session;
-    ngx_trp_target_t                *target;
-    ngx_trp_turn_client_srv_conf_t  *conf;
-    ngx_stream_upstream_srv_conf_t  *upstream;
-    ngx_trp_turnc_server_t          *server;
+    ngx_trp_turnc_connect_t               *connect;  /* NULL: none under way */
+    ngx_pool_cleanup_t                    *cleanup;  /* of its connection */
+    ngx_event_t                            begin;
+    ngx_event_t                            patience; /* with this address */
+    ngx_stream_session_t                  *session;
+    ngx_trp_target_t                      *target;
+    const ngx_trp_turn_client_srv_conf_t  *conf;
+    ngx_stream_upstream_srv_conf_t        *upstream;
+    ngx_trp_turnc_server_t                *server;
 
-    ngx_trp_lookup_t                 lookup;
-    ngx_addr_t                      *addrs;       /* of the destination */
-    ngx_uint_t                       naddrs;
-    ngx_uint_t                       next;        /* to be tried */
+    ngx_trp_lookup_t                       lookup;
+    ngx_addr_t                            *addrs;    /* of the destination */
+    ngx_uint_t                             naddrs;
+    ngx_uint_t                             next;     /* to be tried */
 
-    ngx_connection_t                *holder;      /* what the proxy waits on */
-    ngx_event_t                      gone;        /* the client is */
-    ngx_trp_associate_t             *associate;   /* NULL: TCP */
-    ngx_log_t                        silent;
+    ngx_connection_t                      *holder;   /* what the proxy has */
+    ngx_event_t                            gone;     /* the client is */
+    ngx_trp_associate_t                   *associate;/* NULL: TCP */
+    ngx_log_t                              silent;
 
-    ngx_trp_balancer_t               balancer;
+    ngx_trp_balancer_t                     balancer;
 
-    unsigned                         server_failed:1;
-    unsigned                         elsewhere:1;
-    unsigned                         left:1;      /* by the client */
+    unsigned                               server_failed:1;
+    unsigned                               elsewhere:1;
+    unsigned                               left:1;   /* by the client */
 } ngx_trp_turn_client_ctx_t;
 
 
@@ -93,7 +98,7 @@ static ngx_int_t ngx_trp_turn_client_get_peer(ngx_peer_connection_t *pc,
 static ngx_int_t ngx_trp_turn_client_server(ngx_trp_turn_client_ctx_t *ctx,
     ngx_peer_connection_t *pc);
 static ngx_trp_turn_client_name_t *ngx_trp_turn_client_find_name(
-    ngx_trp_turn_client_srv_conf_t *tcf, ngx_peer_connection_t *pc);
+    const ngx_trp_turn_client_srv_conf_t *tcf, ngx_peer_connection_t *pc);
 static ngx_int_t ngx_trp_turn_client_host(ngx_stream_upstream_srv_conf_t *us,
     ngx_peer_connection_t *pc, ngx_pool_t *pool, ngx_str_t *host);
 static ssize_t ngx_trp_turn_client_recv(ngx_connection_t *c, u_char *buf,
@@ -129,8 +134,11 @@ static char *ngx_trp_turn_client(ngx_conf_t *cf, ngx_command_t *cmd,
 static ngx_int_t ngx_trp_turn_client_init_upstream(ngx_conf_t *cf,
     ngx_stream_upstream_srv_conf_t *us);
 static ngx_int_t ngx_trp_turn_client_init_process(ngx_cycle_t *cycle);
+static ngx_int_t ngx_trp_turn_client_start(
+    ngx_stream_upstream_srv_conf_t *us, ngx_socket_t fd);
 static ngx_int_t ngx_trp_turn_client_start_names(
-    ngx_trp_turn_client_srv_conf_t *tcf, ngx_stream_upstream_srv_conf_t *us);
+    const ngx_trp_turn_client_srv_conf_t *tcf,
+    ngx_stream_upstream_srv_conf_t *us);
 
 
 static ngx_command_t  ngx_trp_turn_client_commands[] = {
@@ -377,9 +385,9 @@ ngx_trp_turn_client_get_peer(ngx_peer_connection_t *pc, void *data)
 {
     ngx_trp_turn_client_ctx_t *ctx = data;
 
-    ngx_int_t                         rc;
-    ngx_connection_t                 *c;
-    ngx_trp_turn_client_main_conf_t  *tmcf;
+    ngx_int_t          rc;
+    ngx_socket_t       fd;
+    ngx_connection_t  *c;
 
     rc = ngx_trp_balancer_get(&ctx->balancer, pc);
 
@@ -396,17 +404,16 @@ ngx_trp_turn_client_get_peer(ngx_peer_connection_t *pc, void *data)
     /* the balancer's own may be gone from its zone before the end */
     pc->name = &ctx->server->name;
 
-    tmcf = ngx_stream_get_module_main_conf(ctx->session,
-                                           ngx_trp_turn_client_module);
+    fd = ctx->conf->worker->fd;
 
     if (ctx->target->udp) {
         ctx->associate = ngx_trp_associate(ctx->target, &ngx_trp_associate_turn,
-                                           ctx->server, tmcf->fd, pc);
+                                           ctx->server, fd, pc);
 
         return ctx->associate ? NGX_DONE : NGX_ERROR;
     }
 
-    c = ngx_trp_fake_connection(tmcf->fd, pc->log);
+    c = ngx_trp_fake_connection(fd, pc->log);
     if (c == NULL) {
         return NGX_ERROR;
     }
@@ -465,8 +472,8 @@ ngx_trp_turn_client_server(ngx_trp_turn_client_ctx_t *ctx,
         ngx_str_null(&host);
     }
 
-    for (q = ngx_queue_head(&ctx->conf->servers);
-         q != ngx_queue_sentinel(&ctx->conf->servers);
+    for (q = ngx_queue_head(&ctx->conf->worker->servers);
+         q != ngx_queue_sentinel(&ctx->conf->worker->servers);
          q = ngx_queue_next(q))
     {
         ctx->server = ngx_queue_data(q, ngx_trp_turnc_server_t, queue);
@@ -493,21 +500,21 @@ ngx_trp_turn_client_server(ngx_trp_turn_client_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    ngx_queue_insert_tail(&ctx->conf->servers, &ctx->server->queue);
+    ngx_queue_insert_tail(&ctx->conf->worker->servers, &ctx->server->queue);
 
     return NGX_OK;
 }
 
 
 static ngx_trp_turn_client_name_t *
-ngx_trp_turn_client_find_name(ngx_trp_turn_client_srv_conf_t *tcf,
+ngx_trp_turn_client_find_name(const ngx_trp_turn_client_srv_conf_t *tcf,
     ngx_peer_connection_t *pc)
 {
     ngx_queue_t                 *q;
     ngx_trp_turn_client_name_t  *name;
 
-    for (q = ngx_queue_head(&tcf->names);
-         q != ngx_queue_sentinel(&tcf->names);
+    for (q = ngx_queue_head(&tcf->worker->names);
+         q != ngx_queue_sentinel(&tcf->worker->names);
          q = ngx_queue_next(q))
     {
         name = ngx_queue_data(q, ngx_trp_turn_client_name_t, queue);
@@ -1211,8 +1218,8 @@ static ngx_int_t
 ngx_trp_turn_client_init_process(ngx_cycle_t *cycle)
 {
     ngx_uint_t                         i;
+    ngx_socket_t                       fd;
     ngx_stream_upstream_srv_conf_t   **us;
-    ngx_trp_turn_client_srv_conf_t    *tcf;
     ngx_trp_turn_client_main_conf_t   *tmcf;
 
     if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
@@ -1227,20 +1234,16 @@ ngx_trp_turn_client_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    tmcf->fd = ngx_trp_fake_socket(cycle->log);
+    fd = ngx_trp_fake_socket(cycle->log);
 
-    if (tmcf->fd == (ngx_socket_t) -1) {
+    if (fd == (ngx_socket_t) -1) {
         return NGX_ERROR;
     }
 
     us = tmcf->upstreams.elts;
 
     for (i = 0; i < tmcf->upstreams.nelts; i++) {
-        tcf = ngx_stream_conf_upstream_srv_conf(us[i],
-                                                ngx_trp_turn_client_module);
-        ngx_queue_init(&tcf->servers);
-
-        if (ngx_trp_turn_client_start_names(tcf, us[i]) != NGX_OK) {
+        if (ngx_trp_turn_client_start(us[i], fd) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -1250,15 +1253,36 @@ ngx_trp_turn_client_init_process(ngx_cycle_t *cycle)
 
 
 static ngx_int_t
-ngx_trp_turn_client_start_names(ngx_trp_turn_client_srv_conf_t *tcf,
+ngx_trp_turn_client_start(ngx_stream_upstream_srv_conf_t *us, ngx_socket_t fd)
+{
+    ngx_trp_turn_client_worker_t    *worker;
+    ngx_trp_turn_client_srv_conf_t  *tcf;
+
+    worker = ngx_pcalloc(ngx_cycle->pool, sizeof(ngx_trp_turn_client_worker_t));
+    if (worker == NULL) {
+        return NGX_ERROR;
+    }
+
+    worker->fd = fd;
+
+    ngx_queue_init(&worker->servers);
+    ngx_queue_init(&worker->names);
+
+    tcf = ngx_stream_conf_upstream_srv_conf(us, ngx_trp_turn_client_module);
+    tcf->worker = worker;
+
+    return ngx_trp_turn_client_start_names(tcf, us);
+}
+
+
+static ngx_int_t
+ngx_trp_turn_client_start_names(const ngx_trp_turn_client_srv_conf_t *tcf,
     ngx_stream_upstream_srv_conf_t *us)
 {
     ngx_uint_t                     i;
     ngx_addr_t                    *addr;
     ngx_trp_turn_client_name_t    *name;
     ngx_stream_upstream_server_t  *server;
-
-    ngx_queue_init(&tcf->names);
 
     server = us->servers->elts;
 
@@ -1286,7 +1310,7 @@ ngx_trp_turn_client_start_names(ngx_trp_turn_client_srv_conf_t *tcf,
                               - server[i].name.data;
         name->name.port = ngx_inet_get_port(addr->sockaddr);
 
-        ngx_queue_insert_tail(&tcf->names, &name->queue);
+        ngx_queue_insert_tail(&tcf->worker->names, &name->queue);
 
         ngx_trp_name_start(&name->name);
     }
