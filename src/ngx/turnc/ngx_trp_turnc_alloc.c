@@ -147,11 +147,11 @@ failed:
 static ngx_int_t
 ngx_trp_turnc_alloc_buffers(ngx_trp_turnc_alloc_t *a, ngx_pool_t *pool)
 {
-    a->in_size = a->datagrams ? NGX_TRP_TURNC_DATAGRAM
+    a->in.size = a->datagrams ? NGX_TRP_TURNC_DATAGRAM
                  : (a->transport == TRP_PROTO_UDP) ? NGX_TRP_TURNC_IN_DATA
                                                    : NGX_TRP_TURNC_IN;
 
-    a->in = ngx_pnalloc(pool, a->in_size);
+    a->in.data = ngx_pnalloc(pool, a->in.size);
 
     a->timer.data = a;
     a->timer.log = &a->log;
@@ -167,7 +167,7 @@ ngx_trp_turnc_alloc_buffers(ngx_trp_turnc_alloc_t *a, ngx_pool_t *pool)
     a->event.log = &a->log;
     a->event.handler = ngx_trp_turnc_end_handler;
 
-    return a->in ? NGX_OK : NGX_ERROR;
+    return a->in.data ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -502,7 +502,7 @@ ngx_trp_turnc_read_stream(ngx_trp_turnc_alloc_t *a)
 
     c = a->connection;
 
-    n = c->recv(c, a->in + a->in_len, a->in_size - a->in_len);
+    n = c->recv(c, a->in.data + a->in.len, a->in.size - a->in.len);
 
     if (n == NGX_AGAIN) {
         return NGX_AGAIN;
@@ -515,10 +515,10 @@ ngx_trp_turnc_read_stream(ngx_trp_turnc_alloc_t *a)
         return NGX_ERROR;
     }
 
-    a->in_len += n;
+    a->in.len += n;
 
-    p = a->in;
-    last = a->in + a->in_len;
+    p = a->in.data;
+    last = a->in.data + a->in.len;
 
     for ( ;; ) {
         len = trp_stun_frame(p, last - p);
@@ -549,16 +549,16 @@ ngx_trp_turnc_read_stream(ngx_trp_turnc_alloc_t *a)
         p += len;
     }
 
-    a->in_len = last - p;
+    a->in.len = last - p;
 
-    if (len > (ssize_t) a->in_size || a->in_len == a->in_size) {
+    if (len > (ssize_t) a->in.size || a->in.len == a->in.size) {
         ngx_log_error(NGX_LOG_ERR, &a->log, 0,
                       "TURN server sent a message of %d bytes", len);
         ngx_trp_turnc_alloc_fail(a, TRP_TURNC_PROTOCOL);
         return NGX_ERROR;
     }
 
-    ngx_memmove(a->in, p, a->in_len);
+    ngx_memmove(a->in.data, p, a->in.len);
 
     return NGX_OK;
 }
@@ -575,12 +575,12 @@ ngx_trp_turnc_read_datagram(ngx_trp_turnc_alloc_t *a)
 
     c = a->connection;
 
-    n = recv(c->fd, a->in, a->in_size, 0);
+    n = recv(c->fd, a->in.data, a->in.size, 0);
 
     if (n >= 0) {
-        ngx_trp_turnc_debug(a, a->in, n);
+        ngx_trp_turnc_debug(a, a->in.data, n);
 
-        (void) trp_turnc_input(a->client, a->in, n, ngx_current_msec);
+        (void) trp_turnc_input(a->client, a->in.data, n, ngx_current_msec);
         ngx_trp_turnc_events(a);
 
         return NGX_OK;

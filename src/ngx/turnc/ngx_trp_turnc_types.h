@@ -142,6 +142,15 @@ typedef struct {
 } ngx_trp_turnc_history_t;
 
 
+/* bytes of a stream, until a message is complete */
+
+typedef struct {
+    u_char                  *data;
+    size_t                   len;
+    size_t                   size;
+} ngx_trp_turnc_in_t;
+
+
 struct ngx_trp_turnc_alloc_s {
     ngx_queue_t              queue;      /* in server->allocations */
     ngx_trp_turnc_server_t  *server;
@@ -166,9 +175,7 @@ struct ngx_trp_turnc_alloc_s {
     ngx_event_t              idle;
     ngx_event_t              event;      /* it ends */
 
-    u_char                  *in;         /* of a byte stream */
-    size_t                   in_len;
-    size_t                   in_size;
+    ngx_trp_turnc_in_t       in;
     ngx_trp_out_t            out;        /* what the socket did not take */
 
     time_t                   start;
