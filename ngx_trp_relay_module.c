@@ -48,38 +48,54 @@ typedef struct {
 } ngx_trp_relay_candidate_t;
 
 
+/* what all servers have in common in a worker */
+
 typedef struct {
-    ngx_array_t                  servers;   /* ngx_trp_relay_srv_conf_t * */
-    ngx_trp_steer_t             *steer;
-    ngx_shm_zone_t              *zone;      /* reloads, an ngx_atomic_t */
-    ngx_atomic_uint_t            reloads;   /* the last that was looked at */
-    ngx_event_t                  event;
-    u_char                      *scratch;
+    const ngx_array_t  *servers;            /* ngx_trp_relay_srv_conf_t * */
+    ngx_atomic_t       *counter;            /* reloads, in shared memory */
+    ngx_atomic_uint_t   reloads;            /* the last that was looked at */
+    ngx_event_t         event;
+    u_char             *scratch;
+} ngx_trp_relay_worker_t;
+
+
+/* a server {} in a worker */
+
+typedef struct {
+    const ngx_array_t  *reread;             /* its keys, when a worker exits */
+    ngx_trp_tunnels_t   tunnels;
+    ngx_trp_guard_t     guard;
+    ngx_trp_pair_t      pair;
+} ngx_trp_relay_t;
+
+
+typedef struct {
+    ngx_array_t              servers;       /* ngx_trp_relay_srv_conf_t * */
+    ngx_trp_steer_t         *steer;
+    ngx_shm_zone_t          *zone;          /* reloads, an ngx_atomic_t */
+    ngx_trp_relay_worker_t  *worker;
 } ngx_trp_relay_main_conf_t;
 
 
 typedef struct {
-    ngx_flag_t                   enabled;
-    ngx_str_t                    authorized_keys;
-    ngx_array_t                 *keys;      /* trp_authorized_key_t */
-    ngx_array_t                 *reread;    /* the same, when a worker exits */
-    ngx_msec_t                   auth_timeout;
-    ngx_msec_t                   open_timeout;
-    ngx_msec_t                   heartbeat;
-    ngx_trp_limits_t             limits;
-    ngx_trp_tunnels_t            tunnels;
+    ngx_flag_t            enabled;
+    ngx_str_t             authorized_keys;
+    ngx_array_t          *keys;             /* trp_authorized_key_t */
+    ngx_msec_t            auth_timeout;
+    ngx_msec_t            open_timeout;
+    ngx_msec_t            heartbeat;
+    ngx_uint_t            max_unauthenticated;
+    ngx_uint_t            max_per_address;
+    ngx_trp_limits_t      limits;
+    ngx_trp_conf_place_t  place;
 
-    /* of this worker */
-    ngx_trp_guard_t              guard;
-    ngx_trp_pair_t               pair;
-
-    ngx_trp_conf_place_t         place;
+    ngx_trp_relay_t      *relay;            /* the same in this worker */
 } ngx_trp_relay_srv_conf_t;
 
 
 static ngx_int_t ngx_trp_relay_steer_handler(ngx_stream_session_t *s);
 static ngx_msec_t ngx_trp_relay_time_left(ngx_connection_t *c,
-    ngx_trp_relay_srv_conf_t *rscf);
+    const ngx_trp_relay_srv_conf_t *rscf);
 static void ngx_trp_relay_moved(ngx_stream_session_t *s);
 static void ngx_trp_relay_handler(ngx_stream_session_t *s);
 static void ngx_trp_relay_hello(ngx_trp_peer_t *peer);
@@ -104,8 +120,10 @@ static void ngx_trp_relay_drain(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_reload_handler(ngx_event_t *ev);
 static void ngx_trp_relay_check_key(ngx_trp_peer_t *peer);
 static void ngx_trp_relay_closed(ngx_trp_tunnel_t *t);
-static ngx_trp_relay_srv_conf_t *ngx_trp_relay_conf(ngx_trp_peer_t *peer);
-static ngx_trp_relay_main_conf_t *ngx_trp_relay_main(ngx_trp_peer_t *peer);
+static const ngx_trp_relay_srv_conf_t *ngx_trp_relay_conf(
+    ngx_trp_peer_t *peer);
+static const ngx_trp_relay_main_conf_t *ngx_trp_relay_main(
+    ngx_trp_peer_t *peer);
 static ngx_int_t ngx_trp_relay_info(ngx_stream_session_t *s,
     ngx_trp_info_t *info);
 
@@ -126,6 +144,8 @@ static char *ngx_trp_relay_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_int_t ngx_trp_relay_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_relay_init_process(ngx_cycle_t *cycle);
+static ngx_trp_relay_t *ngx_trp_relay_start(
+    const ngx_trp_relay_srv_conf_t *rscf, ngx_cycle_t *cycle);
 
 
 static const ngx_trp_tunnel_handlers_t  ngx_trp_relay_tunnel_handlers = {
@@ -170,14 +190,14 @@ static ngx_command_t  ngx_trp_relay_commands[] = {
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
-      offsetof(ngx_trp_relay_srv_conf_t, guard.max),
+      offsetof(ngx_trp_relay_srv_conf_t, max_unauthenticated),
       (void *) &ngx_trp_relay_max_bounds },
 
     { ngx_string("trp_relay_max_per_address"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
-      offsetof(ngx_trp_relay_srv_conf_t, guard.max_per_address),
+      offsetof(ngx_trp_relay_srv_conf_t, max_per_address),
       (void *) &ngx_trp_relay_max_bounds },
 
     { ngx_string("trp_relay_limit_key"),
@@ -266,7 +286,7 @@ ngx_trp_relay_steer_handler(ngx_stream_session_t *s)
     guest = ngx_stream_get_module_ctx(s, ngx_trp_relay_module);
 
     if (guest == NULL) {
-        rc = ngx_trp_guard_enter(&rscf->guard, c, &guest);
+        rc = ngx_trp_guard_enter(&rscf->relay->guard, c, &guest);
 
         if (rc != NGX_OK) {
             return (rc == NGX_BUSY) ? NGX_STREAM_SERVICE_UNAVAILABLE : rc;
@@ -303,7 +323,8 @@ ngx_trp_relay_steer_handler(ngx_stream_session_t *s)
 /* one deadline runs from accept to authenticated */
 
 static ngx_msec_t
-ngx_trp_relay_time_left(ngx_connection_t *c, ngx_trp_relay_srv_conf_t *rscf)
+ngx_trp_relay_time_left(ngx_connection_t *c,
+    const ngx_trp_relay_srv_conf_t *rscf)
 {
     ngx_msec_t  elapsed;
 
@@ -336,11 +357,11 @@ ngx_trp_relay_moved(ngx_stream_session_t *s)
 static void
 ngx_trp_relay_handler(ngx_stream_session_t *s)
 {
-    unsigned                   len;
-    const u_char              *alpn;
-    ngx_trp_peer_t            *peer;
-    ngx_connection_t          *c;
-    ngx_trp_relay_srv_conf_t  *rscf;
+    unsigned                         len;
+    const u_char                    *alpn;
+    ngx_trp_peer_t                  *peer;
+    ngx_connection_t                *c;
+    const ngx_trp_relay_srv_conf_t  *rscf;
 
     c = s->connection;
 
@@ -366,7 +387,7 @@ ngx_trp_relay_handler(ngx_stream_session_t *s)
 
     if (peer) {
         peer->session = s;
-        peer->tunnel = ngx_trp_tunnel_create(c, &rscf->tunnels,
+        peer->tunnel = ngx_trp_tunnel_create(c, &rscf->relay->tunnels,
                                              &ngx_trp_relay_tunnel_handlers,
                                              peer, 1, rscf->heartbeat);
     }
@@ -393,9 +414,9 @@ ngx_trp_relay_handler(ngx_stream_session_t *s)
 static void
 ngx_trp_relay_hello(ngx_trp_peer_t *peer)
 {
-    u_char                     buf[NGX_TRP_OPEN_MAX];
-    trp_hello_t                hello;
-    ngx_trp_relay_srv_conf_t  *rscf;
+    u_char                           buf[NGX_TRP_OPEN_MAX];
+    trp_hello_t                      hello;
+    const ngx_trp_relay_srv_conf_t  *rscf;
 
     rscf = ngx_trp_relay_conf(peer);
 
@@ -416,7 +437,7 @@ ngx_trp_relay_readable(ngx_trp_tunnel_t *t)
 
     peer = t->data;
 
-    ngx_trp_joint_readable(peer, ngx_trp_relay_main(peer)->scratch);
+    ngx_trp_joint_readable(peer, ngx_trp_relay_main(peer)->worker->scratch);
 }
 
 
@@ -504,11 +525,11 @@ ngx_trp_relay_auth(ngx_trp_peer_t *peer, trp_frame_t *frame)
 static const char *
 ngx_trp_relay_check_auth(ngx_trp_peer_t *peer, trp_auth_t *auth)
 {
-    u_char                     exporter[TRP_EXPORTER_LEN];
-    in_port_t                  port;
-    trp_addr_t                 addr;
-    trp_authorized_key_t      *key;
-    ngx_trp_relay_srv_conf_t  *rscf;
+    u_char                           exporter[TRP_EXPORTER_LEN];
+    in_port_t                        port;
+    trp_addr_t                       addr;
+    trp_authorized_key_t            *key;
+    const ngx_trp_relay_srv_conf_t  *rscf;
 
     rscf = ngx_trp_relay_conf(peer);
 
@@ -600,13 +621,14 @@ ngx_trp_relay_reject(ngx_trp_peer_t *peer, const char *reason,
 static ngx_int_t
 ngx_trp_relay_join(ngx_trp_peer_t *peer, trp_auth_t *auth, size_t len)
 {
-    ngx_int_t                  rc;
-    const char                *over;
-    ngx_trp_relay_srv_conf_t  *rscf;
+    ngx_int_t                        rc;
+    const char                      *over;
+    const ngx_trp_relay_srv_conf_t  *rscf;
 
     rscf = ngx_trp_relay_conf(peer);
 
-    rc = ngx_trp_pair_join(&rscf->pair, peer, auth, &rscf->limits, &over);
+    rc = ngx_trp_pair_join(&rscf->relay->pair, peer, auth, &rscf->limits,
+                           &over);
 
     if (rc == NGX_AGAIN && peer->retry == NULL) {
         return ngx_trp_relay_wait(peer, len);
@@ -890,22 +912,23 @@ ngx_trp_relay_drain(ngx_trp_tunnel_t *t)
 static void
 ngx_trp_relay_reload_handler(ngx_event_t *ev)
 {
-    ngx_uint_t                   i;
-    ngx_atomic_t                *reloads;
-    ngx_trp_relay_srv_conf_t   **srv;
-    ngx_trp_relay_main_conf_t   *rmcf;
+    ngx_uint_t                  i;
+    ngx_trp_relay_t            *relay;
+    ngx_trp_relay_worker_t     *worker;
+    ngx_trp_relay_srv_conf_t  **srv;
 
-    rmcf = ev->data;
-    reloads = rmcf->zone->data;
+    worker = ev->data;
 
-    if (rmcf->reloads != *reloads) {
-        rmcf->reloads = *reloads;
+    if (worker->reloads != *worker->counter) {
+        worker->reloads = *worker->counter;
 
-        srv = rmcf->servers.elts;
+        srv = worker->servers->elts;
 
-        for (i = 0; i < rmcf->servers.nelts; i++) {
-            srv[i]->reread = NULL;
-            ngx_trp_pair_each(&srv[i]->pair, ngx_trp_relay_check_key);
+        for (i = 0; i < worker->servers->nelts; i++) {
+            relay = srv[i]->relay;
+
+            relay->reread = NULL;
+            ngx_trp_pair_each(&relay->pair, ngx_trp_relay_check_key);
         }
     }
 
@@ -918,31 +941,33 @@ ngx_trp_relay_reload_handler(ngx_event_t *ev)
 static void
 ngx_trp_relay_check_key(ngx_trp_peer_t *peer)
 {
-    ngx_log_t                  *log;
-    ngx_trp_relay_srv_conf_t   *rscf;
-    ngx_trp_relay_main_conf_t  *rmcf;
+    ngx_log_t                       *log;
+    ngx_trp_relay_t                 *relay;
+    ngx_trp_relay_worker_t          *worker;
+    const ngx_trp_relay_srv_conf_t  *rscf;
 
     if (!ngx_exiting || peer->tunnel->failed) {
         return;
     }
 
-    rmcf = ngx_trp_relay_main(peer);
+    worker = ngx_trp_relay_main(peer)->worker;
 
-    if (!rmcf->event.timer_set) {
-        ngx_add_timer(&rmcf->event, NGX_TRP_RELAY_RELOAD_TIME);
+    if (!worker->event.timer_set) {
+        ngx_add_timer(&worker->event, NGX_TRP_RELAY_RELOAD_TIME);
     }
 
     rscf = ngx_trp_relay_conf(peer);
+    relay = rscf->relay;
 
-    if (rscf->reread == NULL) {
-        rscf->reread = ngx_trp_key_file_reread(ngx_cycle->pool,
-                                               &rscf->authorized_keys);
-        if (rscf->reread == NULL) {
-            rscf->reread = rscf->keys;
+    if (relay->reread == NULL) {
+        relay->reread = ngx_trp_key_file_reread(ngx_cycle->pool,
+                                                &rscf->authorized_keys);
+        if (relay->reread == NULL) {
+            relay->reread = rscf->keys;
         }
     }
 
-    if (ngx_trp_key_find(rscf->reread, peer->key->public_key) == NULL) {
+    if (ngx_trp_key_find(relay->reread, peer->key->public_key) == NULL) {
         log = peer->tunnel->connection->log;
 
         ngx_log_error(NGX_LOG_INFO, log, 0,
@@ -971,14 +996,14 @@ ngx_trp_relay_closed(ngx_trp_tunnel_t *t)
 }
 
 
-static ngx_trp_relay_srv_conf_t *
+static const ngx_trp_relay_srv_conf_t *
 ngx_trp_relay_conf(ngx_trp_peer_t *peer)
 {
     return ngx_stream_get_module_srv_conf(peer->session, ngx_trp_relay_module);
 }
 
 
-static ngx_trp_relay_main_conf_t *
+static const ngx_trp_relay_main_conf_t *
 ngx_trp_relay_main(ngx_trp_peer_t *peer)
 {
     return ngx_stream_get_module_main_conf(peer->session,
@@ -1151,8 +1176,8 @@ ngx_trp_relay_create_srv_conf(ngx_conf_t *cf)
     rscf->auth_timeout = NGX_CONF_UNSET_MSEC;
     rscf->open_timeout = NGX_CONF_UNSET_MSEC;
     rscf->heartbeat = NGX_CONF_UNSET_MSEC;
-    rscf->guard.max = NGX_CONF_UNSET_UINT;
-    rscf->guard.max_per_address = NGX_CONF_UNSET_UINT;
+    rscf->max_unauthenticated = NGX_CONF_UNSET_UINT;
+    rscf->max_per_address = NGX_CONF_UNSET_UINT;
 
     return rscf;
 }
@@ -1171,9 +1196,10 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_msec_value(conf->auth_timeout, prev->auth_timeout, 10000);
     ngx_conf_merge_msec_value(conf->open_timeout, prev->open_timeout, 10000);
     ngx_conf_merge_msec_value(conf->heartbeat, prev->heartbeat, 20000);
-    ngx_conf_merge_uint_value(conf->guard.max, prev->guard.max, 1024);
-    ngx_conf_merge_uint_value(conf->guard.max_per_address,
-                              prev->guard.max_per_address, 128);
+    ngx_conf_merge_uint_value(conf->max_unauthenticated,
+                              prev->max_unauthenticated, 1024);
+    ngx_conf_merge_uint_value(conf->max_per_address,
+                              prev->max_per_address, 128);
 
     conf->limits.key = trp_limits_merge(&conf->limits.key, &prev->limits.key);
     conf->limits.group = trp_limits_merge(&conf->limits.group,
@@ -1226,10 +1252,6 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
                       "\"ssl_alpn\" cannot be used with \"trp_relay\" in "
                       "%s:%ui, the protocol is always \"" TRP_ALPN "\", leave "
                       "it out", conf->place.file_name, conf->place.line);
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_trp_bio_init(cf->pool, &conf->tunnels.bio) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -1374,9 +1396,10 @@ ngx_trp_relay_init_module(ngx_cycle_t *cycle)
 static ngx_int_t
 ngx_trp_relay_init_process(ngx_cycle_t *cycle)
 {
-    ngx_uint_t                   i;
-    ngx_trp_relay_srv_conf_t   **srv;
-    ngx_trp_relay_main_conf_t   *rmcf;
+    ngx_uint_t                  i;
+    ngx_trp_relay_worker_t     *worker;
+    ngx_trp_relay_srv_conf_t  **srv;
+    ngx_trp_relay_main_conf_t  *rmcf;
 
     if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
     {
@@ -1389,27 +1412,61 @@ ngx_trp_relay_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    rmcf->reloads = *(ngx_atomic_t *) rmcf->zone->data;
-
-    rmcf->event.data = rmcf;
-    rmcf->event.log = cycle->log;
-    rmcf->event.handler = ngx_trp_relay_reload_handler;
-    rmcf->event.cancelable = 1;
-
-    rmcf->scratch = ngx_palloc(cycle->pool, NGX_TRP_SCRATCH_SIZE);
-    if (rmcf->scratch == NULL) {
+    worker = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_relay_worker_t));
+    if (worker == NULL) {
         return NGX_ERROR;
     }
 
+    worker->servers = &rmcf->servers;
+    worker->counter = rmcf->zone->data;
+    worker->reloads = *worker->counter;
+
+    worker->event.data = worker;
+    worker->event.log = cycle->log;
+    worker->event.handler = ngx_trp_relay_reload_handler;
+    worker->event.cancelable = 1;
+
+    worker->scratch = ngx_palloc(cycle->pool, NGX_TRP_SCRATCH_SIZE);
+    if (worker->scratch == NULL) {
+        return NGX_ERROR;
+    }
+
+    rmcf->worker = worker;
     srv = rmcf->servers.elts;
 
     for (i = 0; i < rmcf->servers.nelts; i++) {
-        if (ngx_trp_guard_init(&srv[i]->guard, cycle, 4) != NGX_OK) {
+        srv[i]->relay = ngx_trp_relay_start(srv[i], cycle);
+
+        if (srv[i]->relay == NULL) {
             return NGX_ERROR;
         }
-
-        ngx_trp_pair_init(&srv[i]->pair, cycle);
     }
 
     return ngx_trp_steer_init_worker(cycle, rmcf->steer);
+}
+
+
+static ngx_trp_relay_t *
+ngx_trp_relay_start(const ngx_trp_relay_srv_conf_t *rscf, ngx_cycle_t *cycle)
+{
+    ngx_trp_relay_t  *relay;
+
+    relay = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_relay_t));
+
+    if (relay == NULL
+        || ngx_trp_bio_init(cycle->pool, &relay->tunnels.bio) != NGX_OK)
+    {
+        return NULL;
+    }
+
+    relay->guard.max = rscf->max_unauthenticated;
+    relay->guard.max_per_address = rscf->max_per_address;
+
+    if (ngx_trp_guard_init(&relay->guard, cycle, 4) != NGX_OK) {
+        return NULL;
+    }
+
+    ngx_trp_pair_init(&relay->pair, cycle);
+
+    return relay;
 }

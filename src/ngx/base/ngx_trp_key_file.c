@@ -179,9 +179,12 @@ ngx_trp_key_file_rules(ngx_conf_t *cf, trp_authorized_key_t *key)
 /* with no file being parsed, ngx_conf_log_error() adds no file and line */
 
 ngx_array_t *
-ngx_trp_key_file_reread(ngx_pool_t *pool, ngx_str_t *file)
+ngx_trp_key_file_reread(ngx_pool_t *pool, const ngx_str_t *file)
 {
+    ngx_str_t   name;
     ngx_conf_t  cf;
+
+    name = *file;
 
     ngx_memzero(&cf, sizeof(ngx_conf_t));
 
@@ -189,12 +192,12 @@ ngx_trp_key_file_reread(ngx_pool_t *pool, ngx_str_t *file)
     cf.pool = pool;
     cf.log = pool->log;
 
-    return ngx_trp_key_file_authorized(&cf, file);
+    return ngx_trp_key_file_authorized(&cf, &name);
 }
 
 
 trp_authorized_key_t *
-ngx_trp_key_find(ngx_array_t *keys, const u_char *public_key)
+ngx_trp_key_find(const ngx_array_t *keys, const u_char *public_key)
 {
     ngx_uint_t             i;
     trp_authorized_key_t  *key;

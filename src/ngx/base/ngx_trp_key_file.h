@@ -33,12 +33,13 @@ ngx_array_t *ngx_trp_key_file_authorized(ngx_conf_t *cf, ngx_str_t *file);
 
 /* the same later, in a worker; NULL, logged, if it can no longer be read */
 
-ngx_array_t *ngx_trp_key_file_reread(ngx_pool_t *pool, ngx_str_t *file);
+ngx_array_t *ngx_trp_key_file_reread(ngx_pool_t *pool,
+    const ngx_str_t *file);
 
 
 /* the entry for a public key, or NULL */
 
-trp_authorized_key_t *ngx_trp_key_find(ngx_array_t *keys,
+trp_authorized_key_t *ngx_trp_key_find(const ngx_array_t *keys,
     const u_char *public_key);
 
 

@@ -28,7 +28,7 @@ static void ngx_trp_pair_each_of(ngx_trp_group_t *group,
 static const char *ngx_trp_pair_crowded(ngx_trp_pair_t *pair,
     ngx_uint_t role);
 static ngx_trp_group_t *ngx_trp_pair_group(ngx_trp_pair_t *pair,
-    trp_str_t name, trp_limits_t *limits);
+    trp_str_t name, const trp_limits_t *limits);
 static ngx_trp_member_t *ngx_trp_pair_member(ngx_trp_group_t *group,
     const u_char *public_key);
 static ngx_trp_agent_t *ngx_trp_pair_agent(ngx_trp_member_t *member,
@@ -72,7 +72,7 @@ ngx_trp_pair_init(ngx_trp_pair_t *pair, ngx_cycle_t *cycle)
 
 ngx_int_t
 ngx_trp_pair_join(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
-    trp_auth_t *auth, ngx_trp_limits_t *limits, const char **over)
+    trp_auth_t *auth, const ngx_trp_limits_t *limits, const char **over)
 {
     ngx_trp_group_t   *group;
     ngx_trp_agent_t   *agent;
@@ -306,7 +306,8 @@ ngx_trp_pair_crowded(ngx_trp_pair_t *pair, ngx_uint_t role)
 
 
 static ngx_trp_group_t *
-ngx_trp_pair_group(ngx_trp_pair_t *pair, trp_str_t name, trp_limits_t *limits)
+ngx_trp_pair_group(ngx_trp_pair_t *pair, trp_str_t name,
+    const trp_limits_t *limits)
 {
     uint32_t          hash;
     ngx_str_t         key;

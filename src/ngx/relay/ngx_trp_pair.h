@@ -38,7 +38,7 @@ void ngx_trp_pair_init(ngx_trp_pair_t *pair, ngx_cycle_t *cycle);
  */
 
 ngx_int_t ngx_trp_pair_join(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
-    trp_auth_t *auth, ngx_trp_limits_t *limits, const char **over);
+    trp_auth_t *auth, const ngx_trp_limits_t *limits, const char **over);
 
 /* the peer no longer waits */
 
