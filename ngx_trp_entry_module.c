@@ -6,8 +6,8 @@
 
 /*
  * The entry: directives of routes and of upstreams with "trp_entry", the
- * phases in which a user's route is found and its end is told, and what starts
- * in each worker.
+ * phases in which a user's route is found and its end is logged, and what
+ * starts in each worker.
  */
 
 
@@ -79,7 +79,7 @@ static ngx_int_t ngx_trp_entry_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_entry_init_process(ngx_cycle_t *cycle);
 
 
-/* variables that a route sets, ahead of limits and the upstream */
+/* variables that a route sets, before the limits and the upstream use them */
 
 static const char *const  ngx_trp_entry_known[] = {
     "trp_destination",
@@ -423,8 +423,8 @@ ngx_trp_entry_uses(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
 
 
 /*
- * A user has come: which route is it, and may he use it?  This is the first
- * handler behind those of the post-accept phase, where realip runs.
+ * A user has connected: by which route, and may the user take it?  This is the
+ * first handler after those of the post-accept phase, where realip runs.
  */
 
 static ngx_int_t
@@ -509,7 +509,7 @@ ngx_trp_entry_create_ctx(ngx_stream_session_t *s, ngx_trp_target_t *target)
 }
 
 
-/* a client may have said where to after the access phase */
+/* a client may have named its destination after the access phase */
 
 static ngx_int_t
 ngx_trp_entry_find_ctx(ngx_stream_session_t *s, ngx_trp_entry_ctx_t **ctx)
@@ -579,8 +579,8 @@ ngx_trp_entry_init_peer(ngx_stream_session_t *s,
 
 
 /*
- * How it ended; the proxy knows of no failure to connect, it was "connected"
- * at once.
+ * How it ended; the proxy knows of no failure to connect, for it was
+ * "connected" at once.
  */
 
 static ngx_int_t
@@ -603,7 +603,7 @@ ngx_trp_entry_log_handler(ngx_stream_session_t *s)
 
     if (target->front && ctx->why) {
 
-        /* the proxy takes it for an error of its own */
+        /* the proxy has taken it for an internal error */
         s->status = NGX_STREAM_FORBIDDEN;
     }
 
@@ -619,7 +619,7 @@ ngx_trp_entry_log_handler(ngx_stream_session_t *s)
 
     if (ctx->stream.connection == NULL) {
 
-        /* a proxy_pass to somewhere else may have served the user */
+        /* a proxy_pass to another upstream may have served the user */
 
         if (s->status == NGX_STREAM_OK) {
             return NGX_OK;
@@ -644,9 +644,9 @@ ngx_trp_entry_log_handler(ngx_stream_session_t *s)
 
 
 /*
- * There was no stream, so no answer either: a clean end would be one that is
- * empty.  Unless a proxy_pass to somewhere else has served the user; and TLS
- * that was not agreed upon has an alert to say.
+ * There was no stream, so no answer either: a clean end would look like an
+ * empty one.  The exceptions: a proxy_pass to another upstream has served the
+ * user, or a TLS handshake has failed and its alert has to arrive.
  */
 
 static void
@@ -757,7 +757,7 @@ ngx_trp_entry_postconfiguration(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    /* ahead of the access log, which shows the status */
+    /* before the access log, which shows the status */
 
     h = log->elts;
     ngx_memmove(h + 1, h, (log->nelts - 1) * sizeof(ngx_stream_handler_pt));
@@ -868,7 +868,7 @@ ngx_trp_entry_init_proxy(ngx_trp_entry_proxy_t *proxy, void **srv_conf)
     proxy->connect_timeout = ngx_trp_stock_proxy(srv_conf,
                                                  "proxy_connect_timeout", 0);
 
-    /* the default is no statement: "trp_entry_open_timeout" may be longer */
+    /* the default does not count: "trp_entry_open_timeout" may be longer */
 
     if (proxy->connect_timeout == 60000) {
         proxy->connect_timeout = 0;
@@ -1067,7 +1067,7 @@ ngx_trp_entry_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    /* all users of fronts get a reset for a refusal */
+    /* all users of fronts get a reset as a refusal */
 
     ngx_trp_listener_start_resets(cycle, ngx_trp_target_claimed);
 

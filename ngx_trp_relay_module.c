@@ -29,7 +29,7 @@
 #include <sodium.h>
 
 
-/* how soon a worker that exits knows of a further reload */
+/* how soon a worker that exits learns of another reload */
 #define NGX_TRP_RELAY_RELOAD_TIME  1000
 
 /* agents close; those that do not are closed after this time */
@@ -39,7 +39,7 @@
 #define NGX_TRP_RELAY_PROBE_TIME  6000
 
 
-/* an agent that waits for those in its place to be found dead */
+/* an agent that waits until those in its place are found dead */
 
 typedef struct {
     ngx_event_t                  event;
@@ -48,12 +48,12 @@ typedef struct {
 } ngx_trp_relay_candidate_t;
 
 
-/* what all servers have in common in a worker */
+/* what all servers share in a worker */
 
 typedef struct {
     const ngx_array_t  *servers;            /* ngx_trp_relay_srv_conf_t * */
     ngx_atomic_t       *counter;            /* reloads, in shared memory */
-    ngx_atomic_uint_t   reloads;            /* the last that was looked at */
+    ngx_atomic_uint_t   reloads;            /* the last one that was seen */
     ngx_event_t         event;
     u_char             *scratch;
 } ngx_trp_relay_worker_t;
@@ -320,7 +320,7 @@ ngx_trp_relay_steer_handler(ngx_stream_session_t *s)
 }
 
 
-/* one deadline runs from accept to authenticated */
+/* one deadline covers all from accept() to authentication */
 
 static ngx_msec_t
 ngx_trp_relay_time_left(ngx_connection_t *c,
@@ -334,7 +334,7 @@ ngx_trp_relay_time_left(ngx_connection_t *c,
 }
 
 
-/* no ngx_stream_finalize_session(): it is not the end for the peer */
+/* no ngx_stream_finalize_session(): for the peer this is not the end */
 
 static void
 ngx_trp_relay_moved(ngx_stream_session_t *s)
@@ -520,7 +520,7 @@ ngx_trp_relay_auth(ngx_trp_peer_t *peer, trp_frame_t *frame)
 }
 
 
-/* NULL, or why not; the agent never hears which it was */
+/* NULL, or the reason for a refusal, which the agent is never told */
 
 static const char *
 ngx_trp_relay_check_auth(ngx_trp_peer_t *peer, trp_auth_t *auth)
@@ -616,7 +616,7 @@ ngx_trp_relay_reject(ngx_trp_peer_t *peer, const char *reason,
 }
 
 
-/* "len" is that of AUTH */
+/* "len" is the length of AUTH */
 
 static ngx_int_t
 ngx_trp_relay_join(ngx_trp_peer_t *peer, trp_auth_t *auth, size_t len)
@@ -699,7 +699,7 @@ ngx_trp_relay_retry(ngx_event_t *ev)
         return;
     }
 
-    /* it has been read before */
+    /* cannot fail: it was parsed before */
     (void) trp_auth_get(&auth, candidate->auth, candidate->len);
 
     if (ngx_trp_relay_join(peer, &auth, candidate->len) != NGX_OK) {
@@ -804,7 +804,7 @@ ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame)
         && trp_recent_has(&peer->agent->group->lost, open->id))
     {
 
-        /* its early bytes are at the destination, once is enough */
+        /* its early bytes have reached the destination, once is enough */
 
         ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
                       "\"%V\" was opened before, and accepted, by %s, "
@@ -905,8 +905,8 @@ ngx_trp_relay_drain(ngx_trp_tunnel_t *t)
 
 
 /*
- * The master tells a worker to exit once, but a key may be taken out with a
- * later reload.
+ * The master tells a worker only once to exit, but a later reload may remove
+ * a key.
  */
 
 static void
@@ -936,7 +936,7 @@ ngx_trp_relay_reload_handler(ngx_event_t *ev)
 }
 
 
-/* a reload may have come because a key was taken out: its streams end */
+/* the reload may have removed a key: its streams end */
 
 static void
 ngx_trp_relay_check_key(ngx_trp_peer_t *peer)
@@ -1125,7 +1125,7 @@ ngx_trp_relay_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
     ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
                                            ngx_core_module);
 
-    /* the header of PROXY protocol is gone when a connection is steered */
+    /* the PROXY protocol header is gone by the time a connection is steered */
 
     if (listen->proxy_protocol && ccf->master != 0
         && ccf->worker_processes > 1)
@@ -1316,7 +1316,7 @@ ngx_trp_relay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
 
-    /* another one, before or after, is found when everything is read */
+    /* another handler, set earlier or later, is found after parsing */
 
     if (cscf->handler == NULL) {
         cscf->handler = ngx_trp_relay_handler;

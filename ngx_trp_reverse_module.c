@@ -55,7 +55,7 @@ static ngx_int_t ngx_trp_reverse_start(ngx_cycle_t *cycle,
     ngx_trp_reverse_worker_t *worker, const ngx_trp_reverse_conf_t *conf);
 
 
-/* variables that a user comes with */
+/* variables that are set when a user arrives */
 
 static const char *const  ngx_trp_reverse_known[] = {
     "trp_destination",
@@ -435,14 +435,14 @@ ngx_trp_reverse_content_handler(ngx_stream_session_t *s)
         return;
     }
 
-    /* a client that came by a "listen" of this server */
+    /* a client that came through a "listen" of this server */
 
     rscf = ngx_stream_get_module_srv_conf(s, ngx_trp_reverse_module);
     rscf->handler(s);
 }
 
 
-/* one line for what went wrong: nginx has logged its part, without the id */
+/* a line with the stream's id: nginx has logged the error without it */
 
 static ngx_int_t
 ngx_trp_reverse_log_handler(ngx_stream_session_t *s)
@@ -612,7 +612,7 @@ ngx_trp_reverse_init_server(ngx_conf_t *cf, ngx_trp_reverse_conf_t *rscf)
         return NGX_ERROR;
     }
 
-    /* with "trp_entry" in it they are the entry's */
+    /* an upstream with "trp_entry" is checked by the entry */
 
     if (!ngx_trp_stock_is_entry(cf, rscf->upstream)
         && ngx_trp_stock_check_upstream(cf, rscf->upstream, "trp_reverse")

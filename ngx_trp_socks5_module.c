@@ -6,7 +6,7 @@
 
 /*
  * SOCKS5 as a front: its directives, the preread handler that runs the
- * handshake, and the log handler that tells a client why there was no success.
+ * handshake, and the log handler that tells a client why its request failed.
  */
 
 
@@ -220,7 +220,7 @@ ngx_trp_socks5_log_handler(ngx_stream_session_t *s)
 
     if (conf->enabled && !(c->ssl && !c->ssl->handshaked)) {
 
-        /* refused before the handshake, nothing was sent yet */
+        /* refused before the handshake: nothing has been sent yet */
         ngx_trp_ends_arm(c);
     }
 

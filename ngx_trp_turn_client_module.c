@@ -31,7 +31,7 @@ typedef struct {
 } ngx_trp_turn_client_main_conf_t;
 
 
-/* what a worker changes, for an upstream {} */
+/* the state of an upstream {} in a worker */
 
 typedef struct {
     ngx_socket_t                      fd;     /* of ngx_trp_fake_socket() */
@@ -61,7 +61,7 @@ typedef struct {
 /* a session whose upstream is a TURN server */
 
 typedef struct {
-    ngx_trp_turnc_connect_t               *connect;  /* NULL: none under way */
+    ngx_trp_turnc_connect_t               *connect;  /* NULL: no attempt */
     ngx_pool_cleanup_t                    *cleanup;  /* of its connection */
     ngx_event_t                            begin;
     ngx_event_t                            patience; /* with this address */
@@ -76,8 +76,8 @@ typedef struct {
     ngx_uint_t                             naddrs;
     ngx_uint_t                             next;     /* to be tried */
 
-    ngx_connection_t                      *holder;   /* what the proxy has */
-    ngx_event_t                            gone;     /* the client is */
+    ngx_connection_t                      *holder;   /* the proxy waits on it */
+    ngx_event_t                            gone;     /* the client has left */
     ngx_trp_associate_t                   *associate;/* NULL: TCP */
     ngx_log_t                              silent;
 
@@ -376,8 +376,8 @@ ngx_trp_turn_client_init_peer(ngx_stream_session_t *s,
 
 
 /*
- * The proxy gets a connection that seems to be under way, and waits for it,
- * as long as its proxy_connect_timeout says.
+ * The proxy gets a connection that seems to be under way, and waits for it
+ * until its proxy_connect_timeout has passed.
  */
 
 static ngx_int_t
@@ -401,7 +401,7 @@ ngx_trp_turn_client_get_peer(ngx_peer_connection_t *pc, void *data)
         return rc;
     }
 
-    /* the balancer's own may be gone from its zone before the end */
+    /* the balancer's may leave its zone before the session ends */
     pc->name = &ctx->server->name;
 
     fd = ctx->conf->worker->fd;
@@ -424,7 +424,7 @@ ngx_trp_turn_client_get_peer(ngx_peer_connection_t *pc, void *data)
 
     ctx->session->connection->recv = ngx_trp_turn_client_recv;
 
-    /* not before the proxy has its handlers there */
+    /* later, when the proxy has set its handlers */
 
     ctx->begin.data = ctx;
     ctx->begin.log = pc->log;
@@ -438,7 +438,7 @@ ngx_trp_turn_client_get_peer(ngx_peer_connection_t *pc, void *data)
 }
 
 
-/* NGX_DECLINED: it is a name that has no address yet */
+/* NGX_DECLINED: the server is a name that has no address yet */
 
 static ngx_int_t
 ngx_trp_turn_client_server(ngx_trp_turn_client_ctx_t *ctx,
@@ -585,8 +585,8 @@ ngx_trp_turn_client_host(ngx_stream_upstream_srv_conf_t *us,
 
 
 /*
- * What the proxy reads from the client while it waits: an upstream that is
- * under way would be waited for although nobody is there any more.
+ * The proxy's reads from the client: without this, the proxy would go on
+ * waiting for the upstream after the client has gone.
  */
 
 static ssize_t
@@ -670,7 +670,7 @@ ngx_trp_turn_client_begin(ngx_event_t *ev)
 }
 
 
-/* worker_shutdown_timeout: the proxy would take it for "connected" */
+/* worker_shutdown_timeout: the proxy would take its event for "connected" */
 
 static void
 ngx_trp_turn_client_holder_handler(ngx_event_t *ev)
@@ -758,7 +758,7 @@ ngx_trp_turn_client_add_addrs(ngx_trp_turn_client_ctx_t *ctx,
 
         ngx_trp_addr_from_sockaddr(&addr, &port, sa);
 
-        /* at first what the server is able to relay */
+        /* first the addresses that the server is able to relay to */
 
         if (ngx_trp_turnc_server_lacks(ctx->server, addr.family) != (i >= n)) {
             continue;
@@ -858,7 +858,7 @@ ngx_trp_turn_client_done(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
 }
 
 
-/* the next address, unless it is the server that everything waits for */
+/* the next address is tried, unless it is the server that is late */
 
 static void
 ngx_trp_turn_client_late(ngx_event_t *ev)
@@ -894,7 +894,7 @@ ngx_trp_turn_client_late(ngx_event_t *ev)
 }
 
 
-/* after the end of the connection, whose TLS is in this pool */
+/* runs after the connection's end, as its TLS is in this pool */
 
 static void
 ngx_trp_turn_client_cleanup(void *data)
@@ -903,7 +903,7 @@ ngx_trp_turn_client_cleanup(void *data)
 }
 
 
-/* to the proxy, in place of what it has waited on */
+/* gives the proxy this connection in place of the one it waited on */
 
 static void
 ngx_trp_turn_client_give(ngx_trp_turn_client_ctx_t *ctx, ngx_connection_t *c)
@@ -937,7 +937,7 @@ ngx_trp_turn_client_give(ngx_trp_turn_client_ctx_t *ctx, ngx_connection_t *c)
 
     ngx_close_connection(holder);
 
-    /* which the proxy is going to delete */
+    /* the proxy expects a timer, and deletes it */
 
     ngx_add_timer(c->write, ctx->conf->client.connect_timeout);
 
@@ -946,8 +946,8 @@ ngx_trp_turn_client_give(ngx_trp_turn_client_ctx_t *ctx, ngx_connection_t *c)
 
 
 /*
- * To the proxy this is a timeout, about which it logs nothing: that was done
- * better.  If it is not the server's fault, no other server is asked.
+ * To the proxy this is a timeout, about which it logs nothing: the reason has
+ * been logged.  If it is not the server's fault, no other server is asked.
  */
 
 static void
@@ -1041,13 +1041,13 @@ ngx_trp_turn_client_free_peer(ngx_peer_connection_t *pc, void *data,
 
     if (late && !ctx->server_failed) {
 
-        /* with another server it would take as long */
+        /* another server would take just as long */
         pc->tries = 0;
     }
 }
 
 
-/* the session does not need it any more; the connection is the proxy's */
+/* the session no longer needs it; its connection belongs to the proxy */
 
 static void
 ngx_trp_turn_client_stop(ngx_trp_turn_client_ctx_t *ctx)

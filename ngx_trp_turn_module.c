@@ -5,9 +5,9 @@
 
 
 /*
- * The TURN server: its directives, its configuration, and where nginx calls it.
- * Clients over TCP and TLS come as stream sessions; the sockets of those over
- * UDP are taken over in the workers.
+ * The TURN server: its directives, its configuration, and its handlers in
+ * nginx.  Clients over TCP and TLS come as stream sessions; the workers take
+ * over the sockets of those over UDP.
  */
 
 
@@ -31,7 +31,7 @@ typedef struct {
     ngx_array_t                  confs;    /* ngx_trp_turn_srv_conf_t * */
     ngx_shm_zone_t              *zone;
     ngx_trp_turn_worker_t       *worker;
-    ngx_uint_t                   portal;   /* a server has one */
+    ngx_uint_t                   portal;   /* some server has one */
 } ngx_trp_turn_main_conf_t;
 
 
@@ -283,7 +283,7 @@ ngx_module_t  ngx_trp_turn_module = {
 };
 
 
-/* a client over TCP or TLS has come, and has to authenticate itself */
+/* a client over TCP or TLS has connected, and has to authenticate itself */
 
 static ngx_int_t
 ngx_trp_turn_guard_handler(ngx_stream_session_t *s)
@@ -464,7 +464,7 @@ ngx_trp_turn_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
         return NGX_ERROR;
     }
 
-    /* these clients have no session, so nginx asks no module about them */
+    /* these clients have no session, so nginx calls no other module for them */
 
     if (listen->type == SOCK_DGRAM
         && ngx_trp_stock_check(cf, ngx_trp_stock_turn_udp,
@@ -507,7 +507,7 @@ ngx_trp_turn_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
         return NGX_ERROR;
     }
 
-    /* what the portal tells its clients; UDP comes first */
+    /* the port that the portal tells its clients; UDP is preferred */
 
     if (tscf->portal_conf.port == 0 || listen->type == SOCK_DGRAM) {
         tscf->portal_conf.port = ngx_inet_get_port(listen->sockaddr);
@@ -643,7 +643,7 @@ ngx_trp_turn_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_size_value(conf->rate, prev->rate, 0);
 
-    /* the two belong together */
+    /* the two are inherited together */
 
     if (conf->stranger_rate == NGX_CONF_UNSET_UINT) {
         conf->stranger_burst = prev->stranger_burst;
@@ -791,7 +791,7 @@ ngx_trp_turn(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
 
-    /* another one, before or after, is found when everything is read */
+    /* another handler, set earlier or later, is found after parsing */
 
     if (cscf->handler == NULL) {
         cscf->handler = ngx_trp_turn_handler;

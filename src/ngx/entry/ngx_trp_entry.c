@@ -167,7 +167,7 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
 
     ctx->tries = 1;
 
-    /* the proxy may have failed with another one before */
+    /* the proxy may have tried another stream before */
 
     ngx_memzero(&ctx->stream, sizeof(ngx_trp_stream_t));
 
@@ -192,7 +192,7 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
 
     ngx_trp_ends_inline(ctx->session->connection);
 
-    /* whatever happens from now to the end of the answer is no clean end */
+    /* until the answer has ended, no end of the user's connection is clean */
 
     if (ctx->target->front == NULL) {
         ngx_trp_ends_arm(ctx->session->connection);
@@ -216,7 +216,7 @@ ngx_trp_entry_open_timeout(ngx_trp_entry_ctx_t *ctx)
 }
 
 
-/* each of its datagrams finds a relay of its own, this one is for the log */
+/* each of its streams finds its own relay; this one is for the log */
 
 static ngx_int_t
 ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
@@ -259,9 +259,9 @@ ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
 
 
 /*
- * The balancer chooses; a relay without tunnels, and the one to be left, is
- * passed over for another one.  That is no failure of it in the sense of
- * max_fails: its pool knows better when it is back.
+ * The balancer chooses; a relay without tunnels, and the one to be left, are
+ * passed over for another.  For max_fails this does not count as a failure: the
+ * pool knows better when its relay is back.
  */
 
 static ngx_int_t
@@ -309,7 +309,7 @@ ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
         if (other == NULL
             || (*pool != leave && ngx_trp_pool_alive(*pool)))
         {
-            /* the balancer's own may be gone from its zone before the end */
+            /* the balancer's may leave its zone before the session ends */
             pc->name = &(*pool)->name;
             return NGX_OK;
         }
@@ -320,12 +320,12 @@ ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
 
     if (ctx->entry->conf->limited) {
 
-        /* by "max_conns", and then that is what it has had enough of */
+        /* with "max_conns", BUSY means that the limit is reached */
         pc->name = &relays->upstream->host;
         return NGX_BUSY;
     }
 
-    /* the balancer has had enough of all of them, the user has not */
+    /* to the balancer all of them have failed, but the user needs one */
 
     *pool = other ? other : ngx_trp_relays_choose(relays);
 
@@ -373,7 +373,7 @@ ngx_trp_entry_hopeless(ngx_trp_stream_t *st)
 }
 
 
-/* nobody is there, and users are not to wait for somebody */
+/* no reverse can be reached, and users are not to wait for one */
 
 static ngx_uint_t
 ngx_trp_entry_closed(ngx_trp_entry_t *entry)
@@ -384,8 +384,8 @@ ngx_trp_entry_closed(ngx_trp_entry_t *entry)
 
 
 /*
- * The stream lost its tunnel, perhaps with all the others to that relay; or
- * the relay has nobody to serve it.
+ * The stream lost its tunnel, perhaps together with all others to that relay;
+ * or the relay has no reverse that can serve it.
  */
 
 static void
@@ -413,7 +413,7 @@ ngx_trp_entry_reroute(ngx_trp_stream_t *st)
 
     u = ctx->session->upstream;
 
-    /* to the proxy it stays the same connection */
+    /* for the proxy, the connection stays the same */
 
     c = u->peer.connection;
     sockaddr = u->peer.sockaddr;
@@ -445,7 +445,7 @@ ngx_trp_entry_user(ngx_trp_stream_t *st)
 
     if (ctx->target->front && ctx->target->code != TRP_CODE_NONE) {
 
-        /* he hears of a failure in the reply */
+        /* the user learns of a failure from the reply */
         return NULL;
     }
 
@@ -462,7 +462,7 @@ ngx_trp_entry_opened(ngx_trp_stream_t *st)
     ctx = st->data;
     pc = &ctx->session->upstream->peer;
 
-    /* where he has waited, the address may not have been known */
+    /* while the stream waited, the address may not have been known */
 
     pc->name = &st->pool->name;
 
@@ -480,7 +480,7 @@ ngx_trp_entry_opened(ngx_trp_stream_t *st)
 }
 
 
-/* now: the proxy may half-close the connection to the client, and then end */
+/* at once: the proxy may half-close the client's connection before it ends */
 
 static void
 ngx_trp_entry_failed(ngx_trp_stream_t *st)
@@ -526,7 +526,7 @@ ngx_trp_entry_free_peer(ngx_peer_connection_t *pc, void *data,
 
     if (st->connection) {
 
-        /* a refusal comes from behind the relay, and is no failure of it */
+        /* a refusal comes from beyond the relay: it is no failure of it */
 
         if (st->unreachable) {
             state |= NGX_PEER_FAILED;
@@ -543,7 +543,7 @@ ngx_trp_entry_free_peer(ngx_peer_connection_t *pc, void *data,
 }
 
 
-/* why there was no stream, or no more; as other modules have decided it */
+/* why there was no stream, or it ended: other modules may have decided it */
 
 ngx_uint_t
 ngx_trp_entry_code(ngx_trp_entry_ctx_t *ctx)

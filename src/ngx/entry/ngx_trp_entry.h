@@ -25,17 +25,17 @@
 #pragma GCC visibility push(hidden)
 
 
-/* what users are in for while nobody is there to serve them */
+/* what happens to users while there is no reverse to serve them */
 
 #define NGX_TRP_ENTRY_WAIT   0
 #define NGX_TRP_ENTRY_RESET  1
 
 
-/* what the stock proxy would look at if a stream were not connected at once */
+/* what the stock proxy would apply if a stream were not connected at once */
 
 typedef struct {
     ngx_msec_t                    connect_timeout;  /* 0: by default */
-    ngx_uint_t                    next;       /* another relay is tried */
+    ngx_uint_t                    next;       /* may another relay be tried? */
     ngx_uint_t                    next_tries;
     ngx_msec_t                    next_timeout;
 } ngx_trp_entry_proxy_t;
@@ -67,7 +67,7 @@ typedef struct {
 typedef struct {
     ngx_stream_session_t         *session;
     ngx_trp_target_t             *target;
-    ngx_trp_target_t              route;      /* of who came by one */
+    ngx_trp_target_t              route;      /* of a user who came by one */
     const ngx_trp_entry_proxy_t  *proxy;
     u_char                        id[TRP_STREAM_ID_LEN];
     const char                   *why;        /* it has no stream */
@@ -79,7 +79,7 @@ typedef struct {
     u_char                       *open;       /* the frame */
     size_t                        open_len;
     ngx_trp_balancer_t            balancer;
-    ngx_uint_t                    tries;      /* relays that were asked */
+    ngx_uint_t                    tries;      /* relays that were tried */
 } ngx_trp_entry_ctx_t;
 
 
@@ -97,7 +97,7 @@ ngx_trp_entry_t *ngx_trp_entry_start(ngx_cycle_t *cycle,
 ngx_int_t ngx_trp_entry_begin(ngx_trp_entry_ctx_t *ctx,
     ngx_trp_entry_t *entry);
 
-/* why there was no stream, or no more; as other modules have decided it */
+/* why there was no stream, or it ended: other modules may have decided it */
 
 ngx_uint_t ngx_trp_entry_code(ngx_trp_entry_ctx_t *ctx);
 

@@ -5,9 +5,9 @@
 
 
 /*
- * "trp_route": each one is a "listen" on one or two addresses, and what comes
- * in there has a destination.  At run time a user's local address tells the
- * route.
+ * "trp_route": each one is a "listen" on one or two addresses, whose users have
+ * a destination.  At run time the local address of a user's connection tells
+ * the route.
  */
 
 
@@ -90,7 +90,7 @@ ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all)
         ngx_trp_conf_low_bits(cf, &value[1], "trp_route");
     }
 
-    /* the core's string may be static */
+    /* the string of src/core may be static */
 
     route.host.len = route.route.host.len;
     route.host.data = (u_char *) route.route.host.data;

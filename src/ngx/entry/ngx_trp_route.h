@@ -29,13 +29,14 @@ typedef struct {
 
 
 /*
- * Adds what the arguments of "trp_route" say to those of a server {}, NULL if
- * there are none yet, and to those of all servers.  As a setter.
+ * Adds the routes that "trp_route" describes to those of a server {}, which
+ * are NULL if there are none yet, and to those of all servers.  Returns what a
+ * setter does.
  */
 
 char *ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all);
 
-/* by the local address of the connection, which has one; or NULL */
+/* by the connection's local address, which must be known; or NULL */
 
 ngx_trp_route_t *ngx_trp_route_find(ngx_array_t *own, ngx_connection_t *c);
 
