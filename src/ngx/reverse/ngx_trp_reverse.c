@@ -5,8 +5,8 @@
 
 
 /*
- * A stream that the relay opens becomes a client of the server: the session
- * that is made for it, and what is told of its end.
+ * A stream that the relay opens becomes a client of the server: how its session
+ * is made, and what the relay is told about its end.
  */
 
 
@@ -63,7 +63,7 @@ ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
     known = (open->flags & TRP_OPEN_AGAIN)
             && ngx_trp_stream_known(link->pool->agent, open->id);
 
-    /* datagrams leave half of the tunnels to streams of TCP */
+    /* streams of UDP leave half of the tunnels to those of TCP */
 
     full = (udp && link->pool->agent->ndatagrams
                    >= ngx_max(link->pool->agent->limit / 2, 1));
@@ -187,7 +187,7 @@ failed:
 }
 
 
-/* what OPEN says is there no longer than the frame */
+/* the strings of OPEN are gone with the frame, so they are copied */
 
 static ngx_int_t
 ngx_trp_reverse_set_names(ngx_trp_reverse_ctx_t *ctx, ngx_pool_t *pool,
@@ -233,7 +233,7 @@ ngx_trp_reverse_set_names(ngx_trp_reverse_ctx_t *ctx, ngx_pool_t *pool,
 }
 
 
-/* to nginx it comes from the user, to where the user came in */
+/* to nginx, it comes from the user, and to the address the user came to */
 
 static ngx_int_t
 ngx_trp_reverse_init_connection(ngx_connection_t *c, trp_open_t *open)
@@ -263,7 +263,7 @@ ngx_trp_reverse_init_connection(ngx_connection_t *c, trp_open_t *open)
 }
 
 
-/* as nginx does it, the first datagram is there before the session begins */
+/* as in nginx, a session begins when its first datagram is there */
 
 static void
 ngx_trp_reverse_udp_handler(ngx_event_t *rev)
@@ -295,7 +295,7 @@ ngx_trp_reverse_udp_handler(ngx_event_t *rev)
 
     ctx = ngx_trp_stream_of(c)->data;
 
-    /* the proxy's buffer may be smaller than the one here */
+    /* the proxy's buffer may be smaller than the one used here */
     ctx->stream.part.room = 0;
 
     ngx_trp_listener_accept(ctx->conf->listener, c);
@@ -344,7 +344,7 @@ ngx_trp_reverse_cleanup(void *data)
 
     refuse.code = (uint8_t) ngx_trp_reverse_code(ctx);
 
-    /* another reverse may be allowed to, or be able to */
+    /* another reverse may be allowed or able to connect */
     refuse.retry = 1;
 
     ngx_trp_stream_close(&ctx->stream, &refuse);
@@ -398,7 +398,7 @@ ngx_trp_reverse_timed_out(ngx_stream_session_t *s)
 }
 
 
-/* connect() failed at once, and the proxy does not tell how */
+/* connect() failed at once, and the proxy does not say why */
 
 static ngx_uint_t
 ngx_trp_reverse_no_route(ngx_trp_reverse_ctx_t *ctx)

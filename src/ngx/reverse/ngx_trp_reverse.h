@@ -39,7 +39,7 @@ typedef struct {
 } ngx_trp_reverse_conf_t;
 
 
-/* what all of them have in common in a worker */
+/* what all reverses of a worker share */
 
 typedef struct {
     ngx_socket_t                     fd;       /* of ngx_trp_fake_socket() */
@@ -48,7 +48,7 @@ typedef struct {
 } ngx_trp_reverse_worker_t;
 
 
-/* one of them in a worker: pool->data */
+/* one reverse in a worker: pool->data */
 
 typedef struct {
     const ngx_trp_reverse_conf_t    *conf;
@@ -69,14 +69,14 @@ typedef struct {
     ngx_str_t                        host;
     in_port_t                        port;
     ngx_str_t                        destination;
-    ngx_array_t                      addrs;    /* of a name, allowed ones */
+    ngx_array_t                      addrs;    /* of a name: allowed ones */
 
     ngx_trp_lookup_t                 lookup;
     ngx_event_notify_peer_pt         notify;   /* the balancer's */
     ngx_event_handler_pt             connect;  /* the proxy's */
-    ngx_atomic_uint_t                armed;    /* connection to be reset */
+    ngx_atomic_uint_t                armed;    /* number of a connection */
     ngx_log_t                        silent;
-    ngx_uint_t                      *closed;   /* told when the stream closes */
+    ngx_uint_t                      *closed;   /* set to 1 when it closes */
 
     unsigned                         checked:1;
     unsigned                         resolving:1;
@@ -86,7 +86,7 @@ typedef struct {
 } ngx_trp_reverse_ctx_t;
 
 
-/* of the pools: see ngx_trp_pool_open_pt */
+/* for the pools: see ngx_trp_pool_open_pt */
 
 void ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open);
 

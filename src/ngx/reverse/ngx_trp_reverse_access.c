@@ -6,7 +6,7 @@
 
 /*
  * Where a stream may go: rules for addresses and for names, and the addresses
- * of a name, of which those are kept that are allowed.
+ * of a name, of which only the allowed ones are kept.
  */
 
 
@@ -27,7 +27,7 @@ static ngx_int_t ngx_trp_reverse_add_addr(ngx_trp_reverse_ctx_t *ctx,
     struct sockaddr *sa, socklen_t socklen);
 
 
-/* trp_reverse_allow, and the name's address that it was checked for */
+/* applies trp_reverse_allow; a name is resolved, and its addresses checked */
 
 ngx_int_t
 ngx_trp_reverse_access_handler(ngx_stream_session_t *s)
@@ -208,7 +208,7 @@ ngx_trp_reverse_resolve(ngx_trp_reverse_ctx_t *ctx)
 
     ngx_trp_lookup(&ctx->lookup);
 
-    /* the handler was called if it was known */
+    /* if the answer was known, the handler has been called */
 
     return ctx->resolved ? ngx_trp_reverse_check_name(ctx) : NGX_AGAIN;
 }

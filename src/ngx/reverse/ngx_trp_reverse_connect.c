@@ -30,8 +30,8 @@ static void ngx_trp_reverse_connected(ngx_trp_reverse_ctx_t *ctx,
 
 
 /*
- * The proxy looks for upstreams in nginx's list.  This one is the worker's own,
- * for it has another name for each session; it needs no initialization.
+ * The proxy looks for upstreams in nginx's list.  This one is the worker's own:
+ * its name changes with each session.  It needs no initialization.
  */
 
 ngx_int_t
@@ -65,8 +65,8 @@ ngx_trp_reverse_init_several(ngx_cycle_t *cycle,
 
 
 /*
- * The destination has answered when the proxy calls "notify", or when it is
- * connected already on return.
+ * The destination has answered when the proxy calls "notify", or if it is
+ * already connected when the proxy's handler returns.
  */
 
 void
@@ -114,9 +114,9 @@ ngx_trp_reverse_connect(ngx_trp_reverse_ctx_t *ctx)
 
 
 /*
- * The proxy takes what "proxy_pass" has come to for one address, unless there
- * is an upstream of this name.  So there is one, with all the addresses, while
- * it looks for it.
+ * The proxy takes the value of "proxy_pass" for one address, unless there is an
+ * upstream of this name.  So there is one, with all the addresses, while the
+ * proxy looks it up.
  */
 
 static void
@@ -180,7 +180,7 @@ ngx_trp_reverse_watch(ngx_trp_reverse_ctx_t *ctx)
 
     if (!ctx->stream.ops->udp) {
 
-        /* an abort while connect() is under way is no clean end either */
+        /* nor is an abort during connect() a clean end */
         ngx_trp_ends_arm(c);
         ctx->armed = c->number;
     }
@@ -198,7 +198,7 @@ ngx_trp_reverse_watch(ngx_trp_reverse_ctx_t *ctx)
 }
 
 
-/* 0: as long as the proxy waits */
+/* 0: no limit but the proxy's own */
 
 static ngx_msec_t
 ngx_trp_reverse_addr_time(ngx_trp_reverse_ctx_t *ctx)
@@ -229,8 +229,8 @@ ngx_trp_reverse_addr_time(ngx_trp_reverse_ctx_t *ctx)
 
 
 /*
- * The proxy is about to learn how connect() ended.  An error is told once: it
- * is taken and logged here, and the proxy gives up as after its timeout.
+ * The proxy is about to learn how connect() ended.  The socket tells an error
+ * only once: it is read and logged here, and to the proxy it is a timeout.
  */
 
 static void
@@ -280,7 +280,7 @@ ngx_trp_reverse_connect_handler(ngx_event_t *ev)
 
     u = ctx->session->upstream;
 
-    /* it may be at the next address */
+    /* the proxy may have gone on to the next address */
 
     if (u->peer.connection && u->peer.connection->number != number) {
         ngx_trp_reverse_watch(ctx);
@@ -340,7 +340,7 @@ ngx_trp_reverse_connected(ngx_trp_reverse_ctx_t *ctx, ngx_connection_t *pc)
         ngx_trp_ends_arm(pc);
     }
 
-    /* the address before this one may have failed */
+    /* the previous address may have failed */
     st->code = TRP_CODE_NONE;
 
     if (ctx->several) {
