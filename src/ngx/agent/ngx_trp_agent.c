@@ -5,7 +5,8 @@
 
 
 /*
- * What both kinds of agents are configured with, and their start in a worker.
+ * The configuration common to both kinds of agents, and their start in a
+ * worker.
  */
 
 
@@ -49,7 +50,7 @@ ngx_trp_agent_label(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* P_pool idle=N max=N; "role" is just the first member, for the offset */
+/* P_pool idle=N max=N; the offset of "role", the first member, is just 0 */
 
 char *
 ngx_trp_agent_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -161,7 +162,7 @@ ngx_trp_agent_merge_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *prev,
         }
     }
 
-    /* each tunnel to a relay needs one, the pool's bound is enough */
+    /* each tunnel to a relay needs one; the pool's maximum bounds them */
 
     conf->turn.allocations = conf->max;
 
@@ -242,12 +243,12 @@ ngx_trp_agent_start(ngx_cycle_t *cycle, const ngx_trp_agent_conf_t *conf,
     ngx_queue_init(&agent->turn_servers);
     ngx_queue_init(&agent->streams);
 
-    /* through a TURN server a tunnel has two connections */
+    /* through a TURN server, a tunnel takes two connections */
 
     share = ngx_trp_capacity_join(capacity, cycle, conf->turn.enabled ? 4 : 3);
     agent->limit = ngx_min(conf->max, share);
 
-    /* the other workers have the same */
+    /* the same holds for the other workers */
 
     if (ngx_worker == 0 && conf->max > share) {
         level = conf->max_set ? NGX_LOG_WARN : NGX_LOG_NOTICE;

@@ -46,7 +46,7 @@ typedef struct {
     ngx_msec_t            heartbeat;
 
     ngx_trp_ssl_conf_t    ssl;
-    ngx_trp_name_conf_t   names;              /* of relays, TURN servers */
+    ngx_trp_name_conf_t   names;              /* relays and TURN servers */
     ngx_trp_turnc_conf_t  turn;               /* the way to the relay */
 
     unsigned              max_set:1;
@@ -62,18 +62,18 @@ typedef struct {
     ngx_trp_capacity_t   *capacity;           /* of all agents of the role */
     ngx_uint_t            limit;              /* "max", or what fits */
 
-    ngx_queue_t           turn_servers;       /* addresses of "turn" so far */
+    ngx_queue_t           turn_servers;       /* addresses used so far */
     ngx_trp_name_t       *turn_name;          /* NULL: "turn" has an address */
     ngx_uint_t            turn_next;
 
     /* of a reverse */
     ngx_queue_t           streams;            /* ngx_trp_stream_t */
-    trp_recent_t          lost;               /* of accepted ones */
+    trp_recent_t          lost;               /* ids of accepted ones */
     ngx_uint_t            ndatagrams;         /* streams of UDP */
 } ngx_trp_agent_worker_t;
 
 
-/* the setters of both agents, and what other directives refer to */
+/* the setters of both agents */
 
 char *ngx_trp_agent_label(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_trp_agent_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -81,7 +81,7 @@ char *ngx_trp_agent_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 extern const ngx_conf_num_bounds_t  ngx_trp_agent_weight_bounds;
 
 
-/* all to UNSET; inherit and set defaults; then make what they describe */
+/* sets all members to UNSET; inherits them, and sets defaults */
 
 void ngx_trp_agent_create_conf(ngx_trp_agent_conf_t *conf);
 ngx_int_t ngx_trp_agent_merge_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *prev,

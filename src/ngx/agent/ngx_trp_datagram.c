@@ -5,8 +5,8 @@
 
 
 /*
- * A stream of UDP that is written and read here, and not by a proxy: its
- * opening, what comes on it, its end.
+ * A stream of UDP that is written and read here, and not by a proxy: how it is
+ * opened, receives datagrams, and ends.
  */
 
 

@@ -59,7 +59,7 @@ ngx_int_t ngx_trp_datagram_open(ngx_trp_datagram_t *dg, ngx_socket_t fd,
 ngx_int_t ngx_trp_datagram_send(ngx_trp_datagram_t *dg, u_char *p,
     size_t len);
 
-/* closed() is not called */
+/* does not call closed() */
 
 void ngx_trp_datagram_close(ngx_trp_datagram_t *dg);
 

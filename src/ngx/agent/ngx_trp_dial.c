@@ -94,7 +94,7 @@ ngx_trp_dial_relay(ngx_trp_pool_t *pool)
     ngx_trp_link_t    *link;
     ngx_connection_t  *c;
 
-    /* to say once that this host has no route is enough */
+    /* it is enough to log once that this host has no route */
 
     if (pool->dials.failures
         && ngx_trp_connect_way(pool->sockaddr, pool->socklen))
@@ -165,7 +165,7 @@ ngx_trp_dial_create_link(ngx_trp_pool_t *pool, ngx_connection_t *c)
     link->pool = pool;
     link->dialing = 1;
 
-    /* one timer for all that follows, until the relay is ready */
+    /* one timer covers all steps until the relay is ready */
 
     ngx_trp_tunnel_deadline(link->tunnel, pool->conf->connect_timeout,
                             "dialling");
@@ -194,7 +194,7 @@ failed:
 }
 
 
-/* a connection to the relay that a TURN server makes (RFC 6062) */
+/* a connection to the relay through a TURN server (RFC 6062) */
 
 static ngx_int_t
 ngx_trp_dial_turn(ngx_trp_pool_t *pool)
@@ -254,8 +254,8 @@ ngx_trp_dial_turn(ngx_trp_pool_t *pool)
 
 
 /*
- * They take turns: one that fails is not asked next.  NULL also if the name has
- * no address yet, of which its own lines tell.
+ * The servers take turns, so one that fails is not asked next.  NULL also if
+ * the name has no address yet, which is logged where names are resolved.
  */
 
 static ngx_trp_turnc_server_t *
@@ -333,7 +333,7 @@ ngx_trp_dial_turn_done(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
 }
 
 
-/* as a tunnel that is dialled directly: kept only if a stream waits for it */
+/* like a tunnel dialled directly, it is kept only if a stream waits for it */
 
 static void
 ngx_trp_dial_turn_drain(ngx_trp_turnc_connect_t *tc)
@@ -368,14 +368,14 @@ ngx_trp_dial_turn_failed(ngx_trp_dial_turn_t *dial)
         ngx_del_timer(&dial->timer);
     }
 
-    /* all of it is in there */
+    /* "dial" is in the pool that this destroys */
     ngx_trp_turnc_disconnect(dial->connect);
 
     pool->dialled->failed(pool);
 }
 
 
-/* the tunnel is closed: the allocation may have another one */
+/* the tunnel is closed: the allocation may serve another one */
 
 static void
 ngx_trp_dial_turn_cleanup(void *data)
@@ -406,7 +406,7 @@ ngx_trp_dial_log_error(ngx_log_t *log, u_char *buf, size_t len)
 }
 
 
-/* the protocol, and which of the relay's workers should have this tunnel */
+/* the protocol, and a hint to which of the relay's workers this should go */
 
 static ngx_int_t
 ngx_trp_dial_alpn(ngx_trp_dialer_t *d)

@@ -19,13 +19,13 @@
 #pragma GCC visibility push(hidden)
 
 
-/* the name of a TURN server on the way; once for an agent, in a worker */
+/* starts to resolve the TURN server's name; once for an agent in a worker */
 
 ngx_int_t ngx_trp_dial_start(ngx_trp_agent_worker_t *agent);
 
 /*
- * NGX_OK: under way, how it ends is told by pool->dialled, or by the tunnel's
- * "closed" handler.  NGX_ERROR: could not even begin.
+ * NGX_OK: under way; the result is told by pool->dialled, or by the tunnel's
+ * "closed" handler.  NGX_ERROR: dialling could not begin.
  */
 
 ngx_int_t ngx_trp_dial(ngx_trp_pool_t *pool);

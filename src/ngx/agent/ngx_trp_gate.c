@@ -5,22 +5,22 @@
 
 
 /*
- * How many dials to one relay may be under way in a worker: a window that
- * grows as they come to READY, and that others may pass when dials hang.
+ * How many tunnels to one relay a worker may dial at a time: a window that
+ * grows with each READY, and in which dials that hang are not counted.
  */
 
 
 #include "agent/ngx_trp_gate.h"
 
 
-/* the heap's peak of many handshakes at once is never given back */
+/* the memory that many handshakes at once need is never given back */
 #define NGX_TRP_GATE_WINDOW        16
 #define NGX_TRP_GATE_WINDOW_START  4
 
-/* the same of all workers of a host, which have one address */
+/* for all workers of a host, which share an address */
 #define NGX_TRP_GATE_WINDOWS       64
 
-/* no tunnel has become ready, and others wait: those that dial hang */
+/* others wait, and no tunnel has become ready for so long: the dials hang */
 #define NGX_TRP_GATE_TIME          1000
 
 
@@ -112,8 +112,8 @@ ngx_trp_gate_enter(ngx_trp_gate_t *gate, ngx_trp_gate_wait_t *wait)
 
 
 /*
- * Those that have begun lately are taken for hung, too: that lets in no more
- * than a window at a time.
+ * Dials that have begun lately are also taken for hung; still, no more than one
+ * window is let in at a time.
  */
 
 static void

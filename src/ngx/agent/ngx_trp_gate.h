@@ -28,14 +28,14 @@
 typedef struct {
     ngx_queue_t     queue;         /* in capacity->gates */
     ngx_queue_t     waiting;       /* ngx_trp_gate_wait_t */
-    ngx_event_t     event;         /* looks for those that hang */
+    ngx_event_t     event;         /* looks for dials that hang */
     ngx_uint_t      dialing;
     ngx_uint_t      hung;          /* of them, not counted */
     ngx_uint_t      window;
     ngx_uint_t      max;
     socklen_t       socklen;
     ngx_sockaddr_t  sockaddr;
-    unsigned        ready:1;       /* a tunnel was, lately */
+    unsigned        ready:1;       /* a tunnel became so lately */
     ngx_str_t       turn;          /* "HOST:PORT" on the way, or empty */
 } ngx_trp_gate_t;
 
@@ -50,19 +50,19 @@ typedef struct {
 
 
 /*
- * That of an address, made at need; NULL if there is no memory.  "turn" has to
- * live as long.
+ * The gate of an address, created if need be; NULL if there is no memory.
+ * "turn" has to live as long as the gate.
  */
 
 ngx_trp_gate_t *ngx_trp_gate_find(ngx_trp_capacity_t *capacity,
     struct sockaddr *sockaddr, socklen_t socklen, const ngx_str_t *turn);
 
-/* one more may be dialled: 1, and counts; 0: the event is posted later */
+/* 1: one more may be dialled, and is counted; 0: the event is posted later */
 
 ngx_uint_t ngx_trp_gate_enter(ngx_trp_gate_t *gate,
     ngx_trp_gate_wait_t *wait);
 
-/* it is ready, or has failed, or neither says anything of the relay */
+/* it is ready, or has failed, or its end says nothing about the relay */
 
 typedef enum {
     NGX_TRP_GATE_READY = 0,
@@ -72,7 +72,7 @@ typedef enum {
 
 void ngx_trp_gate_leave(ngx_trp_gate_t *gate, ngx_trp_gate_e how);
 
-/* an admitted pool does not need to dial any more: others may */
+/* a pool that was let in no longer needs to dial: others may */
 
 void ngx_trp_gate_pass(ngx_trp_gate_t *gate);
 

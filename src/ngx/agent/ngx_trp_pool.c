@@ -5,8 +5,8 @@
 
 
 /*
- * The tunnels of a pool: dialled, taken, put back and drained.  What comes on
- * one goes to its holder.
+ * The tunnels of a pool: dialled, taken, put back and drained.  What a tunnel
+ * receives goes to its holder.
  */
 
 
@@ -131,7 +131,7 @@ ngx_trp_pool_create(ngx_trp_agent_worker_t *agent, struct sockaddr *sockaddr,
     pool->shrink.handler = ngx_trp_pool_shrink_handler;
     pool->shrink.cancelable = 1;
 
-    /* a posted event would wait for the first other one */
+    /* a posted event would wait until some other event wakes the worker */
 
     ngx_add_timer(&pool->event, 1);
     ngx_add_timer(&pool->shrink, NGX_TRP_POOL_SHRINK_TIME);
@@ -247,7 +247,7 @@ ngx_trp_pool_dialled(ngx_trp_pool_t *pool, ngx_trp_gate_e how)
 
 /*
  * Exponential, with full jitter: agents must not come back in step.  "count"
- * is of the rounds that were for nothing.
+ * counts the rounds that were in vain.
  */
 
 static void
@@ -276,7 +276,7 @@ ngx_trp_pool_backoff(ngx_trp_pool_t *pool, ngx_uint_t *count)
 }
 
 
-/* streams that wait for this relay may find another one that is alive */
+/* streams that wait for this relay may find another that is alive */
 
 static void
 ngx_trp_pool_reroute(ngx_trp_pool_t *pool)
@@ -315,7 +315,7 @@ ngx_trp_pool_shrink_handler(ngx_event_t *ev)
 
     ngx_add_timer(ev, NGX_TRP_POOL_SHRINK_TIME);
 
-    /* half way down to what was needed since the last time */
+    /* half way down to what has been needed since the last time */
 
     if (pool->peak > pool->recent) {
         pool->peak -= (pool->peak - pool->recent + 1) / 2;
@@ -356,7 +356,7 @@ ngx_trp_pool_found(ngx_trp_pool_t *pool, ngx_addr_t *addr)
         return NGX_ERROR;
     }
 
-    /* what it had may still be referred to */
+    /* the previous address may still be referred to */
 
     ngx_memcpy(sockaddr, addr->sockaddr, addr->socklen);
 
@@ -421,7 +421,7 @@ ngx_trp_pool_alive(ngx_trp_pool_t *pool)
 }
 
 
-/* busy tunnels are told when they are idle again */
+/* the relay tells this of a busy tunnel only when it is idle again */
 
 ngx_uint_t
 ngx_trp_pool_vain(ngx_trp_pool_t *pool)
@@ -449,7 +449,7 @@ ngx_trp_pool_get(ngx_trp_pool_t *pool)
     ngx_queue_t     *q;
     ngx_trp_link_t  *link;
 
-    /* the last one used: the others may grow old and be given up */
+    /* the one used last: the others may grow old and be given up */
 
     for (q = ngx_queue_head(&pool->idle);
          q != ngx_queue_sentinel(&pool->idle);
@@ -594,7 +594,7 @@ ngx_trp_pool_moved(ngx_trp_link_t *link, ngx_uint_t slot)
 
     pool->dials.slot = slot;
 
-    /* no failure: the next one is dialled at once, but not for ever */
+    /* no failure: the next one is dialled at once, but only so many times */
 
     if (pool->dials.moved++ < NGX_TRP_POOL_MOVES) {
         link->dialing = 0;
@@ -737,8 +737,8 @@ ngx_trp_pool_agents(ngx_trp_link_t *link, trp_frame_t *frame)
 
 
 /*
- * The relay knows better how many tunnels are busy: for it they are so for
- * the time that OPEN and DONE are on their way.
+ * The relay knows better how many tunnels are busy: for the relay they are busy
+ * even while OPEN and DONE are on their way.
  */
 
 static ngx_int_t
@@ -774,8 +774,8 @@ ngx_trp_pool_open(ngx_trp_link_t *link, trp_frame_t *frame)
 
 /*
  * This worker exits, or the tunnel is not needed.  The relay is asked to close
- * it: it may still have to read the end of a stream, or an OPEN to a reverse,
- * which is served, may be on its way.
+ * it: the relay may still have to read the end of a stream, or may have sent a
+ * reverse an OPEN, which is served.
  */
 
 static void

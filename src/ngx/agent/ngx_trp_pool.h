@@ -6,8 +6,8 @@
 
 /*
  * An agent's tunnels to one address of a relay, in one worker: a number of
- * idle ones is kept ready, more are dialled on demand and given up again
- * when they are not needed.
+ * idle ones is kept ready, more are dialled on demand, and given up when they
+ * are no longer needed.
  */
 
 
@@ -22,8 +22,8 @@
 
 
 /*
- * Begins to dial at once.  "server" is the name that the configuration has,
- * with its port.  All is copied; NULL if there is no memory.
+ * Begins to dial at once.  "server" is the name in the configuration, with its
+ * port.  All is copied; NULL if there is no memory.
  */
 
 ngx_trp_pool_t *ngx_trp_pool_create(ngx_trp_agent_worker_t *agent,
@@ -32,14 +32,14 @@ ngx_trp_pool_t *ngx_trp_pool_create(ngx_trp_agent_worker_t *agent,
 
 /*
  * The pool had a placeholder for an unknown address ("unknown" was set after
- * _create()): this is the address, or it was not found, and waiting streams are
- * sent to other relays, if there are any.
+ * _create()): this is the address.  If none was found, waiting streams are sent
+ * to other relays, if there are any.
  */
 
 ngx_int_t ngx_trp_pool_found(ngx_trp_pool_t *pool, ngx_addr_t *addr);
 void ngx_trp_pool_not_found(ngx_trp_pool_t *pool);
 
-/* the relay is no longer used, or again; existing streams go on */
+/* the relay is no longer used, or is used again; existing streams go on */
 
 void ngx_trp_pool_retire(ngx_trp_pool_t *pool, ngx_uint_t retired);
 

@@ -6,14 +6,14 @@
 
 /*
  * How many tunnels a pool should have, and may have: by what its streams need,
- * what the relay has told, and what this worker has left.
+ * what the relay has told, and how many connections this worker has left.
  */
 
 
 #include "agent/ngx_trp_pool_size.h"
 
 
-/* dialled at once, and more than twice as many are not asked for at once */
+/* dialled at a time; a relay may ask for twice as many at a time */
 #define NGX_TRP_POOL_BATCH         16
 
 #define NGX_TRP_POOL_CRAMPED_TIME  250
@@ -47,8 +47,8 @@ ngx_trp_pool_missing(ngx_trp_pool_t *pool)
     }
 
     /*
-     * one at a time to a relay that does not answer, and until it has told
-     * the slot: others would only be sent to another worker
+     * one at a time to a relay that does not answer or has not yet told the
+     * slot: others would only be sent to another worker
      */
 
     if (pool->dials.wasted
@@ -79,7 +79,7 @@ ngx_trp_pool_missing(ngx_trp_pool_t *pool)
 }
 
 
-/* tunnels that are kept in any case, and a share of what is there for all */
+/* tunnels that are kept in any case, and a share of what all may have */
 
 static ngx_uint_t
 ngx_trp_pool_may_grow(ngx_trp_pool_t *pool)
@@ -97,8 +97,8 @@ ngx_trp_pool_may_grow(ngx_trp_pool_t *pool)
 
 
 /*
- * Tunnels for which there are connections now: each needs one, and two for
- * its stream, which those that wait have already.
+ * Tunnels for which there are connections now: each needs one, and two more for
+ * its stream; streams that wait have these already.
  */
 
 static ngx_uint_t
@@ -126,7 +126,7 @@ ngx_trp_pool_room(ngx_trp_pool_t *pool)
 }
 
 
-/* without a tunnel for it, a stream would only keep one from the others */
+/* a stream that gets no tunnel would only take connections from others */
 
 ngx_uint_t
 ngx_trp_pool_admits(ngx_trp_pool_t *pool)
@@ -162,7 +162,7 @@ ngx_trp_pool_count(ngx_trp_pool_t *pool, ngx_int_t n)
 }
 
 
-/* tunnels that are busy, or would be if they were there */
+/* tunnels that are busy, and those that streams wait for */
 
 static ngx_uint_t
 ngx_trp_pool_needed(ngx_trp_pool_t *pool)

@@ -23,30 +23,30 @@
 
 #define NGX_TRP_POOL_BACKOFF_MAX   30000
 
-/* a tunnel of no use that is lost sooner counts as a failure to dial */
+/* a tunnel that did no work, and is lost sooner, counts as a failed dial */
 
 #define NGX_TRP_POOL_SHORT_LIFE    10000
 
 
 /*
- * Tunnels that are to be dialled now.  If there is no room for any of them, a
- * timer is set: pool->cramped.
+ * How many tunnels are to be dialled now.  If there is no room for any of them,
+ * a timer is set: pool->cramped.
  */
 
 ngx_uint_t ngx_trp_pool_missing(ngx_trp_pool_t *pool);
 
-/* 1 if one more stream may come: if it waits, it will have a tunnel */
+/* 1 if one more stream may come: if it has to wait, it will get a tunnel */
 
 ngx_uint_t ngx_trp_pool_admits(ngx_trp_pool_t *pool);
 
-/* there are "n" more, or less: the one place that changes pool->total */
+/* adds "n", which may be negative: the one place that changes pool->total */
 
 void ngx_trp_pool_count(ngx_trp_pool_t *pool, ngx_int_t n);
 
 /*
- * Takes note of how many tunnels are needed now: there are to be as many.
- * "known" is how many there should be, if the relay has told: one that
- * exaggerates gets twice as many, and has to use them before there are more.
+ * Notes how many tunnels are needed now: so many are to exist.  "known" is how
+ * many there should be, if the relay has told: a relay that exaggerates gets
+ * twice as many, and has to use them before it gets more.
  */
 
 void ngx_trp_pool_demand(ngx_trp_pool_t *pool, ngx_uint_t known);

@@ -30,7 +30,7 @@ typedef struct {
     ngx_trp_name_t     name;
     ngx_queue_t        queue;
     ngx_trp_relays_t  *relays;
-    ngx_addr_t        *addr;       /* what the balancer has in its place */
+    ngx_addr_t        *addr;       /* its placeholder in the balancer */
     ngx_str_t          server;
     ngx_uint_t         next;       /* of its addresses */
     ngx_uint_t         backup;
@@ -95,7 +95,7 @@ ngx_trp_relays_start(ngx_cycle_t *cycle, ngx_trp_relays_t *relays)
         relays->event.handler = ngx_trp_relays_event_handler;
         relays->event.cancelable = 1;
 
-        /* nginx may know them from before the reload */
+        /* nginx may know the addresses from before the reload */
         ngx_trp_relays_update(relays);
 
         ngx_add_timer(&relays->event, NGX_TRP_RELAYS_TIME);
@@ -155,7 +155,7 @@ ngx_trp_relays_add_servers(ngx_trp_relays_t *relays, ngx_uint_t backup)
 }
 
 
-/* users may come before its address is known: they wait in a pool for that */
+/* users may come before the address is known: they wait for it in a pool */
 
 static ngx_int_t
 ngx_trp_relays_add_name(ngx_trp_relays_t *relays,
@@ -462,7 +462,7 @@ ngx_trp_relays_vain(ngx_trp_relays_t *relays)
 }
 
 
-/* the backup servers last */
+/* backup servers come last */
 
 ngx_trp_pool_t *
 ngx_trp_relays_other(ngx_trp_relays_t *relays, ngx_trp_pool_t *pool)
@@ -520,8 +520,8 @@ ngx_trp_relays_event_handler(ngx_event_t *ev)
 
 
 /*
- * A pool whose address has gone gives its tunnels up.  It is kept: streams
- * refer to it, and the address may come back.
+ * A pool whose address has gone gives up its tunnels.  The pool itself is kept:
+ * streams refer to it, and the address may come back.
  */
 
 static void

@@ -6,8 +6,8 @@
 
 /*
  * The relays of an agent, in one worker: a pool of tunnels for each address of
- * the upstream's servers.  Names are resolved at run time, by us, or by nginx
- * where "resolve" says so, and the pools follow.
+ * the upstream's servers.  Names are resolved at run time, here, or by nginx if
+ * the server has "resolve", and the pools follow.
  */
 
 
@@ -38,23 +38,23 @@ typedef struct {
 ngx_int_t ngx_trp_relays_start(ngx_cycle_t *cycle, ngx_trp_relays_t *relays);
 
 /*
- * The pool of an address that the balancer has chosen, or NULL.  Of a name it
- * is one of several, which take turns: one that can serve a user, and is not
- * "leave", if there is one.
+ * The pool of an address that the balancer has chosen, or NULL.  A name has
+ * several pools, which take turns: one that can serve a user, and is not
+ * "leave", is preferred.
  */
 
 ngx_trp_pool_t *ngx_trp_relays_find(ngx_trp_relays_t *relays,
     struct sockaddr *sockaddr, socklen_t socklen, ngx_trp_pool_t *leave);
 
-/* the first one that can serve a user, or else one; NULL if there is none */
+/* the first that can serve a user, or else any; NULL if there is none */
 
 ngx_trp_pool_t *ngx_trp_relays_choose(ngx_trp_relays_t *relays);
 
-/* 1 if it is known that none of them can serve a user */
+/* 1 if it is certain that none of them can serve a user */
 
 ngx_uint_t ngx_trp_relays_vain(ngx_trp_relays_t *relays);
 
-/* one that can serve a user, and is not this one; or NULL */
+/* one other than this that can serve a user, or NULL */
 
 ngx_trp_pool_t *ngx_trp_relays_other(ngx_trp_relays_t *relays,
     ngx_trp_pool_t *pool);

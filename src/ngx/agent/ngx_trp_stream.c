@@ -5,8 +5,8 @@
 
 
 /*
- * The life of a stream: it is opened, has a tunnel, is accepted or refused,
- * ends or is aborted.
+ * The life of a stream: it is opened, gets a tunnel, is accepted or refused,
+ * and ends or is aborted.
  */
 
 
@@ -88,14 +88,14 @@ ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
         return NGX_ERROR;
     }
 
-    /* the end, which may be a reset, is told from the last buffer */
+    /* the last buffer tells of the end, which may be a reset */
     c->need_last_buf = 1;
 
     /*
-     * The proxy overwrites data, log and pool.  What datagrams have in "udp"
-     * is left alone on a connection of the type SOCK_STREAM.  On one of the
-     * type SOCK_DGRAM "proxy_requests" would remove it from a tree, but that
-     * one is never in the queue of those that may be reused.
+     * The proxy overwrites data, log and pool.  On a SOCK_STREAM connection,
+     * nginx does not touch "udp".  On a SOCK_DGRAM one, "proxy_requests" would
+     * remove it from a tree, so there "queue" is used: the connection is never
+     * in the queue of reusable ones.
      */
 
     if (st->ops->udp) {
@@ -132,7 +132,7 @@ ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
 }
 
 
-/* recv_chain tells a stream from other connections, it is the same for all */
+/* recv_chain, the same for all streams, tells them from other connections */
 
 ngx_trp_stream_t *
 ngx_trp_stream_of(ngx_connection_t *c)
@@ -146,7 +146,7 @@ ngx_trp_stream_of(ngx_connection_t *c)
 }
 
 
-/* opening, the entry's part */
+/* opening: the entry's part */
 
 
 void
@@ -209,7 +209,7 @@ ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_link_t *link)
 
     ngx_trp_tunnel_send_frame(link->tunnel, st->early.open, last);
 
-    /* the user's first bytes come in the next turn, if they come at once */
+    /* if the user speaks at once, the first bytes come in the next turn */
 
     ngx_trp_tunnel_flush_later(link->tunnel);
 
@@ -283,7 +283,7 @@ ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
 
     if (refuse.code == TRP_CODE_DRAINING) {
 
-        /* no failure: the tunnel ends in a worker that exits */
+        /* no failure: the relay's worker exits */
         t->draining = 1;
 
     } else if (refuse.retry && st->tries.retries++ == NGX_TRP_STREAM_RETRIES) {
@@ -306,7 +306,7 @@ ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
 
     if (refuse.retry) {
 
-        /* the tunnel finishes this attempt alone */
+        /* the tunnel finishes this attempt on its own */
 
         st->link->holder = NULL;
         ngx_trp_tunnel_abandon(t, NULL, 1);
@@ -322,7 +322,7 @@ ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
 
 /*
  * Nothing of a stream that was not accepted has reached its destination.  A
- * lost tunnel is no try: there may be more that died with it.
+ * lost tunnel does not count as a try: others may have died with it.
  */
 
 static void
@@ -384,7 +384,7 @@ ngx_trp_stream_readable(ngx_trp_holder_t *holder)
 }
 
 
-/* once it is empty */
+/* frees the buffer once it is empty */
 
 void
 ngx_trp_stream_free_ahead(ngx_trp_stream_t *st)
@@ -454,7 +454,7 @@ ngx_trp_stream_writable(ngx_trp_holder_t *holder)
 }
 
 
-/* the early bytes and the ends to the tunnel, as far as it takes them */
+/* sends the early bytes and the ends, as far as the tunnel takes them */
 
 void
 ngx_trp_stream_pump(ngx_trp_stream_t *st)
@@ -482,7 +482,7 @@ ngx_trp_stream_pump(ngx_trp_stream_t *st)
             ngx_trp_tunnel_send(t, TRP_END);
         }
 
-        /* before END it would be of no use */
+        /* before END, it would be of no use */
 
         if (st->consumed && !(t->state.sent & TRP_SEEN_DONE)) {
             ngx_trp_tunnel_send(t, TRP_DONE);
@@ -490,7 +490,7 @@ ngx_trp_stream_pump(ngx_trp_stream_t *st)
 
         if (st->entry && trp_tunnel_idle(&t->state)) {
 
-            /* nobody waits for it: it may go with the next OPEN */
+            /* nothing waits for it: it may go with the next OPEN */
             ngx_trp_tunnel_flush_after(t, NGX_TRP_END_TIME);
         }
     }
@@ -511,7 +511,7 @@ ngx_trp_stream_pump(ngx_trp_stream_t *st)
 
 /*
  * If the user has spoken first, the answer is likely to come soon, and ACCEPT
- * goes with it.  An entry that has more to send waits for ACCEPT.
+ * goes out with it.  But an entry that has more to send waits for ACCEPT.
  */
 
 void
@@ -537,7 +537,7 @@ ngx_trp_stream_accept(ngx_trp_stream_t *st)
 }
 
 
-/* the tunnel's side, as the holder of a link */
+/* the tunnel's side: the stream as the holder of a link */
 
 
 static void
@@ -602,9 +602,9 @@ ngx_trp_stream_frame(ngx_trp_holder_t *holder, trp_frame_t *frame)
 
 
 /*
- * Behind END, RESET (or a lost tunnel) says that nobody reads at the far end.
+ * After END, RESET (or a lost tunnel) says that the far end no longer reads.
  * What came before END is complete, and is not taken back: if some of it is
- * still on its way to the other side, that one learns of the reset when it
+ * still on its way to the other side, that side learns of the reset when it
  * writes.
  */
 
@@ -627,7 +627,7 @@ ngx_trp_stream_got_reset(ngx_trp_stream_t *st)
 }
 
 
-/* for ACCEPT, and for a tunnel */
+/* stops waiting for ACCEPT and for a tunnel */
 
 static void
 ngx_trp_stream_stop_waiting(ngx_trp_stream_t *st)
@@ -672,7 +672,7 @@ ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code)
 }
 
 
-/* the tunnel has carried both ends, and is needed elsewhere */
+/* both ends have passed, and the tunnel is needed elsewhere */
 
 static void
 ngx_trp_stream_detach(ngx_trp_stream_t *st)
@@ -702,7 +702,7 @@ ngx_trp_stream_lost(ngx_trp_stream_t *st)
 
     if (st->in == NGX_TRP_STREAM_ENDED && st->out == NGX_TRP_STREAM_ENDED) {
 
-        /* both ends went through, only their DONE did not */
+        /* both ends have passed, only their DONE has not */
         return;
     }
 
@@ -726,7 +726,7 @@ ngx_trp_stream_lost(ngx_trp_stream_t *st)
 }
 
 
-/* the entry may not have heard of ACCEPT, and open it once more */
+/* the entry may have missed ACCEPT, and open the stream once more */
 
 static void
 ngx_trp_stream_remember(ngx_trp_stream_t *st)
@@ -763,8 +763,8 @@ ngx_trp_stream_known(ngx_trp_agent_worker_t *agent, const u_char *id)
 
 
 /*
- * A worker that exits ends a session of UDP with its next event.  Rather than
- * with a datagram, which would be lost, it does so now.
+ * A worker that exits ends a session of UDP on its next event.  It is made to
+ * do so now: if that event were a datagram, the datagram would be lost.
  */
 
 static void
@@ -778,7 +778,7 @@ ngx_trp_stream_drain(ngx_trp_holder_t *holder)
 
     if (st->ops->udp && !st->entry && !rev->posted) {
 
-        /* outside of the event loop: make it turn once more */
+        /* this runs outside of the event loop: make it turn once more */
         ngx_post_event(rev, &ngx_posted_next_events);
     }
 }

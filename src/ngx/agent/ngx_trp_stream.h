@@ -14,8 +14,8 @@
  * What cannot be sent at once is dropped.
  *
  * The object must live as long as the connection, until
- * ngx_trp_stream_close().  What is then still to be said on the tunnel, the
- * tunnel says alone.
+ * ngx_trp_stream_close().  Frames that are still due by then are sent by the
+ * tunnel on its own.
  */
 
 
@@ -44,11 +44,11 @@ ngx_int_t ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd,
 ngx_trp_stream_t *ngx_trp_stream_of(ngx_connection_t *c);
 
 
-/* entry: takes a tunnel, or waits for one, at most "timeout" until ACCEPT */
+/* entry: takes a tunnel, or waits for one; ACCEPT is due within "timeout" */
 
 void ngx_trp_stream_open(ngx_trp_stream_t *st, ngx_msec_t timeout);
 
-/* reverse: the tunnel with OPEN is the stream's */
+/* reverse: the tunnel that OPEN came on becomes the stream's */
 
 void ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_link_t *link);
 
@@ -63,8 +63,8 @@ void ngx_trp_stream_accept(ngx_trp_stream_t *st);
 
 
 /*
- * The connection is about to be closed.  What it has not ended is reset; what
- * it has not accepted is refused for the reason given, if any.
+ * The connection is about to be closed.  A stream that has not ended is reset;
+ * one that was not accepted is refused, for the reason given, if any.
  */
 
 void ngx_trp_stream_close(ngx_trp_stream_t *st, trp_refuse_t *refuse);
@@ -73,19 +73,19 @@ void ngx_trp_stream_close(ngx_trp_stream_t *st, trp_refuse_t *refuse);
 /* for both kinds of data */
 
 
-/* the tunnel is no more: the stream is opened once more, or aborted */
+/* the tunnel is lost: the stream is opened once more, or aborted */
 
 void ngx_trp_stream_lost(ngx_trp_stream_t *st);
 
-/* nothing more comes in, and "code" says why if it was not accepted */
+/* no more input comes; "code" says why, if it was not accepted */
 
 void ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code);
 
-/* what is sent early goes to the tunnel, as far as it takes it */
+/* sends the early bytes and the ends, as far as the tunnel takes them */
 
 void ngx_trp_stream_pump(ngx_trp_stream_t *st);
 
-/* what was read ahead, once it is taken */
+/* frees what was read ahead, once it is consumed */
 
 void ngx_trp_stream_free_ahead(ngx_trp_stream_t *st);
 

@@ -5,8 +5,8 @@
 
 
 /*
- * The lines of the log that tell of a stream: each has all that follows it
- * across machines, and one tells why it failed.
+ * The log lines about a stream: each has what it takes to follow the stream
+ * across machines, and one of them tells why it failed.
  */
 
 
@@ -60,7 +60,7 @@ ngx_trp_stream_log_end(ngx_trp_stream_t *st, ngx_log_t *log)
 }
 
 
-/* the proxy has closed it, and does not tell why */
+/* the proxy has closed it, and does not say why */
 
 static const char *
 ngx_trp_stream_guess(ngx_trp_stream_t *st)
@@ -86,7 +86,7 @@ ngx_trp_stream_guess(ngx_trp_stream_t *st)
 }
 
 
-/* one more datagram is one more try, nobody is to be told of each */
+/* each datagram is another try, and not each is worth an error */
 
 ngx_uint_t
 ngx_trp_stream_level(ngx_trp_stream_t *st)

@@ -20,19 +20,19 @@
 
 
 /*
- * The session is over: one line, unless both directions have ended, or what
- * went wrong was logged before.
+ * The session is over: one line, unless both directions have ended, or the
+ * failure has been logged before.
  */
 
 void ngx_trp_stream_log_end(ngx_trp_stream_t *st, ngx_log_t *log);
 
-/* a line with all that follows a stream across machines */
+/* a line with what it takes to follow a stream across machines */
 
 void ngx_trp_stream_log(ngx_trp_stream_t *st, ngx_uint_t level,
     ngx_log_t *log, const char *what, trp_str_t text);
 
 
-/* how loud it is that a stream was refused, or not opened in time */
+/* the level at which a refusal, or a timeout in opening, is logged */
 
 ngx_uint_t ngx_trp_stream_level(ngx_trp_stream_t *st);
 

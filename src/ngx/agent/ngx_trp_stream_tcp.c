@@ -5,8 +5,8 @@
 
 
 /*
- * Bytes on a stream, as nginx's proxy reads and writes them: what a tunnel has
- * of them, what came first and was read ahead, and the two ends.
+ * Bytes on a stream, as nginx's proxy reads and writes them: those in the
+ * tunnel, those that were read ahead or are sent early, and the two ends.
  */
 
 
@@ -101,7 +101,7 @@ ngx_trp_stream_tcp_recv_data(ngx_trp_stream_t *st, u_char *buf, size_t size)
 
         if (st->in != NGX_TRP_STREAM_OPEN) {
 
-            /* what follows the end is not for the proxy to read */
+            /* the tunnel, not the proxy, reads what follows the end */
 
             ngx_post_event(t->connection->read, &ngx_posted_events);
             return 0;
@@ -176,8 +176,8 @@ ngx_trp_stream_tcp_recv_end(ngx_trp_stream_t *st)
 
 
 /*
- * What a user sends is taken to its end, however slow its reader is, if it is
- * short: then it does not stand in front of the next stream.
+ * If what a user sends is short, it is read to its end, however slow its
+ * reader is: so it does not block the next stream on the tunnel.
  *
  * While the proxy connects to the destination its buffer may be full, and a
  * RESET must be seen after the data: nothing of an aborted stream may reach
@@ -304,7 +304,7 @@ ngx_trp_stream_tcp_write_early(ngx_trp_stream_t *st, u_char *p, size_t size)
 {
     if (st->accepted) {
 
-        /* what was sent early is not yet all on its way */
+        /* not all of the early bytes are on their way yet */
         return 0;
     }
 
@@ -312,7 +312,7 @@ ngx_trp_stream_tcp_write_early(ngx_trp_stream_t *st, u_char *p, size_t size)
         st->early.data = ngx_alloc(NGX_TRP_EARLY_SIZE, st->connection->log);
         if (st->early.data == NULL) {
 
-            /* it is tried again after ACCEPT, where it needs no memory */
+            /* the proxy tries again after ACCEPT, when no memory is needed */
             return 0;
         }
     }

@@ -38,7 +38,7 @@
 
 #define NGX_TRP_STREAM_RETRIES  2
 
-/* tunnels that may be lost with it until it counts as the stream's fault */
+/* lost tunnels, after which it is taken for the stream's fault */
 
 #define NGX_TRP_STREAM_LOSSES   64
 
@@ -60,10 +60,10 @@ typedef struct {
     ngx_send_pt           send;
     ngx_send_chain_pt     send_chain;
 
-    /* reverse: what comes first is read, whether there is a reader; or NULL */
+    /* reverse: reads the first bytes before there is a reader; or NULL */
     void                (*read_ahead)(ngx_trp_stream_t *st);
 
-    /* what was sent early goes to the tunnel, as far as it takes it */
+    /* sends what is early, as far as the tunnel takes it */
     void                (*send_early)(ngx_trp_stream_t *st);
 
     /* it is closed, and has a tunnel; or NULL */
@@ -73,14 +73,14 @@ typedef struct {
 } ngx_trp_stream_ops_t;
 
 
-/* of the stream's owner; all but the first are for an entry */
+/* the functions of a stream's owner; only the first is for a reverse, too */
 
 typedef struct {
 
     /* the proxy's other connection, NULL if there is none (yet) */
     ngx_connection_t   *(*other)(ngx_trp_stream_t *st);
 
-    /* the stream is opened once more, it may take another pool */
+    /* the stream is opened once more, and may take another pool */
     void                (*reroute)(ngx_trp_stream_t *st);
 
     /* is there another relay with tunnels? */
@@ -92,19 +92,19 @@ typedef struct {
     /* ACCEPT came */
     void                (*opened)(ngx_trp_stream_t *st);
 
-    /* it never will, "code" says why */
+    /* ACCEPT will never come; "code" says why */
     void                (*failed)(ngx_trp_stream_t *st);
 
 } ngx_trp_stream_handlers_t;
 
 
-/* entry: what is sent before ACCEPT, and once more if need be */
+/* entry: what is sent before ACCEPT, and again if need be */
 
 typedef struct {
     u_char                *open;       /* the OPEN frame */
     size_t                 open_len;
 
-    u_char                *data;       /* bytes; of datagrams, DATA frames */
+    u_char                *data;       /* bytes, or for UDP, DATA frames */
     size_t                 len;
     size_t                 sent;
     ngx_uint_t             datagrams;
@@ -122,7 +122,7 @@ typedef struct {
 } ngx_trp_stream_tries_t;
 
 
-/* reverse: what came first */
+/* reverse: what was read ahead */
 
 typedef struct {
     u_char                *data;
@@ -131,11 +131,11 @@ typedef struct {
 } ngx_trp_stream_ahead_t;
 
 
-/* of a datagram that is not yet all there */
+/* a datagram of which a part is still missing */
 
 typedef struct {
     u_char                *data;
-    size_t                 room;       /* for one, at most, at its reader's */
+    size_t                 room;       /* the reader's largest buffer */
 
     unsigned               skip:1;     /* the rest of this one */
     unsigned               truncated:1; /* and that was logged */
@@ -167,7 +167,7 @@ struct ngx_trp_stream_s {
     u_char                 id[TRP_STREAM_ID_LEN];
     ngx_str_t              destination; /* for the log */
     ngx_str_t              name;       /* of the other agent, if it is known */
-    const char            *why;        /* it was aborted, if it was */
+    const char            *why;        /* it was aborted, or NULL */
     ngx_uint_t             code;       /* trp_code_e */
 
     unsigned               entry:1;

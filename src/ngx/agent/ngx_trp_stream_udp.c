@@ -134,7 +134,7 @@ ngx_trp_stream_udp_read(ngx_trp_stream_t *st, u_char *buf, size_t size)
 }
 
 
-/* a datagram may come in pieces: what is there of it is kept */
+/* a datagram may come in pieces: what has arrived is kept */
 
 static ngx_int_t
 ngx_trp_stream_udp_take(ngx_trp_stream_t *st, u_char *buf, size_t size)
@@ -152,7 +152,7 @@ ngx_trp_stream_udp_take(ngx_trp_stream_t *st, u_char *buf, size_t size)
     if (len > size) {
         st->part.skip = 1;
 
-        /* not if the reader's buffer is in use, for once */
+        /* no warning if the reader's buffer is just partly in use */
 
         if (len > st->part.room && !st->part.truncated) {
             st->part.truncated = 1;
@@ -220,8 +220,8 @@ ngx_trp_stream_udp_keep(ngx_trp_stream_t *st, u_char *buf)
 
 
 /*
- * There is no end of input that the proxy would wait for: an error on the
- * destination's connection makes it finalize the session at once.
+ * For datagrams, the proxy knows no end of input: an error on the other
+ * connection makes it finalize the session at once.
  */
 
 static ssize_t
@@ -310,7 +310,7 @@ ngx_trp_stream_udp_send_chain(ngx_connection_t *c, ngx_chain_t *in,
 
         if (cl->buf->last_buf) {
 
-            /* a source of datagrams has no end but an error: ICMP */
+            /* a source of datagrams only ends by an error: ICMP */
 
             ngx_trp_stream_why(st, "destination is not reachable");
             st->out = NGX_TRP_STREAM_ABORTED;
@@ -435,7 +435,7 @@ ngx_trp_stream_udp_send_early(ngx_trp_stream_t *st)
 }
 
 
-/* it was not broken off: the other side forgets it as well */
+/* a clean end: the other side forgets the stream as well */
 
 static void
 ngx_trp_stream_udp_end(ngx_trp_stream_t *st)
