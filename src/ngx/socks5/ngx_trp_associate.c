@@ -5,9 +5,9 @@
 
 
 /*
- * The socket of an association: datagrams of its client go to a destination,
- * those of destinations to the client.  To the proxy it is a connection that
- * is held open and carries no bytes.
+ * The socket of an association: it takes datagrams of its client to their
+ * destinations, and those of destinations to the client.  To the proxy it is a
+ * connection that is held open and carries no bytes.
  */
 
 
@@ -20,10 +20,10 @@
 #include <sodium.h>
 
 
-/* in one event: others wait, too */
+/* datagrams read in one event: other connections wait, too */
 #define NGX_TRP_ASSOCIATE_TURN  16
 
-/* nginx does not move a timer for less */
+/* nginx does not move a timer by less */
 #define NGX_TRP_ASSOCIATE_WAKE  300
 
 
@@ -92,7 +92,7 @@ ngx_trp_associate(ngx_trp_target_t *target,
         return NULL;
     }
 
-    /* if the client does not take it, the proxy will find out */
+    /* if the client cannot be written to, the proxy will find out */
 
     ngx_trp_associate_told(as, &told);
 
@@ -167,7 +167,7 @@ ngx_trp_associate_cleanup(void *data)
 }
 
 
-/* behind NAT the client has to be told another address, of the same family */
+/* with NAT, the client has to be told another address of the same family */
 
 static void
 ngx_trp_associate_told(ngx_trp_associate_t *as, ngx_sockaddr_t *sa)
@@ -192,7 +192,7 @@ ngx_trp_associate_told(ngx_trp_associate_t *as, ngx_sockaddr_t *sa)
 }
 
 
-/* an IPv4-mapped address is one of IPv4 */
+/* an IPv4-mapped address gets a socket for IPv4 */
 
 static ngx_socket_t
 ngx_trp_associate_socket(ngx_trp_associate_t *as)
@@ -269,7 +269,7 @@ failed:
 }
 
 
-/* a port of the system's choice, or the next one that is free of a range */
+/* a port of the system's choice, or the next free one of a range */
 
 static ngx_int_t
 ngx_trp_associate_bind(ngx_trp_associate_t *as, ngx_socket_t s,
@@ -305,9 +305,9 @@ ngx_trp_associate_bind(ngx_trp_associate_t *as, ngx_socket_t s,
 
 
 /*
- * Datagrams come from the client's address.  A port that he has announced
- * counts if the address with it is his, which it is not behind NAT; otherwise
- * it is the one that he uses first.
+ * Datagrams come from the client's address.  A port that the client has
+ * announced counts if the address with it is the client's, which fails behind
+ * NAT; otherwise the port is the one that is used first.
  */
 
 static void
@@ -457,7 +457,7 @@ ngx_trp_associate_is_client(ngx_trp_associate_t *as, struct sockaddr *sa,
 }
 
 
-/* anybody, or a client that changes its port, or a NAT that does */
+/* any host may send this, or a client or NAT that has changed the port */
 
 static void
 ngx_trp_associate_stranger(ngx_trp_associate_t *as, const trp_taddr_t *from)
@@ -594,7 +594,7 @@ ngx_trp_associate_received(ngx_trp_associate_dest_t *dest,
 }
 
 
-/* the proxy sets its timer again whenever it was called */
+/* the proxy restarts its timer whenever it is called */
 
 static void
 ngx_trp_associate_wake(ngx_trp_associate_t *as)
@@ -670,7 +670,7 @@ ngx_trp_associate_hold(ngx_trp_associate_t *as, ngx_socket_t fd,
         return NGX_ERROR;
     }
 
-    /* as with streams: the proxy uses what else there is */
+    /* as for streams: the proxy uses the other pointers */
 
     c->udp = (ngx_udp_connection_t *) as;
 
@@ -678,7 +678,7 @@ ngx_trp_associate_hold(ngx_trp_associate_t *as, ngx_socket_t fd,
     c->send = ngx_trp_associate_send;
     c->send_chain = ngx_trp_associate_send_chain;
 
-    /* the client's end */
+    /* the last buffer tells the client's end */
     c->need_last_buf = 1;
 
     as->holder = c;
@@ -717,7 +717,7 @@ ngx_trp_associate_send(ngx_connection_t *c, u_char *buf, size_t size)
 }
 
 
-/* with the client's end the association has ended, half-closed or not */
+/* the client's end is the association's, even if only half-closed */
 
 static ngx_chain_t *
 ngx_trp_associate_send_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)

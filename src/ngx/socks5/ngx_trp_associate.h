@@ -25,11 +25,11 @@
 /* why datagrams were dropped; each reason is logged once */
 
 typedef enum {
-    NGX_TRP_ASSOCIATE_FRAGMENT = 0,      /* RFC 1928 leaves it to us */
-    NGX_TRP_ASSOCIATE_REFUSED,           /* the destination was */
+    NGX_TRP_ASSOCIATE_FRAGMENT = 0,      /* RFC 1928: optional */
+    NGX_TRP_ASSOCIATE_REFUSED,           /* destination was refused */
     NGX_TRP_ASSOCIATE_LARGE,
     NGX_TRP_ASSOCIATE_FULL,
-    NGX_TRP_ASSOCIATE_ANSWER             /* the client does not take it */
+    NGX_TRP_ASSOCIATE_ANSWER             /* could not go to the client */
 } ngx_trp_associate_drop_e;
 
 
@@ -47,24 +47,24 @@ struct ngx_trp_associate_s {
     socklen_t                        socklen;
     trp_taddr_t                      peer;      /* the same; port 0: unknown */
 
-    ngx_msec_t                       woken;     /* the session, last */
+    ngx_msec_t                       woken;     /* when the session was */
     off_t                            received;  /* from the client */
     off_t                            sent;
 
     unsigned                         dropped:8;   /* ..._drop_e as bits */
-    unsigned                         strange:1;   /* these were logged */
+    unsigned                         strange:1;   /* have been logged: */
     unsigned                         malformed:1;
     unsigned                         denied:1;
     unsigned                         forbidden:1;
     unsigned                         failed:1;
     unsigned                         over:1;
-    unsigned                         broken:1; /* the upstream is */
+    unsigned                         broken:1; /* the upstream's fault */
 };
 
 
 /*
- * For a target with "udp".  Opens the socket, at the address where the client
- * came in, and tells the client.  The proxy that asks an upstream for a
+ * For a target with "udp".  Opens the socket at the address that the client
+ * connected to, and tells the client.  The proxy that asks an upstream for a
  * connection gets one that carries no bytes; what the client sends on it is
  * dropped, and each datagram in either direction holds off "proxy_timeout".
  * NULL is logged.
@@ -79,11 +79,11 @@ ngx_trp_associate_t *ngx_trp_associate(ngx_trp_target_t *target,
 void ngx_trp_associate_received(ngx_trp_associate_dest_t *dest,
     const trp_socks5_addr_t *from, u_char *p, size_t len);
 
-/* the path has failed: the session ends soon; "broken" is set */
+/* the session ends soon; a path whose upstream has failed sets "broken" */
 
 void ngx_trp_associate_end(ngx_trp_associate_t *as);
 
-/* a datagram of so many bytes was dropped */
+/* a datagram of "len" bytes was dropped */
 
 void ngx_trp_associate_dropped(ngx_trp_associate_t *as,
     ngx_trp_associate_drop_e why, size_t len);

@@ -5,8 +5,8 @@
 
 
 /*
- * Each destination that a client sends datagrams to, found by its address or
- * name; a client has no say in how many there are, the oldest one goes.
+ * The destinations that a client sends datagrams to, found by address or name.
+ * Their number is limited: the one not used for the longest time gives way.
  */
 
 
@@ -16,7 +16,7 @@
 #include <sodium.h>
 
 
-/* of an association: they may cost a tunnel each */
+/* per association: each may take a tunnel */
 #define NGX_TRP_ASSOCIATE_MAX    256
 
 /* datagrams to a destination that was refused are dropped for so long */

@@ -6,7 +6,7 @@
 
 /*
  * The destinations of an association's datagrams, and the path that takes them
- * there: one that is not used for some time is forgotten.
+ * there.  A destination that is not used for some time is forgotten.
  */
 
 
@@ -31,15 +31,15 @@ typedef struct ngx_trp_associate_dests_s  ngx_trp_associate_dests_t;
 
 typedef struct {
 
-    /* of its structure, which begins with an ngx_trp_associate_dest_t */
+    /* of its own structure, which begins with an ngx_trp_associate_dest_t */
     size_t                  size;
 
-    /* all after that is zeroed; NGX_ERROR: there is none */
+    /* what follows is zeroed; NGX_ERROR: it could not be opened */
     ngx_int_t             (*open)(ngx_trp_associate_dest_t *dest);
 
     /*
-     * A datagram, also from inside of open(); if it is dropped, that is told
-     * by ngx_trp_associate_dropped().
+     * Sends a datagram; may be called from within open().  A drop is reported
+     * with ngx_trp_associate_dropped().
      */
     void                  (*send)(ngx_trp_associate_dest_t *dest, u_char *p,
                                   size_t len);
@@ -47,7 +47,7 @@ typedef struct {
     /* not called for a destination that was refused */
     void                  (*close)(ngx_trp_associate_dest_t *dest);
 
-    /* it knows the addresses of names, and asks whether they are allowed */
+    /* it resolves names itself, and asks whether their addresses are allowed */
     ngx_uint_t              resolves;
 
 } ngx_trp_associate_path_t;
@@ -66,7 +66,7 @@ struct ngx_trp_associate_dest_s {
 };
 
 
-/* a table, and a queue with the one that was used last in front */
+/* a table, and a queue that begins with the one used last */
 
 struct ngx_trp_associate_dests_s {
     ngx_trp_associate_t             *associate;
@@ -76,10 +76,10 @@ struct ngx_trp_associate_dests_s {
 
     trp_hash_t                       hash;
     ngx_queue_t                      queue;
-    ngx_event_t                      timer;  /* of the one used first */
+    ngx_event_t                      timer;  /* of the last in the queue */
     trp_memory_t                     memory;
     u_char                           key[TRP_HASH_KEY_LEN];
-    unsigned                         evicted:1;  /* that was logged */
+    unsigned                         evicted:1;  /* has been logged */
 };
 
 
@@ -88,27 +88,27 @@ struct ngx_trp_associate_dests_s {
 void ngx_trp_associate_dests_init(ngx_trp_associate_dests_t *dests);
 void ngx_trp_associate_dests_close(ngx_trp_associate_dests_t *dests);
 
-/* NGX_DECLINED: dropped, as the destination was refused a moment ago */
+/* NGX_DECLINED: dropped, as the destination was refused recently */
 
 ngx_int_t ngx_trp_associate_dests_send(ngx_trp_associate_dests_t *dests,
     trp_socks5_addr_t *to, u_char *p, size_t len);
 void ngx_trp_associate_dests_used(ngx_trp_associate_dest_t *dest);
 
-/* of those that are open, the one not used for the longest time, or NULL */
+/* of the open ones, the one not used for the longest time, or NULL */
 
 ngx_trp_associate_dest_t *ngx_trp_associate_dests_last(
     ngx_trp_associate_dests_t *dests);
 
 
 /*
- * A path has closed the destination: it is forgotten, or what goes there is
- * dropped for a while, so that it is not opened for each datagram.
+ * The path has closed the destination: it is forgotten, or refused for a while:
+ * datagrams to it are dropped, so that not each of them opens it again.
  */
 
 void ngx_trp_associate_forget(ngx_trp_associate_dest_t *dest);
 void ngx_trp_associate_refuse(ngx_trp_associate_dest_t *dest);
 
-/* the tunnel of this one goes to another destination */
+/* its tunnel is given to another destination */
 
 void ngx_trp_associate_evict(ngx_trp_associate_dest_t *dest);
 

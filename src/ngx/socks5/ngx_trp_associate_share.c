@@ -6,8 +6,8 @@
 
 /*
  * Clients are in a hash table by user name or address, each with its
- * associations.  When the tunnels are used up, the client that has the most
- * gives way.
+ * associations.  When the tunnels are used up, the client that has the most of
+ * them gives way.
  */
 
 
@@ -17,7 +17,7 @@
 #include <sodium.h>
 
 
-/* a user's name, or a family and the part of an address that is a client's */
+/* a user's name, or a family and the part of an address that tells clients */
 
 #define NGX_TRP_SHARE_KEY  256
 
@@ -27,7 +27,7 @@ struct ngx_trp_share_client_s {
     ngx_queue_t              members;    /* ngx_trp_share_member_t */
     ngx_uint_t               n;
     size_t                   len;
-    u_char                   key[1];     /* as long as it is */
+    u_char                   key[1];     /* "len" bytes */
 };
 
 
@@ -103,7 +103,7 @@ ngx_trp_share_give(ngx_trp_share_t *share, ngx_trp_share_member_t *member)
 }
 
 
-/* it is made if it is not there */
+/* creates it if need be */
 
 static ngx_trp_share_client_t *
 ngx_trp_share_find(ngx_trp_share_t *share, ngx_trp_associate_t *as)
@@ -144,7 +144,7 @@ ngx_trp_share_find(ngx_trp_share_t *share, ngx_trp_associate_t *as)
 }
 
 
-/* of an IPv6 address its network: a host there has as many as it likes */
+/* of an IPv6 address, its /64: a host there may have any number of them */
 
 static size_t
 ngx_trp_share_key(u_char *key, ngx_trp_associate_t *as)

@@ -6,9 +6,9 @@
 
 /*
  * The tunnels that datagrams may take: half of those that an upstream may
- * have in a worker, so that streams of TCP find the other half.  When they are
- * used up, the client that has the most of them gives way to a new
- * destination, with the one that it has used least lately.
+ * have in a worker, which leaves the other half to streams of TCP.  When they
+ * are used up, the client that has the most of them gives way to a new
+ * destination, with its own that it has not used for the longest time.
  *
  * A client is a SOCKS5 user, or an address if there are no users.
  */
@@ -33,12 +33,12 @@ typedef struct {
     trp_hash_t               clients;    /* ngx_trp_share_client_t */
     trp_memory_t             memory;
     u_char                   key[TRP_HASH_KEY_LEN];
-    ngx_uint_t               n;          /* that are taken */
+    ngx_uint_t               n;          /* tunnels taken */
     ngx_uint_t               max;
 } ngx_trp_share_t;
 
 
-/* of an association; all zero before */
+/* of an association; zeroed before use */
 
 typedef struct {
     ngx_queue_t              queue;      /* of the client, if n is not 0 */
@@ -54,8 +54,8 @@ void ngx_trp_share_init(ngx_trp_share_t *share, ngx_uint_t max,
     ngx_log_t *log);
 
 /*
- * One more, for which another destination may be forgotten, of any
- * association.  NGX_ERROR: no memory.
+ * Takes one more, for which a destination of any association may have to be
+ * forgotten.  NGX_ERROR: no memory.
  */
 
 ngx_int_t ngx_trp_share_take(ngx_trp_share_t *share,

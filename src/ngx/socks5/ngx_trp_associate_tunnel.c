@@ -5,8 +5,8 @@
 
 
 /*
- * A destination of an association is a stream of UDP, opened with the first
- * datagram.
+ * Each destination of an association has a stream of UDP, which is opened with
+ * the first datagram.
  */
 
 

@@ -5,8 +5,8 @@
 
 
 /*
- * A destination of an association is a user of an allocation.  Its name is
- * resolved, an allocation is attached to, and some datagrams wait for that.
+ * Each destination of an association is a user of an allocation.  Its name is
+ * resolved, it is attached to an allocation, and some datagrams wait for that.
  */
 
 
@@ -17,11 +17,11 @@
 #include "turnc/ngx_trp_turnc_user.h"
 
 
-/* what waits for an address and for an allocation: so much is kept */
+/* bytes that may wait for an address and for an allocation */
 
 #define NGX_TRP_ASSOCIATE_WAIT   16384
 
-/* allocations may be lost now and then, but not one after the other */
+/* an allocation may be lost now and then, but not twice within this time */
 
 #define NGX_TRP_ASSOCIATE_LOST   60000
 
@@ -32,7 +32,7 @@ typedef struct {
     ngx_trp_lookup_t          lookup;
     ngx_uint_t                tries;
     ngx_msec_t                failed;      /* the last time */
-    u_char                   *waiting;     /* datagrams, a length ahead */
+    u_char                   *waiting;     /* datagrams with lengths */
     size_t                    waiting_len;
 } ngx_trp_associate_peer_t;
 
@@ -83,7 +83,7 @@ const ngx_trp_associate_path_t  ngx_trp_associate_turn = {
 };
 
 
-/* what fails is refused, and not tried for each datagram */
+/* a failure is a refusal, so that not each datagram tries again */
 
 static ngx_int_t
 ngx_trp_associate_peer_open(ngx_trp_associate_dest_t *dest)
@@ -175,7 +175,7 @@ ngx_trp_associate_peer_choose(ngx_trp_associate_peer_t *peer)
         ngx_trp_addr_from_sockaddr(&to->addr, &port,
                                    peer->lookup.addrs[i % n].sockaddr);
 
-        /* at first what the server is able to relay */
+        /* first the addresses that the server is able to relay to */
 
         if (ngx_trp_turnc_server_lacks(as->data, to->addr.family) != (i >= n)) {
             continue;
@@ -193,7 +193,7 @@ ngx_trp_associate_peer_choose(ngx_trp_associate_peer_t *peer)
 }
 
 
-/* "rc" is that of an attach */
+/* "rc" comes from attaching */
 
 static void
 ngx_trp_associate_peer_attach(ngx_trp_associate_peer_t *peer, ngx_int_t rc)
@@ -226,7 +226,7 @@ ngx_trp_associate_peer_attach(ngx_trp_associate_peer_t *peer, ngx_int_t rc)
     case NGX_DECLINED:
         ngx_trp_associate_peer_refuse(peer);
 
-        /* the client may come again, and go by another server */
+        /* the client may come again, and get another server */
 
         as->broken = 1;
         ngx_trp_associate_end(as);
@@ -306,7 +306,7 @@ ngx_trp_associate_peer_failed(ngx_trp_turnc_user_t *user,
             break;
         }
 
-        /* other destinations are served */
+        /* the server still serves other destinations */
 
         ngx_trp_associate_peer_refuse(peer);
         return;
@@ -318,7 +318,7 @@ ngx_trp_associate_peer_failed(ngx_trp_turnc_user_t *user,
 
     default:
 
-        /* one that was there, and could not be refreshed */
+        /* if it was ready, it could not be refreshed */
 
         rc = a->ready ? ngx_trp_associate_peer_again(peer) : NGX_DECLINED;
     }

@@ -25,7 +25,7 @@
 
 #define NGX_TRP_SOCKS5_BUFFER    2048
 
-/* how much of what a client has sent before an error reply is read, bytes */
+/* bytes read, at most, of what a client has sent before an error reply */
 
 #define NGX_TRP_SOCKS5_DRAIN     65536
 
@@ -227,8 +227,8 @@ ngx_trp_socks5_timeout(ngx_event_t *ev)
 
 
 /*
- * NGX_AGAIN: more bytes are needed; else as ngx_trp_socks5_handshake().  Each
- * of the messages below says NGX_DECLINED if the next one may come.
+ * NGX_AGAIN: more bytes are needed; else as ngx_trp_socks5_handshake().  The
+ * functions for each message return NGX_DECLINED if the next one may come.
  */
 
 static ngx_int_t
@@ -396,7 +396,7 @@ ngx_trp_socks5_authenticate(ngx_trp_socks5_t *sk, size_t *used)
 }
 
 
-/* anybody may have sent it */
+/* the name may come from anywhere, so it is made safe to print */
 
 static void
 ngx_trp_socks5_log_user(ngx_trp_socks5_t *sk, ngx_str_t *user)
@@ -408,8 +408,8 @@ ngx_trp_socks5_log_user(ngx_trp_socks5_t *sk, ngx_str_t *user)
 
 
 /*
- * Every name is compared, and who is not there has some password compared,
- * too: the time does not tell which names there are.
+ * Every name is compared, and for an unknown user some password is compared,
+ * too, so that the time does not tell which names exist.
  */
 
 static ngx_int_t
@@ -468,7 +468,7 @@ ngx_trp_socks5_compare(ngx_trp_socks5_t *sk, ngx_trp_socks5_user_t *user,
 }
 
 
-/* hashes have one length, and no prefix in common that could be measured */
+/* hashes have one length, and timing tells nothing about common prefixes */
 
 static ngx_int_t
 ngx_trp_socks5_equal(u_char *a, size_t a_len, u_char *b, size_t b_len)
@@ -648,7 +648,7 @@ ngx_trp_socks5_proxy(ngx_trp_socks5_t *sk)
                   "\"proxy_pass\" of a server with \"trp_socks5\" needs an "
                   "upstream with \"trp_entry\" or \"trp_turn_client\"");
 
-    /* what the proxy has begun */
+    /* undoes what the proxy has begun */
 
     u = sk->session->upstream;
 
@@ -756,7 +756,7 @@ ngx_trp_socks5_finish(ngx_trp_target_t *target)
 
     if (!sk->told && sk->session->status != NGX_STREAM_BAD_REQUEST) {
 
-        /* it is not the client's fault that there is no answer */
+        /* that there is no answer is not the client's fault */
 
         ngx_trp_ends_arm(c);
         return;
@@ -768,7 +768,7 @@ ngx_trp_socks5_finish(ngx_trp_target_t *target)
         return;
     }
 
-    /* what lies unread would make a reset out of the end */
+    /* unread input would turn the end into a reset */
 
     for (size = 0; size < NGX_TRP_SOCKS5_DRAIN; size += n) {
         n = c->recv(c, buf, sizeof(buf));
@@ -813,7 +813,7 @@ ngx_trp_socks5_reply(ngx_trp_socks5_t *sk, trp_socks5_reply_e reply,
 }
 
 
-/* a few bytes at a time, for which there always is room in the socket */
+/* a few bytes at a time, for which the socket always has room */
 
 static ngx_int_t
 ngx_trp_socks5_send(ngx_trp_socks5_t *sk, u_char *p, size_t len)

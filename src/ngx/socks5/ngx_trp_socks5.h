@@ -27,7 +27,7 @@ typedef enum {
     NGX_TRP_SOCKS5_GREETING = 0,
     NGX_TRP_SOCKS5_USER,
     NGX_TRP_SOCKS5_REQUEST,
-    NGX_TRP_SOCKS5_READY                 /* "command" and where to are known */
+    NGX_TRP_SOCKS5_READY                 /* "command", target are known */
 } ngx_trp_socks5_state_e;
 
 
@@ -44,10 +44,10 @@ typedef struct {
 
     ngx_trp_target_t        target;
 
-    ngx_uint_t             *closed;      /* told when the session ends */
+    ngx_uint_t             *closed;      /* set when the session ends */
 
     unsigned                requested:1; /* the client expects a reply */
-    unsigned                told:1;      /* why there will be nothing more */
+    unsigned                told:1;      /* the reply was sent */
 } ngx_trp_socks5_t;
 
 
@@ -57,31 +57,31 @@ ngx_trp_socks5_t *ngx_trp_socks5_create(ngx_stream_session_t *s,
     ngx_trp_socks5_conf_t *conf);
 
 /*
- * The preread phase.  NGX_DONE: waits for the client, and runs the phases
- * again.  NGX_OK: the request is complete; what the client has sent after it is
- * in the connection's buffer.  Otherwise the session's status.
+ * In the preread phase.  NGX_DONE: waits for the client, and will run the
+ * phases again.  NGX_OK: the request is complete; what the client has sent
+ * after it is in the connection's buffer.  Otherwise the session's status.
  */
 
 ngx_int_t ngx_trp_socks5_handshake(ngx_trp_socks5_t *sk);
 
 
 /*
- * In the content phase: the server's own handler, whose upstream has to be a
- * carrier of targets.  Any other would connect clients to itself, wherever
- * they want to go.
+ * In the content phase: runs the server's own handler, whose upstream has to be
+ * a carrier of targets.  Any other would connect clients to itself, whatever
+ * destination they have asked for.
  */
 
 void ngx_trp_socks5_proxy(ngx_trp_socks5_t *sk);
 
 
-/* success; NGX_ERROR if the client's connection does not take it */
+/* replies success; NGX_ERROR if the client's connection does not take it */
 
 ngx_int_t ngx_trp_socks5_succeed(ngx_trp_target_t *target,
     struct sockaddr *bound);
 
 /*
- * The session is over: if the client still expects a reply, here it is.  The
- * connection ends with a reset where there should have been an answer.
+ * The session is over: a client that still expects a reply gets it.  The
+ * connection ends with a reset if there should have been an answer.
  */
 
 void ngx_trp_socks5_finish(ngx_trp_target_t *target);

@@ -5,7 +5,7 @@
 
 
 /*
- * Directives of "trp_socks5_*": users with their passwords, where they may go,
+ * The directives "trp_socks5_*": users with their passwords, where they may go,
  * and the addresses of sockets for datagrams.
  */
 
@@ -184,7 +184,7 @@ ngx_trp_socks5_set_user_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* NULL, and "err" is the end of a sentence */
+/* on failure NULL; "err" is the end of a sentence */
 
 static ngx_trp_socks5_user_t *
 ngx_trp_socks5_add_user(ngx_conf_t *cf, ngx_trp_socks5_conf_t *conf,
@@ -248,7 +248,7 @@ ngx_trp_socks5_add_user(ngx_conf_t *cf, ngx_trp_socks5_conf_t *conf,
 }
 
 
-/* what is denied is denied, whatever is allowed */
+/* warns of a rule to allow that can never match */
 
 static void
 ngx_trp_socks5_check_rule(ngx_conf_t *cf, ngx_trp_socks5_conf_t *conf,

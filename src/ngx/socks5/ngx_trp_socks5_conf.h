@@ -41,13 +41,13 @@ typedef struct {
 
     ngx_flag_t                     udp;
     ngx_msec_t                     udp_timeout;
-    trp_addr_t                     udp_addr4;  /* told to clients, family 0: */
-    trp_addr_t                     udp_addr6;  /* where they came in */
+    trp_addr_t                     udp_addr4;  /* told to clients; family 0: */
+    trp_addr_t                     udp_addr6;  /* the one they connected to */
     in_port_t                      udp_first;  /* 0: the system chooses */
     in_port_t                      udp_last;
 
     ngx_stream_content_handler_pt  handler;   /* of the server, stock */
-    ngx_trp_limit_conn_t           limits;     /* by who, and where to */
+    ngx_trp_limit_conn_t           limits;     /* by user, by destination */
 } ngx_trp_socks5_conf_t;
 
 
@@ -68,7 +68,7 @@ char *ngx_trp_socks5_set_udp_address(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_trp_socks5_set_udp_ports(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* NGX_ERROR if one of the server's sockets is not fit for it, logged */
+/* NGX_ERROR, logged: one of the server's sockets cannot be used */
 
 ngx_int_t ngx_trp_socks5_check_listen(ngx_conf_t *cf,
     ngx_trp_socks5_conf_t *conf, ngx_trp_conf_listen_t *listen);

@@ -5,8 +5,8 @@
 
 
 /*
- * Where SOCKS5 clients may go.  Rules for addresses say nothing about a name
- * as long as nobody knows its address.
+ * Where SOCKS5 clients may go.  Rules for addresses do not decide about a name
+ * until its address is known.
  */
 
 
@@ -25,7 +25,7 @@ static ngx_uint_t ngx_trp_socks5_match_addr(ngx_array_t *rules,
     in_port_t port);
 
 
-/* 1 if a rule holds for the name, or for some address that it may have */
+/* 1 if a rule matches the name; "perhaps": a rule for addresses may match */
 
 static ngx_uint_t
 ngx_trp_socks5_match_name(ngx_array_t *rules, trp_str_t name, in_port_t port,
