@@ -6,8 +6,8 @@
 
 /*
  * An allocation on a TURN server: the connection to the server is dialled, with
- * TLS if it has that, and then carries what the client core says, until nobody
- * has used the allocation for a while.
+ * TLS if configured, and carries the messages of the client core, until the
+ * allocation has had no users for a while.
  */
 
 
@@ -372,7 +372,7 @@ ngx_trp_turnc_alloc_unused(ngx_trp_turnc_alloc_t *a)
 
     if (a->exiting || ngx_exiting) {
 
-        /* the worker stays for as long as it takes to give it back */
+        /* the worker stays until the allocation has been deleted */
 
         a->idle.cancelable = 0;
         ngx_add_timer(&a->idle, 1);
@@ -444,7 +444,7 @@ ngx_trp_turnc_read_handler(ngx_event_t *rev)
 }
 
 
-/* the worker exits, or has to be gone now */
+/* the worker begins to exit, or has to exit now */
 
 static void
 ngx_trp_turnc_close_handler(ngx_trp_turnc_alloc_t *a)
@@ -472,7 +472,7 @@ ngx_trp_turnc_close_handler(ngx_trp_turnc_alloc_t *a)
 
         ngx_trp_turnc_alloc_retire(a);
 
-        /* outside of the event loop, which may not turn once more */
+        /* the event loop may not turn again, so this cannot wait for it */
 
         ngx_delete_posted_event(&a->event);
         ngx_trp_turnc_destroy(a);
@@ -564,7 +564,7 @@ ngx_trp_turnc_read_stream(ngx_trp_turnc_alloc_t *a)
 }
 
 
-/* what ICMP says of a server that was there before is no end yet */
+/* once a server has answered, an ICMP error does not end the allocation */
 
 static ngx_int_t
 ngx_trp_turnc_read_datagram(ngx_trp_turnc_alloc_t *a)
@@ -650,7 +650,7 @@ ngx_trp_turnc_flush(ngx_trp_turnc_alloc_t *a)
 }
 
 
-/* an error is told by the read event, too */
+/* errors are left to the read event, which reports them as well */
 
 static void
 ngx_trp_turnc_send(void *data, const uint8_t *p, size_t len)
@@ -694,7 +694,7 @@ ngx_trp_turnc_send(void *data, const uint8_t *p, size_t len)
 
         if (n) {
 
-            /* the server has half of a message, and would wait for the rest */
+            /* the server has half a message, and would wait for the rest */
             ngx_trp_turnc_break(a);
         }
 
@@ -707,7 +707,7 @@ ngx_trp_turnc_send(void *data, const uint8_t *p, size_t len)
 }
 
 
-/* it fails a moment later: this is called from the midst of its client */
+/* the allocation fails later: this is called from inside of its client */
 
 static void
 ngx_trp_turnc_break(ngx_trp_turnc_alloc_t *a)
@@ -719,7 +719,7 @@ ngx_trp_turnc_break(ngx_trp_turnc_alloc_t *a)
 
 
 /*
- * A message that does not fit any more is lost, whole: UDP's may be, and
+ * A message that does not fit is dropped as a whole: datagrams may be lost, and
  * requests are sent again.
  */
 
@@ -754,7 +754,7 @@ ngx_trp_turnc_keep(ngx_trp_turnc_alloc_t *a, const u_char *p, size_t len)
 }
 
 
-/* a line for each request and each answer; data pass without one */
+/* a line for each request and each answer, but none for data */
 
 static void
 ngx_trp_turnc_debug(ngx_trp_turnc_alloc_t *a, const u_char *p, size_t len)
@@ -795,7 +795,7 @@ ngx_trp_turnc_debug(ngx_trp_turnc_alloc_t *a, const u_char *p, size_t len)
 }
 
 
-/* what the client has to say after each call that may have made it */
+/* handles the client's events, after each call that may have caused some */
 
 static void
 ngx_trp_turnc_events(ngx_trp_turnc_alloc_t *a)
@@ -863,7 +863,7 @@ ngx_trp_turnc_allocated(ngx_trp_turnc_alloc_t *a)
                   trp_addr_text(text, &relayed->addr), text,
                   (int) relayed->port);
 
-    /* a user may leave, and others may come, in each call */
+    /* in each call users may leave and others may join */
 
     ngx_queue_init(&waiting);
 
@@ -889,7 +889,7 @@ ngx_trp_turnc_failed(ngx_trp_turnc_alloc_t *a, ngx_uint_t code)
 {
     ngx_uint_t  level;
 
-    /* a client may ask for an address family that a server does not have */
+    /* a user may need an address family that the server does not have */
 
     level = (code == 440) ? NGX_LOG_INFO : NGX_LOG_ERR;
 
@@ -937,8 +937,8 @@ ngx_trp_turnc_refused(ngx_trp_turnc_user_t *user, ngx_uint_t code)
 
 
 /*
- * Not destroyed here: its users and its handlers are still on the stack.
- * "code" 0 is the loss of the connection.
+ * The allocation is not destroyed here: its users and handlers are still on the
+ * stack.  "code" 0 stands for the loss of the connection.
  */
 
 static void
@@ -989,7 +989,7 @@ ngx_trp_turnc_end_handler(ngx_event_t *ev)
 
     if (!a->failed) {
 
-        /* it is broken, and comes here once more */
+        /* it was broken; this handler is called once more */
 
         ngx_trp_turnc_alloc_fail(a, 0);
         return;
@@ -1042,7 +1042,7 @@ ngx_trp_turnc_close_connection(ngx_connection_t *c)
 
     ngx_close_connection(c);
 
-    /* the log is in the pool */
+    /* the log lives in the pool */
 
     pool->log = a->server->log;
     ngx_destroy_pool(pool);

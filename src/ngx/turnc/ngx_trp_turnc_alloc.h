@@ -6,7 +6,7 @@
 
 /*
  * The connection of an allocation to its server: dialling, TLS, messages in
- * and out, time, the end.
+ * both directions, timers, and the end.
  */
 
 
@@ -30,7 +30,7 @@ ngx_int_t ngx_trp_turnc_alloc_create(ngx_trp_turnc_server_t *server,
     ngx_trp_turnc_user_t *user, struct sockaddr *sockaddr, socklen_t socklen,
     ngx_uint_t hops, ngx_trp_turnc_alloc_t **allocation);
 
-/* the client was called, and may want to be called earlier or later */
+/* sets the timer anew: a call of the client may have changed its deadline */
 
 void ngx_trp_turnc_alloc_schedule(ngx_trp_turnc_alloc_t *a);
 
@@ -38,7 +38,7 @@ void ngx_trp_turnc_alloc_schedule(ngx_trp_turnc_alloc_t *a);
 
 void ngx_trp_turnc_alloc_unused(ngx_trp_turnc_alloc_t *a);
 
-/* it has no users, and must get none: deletes it at the server */
+/* it has no users, and must not get any: deletes it on the server */
 
 void ngx_trp_turnc_alloc_retire(ngx_trp_turnc_alloc_t *a);
 

@@ -5,7 +5,7 @@
 
 
 /*
- * Directives of the TURN client: the server, the way to it, and credentials.
+ * Directives of the TURN client: the server, the transport, and credentials.
  */
 
 

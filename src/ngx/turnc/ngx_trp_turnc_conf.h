@@ -5,7 +5,7 @@
 
 
 /*
- * Directives of the TURN client, for modules that have one.
+ * Directives of the TURN client, for modules that use it.
  */
 
 

@@ -5,8 +5,8 @@
 
 
 /*
- * One TCP connection through a TURN server (RFC 6062): Connect and the data
- * connection go out at the same time, ConnectionBind joins them; what the
+ * One TCP connection through a TURN server (RFC 6062): Connect is sent while
+ * the data connection is dialled, and ConnectionBind joins the two.  What the
  * server refuses is tried again where that may help.
  */
 
@@ -17,11 +17,11 @@
 #include "turnc/ngx_trp_turnc_user.h"
 
 
-/* a refusal by the peer comes soon, whatever lies between: 447 says both */
+/* 447 is also a timeout, but a refusal by the peer comes within this time */
 
 #define NGX_TRP_TURNC_REFUSED  5000
 
-/* where 447 may mean 446, and there is no other allocation: it may be soon */
+/* how long to try again, or wait for an allocation, if 447 may mean 446 */
 
 #define NGX_TRP_TURNC_SOON     5000
 
@@ -145,7 +145,7 @@ ngx_trp_turnc_connect_retry(ngx_trp_turnc_user_t *user)
 }
 
 
-/* "rc" is that of an attach */
+/* "rc" comes from attaching */
 
 static void
 ngx_trp_turnc_connect_try(ngx_trp_turnc_connect_t *tc, ngx_int_t rc)
@@ -183,7 +183,7 @@ ngx_trp_turnc_connect_try(ngx_trp_turnc_connect_t *tc, ngx_int_t rc)
 }
 
 
-/* what both connections cost in round trips, they cost at the same time */
+/* the round trips of both connections run at the same time */
 
 static void
 ngx_trp_turnc_connect_ready(ngx_trp_turnc_user_t *user)
@@ -223,7 +223,7 @@ ngx_trp_turnc_connect_failed(ngx_trp_turnc_user_t *user,
 
     if (tc->ended) {
 
-        /* the server closes data connections of its own */
+        /* the server itself closes the data connection */
         return;
     }
 
@@ -246,7 +246,7 @@ ngx_trp_turnc_connect_failed(ngx_trp_turnc_user_t *user,
     case 486:
     case 508:
 
-        /* it is well, and others are served by it */
+        /* the server works, and serves others */
 
         tc->elsewhere = 1;
         ngx_trp_turnc_connect_end(tc, ngx_trp_turnc_connect_code(tc, code));
@@ -334,7 +334,7 @@ ngx_trp_turnc_connect_refused(ngx_trp_turnc_user_t *user, ngx_uint_t code)
                                 &a->sockaddr.sockaddr, a->socklen, 1)
                != NGX_OK)
         {
-            /* 300 has led elsewhere, or it will take a while */
+            /* another server after 300, or it will take a while */
             ngx_trp_turnc_data_close(tc);
         }
 
@@ -360,20 +360,20 @@ ngx_trp_turnc_connect_elsewhere(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
 
     case 400:
 
-        /* this one may be gone, which the client is finding out */
+        /* this one may be gone, as its client is about to find out */
 
         return tc->tries++ == 0;
 
     case 446:
 
-        /* the server may not yet have seen the end of one before */
+        /* the server may not have seen the previous connection's end */
 
         return ngx_current_msec - tc->start
                < tc->server->conf->connect_timeout;
 
     case 447:
 
-        /* the same; some say so, or do not look before they connect */
+        /* the same: some servers answer 447, or connect() without a check */
 
         if (ngx_current_msec - tc->asked >= NGX_TRP_TURNC_REFUSED
             || !ngx_trp_turnc_user_repeats(&tc->user))
@@ -439,7 +439,7 @@ ngx_trp_turnc_data_dial(ngx_trp_turnc_connect_t *tc)
 
     if (rc == NGX_ERROR) {
 
-        /* no connection, or no descriptor: no other server has one for us */
+        /* out of connections or descriptors: another server would not help */
 
         ngx_trp_turnc_connect_end(tc, TRP_CODE_FAILED);
         return;
@@ -476,7 +476,7 @@ ngx_trp_turnc_data_dial(ngx_trp_turnc_connect_t *tc)
 }
 
 
-/* an end without close_notify is not one: the server may have died */
+/* an end without close_notify is not clean: the server may have died */
 
 static ngx_int_t
 ngx_trp_turnc_data_prepare(ngx_trp_dialer_t *d)
@@ -587,7 +587,7 @@ ngx_trp_turnc_data_write_handler(ngx_event_t *wev)
 
         if (tc->pos == tc->len) {
 
-            /* the buffer takes the answer */
+            /* now the buffer is for the answer */
             tc->pos = 0;
             tc->len = 0;
 
@@ -614,7 +614,7 @@ ngx_trp_turnc_data_read_handler(ngx_event_t *rev)
 
     if (!tc->bound || tc->len) {
 
-        /* the server has nothing to say yet */
+        /* the server must not send anything yet */
 
         if (c->recv(c, buf, 1) != NGX_AGAIN) {
             ngx_trp_turnc_data_lost(tc);
@@ -639,7 +639,7 @@ ngx_trp_turnc_data_read_handler(ngx_event_t *rev)
 }
 
 
-/* not a byte after the answer: that is the peer's */
+/* reads no byte beyond the answer: what follows is the peer's */
 
 static ngx_int_t
 ngx_trp_turnc_data_read(ngx_trp_turnc_connect_t *tc)
@@ -709,7 +709,7 @@ ngx_trp_turnc_data_answer(ngx_trp_turnc_connect_t *tc)
         return;
     }
 
-    /* a session ticket may still come, to somebody else's connection */
+    /* a ticket may still come, when the connection belongs to the caller */
 
     c = tc->connection;
 
@@ -724,7 +724,7 @@ ngx_trp_turnc_data_answer(ngx_trp_turnc_connect_t *tc)
 }
 
 
-/* the server has lost the connection that it has just made */
+/* the server has lost the connection that it had just made */
 
 static void
 ngx_trp_turnc_connect_again(ngx_trp_turnc_connect_t *tc)
@@ -748,7 +748,7 @@ ngx_trp_turnc_data_empty_handler(ngx_event_t *ev)
 }
 
 
-/* a server need not keep a connection without ConnectionBind for long */
+/* before ConnectionBind this is no failure: a server may close it early */
 
 static void
 ngx_trp_turnc_data_lost(ngx_trp_turnc_connect_t *tc)
@@ -833,7 +833,7 @@ ngx_trp_turnc_connect_timeout(ngx_event_t *ev)
 }
 
 
-/* it is not the peer's fault */
+/* ends with an error that is the server's fault, not the peer's */
 
 static void
 ngx_trp_turnc_connect_server(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
@@ -900,7 +900,7 @@ ngx_trp_turnc_disconnect(ngx_trp_turnc_connect_t *tc)
 {
     if (tc->ended && tc->code == TRP_CODE_NONE && !tc->event.posted) {
 
-        /* the connection was given */
+        /* the connection was handed over */
 
         ngx_trp_turnc_user_detach(&tc->user);
         return;
@@ -916,9 +916,9 @@ ngx_trp_turnc_disconnect(ngx_trp_turnc_connect_t *tc)
 
 
 /*
- * The server goes on to connect to the peer, and then waits for half a minute
- * for ConnectionBind, in which the allocation is of no use for this peer.  So
- * this goes on as well, and ends the connection as soon as it is there.
+ * The server goes on connecting to the peer, and then waits half a minute for
+ * ConnectionBind, during which the allocation is of no use for this peer.  So
+ * the attempt goes on here, too, and the connection is closed once it is made.
  */
 
 static void
@@ -943,7 +943,7 @@ ngx_trp_turnc_connect_abandon(ngx_trp_turnc_connect_t *tc)
 
     if (!tc->connected) {
 
-        /* it may take as long as a dead host does; there is time for another */
+        /* this may take long; a data connection is dialled again if needed */
         ngx_trp_turnc_data_close(tc);
 
     } else if (c) {

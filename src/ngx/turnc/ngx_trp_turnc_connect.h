@@ -38,11 +38,11 @@ struct ngx_trp_turnc_connect_s {
     ngx_trp_turnc_user_t     user;
     ngx_trp_turnc_server_t  *server;
     ngx_log_t               *log;
-    ngx_pool_t              *pool;         /* this, and TLS */
+    ngx_pool_t              *pool;         /* of "tc" and TLS */
 
     /*
-     * The caller's; "peer" of the user must be set as well.  drain(), which
-     * may be NULL, tells that the worker exits before the end.
+     * Set by the caller, as is the user's "peer".  drain(), which may be NULL,
+     * is called if the worker begins to exit before the result.
      */
     ngx_trp_turnc_connect_pt  done;
     void                      (*drain)(ngx_trp_turnc_connect_t *tc);
@@ -52,10 +52,10 @@ struct ngx_trp_turnc_connect_s {
     ngx_trp_dialer_t            dialer;
     ngx_uint_t                  tries;
     ngx_msec_t                  start;
-    ngx_msec_t                  asked;     /* Connect */
-    ngx_msec_t                  repeated;  /* with "refused", the first time */
+    ngx_msec_t                  asked;     /* Connect was sent */
+    ngx_msec_t                  repeated;  /* when "refused" was set */
     ngx_event_t                 timer;
-    ngx_event_t                 event;     /* tells the end */
+    ngx_event_t                 event;     /* calls done() */
     ngx_uint_t                  code;
 
     uint32_t                    id;        /* of the connection */
@@ -64,14 +64,14 @@ struct ngx_trp_turnc_connect_s {
     size_t                      pos;
     size_t                      len;
 
-    unsigned                    open:1;    /* the data connection is */
+    unsigned                    open:1;    /* data connection is open */
     unsigned                    connected:1; /* the peer is, "id" is valid */
     unsigned                    bound:1;   /* ConnectionBind is on its way */
     unsigned                    refused:1; /* 447, where it may mean 446 */
     unsigned                    server_failed:1;
-    unsigned                    elsewhere:1; /* another server may do */
+    unsigned                    elsewhere:1; /* try another server */
     unsigned                    ended:1;
-    unsigned                    abandoned:1; /* the caller is gone */
+    unsigned                    abandoned:1; /* by the caller */
 };
 
 
@@ -80,20 +80,20 @@ struct ngx_trp_turnc_connect_s {
 ngx_trp_turnc_connect_t *ngx_trp_turnc_connect_create(
     ngx_trp_turnc_server_t *server, ngx_log_t *log);
 
-/* begins; done() will be called */
+/* begins to connect; done() will be called */
 
 void ngx_trp_turnc_connect(ngx_trp_turnc_connect_t *tc);
 
 /*
- * Nobody waits for it any more, or the connection that it has made is over:
- * the peer may be connected to again.  A caller that was given a connection
- * destroys the pool when that is closed.  Else "tc" is gone: the pool is
- * destroyed, now or when the server has answered.
+ * The caller no longer waits for the result, or the connection it was given is
+ * over: the peer may be connected to again.  A caller that was given a
+ * connection destroys the pool after closing it.  Otherwise "tc" must not be
+ * used any more: the pool is destroyed now, or when the server has answered.
  */
 
 void ngx_trp_turnc_disconnect(ngx_trp_turnc_connect_t *tc);
 
-/* 1 if the server is late, and not the peer */
+/* 1 if it is the server that is late, and not the peer */
 
 ngx_uint_t ngx_trp_turnc_connect_server_late(ngx_trp_turnc_connect_t *tc);
 

@@ -5,8 +5,8 @@
 
 
 /*
- * A TURN server as one worker sees it: users come and get an allocation that
- * serves them, an old one or a new one, or wait until somebody leaves.
+ * A TURN server as one worker sees it: a user gets an allocation that can serve
+ * it, an existing or a new one, or waits until another user leaves.
  */
 
 
@@ -19,15 +19,15 @@
 #include <sodium.h>
 
 
-#define NGX_TRP_TURNC_HOPS        3       /* from server to server, by 300 */
+#define NGX_TRP_TURNC_HOPS        3       /* redirections, by 300 */
 
-/* REST credentials are good for a week: a new user should have most of it */
+/* REST credentials last a week; after a day, an allocation gets no new users */
 #define NGX_TRP_TURNC_DAY         86400
 
 /* seconds before an address family that a server lacks is requested again */
 #define NGX_TRP_TURNC_LACKS       60
 
-/* of one allocation: a destination that is dead keeps Connect for long */
+/* per allocation: a dead destination keeps Connect waiting for long */
 #define NGX_TRP_TURNC_CONNECTS    128
 #define NGX_TRP_TURNC_USERS       2048
 
@@ -93,7 +93,7 @@ ngx_trp_turnc_server_create(const ngx_trp_turnc_conf_t *conf,
 }
 
 
-/* each one that waits tries again, once */
+/* each waiting user tries again, once */
 
 static void
 ngx_trp_turnc_server_event_handler(ngx_event_t *ev)
@@ -239,7 +239,7 @@ ngx_trp_turnc_user_attach(ngx_trp_turnc_server_t *server,
 
             if (!server->event.timer_set) {
 
-                /* not all that is in the way is known here */
+                /* not all that blocks an allocation is reported here */
                 ngx_add_timer(&server->event, NGX_TRP_TURNC_BLOCKED);
             }
 

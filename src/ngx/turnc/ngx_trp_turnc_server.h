@@ -6,8 +6,8 @@
 
 /*
  * A TURN server as its client sees it, in one worker: allocations, each with
- * a control connection, which are created on demand and deleted after they had
- * no users for a while.
+ * a control connection.  They are created on demand, and deleted when they have
+ * had no users for a while.
  *
  * An allocation has many users, but only one for each peer address: RFC 6062
  * allows one connection from an allocation to a peer, and only the peer's
@@ -32,13 +32,13 @@ ngx_trp_turnc_server_t *ngx_trp_turnc_server_create(
     socklen_t socklen, ngx_str_t *name, const ngx_str_t *host);
 
 
-/* 1 if it has said lately that it does not relay for this address family */
+/* 1 if the server said lately that it does not relay for this family */
 
 ngx_uint_t ngx_trp_turnc_server_lacks(ngx_trp_turnc_server_t *server,
     ngx_uint_t family);
 
 
-/* 1 if it has an allocation for us now, to reach peers by this protocol */
+/* 1 if there is an allocation now to reach peers by this protocol */
 
 ngx_uint_t ngx_trp_turnc_server_serves(ngx_trp_turnc_server_t *server,
     ngx_uint_t transport);
@@ -46,16 +46,16 @@ ngx_uint_t ngx_trp_turnc_server_serves(ngx_trp_turnc_server_t *server,
 
 /*
  * Finds or creates an allocation in which no user has this peer.  NGX_OK: it is
- * ready.  NGX_AGAIN: ready() or failed() will be called.  NGX_BUSY: the maximum
- * number is reached, and each has a user with this peer, or is too busy;
+ * ready.  NGX_AGAIN: ready() or failed() will be called.  NGX_BUSY: there may
+ * be no more allocations, and each has a user with this peer, or is too busy;
  * retry() will be called.  NGX_DECLINED: the server cannot be reached.
- * NGX_ERROR: the process is out of resources.  Both are logged.
+ * NGX_ERROR: the process is out of resources.  The last two are logged.
  */
 
 ngx_int_t ngx_trp_turnc_user_attach(ngx_trp_turnc_server_t *server,
     ngx_trp_turnc_user_t *user);
 
-/* the same after "failed" with 300: at the server named there */
+/* the same after failed() with code 300, at the server that 300 names */
 
 ngx_int_t ngx_trp_turnc_user_follow(ngx_trp_turnc_alloc_t *a,
     ngx_trp_turnc_user_t *user);

@@ -5,8 +5,8 @@
 
 
 /*
- * The types of the TURN client in nginx.  Its files, each of which uses those
- * above it alone:
+ * The types of the TURN client in nginx.  Its files, each of which uses only
+ * those above it:
  *
  *     ngx_trp_turnc_conf.c     the directives
  *     ngx_trp_turnc_user.c     users of one allocation, and their peers
@@ -48,7 +48,7 @@ typedef struct {
     ngx_msec_t            connect_timeout;
     ngx_trp_ssl_conf_t    ssl;
 
-    /* the server of an agent; an upstream has its own */
+    /* an agent's server; an upstream has its own "server" directives */
     ngx_url_t             url;
 } ngx_trp_turnc_conf_t;
 
@@ -69,15 +69,15 @@ typedef struct {
     ngx_ssl_session_t     *session;
     trp_memory_t           memory;
     u_char                 key[TRP_HASH_KEY_LEN];
-    time_t                 lacks4;       /* when it said so, or 0 */
+    time_t                 lacks4;       /* when it said 440, or 0 */
     time_t                 lacks6;
     ngx_log_t             *log;
 } ngx_trp_turnc_server_t;
 
 
 /*
- * "ready": the allocation is ready.  "failed": there is none, or no longer; the
- * user is detached, and may attach again.  The codes are those of STUN, and
+ * ready(): the allocation is ready.  failed(): there is none, or no longer; the
+ * user is detached, and may attach again.  Codes are those of STUN, and
  * TRP_TURNC_*.
  */
 
@@ -86,10 +86,10 @@ typedef struct {
     void   (*failed)(ngx_trp_turnc_user_t *user, ngx_trp_turnc_alloc_t *a,
                      ngx_uint_t code);
 
-    /* after NGX_BUSY: a user has left, attach may succeed now; or NULL */
+    /* after NGX_BUSY: a user has left, attaching may succeed now; or NULL */
     void   (*retry)(ngx_trp_turnc_user_t *user);
 
-    /* the worker begins to exit: detach, if that can be; may be NULL */
+    /* the worker begins to exit: the user should detach; may be NULL */
     void   (*drain)(ngx_trp_turnc_user_t *user);
 
     /* TCP */
@@ -114,14 +114,14 @@ struct ngx_trp_turnc_user_s {
     trp_hash_node_t                       node;
     ngx_queue_t                           queue;
     unsigned                              connecting:1;
-    unsigned                              waiting:1;  /* for one to leave */
-    unsigned                              connected:1;  /* TCP: it was */
+    unsigned                              waiting:1;  /* for a user to leave */
+    unsigned                              connected:1;  /* was it ever? */
     unsigned                              renew:1;  /* an allocation that
                                                        nobody uses may go */
 };
 
 
-/* a peer that an allocation was connected to, and until when */
+/* a peer that an allocation was connected to, and when that ended */
 
 typedef struct {
     trp_taddr_t             peer;
@@ -135,10 +135,10 @@ typedef struct {
 /* peers that an allocation should not be asked to connect to for now */
 
 typedef struct {
-    trp_taddr_t              blocked;    /* the last one with 446, and when */
+    trp_taddr_t              blocked;    /* the last one refused */
     ngx_msec_t               blocked_time;
     ngx_trp_turnc_past_t     past[NGX_TRP_TURNC_PAST];
-    ngx_uint_t               npast;      /* all that were there */
+    ngx_uint_t               npast;      /* how many so far */
 } ngx_trp_turnc_history_t;
 
 
@@ -157,7 +157,7 @@ struct ngx_trp_turnc_alloc_s {
     ngx_uint_t               transport;  /* trp_proto_e */
     ngx_uint_t               family;     /* of the peers: 4, 6 */
 
-    ngx_sockaddr_t           sockaddr;   /* 300 may lead elsewhere */
+    ngx_sockaddr_t           sockaddr;   /* after 300, of another server */
     socklen_t                socklen;
     ngx_str_t                name;
     ngx_uint_t               hops;
@@ -168,12 +168,12 @@ struct ngx_trp_turnc_alloc_s {
     ngx_queue_t              users;      /* ngx_trp_turnc_user_t */
     ngx_uint_t               nusers;
     ngx_uint_t               nconnecting;
-    trp_hash_t               peers;      /* the same by address */
+    trp_hash_t               peers;      /* the users, by peer */
     ngx_log_t                log;
 
-    ngx_event_t              timer;      /* of the client; until it is there */
+    ngx_event_t              timer;      /* of the client, "deadline" */
     ngx_event_t              idle;
-    ngx_event_t              event;      /* it ends */
+    ngx_event_t              event;      /* destroys it */
 
     ngx_trp_turnc_in_t       in;
     ngx_trp_out_t            out;        /* what the socket did not take */
@@ -185,7 +185,7 @@ struct ngx_trp_turnc_alloc_s {
 
     unsigned                 datagrams:1;  /* UDP to the server */
     unsigned                 ready:1;
-    unsigned                 broken:1;   /* it will have failed */
+    unsigned                 broken:1;   /* it is about to fail */
     unsigned                 failed:1;
     unsigned                 exiting:1;
 };

@@ -5,8 +5,8 @@
 
 
 /*
- * Users of one allocation, found by their peers; and peers that it should not
- * be asked to connect to for a while.
+ * The users of one allocation, found by their peers; and the peers that it
+ * should not be asked to connect to for a while.
  */
 
 
@@ -14,7 +14,7 @@
 #include "base/trp_addr.h"
 
 
-/* TCP's TIME_WAIT, in which two ports cannot be connected once more */
+/* TCP's TIME_WAIT, during which two ports cannot be connected again */
 #define NGX_TRP_TURNC_TIME_WAIT   60000
 
 #define NGX_TRP_TURNC_KEY_LEN     19

@@ -5,8 +5,8 @@
 
 
 /*
- * Users of one allocation: which peer each has, and what the allocation
- * remembers of peers.
+ * The users of one allocation: which peer each has, and what the allocation
+ * remembers about peers.
  */
 
 
@@ -20,7 +20,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* 446: the server has a connection to the peer that is unknown here; ms */
+/* 446: the server has a connection to the peer that is not known here; ms */
 
 #define NGX_TRP_TURNC_BLOCKED  500
 
@@ -30,31 +30,31 @@
 void ngx_trp_turnc_user_join(ngx_trp_turnc_alloc_t *a,
     ngx_trp_turnc_user_t *user);
 
-/* it has no allocation from now on */
+/* from now on, the user has no allocation */
 
 void ngx_trp_turnc_user_leave(ngx_trp_turnc_user_t *user);
 
-/* whose peer this is, or NULL */
+/* the user that has this peer, or NULL */
 
 ngx_trp_turnc_user_t *ngx_trp_turnc_user_find(ngx_trp_turnc_alloc_t *a,
     const trp_taddr_t *peer);
 
-/* the server says 446: this allocation is no use for this peer for a while */
+/* after 446: for a while, the allocation is of no use for this peer */
 
 void ngx_trp_turnc_user_blocked(ngx_trp_turnc_user_t *user);
 
 /*
- * 1 if this user's allocation has had a connection to its peer a moment ago,
- * which the peer's or the server's TCP may still remember.
+ * 1 if this user's allocation had a connection to its peer a moment ago, which
+ * TCP may still remember at the peer or the server.
  */
 
 ngx_uint_t ngx_trp_turnc_user_repeats(ngx_trp_turnc_user_t *user);
 
-/* the connection to its peer, which was there, is over */
+/* the connection to its peer is over */
 
 void ngx_trp_turnc_user_past(ngx_trp_turnc_user_t *user);
 
-/* 1 if the allocation is of no use for this peer, see above */
+/* 1 if the allocation is of no use for this peer for now */
 
 ngx_uint_t ngx_trp_turnc_user_is_blocked(ngx_trp_turnc_alloc_t *a,
     const trp_taddr_t *peer);
