@@ -59,12 +59,16 @@ wait_for() {
     done
 }
 
+# below the ports that the system gives to clients, one of which could take a
+# port before it is used here
+
 free_ports() {
     perl -MSocket -e '
-        for (1 .. shift) {
-            socket($s[$_], AF_INET, SOCK_STREAM, 0) or die;
-            bind($s[$_], sockaddr_in(0, INADDR_LOOPBACK)) or die;
-            print +(sockaddr_in(getsockname($s[$_])))[0], "\n";
+        while (@s < $ARGV[0]) {
+            socket(my $s, AF_INET, SOCK_STREAM, 0) or die;
+            my $port = 10000 + int rand 20000;
+            push @s, $s and print "$port\n"
+                if bind($s, sockaddr_in($port, INADDR_ANY));
         }' "$1"
 }
 
