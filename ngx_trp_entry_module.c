@@ -772,7 +772,6 @@ ngx_trp_entry_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
 {
     void                        **srv_conf;
     ngx_uint_t                    i;
-    const char                   *other;
     ngx_trp_entry_srv_conf_t     *escf;
     ngx_stream_core_srv_conf_t  **cscf;
 
@@ -781,13 +780,6 @@ ngx_trp_entry_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
     for (i = 0; i < cmcf->servers.nelts; i++) {
         srv_conf = cscf[i]->ctx->srv_conf;
         escf = srv_conf[ngx_trp_entry_module.ctx_index];
-
-        if (escf->routes
-            && ngx_trp_target_claim(cf, srv_conf, "trp_route", &other)
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
 
         if (escf->routes
             && ngx_trp_stock_check(cf, ngx_trp_stock_entry, srv_conf,
@@ -931,7 +923,18 @@ ngx_trp_entry_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_trp_entry_srv_conf_t *escf = conf;
 
+    const char                 *other;
+    ngx_stream_conf_ctx_t      *ctx;
     ngx_trp_entry_main_conf_t  *emcf;
+
+    ctx = cf->ctx;
+
+    if (escf->routes == NULL
+        && ngx_trp_target_claim(cf, ctx->srv_conf, "trp_route", &other)
+           != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
 
     emcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_entry_module);
 

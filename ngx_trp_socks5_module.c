@@ -28,8 +28,6 @@ static ngx_int_t ngx_trp_socks5_user_variable(ngx_stream_session_t *s,
 
 static ngx_int_t ngx_trp_socks5_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_socks5_postconfiguration(ngx_conf_t *cf);
-static ngx_int_t ngx_trp_socks5_claim_servers(ngx_conf_t *cf,
-    ngx_stream_core_main_conf_t *cmcf);
 static ngx_int_t ngx_trp_socks5_init_listen(ngx_conf_t *cf,
     ngx_trp_conf_listen_t *listen, void *data);
 static ngx_int_t ngx_trp_socks5_init_servers(ngx_conf_t *cf,
@@ -297,9 +295,8 @@ ngx_trp_socks5_postconfiguration(ngx_conf_t *cf)
 
     cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
 
-    if (ngx_trp_socks5_claim_servers(cf, cmcf) != NGX_OK
-        || ngx_trp_conf_each_listen(cf, cmcf, ngx_trp_socks5_init_listen, NULL)
-           != NGX_OK
+    if (ngx_trp_conf_each_listen(cf, cmcf, ngx_trp_socks5_init_listen, NULL)
+        != NGX_OK
         || ngx_trp_socks5_init_servers(cf, cmcf) != NGX_OK)
     {
         return NGX_ERROR;
@@ -318,44 +315,6 @@ ngx_trp_socks5_postconfiguration(ngx_conf_t *cf)
     }
 
     *h = ngx_trp_socks5_log_handler;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_trp_socks5_claim_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
-{
-    void                        **srv_conf;
-    ngx_uint_t                    i;
-    const char                   *other;
-    ngx_trp_socks5_conf_t        *conf;
-    ngx_stream_core_srv_conf_t  **cscf;
-
-    cscf = cmcf->servers.elts;
-
-    for (i = 0; i < cmcf->servers.nelts; i++) {
-        srv_conf = cscf[i]->ctx->srv_conf;
-        conf = srv_conf[ngx_trp_socks5_module.ctx_index];
-
-        if (!conf->enabled) {
-            continue;
-        }
-
-        if (ngx_trp_target_claim(cf, srv_conf, "trp_socks5", &other)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        if (other) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"trp_socks5\" cannot be used with \"%s\" in "
-                          "%s:%ui, write \"listen\": its clients say where to",
-                          other, cscf[i]->file_name, cscf[i]->line);
-            return NGX_ERROR;
-        }
-    }
 
     return NGX_OK;
 }
@@ -461,7 +420,35 @@ ngx_trp_socks5_create_srv_conf(ngx_conf_t *cf)
 static char *
 ngx_trp_socks5_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 {
+    ngx_trp_socks5_conf_t *conf = child;
+
+    const char                  *other;
+    ngx_stream_conf_ctx_t       *ctx;
+    ngx_stream_core_srv_conf_t  *cscf;
+
     ngx_trp_socks5_merge_conf(parent, child);
+
+    if (!conf->enabled) {
+        return NGX_CONF_OK;
+    }
+
+    ctx = cf->ctx;
+
+    if (ngx_trp_target_claim(cf, ctx->srv_conf, "trp_socks5", &other)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (other) {
+        cscf = ctx->srv_conf[ngx_stream_core_module.ctx_index];
+
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"trp_socks5\" cannot be used with \"%s\" in %s:%ui, "
+                      "write \"listen\": its clients say where to",
+                      other, cscf->file_name, cscf->line);
+        return NGX_CONF_ERROR;
+    }
 
     return NGX_CONF_OK;
 }
