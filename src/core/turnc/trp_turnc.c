@@ -5,8 +5,8 @@
 
 
 /*
- * The door of the TURN client: messages, time and what its caller wants come in
- * here, and go to the file that they are for.
+ * The entrance of the TURN client: messages, time and the caller's wishes come
+ * in here, and are passed to the file that handles them.
  */
 
 
@@ -150,7 +150,7 @@ trp_turnc_input(trp_turnc_t *client, const uint8_t *p, size_t len,
 
     default:
 
-        /* nobody asks a client */
+        /* a client gets no requests */
         break;
     }
 
@@ -207,7 +207,7 @@ trp_turnc_dispatch(trp_turnc_t *client, trp_timer_t *timer)
 
     case TRP_TURNC_TIMER_REFRESH:
 
-        /* it may be on its way already, because of a doubt */
+        /* because of a doubt, it may already be on its way */
 
         trp_turnc_refresh(client);
         break;
@@ -236,7 +236,7 @@ trp_turnc_dispatch(trp_turnc_t *client, trp_timer_t *timer)
 }
 
 
-/* it has failed: what belongs to the allocation is freed, and that is told */
+/* after a failure: frees what belongs to the allocation, makes the event */
 
 static void
 trp_turnc_end(trp_turnc_t *client)
@@ -351,7 +351,7 @@ trp_turnc_close(trp_turnc_t *client, uint64_t now)
 {
     client->now = now;
 
-    /* Allocate may be on its way */
+    /* a signed Allocate may be on its way */
 
     if (client->state == TRP_TURNC_ALLOCATED
         || (client->state == TRP_TURNC_ALLOCATING && client->auth.challenged))

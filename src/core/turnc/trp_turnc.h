@@ -8,15 +8,15 @@
  * The client's side of TURN (RFC 8656) and of its extension for TCP (RFC
  * 6062): one allocation, with its permissions, channels and connections.
  *
- * Sans-IO: messages and time come in as arguments, what goes to the server goes
- * to one function, and what happens is an event:
+ * Sans-IO: messages and time come in as arguments, output is handed to one
+ * function, and what happens becomes an event:
  *
  *     trp_turnc_input(client, p, len, now);     or _start(), or _expire()
  *     while (trp_turnc_next(client, &event) == TRP_OK) { see "event" }
  *     set a timer for trp_turnc_deadline(client)
  *
- * Only those three functions make events, and all of these are taken before one
- * of the three is called again; at an event any other function may be called.
+ * Only these three functions make events, all of which must be taken before one
+ * of the three is called again.  On an event, any other function may be called.
  *
  * Time is in milliseconds and only moves forward; "wall" is in seconds since
  * 1970.
@@ -44,33 +44,33 @@ trp_turnc_t *trp_turnc_create(const trp_turnc_conf_t *conf,
     const uint8_t *seed);
 void trp_turnc_destroy(trp_turnc_t *client);
 
-/* sends Allocate; what comes next is that it is allocated, or has failed */
+/* sends Allocate; an event tells that it is allocated, or has failed */
 
 void trp_turnc_start(trp_turnc_t *client, uint64_t now, int64_t wall);
 
 
 /*
- * One message, or one ChannelData, as trp_stun_frame() has cut it off, or a
- * whole datagram of the server; it must be there until its event is done with.
- * TRP_ERROR if it is nothing of TURN: a datagram is then ignored, a byte stream
- * is lost.
+ * One message, or one ChannelData, as trp_stun_frame() delimits it, or a whole
+ * datagram of the server; it must stay unchanged until its event is handled.
+ * TRP_ERROR if it is not TURN: then a datagram is to be ignored, but a byte
+ * stream is lost.
  */
 
 int trp_turnc_input(trp_turnc_t *client, const uint8_t *p, size_t len,
     uint64_t now);
 
-/* TRP_OK, or TRP_DECLINED: nothing has happened that was not told */
+/* TRP_OK, or TRP_DECLINED: there are no more events */
 
 int trp_turnc_next(trp_turnc_t *client, trp_turnc_event_t *event);
 
 /*
- * When trp_turnc_expire() wants to be called, in absolute time; 0 if nothing
- * is waited for.  It may change with each call of a function here.
+ * When trp_turnc_expire() is to be called, as an absolute time; 0 if nothing is
+ * due.  It may change with each call of a function here.
  */
 
 uint64_t trp_turnc_deadline(const trp_turnc_t *client);
 
-/* what is due now is done by the calls of trp_turnc_next() that follow */
+/* the calls of trp_turnc_next() that follow do what is due now */
 
 void trp_turnc_expire(trp_turnc_t *client, uint64_t now);
 
@@ -85,9 +85,9 @@ const trp_taddr_t *trp_turnc_alternate(const trp_turnc_t *client);
 
 
 /*
- * TCP: asks for a connection to the peer; "connect" comes back with the event
- * that it is connected, or refused.  TRP_OK, TRP_ERROR without memory.  After
- * trp_turnc_forget() neither comes.
+ * TCP: asks for a connection to the peer; "connect" comes back with an event,
+ * CONNECTED or REFUSED.  TRP_OK, TRP_ERROR without memory.  After
+ * trp_turnc_forget() neither event comes.
  */
 
 int trp_turnc_connect(trp_turnc_t *client, const trp_taddr_t *peer,
@@ -95,19 +95,19 @@ int trp_turnc_connect(trp_turnc_t *client, const trp_taddr_t *peer,
 void trp_turnc_forget(trp_turnc_t *client, void *connect);
 
 /*
- * ConnectionBind, for a data connection of this allocation, to be sent there:
- * writes at most TRP_TURNC_MESSAGE_MAX bytes and a transaction id of
- * TRP_STUN_ID_LEN bytes, returns the length, 0 if the client is not allocated.
+ * Writes ConnectionBind, which is to be sent on a data connection: at most
+ * TRP_TURNC_MESSAGE_MAX bytes, and a transaction id of TRP_STUN_ID_LEN bytes.
+ * Returns the length, 0 if the client is not allocated.
  */
 
 size_t trp_turnc_bind(trp_turnc_t *client, uint32_t connection, uint8_t *p,
     uint8_t *id);
 
 /*
- * The answer to it.  TRP_OK: from now on the connection carries the peer's
- * bytes.  TRP_AGAIN, once at most: the nonce was stale, and the next call of
- * trp_turnc_bind() is for the same connection; its message is sent on
- * it.  TRP_ERROR, and *code says why.
+ * Reads the answer to it.  TRP_OK: from now on the connection carries the
+ * peer's bytes.  TRP_AGAIN, once at most: the nonce was stale; the next call of
+ * trp_turnc_bind() must be for the same connection, and its message is sent on
+ * that.  TRP_ERROR: *code says why.
  */
 
 int trp_turnc_bound(trp_turnc_t *client, const uint8_t *p, size_t len,
@@ -116,11 +116,11 @@ int trp_turnc_bound(trp_turnc_t *client, const uint8_t *p, size_t len,
 
 /*
  * UDP: sends a datagram.  The first one for a peer asks for a permission and
- * a channel, which are then refreshed until trp_turnc_release(); datagrams
- * wait for the answer, within the bounds above, and go as Send
- * indications if the server has no channel.  TRP_OK: sent or waiting,
- * TRP_AGAIN: dropped, TRP_DECLINED: the server does not allow this peer, or
- * it has no port, TRP_ERROR: no memory, not allocated.
+ * a channel, which are refreshed until trp_turnc_release().  Datagrams wait for
+ * the answer, up to TRP_TURNC_QUEUE of them, and become Send indications if
+ * the server grants no channel.  TRP_OK: sent or waiting; TRP_AGAIN: dropped;
+ * TRP_DECLINED: the server does not allow this peer, or it has no port;
+ * TRP_ERROR: no memory, or not allocated.
  */
 
 int trp_turnc_send(trp_turnc_t *client, const trp_taddr_t *peer,
@@ -128,7 +128,7 @@ int trp_turnc_send(trp_turnc_t *client, const trp_taddr_t *peer,
 void trp_turnc_release(trp_turnc_t *client, const trp_taddr_t *peer);
 
 
-/* gives the allocation back: Refresh with lifetime 0, sent once */
+/* deletes the allocation: Refresh with lifetime 0, sent once */
 
 void trp_turnc_close(trp_turnc_t *client, uint64_t now);
 

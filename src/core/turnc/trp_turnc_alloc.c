@@ -5,8 +5,8 @@
 
 
 /*
- * The allocation of the TURN client: it is asked for, refreshed before its
- * lifetime is over, kept alive in NATs on the way, and given back (RFC 8656,
+ * The allocation of the TURN client: it is requested, refreshed before its
+ * lifetime is over, kept alive in NATs on the path, and deleted (RFC 8656,
  * sections 7 and 8).
  */
 
@@ -19,11 +19,11 @@
 #include <string.h>
 
 
-/* seconds; what an answer without LIFETIME means (RFC 8656, section 3.2) */
+/* assumed if an answer has no LIFETIME (RFC 8656, section 3.2); seconds */
 
 #define TRP_TURNC_LIFETIME  600
 
-/* before the end of it, if it is longer than twice that; milliseconds */
+/* refreshed so long before its end, or halfway if that is later; ms */
 
 #define TRP_TURNC_AHEAD     60000
 
@@ -137,7 +137,7 @@ trp_turnc_refresh(trp_turnc_t *client)
 }
 
 
-/* without LIFETIME it is the server's default */
+/* no LIFETIME: the server's default is asked for */
 
 static void
 trp_turnc_refresh_put(trp_turnc_t *client, trp_turnc_transaction_t *t,
@@ -149,7 +149,7 @@ trp_turnc_refresh_put(trp_turnc_t *client, trp_turnc_transaction_t *t,
 }
 
 
-/* what cannot be cured by another try ends the allocation */
+/* an error that another try cannot cure ends the allocation */
 
 static void
 trp_turnc_refresh_done(trp_turnc_t *client, trp_turnc_transaction_t *t,
@@ -212,7 +212,7 @@ trp_turnc_family(const trp_turnc_t *client)
 }
 
 
-/* the timer is not moved by each message that is sent */
+/* a message that is sent does not move the timer: it is checked here */
 
 void
 trp_turnc_keepalive_timer(trp_turnc_t *client)

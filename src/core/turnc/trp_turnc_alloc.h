@@ -19,11 +19,11 @@
 #pragma GCC visibility push(hidden)
 
 
-/* what comes of it is an event */
+/* its result is an event */
 
 void trp_turnc_allocate(trp_turnc_t *client);
 
-/* unless a request is on its way already */
+/* unless a request is already on its way */
 
 void trp_turnc_refresh(trp_turnc_t *client);
 

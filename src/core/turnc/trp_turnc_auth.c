@@ -5,9 +5,9 @@
 
 
 /*
- * The name, password and key with which the TURN client signs, what 401 and 438
- * tell it for that, and whether an answer is signed with the same key (RFC
- * 8489, section 9.2).
+ * The name, password and key with which the TURN client signs, what it learns
+ * from 401 and 438, and the check that an answer is signed with the same key
+ * (RFC 8489, section 9.2).
  */
 
 
@@ -17,7 +17,7 @@
 #include <string.h>
 
 
-/* seconds that a user name for a secret is good for: an allocation keeps it */
+/* seconds that a user name for a secret is valid: an allocation keeps it */
 
 #define TRP_TURNC_WEEK  604800
 
@@ -112,7 +112,7 @@ trp_turnc_challenge(trp_turnc_t *client, const trp_stun_t *m)
 }
 
 
-/* the list of algorithms belongs to the nonce, and is echoed with it */
+/* the list of algorithms comes with the nonce, and both are echoed */
 
 int
 trp_turnc_stale(trp_turnc_t *client, const trp_stun_t *m)
@@ -136,7 +136,7 @@ trp_turnc_stale(trp_turnc_t *client, const trp_stun_t *m)
 }
 
 
-/* RFC 8489, section 9.2.5: the bit and the list come together */
+/* RFC 8489, section 9.2.5: the feature bit requires the list */
 
 int
 trp_turnc_nonce(const trp_stun_t *m, uint8_t *nonce, size_t *len)
@@ -162,7 +162,7 @@ trp_turnc_nonce(const trp_stun_t *m, uint8_t *nonce, size_t *len)
 }
 
 
-/* SHA-256 if it is there, and MD5 otherwise; neither has parameters */
+/* SHA-256 if it is listed, otherwise MD5; neither has parameters */
 
 static int
 trp_turnc_choose(trp_turnc_t *client, const trp_stun_t *m)

@@ -5,8 +5,8 @@
 
 
 /*
- * What all files of the TURN client need: memory, what goes to the server,
- * events, and the end.
+ * What all files of the TURN client need: memory, output to the server, events,
+ * and failure.
  */
 
 

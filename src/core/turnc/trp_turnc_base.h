@@ -5,8 +5,8 @@
 
 
 /*
- * What all files of the TURN client need: memory, what goes to the server,
- * events, and the end.
+ * What all files of the TURN client need: memory, output to the server, events,
+ * and failure.
  */
 
 
@@ -25,24 +25,24 @@
 void *trp_turnc_get(trp_turnc_t *client, size_t size);
 void trp_turnc_put(trp_turnc_t *client, void *p);
 
-/* a message or ChannelData goes to the server */
+/* sends a message or ChannelData to the server */
 
 void trp_turnc_out(trp_turnc_t *client, const uint8_t *p, size_t len);
 
 /*
- * An event of this type, to be filled in.  A message or a timer makes one at
- * most, and is the last one before that is told.
+ * An event of this type, to be filled in.  A message or a timer makes at most
+ * one, and no other is handled until the caller has taken it.
  */
 
 trp_turnc_event_t *trp_turnc_tell(trp_turnc_t *client, trp_turnc_event_e type);
 
-/* a success answer, or data of a peer: the server has the allocation */
+/* success, or data of a peer has come: the server has the allocation */
 
 void trp_turnc_heard(trp_turnc_t *client, int data);
 
 /*
  * The allocation is over, or there will be none.  What belongs to it is freed
- * when the message or the timer is done with, so it may be touched until then.
+ * after the message or the timer has been handled; until then it may be used.
  */
 
 void trp_turnc_fail(trp_turnc_t *client, unsigned code);

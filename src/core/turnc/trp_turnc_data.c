@@ -5,8 +5,8 @@
 
 
 /*
- * Datagrams of the TURN client: those that go to a peer ask for its permission
- * and its channel first; those that come are told with the peer's address.
+ * Datagrams of the TURN client: before one is sent to a peer, a permission and
+ * a channel are requested; one that comes makes an event with its peer.
  */
 
 
@@ -98,7 +98,7 @@ trp_turnc_channel_data(trp_turnc_t *client, const uint8_t *p, size_t len)
 }
 
 
-/* RFC 8656, section 11.4; ConnectionAttempt is never from a permitted peer */
+/* RFC 8656, section 11.4; ConnectionAttempt (RFC 6062) is ignored */
 
 void
 trp_turnc_indication(trp_turnc_t *client, const trp_stun_t *m)

@@ -19,7 +19,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* see trp_turnc_send(); of a client that is allocated */
+/* see trp_turnc_send(); the client must be allocated */
 
 int trp_turnc_data_send(trp_turnc_t *client, const trp_taddr_t *addr,
     const uint8_t *p, size_t len);

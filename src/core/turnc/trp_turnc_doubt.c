@@ -5,8 +5,8 @@
 
 
 /*
- * Whether the server still has the allocation: a Refresh asks it, when
- * something fails that should not, or when only one side sends for long.
+ * Whether the server still has the allocation: a Refresh asks it if something
+ * fails that should not, or if datagrams are sent, but none come, for long.
  */
 
 
@@ -15,13 +15,13 @@
 #include "turnc/trp_turnc_base.h"
 
 
-/* not asked more often than this; milliseconds */
+/* time between two questions, at least; milliseconds */
 
 #define TRP_TURNC_DOUBT         3000
 
 /*
- * Datagrams go out, and nothing comes in.  There may be nothing to come, so
- * each time it is asked in vain it is not asked again for twice as long.
+ * How long datagrams go out without anything coming in.  There may be nothing
+ * to come, so after each question in vain the time doubles.
  */
 
 #define TRP_TURNC_PATIENCE      5000
@@ -75,7 +75,7 @@ trp_turnc_wait(trp_turnc_t *client)
 }
 
 
-/* it is not stopped by each datagram that is answered */
+/* what is heard from the server does not stop the timer: it is checked here */
 
 void
 trp_turnc_silence_timer(trp_turnc_t *client)

@@ -8,8 +8,8 @@
  * Whether the server still has the allocation.
  *
  * A server that was restarted has forgotten its allocations.  All servers say
- * so in answer to Refresh (RFC 8656, section 7.2: 437), but some answer 400 to
- * what else presupposes an allocation, or nothing, and drop data in silence.
+ * so when asked to Refresh (RFC 8656, section 7.2: 437).  But to other requests
+ * some answer 400, or nothing, and they drop data silently.
  */
 
 
@@ -24,14 +24,13 @@
 
 
 /*
- * Something has failed as it would if the server had forgotten the allocation:
- * asks it with a Refresh, unless it was asked a moment ago.  1 while there is
- * no answer yet.
+ * Something has failed as if the server had forgotten the allocation: asks with
+ * a Refresh, unless that was done a moment ago.  1 if the answer is pending.
  */
 
 int trp_turnc_doubt(trp_turnc_t *client);
 
-/* a datagram goes to a peer, or waits for that */
+/* a datagram is sent to a peer, or waits */
 
 void trp_turnc_wait(trp_turnc_t *client);
 

@@ -6,8 +6,8 @@
 
 /*
  * Peers of the TURN client.  Each has a permission, and a channel if the server
- * has one, which are refreshed while the peer is in use; then its number rests
- * until the server has forgotten it.
+ * grants one, which are refreshed while the peer is in use.  After that, the
+ * channel's number rests until the server has forgotten it.
  */
 
 
@@ -26,8 +26,8 @@
 #define TRP_TURNC_PEER_REFRESH  240000
 
 /*
- * From when a ChannelBind was sent, until its number may stand for another
- * peer: 10 minutes, 5 minutes, and one for messages that were under way.
+ * The time from a ChannelBind until its number may be used for another peer:
+ * 10 minutes, 5 minutes, and one for messages that are under way.
  */
 
 #define TRP_TURNC_REST          960000
@@ -109,7 +109,7 @@ trp_turnc_peer_by_number(const trp_turnc_t *client, uint16_t number)
 }
 
 
-/* one that is new, or that has come back */
+/* "*peer" is NULL for a new peer, or a peer that rests */
 
 int
 trp_turnc_peer_use(trp_turnc_t *client,
@@ -169,7 +169,7 @@ trp_turnc_peer_create(trp_turnc_t *client, const trp_taddr_t *addr)
 }
 
 
-/* the next one that is free; 0 if none is */
+/* the next number that is free; 0 if there is none */
 
 static uint16_t
 trp_turnc_number(trp_turnc_t *client)
@@ -195,7 +195,7 @@ trp_turnc_number(trp_turnc_t *client)
 }
 
 
-/* a binding brings the permission along (RFC 8656, section 12) */
+/* binding a channel includes the permission (RFC 8656, section 12) */
 
 static void
 trp_turnc_peer_ask(trp_turnc_t *client, trp_turnc_peer_t *peer)
@@ -243,7 +243,7 @@ trp_turnc_peer_done(trp_turnc_t *client, trp_turnc_transaction_t *t,
 
     } else if (code < 300 || code == 438) {
 
-        /* a refresh has time for another try */
+        /* if it was a refresh, there is time for another try */
 
         if (peer->state == TRP_TURNC_ASKING) {
             trp_turnc_peer_rest(client, peer);
@@ -323,7 +323,7 @@ trp_turnc_peer_timer(trp_turnc_t *client, trp_turnc_peer_t *peer)
         break;
     }
 
-    /* it is time to refresh, or too late: then datagrams wait again */
+    /* it is time to refresh; if it is too late, datagrams wait again */
 
     if (client->now < peer->until) {
 
@@ -335,7 +335,7 @@ trp_turnc_peer_timer(trp_turnc_t *client, trp_turnc_peer_t *peer)
 
         trp_timer_set(&client->timers, &peer->timer, peer->until);
 
-        /* it may have one by now */
+        /* the server may grant one by now */
         peer->no_channel = 0;
 
         trp_turnc_peer_ask(client, peer);
@@ -353,7 +353,7 @@ trp_turnc_peer_timer(trp_turnc_t *client, trp_turnc_peer_t *peer)
 }
 
 
-/* the server may know the channel until then, whatever it has answered */
+/* whatever the server has answered, it may know the channel for this time */
 
 void
 trp_turnc_peer_rest(trp_turnc_t *client, trp_turnc_peer_t *peer)
@@ -422,7 +422,7 @@ trp_turnc_peers_free(trp_turnc_t *client)
 }
 
 
-/* any port of a host that one of our peers is on */
+/* for any port of a host that a peer is on */
 
 int
 trp_turnc_permitted(const trp_turnc_t *client, const trp_addr_t *host)

@@ -27,7 +27,7 @@ trp_turnc_peer_t *trp_turnc_peer_find(const trp_turnc_t *client,
 trp_turnc_peer_t *trp_turnc_peer_by_number(const trp_turnc_t *client,
     uint16_t number);
 
-/* from now on it is in use; TRP_OK, TRP_AGAIN, TRP_ERROR without memory */
+/* from now on in use; TRP_OK, TRP_AGAIN: too many, TRP_ERROR: no memory */
 
 int trp_turnc_peer_use(trp_turnc_t *client, trp_turnc_peer_t **peer,
     const trp_taddr_t *addr);
@@ -36,7 +36,7 @@ int trp_turnc_peer_use(trp_turnc_t *client, trp_turnc_peer_t **peer,
 
 void trp_turnc_peer_rest(trp_turnc_t *client, trp_turnc_peer_t *peer);
 
-/* 1 if one of those that may be reached is on this host, with any port */
+/* 1 if a peer that may be reached is on this host, whatever its port */
 
 int trp_turnc_permitted(const trp_turnc_t *client, const trp_addr_t *host);
 

@@ -5,7 +5,7 @@
 
 
 /*
- * Datagrams of the TURN client for one peer: as ChannelData or as Send
+ * Datagrams of the TURN client for one peer: sent as ChannelData or as Send
  * indications, at once or when the server has allowed the peer.
  */
 

@@ -20,7 +20,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* what fits into an indication, and that into a datagram */
+/* data of an indication that fits into a datagram */
 
 #define TRP_TURNC_DATA_MAX  65400
 
@@ -35,7 +35,7 @@ void trp_turnc_deliver(trp_turnc_t *client, const trp_turnc_peer_t *peer,
 int trp_turnc_enqueue(trp_turnc_t *client, trp_turnc_peer_t *peer,
     const uint8_t *p, size_t len);
 
-/* all that waits is delivered, or dropped */
+/* delivers all that waits, or drops it */
 
 void trp_turnc_queue_send(trp_turnc_t *client, trp_turnc_peer_t *peer);
 void trp_turnc_queue_free(trp_turnc_t *client, trp_turnc_peer_t *peer);

@@ -5,9 +5,9 @@
 
 
 /*
- * Requests of the TURN client.  What is asked, and what comes of an answer, is
- * known by the request's own table: this file sends, repeats, signs, and tells
- * answers from what is none.
+ * Requests of the TURN client.  The content of a request, and what its answer
+ * leads to, are in a table for each kind: this file sends, repeats and signs,
+ * and tells valid answers from others.
  */
 
 
@@ -18,11 +18,11 @@
 #include <string.h>
 
 
-/* answers 438 to what is always the same request */
+/* how many times the same request may be answered with 438 */
 
 #define TRP_TURNC_STALE_MAX  3
 
-/* sent so often in vain: the server may have forgotten the allocation */
+/* after so many tries the server may have forgotten the allocation */
 
 #define TRP_TURNC_SILENT     3
 
@@ -86,8 +86,8 @@ trp_turnc_request_end(trp_turnc_t *client, trp_turnc_transaction_t *t)
 
 
 /*
- * RFC 8489, section 6.2.  The message is made anew each time, so that it need
- * not be kept; it is the same again, unless the nonce has changed meanwhile.
+ * RFC 8489, section 6.2.  The message is written anew for each try, so that it
+ * need not be kept; it is the same, unless the nonce has changed meanwhile.
  */
 
 static void
@@ -166,7 +166,7 @@ trp_turnc_find(const trp_turnc_t *client, const trp_stun_t *m)
 }
 
 
-/* ids are random, and our own */
+/* ids are random, and made here, so they need no secret hash */
 
 static uint64_t
 trp_turnc_id_hash(const uint8_t *id)
@@ -180,9 +180,9 @@ trp_turnc_id_hash(const uint8_t *id)
 
 
 /*
- * RFC 8489, section 9.2.5: 401 and 438 are believed as they are.  Of what
- * else is not signed with our password nothing happens over UDP, where
- * anybody may send it; over a stream nothing better will come.
+ * RFC 8489, section 9.2.5: 401 and 438 need no signature.  Other answers that
+ * are not signed with our password are ignored over UDP, where they may come
+ * from anywhere; over a stream, no better answer would follow.
  */
 
 void
@@ -228,7 +228,7 @@ trp_turnc_answer(trp_turnc_t *client, const trp_stun_t *m)
 }
 
 
-/* TRP_OK if the request was sent once more, as a new one */
+/* TRP_OK if the request was sent once more, with a new id */
 
 static int
 trp_turnc_again(trp_turnc_t *client, trp_turnc_transaction_t *t,
@@ -236,7 +236,7 @@ trp_turnc_again(trp_turnc_t *client, trp_turnc_transaction_t *t,
 {
     int  rc;
 
-    /* 401 to what was signed: it is the password that is wrong */
+    /* 401 to a signed request: the password is wrong */
 
     if ((*code == 401) == t->authenticated || client->auth.name.len == 0
         || t->nstale == TRP_TURNC_STALE_MAX)

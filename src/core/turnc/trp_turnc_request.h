@@ -24,19 +24,19 @@
 
 int trp_turnc_busy(const trp_turnc_t *client);
 
-/* asks, with a transaction that is not active */
+/* sends a request with a transaction that is not active */
 
 void trp_turnc_request(trp_turnc_t *client, trp_turnc_transaction_t *t,
     const trp_turnc_request_t *request);
 
-/* nothing will come of it; it may have ended before */
+/* cancels it; it may have ended before */
 
 void trp_turnc_request_end(trp_turnc_t *client, trp_turnc_transaction_t *t);
 
 void trp_turnc_request_timer(trp_turnc_t *client, trp_turnc_transaction_t *t);
 void trp_turnc_answer(trp_turnc_t *client, const trp_stun_t *m);
 
-/* 1 for an error that ends the allocation, whatever was asked */
+/* 1 for an error that ends the allocation, whatever the request was */
 
 int trp_turnc_fatal(unsigned code);
 

@@ -167,8 +167,8 @@ trp_turnc_connect_done(trp_turnc_t *client, trp_turnc_transaction_t *t,
 
 
 /*
- * RFC 6062, section 4.3.  A server may want another nonce for each address
- * that it is asked from, so what it says here is not for other requests.
+ * RFC 6062, section 4.3.  A server may want a separate nonce for each address
+ * that asks, so a nonce from here is not used for other requests.
  */
 
 size_t

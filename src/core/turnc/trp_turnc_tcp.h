@@ -20,7 +20,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* see trp_turnc.h; of a client that is allocated */
+/* see trp_turnc.h; the client must be allocated */
 
 int trp_turnc_tcp_connect(trp_turnc_t *client, const trp_taddr_t *peer,
     void *connect);

@@ -5,19 +5,19 @@
 
 
 /*
- * The types of the TURN client.  Its files, each of which uses those above it
- * alone:
+ * The types of the TURN client.  Its files, each of which uses only those above
+ * it:
  *
- *     trp_turnc_base.c     memory, what goes to the server, events
+ *     trp_turnc_base.c     memory, output to the server, events
  *     trp_turnc_auth.c     credentials, and the server's challenges
  *     trp_turnc_request.c  requests and their answers
  *     trp_turnc_alloc.c    the allocation: Allocate, Refresh, its lifetime
- *     trp_turnc_doubt.c    is the allocation still there
+ *     trp_turnc_doubt.c    whether the allocation still exists
  *     trp_turnc_queue.c    datagrams for a peer, and those that wait
  *     trp_turnc_peer.c     permissions and channels
  *     trp_turnc_data.c     datagrams to and from peers
  *     trp_turnc_tcp.c      connections to peers (RFC 6062)
- *     trp_turnc.c          the door: all that callers may use
+ *     trp_turnc.c          the entrance: all that callers may use
  */
 
 
@@ -37,7 +37,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* a NAT forgets UDP mappings after 30 seconds, some forget TCP soon after */
+/* a NAT forgets a UDP mapping after 30 s, and some TCP ones soon after */
 
 #define TRP_TURNC_KEEPALIVE     25000
 
@@ -48,14 +48,14 @@
 #define TRP_TURNC_RM            16
 #define TRP_TURNC_TI            39500
 
-/* datagrams that wait for their permission: so many of a peer, so long */
+/* datagrams of a peer that may wait for a permission; their length */
 
 #define TRP_TURNC_QUEUE         8
 #define TRP_TURNC_DATAGRAM      2048
 
 /*
- * Of ConnectionBind with all its attributes, as long as they may be; nothing
- * else that is asked is longer.
+ * The length of ConnectionBind with all attributes at their maximum; no other
+ * request is longer.
  */
 
 #define TRP_TURNC_MESSAGE_MAX   2304
@@ -63,10 +63,10 @@
 /* codes of events, besides those of STUN */
 
 #define TRP_TURNC_TIMEOUT       1    /* no answer */
-#define TRP_TURNC_PROTOCOL      2    /* an answer that makes no sense */
+#define TRP_TURNC_PROTOCOL      2    /* an invalid answer */
 #define TRP_TURNC_INTEGRITY     3    /* not signed with our password */
 
-/* at once; peers that are in use */
+/* at a time; peers count while in use */
 
 #define TRP_TURNC_TRANSACTIONS  1024
 #define TRP_TURNC_PEERS         4000
@@ -75,7 +75,7 @@
 
 #define TRP_TURNC_PAUSE         1000
 
-/* of the name for a secret: EXPIRY, a colon or a null byte, and a sign */
+/* in the name for a secret: a sign, EXPIRY, and a colon or a null byte */
 
 #define TRP_TURNC_EXPIRY_LEN    22
 
@@ -90,9 +90,9 @@ typedef struct trp_turnc_datagram_s     trp_turnc_datagram_t;
 
 
 /*
- * Where messages and ChannelData for the server go, padded for a byte stream;
- * the one thing that is called, because what goes out so need not be kept.  It
- * must not call the client.
+ * Sends messages and ChannelData to the server, padded for a byte stream.  This
+ * is the only callback, so that output need not be kept.  It must not call the
+ * client.
  */
 
 typedef void (*trp_turnc_send_pt)(void *data, const uint8_t *p, size_t len);
@@ -105,24 +105,23 @@ typedef enum {
     TRP_TURNC_EVENT_ALLOCATED,
 
     /*
-     * There is no allocation, or no more, see "code".  The client does nothing
-     * from here on but to be destroyed; of pending connects nothing more is
-     * heard.
+     * There is no allocation, or none any more, see "code".  The client can
+     * only be destroyed; pending connects get no event.
      */
     TRP_TURNC_EVENT_FAILED,
 
     /* the peer of "connect" is connected: "id" is for ConnectionBind */
     TRP_TURNC_EVENT_CONNECTED,
 
-    /* it is not, see "code" */
+    /* the peer is not connected, see "code" */
     TRP_TURNC_EVENT_REFUSED,
 
-    /* "data" of "peer", which stand in what came in last */
+    /* "data" of "peer"; points into the last input */
     TRP_TURNC_EVENT_RECEIVED,
 
     /*
-     * The server does not let us reach the address of "peer", see "code": 403
-     * and others.  It is not asked again within a second, unless the peer is
+     * The server does not allow the address of "peer", see "code": 403 and
+     * others.  It is not asked again within a second, unless the peer is
      * released.
      */
     TRP_TURNC_EVENT_FORBIDDEN
@@ -160,7 +159,7 @@ typedef enum {
 } trp_turnc_state_e;
 
 
-/* what a timer is part of, and so what it is for */
+/* what a timer belongs to, and thus what it is for */
 
 typedef enum {
     TRP_TURNC_TIMER_REFRESH = 0,
@@ -173,9 +172,9 @@ typedef enum {
 
 
 /*
- * A kind of request: how it is written, and what comes of it.  "m" is the
- * answer, NULL if there is none; "code" is 0 for success.  "silent", which may
- * be NULL, is told that the request was sent several times in vain.
+ * A kind of request: put() writes it, done() takes the answer "m", NULL if
+ * there is none; "code" is 0 for success.  silent(), which may be NULL, is
+ * called when the request has been sent several times in vain.
  */
 
 typedef struct {
@@ -188,7 +187,7 @@ typedef struct {
 } trp_turnc_request_t;
 
 
-/* a request that waits for its answer; it is part of what it is for */
+/* a request that waits for its answer; part of the object it is for */
 
 struct trp_turnc_transaction_s {
     trp_hash_node_t             node;      /* by id */
@@ -227,9 +226,9 @@ typedef struct {
     trp_turnc_transaction_t  transaction;
     trp_taddr_t              addr;
     uint8_t                  state;        /* trp_turnc_peer_e */
-    unsigned                 no_channel:1; /* the server has none */
+    unsigned                 no_channel:1; /* not granted */
     uint16_t                 number;       /* 0: none */
-    uint64_t                 asked;        /* ChannelBind, last */
+    uint64_t                 asked;        /* last ChannelBind */
     uint64_t                 until;        /* of the permission */
     trp_turnc_datagram_t    *first;
     unsigned                 nqueued;
@@ -243,20 +242,20 @@ typedef struct {
     trp_timer_t        refresh;
     trp_timer_t        lifetime;
     trp_timer_t        keepalive;
-    uint64_t                 sent;         /* when anything was, last */
+    uint64_t                 sent;         /* when anything last was */
     trp_taddr_t              relayed;
     trp_taddr_t              alternate;
 } trp_turnc_alloc_t;
 
 
-/* what is sent, and nothing comes: of trp_turnc_doubt.c */
+/* datagrams go out, and nothing comes in: of trp_turnc_doubt.c */
 
 typedef struct {
     trp_timer_t        timer;
     uint64_t                 since;        /* the first datagram since the
                                               server was heard; 0: none */
     uint64_t                 patience;
-    uint64_t                 doubted;      /* when it was asked, last */
+    uint64_t                 doubted;      /* when it was last asked */
 } trp_turnc_silence_t;
 
 
@@ -265,7 +264,7 @@ typedef struct {
     trp_hash_t               by_host;      /* those in use */
     trp_hash_t               by_number;
     unsigned                 nused;
-    uint16_t                 last;         /* number that was given out */
+    uint16_t                 last;         /* number given out */
 } trp_turnc_peers_t;
 
 
@@ -298,10 +297,10 @@ struct trp_turnc_s {
     uint8_t                  hash_key[TRP_HASH_KEY_LEN];
 
     trp_turnc_state_e        state;
-    unsigned                 code;         /* it has failed, 0: has not */
+    unsigned                 code;         /* of the failure; 0: none */
     trp_turnc_event_t        event;        /* to be told */
     uint64_t                 now;
-    uint64_t                 due;          /* timers until then are */
+    uint64_t                 due;          /* timers up to this are due */
     trp_heap_t               timers;
     trp_hash_t               transactions;
 
@@ -310,7 +309,7 @@ struct trp_turnc_s {
     trp_turnc_silence_t      silence;
     trp_turnc_peers_t        peers;
 
-    /* of the connection whose ConnectionBind is sent once more */
+    /* for the connection whose ConnectionBind is sent again */
     uint8_t                  bind_nonce[TRP_STUN_REALM_MAX];
     size_t                   bind_nonce_len;
 
