@@ -13,14 +13,14 @@
  *     when = trp_turn_deadline(turn);
  *     while (trp_turn_expire(turn)) { carry out commands }
  *
- * One loop carries out all of the commands before anything else comes in.
- * While it does, a command may be answered (trp_turn_bound() and others of
- * which this is said), and what that leads to comes from trp_turn_next(), too.
+ * One loop carries out all commands before anything else comes in.  Meanwhile
+ * the command in hand may be answered, with trp_turn_bound() and others whose
+ * comments say so; what that leads to comes from trp_turn_next(), too.
  *
- * Time is set before anything else is called: turn->now in milliseconds of
- * a clock that does not go back, and turn->time in seconds since 1970.
+ * The time is set before anything else is called: turn->now in milliseconds of
+ * a clock that never goes back, and turn->time in seconds since 1970.
  *
- * A command, and the bytes that it points to, are good until the next call of
+ * A command, and the bytes it points to, are valid until the next call of
  * trp_turn_next().
  */
 
@@ -36,10 +36,10 @@
 
 
 /*
- * Everything is in "turn" but allocations and two tables of sources, which
+ * Everything is in "turn", except allocations and two tables of sources, which
  * come from the memory; TRP_ERROR without it.  The users, secrets and the
- * portal of "conf" stay what they are.  "nonce_key" and "seed" are
- * secret; "slot" tells the servers apart that share connections, and is below
+ * portal of "conf" must not change.  "nonce_key" and "seed" are secret; "slot"
+ * tells apart the servers that share connections, and is below
  * TRP_TURN_NO_SLOT.
  */
 
@@ -47,14 +47,14 @@ int trp_turn_init(trp_turn_t *turn, const trp_turn_conf_t *conf,
     const trp_turn_shared_t *shared, const trp_memory_t *memory,
     const uint8_t *nonce_key, const uint8_t *seed, uint16_t slot);
 
-/* after trp_turn_shutdown(), gives the rest back */
+/* after trp_turn_shutdown(): frees the rest */
 
 void trp_turn_done(trp_turn_t *turn);
 
 
 /*
  * A message or ChannelData from a client, in one piece.  TRP_OK, or TRP_ERROR
- * for what is neither: a stream cannot go on then.
+ * if it is neither: then a stream cannot go on.
  */
 
 int trp_turn_input(trp_turn_t *turn, const trp_turn_tuple_t *from,
@@ -66,8 +66,8 @@ trp_turn_alloc_t *trp_turn_find(trp_turn_t *turn,
     const trp_turn_tuple_t *tuple);
 
 /*
- * Data from a peer, with TRP_TURN_HEADROOM bytes in front of them and
- * TRP_TURN_TAILROOM after, which are written to.
+ * Data from a peer, with TRP_TURN_HEADROOM bytes before them and
+ * TRP_TURN_TAILROOM after, which are overwritten.
  */
 
 void trp_turn_peer_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
@@ -83,13 +83,13 @@ void trp_turn_undelivered(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 void trp_turn_peer_icmp(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     const trp_taddr_t *peer, uint8_t type, uint8_t code, uint32_t data);
 
-/* the relayed address that it has, or will have, of a family */
+/* the relayed address of a family that it has, or will have */
 
 const trp_addr_t *trp_turn_relayed(const trp_turn_alloc_t *alloc, int v6);
 
 /*
- * How the TRP_TURN_BIND in hand went: for which of the families it was
- * possible.
+ * Answers the TRP_TURN_BIND in hand: the result, and for which of the families
+ * it was possible.
  */
 
 void trp_turn_bound(trp_turn_t *turn, trp_turn_alloc_t *alloc,
@@ -100,7 +100,7 @@ void trp_turn_bound(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 
 void trp_turn_gone(trp_turn_t *turn, const trp_turn_tuple_t *tuple);
 
-/* the next allocation that ends so; 0 if there was none, else carry on */
+/* ends the next such allocation: 1, call again; 0 if there was none */
 
 int trp_turn_remove_account(trp_turn_t *turn, const uint8_t *account);
 int trp_turn_remove_unknown(trp_turn_t *turn);     /* accounts */
@@ -115,19 +115,19 @@ void trp_turn_release(trp_turn_t *turn, trp_turn_alloc_t *alloc);
 
 int trp_turn_next(trp_turn_t *turn, const trp_turn_command_t **command);
 
-/* in milliseconds; 0 if nothing is waited for */
+/* in milliseconds; 0 if nothing is due */
 
 uint64_t trp_turn_deadline(const trp_turn_t *turn);
 
-/* one thing that is due at turn->now; 0 if nothing was */
+/* does one thing that is due at turn->now; 0 if nothing was */
 
 int trp_turn_expire(trp_turn_t *turn);
 
 
 /*
- * RFC 6062.  The answer to TRP_TURN_CONNECT, while it is in hand or later; a
- * peer that has connected to a relayed address, NULL if it may not; the end of
- * a connection, also while TRP_TURN_ATTACH is in hand.
+ * RFC 6062.  Answers TRP_TURN_CONNECT, while it is in hand or later; a peer has
+ * connected to a relayed address, NULL if it may not; a connection has ended,
+ * also while TRP_TURN_ATTACH is in hand.
  */
 
 void trp_turn_connected(trp_turn_t *turn, trp_turn_connection_t *connection,
@@ -143,30 +143,30 @@ void trp_turn_connection_release(trp_turn_t *turn,
 
 uint16_t trp_turn_connection_slot(uint32_t id);
 
-/* the connection, from now on attached, if it waits for this user; or NULL */
+/* attaches a connection that waits for this user, and returns it; or NULL */
 
 trp_turn_connection_t *trp_turn_attach(trp_turn_t *turn, uint32_t id,
     trp_str_t username);
 
-/* the same connection later on; or NULL */
+/* a connection that was attached before; or NULL */
 
 trp_turn_connection_t *trp_turn_attached(trp_turn_t *turn, uint32_t id);
 
-/* what went over a connection, as the caller has counted it */
+/* adds the traffic of a connection, which the caller has counted */
 
 void trp_turn_add_traffic(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     const trp_turn_traffic_t *up, const trp_turn_traffic_t *down);
 
 /*
- * The answer to ConnectionBind, into "buf" of TRP_TURN_ANSWER_MAX bytes; its
- * length.
+ * Writes the answer to ConnectionBind into "buf" of TRP_TURN_ANSWER_MAX bytes,
+ * and returns its length.
  */
 
 size_t trp_turn_attach_answer(trp_turn_t *turn, uint8_t *buf,
     const trp_turn_request_t *request, uint32_t id, int ok);
 
 
-/* the names and numbers behind trp_turn_stats_t.responses; NULL, 0: the end */
+/* what the indices of trp_turn_stats_t.responses mean; NULL, 0: the end */
 
 const char *trp_turn_method_name(unsigned i);
 unsigned trp_turn_code(unsigned i);

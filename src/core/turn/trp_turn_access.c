@@ -5,9 +5,9 @@
 
 
 /*
- * A table of the special blocks by IANA's registries, and the rules of the
+ * A table of the special blocks in IANA's registries, and the rules of the
  * configuration.  IPv4 addresses inside IPv6 are unwrapped first.  Of the
- * rules about an address the one with the longest prefix wins.
+ * rules that match an address, the one with the longest prefix wins.
  */
 
 
@@ -50,7 +50,7 @@ static const trp_cidr_t  trp_turn_special[] = {
     trp_ipv4(224, 0, 0, 0, 4),
     trp_ipv4(240, 0, 0, 0, 4),
 
-    /* ::/96 has the unspecified, the loopback and IPv4-compatible addresses */
+    /* ::/96: the unspecified, the loopback and IPv4-compatible addresses */
 
     { { 6, { 0 } }, 96 },
     { { 6, { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff } }, 96 },
@@ -128,7 +128,7 @@ trp_turn_access_plain(const trp_turn_access_t *access, const trp_addr_t *addr,
 }
 
 
-/* it changes where the ports of a rule begin, and behind them, if at all */
+/* the result can only change at the first port of a rule, or after its last */
 
 trp_turn_access_e
 trp_turn_access_any(const trp_turn_access_t *access, const trp_addr_t *addr,
@@ -212,9 +212,9 @@ trp_turn_rule_ports(const trp_turn_rule_t *rule)
 
 
 /*
- * A peer for which the rule counts may be moved down, first its address and
- * then its port, until it is the rule's first one or right behind those of a
- * rule that comes before.  So it is enough to look at these.
+ * If the rule counts for some peer, move the peer down, first its address and
+ * then its port, as long as the rule still counts: it stops at the rule's first
+ * one, or right after those of an earlier rule.  So only these are checked.
  */
 
 int
@@ -249,7 +249,7 @@ trp_turn_rule_open(const trp_turn_rule_t *rules, size_t i,
     size_t    j;
     uint32_t  port;
 
-    /* the first port that no rule before it names */
+    /* the first port that no earlier rule names */
 
     port = rules[i].first;
 
@@ -267,7 +267,7 @@ trp_turn_rule_open(const trp_turn_rule_t *rules, size_t i,
 }
 
 
-/* the address behind the last one of a block; 0 if there is none */
+/* the address after the last one of a block; 0 if there is none */
 
 static int
 trp_turn_behind(const trp_cidr_t *block, trp_addr_t *addr)

@@ -6,7 +6,7 @@
 
 /*
  * Which peers a TURN client may reach: one check for permissions, channels,
- * indications and TCP connections, whichever way an address is written.
+ * indications and TCP connections, in whatever form an address comes.
  */
 
 
@@ -37,26 +37,26 @@ typedef struct {
 
 
 typedef enum {
-    TRP_TURN_DENIED_BY_RULE = 0,   /* a "deny" names it */
+    TRP_TURN_DENIED_BY_RULE = 0,   /* a "deny" matches */
     TRP_TURN_DENIED,
     TRP_TURN_ALLOWED,
-    TRP_TURN_ALLOWED_BY_RULE       /* an "allow" names it */
+    TRP_TURN_ALLOWED_BY_RULE       /* an "allow" matches */
 } trp_turn_access_e;
 
 
 /*
- * Of the rules that name a peer the one with the longest prefix counts; of two
- * with the same prefix the one with fewer ports, then the one that denies.
- * Without a rule it is denied if it is in a special range: private, loopback,
- * link-local, multicast, documentation and so on.  An IPv6 address with an
- * IPv4 address inside is looked at as both, and both must be allowed;
+ * Of the rules that match a peer, the one with the longest prefix counts; of
+ * two with the same prefix, the one with fewer ports, then the one that denies.
+ * Without a rule, a peer is denied if it is in a special range: private,
+ * loopback, link-local, multicast, documentation and so on.  An IPv6 address
+ * with an IPv4 address inside is checked as both, and both must be allowed;
  * IPv4-mapped ones are always denied.
  */
 
 trp_turn_access_e trp_turn_access(const trp_turn_access_t *access,
     const trp_addr_t *addr, uint16_t port);
 
-/* the best of all ports; "by_port" is 1 if they differ */
+/* the best result of all ports; "by_port" is 1 if they differ */
 
 trp_turn_access_e trp_turn_access_any(const trp_turn_access_t *access,
     const trp_addr_t *addr, unsigned *by_port);

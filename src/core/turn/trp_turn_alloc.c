@@ -21,7 +21,7 @@
 #include <string.h>
 
 
-/* ports that others have bound although the map says that they are free */
+/* ports tried that are free in the map, but bound by other programs */
 #define TRP_TURN_MAX_TRIES  64
 
 
@@ -62,7 +62,7 @@ trp_turn_allocate(trp_turn_t *turn, const trp_stun_t *m)
 
     if (alloc) {
 
-        /* a retransmission gets the same answer again */
+        /* a retransmission gets the same answer */
 
         if (memcmp(alloc->id, turn->request.id, TRP_STUN_ID_LEN) == 0) {
             trp_turn_allocated(turn, alloc);
@@ -113,7 +113,7 @@ trp_turn_allocate_check(trp_turn_t *turn, const trp_stun_t *m,
         code = trp_turn_check_families(turn, m, alloc);
     }
 
-    /* last, because a token is good once */
+    /* last, because a token is valid only once */
 
     if (code == 0) {
         code = trp_turn_check_port(turn, m, alloc);
@@ -203,14 +203,14 @@ trp_turn_check_families(trp_turn_t *turn, const trp_stun_t *m,
         return 440;
     }
 
-    /* a reservation has its own */
+    /* a reservation has its own family */
 
     return (trp_turn_has_family(turn, alloc->families)
             || trp_stun_get(m, TRP_STUN_RESERVATION_TOKEN).data) ? 0 : 440;
 }
 
 
-/* without an external address it is the one that the client has found */
+/* with no external address, it is the address that the client has reached */
 
 static int
 trp_turn_has_family(const trp_turn_t *turn, unsigned family)
@@ -257,7 +257,7 @@ trp_turn_check_port(trp_turn_t *turn, const trp_stun_t *m,
             return 508;
         }
 
-        /* the family of what was allocated beside it */
+        /* the family of the allocation that made the reservation */
 
         alloc->families = (token.data[0] & 1) ? TRP_TURN_V6 : TRP_TURN_V4;
 
@@ -284,7 +284,7 @@ trp_turn_check_port(trp_turn_t *turn, const trp_stun_t *m,
 }
 
 
-/* a client may ask for more than the default, but not for less, but for 0 */
+/* a client may ask for more than the default, or for 0, but not for less */
 
 static int
 trp_turn_lifetime(const trp_turn_t *turn, const trp_stun_t *m,
@@ -394,7 +394,7 @@ trp_turn_bind(trp_turn_t *turn, trp_turn_alloc_t *alloc)
 }
 
 
-/* the first one that is free, from a random one on; 0 if none is */
+/* the first free port from a random one on; 0 if there is none */
 
 static uint16_t
 trp_turn_pick_port(trp_turn_t *turn, const trp_turn_alloc_t *alloc)
@@ -463,7 +463,7 @@ trp_turn_bound(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 
         if (alloc->port) {
 
-            /* it was reserved, there is no other one */
+            /* a reserved port has no substitute */
             trp_turn_not_allocated(turn, alloc, 508);
             return;
         }
@@ -608,7 +608,7 @@ trp_turn_refresh(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 }
 
 
-/* one of two families goes, with what belongs to it */
+/* gives up one of two families, with what belongs to it */
 
 static void
 trp_turn_unbind(trp_turn_t *turn, trp_turn_alloc_t *alloc, uint8_t family)

@@ -24,7 +24,7 @@ void trp_turn_allocate(trp_turn_t *turn, const trp_stun_t *m);
 void trp_turn_refresh(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     const trp_stun_t *m);
 
-/* TRP_TURN_END and TRP_TURN_FREE follow; nothing if it has ended already */
+/* leads to TRP_TURN_END and TRP_TURN_FREE, or nothing if it has ended */
 
 void trp_turn_free(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     trp_turn_free_e why);

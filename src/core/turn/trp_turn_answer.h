@@ -24,8 +24,8 @@
 int trp_turn_is_request(unsigned method);
 
 /*
- * The answer to turn->request: begin, put attributes, end.  An error is sent
- * at once.
+ * Answers turn->request: begin, put attributes, end.  trp_turn_error() does
+ * all of this.
  */
 
 void trp_turn_answer_begin(trp_turn_t *turn, trp_stun_writer_t *w,
@@ -33,12 +33,12 @@ void trp_turn_answer_begin(trp_turn_t *turn, trp_stun_writer_t *w,
 void trp_turn_answer_end(trp_turn_t *turn, trp_stun_writer_t *w);
 void trp_turn_error(trp_turn_t *turn, unsigned code);
 
-/* with a reason for a client that is authenticated; others get a short one */
+/* with the usual reason for an authenticated client, a short one for others */
 
 void trp_turn_put_error(trp_stun_writer_t *w,
     const trp_turn_request_t *request, unsigned code);
 
-/* the end of any answer; counts it, unless "code" is 0.  Returns its length */
+/* ends any answer; counts it, unless "code" is 0; returns its length */
 
 size_t trp_turn_sign(trp_turn_t *turn, trp_stun_writer_t *w,
     const trp_turn_request_t *request, unsigned code);

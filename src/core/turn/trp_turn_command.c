@@ -6,8 +6,8 @@
 
 /*
  * What the server wants done: commands wait here for the caller.  The ends of
- * allocations and of connections wait in lists, because they must not be
- * lost, everything else in a ring that is bounded.
+ * allocations and of connections must not be lost, and wait in lists;
+ * everything else is in a bounded ring.
  */
 
 
@@ -54,7 +54,7 @@ trp_turn_command(trp_turn_t *turn, trp_turn_command_e type)
 
     } else {
 
-        /* nobody looks there */
+        /* this entry is never read */
         i = TRP_TURN_COMMANDS;
     }
 
@@ -68,8 +68,8 @@ trp_turn_command(trp_turn_t *turn, trp_turn_command_e type)
 
 
 /*
- * The end of an allocation first, for others may have what it gives up when
- * the answer is read.  Its memory last, for other commands may point to it.
+ * The end of an allocation comes first, so that what it gives up is free before
+ * the answer.  Its memory comes last, as other commands may point to it.
  */
 
 int

@@ -5,7 +5,7 @@
 
 
 /*
- * The commands of a TURN server, as its own files make them.
+ * Commands of a TURN server, for the files that make them.
  */
 
 
@@ -20,7 +20,7 @@
 
 
 /*
- * A new one, all zeros but for its type.  The ends of allocations and of
+ * A new command, all zeros but for its type.  The ends of allocations and of
  * connections are not made here: see trp_turn_t.
  */
 
@@ -32,7 +32,7 @@ trp_turn_command_t *trp_turn_command(trp_turn_t *turn,
 void trp_turn_report(trp_turn_t *turn, const trp_turn_tuple_t *client,
     trp_str_t username, const trp_taddr_t *peer, trp_turn_report_e why);
 
-/* for asserts: 1 if no command waits, or none whose data are turn->answer */
+/* for asserts: 1 if no command waits, or none with data in turn->answer */
 
 int trp_turn_idle(const trp_turn_t *turn);
 int trp_turn_answer_idle(const trp_turn_t *turn);

@@ -5,8 +5,8 @@
 
 
 /*
- * Who a request is from: nonces, keys and challenges (RFC 8489, section 9.2),
- * and how much is answered to clients that have not authenticated.
+ * Whether a request is authentic: nonces, keys and challenges (RFC 8489,
+ * section 9.2), and limits of the answers to unauthenticated clients.
  */
 
 
@@ -20,16 +20,16 @@
 
 
 /*
- * A stranger over UDP may not be who it says.  A longer answer to it than
- * this one has at most three times the length of its request.
+ * The address of a stranger over UDP may be forged.  An answer to it that is
+ * longer than this has at most three times the length of the request.
  */
 #define TRP_TURN_STRANGER_MAX    72
 #define TRP_TURN_AMPLIFICATION    3
 
 /*
- * An address from which a client has authenticated within this time was not
- * just put on a datagram.  Many clients may share it, and it gets so many
- * times what a stranger gets: still a limit, for others may use it, too.
+ * An address from which a client has authenticated within this time is real.
+ * Many clients may share it, so it gets so many times the answers of a
+ * stranger.  That is still a limit, for the address may be forged as well.
  */
 #define TRP_TURN_KNOWN_TIME       600000     /* milliseconds */
 #define TRP_TURN_KNOWN_TIMES      100
@@ -58,8 +58,8 @@ static const uint8_t  trp_turn_algorithms[8] = {
 
 
 /*
- * RFC 8489, section 9.2.4.  The nonce is looked at before anything costs
- * time: only who receives what is sent to its address can have one.
+ * RFC 8489, section 9.2.4.  The nonce is checked before anything that costs
+ * time: only a client that receives at its address can have one.
  */
 
 int
@@ -132,8 +132,8 @@ trp_turn_authenticate(trp_turn_t *turn, const trp_stun_t *m)
 
 
 /*
- * Who was told of the algorithms names the list as it was told, and its
- * choice, or neither, and then means MD5.  Returns 0 or the error's code.
+ * A client that was told of the algorithms returns the list as it got it, and
+ * its choice; or neither, which means MD5.  Returns 0 or the error's code.
  */
 
 static unsigned
@@ -187,7 +187,7 @@ trp_turn_find_key(trp_turn_t *turn, const trp_stun_t *m, trp_str_t name,
         return TRP_OK;
     }
 
-    /* of a connection that belongs to an allocation of this user, or is none */
+    /* ConnectionBind: its connection, if any, belongs to this user */
 
     now = (m->method == TRP_STUN_CONNECTION_BIND && !turn->conf->check_expiry)
           ? TRP_TURN_ANY_TIME : turn->time;
@@ -255,7 +255,7 @@ trp_turn_try_keys(trp_turn_t *turn, const trp_stun_t *m, trp_str_t name,
 
 /*
  * An allocation goes on with the key it was made with, whatever the time in
- * the user's name; it can be ended in any case.
+ * the user's name; and it can always be ended with that key.
  */
 
 static int
@@ -298,7 +298,7 @@ trp_turn_check_key(trp_turn_t *turn, const trp_stun_t *m)
     key.data = turn->request.key.data;
     key.len = turn->request.key.len;
 
-    /* the stronger one, if there are both */
+    /* the stronger one if both are there */
 
     rc = m->sha256 ? trp_stun_check_sha256(m, key)
                    : trp_stun_check_sha1(m, key);
@@ -363,9 +363,9 @@ trp_turn_challenge(trp_turn_t *turn, const trp_stun_t *m, unsigned code)
 
 
 /*
- * Whose the nonce is.  Over TCP and TLS nobody can take another's address, and
- * a client has several ports: clients use the control connection's nonce on a
- * data connection (RFC 6062, section 4.3).  No datagram comes from port 0.
+ * The address that a nonce is for.  Over TCP and TLS, addresses cannot be
+ * forged, and the port is left out: clients use the control connection's nonce
+ * on data connections (RFC 6062, section 4.3).  No datagram comes from port 0.
  */
 
 static trp_taddr_t
@@ -396,7 +396,7 @@ trp_turn_features(const trp_turn_t *turn)
         features |= TRP_TURN_NONCE_ALGORITHMS;
     }
 
-    /* a name with a time in it cannot be found by its hash */
+    /* a name that contains a time cannot be found by its hash */
 
     if (credentials->nusers && credentials->nsecrets == 0
         && credentials->portal.len == 0)
@@ -408,7 +408,7 @@ trp_turn_features(const trp_turn_t *turn)
 }
 
 
-/* TRP_OK if an error may be sent to whom nothing is known of */
+/* TRP_OK if an error may be sent to an unknown source */
 
 int
 trp_turn_stranger(trp_turn_t *turn)

@@ -20,8 +20,8 @@
 
 
 /*
- * TRP_OK: turn->username has sent it, and turn->request says how its answer
- * is signed.  TRP_DECLINED: what there was to say to it is said.
+ * TRP_OK: the request is from turn->username, and turn->request says how its
+ * answer is signed.  TRP_DECLINED: it has been answered, if at all.
  */
 
 int trp_turn_authenticate(trp_turn_t *turn, const trp_stun_t *m);
@@ -31,8 +31,8 @@ int trp_turn_authenticate(trp_turn_t *turn, const trp_stun_t *m);
 unsigned trp_turn_features(const trp_turn_t *turn);
 
 /*
- * TRP_OK if an error may be sent to a source of which nothing is known; the
- * second sends it then.
+ * TRP_OK if an error may be sent to an unknown source; the second function
+ * sends one in this case.
  */
 
 int trp_turn_stranger(trp_turn_t *turn);

@@ -5,8 +5,8 @@
 
 
 /*
- * Which peers a client may reach and be reached by: permissions (RFC 8656,
- * section 9) and channels (section 12); and their data, both ways.
+ * Which peers a client may reach, and be reached by: permissions (RFC 8656,
+ * section 9), channels (section 12), and data in both directions.
  */
 
 
@@ -20,7 +20,7 @@
 
 #define TRP_TURN_MAX_PEERS_ASKED  32       /* by one CreatePermission */
 
-/* what fits into a Data indication, and into a datagram */
+/* data of a Data indication that fits into a datagram */
 #define TRP_TURN_DATA_MAX         65400
 
 
@@ -107,11 +107,11 @@ trp_turn_peer_code(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
     }
 
     /*
-     * Two clients of this server may talk, nobody may talk to what else is
-     * on this machine.
+     * Two clients of this server may talk to each other, but not to anything
+     * else on this machine.
      */
 
-    /* the way round by a NAT64 leads here, too */
+    /* a detour through a NAT64 would lead to this machine, too */
 
     if (trp_turn_embedded(&peer->addr, &inside)
         && (trp_turn_own_addr(alloc, &inside)
@@ -122,7 +122,7 @@ trp_turn_peer_code(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
 
     own = trp_turn_own_addr(alloc, &peer->addr);
 
-    /* whatever is denied: who is reached has asked for it */
+    /* even if the rules deny it: the client that is reached has a permission */
 
     if (rc <= TRP_TURN_DENIED && trp_turn_relayed_addr(alloc, &peer->addr)) {
         rc = TRP_TURN_ALLOWED;
@@ -156,7 +156,7 @@ trp_turn_port_open(const trp_turn_alloc_t *alloc, unsigned restricted,
 }
 
 
-/* the address that other allocations have, too */
+/* 1 if it is this allocation's relayed address, which others may share */
 
 static int
 trp_turn_relayed_addr(const trp_turn_alloc_t *alloc, const trp_addr_t *addr)
@@ -169,7 +169,7 @@ trp_turn_relayed_addr(const trp_turn_alloc_t *alloc, const trp_addr_t *addr)
 }
 
 
-/* the same, or the address that allocations of another server have */
+/* the same, or the address of allocations of another server */
 
 static int
 trp_turn_own_addr(const trp_turn_alloc_t *alloc, const trp_addr_t *addr)
@@ -217,7 +217,7 @@ trp_turn_port_is_set(volatile const uint8_t *map, uint32_t port)
 
 /*
  * RFC 8656, section 10.2: all of the addresses are allowed, or none.  (With
- * 508, those before the one that had no place have got their permission.)
+ * 508, those before the one for which there was no room have a permission.)
  */
 
 void
@@ -415,7 +415,7 @@ trp_turn_channel_bind(trp_turn_t *turn, trp_turn_alloc_t *alloc,
         return;
     }
 
-    /* the permission is for all ports of the address that are allowed */
+    /* the permission is for all allowed ports of the address */
 
     (void) trp_turn_peer_code(turn, alloc, &peer, 0, &others);
 
@@ -441,7 +441,7 @@ trp_turn_channel_bind(trp_turn_t *turn, trp_turn_alloc_t *alloc,
         channel->peer = peer;
         channel->restricted = restricted;
 
-        /* few enough numbers to need no secret hash */
+        /* so few numbers need no secret hash */
 
         trp_hash_insert(&alloc->numbers, &channel->by_number, number);
         trp_hash_insert(&alloc->peers, &channel->by_peer,
@@ -510,7 +510,7 @@ trp_turn_hash_taddr(const trp_hash_t *table, const trp_taddr_t *addr)
 }
 
 
-/* number and peer belong together for a while yet */
+/* number and peer stay tied to each other for a while */
 
 void
 trp_turn_channel_expire(trp_turn_t *turn, trp_turn_channel_t *channel)
@@ -572,7 +572,7 @@ trp_turn_peers_free(trp_turn_t *turn, trp_turn_alloc_t *alloc, uint8_t family)
 }
 
 
-/* RFC 8656, section 11.2: what is wrong with it is dropped in silence */
+/* RFC 8656, section 11.2: an invalid one is dropped silently */
 
 void
 trp_turn_send(trp_turn_t *turn, trp_turn_alloc_t *alloc, const trp_stun_t *m)
@@ -600,7 +600,7 @@ trp_turn_send(trp_turn_t *turn, trp_turn_alloc_t *alloc, const trp_stun_t *m)
 }
 
 
-/* RFC 8656, section 12.6; over UDP there need not be any padding */
+/* RFC 8656, section 12.6; over UDP, padding is optional */
 
 void
 trp_turn_channel_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
@@ -742,7 +742,7 @@ trp_turn_peer_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 
         len += TRP_CHANNEL_HEADER_LEN;
 
-        /* padded on a stream only */
+        /* only a stream is padded */
 
         if (alloc->tuple.transport != TRP_TRANSPORT_UDP) {
             memset(data + len, 0, n);
@@ -755,7 +755,7 @@ trp_turn_peer_data(trp_turn_t *turn, trp_turn_alloc_t *alloc,
         return;
     }
 
-    /* as if it was built in front: the attribute's header, then the others */
+    /* built backwards: the attribute's header, then what precedes it */
 
     memset(data + len, 0, n);
 

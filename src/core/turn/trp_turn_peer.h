@@ -19,11 +19,11 @@
 #pragma GCC visibility push(hidden)
 
 
-/* not all ports of a peer's address */
+/* which ports of a peer's address may be reached, if not all */
 
 typedef enum {
-    TRP_TURN_OWN_PORTS = 1,            /* those of allocations */
-    TRP_TURN_SOME_PORTS = 2            /* what rules say of each */
+    TRP_TURN_OWN_PORTS = 1,            /* only those of allocations */
+    TRP_TURN_SOME_PORTS = 2            /* rules differ by port */
 } trp_turn_restricted_e;
 
 
@@ -71,7 +71,7 @@ int trp_turn_permitted(const trp_turn_alloc_t *alloc,
 
 /*
  * 0 if the allocation may reach this peer, or the code of the error; without
- * the port: if it may be reached on any.
+ * the port: whether the peer may be reached on any port.
  */
 
 unsigned trp_turn_check_peer(trp_turn_t *turn, const trp_turn_alloc_t *alloc,

@@ -5,8 +5,8 @@
 
 
 /*
- * Messages in, and to the function that their method has; the ends that come
- * from outside; time.
+ * Messages, which are passed to the function for their method; ends that the
+ * caller orders; and time.
  */
 
 
@@ -22,11 +22,11 @@
 #include <string.h>
 
 
-/* RFC 8489, section 6.3: what is asked is small, unlike what is sent */
+/* RFC 8489, section 6.3: requests are small, unlike data */
 #define TRP_TURN_REQUEST_MAX  4096
 
 
-/* 1 if it is to end: an allocation of account "own", which may be none */
+/* 1 if an allocation of account "own", which may be empty, is to end */
 
 typedef int (*trp_turn_match_pt)(const trp_turn_t *turn, trp_str_t own,
     const uint8_t *account);
@@ -137,7 +137,7 @@ trp_turn_input(trp_turn_t *turn, const trp_turn_tuple_t *from,
 
     default:
 
-        /* nothing was asked */
+        /* not a request */
         return TRP_OK;
     }
 }
@@ -148,7 +148,7 @@ trp_turn_request(trp_turn_t *turn, const trp_stun_t *m)
 {
     if (!trp_turn_is_request(m->method)) {
 
-        /* RFC 8489, section 6.3: discarded in silence */
+        /* RFC 8489, section 6.3: discarded silently */
         return TRP_OK;
     }
 
@@ -173,7 +173,7 @@ trp_turn_request(trp_turn_t *turn, const trp_stun_t *m)
         return TRP_OK;
     }
 
-    /* without anybody who could authenticate this is a STUN server */
+    /* with no users at all, this is a STUN server */
 
     if (!trp_turn_any_user(&turn->conf->credentials)
         || m->len > TRP_TURN_REQUEST_MAX)

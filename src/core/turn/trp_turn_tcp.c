@@ -5,7 +5,7 @@
 
 
 /*
- * TCP connections to peers and from them (RFC 6062): Connect, ConnectionBind,
+ * TCP connections to and from peers (RFC 6062): Connect, ConnectionBind,
  * ConnectionAttempt.
  */
 
@@ -19,7 +19,7 @@
 #include <string.h>
 
 
-/* the upper bits of a connection's id say where it is */
+/* the upper bits of a connection's id are the slot of its server */
 #define TRP_TURN_SLOT_SHIFT  22
 
 
@@ -182,7 +182,7 @@ trp_turn_connected(trp_turn_t *turn, trp_turn_connection_t *connection,
 }
 
 
-/* its relayed address may have been given up meanwhile */
+/* 0 if its relayed address has been given up meanwhile */
 
 static int
 trp_turn_connection_good(const trp_turn_connection_t *connection)
@@ -288,8 +288,8 @@ trp_turn_accepted(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 
 
 /*
- * RFC 6062, section 5.4.  The connection may be known to another server, so
- * the caller finds it and answers.
+ * RFC 6062, section 5.4.  The connection may belong to another server, so the
+ * caller finds it and answers.
  */
 
 void
@@ -464,7 +464,7 @@ trp_turn_connections_expire(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 }
 
 
-/* the caller closes them with the allocation, which keeps the list */
+/* the caller closes them along with the allocation, which keeps the list */
 
 void
 trp_turn_connections_free(trp_turn_t *turn, trp_turn_alloc_t *alloc)

@@ -18,8 +18,8 @@ static int trp_turn_tuple_equal(const trp_turn_tuple_t *a,
 
 
 /*
- * The caller looks whose a message is before it hands it over, and what comes
- * next is often from the same client: neither is looked up again.
+ * The caller looks up the client of a message before it passes it on, and the
+ * next message is often from the same client: neither is looked up again.
  */
 
 trp_turn_alloc_t *

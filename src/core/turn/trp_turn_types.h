@@ -7,7 +7,7 @@
 /*
  * The types of the TURN server.
  *
- *     trp_turn_server.c    messages in, ends from outside, time
+ *     trp_turn_server.c    messages, ends that the caller orders, time
  *     trp_turn_login.c     authentication
  *     trp_turn_alloc.c     Allocate, Refresh and the end of an allocation
  *     trp_turn_tcp.c       connections to peers (RFC 6062)
@@ -60,17 +60,17 @@
 #define TRP_TURN_CHANNEL_MIN       0x4000
 #define TRP_TURN_CHANNEL_MAX       0x7fff  /* see trp_stun_is_channel() */
 
-/* at once, for one allocation */
+/* at a time, for one allocation */
 
 #define TRP_TURN_MAX_PERMISSIONS      512
 #define TRP_TURN_MAX_CHANNELS         512
 #define TRP_TURN_MAX_CONNECTIONS      512
 
-/* of a server that shares its connections with no other one */
+/* of a server that does not share its connections with others */
 
 #define TRP_TURN_NO_SLOT             1023
 
-/* room that peers' data need before and after them */
+/* room needed before and after data from peers */
 
 #define TRP_TURN_HEADROOM              48
 #define TRP_TURN_TAILROOM               3
@@ -86,18 +86,18 @@
 #define TRP_TURN_NPEERS                 4  /* remembered for the log */
 
 /*
- * The commands that may wait at once, but the ends of allocations and of
+ * How many commands may wait at a time, besides the ends of allocations and of
  * connections, which wait in lists.  An input leads to two of them at most: a
- * line for the log or an address that is given up, and an answer, data or a
- * question.  There is no other input before both are carried out, and to the
- * last one, in hand, there may be an answer that leads to one more.  What
- * would be the fifth is lost, as a datagram is: its client asks again.
+ * line for the log or an address that is given up; and an answer, data or a
+ * question.  There is no other input before both are carried out, but the
+ * caller may answer the last one, in hand, which leads to one more.  A fifth
+ * one would be lost, as a datagram may be: the client asks again.
  */
 
 #define TRP_TURN_COMMANDS               4
 
 
-/* what RFC 8656 calls the 5-tuple; all bytes that are not used are zero */
+/* RFC 8656's 5-tuple; unused bytes are zero */
 
 typedef struct {
     trp_taddr_t              client;
@@ -106,7 +106,7 @@ typedef struct {
 } trp_turn_tuple_t;
 
 
-/* writes what tells tuples apart, for a hash of them; returns its length */
+/* writes the key of a tuple for a hash; returns its length */
 
 #define TRP_TURN_TUPLE_MAX  (2 * TRP_TADDR_PACKED_MAX + 1)
 
@@ -117,19 +117,19 @@ typedef struct {
     trp_turn_credentials_t   credentials;
     trp_turn_access_t        access;
     trp_addr_t               external[2];  /* IPv4, IPv6; family 0: unset */
-    const trp_addr_t        *own;          /* those of all servers */
+    const trp_addr_t        *own;          /* of all servers */
     size_t                   nown;
     uint16_t                 first_port;
     uint16_t                 last_port;
     uint32_t                 lifetime;     /* seconds */
     uint32_t                 max_lifetime;
     uint32_t                 stranger_rate;    /* answers per second, 0: any */
-    uint32_t                 stranger_burst;   /* and at once */
+    uint32_t                 stranger_burst;   /* at once */
     uint64_t                 rate;         /* bytes per second, 0: any */
     trp_str_t                software;     /* empty: none */
     unsigned                 tcp:1;        /* RFC 6062 */
 
-    /* the time in a user's name counts for each request, not for Allocate */
+    /* the time in a user's name counts for all requests, not just Allocate */
     unsigned                 check_expiry:1;
 } trp_turn_conf_t;
 
@@ -145,7 +145,7 @@ typedef enum {
     TRP_TURN_FREE_CLIENT_GONE,         /* its connection has ended */
     TRP_TURN_FREE_ACCOUNT_REMOVED,
     TRP_TURN_FREE_SHUTDOWN,
-    TRP_TURN_FREE_FAILED               /* its socket has */
+    TRP_TURN_FREE_FAILED               /* its socket has failed */
 } trp_turn_free_e;
 
 
@@ -159,21 +159,21 @@ typedef enum {
     TRP_TURN_TO_PEER,
 
     /*
-     * Bind port "port" for the families of "alloc", and say how it went with
-     * trp_turn_bound(), before anything else.
+     * bind "port" for the families of "alloc", and report the result with
+     * trp_turn_bound(), before anything else
      */
     TRP_TURN_BIND,
 
     /*
      * "alloc" has ended, see its "why": give up its relayed addresses, its
-     * port and its share of a quota.  An answer that says so comes after this,
-     * for its client may ask for another allocation then.
+     * port and its share of quotas.  The answer that says so comes later, as
+     * the client may then ask for another allocation.
      */
     TRP_TURN_END,
 
     /*
-     * the last one for "alloc": let go of it and of its connections, then
-     * trp_turn_release()
+     * the last one for "alloc": drop all references to it and to its
+     * connections, then call trp_turn_release()
      */
     TRP_TURN_FREE,
 
@@ -199,7 +199,7 @@ typedef enum {
 
 typedef enum {
     TRP_TURN_UNKNOWN_USER = 0,         /* no such name; empty: a hash */
-    TRP_TURN_EXPIRED_USER,             /* its time is over */
+    TRP_TURN_EXPIRED_USER,             /* its time has passed */
     TRP_TURN_WRONG_PASSWORD,
     TRP_TURN_PEER_DENIED               /* "peer" */
 } trp_turn_report_e;
@@ -242,7 +242,7 @@ typedef struct {
 } trp_turn_request_t;
 
 
-/* of what a trp_timer_t is part */
+/* what a trp_timer_t belongs to */
 
 typedef enum {
     TRP_TURN_TIMER_ALLOC = 0,
@@ -257,7 +257,7 @@ struct trp_turn_connection_s {
     trp_timer_t              timer;
     uint8_t                  state;
     trp_turn_alloc_t        *alloc;
-    trp_turn_connection_t   *next;         /* of the allocation, or closed */
+    trp_turn_connection_t   *next;         /* in a list */
     uint32_t                 id;
     trp_taddr_t              peer;
     trp_turn_request_t       request;      /* Connect */
@@ -272,10 +272,10 @@ typedef struct {
 
 
 /*
- * One block of memory for an allocation, with the name of its user at the end:
- * a server has very many of them.  The fields are what was asked for and what
+ * One block of memory for an allocation, with its user's name at the end: a
+ * server has very many of them.  The fields are what was requested and what
  * was granted, the tables of its peers, what it has relayed, and its place
- * among other allocations; they begin and end together.
+ * among other allocations; all of them live equally long.
  */
 
 struct trp_turn_alloc_s {
@@ -316,7 +316,7 @@ struct trp_turn_alloc_s {
 };
 
 
-/* counts since the start, unless they are of what is there "now" */
+/* counts since the start, except for those marked "now" */
 
 typedef struct {
     uint64_t                 allocations;  /* now */
@@ -335,9 +335,9 @@ typedef struct {
 /*
  * What several servers share.  "ports" is a map of the ports that are taken
  * by allocations or reservations, 1 bit each; "udp" and "tcp" are those that
- * allocations of the protocol are bound to.  Others change them meanwhile.
- * The functions look after reservations (RFC 8656, section 7): keep a port
- * under a token that they write, and give it back once: its port, or 0.
+ * allocations of the protocol are bound to.  Others change them at any time.
+ * reserve() keeps a port under a token (RFC 8656, section 7), and redeem()
+ * returns it, once: the port, or 0.
  */
 
 typedef struct {
@@ -359,34 +359,34 @@ struct trp_turn_s {
     trp_turn_shared_t        shared;
     trp_memory_t             memory;
     trp_random_t             random;
-    unsigned                 features;     /* of nonces, as long as "conf" */
+    unsigned                 features;     /* of nonces, by "conf" */
     uint16_t                 slot;         /* in the ids of connections */
     uint8_t                  nonce_key[TRP_TURN_NONCE_KEY_LEN];
     uint8_t                  hash_key[TRP_HASH_KEY_LEN];
 
     trp_hash_t               allocs;
-    trp_turn_alloc_t        *last;         /* of these, found last */
+    trp_turn_alloc_t        *last;         /* the one found last */
     trp_hash_t               connections;
     trp_heap_t               timers;
     trp_turn_stats_t         stats;
     trp_budget_t            *strangers;
     trp_budget_t            *known;        /* sources */
 
-    /* of the request that is being worked on */
+    /* of the request that is being handled */
     trp_turn_request_t       request;
     trp_turn_tuple_t         from;
     trp_str_t                username;
-    uint32_t                 tries;        /* ports */
+    uint32_t                 tries;        /* of ports */
 
     /* commands: see trp_turn_next() */
     trp_turn_alloc_t        *ended;        /* TRP_TURN_END is to come */
-    trp_turn_alloc_t        *over;         /* TRP_TURN_FREE is */
-    trp_turn_connection_t   *closed;       /* TRP_TURN_DISCONNECT is */
+    trp_turn_alloc_t        *over;         /* TRP_TURN_FREE */
+    trp_turn_connection_t   *closed;       /* TRP_TURN_DISCONNECT */
     trp_turn_command_t       end;          /* one of these */
     trp_turn_command_t       commands[TRP_TURN_COMMANDS + 1];
     unsigned                 first;
     unsigned                 ncommands;
-    unsigned                 in_hand:1;    /* the first one is */
+    unsigned                 in_hand:1;    /* the first of them */
 
     uint8_t                  answer[TRP_TURN_ANSWER_MAX];
 };
