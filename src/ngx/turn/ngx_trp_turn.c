@@ -5,9 +5,9 @@
 
 
 /*
- * The engine of a server: sets the time, hands over what has come, and has the
- * commands carried out until there is none left.  What carries them out stands
- * above it, as clients, peers and the worker do.
+ * The engine of a server: sets the time, passes input to the core, and has the
+ * commands carried out until none is left.  The code that carries them out is
+ * above it, as are clients, peers and the worker.
  */
 
 
@@ -65,7 +65,7 @@ ngx_trp_turn_run(ngx_trp_turn_server_t *server, ngx_trp_turn_origin_t *origin)
 {
     const trp_turn_command_t  *command;
 
-    /* a command that is carried out has led here: the loop below goes on */
+    /* called from a command: the loop that carries it out goes on */
 
     if (server->running) {
         return;
@@ -87,7 +87,7 @@ ngx_trp_turn_run(ngx_trp_turn_server_t *server, ngx_trp_turn_origin_t *origin)
 }
 
 
-/* not cancelable: it keeps a worker that exits as long as it is needed */
+/* not cancelable: it keeps an exiting worker until nothing is due */
 
 static void
 ngx_trp_turn_set_timer(ngx_trp_turn_server_t *server)
@@ -107,7 +107,7 @@ ngx_trp_turn_set_timer(ngx_trp_turn_server_t *server)
     if (server->timer.timer_set
         && (ngx_msec_int_t) (server->timer.timer.key - deadline) <= 0)
     {
-        /* too early does no harm */
+        /* a timer that expires too early does no harm */
         return;
     }
 

@@ -24,16 +24,16 @@
 
 void ngx_trp_turn_time(ngx_trp_turn_server_t *server);
 
-/* NGX_ERROR: what came is neither STUN nor ChannelData */
+/* NGX_ERROR: the input is neither STUN nor ChannelData */
 
 ngx_int_t ngx_trp_turn_input(ngx_trp_turn_server_t *server,
     ngx_trp_turn_origin_t *origin, trp_turn_tuple_t *tuple, u_char *data,
     size_t len);
 
 /*
- * Executes the commands of the core; "origin" is NULL if no client has asked.
- * If a command leads here again, the nested call returns, and the first call
- * goes on.
+ * Executes the commands of the core; "origin" is NULL if they are not due to a
+ * client's message.  If a command leads here again, the nested call returns at
+ * once, and the first call goes on.
  */
 
 void ngx_trp_turn_run(ngx_trp_turn_server_t *server,

@@ -59,7 +59,7 @@ ngx_trp_turn_accounts_start(ngx_trp_turn_server_t *server,
 }
 
 
-/* those that are missing were removed while the portal was not connected */
+/* accounts that are missing were removed while the portal was disconnected */
 
 static void
 ngx_trp_turn_accounts_init(void *data, ngx_array_t *accounts)
@@ -170,7 +170,7 @@ ngx_trp_turn_accounts_removed(void *data, ngx_str_t *id)
 }
 
 
-/* what was granted is not taken back */
+/* accounts that were granted stay valid */
 
 static void
 ngx_trp_turn_accounts_fatal(void *data)
@@ -191,7 +191,7 @@ ngx_trp_turn_accounts_hash(ngx_trp_turn_account_t hash, ngx_str_t *id)
 }
 
 
-/* its allocations in all workers, also of older configurations */
+/* ends its allocations in all workers, also of older configurations */
 
 static void
 ngx_trp_turn_accounts_end(ngx_trp_turn_worker_t *worker,
@@ -202,7 +202,7 @@ ngx_trp_turn_accounts_end(ngx_trp_turn_worker_t *worker,
 
     ngx_trp_turn_zone_remove_account(worker->zone, hash);
 
-    /* for a worker that the message cannot reach now */
+    /* for workers that the message cannot reach now */
 
     (void) ngx_atomic_fetch_add(&worker->zone->shared->removals, 1);
 

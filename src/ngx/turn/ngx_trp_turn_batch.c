@@ -5,9 +5,9 @@
 
 
 /*
- * Reads many datagrams into the worker's buffers with one recvmmsg().  What is
- * sent of them is queued where it lies, and leaves in runs of the same socket.
- * A socket must be flushed before it is closed or changed.
+ * Reads many datagrams into the worker's buffers with one recvmmsg().  Output
+ * is queued in place in these buffers, and sent in runs for the same socket.
+ * The queue must be flushed before a socket is closed or changed.
  */
 
 
@@ -20,7 +20,7 @@
 
 #define NGX_TRP_TURN_DATAGRAM_MAX  65536
 
-/* what fits into any path, so that it need not be cut into fragments */
+/* fits any path, so that it is not fragmented */
 #define NGX_TRP_TURN_SEGMENT_MAX  1232
 
 #ifndef UDP_SEGMENT
@@ -108,7 +108,7 @@ ngx_trp_turn_batch_recv(ngx_trp_turn_batch_t *batch, ngx_socket_t fd,
     int         n;
     ngx_uint_t  i;
 
-    /* nothing points to the buffers any more */
+    /* nothing points to the buffers, or they are full */
 
     if (batch->nout == 0 || batch->used == NGX_TRP_TURN_BATCH) {
         ngx_trp_turn_batch_flush(batch);
@@ -243,7 +243,7 @@ ngx_trp_turn_batch_send_one(ngx_trp_turn_datagram_t *d, struct iovec *piece)
 
     ngx_trp_turn_batch_message(&msg, d, piece, 1, &control);
 
-    /* an ICMP error for something else may be waiting to be told */
+    /* the error may be a pending one, from ICMP, of another datagram */
 
     if (sendmsg(d->fd, &msg, 0) == -1 && ngx_socket_errno != NGX_EAGAIN) {
         (void) sendmsg(d->fd, &msg, 0);
@@ -350,7 +350,7 @@ ngx_trp_turn_batch_flush(ngx_trp_turn_batch_t *batch)
 }
 
 
-/* how many datagrams from "i" on make one message */
+/* the number of datagrams, from "i" on, that make one message */
 
 static ngx_uint_t
 ngx_trp_turn_batch_segments(ngx_trp_turn_batch_t *batch, ngx_uint_t i)
@@ -407,7 +407,7 @@ ngx_trp_turn_batch_send_all(ngx_trp_turn_batch_t *batch,
             continue;
         }
 
-        /* the error may be an older one that was told now */
+        /* the error may be a pending one, of another datagram */
 
         if (ngx_socket_errno != NGX_EAGAIN && tries++ == 0) {
             continue;
@@ -417,7 +417,7 @@ ngx_trp_turn_batch_send_all(ngx_trp_turn_batch_t *batch,
 
         if (msg->msg_iovlen > 1 && ngx_socket_errno != NGX_EAGAIN) {
 
-            /* the way there, or its device, takes no segments */
+            /* the path or its device does not support segmentation */
 
             if (ngx_socket_errno == EIO) {
                 batch->no_gso = 1;
@@ -430,7 +430,7 @@ ngx_trp_turn_batch_send_all(ngx_trp_turn_batch_t *batch,
             }
         }
 
-        /* one that cannot be sent must not hold up the others */
+        /* a message that cannot be sent must not hold up the others */
 
         tries = 0;
         i++;

@@ -6,7 +6,7 @@
 
 /*
  * Datagrams, many per system call: they are received into buffers that stay
- * unchanged until what is forwarded from them has been sent.  Consecutive
+ * unchanged until all that is forwarded from them has been sent.  Consecutive
  * datagrams of the same length to the same address pass through the kernel as
  * one (generic segmentation offload).
  */
@@ -25,7 +25,7 @@
 
 #define NGX_TRP_TURN_BATCH    64
 
-/* at most, per event of a socket: other sockets must not starve */
+/* at most, per event of a socket, so that other sockets do not starve */
 #define NGX_TRP_TURN_BATCHES  4
 
 
@@ -33,11 +33,11 @@ typedef struct {
     ngx_socket_t          fd;
     ngx_sockaddr_t        to;
     socklen_t             socklen;     /* 0: the socket is connected */
-    trp_addr_t            source;      /* family 0: the socket knows */
+    trp_addr_t            source;      /* family 0: the socket's own */
 } ngx_trp_turn_datagram_t;
 
 
-/* the address to which, or from which; and the size of segments */
+/* the destination received at, or the source to send from; segment size */
 
 typedef union {
     struct cmsghdr        header;
@@ -83,22 +83,22 @@ u_char *ngx_trp_turn_batch_data(ngx_trp_turn_batch_t *batch, ngx_uint_t i,
 struct sockaddr *ngx_trp_turn_batch_from(ngx_trp_turn_batch_t *batch,
     ngx_uint_t i);
 
-/* the address to which it was sent, if the socket tells: 1, else 0 */
+/* 1 and the address it was sent to, if the socket tells; else 0 */
 
 ngx_uint_t ngx_trp_turn_batch_to(ngx_trp_turn_batch_t *batch, ngx_uint_t i,
     trp_addr_t *addr);
 
 /*
- * Sends, from a received buffer, before the event loop waits again; or at
- * once, from anywhere.  What cannot be sent is lost, as datagrams may be.
- * "to" may be NULL for a connected socket, and "source", too.
+ * Sends from a received buffer before the event loop waits again; or, if "now",
+ * at once and from any memory.  What cannot be sent is lost, as datagrams may
+ * be.  For a connected socket, "to" and "source" may be NULL.
  */
 
 void ngx_trp_turn_batch_send(ngx_trp_turn_batch_t *batch, ngx_socket_t fd,
     const trp_taddr_t *to, const trp_addr_t *source, const u_char *data,
     size_t len, ngx_uint_t now);
 
-/* before a socket is closed or changed */
+/* to be called before a socket is closed or changed */
 
 void ngx_trp_turn_batch_flush(ngx_trp_turn_batch_t *batch);
 

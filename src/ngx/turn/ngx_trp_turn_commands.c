@@ -5,9 +5,9 @@
 
 
 /*
- * Carries out the commands of the core.  An allocation begins with a BIND, for
- * which it gets a port, its place in the zone and its sockets.  An END gives
- * these back, before the client is told; a FREE is the last command for it.
+ * Carries out the commands of the core.  An allocation begins with BIND, which
+ * gets it a port, a place in the zone, and sockets.  END gives these back
+ * before the client is told; FREE is the last command for it.
  */
 
 
@@ -108,7 +108,7 @@ ngx_trp_turn_to_client(ngx_trp_turn_server_t *server,
 
     trp_assert(origin != NULL);
 
-    /* an answer stands in the core's own buffer, which is written to again */
+    /* an answer is in the core's own buffer, which will be overwritten */
 
     now = (command->data >= server->turn->answer
            && command->data < server->turn->answer + TRP_TURN_ANSWER_MAX);
@@ -248,7 +248,7 @@ ngx_trp_turn_enter(ngx_trp_turn_alloc_t *alloc, in_port_t port)
     owner->port = port;
     owner->tcp = (a->protocol == TRP_PROTO_TCP);
 
-    /* a user of one realm is not the user of another one */
+    /* users of the same name in different realms are different */
 
     name = trp_turn_user_stable(a->username);
 
@@ -262,7 +262,7 @@ ngx_trp_turn_enter(ngx_trp_turn_alloc_t *alloc, in_port_t port)
     owner->usage[NGX_TRP_TURN_OF_ALL] = ngx_trp_turn_zone_hash(zone, text, 1)
                                         ^ server->realm;
 
-    /* of IPv6 a host has a /64 */
+    /* of IPv6, a host has a /64 */
 
     text[0] = 'a';
     text[1] = a->tuple.client.addr.family;
@@ -295,7 +295,7 @@ ngx_trp_turn_enter(ngx_trp_turn_alloc_t *alloc, in_port_t port)
 }
 
 
-/* others may have its port, and its client may have another allocation */
+/* frees its port for others, and its client may get another allocation */
 
 static void
 ngx_trp_turn_end(ngx_trp_turn_alloc_t *alloc)

@@ -5,8 +5,8 @@
 
 
 /*
- * Executes the commands of the core: to clients, to peers, and for the
- * lifetime of allocations.
+ * Executes the commands of the core: data to clients and to peers, and the
+ * begin and end of allocations.
  */
 
 

@@ -311,7 +311,7 @@ ngx_trp_turn_conf_check(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf)
 }
 
 
-/* addresses of a port get one socket if one of them is the wildcard */
+/* the addresses of a port share a socket if one of them is the wildcard */
 
 ngx_int_t
 ngx_trp_turn_conf_check_shared(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
@@ -330,7 +330,7 @@ ngx_trp_turn_conf_check_shared(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
 
     if (listen->wildcard == own->wildcard) {
 
-        /* two addresses, or the same one with names */
+        /* two addresses, or the same one by different names */
         return ngx_cmp_sockaddr(listen->sockaddr, sizeof(ngx_sockaddr_t),
                                 own->sockaddr, sizeof(ngx_sockaddr_t), 0)
                == NGX_OK ? NGX_DECLINED : NGX_OK;

@@ -21,7 +21,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* what clients are told, and what it is on this machine, family 0: the same */
+/* the address told to clients, and the local one; family 0: the same */
 
 typedef struct {
     trp_addr_t                   addr;
@@ -29,7 +29,7 @@ typedef struct {
 } ngx_trp_turn_external_t;
 
 
-/* a rule of trp_turn_allow or trp_turn_deny, and where it stands */
+/* a rule of trp_turn_allow or trp_turn_deny, and its place */
 
 typedef struct {
     trp_turn_rule_t              rule;
@@ -73,7 +73,7 @@ typedef struct {
 } ngx_trp_turn_srv_conf_t;
 
 
-/* setters, the offset is that of a field above unless it is 0 */
+/* setters; the offset, unless 0, is that of a field above */
 
 char *ngx_trp_turn_conf_set_list(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -88,7 +88,7 @@ char *ngx_trp_turn_conf_set_rate(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_trp_turn_conf_set_rules(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* when it is merged: is it complete; and what the core reads */
+/* after merging: checks that it is complete, and prepares it for the core */
 
 char *ngx_trp_turn_conf_check(ngx_conf_t *cf, ngx_trp_turn_srv_conf_t *conf);
 char *ngx_trp_turn_conf_init_credentials(ngx_conf_t *cf,

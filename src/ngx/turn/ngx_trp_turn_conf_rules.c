@@ -5,8 +5,8 @@
 
 
 /*
- * The rules of trp_turn_allow and trp_turn_deny: read as they stand there, then
- * put into the order in which the core looks at them.
+ * The rules of trp_turn_allow and trp_turn_deny: read in the order they are
+ * written in, then sorted for the core.
  */
 
 
@@ -176,7 +176,7 @@ ngx_trp_turn_conf_rule_cmp(const void *one, const void *two)
 }
 
 
-/* "all" is two rules: said once, if neither of them can match */
+/* "all" makes two rules: one warning, and only if neither can match */
 
 static ngx_uint_t
 ngx_trp_turn_conf_rule_hidden(trp_turn_rule_t *rules, ngx_trp_turn_rule_t *all,

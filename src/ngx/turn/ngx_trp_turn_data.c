@@ -5,8 +5,8 @@
 
 
 /*
- * Clients' connections to peers (RFC 6062): after ConnectionBind a connection
- * over TCP or TLS carries no messages any more, but what one peer and its
+ * Clients' connections to peers (RFC 6062): after ConnectionBind, a connection
+ * over TCP or TLS no longer carries messages, but the bytes that a peer and its
  * client send.  The allocation may be in another worker, which is asked for the
  * peer's socket.
  */
@@ -22,7 +22,7 @@
 #include "turn/ngx_trp_turn_zone_stats.h"
 
 
-/* for another worker to answer */
+/* how long another worker may take to answer */
 #define NGX_TRP_TURN_ATTACH_TIME  10000
 
 
@@ -106,8 +106,8 @@ ngx_trp_turn_data_attach(ngx_trp_turn_server_t *server,
 
 
 /*
- * NGX_OK; NGX_AGAIN if there is no way to that worker yet: it is of a newer
- * generation, and has said so, but this is still to be read.
+ * NGX_OK; NGX_AGAIN if that worker cannot be reached yet: it is of a newer
+ * generation, and its HELLO has not been read yet.
  */
 
 static ngx_int_t
@@ -149,7 +149,7 @@ ngx_trp_turn_data_ask_for(ngx_trp_turn_client_t *client, trp_str_t username)
 }
 
 
-/* there is no such connection, or its worker does not answer */
+/* the connection does not exist, or its worker does not answer */
 
 static void
 ngx_trp_turn_data_refuse(ngx_trp_turn_client_t *client)
@@ -183,12 +183,12 @@ ngx_trp_turn_data_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd,
 
     if (fd == (ngx_socket_t) -1) {
 
-        /* the worker of the connection may believe that it is attached */
+        /* the connection's worker may have attached it */
 
         ngx_trp_turn_data_detach(client);
         ngx_trp_turn_data_answer(client, 0);
 
-        /* it may go on, or not */
+        /* the handler decides whether the client's connection goes on */
 
         ngx_post_event(c->read, &ngx_posted_events);
         return;
@@ -208,7 +208,7 @@ ngx_trp_turn_data_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd,
     pc->write->ready = 1;
     pc->read->ready = 1;
 
-    /* what a peer does is no fault of ours */
+    /* errors of a peer's connection are not the server's */
 
     pc->log = c->log;
     pc->log_error = NGX_ERROR_INFO;
@@ -216,7 +216,7 @@ ngx_trp_turn_data_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd,
 
     ngx_trp_turn_data_answer(client, 1);
 
-    /* the answer comes first, and it is short */
+    /* the answer must be sent first; it is short */
 
     if (!client->failed && client->out == NULL) {
         client->splice = ngx_trp_turn_splice_create(c, pc,
@@ -228,7 +228,7 @@ ngx_trp_turn_data_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd,
 
     if (client->splice) {
 
-        /* what has come before it was attached; else the reader has it */
+        /* passes on what came before this; or the reader will do so */
 
         ngx_trp_turn_tcp_feed(client);
         return;
@@ -238,7 +238,7 @@ ngx_trp_turn_data_attached(ngx_trp_turn_client_t *client, ngx_socket_t fd,
 
 failed:
 
-    /* it may have been told that it is attached */
+    /* the client may have been told that it is attached */
 
     ngx_trp_ends_arm(c);
 
@@ -267,7 +267,7 @@ ngx_trp_turn_data_spliced(void *data)
 }
 
 
-/* the data connection ends */
+/* tells that the data connection ends */
 
 static void
 ngx_trp_turn_data_detach(ngx_trp_turn_client_t *client)
@@ -323,7 +323,7 @@ ngx_trp_turn_data_send_detached(ngx_trp_turn_client_t *client)
 }
 
 
-/* of the worker that has the allocation */
+/* from the worker that has the allocation */
 
 void
 ngx_trp_turn_data_message(ngx_trp_turn_worker_t *worker,
@@ -352,7 +352,7 @@ ngx_trp_turn_data_message(ngx_trp_turn_worker_t *worker,
 }
 
 
-/* those that had to wait for a way to the worker of their connection */
+/* asks for clients that waited until their connection's worker was reachable */
 
 void
 ngx_trp_turn_data_ask(ngx_trp_turn_worker_t *worker)
@@ -377,7 +377,7 @@ ngx_trp_turn_data_ask(ngx_trp_turn_worker_t *worker)
 }
 
 
-/* those of a worker that has ended */
+/* ends those whose connection was in a worker that has ended */
 
 void
 ngx_trp_turn_data_tidy(ngx_trp_turn_worker_t *worker)

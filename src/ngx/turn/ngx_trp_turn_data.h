@@ -24,12 +24,12 @@
 void ngx_trp_turn_data_attach(ngx_trp_turn_server_t *server,
     ngx_trp_turn_client_t *client, const trp_turn_command_t *command);
 
-/* MESSAGE_ATTACHED and _DETACH; *fd is -1 afterwards if it was needed */
+/* MESSAGE_ATTACHED and _DETACH; if "*fd" is used, it becomes -1 */
 
 void ngx_trp_turn_data_message(ngx_trp_turn_worker_t *worker,
     ngx_trp_turn_message_t *message, ngx_socket_t *fd);
 
-/* there is a new worker, or one has ended */
+/* a new worker has started, or one has ended */
 
 void ngx_trp_turn_data_ask(ngx_trp_turn_worker_t *worker);
 void ngx_trp_turn_data_tidy(ngx_trp_turn_worker_t *worker);

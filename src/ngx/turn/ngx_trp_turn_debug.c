@@ -6,9 +6,9 @@
 
 /*
  * The text of requests, answers and commands for the debug log, in one place.
- * Each line begins with the address of its client, so that those of one client
- * are found with grep.  What a client has sent is printed only after it was
- * found valid, and nothing of keys, passwords, nonces and tokens.
+ * Each line begins with the address of its client, so that the lines of one
+ * client can be found with grep.  What a client has sent is printed only if it
+ * is valid; keys, passwords, nonces and tokens are never printed.
  */
 
 
@@ -41,7 +41,7 @@ ngx_trp_turn_debug_request_line(ngx_trp_turn_server_t *server,
 
     static const char *const  transports[] = { "UDP", "TCP", "TLS" };
 
-    /* ChannelData; Send, which is data, too */
+    /* ChannelData, or Send, which is also data */
 
     if (len < 2
         || !trp_stun_is_message(data[0])
@@ -175,7 +175,7 @@ ngx_trp_turn_debug_command_line(ngx_trp_turn_server_t *server,
         ngx_trp_turn_debug_alloc(server, command);
         return;
 
-    default: /* data; REPORT has a line of its own, of another level */
+    default: /* data; REPORT, which has its own line, at another level */
         return;
     }
 }

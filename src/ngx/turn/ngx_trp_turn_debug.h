@@ -5,8 +5,8 @@
 
 
 /*
- * The debug log of a TURN server: requests, answers and commands, a line for
- * each, and none for data.  Nothing of it is left without NGX_DEBUG.
+ * The debug log of a TURN server: a line for each request, answer and command,
+ * but none for data.  Without NGX_DEBUG, nothing of it is compiled in.
  */
 
 
@@ -35,7 +35,7 @@
 void ngx_trp_turn_debug_request_line(ngx_trp_turn_server_t *server,
     const trp_turn_tuple_t *tuple, const u_char *data, size_t len);
 
-/* not of TRP_TURN_TO_CLIENT and TRP_TURN_TO_PEER */
+/* not for TRP_TURN_TO_CLIENT and TRP_TURN_TO_PEER */
 
 void ngx_trp_turn_debug_command_line(ngx_trp_turn_server_t *server,
     const trp_turn_command_t *command);

@@ -5,9 +5,8 @@
 
 
 /*
- * Writes a line for each allocation, with what is left of it in a record,
- * lines about refusals, of which there are at most 10 a second, and the
- * variables.
+ * Writes a line for each allocation, whose final state is kept in a record, and
+ * lines about refusals, at most 10 per second; and provides the variables.
  */
 
 
@@ -20,11 +19,11 @@
 /* "ADDRESS:PORT, " with brackets */
 #define NGX_TRP_TURN_ADDR_LEN  (TRP_ADDR_TEXT_LEN + sizeof("[]:65535, ") - 1)
 
-/* lines about refusals, a second and at once */
+/* lines about refusals: per second, and at once */
 #define NGX_TRP_TURN_REPORTS   10
 
 
-/* what is left of an allocation for its line in the log */
+/* the final state of an allocation, for its line in the log */
 
 struct ngx_trp_turn_record_s {
     ngx_str_t            username;
@@ -38,7 +37,7 @@ struct ngx_trp_turn_record_s {
 
 typedef struct {
     ngx_str_t                    name;
-    size_t                       offset;   /* in the record, the counters */
+    size_t                       offset;   /* in a record, or the counters */
 } ngx_trp_turn_variable_t;
 
 
@@ -287,7 +286,7 @@ ngx_trp_turn_log_addr(ngx_str_t *text, const trp_taddr_t *addr)
 }
 
 
-/* what the log's handlers need of a session, for as long as they need it */
+/* a session for the time the log handlers run, with what they need */
 
 static ngx_int_t
 ngx_trp_turn_log_session(ngx_trp_turn_alloc_t *alloc, ngx_pool_t *pool,

@@ -5,7 +5,7 @@
 
 
 /*
- * What is logged of allocations and of clients that were refused; variables.
+ * What is logged about allocations and refused clients; and variables.
  */
 
 
@@ -19,7 +19,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* one line of access_log, for a TCP client when its connection ends */
+/* a line of access_log; for a TCP client when its connection ends */
 
 void ngx_trp_turn_log_alloc(ngx_trp_turn_alloc_t *alloc);
 
@@ -28,12 +28,12 @@ void ngx_trp_turn_log_alloc(ngx_trp_turn_alloc_t *alloc);
 void ngx_trp_turn_log_report(ngx_trp_turn_server_t *server,
     const trp_turn_command_t *command);
 
-/* what is logged of a session; NULL if that is nothing */
+/* what is to be logged of a session, or NULL */
 
 typedef ngx_trp_turn_record_t *(*ngx_trp_turn_record_pt)(
     ngx_stream_session_t *s);
 
-/* the zone of the configuration that the session is of; NULL if none */
+/* the zone of the session's configuration; NULL if there is none */
 
 typedef ngx_trp_turn_zone_t *(*ngx_trp_turn_zone_pt)(ngx_stream_session_t *s);
 

@@ -8,7 +8,8 @@
  * TCP connections of peers (RFC 6062): those that the client has asked for
  * with Connect, and those that peers have made to a relayed address.  Nothing
  * is read before a client's connection is attached.  Then the socket goes to
- * that, which may be in another worker: it is plain TCP, unlike the client's.
+ * the client's worker, which may be another one: it is always plain TCP, while
+ * the client's connection may have TLS.
  */
 
 
@@ -25,7 +26,7 @@
 #include "turn/ngx_trp_turn_zone_stats.h"
 
 
-/* without descriptors */
+/* when out of descriptors */
 #define NGX_TRP_TURN_ACCEPT_DELAY  500
 
 
@@ -36,7 +37,7 @@ typedef struct {
     trp_turn_connection_t   *connection;
     ngx_connection_t        *c;            /* until it is attached */
 
-    /* where it is attached: this worker's client, or another worker */
+    /* what it is attached to: a client here, or one in another worker */
     ngx_trp_turn_client_t   *client;
     ngx_queue_t              queue;        /* of the worker, if lent */
     ngx_uint_t               slot;         /* of the other worker */
@@ -289,7 +290,7 @@ ngx_trp_turn_peers_tcp_accept(ngx_event_t *rev)
 
         if (ngx_socket_errno == NGX_EMFILE || ngx_socket_errno == NGX_ENFILE) {
 
-            /* as ngx_event_accept(): it would be told again at once */
+            /* as in ngx_event_accept(): the event would come again at once */
 
             ngx_log_error(NGX_LOG_CRIT, server->log, ngx_socket_errno,
                           "accept4() of a peer failed");
@@ -432,7 +433,7 @@ ngx_trp_turn_peers_tcp_attach(ngx_trp_turn_client_t *client,
 }
 
 
-/* to a client of another worker */
+/* gives it to a client of another worker */
 
 void
 ngx_trp_turn_peers_tcp_lend(ngx_trp_turn_worker_t *worker,
@@ -511,7 +512,7 @@ ngx_trp_turn_peers_tcp_find(ngx_trp_turn_worker_t *worker, uint64_t realm,
 }
 
 
-/* the socket is the caller's now, and nothing is left of it in epoll */
+/* the socket, which is removed from epoll, now belongs to the caller */
 
 static ngx_socket_t
 ngx_trp_turn_peers_tcp_take(ngx_trp_turn_peer_tcp_t *peer)
@@ -542,7 +543,7 @@ ngx_trp_turn_peers_tcp_take(ngx_trp_turn_peer_tcp_t *peer)
 }
 
 
-/* the allocation's worker: a data connection has ended */
+/* in the allocation's worker: a data connection has ended */
 
 void
 ngx_trp_turn_peers_tcp_detached(ngx_trp_turn_worker_t *worker,
@@ -569,7 +570,7 @@ ngx_trp_turn_peers_tcp_detached(ngx_trp_turn_worker_t *worker,
 
         peer = connection->data;
 
-        /* another client may have been faster */
+        /* it may be attached to another client */
 
         if (peer && peer->slot == message->slot
             && peer->cookie == message->cookie)
@@ -621,7 +622,7 @@ ngx_trp_turn_peers_tcp_count(ngx_trp_turn_peer_tcp_t *peer,
 }
 
 
-/* those that were lent to a worker that has ended */
+/* ends those that were lent to a worker that has ended */
 
 void
 ngx_trp_turn_peers_tcp_tidy(ngx_trp_turn_worker_t *worker)

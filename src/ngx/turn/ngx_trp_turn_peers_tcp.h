@@ -30,14 +30,14 @@ void ngx_trp_turn_peers_tcp_close(trp_turn_connection_t *connection);
 void ngx_trp_turn_peers_tcp_accept(ngx_event_t *rev);
 
 /*
- * A client of this worker is attached to its "id": returns the peer's socket,
- * which the caller then owns, or -1 if there is none, and where to count.
+ * Attaches a client of this worker to connection "id": returns the peer's
+ * socket, which the caller then owns, or -1, and the tally to count in.
  */
 
 ngx_socket_t ngx_trp_turn_peers_tcp_attach(ngx_trp_turn_client_t *client,
     trp_str_t username, ngx_uint_t *tally);
 
-/* MESSAGE_ATTACH: a client of another worker, the user in the payload */
+/* MESSAGE_ATTACH: for a client of another worker; payload: the user */
 
 void ngx_trp_turn_peers_tcp_lend(ngx_trp_turn_worker_t *worker,
     ngx_trp_turn_message_t *message, u_char *payload, size_t len);

@@ -7,8 +7,8 @@
 /*
  * Relayed addresses: sockets of the worker, one for each family of an
  * allocation, and one more for each port that is reserved.  What allocations of
- * this machine send to each other goes through the loopback, and not to a NAT
- * in front of it.
+ * this machine send to each other goes through the loopback, not to a NAT
+ * outside.
  */
 
 
@@ -22,7 +22,7 @@
 #include <linux/errqueue.h>
 
 
-/* how long it is believed whose address one is: milliseconds */
+/* how long it is remembered whether an address is local; milliseconds */
 #define NGX_TRP_TURN_PLACE_TIME  1000
 
 
@@ -53,8 +53,8 @@ static void ngx_trp_turn_relayed_dont_fragment(ngx_socket_t s, ngx_uint_t v6,
 
 
 /*
- * RFC 8656, section 7.2: the same port for both families.  Of an additional
- * family that this machine does not have the client is told.
+ * RFC 8656, section 7.2: the same port for both families.  If this machine
+ * lacks the additional family, the client is told.
  */
 
 trp_turn_bound_e
@@ -176,7 +176,7 @@ ngx_trp_turn_relayed_socket(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6,
         return s;
     }
 
-    /* a port that was reserved is held by a socket that shares it */
+    /* a reserved port is held by a socket that can share it */
 
     zero = 0;
 
@@ -196,7 +196,7 @@ ngx_trp_turn_relayed_socket(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6,
         goto failed;
     }
 
-    /* ICMP errors; a socket that cannot tell them is good enough */
+    /* reports ICMP errors; a socket that cannot do so is good enough */
 
     (void) setsockopt(s, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
                       v6 ? IPV6_RECVERR : IP_RECVERR, &one, sizeof(one));
@@ -213,7 +213,7 @@ failed:
 }
 
 
-/* it may come or go while the worker runs */
+/* 1 if it is a local address, which may change while the worker runs */
 
 static ngx_uint_t
 ngx_trp_turn_relayed_here(ngx_trp_turn_worker_t *worker, const trp_addr_t *addr)
@@ -238,7 +238,7 @@ ngx_trp_turn_relayed_here(ngx_trp_turn_worker_t *worker, const trp_addr_t *addr)
 }
 
 
-/* bind() alone may be allowed for any address (ip_nonlocal_bind) */
+/* bind() alone may accept any address (ip_nonlocal_bind) */
 
 static ngx_uint_t
 ngx_trp_turn_relayed_ask(const trp_addr_t *addr)
@@ -269,7 +269,7 @@ ngx_trp_turn_relayed_ask(const trp_addr_t *addr)
 /*
  * RFC 8656, sections 11.2 and 12.6: what one allocation sends to another does
  * not leave the machine, which may be behind a NAT that would not send it
- * back.  It goes through the loopback: to whichever worker has the other one.
+ * back.  Through the loopback it reaches whichever worker has the other one.
  */
 
 void
@@ -303,7 +303,7 @@ ngx_trp_turn_relayed_way(ngx_trp_turn_alloc_t *alloc, ngx_uint_t own,
         return;
     }
 
-    /* from the loopback no other address can be reached */
+    /* from the loopback, no other address can be reached */
 
     if (trp_addr_is_loopback(&alloc->source[v6])
         && !trp_addr_is_loopback(&to->addr))
@@ -336,7 +336,7 @@ ngx_trp_turn_relayed_peer(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *peer)
 }
 
 
-/* 127.0.0.1 or ::1: only an allocation can have the port of one */
+/* 1 for 127.0.0.1 or ::1: ports of allocations are used by nothing else */
 
 static ngx_uint_t
 ngx_trp_turn_relayed_inside(const trp_taddr_t *peer)
@@ -367,7 +367,7 @@ ngx_trp_turn_relayed_reserve(void *data, uint16_t port, const uint8_t *token)
     if (hold) {
         hold->port = port;
 
-        /* the token tells the family */
+        /* a bit of the token is the family */
         hold->fd = ngx_trp_turn_relayed_hold(port, token[0] & 1);
 
         if (hold->fd != (ngx_socket_t) -1) {
@@ -412,7 +412,7 @@ ngx_trp_turn_relayed_hold(in_port_t port, ngx_uint_t v6)
         return s;
     }
 
-    /* shared from now on, but not with a socket that had the port before */
+    /* can be shared from now on, but not with an earlier socket */
 
     if (bind(s, &sa.sockaddr, len) == -1
         || setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1)
@@ -447,7 +447,7 @@ ngx_trp_turn_relayed_let_go(ngx_trp_turn_hold_t *hold)
 }
 
 
-/* another worker may hold it, for as long as the reservation would be good */
+/* another worker may hold it, until the reservation would have expired */
 
 uint16_t
 ngx_trp_turn_relayed_redeem(void *data, const uint8_t *token)
@@ -535,7 +535,7 @@ ngx_trp_turn_relayed_handler(ngx_event_t *rev)
 
         if (n <= 0) {
 
-            /* an error wakes up, too, and only one can be read at a time */
+            /* an error also makes an event; only one can be read at a time */
 
             if (turns == 0) {
                 ngx_trp_turn_relayed_errors(alloc, c);
@@ -616,7 +616,7 @@ ngx_trp_turn_relayed_errors(ngx_trp_turn_alloc_t *alloc, ngx_connection_t *c)
             if (err.ee_origin == SO_EE_ORIGIN_LOCAL
                 && err.ee_errno == EMSGSIZE)
             {
-                /* as the next router would say: fragmentation needed */
+                /* what a router would send: fragmentation needed */
 
                 type = (sa.sockaddr.sa_family == AF_INET) ? 3 : 2;
                 code = (sa.sockaddr.sa_family == AF_INET) ? 4 : 0;
@@ -669,7 +669,7 @@ ngx_trp_turn_relayed_send(ngx_trp_turn_alloc_t *alloc,
 
     ngx_trp_turn_relayed_way(alloc, command->own, &to, &from);
 
-    /* what a stream brought lies in a buffer that is needed at once */
+    /* data from a stream is in a buffer that is needed at once */
 
     ngx_trp_turn_batch_send(batch, alloc->relayed[v6]->fd, &to, &from,
                             command->data, command->len,
@@ -677,7 +677,7 @@ ngx_trp_turn_relayed_send(ngx_trp_turn_alloc_t *alloc,
 }
 
 
-/* Linux would set the bit without being asked */
+/* by default, Linux sets the bit */
 
 static void
 ngx_trp_turn_relayed_dont_fragment(ngx_socket_t s, ngx_uint_t v6, ngx_uint_t on)

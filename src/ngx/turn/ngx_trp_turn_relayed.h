@@ -5,7 +5,7 @@
 
 
 /*
- * Relayed addresses: the sockets that peers see, and what goes over them.
+ * Relayed addresses: the sockets that peers see, and their traffic.
  */
 
 
@@ -19,7 +19,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* TRP_TURN_BIND; "accept": a peer connects, for one of TCP */
+/* TRP_TURN_BIND; "accept" is called when a peer connects to one of TCP */
 
 trp_turn_bound_e ngx_trp_turn_relayed_bind(ngx_trp_turn_alloc_t *alloc,
     in_port_t port, uint8_t *families, ngx_event_handler_pt accept);
@@ -30,22 +30,22 @@ void ngx_trp_turn_relayed_unbind(ngx_trp_turn_alloc_t *alloc, ngx_uint_t v6);
 void ngx_trp_turn_relayed_close(ngx_trp_turn_alloc_t *alloc);
 
 /*
- * The address to send to for "to", and the source; family 0: any address.  The
- * path to an allocation on this machine stays inside it.  A datagram on that
- * path is from another allocation, whose relayed address is put into "peer".
+ * The address to use for "to", and the source; family 0: any address.  The path
+ * to an allocation on this machine stays inside it.  A datagram that comes by
+ * this path is from another allocation, whose relayed address becomes "peer".
  */
 
 void ngx_trp_turn_relayed_way(ngx_trp_turn_alloc_t *alloc, ngx_uint_t own,
     trp_taddr_t *to, trp_addr_t *from);
 void ngx_trp_turn_relayed_peer(ngx_trp_turn_alloc_t *alloc, trp_taddr_t *peer);
 
-/* as in trp_turn_shared_t; a socket holds the port for its client meanwhile */
+/* as in trp_turn_shared_t; until then a socket holds the port for its client */
 
 int ngx_trp_turn_relayed_reserve(void *data, uint16_t port,
     const uint8_t *token);
 uint16_t ngx_trp_turn_relayed_redeem(void *data, const uint8_t *token);
 
-/* gives up what is held for reservations */
+/* gives up the sockets that hold reserved ports */
 
 void ngx_trp_turn_relayed_exit(ngx_trp_turn_worker_t *worker);
 

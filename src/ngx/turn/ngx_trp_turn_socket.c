@@ -115,7 +115,7 @@ ngx_trp_turn_connection(ngx_trp_turn_worker_t *worker, ngx_socket_t s,
     c->read->log = worker->log;
     c->write->log = worker->log;
 
-    /* level-triggered, as nginx's own listening sockets */
+    /* level-triggered, like nginx's own listening sockets */
 
     if (ngx_add_event(c->read, NGX_READ_EVENT, 0) != NGX_OK) {
         ngx_close_connection(c);

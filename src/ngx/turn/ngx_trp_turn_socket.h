@@ -19,7 +19,7 @@
 #pragma GCC visibility push(hidden)
 
 
-/* addresses of the core and of sockets */
+/* convert addresses of sockets to those of the core, and back */
 
 void ngx_trp_turn_taddr(trp_taddr_t *addr, struct sockaddr *sa);
 socklen_t ngx_trp_turn_sockaddr(ngx_sockaddr_t *sa, const trp_taddr_t *addr);
@@ -38,14 +38,14 @@ socklen_t ngx_trp_turn_wildcard(ngx_sockaddr_t *sa, ngx_uint_t v6,
     in_port_t port);
 
 /*
- * A socket for addresses of this family, IPv4 and IPv6 apart; -1 with the
- * error in ngx_socket_errno, which closing it after a failure keeps.
+ * A socket for addresses of this family, and IPv6 only for IPv6; -1 with the
+ * error in ngx_socket_errno.  _failed() closes it, and keeps the error.
  */
 
 ngx_socket_t ngx_trp_turn_socket(int family, int type);
 void ngx_trp_turn_socket_failed(ngx_socket_t s);
 
-/* a socket of the worker, NULL and no socket any more if that fails */
+/* makes a connection of a socket; on failure NULL, and the socket is closed */
 
 ngx_connection_t *ngx_trp_turn_connection(ngx_trp_turn_worker_t *worker,
     ngx_socket_t s, ngx_event_handler_pt handler, void *data);

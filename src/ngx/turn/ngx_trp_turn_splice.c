@@ -6,7 +6,7 @@
 
 /*
  * Passes bytes between two connections, with a buffer for each direction.  The
- * end of one is passed on to the other, and so is its error.
+ * end of one is passed on to the other, as is an error.
  */
 
 
@@ -17,16 +17,16 @@
 
 #define NGX_TRP_TURN_SPLICE_BUFFER  16384
 
-/* of buffers, in one turn of the event loop */
+/* buffers read in one turn of the event loop */
 #define NGX_TRP_TURN_SPLICE_READS   16
 
-/* with a rate: so much at least, and so long until the next time */
+/* with a rate: bytes sent at a time, at least, and the wait for more */
 #define NGX_TRP_TURN_SPLICE_MIN     1024
 #define NGX_TRP_TURN_SPLICE_WAIT    50
 
 /*
- * A timer keeps a worker that exits until its connections have ended, and
- * looks for the allocation, whose worker may have died.
+ * A timer keeps an exiting worker until its connections have ended, and checks
+ * that the allocation's worker has not died.
  */
 #define NGX_TRP_TURN_SPLICE_TIME    5000
 
@@ -45,7 +45,7 @@ typedef struct {
     u_char                *pos;
     u_char                *last;
     unsigned               eof:1;          /* nothing more to read */
-    unsigned               done:1;         /* and the other side knows */
+    unsigned               done:1;         /* the other side knows */
     u_char                 data[NGX_TRP_TURN_SPLICE_BUFFER];
 } ngx_trp_turn_way_t;
 
@@ -55,7 +55,7 @@ struct ngx_trp_turn_splice_s {
     ngx_trp_turn_way_t      down;
     ngx_event_t             timer;
     ngx_trp_turn_tally_t   *tally;
-    ngx_atomic_uint_t       slot;          /* as it was in the tally */
+    ngx_atomic_uint_t       slot;          /* as the tally had it */
     ngx_atomic_uint_t       id;
     ngx_trp_turn_splice_pt  handler;
     void                   *data;
@@ -112,7 +112,7 @@ ngx_trp_turn_splice_create(ngx_connection_t *client, ngx_connection_t *peer,
         way->event.log = client->log;
         way->event.handler = ngx_trp_turn_splice_rate_handler;
 
-        /* until it has been told the end: reset, even if this is killed */
+        /* until its end is passed on: a reset, even if this worker is killed */
 
         ngx_trp_ends_arm(way->from);
         ngx_trp_ends_inline(way->from);
@@ -133,7 +133,7 @@ ngx_trp_turn_splice_create(ngx_connection_t *client, ngx_connection_t *peer,
 
     ngx_add_timer(&splice->timer, NGX_TRP_TURN_SPLICE_TIME);
 
-    /* not here: the caller has to know of it first */
+    /* later: the caller needs the return value first */
 
     ngx_post_event(client->read, &ngx_posted_events);
 
@@ -283,7 +283,7 @@ ngx_trp_turn_splice_way(ngx_trp_turn_way_t *way)
 
         if (reads == NGX_TRP_TURN_SPLICE_READS) {
 
-            /* others wait, too */
+            /* other connections wait, too */
 
             ngx_post_event(way->from->read, &ngx_posted_next_events);
             return NGX_OK;
@@ -320,7 +320,7 @@ ngx_trp_turn_splice_way(ngx_trp_turn_way_t *way)
 }
 
 
-/* the other direction goes on */
+/* passes on the end of one direction; the other one goes on */
 
 static ngx_int_t
 ngx_trp_turn_splice_end(ngx_trp_turn_way_t *way)
@@ -340,7 +340,7 @@ ngx_trp_turn_splice_end(ngx_trp_turn_way_t *way)
         if (n < 0 && SSL_get_error(way->to->ssl->connection, n)
                      == SSL_ERROR_WANT_WRITE)
         {
-            /* close_notify goes with the next event */
+            /* close_notify is sent on the next event */
 
             way->to->write->ready = 0;
             return NGX_OK;
@@ -360,7 +360,7 @@ ngx_trp_turn_splice_end(ngx_trp_turn_way_t *way)
 }
 
 
-/* 0: not now, the event will tell */
+/* how many bytes may be read; 0: none until "event" */
 
 static size_t
 ngx_trp_turn_splice_allowed(ngx_trp_turn_way_t *way)
@@ -371,7 +371,7 @@ ngx_trp_turn_splice_allowed(ngx_trp_turn_way_t *way)
         return NGX_TRP_TURN_SPLICE_BUFFER;
     }
 
-    /* at most a second's worth is saved up */
+    /* what is not used is saved, at most for a second */
 
     passed = ngx_current_msec - way->last_time;
     way->last_time = ngx_current_msec;

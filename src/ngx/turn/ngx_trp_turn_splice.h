@@ -49,7 +49,7 @@ void ngx_trp_turn_splice_feed(ngx_trp_turn_splice_t *splice, u_char *data,
 
 /*
  * Closes the connection to the peer, but not the one to the client.  Each ends
- * with a reset unless its end was already forwarded: data may be missing.
+ * with a reset, as data may be missing, unless its end was already forwarded.
  */
 
 void ngx_trp_turn_splice_destroy(ngx_trp_turn_splice_t *splice);

@@ -7,8 +7,8 @@
 /*
  * Clients over TCP and TLS: stream sessions of nginx, which this content
  * handler reads message by message.  A client without an allocation may send
- * little, and has some time to get one; what it does not read waits, up to a
- * limit.
+ * little, and has some time to get one.  What a client does not read is queued,
+ * up to a limit.
  */
 
 
@@ -17,10 +17,10 @@
 #include "turn/ngx_trp_turn_socket.h"
 
 
-/* a message and ChannelData at most, and what came after them */
+/* fits the longest message and ChannelData, and what came after them */
 #define NGX_TRP_TURN_SCRATCH      (256 * 1024)
 
-/* read at once, of a client that has an allocation, and of a stranger */
+/* bytes read at once: from a client with an allocation, and from others */
 #define NGX_TRP_TURN_READ         65536
 #define NGX_TRP_TURN_READ_LESS    4096
 
@@ -28,11 +28,11 @@
 #define NGX_TRP_TURN_TCP_READS    4
 #define NGX_TRP_TURN_TCP_MESSAGES 256
 
-/* of peers' data, and of everything, that waits to be sent to a client */
+/* bytes queued for a client: of peers' data, and in all */
 #define NGX_TRP_TURN_QUEUE_DATA   (256 * 1024)
 #define NGX_TRP_TURN_QUEUE_MAX    (384 * 1024)
 
-/* to get one, in a worker that exits */
+/* time to get an allocation in a worker that exits */
 #define NGX_TRP_TURN_EXIT_TIME    5000
 
 
@@ -208,7 +208,7 @@ ngx_trp_turn_tcp_read_handler(ngx_event_t *rev)
                 return;
             }
 
-            /* it has to give way to another one */
+            /* it has to give way to another client */
         }
 
         ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
@@ -221,7 +221,7 @@ ngx_trp_turn_tcp_read_handler(ngx_event_t *rev)
 
     if (rc == NGX_DONE) {
 
-        /* it has become a peer's */
+        /* now it is a data connection */
         return;
     }
 
@@ -246,7 +246,7 @@ ngx_trp_turn_tcp_read_handler(ngx_event_t *rev)
 }
 
 
-/* with an allocation a client may be silent: the lifetime of that counts */
+/* a client with an allocation may be silent until the lifetime is over */
 
 static void
 ngx_trp_turn_tcp_wait(ngx_trp_turn_client_t *client)
@@ -276,7 +276,7 @@ ngx_trp_turn_tcp_wait(ngx_trp_turn_client_t *client)
         return;
     }
 
-    /* what it sends meanwhile does not give it more time */
+    /* messages do not extend the client's time */
 
     if (!c->read->timer_set) {
         left = (ngx_msec_int_t) (client->deadline - ngx_current_msec);
@@ -306,7 +306,7 @@ ngx_trp_turn_tcp_freed(ngx_trp_turn_client_t *client)
 }
 
 
-/* others wait, too: what is left is for the next turn of the event loop */
+/* reads a limited amount: the rest is for the next turn of the event loop */
 
 static ngx_int_t
 ngx_trp_turn_tcp_read(ngx_trp_turn_client_t *client)
@@ -351,7 +351,7 @@ ngx_trp_turn_tcp_read(ngx_trp_turn_client_t *client)
             len += n;
         }
 
-        /* all of it is in "scratch" now, which the messages are read from */
+        /* all of it is in "scratch" now, from which messages are read */
 
         (void) ngx_trp_turn_tcp_keep(client, NULL, 0);
 
@@ -392,7 +392,7 @@ ngx_trp_turn_tcp_read(ngx_trp_turn_client_t *client)
 }
 
 
-/* a stranger has nothing to say that would be longer than a request */
+/* a client without an allocation may not send more than a request */
 
 static ngx_int_t
 ngx_trp_turn_tcp_long(ngx_trp_turn_client_t *client, u_char *data, size_t len)
@@ -433,7 +433,7 @@ ngx_trp_turn_tcp_feed(ngx_trp_turn_client_t *client)
 }
 
 
-/* how many bytes were used, or NGX_DECLINED */
+/* returns how many bytes were used, or NGX_DECLINED */
 
 static ssize_t
 ngx_trp_turn_tcp_messages(ngx_trp_turn_client_t *client, u_char *data,
@@ -518,7 +518,7 @@ ngx_trp_turn_tcp_send(ngx_trp_turn_client_t *client, const u_char *bytes,
         goto failed;
     }
 
-    /* TLS has to be given the same bytes again, so they must not move */
+    /* TLS has to be given the same bytes again, so they stay in place */
 
     chunk = ngx_alloc(sizeof(ngx_trp_turn_chunk_t) + len,
                       client->connection->log);
@@ -541,7 +541,7 @@ ngx_trp_turn_tcp_send(ngx_trp_turn_client_t *client, const u_char *bytes,
 
 failed:
 
-    /* not here: the caller is in the middle of something */
+    /* later: the caller still uses the client */
 
     client->failed = 1;
     ngx_post_event(client->connection->read, &ngx_posted_events);
@@ -624,7 +624,7 @@ ngx_trp_turn_tcp_close(ngx_trp_turn_client_t *client, ngx_uint_t rc)
 
     ngx_trp_turn_time(server);
 
-    /* an allocation of its own must end before the client does */
+    /* a command must not close a client whose allocation has not ended */
 
     trp_assert(!server->running || !ngx_trp_turn_tcp_allocated(client));
 

@@ -25,22 +25,22 @@ void ngx_trp_turn_tcp_handler(ngx_stream_session_t *s,
     ngx_trp_turn_server_t *server);
 
 /*
- * "data": of a peer, may be dropped, as datagrams are, if too much waits, and
- * that is NGX_DECLINED.
+ * "data": data of a peer, which may be dropped if too much is queued:
+ * NGX_DECLINED.
  */
 
 ngx_int_t ngx_trp_turn_tcp_send(ngx_trp_turn_client_t *client,
     const u_char *bytes, size_t len, ngx_uint_t data);
 
-/* what has been read after ConnectionBind goes to the peer */
+/* passes what was read after ConnectionBind on to the peer */
 
 void ngx_trp_turn_tcp_feed(ngx_trp_turn_client_t *client);
 
-/* its allocation has ended: it has some time to get another one */
+/* its allocation has ended: the client has some time to get another one */
 
 void ngx_trp_turn_tcp_freed(ngx_trp_turn_client_t *client);
 
-/* everything ends: the connection, what is queued and what belongs to it */
+/* ends the connection, with what is queued and what belongs to it */
 
 void ngx_trp_turn_tcp_close(ngx_trp_turn_client_t *client, ngx_uint_t rc);
 

@@ -7,7 +7,7 @@
 /*
  * The TURN server of a worker: the types that its files share.
  *
- *     ngx_trp_turn_worker.c     starts and ends, hears from other workers
+ *     ngx_trp_turn_worker.c     start, end, and messages from other workers
  *     ngx_trp_turn_commands.c   carries out the commands of the core
  *     ngx_trp_turn_data.c       clients' connections to peers (ConnectionBind)
  *     ngx_trp_turn_peers_tcp.c  TCP connections of peers (RFC 6062)
@@ -23,9 +23,10 @@
  *     ngx_trp_turn_workers.c    messages between workers
  *     ngx_trp_turn_zone*.c      what workers share
  *
- * Each stands on those below it.  What the core says goes down: the commands
- * call the sides.  What comes from outside goes up by a handler: the loop of
- * commands has a pointer to the function that carries them out.
+ * Each may use those below it.  The core's commands go down: the file that
+ * carries them out calls clients and peers.  Input from outside goes up through
+ * a pointer, by which the loop of commands calls the function that carries them
+ * out.
  */
 
 
@@ -53,7 +54,7 @@ typedef struct ngx_trp_turn_origin_s    ngx_trp_turn_origin_t;
 typedef struct ngx_trp_turn_chunk_s     ngx_trp_turn_chunk_t;
 
 
-/* whether an address is this machine's, as it was at "time" */
+/* whether an address was this machine's at "time" */
 
 typedef struct {
     trp_addr_t                 addr;
@@ -62,7 +63,7 @@ typedef struct {
 } ngx_trp_turn_place_t;
 
 
-/* carries out a command of the core; "origin" is where it was asked, or NULL */
+/* carries out a command of the core; "origin": of the request, or NULL */
 
 typedef void (*ngx_trp_turn_command_pt)(ngx_trp_turn_server_t *server,
     ngx_trp_turn_origin_t *origin, const trp_turn_command_t *command);
@@ -72,7 +73,7 @@ typedef void (*ngx_trp_turn_command_pt)(ngx_trp_turn_server_t *server,
 
 typedef struct {
     trp_turn_conf_t            core;
-    trp_addr_t                 local[2];   /* behind a NAT: where from */
+    trp_addr_t                 local[2];   /* behind a NAT: to send from */
     ngx_uint_t                 quota[NGX_TRP_TURN_NQUOTAS];
     ngx_msec_t                 allocate_timeout;   /* TCP, TLS */
     ngx_uint_t                 max_unauthenticated;
@@ -81,7 +82,7 @@ typedef struct {
     void                     **srv_conf;
     ngx_uint_t                 ctx_index;  /* of clients in sessions */
     ngx_log_t                 *log;
-    unsigned                   portal:1;   /* serves nothing before it says */
+    unsigned                   portal:1;   /* serves after its "init" */
 } ngx_trp_turn_conf_t;
 
 
@@ -93,22 +94,22 @@ typedef struct {
     ngx_array_t               *confs;      /* ngx_trp_turn_conf_t * */
     ngx_array_t                servers;    /* ngx_trp_turn_server_t * */
     ngx_trp_turn_command_pt    carry_out;
-    u_char                    *inherited;  /* 1 for each listen that was */
+    u_char                    *inherited;  /* 1 for a listen that was */
     ngx_array_t                listeners;  /* ngx_trp_turn_listener_t */
     ngx_uint_t                 reading;    /* listeners that are read */
     ngx_trp_turn_batch_t       batch;
     ngx_queue_t                attached;   /* ngx_trp_turn_client_t */
-    ngx_queue_t                lent;       /* peers, to other workers */
-    uint64_t                   cookies;    /* given to them */
+    ngx_queue_t                lent;       /* peers: to other workers */
+    uint64_t                   cookies;    /* given to "attached" */
     ngx_queue_t                holds;      /* ports that are reserved */
     ngx_trp_turn_place_t       places[2];  /* IPv4, IPv6: asked last */
     u_char                    *scratch;
     ngx_event_t                stats;
-    ngx_event_t                watch;      /* over other workers */
-    ngx_atomic_uint_t          ends;       /* of those, that it knows of */
-    time_t                     warned;     /* of no room in the zone */
+    ngx_event_t                watch;      /* watches other workers */
+    ngx_atomic_uint_t          ends;       /* of workers, as last seen */
+    time_t                     warned;     /* of lack of room in the zone */
     time_t                     tidied;
-    ngx_atomic_uint_t          removals;   /* of accounts, that it knows of */
+    ngx_atomic_uint_t          removals;   /* of accounts, as last seen */
     ngx_log_t                 *log;
 } ngx_trp_turn_worker_t;
 
@@ -120,7 +121,7 @@ struct ngx_trp_turn_server_s {
     const ngx_trp_turn_conf_t *conf;
     trp_turn_t                *turn;
     ngx_event_t                timer;
-    ngx_trp_guard_t            guard;      /* over TCP and TLS */
+    ngx_trp_guard_t            guard;      /* of TCP and TLS clients */
     trp_rate_t                 reports;
     ngx_uint_t                 unreported;
     uint64_t                   realm;      /* a hash */
@@ -145,7 +146,7 @@ typedef struct {
     trp_turn_alloc_t          *alloc;
     ngx_trp_turn_origin_t      origin;
     ngx_connection_t          *relayed[2]; /* IPv4, IPv6 */
-    trp_addr_t                 source[2];  /* family 0: the kernel knows */
+    trp_addr_t                 source[2];  /* family 0: any */
     ngx_queue_t                queue;      /* of the listener */
     ngx_trp_turn_owner_t       owner;
     ngx_uint_t                 number;
@@ -156,7 +157,7 @@ typedef struct {
 } ngx_trp_turn_alloc_t;
 
 
-/* after ConnectionBind a client's connection tells this to ngx_trp_turn_data */
+/* what a client calls after ConnectionBind: see ngx_trp_turn_data.c */
 
 typedef struct {
     void                     (*timedout)(ngx_trp_turn_client_t *client);
@@ -180,13 +181,13 @@ struct ngx_trp_turn_client_s {
     ngx_trp_turn_chunk_t     **last;
     size_t                     queued;
 
-    /* ConnectionBind: from then on no message, but a peer's data */
+    /* from ConnectionBind on: no messages, but a peer's data */
     const ngx_trp_turn_data_handlers_t  *data;
     ngx_queue_t                queue;      /* of the worker */
     trp_turn_request_t         request;
     uint32_t                   id;
     uint64_t                   cookie;
-    ngx_atomic_uint_t          epoch;      /* of the worker that has it */
+    ngx_atomic_uint_t          epoch;      /* of the connection's worker */
     trp_str_t                  username;   /* if "unasked" */
     ngx_trp_turn_splice_t     *splice;
 
@@ -194,7 +195,7 @@ struct ngx_trp_turn_client_s {
     ngx_msec_t                 deadline;   /* without an allocation */
 
     unsigned                   attaching:1;
-    unsigned                   unasked:1;  /* no way to that worker yet */
+    unsigned                   unasked:1;  /* worker not reachable yet */
     unsigned                   failed:1;
     unsigned                   known:1;    /* has had an allocation */
     unsigned                   more:1;     /* messages in "part" */

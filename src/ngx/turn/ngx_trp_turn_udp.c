@@ -6,17 +6,17 @@
 
 /*
  * nginx reads one datagram at a time, and makes a connection for each client.
- * So the sockets of "listen ... udp" are taken away from it, with their
- * reload:
+ * So the sockets of "listen ... udp" are taken away from it, and reloads are
+ * handled here:
  *
  * - A worker that exits makes a socket for each of its clients, bound to the
- *   address that the client knows and connected to the client, so that the
+ *   address that the client knows, and connected to the client, so that the
  *   kernel gives it what the client sends.  It empties the old socket, closes
  *   it and says so.
- * - A new worker waits for that before it reads a socket that it has from
- *   before.
+ * - A new worker waits for that before it reads a socket that it has
+ *   inherited.
  * - A datagram for an allocation of another worker, in any generation, is
- *   handed to it.  The owner makes a socket for the client then.
+ *   passed to this worker, which then makes a socket for the client.
  */
 
 
@@ -31,16 +31,16 @@
 /* unless "listen" has "rcvbuf" or "sndbuf" */
 #define NGX_TRP_TURN_SOCKET_BUFFER  (4 * 1024 * 1024)
 
-/* connecting many sockets takes quadratic time: the others are handed over */
+/* connecting n sockets takes n^2 time: for more, other workers pass it on */
 #define NGX_TRP_TURN_CONNECTED  1000
 
-/* with MESSAGE-INTEGRITY, USERNAME, REALM and NONCE */
+/* no request with MESSAGE-INTEGRITY, USERNAME, REALM, NONCE is shorter */
 #define NGX_TRP_TURN_SIGNED     64
 
 /* the second byte of a Send indication */
 #define NGX_TRP_TURN_SEND       0x16
 
-/* batches: more than fit into a socket's buffer */
+/* in batches: more than fits into a socket's buffer */
 #define NGX_TRP_TURN_DRAIN      256
 
 #define NGX_TRP_TURN_WAIT       2          /* milliseconds */
@@ -57,8 +57,8 @@ struct ngx_trp_turn_listener_s {
     ngx_event_t              event;        /* waits for the old reader */
     ngx_uint_t               waits;
     unsigned                 wildcard:1;
-    unsigned                 inherited:1;  /* another worker may read it */
-    unsigned                 over:1;       /* is not read any more */
+    unsigned                 inherited:1;  /* another may read it */
+    unsigned                 over:1;       /* no longer read */
     unsigned                 keep:1;       /* but clients need it */
 };
 
@@ -102,7 +102,7 @@ ngx_trp_turn_udp_init_sockets(ngx_trp_turn_worker_t *worker,
 
     for (i = 0; i < cycle->listening.nelts; i++) {
 
-        /* nginx forgets it before a worker could ask */
+        /* nginx forgets this before a worker could ask */
 
         worker->inherited[i] = (ls[i].inherited || ls[i].previous);
 
@@ -117,7 +117,7 @@ ngx_trp_turn_udp_init_sockets(ngx_trp_turn_worker_t *worker,
 
 /*
  * All clients of a worker share the buffers of one socket.  The master may
- * make them larger than the system's limit for others.
+ * exceed the system's limit for their size.
  */
 
 static void
@@ -174,7 +174,7 @@ ngx_trp_turn_udp_init_worker(ngx_trp_turn_worker_t *worker,
             continue;
         }
 
-        /* one worker reads a socket, another one would read other clients' */
+        /* only one worker may read a socket, so that clients stay with it */
 
 #if (NGX_HAVE_REUSEPORT)
         if (ls[i].reuseport) {
@@ -201,7 +201,7 @@ ngx_trp_turn_udp_init_worker(ngx_trp_turn_worker_t *worker,
         }
     }
 
-    /* the array does not move any more */
+    /* from here on, the array does not move */
 
     l = worker->listeners.elts;
 
@@ -223,8 +223,8 @@ ngx_trp_turn_udp_init_worker(ngx_trp_turn_worker_t *worker,
 
 
 /*
- * The number of the server that a socket is of, or NGX_DECLINED.  All of its
- * addresses must be of the same one.
+ * The number of the server that a socket belongs to, or NGX_DECLINED.  All
+ * addresses of a socket must be of the same server.
  */
 
 static ngx_int_t
@@ -309,8 +309,8 @@ ngx_trp_turn_udp_srv_conf(ngx_listening_t *ls, ngx_uint_t i)
 
 
 /*
- * Not only the handler: nginx would put its own one back, and close the
- * socket, when a worker exits, before any module is called.
+ * Takes the socket itself, not just the handler: when a worker exits, nginx
+ * restores its own handler and closes the socket before it calls any module.
  */
 
 static ngx_int_t
@@ -360,7 +360,7 @@ ngx_trp_turn_udp_take(ngx_trp_turn_worker_t *worker,
 }
 
 
-/* nginx does not read the socket any more, in this worker */
+/* makes nginx stop reading the socket in this worker */
 
 static ngx_int_t
 ngx_trp_turn_udp_release(ngx_listening_t *ls)
@@ -477,7 +477,7 @@ ngx_trp_turn_udp_handler(ngx_event_t *rev)
 }
 
 
-/* 1 if there may be more */
+/* returns 1 if there may be more */
 
 static ngx_uint_t
 ngx_trp_turn_udp_read(ngx_trp_turn_listener_t *l, ngx_connection_t *c,
@@ -500,7 +500,7 @@ ngx_trp_turn_udp_read(ngx_trp_turn_listener_t *l, ngx_connection_t *c,
 
         for (i = first; i < first + n; i++) {
 
-            /* a client may have given up its allocation, and this socket */
+            /* a client may have ended its allocation, and with it the socket */
 
             if (c->fd != fd) {
                 return 0;
@@ -568,7 +568,7 @@ ngx_trp_turn_udp_datagram(ngx_trp_turn_listener_t *l, ngx_connection_t *c,
 }
 
 
-/* NGX_OK if the allocation is another worker's, which gets the datagram */
+/* NGX_OK if the datagram was passed to the worker that has the allocation */
 
 static ngx_int_t
 ngx_trp_turn_udp_elsewhere(ngx_trp_turn_worker_t *worker,
@@ -580,7 +580,7 @@ ngx_trp_turn_udp_elsewhere(ngx_trp_turn_worker_t *worker,
 
     own = ngx_trp_turn_workers_slot(worker->workers);
 
-    /* a short request cannot be authenticated: it is at home everywhere */
+    /* a short request is not authenticated: any worker may answer it */
 
     if (own == NGX_TRP_TURN_NO_SLOT
         || (data[0] <= 3 && len < NGX_TRP_TURN_SIGNED
@@ -610,8 +610,8 @@ ngx_trp_turn_udp_elsewhere(ngx_trp_turn_worker_t *worker,
     }
 
     /*
-     * It is lost if the owner cannot be reached, for the client will send it
-     * again.  An answer from here would say that there is no allocation.
+     * If the owner cannot be reached, the datagram is lost: the client will
+     * send it again, while an answer from here would deny the allocation.
      */
 
     return ngx_trp_turn_zone_alive(worker->zone, slot) ? NGX_OK : NGX_DECLINED;
@@ -635,7 +635,7 @@ ngx_trp_turn_udp_handed(ngx_trp_turn_worker_t *worker,
 
     origin = alloc->origin;
 
-    /* what it says to peers lies in the buffer of messages */
+    /* data for peers is queued in the buffer of the message */
 
     (void) ngx_trp_turn_input(alloc->server, &origin, tuple, data, len);
 
@@ -730,7 +730,7 @@ ngx_trp_turn_udp_exit(ngx_trp_turn_listener_t *l)
 
     if (l->over) {
 
-        /* worker_shutdown_timeout, and the descriptor was kept to send */
+        /* worker_shutdown_timeout, with the socket kept for sending */
 
         ngx_trp_turn_close_connection(worker, &l->connection);
         return;
@@ -746,7 +746,7 @@ ngx_trp_turn_udp_exit(ngx_trp_turn_listener_t *l)
         ngx_del_timer(&l->event);
     }
 
-    /* epoll would not forget a socket that other processes have open */
+    /* epoll keeps a socket that other processes have open */
 
     (void) ngx_trp_event_del(c->read);
 
@@ -770,7 +770,7 @@ ngx_trp_turn_udp_exit(ngx_trp_turn_listener_t *l)
         }
     }
 
-    /* what was there when it began, but not what a flood brings meanwhile */
+    /* reads what was there before, but not a flood that goes on */
 
     (void) ngx_trp_turn_udp_read(l, c, NGX_TRP_TURN_DRAIN);
 
@@ -779,8 +779,8 @@ ngx_trp_turn_udp_exit(ngx_trp_turn_listener_t *l)
     if (l->keep) {
 
         /*
-         * A port below 1024 is not for a worker to bind.  The socket stays,
-         * to send; what the clients send is handed over.
+         * A worker may not bind a port below 1024.  The socket is kept for
+         * sending; what the clients send comes through other workers.
          */
 
         ngx_log_error(NGX_LOG_NOTICE, worker->log, 0,
@@ -798,7 +798,7 @@ ngx_trp_turn_udp_exit(ngx_trp_turn_listener_t *l)
 }
 
 
-/* unless it was tried in vain, and the listener's socket kept instead */
+/* not if it failed before, and the listener's socket was kept instead */
 
 static void
 ngx_trp_turn_udp_own_socket(ngx_trp_turn_alloc_t *alloc)
@@ -814,8 +814,9 @@ ngx_trp_turn_udp_own_socket(ngx_trp_turn_alloc_t *alloc)
 
 
 /*
- * Without SO_REUSEPORT, or it would be one of the group that new clients are
- * spread over.  Until it is connected it may get what others send.
+ * Without SO_REUSEPORT, which would add the socket to the group that new
+ * clients are spread over.  Until it is connected, it may get datagrams of
+ * other clients.
  */
 
 static ngx_int_t

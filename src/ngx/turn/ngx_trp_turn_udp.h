@@ -27,12 +27,12 @@ ngx_int_t ngx_trp_turn_udp_init_sockets(ngx_trp_turn_worker_t *worker,
 ngx_int_t ngx_trp_turn_udp_init_worker(ngx_trp_turn_worker_t *worker,
     ngx_cycle_t *cycle);
 
-/* a datagram that came to another worker */
+/* a datagram that another worker has received */
 
 void ngx_trp_turn_udp_handed(ngx_trp_turn_worker_t *worker,
     trp_turn_tuple_t *tuple, u_char *data, size_t len);
 
-/* "now": not with the other datagrams of the batch */
+/* "now": at once, not with the other datagrams of the batch */
 
 void ngx_trp_turn_udp_send(ngx_trp_turn_origin_t *origin,
     ngx_trp_turn_alloc_t *alloc, const trp_turn_tuple_t *tuple,

@@ -6,8 +6,8 @@
 
 /*
  * The life of a worker: what its servers share, messages from other workers,
- * and what it does from time to time: it publishes its counters, and looks
- * after workers that die.
+ * and periodic tasks: it publishes its counters, and cleans up after workers
+ * that have died.
  */
 
 
@@ -72,7 +72,7 @@ ngx_trp_turn_create_worker(ngx_cycle_t *cycle, ngx_array_t *confs,
 }
 
 
-/* each server knows the external addresses of all, and the portal's secret */
+/* tells each server the external addresses of all, and the portal's secret */
 
 static ngx_int_t
 ngx_trp_turn_init_confs(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
@@ -130,7 +130,7 @@ ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
     ngx_queue_init(&worker->lent);
     ngx_queue_init(&worker->holds);
 
-    /* not those of a worker that has died in this place */
+    /* other cookies than those of a worker that died in this slot */
 
     randombytes_buf(&worker->cookies, sizeof(worker->cookies));
 
@@ -178,7 +178,7 @@ ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
 
     worker->ends = worker->zone->shared->ends;
 
-    /* before there is anything that older workers could ask for */
+    /* before older workers could need anything from this one */
 
     (void) ngx_trp_turn_workers_greet(worker->workers);
 
@@ -313,7 +313,7 @@ ngx_trp_turn_message(void *data, ngx_trp_turn_message_t *message,
 {
     ngx_trp_turn_worker_t *worker = data;
 
-    /* of those with datagrams the first one leads to a line, in its place */
+    /* of datagrams, only a client's first makes a line, elsewhere */
 
     if (message->type != NGX_TRP_TURN_MESSAGE_DATAGRAM) {
         ngx_log_debug3(NGX_LOG_DEBUG_STREAM, worker->log, 0,
@@ -360,7 +360,7 @@ ngx_trp_turn_message(void *data, ngx_trp_turn_message_t *message,
 }
 
 
-/* a while after something has happened */
+/* runs a while after some commands */
 
 static void
 ngx_trp_turn_stats_handler(ngx_event_t *ev)
@@ -378,7 +378,7 @@ ngx_trp_turn_stats_handler(ngx_event_t *ev)
 }
 
 
-/* there may be other workers: looks after those that die */
+/* as there may be other workers, looks for those that have died */
 
 static void
 ngx_trp_turn_watch(ngx_trp_turn_worker_t *worker)
@@ -391,7 +391,7 @@ ngx_trp_turn_watch(ngx_trp_turn_worker_t *worker)
 }
 
 
-/* a worker that is alone need not wake up; a new one says HELLO */
+/* a worker that is alone need not wake up: a new one sends HELLO */
 
 static void
 ngx_trp_turn_watch_handler(ngx_event_t *ev)
@@ -442,7 +442,7 @@ ngx_trp_turn_remove_unknown(ngx_trp_turn_worker_t *worker)
 }
 
 
-/* what this worker has counted becomes visible to all */
+/* makes this worker's counters visible to all */
 
 static void
 ngx_trp_turn_publish(ngx_trp_turn_worker_t *worker)

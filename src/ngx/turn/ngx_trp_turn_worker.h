@@ -5,7 +5,7 @@
 
 
 /*
- * The TURN servers of a worker: they begin and end with it, and hear from other
+ * The TURN servers of a worker: their start and end, and messages from other
  * workers.
  */
 
@@ -21,9 +21,9 @@
 
 
 /*
- * In the master, for each cycle: creates what its workers start with, and get
- * copies of.  Completes "confs", which do not change after that.  "old" is that
- * of the previous cycle, or NULL.
+ * In the master, for each cycle: creates what its workers get as a copy when
+ * they start.  Completes "confs", which do not change after that.  "old" is the
+ * one of the previous cycle, or NULL.
  */
 
 ngx_trp_turn_worker_t *ngx_trp_turn_create_worker(ngx_cycle_t *cycle,
@@ -36,7 +36,7 @@ ngx_int_t ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker,
     ngx_cycle_t *cycle);
 void ngx_trp_turn_exit_worker(ngx_trp_turn_worker_t *worker);
 
-/* the portal does not know the account any more: its allocations end */
+/* the portal has removed the account: its allocations end */
 
 void ngx_trp_turn_remove_account(ngx_trp_turn_worker_t *worker,
     u_char *account);

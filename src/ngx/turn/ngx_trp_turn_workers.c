@@ -6,8 +6,8 @@
 
 /*
  * Messages between workers: a pair of Unix sockets for each slot, made by the
- * master.  A worker that was there before a reload gets the way to a new one
- * with its HELLO; a message to a worker that has exited fails.
+ * master.  A worker from before a reload gets the socket to a new one with the
+ * new one's HELLO; a message to a worker that has exited fails.
  */
 
 
@@ -17,7 +17,7 @@
 #include "turn/ngx_trp_turn_zone_slots.h"
 
 
-/* a datagram, at most */
+/* at most a datagram */
 #define NGX_TRP_TURN_PAYLOAD_MAX  65536
 
 
@@ -27,7 +27,7 @@ typedef struct {
 } ngx_trp_turn_packet_t;
 
 
-/* a message that its worker could not take yet */
+/* a message that could not be sent yet */
 
 typedef struct {
     ngx_queue_t               queue;
@@ -146,7 +146,7 @@ ngx_trp_turn_workers_create(ngx_cycle_t *cycle, ngx_trp_turn_zone_t *zone,
 }
 
 
-/* ways to the workers that are still there; none is to be started there */
+/* takes over the writing ends to workers that still exist */
 
 static void
 ngx_trp_turn_workers_inherit(ngx_trp_turn_workers_t *workers,
@@ -203,14 +203,14 @@ ngx_trp_turn_workers_init_worker(ngx_cycle_t *cycle,
         return NGX_OK;
     }
 
-    /* what is sent to a worker that has exited must be an error */
+    /* sending to a worker that has exited must fail */
 
     for (i = 0; i < NGX_TRP_TURN_SLOTS; i++) {
         if (i == workers->slot) {
             continue;
         }
 
-        /* without a reading end here it is of another generation */
+        /* with no reading end here, it is of another generation */
 
         workers->greet[i] = (workers->pairs[i][0] != (ngx_socket_t) -1
                              && workers->pairs[i][1] == (ngx_socket_t) -1);
@@ -241,7 +241,7 @@ ngx_trp_turn_workers_slot(ngx_trp_turn_workers_t *workers)
 }
 
 
-/* it comes before any other message, which may need the way */
+/* HELLO comes before any other message, which may need the way back */
 
 ngx_uint_t
 ngx_trp_turn_workers_greet(ngx_trp_turn_workers_t *workers)
@@ -410,7 +410,7 @@ ngx_trp_turn_workers_handler(ngx_event_t *rev)
 }
 
 
-/* to a worker that was not there when this one began */
+/* keeps the socket to a worker that started after this one */
 
 static void
 ngx_trp_turn_workers_keep_way(ngx_trp_turn_workers_t *workers,

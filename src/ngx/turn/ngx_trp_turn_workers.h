@@ -5,8 +5,8 @@
 
 
 /*
- * Messages between the workers of a TURN server, also to those of older
- * configurations: datagrams that arrived in the wrong one, connections of
+ * Messages between the workers of a TURN server, including those of older
+ * configurations: datagrams that arrived in the wrong worker, connections of
  * peers (RFC 6062), and accounts that were removed.
  */
 
@@ -56,9 +56,9 @@ typedef void (*ngx_trp_turn_message_pt)(void *data,
 
 
 /*
- * In the master, for each cycle: takes over what "old" (may be NULL) has for
- * workers that are still there, and gets a slot for each new one.  NULL
- * without memory, or if there are too many workers from the beginning.
+ * In the master, for each cycle: takes over what "old", which may be NULL, has
+ * for workers that still exist, and gets a slot for each new one.  NULL without
+ * memory, or if the first cycle already has too many workers.
  */
 
 ngx_trp_turn_workers_t *ngx_trp_turn_workers_create(ngx_cycle_t *cycle,
@@ -71,9 +71,9 @@ ngx_int_t ngx_trp_turn_workers_init_worker(ngx_cycle_t *cycle,
     void *data);
 
 /*
- * Tells workers of other generations, which were there before, how to write to
- * this one; 1 if some could not be told, and it is to be called again.  The
- * handler gets HELLO from new ones.
+ * Tells older workers, of other generations, how to write to this one; 1 if
+ * some could not be told, and this has to be called again.  The handler gets
+ * HELLO from new workers.
  */
 
 ngx_uint_t ngx_trp_turn_workers_greet(ngx_trp_turn_workers_t *workers);
@@ -83,15 +83,15 @@ ngx_uint_t ngx_trp_turn_workers_greet(ngx_trp_turn_workers_t *workers);
 ngx_uint_t ngx_trp_turn_workers_slot(ngx_trp_turn_workers_t *workers);
 
 /*
- * To the worker in a slot; NGX_ERROR if that was not possible.  The message
- * gets its sender, and with "ATTACH" the other one a way back.
+ * Sends to the worker in a slot; NGX_ERROR if that was not possible.  The
+ * sender is filled in, and ATTACH also gives the other worker a way back.
  */
 
 ngx_int_t ngx_trp_turn_workers_send(ngx_trp_turn_workers_t *workers,
     ngx_uint_t slot, ngx_trp_turn_message_t *message, const void *payload,
     size_t len, ngx_socket_t fd);
 
-/* one that must not be lost, at once or by ngx_trp_turn_workers_retry() */
+/* sends what must not be lost, now or in ngx_trp_turn_workers_retry() */
 
 void ngx_trp_turn_workers_post(ngx_trp_turn_workers_t *workers,
     ngx_uint_t slot, ngx_trp_turn_message_t *message);

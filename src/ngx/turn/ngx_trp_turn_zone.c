@@ -5,8 +5,7 @@
 
 
 /*
- * The zone's memory: made once, with keys of its own, and kept as it is through
- * reloads.
+ * The zone's memory: created once, with its own keys, and kept through reloads.
  */
 
 
@@ -40,7 +39,7 @@ ngx_trp_turn_zone_add(ngx_conf_t *cf, ngx_str_t *name, size_t size, void *tag)
 }
 
 
-/* as it is, after a reload */
+/* after a reload, the zone is kept as it is */
 
 static ngx_int_t
 ngx_trp_turn_zone_init(ngx_shm_zone_t *shm_zone, void *data)
@@ -100,7 +99,7 @@ ngx_trp_turn_zone_create(ngx_slab_pool_t *shpool)
         return NULL;
     }
 
-    /* whole pages; a page more for each of the three tables */
+    /* whole pages, and a spare page for each of the three tables */
 
     room = shpool->pfree * ngx_pagesize;
     room -= ngx_min(room, 4 * ngx_pagesize);

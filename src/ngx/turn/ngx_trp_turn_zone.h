@@ -9,9 +9,9 @@
  * nonces and of its portal, which ports are taken, which worker has which
  * allocation, how many a user or an address has, and what was counted.
  *
- * The zone has a fixed size; a quarter of it is for slots, but at least 256 of
- * them.  A worker has a slot, which is not its number: workers of older
- * configurations that still have allocations keep theirs.
+ * The zone has a fixed size; a quarter of it is for slots, of which there are
+ * at least 256.  A worker's slot is not its number: workers of older
+ * configurations that still have allocations keep their slots.
  */
 
 
@@ -34,7 +34,7 @@
 #define NGX_TRP_TURN_NO_TALLY      NGX_TRP_TURN_TALLIES
 #define NGX_TRP_TURN_HOMES         255
 #define NGX_TRP_TURN_SECRET_LEN    64          /* hexadecimal digits */
-/* how far from its place an entry may be, in tables with open addressing */
+/* entries probed in a table with open addressing */
 #define NGX_TRP_TURN_PROBES        16
 
 #define NGX_TRP_TURN_ZONE_MIN      (1024 * 1024)
@@ -52,7 +52,7 @@ typedef struct {
     ngx_atomic_t         pid;
     ngx_atomic_t         state;
     ngx_atomic_uint_t    generation;
-    ngx_atomic_t         epoch;        /* another one for each worker */
+    ngx_atomic_t         epoch;        /* unique to each worker */
     trp_turn_stats_t     stats;
 } ngx_trp_turn_slot_t;
 
@@ -67,21 +67,21 @@ typedef enum {
 } ngx_trp_turn_quota_e;
 
 
-/* of one allocation; hash is 0 in an entry that is free */
+/* of an allocation; "hash" is 0 in a free entry */
 
 typedef struct {
     ngx_atomic_t         hash;         /* of the tuple */
     uint32_t             slot;
     uint16_t             port;
     uint8_t              tcp;          /* its protocol, 1 or 0 */
-    uint8_t              home;         /* its relayed addresses, 0: unknown */
+    uint8_t              home;         /* relayed addresses; 0: unknown */
     uint64_t             usage[NGX_TRP_TURN_NQUOTAS];  /* hashes */
 } ngx_trp_turn_owner_t;
 
 
 typedef struct {
     uint64_t             hash;
-    uint64_t             n;            /* allocations of it; 0: free */
+    uint64_t             n;            /* allocations; 0: free */
 } ngx_trp_turn_usage_t;
 
 

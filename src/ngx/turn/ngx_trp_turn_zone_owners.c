@@ -6,8 +6,8 @@
 
 /*
  * Two tables with open addressing: owners of allocations by the hash of their
- * tuple, which other workers read without a lock, and how many allocations a
- * user, an address and all have got.
+ * tuple, which other workers read without a lock; and the number of allocations
+ * of a user, of an address, and of all.
  */
 
 

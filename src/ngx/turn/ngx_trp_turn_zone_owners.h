@@ -21,8 +21,8 @@
 
 /*
  * Adds an allocation with these relayed addresses, IPv4 and IPv6: NGX_OK;
- * NGX_BUSY if one of its quotas, see ngx_trp_turn_quota_e, is reached (0: no
- * limit); NGX_DECLINED if there is no room.
+ * NGX_BUSY if one of the quotas (ngx_trp_turn_quota_e; 0: no limit) is reached;
+ * NGX_DECLINED if there is no room.
  */
 
 ngx_int_t ngx_trp_turn_zone_add_owner(ngx_trp_turn_zone_t *zone,

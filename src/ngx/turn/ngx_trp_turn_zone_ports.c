@@ -5,9 +5,9 @@
 
 
 /*
- * Ports: a map of those that are taken, by allocations or reservations, and
- * maps of those that sockets are bound to.  A port leads to the relayed
- * addresses of its allocation, of which there are few: the "homes".
+ * Ports: a map of those that are taken by allocations or reservations, and
+ * maps of those that sockets are bound to.  Each port has an index into the
+ * "homes": the few different relayed addresses that allocations have.
  */
 
 
@@ -85,7 +85,7 @@ ngx_trp_turn_zone_home(ngx_trp_turn_zone_t *zone, ngx_uint_t tcp,
 }
 
 
-/* entry 0 stands for those that have none */
+/* entry 0 means that there is none */
 
 uint8_t
 ngx_trp_turn_zone_take_home(ngx_trp_turn_shared_t *sh,

@@ -19,19 +19,19 @@
 #pragma GCC visibility push(hidden)
 
 
-/* NGX_OK, NGX_BUSY: is taken */
+/* NGX_OK, or NGX_BUSY: it is taken */
 
 ngx_int_t ngx_trp_turn_zone_take_port(ngx_trp_turn_zone_t *zone,
     in_port_t port);
 void ngx_trp_turn_zone_give_port(ngx_trp_turn_zone_t *zone, in_port_t port);
 
-/* an allocation is bound to a port that was taken */
+/* an allocation is bound to a port that it has taken */
 
 void ngx_trp_turn_zone_bind_port(ngx_trp_turn_zone_t *zone, in_port_t port,
     ngx_uint_t tcp);
 
 /*
- * 1 if an allocation of this protocol is bound to the port, and its relayed
+ * 1 if an allocation of this protocol is bound to the port, with its relayed
  * address of a family; takes no lock
  */
 
@@ -46,7 +46,7 @@ in_port_t ngx_trp_turn_zone_redeem(ngx_trp_turn_zone_t *zone,
     const uint8_t *token);
 
 
-/* reservations that were not used end */
+/* ends reservations that were not used in time */
 
 void ngx_trp_turn_zone_tidy(ngx_trp_turn_zone_t *zone);
 

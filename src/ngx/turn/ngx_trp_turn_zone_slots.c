@@ -5,8 +5,8 @@
 
 
 /*
- * Slots of workers.  A slot goes to one worker after the other: its "epoch"
- * tells them apart, and it is free when what the last one had is given up.
+ * Slots of workers.  A slot is used by one worker after another, which its
+ * "epoch" tells apart.  It is free once all that the last one had is given up.
  */
 
 
@@ -65,7 +65,7 @@ ngx_trp_turn_zone_enter(ngx_trp_turn_zone_t *zone, ngx_uint_t slot)
 
     ngx_shmtx_lock(&zone->pool->mutex);
 
-    /* in place of a worker that has died */
+    /* a worker may have died in this slot */
 
     generation = s->generation;
     ngx_trp_turn_zone_free_slot(zone, slot);
@@ -117,7 +117,7 @@ ngx_trp_turn_zone_reap(ngx_trp_turn_zone_t *zone, ngx_log_t *log)
 
         case NGX_TRP_TURN_SLOT_STARTING:
 
-            /* a worker has either started meanwhile, or never will */
+            /* by then, a worker has started, or never will */
 
             if (slot->generation + 2 <= zone->shared->generation) {
                 ngx_trp_turn_zone_free_slot(zone, i);
@@ -150,7 +150,7 @@ ngx_trp_turn_zone_reap_dead(ngx_trp_turn_zone_t *zone, ngx_uint_t slot,
 }
 
 
-/* in the place of one of this generation another one is started */
+/* a dead worker of the current generation is replaced, in its own slot */
 
 void
 ngx_trp_turn_zone_watch(ngx_trp_turn_zone_t *zone, ngx_msec_t time,

@@ -32,9 +32,9 @@ void ngx_trp_turn_zone_switched(ngx_trp_turn_zone_t *zone, ngx_uint_t slot);
 void ngx_trp_turn_zone_leave(ngx_trp_turn_zone_t *zone, ngx_uint_t slot);
 
 /*
- * Tidies up after workers that are not there any more: in the master, where
- * none is to be started again; and in a worker, once in "time" milliseconds
- * for all of them, after those of older generations.
+ * Clean up after workers that no longer exist: _reap() in the master, where no
+ * worker will be started again; and _watch() in a worker, once in "time"
+ * milliseconds for all of them, for slots of older generations.
  */
 
 void ngx_trp_turn_zone_reap(ngx_trp_turn_zone_t *zone, ngx_log_t *log);
@@ -46,12 +46,12 @@ void ngx_trp_turn_zone_watch(ngx_trp_turn_zone_t *zone, ngx_msec_t time,
 ngx_uint_t ngx_trp_turn_zone_others(ngx_trp_turn_zone_t *zone,
     ngx_uint_t slot);
 
-/* what a worker in this slot is told apart by; 0 if there is none */
+/* the epoch of the worker in this slot; 0 if there is none */
 
 ngx_atomic_uint_t ngx_trp_turn_zone_epoch(ngx_trp_turn_zone_t *zone,
     ngx_uint_t slot);
 
-/* 1 if the worker of this slot is there */
+/* 1 if the worker of this slot exists */
 
 ngx_uint_t ngx_trp_turn_zone_alive(ngx_trp_turn_zone_t *zone,
     ngx_uint_t slot);

@@ -5,8 +5,8 @@
 
 
 /*
- * What workers have counted: the sum of all of them, and tallies, to which the
- * worker of a data connection writes for that of the allocation.
+ * What workers have counted: the sum of all of them; and tallies, in which the
+ * worker of a data connection counts for the worker of the allocation.
  */
 
 
