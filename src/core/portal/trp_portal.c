@@ -431,7 +431,7 @@ trp_portal_command(trp_portal_t *p, trp_portal_command_e type)
 
     } else {
 
-        /* nobody looks there */
+        /* this entry is never read */
         i = TRP_PORTAL_COMMANDS;
     }
 

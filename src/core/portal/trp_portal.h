@@ -6,7 +6,7 @@
 
 /*
  * The state machine of the control connection to a portal, which tells the TURN
- * server whom to serve: a Phoenix channel, "relay", over a WebSocket.
+ * server which accounts to serve: a Phoenix channel, "relay", over a WebSocket.
  *
  *     CONNECTING → OPENING → JOINING → RUNNING
  *

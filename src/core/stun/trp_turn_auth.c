@@ -5,9 +5,9 @@
 
 
 /*
- * Finds out who has signed a request, and makes and checks nonces.  A nonce
- * has its expiry time and a MAC over that and the client's address, so that it
- * needs no memory.
+ * Makes the keys that a request may be signed with; makes and checks nonces.  A
+ * nonce has its expiry time and a MAC over that and the client's address, so
+ * that it needs no memory.
  */
 
 

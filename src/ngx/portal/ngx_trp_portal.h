@@ -6,7 +6,7 @@
 
 /*
  * The control connection to a portal, which tells the TURN server when to
- * serve, and whom.
+ * serve, and which accounts.
  */
 
 

@@ -732,7 +732,7 @@ ngx_trp_choice_next(ngx_trp_agent_t *agent)
 
         if (agent->class != front && !entry->impatient) {
 
-            /* nor are those behind it */
+            /* nor are those after it */
             break;
         }
 

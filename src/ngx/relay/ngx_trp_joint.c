@@ -474,7 +474,7 @@ ngx_trp_joint_process(ngx_trp_peer_t *peer, u_char *p, u_char *last)
 }
 
 
-/* DATA begins behind p, or a control frame is complete before it */
+/* DATA begins after p, or a control frame is complete before it */
 
 static ngx_int_t
 ngx_trp_joint_header(ngx_trp_peer_t *peer, ngx_trp_run_t *run, u_char *p)
@@ -796,7 +796,7 @@ ngx_trp_joint_leave(ngx_trp_peer_t *peer, ngx_uint_t gone)
 
     if (other && !gone) {
 
-        /* both are over at once: the next OPEN may be behind this end */
+        /* both are over at once: the next OPEN may follow this end */
         ngx_trp_tunnel_settle(other->tunnel);
     }
 }

@@ -55,7 +55,7 @@ void ngx_trp_joint_refuse(ngx_trp_joint_t *joint, ngx_uint_t code,
     ngx_uint_t retry);
 
 
-/* the same as no fault of anybody: its entry dials again, "why" is logged */
+/* the same, but without a fault: its entry dials again, "why" is logged */
 
 void ngx_trp_joint_refuse_draining(ngx_trp_joint_t *joint, const char *why);
 

@@ -18,7 +18,7 @@
 
 struct ngx_trp_joint_s {
     ngx_pool_t       *pool;
-    ngx_trp_peer_t   *entry;             /* there as long as the joint is */
+    ngx_trp_peer_t   *entry;             /* never NULL */
     ngx_trp_peer_t   *reverse;           /* NULL until one is found */
 
     trp_open_t        open;              /* strings in the pool */
@@ -29,7 +29,7 @@ struct ngx_trp_joint_s {
     u_char           *frame;             /* OPEN, as it came */
     size_t            frame_len;
 
-    u_char           *early;             /* frames ahead of a reverse */
+    u_char           *early;             /* frames before a reverse */
     size_t            early_len;
     size_t            early_data;        /* payload of them */
 
@@ -43,7 +43,7 @@ struct ngx_trp_joint_s {
     off_t             sent;              /* to the user */
 
     ngx_uint_t        code;              /* trp_code_e */
-    const char       *why;               /* it was aborted, if it was */
+    const char       *why;               /* it was aborted, or NULL */
     unsigned          opened:1;
     unsigned          accepted:1;
     unsigned          retried:1;         /* the entry tries once more */

@@ -5,7 +5,7 @@
 
 
 /*
- * Keeps track of who is connected.  A group has members, one for each key; a
+ * Keeps track of connected agents.  A group has members, one for each key; a
  * member has agents, one for each name and role; an agent has tunnels.  State
  * that must outlive them, a rate or a penalty, is kept here for a while.
  */
@@ -562,7 +562,7 @@ ngx_trp_pair_leave(ngx_trp_peer_t *peer)
 }
 
 
-/* there is room for one of those who wait for it */
+/* there is room for one of the tunnels that wait for it */
 
 static void
 ngx_trp_pair_wake(ngx_trp_group_t *group)
