@@ -167,6 +167,7 @@ ngx_trp_reverse_create_stream(ngx_trp_link_t *link, trp_open_t *open)
 
     c->pool = pool;
     pool->log = log;
+    log->connection = c->number;
 
     if (ngx_trp_reverse_init_connection(c, open) != NGX_OK) {
         ngx_trp_stream_close(&ctx->stream, NULL);

@@ -204,6 +204,13 @@ ngx_trp_associate_peer_attach(ngx_trp_associate_peer_t *peer, ngx_int_t rc)
     as = peer->dest.associate;
     server = as->data;
 
+    if (peer->user.allocation) {
+        ngx_log_debug2(NGX_LOG_DEBUG_STREAM, as->client->log, 0,
+                       "trp socks5 destination, port %ui, has allocation *%uA",
+                       (ngx_uint_t) peer->user.peer.port,
+                       peer->user.allocation->connection->number);
+    }
+
     switch (rc) {
 
     case NGX_OK:

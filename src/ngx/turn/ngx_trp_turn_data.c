@@ -14,6 +14,7 @@
 
 #include "turn/ngx_trp_turn_data.h"
 #include "stock/ngx_trp_ends.h"
+#include "turn/ngx_trp_turn_debug.h"
 #include "turn/ngx_trp_turn_peers_tcp.h"
 #include "turn/ngx_trp_turn_socket.h"
 #include "turn/ngx_trp_turn_splice.h"
@@ -255,6 +256,8 @@ ngx_trp_turn_data_answer(ngx_trp_turn_client_t *client, int ok)
 
     len = trp_turn_attach_answer(client->server->turn, buf, &client->request,
                                  client->id, ok);
+
+    ngx_trp_turn_debug_answer(client->server, &client->tuple.client, buf, len);
 
     (void) ngx_trp_turn_tcp_send(client, buf, len, 0);
 }

@@ -25,8 +25,6 @@
 static const char *ngx_trp_turn_debug_method(ngx_uint_t method);
 static u_char *ngx_trp_turn_debug_attributes(u_char *p, u_char *last,
     const trp_stun_t *m);
-static void ngx_trp_turn_debug_reply(ngx_trp_turn_server_t *server,
-    const trp_turn_command_t *command);
 static void ngx_trp_turn_debug_alloc(ngx_trp_turn_server_t *server,
     const trp_turn_command_t *command);
 
@@ -147,7 +145,18 @@ ngx_trp_turn_debug_command_line(ngx_trp_turn_server_t *server,
     switch (command->type) {
 
     case TRP_TURN_REPLY:
-        ngx_trp_turn_debug_reply(server, command);
+    case TRP_TURN_TO_CLIENT:
+
+        /* ConnectionAttempt is sent to a client as data are */
+
+        if (command->payload == 0) {
+            ngx_trp_turn_debug_answer_line(server,
+                                           command->alloc
+                                           ? &command->alloc->tuple.client
+                                           : &command->to->client,
+                                           command->data, command->len);
+        }
+
         return;
 
     case TRP_TURN_ATTACH:
@@ -181,15 +190,17 @@ ngx_trp_turn_debug_command_line(ngx_trp_turn_server_t *server,
 }
 
 
-static void
-ngx_trp_turn_debug_reply(ngx_trp_turn_server_t *server,
-    const trp_turn_command_t *command)
+void
+ngx_trp_turn_debug_answer_line(ngx_trp_turn_server_t *server,
+    const trp_taddr_t *to, const u_char *data, size_t len)
 {
     u_char      *p, *last;
     u_char       line[NGX_TRP_TURN_DEBUG_SIZE];
     trp_stun_t   m;
 
-    if (trp_stun_parse(&m, command->data, command->len) != TRP_OK) {
+    if (trp_stun_parse(&m, data, len) != TRP_OK
+        || m.method == TRP_STUN_DATA)
+    {
         return;
     }
 
@@ -205,9 +216,7 @@ ngx_trp_turn_debug_reply(ngx_trp_turn_server_t *server,
 
     ngx_log_debug5(NGX_LOG_DEBUG_STREAM, server->log, 0,
                    "trp turn %s: %s %s%*s",
-                   ngx_trp_turn_text(command->alloc
-                                     ? &command->alloc->tuple.client
-                                     : &command->to->client).data,
+                   ngx_trp_turn_text(to).data,
                    ngx_trp_turn_debug_method(m.method),
                    m.type == TRP_STUN_ERROR ? "error"
                    : m.type == TRP_STUN_SUCCESS ? "success" : "indication",

@@ -32,13 +32,23 @@
         ngx_trp_turn_debug_command_line(server, command);                     \
     }
 
+#define ngx_trp_turn_debug_answer(server, to, data, len)                      \
+    if ((server)->log->log_level & NGX_LOG_DEBUG_STREAM) {                    \
+        ngx_trp_turn_debug_answer_line(server, to, data, len);                \
+    }
+
 void ngx_trp_turn_debug_request_line(ngx_trp_turn_server_t *server,
     const trp_turn_tuple_t *tuple, const u_char *data, size_t len);
 
-/* not for TRP_TURN_TO_CLIENT and TRP_TURN_TO_PEER */
+/* logs nothing for commands that carry data */
 
 void ngx_trp_turn_debug_command_line(ngx_trp_turn_server_t *server,
     const trp_turn_command_t *command);
+
+/* for an answer that is not a command */
+
+void ngx_trp_turn_debug_answer_line(ngx_trp_turn_server_t *server,
+    const trp_taddr_t *to, const u_char *data, size_t len);
 
 const char *ngx_trp_turn_debug_message(ngx_trp_turn_message_e type);
 
@@ -46,6 +56,7 @@ const char *ngx_trp_turn_debug_message(ngx_trp_turn_message_e type);
 
 #define ngx_trp_turn_debug_request(server, tuple, data, len)
 #define ngx_trp_turn_debug_command(server, command)
+#define ngx_trp_turn_debug_answer(server, to, data, len)
 
 #endif
 

@@ -916,7 +916,7 @@ static void
 ngx_trp_turnc_connected(ngx_trp_turnc_user_t *user, uint32_t id)
 {
     ngx_log_debug1(NGX_LOG_DEBUG_STREAM, &user->allocation->log, 0,
-                   "trp turnc: peer connected, connection %xD", id);
+                   "trp turnc: peer connected, connection %uD", id);
 
     user->connecting = 0;
     user->connected = 1;

@@ -162,6 +162,9 @@ ngx_trp_turnc_connect_try(ngx_trp_turnc_connect_t *tc, ngx_int_t rc)
         return;
 
     case NGX_BUSY:
+        ngx_log_debug0(NGX_LOG_DEBUG_STREAM, tc->log, 0,
+                       "trp turnc: waits for an allocation");
+
         passed = ngx_current_msec - tc->start;
         timeout = tc->server->conf->connect_timeout;
 
@@ -202,7 +205,7 @@ ngx_trp_turnc_connect_ready(ngx_trp_turnc_user_t *user)
     }
 
     ngx_log_debug2(NGX_LOG_DEBUG_STREAM, tc->log, 0,
-                   "trp turnc: connecting to peer, allocation %uA%s",
+                   "trp turnc: connecting to peer, allocation *%uA%s",
                    user->allocation->connection->number,
                    tc->connection ? ", on the same data connection" : "");
 
@@ -291,7 +294,7 @@ ngx_trp_turnc_connect_connected(ngx_trp_turnc_user_t *user, uint32_t id)
     tc = user->data;
 
     ngx_log_debug2(NGX_LOG_DEBUG_STREAM, tc->log, 0,
-                   "trp turnc: peer connected, connection %xD%s", id,
+                   "trp turnc: peer connected, connection %uD%s", id,
                    tc->open ? "" : ", waits for data connection");
 
     tc->connected = 1;
@@ -553,7 +556,7 @@ ngx_trp_turnc_data_bind(ngx_trp_turnc_connect_t *tc)
     }
 
     ngx_log_debug1(NGX_LOG_DEBUG_STREAM, tc->log, 0,
-                   "trp turnc: connection bind sent, connection %xD", tc->id);
+                   "trp turnc: connection bind sent, connection %uD", tc->id);
 
     ngx_add_timer(&tc->timer, tc->server->conf->connect_timeout);
 
@@ -690,11 +693,14 @@ ngx_trp_turnc_data_answer(ngx_trp_turnc_connect_t *tc)
                             tc->pos, tc->tid, &code))
     {
     case TRP_OK:
+        ngx_log_debug0(NGX_LOG_DEBUG_STREAM, tc->log, 0,
+                       "trp turnc: connection bind answered");
         break;
 
     case TRP_AGAIN:
         ngx_log_debug0(NGX_LOG_DEBUG_STREAM, tc->log, 0,
-                       "trp turnc: connection bind wants another nonce");
+                       "trp turnc: connection bind answered, another nonce "
+                       "is wanted");
 
         ngx_trp_turnc_data_bind(tc);
         return;
