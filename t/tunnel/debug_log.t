@@ -119,40 +119,21 @@ my $id = wait_for(sub {
         ? $1 : 0;
 });
 
-is(story($entry, qr/accepted, the route leads to "127\.0\.0\.1:/,
+is(story($entry, qr/$id/, qr/accepted, the route leads to "127\.0\.0\.1:/,
     qr/the balancer's choice is "127\.0\.0\.1:/, qr/takes tunnel \*\d+ of/,
     qr/tx $open/, qr/rx ACCEPT/, qr/accepted by the reverse/, qr/rx DATA/,
     qr/tx END/, qr/tx DONE/, qr/the proxy closes it, read: ended/,
     qr/leaves tunnel/), 'all', 'entry');
-is(story($relay, qr/rx $open/, qr/is paired: entry .*, tunnel .* of reverse /,
-    qr/tx $open/, qr/rx ACCEPT/, qr/tx ACCEPT/, qr/rx DATA/, qr/tx DATA/,
-    qr/tx END/, qr/is over: ok/), 'all', 'relay');
-is(story($reverse, qr/rx $open/, qr/takes tunnel/,
-    qr/is a TCP connection to "127\.0\.0\.1:/, qr/tx ACCEPT/, qr/tx DATA/,
-    qr/tx END/, qr/leaves tunnel/), 'all', 'reverse');
+is(story($relay, qr/$id/, qr/rx $open/,
+    qr/is paired: entry .*, tunnel .* of reverse /, qr/tx $open/,
+    qr/rx ACCEPT/, qr/tx ACCEPT/, qr/rx DATA/, qr/tx DATA/, qr/tx END/,
+    qr/is over: ok/), 'all', 'relay');
+is(story($reverse, qr/$id/, qr/rx $open/, qr/takes tunnel/,
+    qr/\*\d+ trp .* is a TCP connection to "127\.0\.0\.1:/, qr/tx ACCEPT/,
+    qr/tx DATA/, qr/tx END/, qr/leaves tunnel/), 'all', 'reverse');
 
 # the tunnel, which the id has named, goes back to the pool
 
 my ($number) = $entry->read_file('error.log') =~ /$id: takes tunnel \*(\d+)/;
 ok(wait_log($entry, qr/\*$number trp pool .* the tunnel is idle/),
     'back to the pool');
-
-
-# waits for debug lines with the id, in this order
-
-sub story {
-    my ($t, @steps) = @_;
-    my @left;
-
-    wait_for(sub {
-        @left = @steps;
-
-        for (split /\n/, $t->read_file('error.log')) {
-            shift @left if @left && /\[debug\].*$id/ && $_ =~ $left[0];
-        }
-
-        return !@left;
-    });
-
-    return @left ? "no $left[0]" : 'all';
-}

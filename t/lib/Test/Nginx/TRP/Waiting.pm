@@ -14,7 +14,8 @@ use Test::Nginx qw/ port /;
 use Test::Nginx::TRP::Processes qw/ worker_pids /;
 
 our @EXPORT = qw/
-    wait_for wait_log count_log wait_tunnels tunnels_after reload_and_wait
+    wait_for wait_log count_log story wait_tunnels tunnels_after
+    reload_and_wait
 /;
 
 use constant TIMEOUT => 30;
@@ -71,6 +72,29 @@ sub count_log {
         or return 0;
 
     return scalar grep { /$re/ } <$fh>;
+}
+
+
+# Waits for debug lines of this project that match the first expression, such as
+# the number of a connection, and the others one after the other; says "all", or
+# which of them is missing.
+
+sub story {
+    my ($t, $who, @steps) = @_;
+    my @left;
+
+    wait_for(sub {
+        @left = @steps;
+
+        for (split /\n/, $t->read_file('error.log')) {
+            shift @left if @left && /\[debug\].* trp / && $_ =~ $who
+                && $_ =~ $left[0];
+        }
+
+        return !@left;
+    });
+
+    return @left ? "no $left[0]" : 'all';
 }
 
 
