@@ -73,7 +73,7 @@ sub key {
 }
 
 
-# Ends with the benchmark, even if that is killed.
+# A process that ends with the benchmark, even if that is killed.
 
 my @guard = qw/ setpriv --pdeathsig TERM -- /;
 
@@ -109,9 +109,8 @@ sub end {
 }
 
 
-# An nginx with a directory and these modules of ours, or with stream if they
-# are not there; one worker.  The rest are a command that starts it.  Returns
-# its pid.
+# An nginx with a directory, these modules of ours, and stream if it is used;
+# one worker.  The rest is a command that starts it.  Returns its pid.
 
 sub nginx {
     my ($name, $roles, $conf, @inside) = @_;
@@ -133,7 +132,7 @@ sub nginx {
 }
 
 
-# ports that are free for TCP and UDP, below those of clients, and other ones
+# ports that are free for TCP and UDP, below those of clients, and different
 # each time
 
 my %given;

@@ -10,7 +10,7 @@
  *
  *     socks_load [options] ADDRESS PORT        of the proxy
  *
- *     -S      SOCKS5; without it, whoever connects there is at the server
+ *     -S      SOCKS5; without it, connections there lead to the server
  *     -t N    port of the server
  *     -c      new connections: a request and its answer each
  *     -a      with -c and -S: greeting, CONNECT and request go at once

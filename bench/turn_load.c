@@ -700,7 +700,7 @@ message(client_t *c, const uint8_t *p, size_t len)
         if (a == NULL || size != xor_address(from, p + 8)
             || memcmp(a, from, size) != 0)
         {
-            return;                              /* of somebody else */
+            return;                              /* of another one */
         }
 
         a = find(p, len, A_DATA, &size);

@@ -1,7 +1,7 @@
 package Bench::Method;
 
-# What is measured.  Each method takes a way and returns figures; those that
-# come from a load have with them what the load itself has cost.
+# What is measured.  Each method takes a way and returns figures; those of a
+# load also include the cost of the load itself.
 
 use strict;
 use warnings;
@@ -21,7 +21,7 @@ my $page = POSIX::sysconf(POSIX::_SC_PAGESIZE()) / 1024;
 
 use constant { WARM => 1, ADAPT => 3 };
 
-# In the order in which they run.  "place" is where, "only" which way;
+# In the order in which they run.  "place" is where, "only" for which way;
 # "fresh" ones start a way themselves.
 
 my @methods = (
@@ -78,7 +78,7 @@ sub bulk {
     );
 }
 
-# a server that has just served somebody else says "busy" for a moment
+# a server that has just served another client says "busy" for a moment
 
 sub iperf {
     my ($way, $o, @command) = @_;
@@ -155,8 +155,8 @@ sub connects {
 }
 
 
-# Memory: what the first ones cost once, tables and the peak of a handshake,
-# is not counted.
+# Memory: one-time costs of the first ones, tables and the peak of a handshake,
+# are not counted.
 
 sub opened {
     my ($start, $o, $n) = @_;
@@ -257,8 +257,8 @@ sub each_of {
     return (%each, sum => sum0(values %each));
 }
 
-# KiB of buffers of all TCP sockets, and of what the kernel keeps for objects;
-# everything on this machine is in it
+# KiB of buffers of all TCP sockets, and of the kernel's objects, for the whole
+# machine
 
 sub kernel {
     my ($pages) = slurp('/proc/net/sockstat') =~ /^TCP:.* mem (\d+)/m;
@@ -268,7 +268,7 @@ sub kernel {
 }
 
 
-# Many groups: each one is in one worker of the relay.  With it how many cores
+# Many groups: each one is in one worker of the relay.  Also how many cores
 # the relay and its busiest worker take.
 
 sub groups {
@@ -292,9 +292,9 @@ sub groups {
 }
 
 
-# Runs a load in the place of users.  Returns what it has said, and seconds of
-# CPU for each second of the load: of the way ("way" is the whole), of the load
-# generator and the service, and of everybody else on this machine.
+# Runs a load in the place of users.  Returns its output, and seconds of CPU for
+# each second of the load: of the way ("way" is the whole), of the load
+# generator and the service, and of everything else on this machine.
 
 sub load {
     my ($way, $o, @command) = @_;

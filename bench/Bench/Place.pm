@@ -22,14 +22,14 @@ sub loopback {
 }
 
 
-# Needs root and TUN devices; dies without.  netem would do as well, where the
-# kernel has it, but this is the same everywhere.
+# Needs root and TUN devices; dies without.  netem would do as well where the
+# kernel has it, but this works the same everywhere.
 
 sub distant {
     my ($delay, $rtt) = @_;
     my %pid;
 
-    # these end with their processes, whatever becomes of the benchmark
+    # these end with their processes, whatever happens to the benchmark
 
     $pid{$_} = spawn('/dev/null', qw/ unshare -n sleep 86400 /)
         for qw/ entry relay reverse /;
@@ -77,7 +77,7 @@ sub distant {
     $self->run('reverse', qw! ip route add 10.99.1.0/24 via 10.99.2.1 !);
     $self->set('relay', 'ipv4/ip_forward', 1);
 
-    # ports are not to be what limits the number of connections
+    # so that ports do not limit the number of connections
 
     for my $role (qw/ entry relay reverse /) {
         $self->set($role, 'ipv4/tcp_tw_reuse', 1);

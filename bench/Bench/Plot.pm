@@ -54,7 +54,7 @@ sub svg {
 END
 }
 
-# Direct is not a bar, which would make all others small, but a remark.
+# Direct is a remark, not a bar, which would make all others small.
 
 sub panel {
     my ($report, $method, $figure, $title, $more) = @_;

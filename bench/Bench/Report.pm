@@ -1,6 +1,6 @@
 package Bench::Report;
 
-# The results as tables, with ratios, and what is to be reached.
+# The results as tables, with ratios, and the targets.
 
 use strict;
 use warnings;
@@ -127,8 +127,7 @@ sub cell {
 }
 
 
-# What is to be reached: title, what was measured, relation, limit, and how it
-# is known.
+# The targets: title, what was measured, relation, limit, and how it is known.
 
 sub reaches {
     my ($self) = @_;

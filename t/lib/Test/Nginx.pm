@@ -1,6 +1,6 @@
 package Test::Nginx;
 
-# Runs nginx in a directory of its own, for tests.
+# Runs nginx in its own directory, for tests.
 #
 # A subset of the interface of nginx's own test library, so that the same
 # tests also run with that one:  prove -I /path/to/nginx-tests/lib -r t/
@@ -431,7 +431,7 @@ sub _reap {
 }
 
 
-# the workers of a master that was killed: they have our error.log open
+# the workers of a master that was killed, by their open error.log
 
 sub _orphans {
     my ($self) = @_;

@@ -37,7 +37,7 @@ sub new {
     if ($opts{SSL}) {
         require IO::Socket::SSL;
 
-        # a failed handshake is for the test to see: there is nothing to read
+        # a failed handshake is left to the test: there is nothing to read
 
         IO::Socket::SSL->start_SSL($s, SSL_verify_mode => 0, %opts)
             or log_in('no TLS:', IO::Socket::SSL::errstr());
@@ -48,7 +48,7 @@ sub new {
 }
 
 
-# TLS sockets refer to themselves, and would stay open
+# TLS sockets refer to themselves, and would not be closed
 
 sub DESTROY {
     my ($self) = @_;

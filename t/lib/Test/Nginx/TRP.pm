@@ -1,7 +1,7 @@
 package Test::Nginx::TRP;
 
-# The helpers of this project's tests, all of them.  They stand in five modules
-# by subject, which say what each function does:
+# All helpers of this project's tests.  They are in five modules by subject,
+# which say what each function does:
 #
 #     Keys       certificates and keys
 #     Servers    servers that behave in known ways, listening sockets

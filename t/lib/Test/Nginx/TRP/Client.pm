@@ -1,6 +1,6 @@
 package Test::Nginx::TRP::Client;
 
-# A tunnel's end in Perl: an agent that does just what a test says, right or
+# A tunnel's end in Perl: an agent that does exactly what a test says, right or
 # wrong.
 #
 #     my $c = Test::Nginx::TRP::Client->new(port => port(8443));
@@ -127,7 +127,7 @@ sub new {
     my $alpn = delete $opts{alpn} || [ 'trp/2' ];
     my $timeout = delete $opts{timeout} || TIMEOUT;
 
-    # one context for many connections: to make one takes its time
+    # one context for many connections, as it takes time to make one
 
     $contexts{"@$alpn"} ||= IO::Socket::SSL::SSL_Context->new(
         SSL_verify_mode => SSL_VERIFY_NONE,
@@ -161,7 +161,7 @@ sub DESTROY {
 }
 
 
-# nginx stops after the test, and would wait for their streams
+# so that nginx, which stops after the test, does not wait for their streams
 
 END {
     $_->close() for grep { defined } values %clients;
@@ -171,7 +171,7 @@ END {
 sub socket { return $_[0]->{socket} }
 
 
-# An agent that has a tunnel; dies if it gets none.  Options: port, timeout,
+# An agent with a tunnel; dies if it gets none.  Options: port, timeout,
 # and those of auth().
 
 sub agent {
@@ -188,7 +188,7 @@ sub agent {
 
 
 # Takes HELLO, answers with AUTH, returns the frame that follows.  Options
-# are those of auth(), and beside: other clients, which are alive meanwhile.
+# are those of auth(); and "beside": other clients to be kept alive meanwhile.
 
 sub login {
     my ($self, %opts) = @_;
@@ -221,9 +221,9 @@ sub answer_pings {
 }
 
 
-# The bytes of AUTH: key (a file), role, group, name, weight, backup.  What is signed may
-# differ from what is claimed: signed => { group => 'other' }; public_key and
-# signature replace what belongs there.
+# The bytes of AUTH: key (a file), role, group, name, weight, backup.  What is
+# signed may differ from what is claimed: signed => { group => 'other' };
+# public_key and signature replace the right ones.
 
 sub auth {
     my ($self, $hello, %opts) = @_;
@@ -279,12 +279,12 @@ sub public_key {
 sub _sign {
     my ($file, $data) = @_;
 
-    # where it is there, it is faster than a process
+    # if it is installed, it is faster than a process
 
     return Crypt::PK::Ed25519->new($file)->sign_message($data)
         if $has_cryptx;
 
-    # the size of what Ed25519 signs must be known: no pipe
+    # the size of the input of Ed25519 must be known: no pipe
 
     my $tmp = File::Temp->new();
     binmode $tmp;
@@ -386,7 +386,7 @@ sub expect {
 }
 
 
-# what came in DATA until something else comes, which is left for read()
+# the bytes of DATA until another frame comes, which is left for read()
 
 sub data {
     my ($self, %opts) = @_;

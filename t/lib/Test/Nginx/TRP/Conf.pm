@@ -1,8 +1,8 @@
 package Test::Nginx::TRP::Conf;
 
-# Configurations of the servers that a test needs but is not about.  Each
+# Configurations of servers that a test needs, but does not test.  Each
 # function writes nginx.conf into the directory of an nginx; ports are written
-# as in a configuration that the test has itself, 8443 for port(8443).
+# as in the test's own configuration, 8443 for port(8443).
 
 use strict;
 use warnings;
@@ -12,7 +12,7 @@ use Exporter qw/ import /;
 our @EXPORT = qw/ relay_conf reverse_conf turn_conf /;
 
 
-# A relay on each of the ports, with no setting but those that it needs.  It
+# A relay on each of the ports, with only the settings that it needs.  It
 # reads localhost.crt, localhost.key and authorized_keys.
 
 sub relay_conf {
@@ -79,10 +79,10 @@ EOC
 }
 
 
-# A TURN server for clients that get whatever they ask for, as long as it is on
-# this machine: TCP on 8478 and TLS on 8479 with localhost.crt, the user alice
-# with the password "secret", the secret "north".  127.0.0.66 is denied.  8480
-# says how many allocations there are, and how many there were.
+# A TURN server that lets clients reach anything on this machine: TCP on 8478
+# and TLS on 8479 with localhost.crt, the user alice with the password "secret",
+# the secret "north".  127.0.0.66 is denied.  8480 says how many allocations
+# there are, and how many there have been.
 
 sub turn_conf {
     my ($t) = @_;

@@ -11,8 +11,8 @@ use Exporter qw/ import /;
 
 our @EXPORT = qw/ turnserver /;
 
-# Versions after 4.6 have no such things unless they are told to, and do not
-# know the options that once turned them off.
+# Versions after 4.6 have these turned off by default, and no longer know the
+# options that do it.
 
 my %old = map { $_ => 1 } qw/ --no-cli --no-dtls /;
 my $help;

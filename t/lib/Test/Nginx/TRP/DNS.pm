@@ -15,8 +15,8 @@ use Test::Nginx::TRP::Waiting qw/ count_log wait_log /;
 our @EXPORT = qw/ dns dns_change dns_asked /;
 
 
-# Starts it on a port of UDP, or "address:port", with the same arguments as dns_change().  All
-# that is asked is in dns.log, a line "name type" each.
+# Starts it on a port of UDP, or "address:port", with the same arguments as
+# dns_change().  Each question is a line "name type" in dns.log.
 
 sub dns {
     my ($t, $port, @answers) = @_;
@@ -48,7 +48,7 @@ sub dns_change {
 }
 
 
-# the name has been asked for so many times more
+# waits until the name has been asked for so many more times
 
 sub dns_asked {
     my ($t, $name, $count) = @_;

@@ -1,7 +1,7 @@
 package Test::Nginx::TRP::FakeTURN;
 
-# A TURN server in Perl for the tests of a client: it relays, and does wrong
-# what it is told to.
+# A TURN server in Perl for the tests of a client: it relays, and makes the
+# errors that it is told to make.
 #
 #     fake_turn($t, port(8478), on => {
 #         allocate => sub { $_[0] == 2 ? 486 : undef },
@@ -14,7 +14,8 @@ package Test::Nginx::TRP::FakeTURN;
 #
 # "on" has a function for a method: it gets the number of such requests so
 # far, which are signed unless the method ends in "/any", the request, the
-# connection, and the port.  What it returns happens instead of what a good server does:
+# connection, and the port.  What it returns happens instead of what a good
+# server does:
 #
 #     undef          nothing else
 #     486            an error; 401 and 438 have realm and a new nonce
@@ -31,9 +32,9 @@ package Test::Nginx::TRP::FakeTURN;
 # Other options: lifetime (600), name ("turn"), after_bind, bytes that follow
 # the answer to ConnectionBind at once.
 #
-# What happens is in the file NAME.log of the test's directory, a line each,
-# with the number of the connection in front; the numbers of clients over UDP
-# are those of their ports, with "udp":
+# Each event is a line in the file NAME.log of the test's directory, which
+# begins with the number of the connection; for clients over UDP, with "udp"
+# and the number of their port:
 #
 #     1 open
 #     1 allocate 401
@@ -177,7 +178,7 @@ sub _remove {
     $self->{select}->remove($c->{s});
     delete $self->{conns}->{fileno $c->{s}};
 
-    # closing only our copy: TLS says nothing more
+    # closes only our copy: TLS sends nothing more
 
     if ($c->{s}->isa('IO::Socket::SSL')) {
         $c->{s}->close(SSL_no_shutdown => 1);
@@ -185,7 +186,7 @@ sub _remove {
         close $c->{s};
     }
 
-    # data connections live as long as the control connection
+    # data connections end with the control connection
 
     if (my $alloc = $c->{alloc}) {
         $self->_remove($_, 'control') for grep { $_ && !$_->{gone} }

@@ -13,7 +13,7 @@ package Test::Nginx::TRP::Fault;
 #     first     has sent all and FIN, has half of the answer
 #     last      has the answer and FIN, has not yet sent all
 #
-# Then comes the fault, and it is checked that each user has got everything,
+# Then the fault happens, and it is checked that each user has got everything,
 # or a reset; that the destination has seen the same; that new users are
 # served; that all tunnels are idle, and descriptors are as before.
 
@@ -79,7 +79,7 @@ my %stopped;
 END { kill 'CONT', keys %stopped }
 
 
-# Packets can be dropped in a network of the test's own only.
+# Packets can be dropped only in the test's own network.
 
 sub fault_network {
     if ($ENV{TRP_FAULT_NETWORK}) {
@@ -106,15 +106,15 @@ sub fault_network {
 #     begin    sub that makes the fault for an object of this class
 #     over     sub that ends it
 #     time     seconds in between; without it, until no user is left
-#     act      when idle users speak again: "over" (default) or "during"
+#     act      when idle users send again: "over" (default) or "during"
 #     go_on    when half-closed ones do: "during" (default) or "over"
-#     bytes    what idle users send then, and new ones; others send more
+#     bytes    what idle and new users send then; others send more
 #     proxy    true: tunnels and connections to the destination go through
 #              a proxy, see proxy()
-#     release  when destinations answer those who are held, by role
+#     release  when destinations answer users that are held, by role
 #     heartbeat, proxy_timeout
 #     alerts   regex of alerts in the error.log that are expected
-#     expect   what users see: "ok" or "abort", else either is good
+#     expect   what users see: "ok" or "abort"; by default, either is good
 
 sub fault_test {
     my ($name, %opts) = @_;
@@ -436,7 +436,7 @@ sub _run {
 
 
 # Tells the proxy what to do with the role's connections: pass, trickle,
-# reset those that are there, or mute: nobody answers any more on these and
+# reset the existing ones, or mute: there are no more answers on these and
 # on new ones, while TCP's acknowledgements go on.
 
 sub proxy {
@@ -477,7 +477,7 @@ sub _start_destination {
 }
 
 
-# those that a fault has killed
+# destinations that a fault has killed
 
 sub restart_destination {
     my ($self) = @_;
@@ -546,7 +546,7 @@ sub _destination {
 
     $s->blocking(0);
 
-    # whose process is killed, or whose peer is gone, is no clean end
+    # if the process is killed, or the peer is gone, the end is not clean
 
     setsockopt $s, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0;
     setsockopt $s, SOL_SOCKET, SO_KEEPALIVE, 1;
@@ -667,7 +667,7 @@ sub _user_new {
 }
 
 
-# not faster than that it lasts until the fault
+# slow enough to last until the fault
 
 sub _user_transfer {
     my ($self, $u) = @_;
@@ -806,7 +806,7 @@ sub _end {
 }
 
 
-# Writes and reads until the end, or until something else is there: "echo", so
+# Writes and reads until the end, or until there is something else: "echo", so
 # many bytes; "line"; "file"; "out", nothing more to write.
 
 sub _pump {
@@ -904,7 +904,7 @@ sub _echo {
 }
 
 
-# what a user has seen, given what he should get
+# what a user has seen, given what the user should get
 
 sub _outcome {
     my ($u, $expected) = @_;
@@ -988,7 +988,7 @@ sub _checked {
     return $got if $got ne 'sent';
     return 'ok' if @ends && $ends[0][3] eq 'eof';
 
-    # only the destination knows when
+    # only the destination knows the time
 
     $self->{seen}{$name}[1]
         = @ends ? $ends[0][4] - (stat "$self->{dir}/during")[9] : 0;
@@ -1069,7 +1069,7 @@ sub _start_proxy {
         or die "can't make a socketpair: $!\n";
     $_->autoflush(1) for $ours, $theirs;
 
-    # the side where the role is, which is the one that does not answer
+    # the side of the role is the one that does not answer
 
     my %side = $role eq 'destination' ? (main => 1)
         : $role eq 'relay' ? (entry => 1, reverse => 1) : ($role => 0);
@@ -1206,7 +1206,7 @@ sub _proxy_read {
         $other->{out} .= $data;
         $other->{fin} = 1 if $n == 0;
 
-        # no more before that is written
+        # reads no more before that is written
 
         $select->remove($end->{s});
         _proxy_write($other, $ends, $select) if $n == 0;

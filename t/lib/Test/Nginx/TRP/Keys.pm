@@ -1,6 +1,6 @@
 package Test::Nginx::TRP::Keys;
 
-# Certificates and keys, which openssl(1) writes into the directory of a test.
+# Certificates and keys, made with openssl(1) in the directory of a test.
 # A command that fails ends the test.
 
 use strict;

@@ -1,7 +1,7 @@
 package Test::Nginx::TRP::Load;
 
-# Load that runs in other processes while a test does something else, with
-# checked contents.
+# Load in other processes, with checked contents, while a test does something
+# else.
 #
 #     my $load = Test::Nginx::TRP::Load->new($t);
 #     $load->serve(port(8081));
@@ -9,8 +9,8 @@ package Test::Nginx::TRP::Load;
 #     my $now = $load->counts();
 #     my $result = $load->stop();
 #
-# A hash comes back: connections, failures, bytes; and from stop() texts, a
-# line for each failure.  Then it may start again.
+# Both return a hash: connections, failures, bytes; and from stop() texts, a
+# line for each failure.  After that it may start again.
 #
 # Kinds of clients, each does the same again and again until the load stops:
 #
@@ -92,7 +92,7 @@ sub start {
 }
 
 
-# what there was until about a second ago
+# the counts as of about a second ago
 
 sub counts {
     my ($self) = @_;
@@ -212,7 +212,7 @@ sub _stopping {
 }
 
 
-# a piece of the load is over
+# a part of the load is over
 
 sub _enough {
     my ($start, $opts) = @_;
@@ -339,7 +339,7 @@ sub _idle {
 }
 
 
-# the server tells if something is wrong
+# the server reports what is wrong
 
 sub _half {
     my ($s, $opts) = @_;
@@ -387,7 +387,7 @@ sub _acceptor {
 
     $listener->blocking(0);
 
-    # another acceptor may have been faster, and a test may have been killed
+    # another process may have accepted it, and the test may have been killed
 
     while (getppid == $parent) {
         $select->can_read(5) or next;
@@ -401,7 +401,7 @@ sub _acceptor {
             next;
         }
 
-        # the others last longer
+        # the other kinds last longer
 
         if ($kind ne 'answer') {
             my $pid = fork();
@@ -416,7 +416,7 @@ sub _acceptor {
             close $listener;
         }
 
-        # an abort is the client's to tell
+        # the client reports an abort
 
         eval { $servers{$kind}->($s, @args); 1 }
             or $@ !~ /^wrong/ or _failed($dir, 'server, ' . _time() . ": $@");
@@ -529,7 +529,7 @@ sub _exactly {
 }
 
 
-# no more than that, byte by byte; undef at the end
+# reads a line byte by byte, and not beyond it; undef at the end
 
 sub _line {
     my ($s) = @_;

@@ -1,6 +1,6 @@
 package Test::Nginx::TRP::OtherTURN;
 
-# SOCKS5 over a TURN server that is not ours: what must work with each of them.
+# SOCKS5 over other TURN servers: what must work with each of them.
 #
 #     other_turn_conf($t, 8367, 8368);
 #     other_turn_test($t, 'pion', sub { ... });
@@ -118,13 +118,13 @@ sub other_turn_test {
 
     _way($t, $_, $proxies{$_}, ++$count, $dns) for sort keys %proxies;
 
-    # a wrong password is our fault, not the client's
+    # a wrong password is an error of the proxy, not of the client
 
     is(socks(port(8083), '127.0.0.1:' . port(8090))->rep(), 1,
         'wrong password');
     ok(wait_log($t, qr/401/), 'wrong password, log');
 
-    # the server goes: connections are reset, new ones fail; and comes back
+    # the server goes, connections are reset, and new ones fail; it comes back
 
     my $c = socks($proxies{tcp}, '127.0.0.1:' . port(8090));
     is($c->echo('SEE'), 'SEE', 'a connection');

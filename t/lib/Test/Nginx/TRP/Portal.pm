@@ -23,9 +23,9 @@ package Test::Nginx::TRP::Portal;
 # secret of the last join: expires, in an hour; salt; account, for the second
 # form of them.
 #
-# What arrives, and when a connection begins and ends, is in the file
-# "portal.log" of the test's directory, a line each, with the number of the
-# connection in front:
+# What arrives, and the begin and end of connections, are lines in the file
+# "portal.log" of the test's directory, which begin with the number of the
+# connection:
 #
 #     3 open
 #     3 request GET /relay/websocket?port=3478 HTTP/1.1
@@ -33,7 +33,7 @@ package Test::Nginx::TRP::Portal;
 #     3 text {"topic":"relay","event":"phx_join",...
 #     3 pong, 3 ping, 3 close 1001, 3 end
 #
-# With name => NAME other files are used, for a second portal.
+# With name => NAME, other files are used, for a second portal.
 
 use strict;
 use warnings;
@@ -90,7 +90,7 @@ sub start {
 }
 
 
-# all its connections are reset by this
+# this resets all its connections
 
 sub stop {
     my ($self) = @_;
@@ -124,7 +124,7 @@ sub behave {
 }
 
 
-# what all connections that are open now have to do
+# orders to all connections that are open now
 
 sub event {
     my ($self, $event, $payload) = @_;
@@ -271,7 +271,7 @@ sub _serve {
 
     $self->_log('open');
 
-    # as of now: what was to be done before is not for this connection
+    # earlier orders are not for this connection
 
     open my $do, '<', "$self->{file}.do" or die "can't read: $!\n";
     seek $do, 0, 2;
@@ -325,7 +325,7 @@ sub _upgrade {
         _send($s, join '', "HTTP/1.1 $status No\r\n", @answer,
             "Content-Length: 0\r\nConnection: close\r\n\r\n");
 
-        # a FIN, and no reset that could overtake the answer
+        # a FIN rather than a reset, which could overtake the answer
 
         shutdown $s, 1 if !$self->{ssl};
         1 while sysread $s, my $data, 4096;

@@ -112,9 +112,9 @@ sub fd_count {
 }
 
 
-# Private memory of the processes that they have written to, in KiB.  Clean
-# pages are those of libraries: they become private when some other process
-# ends that has used the same.
+# Private memory that the processes have written to, in KiB.  Clean pages are
+# those of libraries, which become private when the other processes that use
+# them end.
 
 sub private_memory {
     my $total = 0;
@@ -128,7 +128,7 @@ sub private_memory {
 }
 
 
-# What they have allocated, in KiB, whether it is shared after fork() or not:
+# What they have allocated, in KiB, whether or not it is shared after fork():
 # the measure for a master.
 
 sub anon_memory {
@@ -173,7 +173,7 @@ sub tcp_count {
 }
 
 
-# connections to a port that it has not answered
+# attempts to connect to a port that have not been answered
 
 sub dialling {
     my ($port) = @_;

@@ -89,9 +89,9 @@ sub executable {
 }
 
 
-# An sshd for the user of the test, in the directory of an nginx.  One as root
-# wants /run/sshd all the time; the last test that uses it removes it, if a
-# test has made it.
+# An sshd for the user of the test, in the directory of an nginx.  As root it
+# needs /run/sshd all the time; if a test has made that, the last test that
+# uses it removes it.
 
 my $held;
 END { _release() if $held && $held == $$; }
@@ -365,9 +365,9 @@ sub coturn {
 }
 
 
-# A port of which the other protocol is not reserved any more: it is used, too.
-# To be called before there are daemons, which would still reserve it, and with
-# another number in each test.
+# A port whose other protocol is no longer reserved, as it is used, too.  To be
+# called before daemons start, which would keep the reservation, and with a
+# different number in each test.
 
 sub both_ports {
     my ($wanted) = @_;

@@ -1,13 +1,13 @@
 package Test::Nginx::TRP::SOCKS;
 
-# A SOCKS5 client in Perl that does just what a test says, right or wrong.
+# A SOCKS5 client in Perl that does exactly what a test says, right or wrong.
 #
 #     my $c = socks(port(8080), '127.0.0.1:80', user => 'bob',
 #         password => 'secret');
 #     is($c->rep(), 0, 'connected');
 #     print {$c->socket()} 'hello';
 #
-# After the handshake, or as far as it came, the client has
+# After the handshake, as far as it got, the client has
 #
 #     socket   from here on it is the destination's
 #     method   that the server has chosen, 255: none
@@ -42,7 +42,7 @@ package Test::Nginx::TRP::SOCKS;
 #
 # A datagram that was received is a hash: frag, from ("127.0.0.1:53", or
 # "name:53"), type (ipv4, ipv6, name), data, and raw; "via" is the address of
-# the server's socket.  It has "error" alone if it is none.
+# the server's socket.  If it is invalid, it has only "error".
 
 use strict;
 use warnings;
@@ -198,7 +198,7 @@ sub new {
 }
 
 
-# nginx stops after the test, and would wait for their connections
+# so that nginx, which stops after the test, does not wait for them
 
 END {
     $_->close() for grep { defined } values %clients;
@@ -250,7 +250,7 @@ sub _dial {
 }
 
 
-# what was wanted of the server, step by step
+# the handshake, step by step
 
 sub _handshake {
     my ($self) = @_;
@@ -325,7 +325,7 @@ sub _auth {
 }
 
 
-# Reads the reply; what comes after it is left for the user of the socket.
+# Reads the reply; what follows is left for the user of the socket.
 
 sub reply {
     my ($self) = @_;
@@ -532,7 +532,7 @@ sub send_to {
     for (1 .. 3) {
         return 1 if defined send $self->{udp}, $bytes, 0, $self->{to_addr};
 
-        # an ICMP error of something before
+        # an ICMP error of an earlier datagram
         return 0 if $! != ECONNREFUSED;
     }
 

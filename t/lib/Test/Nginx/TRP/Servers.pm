@@ -107,7 +107,7 @@ sub serve_on {
 }
 
 
-# a port that answers nobody: its queue is full
+# a port that does not answer: its queue is full
 
 sub full_listener {
     my ($port, $addr) = @_;
@@ -246,7 +246,8 @@ sub _serve_later {
 }
 
 
-# An error is told once, to the reader or to the writer; EPIPE: a FIN before it.
+# An error is reported once, to the reader or the writer; EPIPE means that
+# there was a FIN before.
 
 sub _serve_flood {
     my ($s, $opts) = @_;

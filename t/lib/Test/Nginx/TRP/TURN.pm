@@ -1,6 +1,6 @@
 package Test::Nginx::TRP::TURN;
 
-# A TURN client in Perl that does just what a test says, right or wrong.
+# A TURN client in Perl that does exactly what a test says, right or wrong.
 #
 #     my $c = turn(port => port(8478), user => 'alice', password => 'secret');
 #     is($c->allocate()->{code}, 0, 'allocated');
@@ -474,7 +474,7 @@ sub DESTROY {
 }
 
 
-# nginx stops after the test, and would wait for their connections
+# so that nginx, which stops after the test, does not wait for them
 
 END {
     $_->close() for grep { defined } values %clients;
@@ -550,7 +550,7 @@ sub write {
             my $n = CORE::send($s, $data, 0);
             return 1 if defined $n;
 
-            # an ICMP error of something before
+            # an ICMP error of an earlier datagram
             return 0 if $! != ECONNREFUSED;
         }
         return 0;
@@ -800,9 +800,9 @@ sub key {
 }
 
 
-# Sends a request, returns the answer; gets itself a nonce when the server
-# asks for credentials or the nonce is stale, unless retry => 0.  A datagram
-# is repeated until there is an answer.  Options are those of request().
+# Sends a request, returns the answer; takes a new nonce when the server asks
+# for credentials or the nonce is stale, unless retry => 0.  A datagram is
+# repeated until there is an answer.  Options are those of request().
 
 sub call {
     my ($self, $method, $attrs, %opts) = @_;

@@ -1,8 +1,8 @@
 package Test::Nginx::TRP::Transfer;
 
-# Connections that a test makes itself, the data that goes through them, and how
-# they end.  transfer() and what stands below it take an object of
-# Test::Nginx::Stream as well as a socket.
+# Connections that a test makes itself, their data, and how they end.
+# transfer() and what is below it take an object of Test::Nginx::Stream as well
+# as a socket.
 
 use strict;
 use warnings;
@@ -46,7 +46,7 @@ sub connect_to {
 }
 
 
-# Writes until nobody takes any more, or "bytes" bytes; returns how many there
+# Writes until no more is taken, or "bytes" bytes; returns how many there
 # were, or undef after an error, which reading does not show again.
 # The bytes are those of noise(), from the offset on.
 
@@ -73,7 +73,7 @@ sub fill {
 }
 
 
-# that many bytes which look random, the same ones each time
+# so many bytes that look random, but are the same each time
 
 sub noise {
     my ($bytes) = @_;
@@ -82,7 +82,7 @@ sub noise {
 }
 
 
-# What comes until that many bytes are there, or the end, or nothing for so many
+# Reads until there are so many bytes, or the end, or nothing for so many
 # seconds (30).
 
 sub receive {
@@ -215,7 +215,7 @@ sub noise_block {
 }
 
 
-# true if the last call on a socket that does not block just had nothing to do
+# true if the last call on a non-blocking socket would have blocked
 
 sub again {
     return $! == EAGAIN || $! == EWOULDBLOCK || $! == EINTR;

@@ -1,8 +1,8 @@
 package Test::Nginx::TRP::Waiting;
 
 # Waiting for what a test has caused: a condition, a line of a log, new workers.
-# It ends as soon as the thing has happened, with a true value, or after 30
-# seconds (or another timeout) with a false one.
+# A wait ends as soon as it has happened, with a true value, or after 30 seconds
+# (or another timeout) with a false one.
 
 use strict;
 use warnings;
@@ -21,7 +21,7 @@ our @EXPORT = qw/
 use constant TIMEOUT => 30;
 
 
-# Returns what the code returns as soon as that is true.
+# Returns what the code returns, as soon as it is true.
 
 sub wait_for {
     my ($code, $timeout) = @_;
@@ -129,7 +129,7 @@ sub tunnels_after {
 }
 
 
-# Reloads, and waits until as many new workers are there; the old ones may still
+# Reloads, and waits until there are as many new workers; the old ones may still
 # be busy with their connections.
 
 sub reload_and_wait {

@@ -189,7 +189,7 @@ sub _browse {
     $SIG{TERM} = sub { kill 'TERM', $pid };
     waitpid $pid, 0;
 
-    # what is left of the group goes too
+    # ends what is left of the group, too
 
     wait_for(sub { kill('KILL', -$pid) == 0 });
 }
@@ -309,7 +309,7 @@ sub _comes {
 }
 
 
-# what the browser knows a certificate by
+# by which the browser identifies a certificate
 
 sub _key_digest {
     my ($file) = @_;
