@@ -20,7 +20,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 
-/* the input: a rule, and behind a newline a name or an address */
+/* the input: a rule, and after a newline a name or an address */
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -24,7 +24,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 
-/* who has signed as this is let in, and nobody with a byte that is another */
+/* what is signed as this is let in, and nothing in which a byte differs */
 
 static void
 fuzz_signed(trp_auth_t *auth, uint8_t change)

@@ -67,8 +67,8 @@ fuzz_parse(const uint8_t *data, size_t size)
 
 /*
  * Steps of time, each with one more: as many as the limit in a burst, and
- * after it never more than the time gives; and who asks after a second, is let
- * in.
+ * after it never more than the time gives; and after a second, the next one is
+ * let in.
  */
 
 static void

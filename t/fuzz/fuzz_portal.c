@@ -6,8 +6,7 @@
 
 /*
  * The states of the control connection to a portal: whatever happens, its
- * commands make sense to the one who carries them out, and no state lasts for
- * ever.
+ * commands can be carried out, and no state lasts for ever.
  */
 
 
@@ -20,7 +19,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 
-/* what whoever carries out the commands knows */
+/* what the caller that carries out the commands knows */
 
 static trp_portal_t  portal;
 static int           connected;

@@ -27,7 +27,7 @@ static void check_used(trp_str_t in, size_t used);
 static void check_addr(trp_str_t in, const trp_socks5_addr_t *addr);
 
 
-/* the input: which message, and behind it the message */
+/* the input: the kind of message, and after it the message */
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

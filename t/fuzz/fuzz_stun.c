@@ -41,7 +41,7 @@ fuzz_frame(const uint8_t *data, size_t size)
     } else if (n != TRP_ERROR) {
         must(n >= TRP_CHANNEL_HEADER_LEN && n % 4 == 0 && n <= 0x10010);
 
-        /* what comes behind the header changes nothing */
+        /* what comes after the header changes nothing */
         must(n == trp_stun_frame(data, TRP_CHANNEL_HEADER_LEN));
     }
 }
@@ -103,7 +103,7 @@ fuzz_write(const trp_stun_t *m)
         type = trp_read16(m->data + offset);
         n = trp_read16(m->data + offset + 2);
 
-        /* its place is behind the others */
+        /* its place is after the others */
 
         if (type != TRP_STUN_FINGERPRINT) {
             trp_stun_put(&w, (trp_stun_attribute_e) type,

@@ -353,7 +353,7 @@ fuzz_time(fuzz_reader_t *r)
 
     n = fuzz_byte(r);
 
-    /* somebody may sleep through it */
+    /* time may pass in between */
 
     if (n & 4) {
         a.now += (uint64_t) units[n & 3] * (n >> 3);

@@ -357,7 +357,7 @@ hex(const uint8_t *p, size_t len)
 }
 
 
-/* in pieces of any size it is the same; nothing behind it is looked at */
+/* in pieces of any size it is the same; nothing after it is looked at */
 
 static void
 test_messages(void)

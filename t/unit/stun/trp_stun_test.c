@@ -290,7 +290,7 @@ test_altered(const char *hex, const char *key_text, const char *name)
 
     is_int(passed, 0, "an altered %s has no fingerprint", name);
 
-    /* which anybody can make anew */
+    /* which can be computed without the key */
 
     len -= 8;
     buf[3] -= 8;
@@ -718,7 +718,7 @@ test_integrity(void)
     ok(is_text(trp_stun_get(&m, TRP_STUN_USERNAME), "first"),
        "the first one of its type counts");
 
-    /* what stands behind an integrity is not seen */
+    /* what comes after an integrity is not seen */
 
     w.len = sha1_end;
     trp_stun_put(&w, TRP_STUN_REALM, "evil", 4);

@@ -4,7 +4,7 @@
  */
 
 
-/* who may use the TURN server: users, names that are good for a time, nonces */
+/* who may use the TURN server: users, names that expire, nonces */
 
 
 #include <stdlib.h>

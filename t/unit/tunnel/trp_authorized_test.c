@@ -125,7 +125,7 @@ all_zero(const void *data, size_t len)
 }
 
 
-/* puts the key behind "options" and reads the line */
+/* puts the key after "options" and reads the line */
 
 static const char *
 authorized_n(trp_authorized_key_t *key, const char *line, size_t len)
@@ -402,7 +402,7 @@ test_bad(void)
         { "ssh-ed25519 AAAA", WHOLE },
         { "ssh-ed25519 AAAA====", BASE64 },
 
-        /* the key of another type behind the right word; no point; zero */
+        /* the key of another type after the right word; no point; zero */
 
         { "ssh-ed25519 AAAAC3NzaC1lZDI1NTE4AAAA"
           "IHxAC27pw8SfKmNc/b+/Ff0JrCyleWNZWVMUOEm5qmqR", WHOLE },

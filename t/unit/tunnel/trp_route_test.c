@@ -308,7 +308,7 @@ main(void)
     trp_route_parse(&route, text("10.0.4.0/22:5001:22"));
     is_int(route.low_bits, 0, "no low bits of a source");
 
-    /* no byte behind the end is looked at, whatever the length */
+    /* no byte after the end is looked at, whatever the length */
 
     for (i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
         for (n = 0; n < strlen(routes[i].in); n++) {

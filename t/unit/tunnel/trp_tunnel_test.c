@@ -507,7 +507,7 @@ test_scripts(void)
     leg_t   leg;
     size_t  i;
 
-    /* ">" is who opens the stream */
+    /* ">" is the side that opens the stream */
 
     static const char  *whole[] = {
         ">OPEN <ACCEPT >DATA <DATA >END <DONE <END >DONE",

@@ -634,7 +634,7 @@ test_refused(void)
                bad[i].what);
     }
 
-    /* the host of a user is not a destination: nobody looks at it */
+    /* the host of a user is not a destination: it is not looked at */
 
     sample(&m, 11);
     m.open.user.family = 0;
@@ -999,7 +999,7 @@ test_reader_data(void)
     trp_reader_take(&r, 1);
     is_int(r.data, 0, "all taken");
 
-    /* who passes frames on does not look at it */
+    /* a side that passes frames on does not look at it */
 
     trp_header_put(trp_reader_space(&r, &size), TRP_DATA, 0);
     is_int(trp_reader_commit(&r, 4), TRP_DECLINED, "an empty DATA frame");

@@ -147,7 +147,7 @@ test_blocks(void)
 
     static const struct {
         const char *block;
-        const char *outside;           /* "<" before it, ">" behind it */
+        const char *outside;           /* "<" before it, ">" after it */
     } blocks[] = {
         { "0.0.0.0/8", ">" },
         { "10.0.0.0/8", "<>" },

@@ -229,7 +229,7 @@ test_challenge(void)
        "SHA-256 and MD5");
     ok(w.events[0].len <= 3 * asked, "at most three times as long");
 
-    /* over a connection nobody can be somebody else */
+    /* over a connection, an address cannot be forged */
 
     c = alice;
     c.tuple.transport = TRP_TRANSPORT_TCP;
@@ -315,7 +315,7 @@ test_challenge(void)
     is_int(allocate(&w, &c), 438, "a nonce that is too old");
     is_int(allocate(&w, &c), 200, "again with the new one");
 
-    /* 401: who is it */
+    /* 401: not authenticated */
 
     client_init(&c, "192.0.2.3:4000", "alice:wrong");
     is_int(allocate(&w, &c), 401, "a wrong password");
@@ -337,7 +337,7 @@ test_challenge(void)
     is_int(ask_plain(&w, &bob), 200, "a stranger's Binding");
     ok(w.m.sha1 == 0, "neither");
 
-    /* 420 only to who is known */
+    /* 420 only to clients that are known */
 
     client_init(&c, "192.0.2.4:4000", "alice:secret");
     ask_allocate(&w, &c);
@@ -398,7 +398,7 @@ test_strangers(void)
     world_pass(&w, 1000);
     is_int(hello(&w, &alice), 401, "a second later");
 
-    /* others behind her address, which nobody has only put on a datagram */
+    /* others behind alice's address, which is not forged */
 
     c = alice;
     answered = 0;
@@ -540,7 +540,7 @@ test_algorithms(void)
     ask_sign(&w, &c);
     is_int(ask_plain(&w, &c), 400, "a choice of 5 bytes");
 
-    /* who was not told of a list may name any, but must choose from it */
+    /* with no list offered, a client may name any, but must choose from it */
 
     c.tuple.transport = TRP_TRANSPORT_UDP;
     hello(&w, &c);
@@ -560,7 +560,7 @@ test_algorithms(void)
 
     end("algorithms");
 
-    /* who can use one only, and names that are not to be found */
+    /* users of one algorithm only, and names that cannot be found by a hash */
 
     begin();
     trp_turn_user_parse(&w.users[1],
@@ -1139,7 +1139,7 @@ test_even_port(void)
     w.bound = TRP_TURN_BOUND;
     end("reservation");
 
-    /* a reserved port that somebody has taken */
+    /* a reserved port that is taken */
 
     start();
     hello(&w, &alice);
@@ -1208,7 +1208,7 @@ test_even_port(void)
 }
 
 
-/* what may be asked before and after, and by whom */
+/* which requests are answered before and after, and of which users */
 
 static void
 test_mismatch(void)
@@ -1492,7 +1492,7 @@ test_own_address(void)
     from_peer(&w, &alice, "8.8.4.4:22", "x");
     is_str(w.log, "", "none from another port");
 
-    /* who has the port may change */
+    /* the owner of a port may change */
 
     is_int(refresh(&w, &bob, 0), 200, "bob goes");
     send_to(&w, &alice, own, "x");
@@ -1821,7 +1821,7 @@ test_channel_data(void)
     buf[0] = 0x40;
     memcpy(buf + 4, "abcdefgh", 8);
 
-    /* n: what the header says; i: what there is behind it */
+    /* n: what the header says; i: what there is after it */
 
     wrong = 0;
 
@@ -2217,7 +2217,7 @@ test_connections(void)
     is_int(trp_turn_connection_slot((uint32_t) id), 7, "which says where");
     is_int(connect_to(&w, &c, "9.9.9.9:80"), 446, "still the same peer");
 
-    /* who may have it */
+    /* which user and connection may have it */
 
     is_int(bind_connection(&other, (uint32_t) id), 400, "another user");
     is_int(bind_connection(&d, (uint32_t) id ^ 1), 400, "another number");
@@ -2263,7 +2263,7 @@ test_connections(void)
     is_str(w.log, "reply disconnect", "one that ends too early");
     is_int(w.code, 447, "447");
 
-    /* nobody binds it */
+    /* it is never bound */
 
     connect_to(&w, &c, "9.9.9.9:80");
     connected(w.events[0].connection, 1);

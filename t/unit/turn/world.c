@@ -585,7 +585,7 @@ world_check_reply(world_t *w, const trp_turn_command_t *c)
     } else if (w->m.type == TRP_STUN_ERROR && trp_stun_error(&w->m)) {
         w->code = trp_stun_error(&w->m);
 
-        /* a reason for who is authenticated, and for nobody else */
+        /* a reason for authenticated clients, and for no others */
 
         value = trp_stun_get(&w->m, TRP_STUN_ERROR_CODE);
 

@@ -206,7 +206,7 @@ void agent_allocate(agent_t *a, uint32_t lifetime);
 void agent_fetch(agent_t *a, world_t *w);
 
 
-/* with that server, until nobody has anything to say */
+/* with that server, until neither has anything to send */
 
 void agent_talk(agent_t *a, world_t *w);
 

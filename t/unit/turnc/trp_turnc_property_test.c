@@ -37,7 +37,7 @@ typedef struct {
 } packet_t;
 
 
-/* a datagram that somebody has sent; its text is the number of it */
+/* a datagram that was sent; its text is its number */
 
 typedef struct {
     trp_taddr_t      peer;

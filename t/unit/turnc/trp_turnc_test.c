@@ -1029,7 +1029,7 @@ test_lost(void)
     is_str(a.log, "failed 1", "no answer");
     over("stream");
 
-    /* somebody has slept */
+    /* time has passed unnoticed */
 
     agent_init(&a);
     agent_start(&a);
@@ -1097,7 +1097,7 @@ test_lifetime(void)
         over("lifetime");
     }
 
-    /* nobody answers: it is tried until the end */
+    /* there is no answer: it is tried until the end */
 
     agent_init(&a);
     agent_allocate(&a, 600);
@@ -1364,7 +1364,7 @@ test_refresh_peer(void)
     is_str(a.log, ">channelbind 4000", "asked anew");
     over("refresh");
 
-    /* nobody was awake */
+    /* the timer was late */
 
     agent_init(&a);
     agent_allocate(&a, 3600);
@@ -1607,7 +1607,7 @@ test_doubt(void)
 
     is_int(n, 0, "what is answered is not in doubt");
 
-    /* data that goes one way: after 5 s, then 10, 20, 40 behind each other */
+    /* data that goes one way: after 5 s, then 10, 20, 40, one after another */
 
     for (n = 0, i = 0; i < 300; i++) {
         agent_send(&a, "9.9.9.9:53", "x");
