@@ -401,7 +401,7 @@ ngx_trp_turn_client_get_peer(ngx_peer_connection_t *pc, void *data)
         return rc;
     }
 
-    /* the balancer's may leave its zone before the session ends */
+    /* the balancer's name may leave its zone before the session ends */
     pc->name = &ctx->server->name;
 
     fd = ctx->conf->worker->fd;

@@ -43,7 +43,7 @@ typedef struct {
     trp_turn_alloc_t    *alloc;
     trp_taddr_t          peer;
     uint16_t             number;
-    unsigned             resting:1;    /* has expired, may not be bound anew */
+    unsigned             resting:1;    /* expired, but not to be bound yet */
     unsigned             restricted:2;
 } trp_turn_channel_t;
 

@@ -41,7 +41,7 @@
 
 #define TRP_TURN_PERMISSION_TIME   300000
 #define TRP_TURN_CHANNEL_TIME      600000
-#define TRP_TURN_CHANNEL_REST_TIME 300000  /* before it may be bound anew */
+#define TRP_TURN_CHANNEL_REST_TIME 300000  /* before a new binding */
 #define TRP_TURN_RESERVATION_TIME   30000
 
 /* RFC 6062, sections 5.2 to 5.4 */

@@ -309,7 +309,7 @@ ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
         if (other == NULL
             || (*pool != leave && ngx_trp_pool_alive(*pool)))
         {
-            /* the balancer's may leave its zone before the session ends */
+            /* the balancer's name may leave its zone before the session ends */
             pc->name = &(*pool)->name;
             return NGX_OK;
         }

@@ -46,9 +46,9 @@ ngx_uint_t ngx_trp_turnc_server_serves(ngx_trp_turnc_server_t *server,
 
 /*
  * Finds or creates an allocation in which no user has this peer.  NGX_OK: it is
- * ready.  NGX_AGAIN: ready() or failed() will be called.  NGX_BUSY: there may
- * be no more allocations, and each has a user with this peer, or is too busy;
- * retry() will be called.  NGX_DECLINED: the server cannot be reached.
+ * ready.  NGX_AGAIN: ready() or failed() will be called.  NGX_BUSY: the limit
+ * of allocations is reached, and each has a user with this peer, or is too
+ * busy; retry() will be called.  NGX_DECLINED: the server cannot be reached.
  * NGX_ERROR: the process is out of resources.  The last two are logged.
  */
 

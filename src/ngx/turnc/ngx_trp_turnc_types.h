@@ -116,8 +116,8 @@ struct ngx_trp_turnc_user_s {
     unsigned                              connecting:1;
     unsigned                              waiting:1;  /* for a user to leave */
     unsigned                              connected:1;  /* was it ever? */
-    unsigned                              renew:1;  /* an allocation that
-                                                       nobody uses may go */
+    unsigned                              renew:1;  /* an unused allocation
+                                                       may be given up */
 };
 
 
