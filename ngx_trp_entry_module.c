@@ -528,6 +528,8 @@ ngx_trp_entry_find_ctx(ngx_stream_session_t *s, ngx_trp_entry_ctx_t **ctx)
         return NGX_DECLINED;
     }
 
+    target->carried = 1;
+
     *ctx = ngx_trp_entry_create_ctx(s, target);
     if (*ctx == NULL) {
         return NGX_ERROR;
@@ -563,8 +565,6 @@ ngx_trp_entry_init_peer(ngx_stream_session_t *s,
                       &us->host);
         return NGX_ERROR;
     }
-
-    ctx->target->carried = 1;
 
     if (rc != NGX_OK) {
         return NGX_ERROR;
