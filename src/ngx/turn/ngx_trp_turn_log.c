@@ -296,22 +296,26 @@ ngx_trp_turn_log_session(ngx_trp_turn_alloc_t *alloc, ngx_pool_t *pool,
     ngx_stream_session_t   *s;
     ngx_trp_turn_client_t  *client;
     ngx_trp_turn_server_t  *server;
-    ngx_trp_log_session_t   ls;
+    ngx_trp_log_session_t  *ls;
 
     server = alloc->server;
 
+    /* cleanups that the handlers leave in the pool may use it */
+    ls = ngx_palloc(pool, sizeof(ngx_trp_log_session_t));
+
     client = ngx_pcalloc(pool, sizeof(ngx_trp_turn_client_t));
 
-    if (client == NULL
-        || ngx_trp_log_session_init(&ls, pool, server->conf->main_conf,
+    if (ls == NULL
+        || client == NULL
+        || ngx_trp_log_session_init(ls, pool, server->conf->main_conf,
                                     server->conf->srv_conf)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    s = &ls.session;
-    c = &ls.connection;
+    s = &ls->session;
+    c = &ls->connection;
 
     client->record = record;
     s->ctx[server->conf->ctx_index] = client;
@@ -327,7 +331,7 @@ ngx_trp_turn_log_session(ngx_trp_turn_alloc_t *alloc, ngx_pool_t *pool,
         return NGX_ERROR;
     }
 
-    ngx_trp_log_session_run(&ls);
+    ngx_trp_log_session_run(ls);
 
     return NGX_OK;
 }
