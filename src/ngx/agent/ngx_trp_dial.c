@@ -309,9 +309,11 @@ static void
 ngx_trp_dial_turn_done(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
 {
     ngx_trp_link_t       *link;
+    ngx_trp_pool_t       *pool;
     ngx_trp_dial_turn_t  *dial;
 
     dial = tc->data;
+    pool = dial->pool;
 
     if (code != TRP_CODE_NONE) {
         ngx_trp_dial_turn_failed(dial);
@@ -323,9 +325,11 @@ ngx_trp_dial_turn_done(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
 
     ngx_del_timer(&dial->timer);
 
-    link = ngx_trp_dial_create_link(dial->pool, tc->connection);
+    /* a failure destroys the connection's pool, and "dial" with it */
+
+    link = ngx_trp_dial_create_link(pool, tc->connection);
     if (link == NULL) {
-        dial->pool->dialled->failed(dial->pool);
+        pool->dialled->failed(pool);
         return;
     }
 
