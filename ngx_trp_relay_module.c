@@ -692,8 +692,7 @@ ngx_trp_relay_retry(ngx_event_t *ev)
     ngx_trp_relay_candidate_t  *candidate;
 
     peer = ev->data;
-    candidate = (ngx_trp_relay_candidate_t *)
-                ((u_char *) ev - offsetof(ngx_trp_relay_candidate_t, event));
+    candidate = trp_of(ngx_trp_relay_candidate_t, event, ev);
 
     if (peer->tunnel->failed || peer->applied == NULL) {
         return;

@@ -5,36 +5,12 @@
 
 
 /*
- * What all files of the TURN client need: memory, output to the server, events,
- * and failure.
+ * What all files of the TURN client need: output to the server, events, and
+ * failure.
  */
 
 
 #include "turnc/trp_turnc_base.h"
-
-#include <string.h>
-
-
-void *
-trp_turnc_get(trp_turnc_t *client, size_t size)
-{
-    void  *p;
-
-    p = client->memory.get(client->memory.data, size);
-
-    if (p) {
-        memset(p, 0, size);
-    }
-
-    return p;
-}
-
-
-void
-trp_turnc_put(trp_turnc_t *client, void *p)
-{
-    client->memory.put(client->memory.data, p);
-}
 
 
 void

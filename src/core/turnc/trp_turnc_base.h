@@ -5,8 +5,8 @@
 
 
 /*
- * What all files of the TURN client need: memory, output to the server, events,
- * and failure.
+ * What all files of the TURN client need: output to the server, events, and
+ * failure.
  */
 
 
@@ -19,11 +19,6 @@
 
 #pragma GCC visibility push(hidden)
 
-
-/* zeroed; NULL without memory */
-
-void *trp_turnc_get(trp_turnc_t *client, size_t size);
-void trp_turnc_put(trp_turnc_t *client, void *p);
 
 /* sends a message or ChannelData to the server */
 

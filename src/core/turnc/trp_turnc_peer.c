@@ -12,12 +12,11 @@
 
 
 #include "turnc/trp_turnc_peer.h"
+#include "base/trp_addr.h"
 #include "turnc/trp_turnc_base.h"
 #include "turnc/trp_turnc_doubt.h"
 #include "turnc/trp_turnc_queue.h"
 #include "turnc/trp_turnc_request.h"
-
-#include <string.h>
 
 
 /* RFC 8656, sections 9 and 12; milliseconds */
@@ -54,7 +53,6 @@ static uint64_t trp_turnc_hash_addr(const trp_turnc_t *client,
     const trp_taddr_t *addr);
 static uint64_t trp_turnc_hash_host(const trp_turnc_t *client,
     const trp_addr_t *host);
-static int trp_turnc_same_host(const trp_addr_t *a, const trp_addr_t *b);
 
 
 static const trp_turnc_request_t  trp_turnc_channel_request = {
@@ -85,9 +83,7 @@ trp_turnc_peer_find(const trp_turnc_t *client, const trp_taddr_t *addr)
     while (node) {
         peer = trp_of(trp_turnc_peer_t, by_addr, node);
 
-        if (peer->addr.port == addr->port
-            && trp_turnc_same_host(&peer->addr.addr, &addr->addr))
-        {
+        if (trp_taddr_equal(&peer->addr, addr)) {
             return peer;
         }
 
@@ -148,7 +144,7 @@ trp_turnc_peer_create(trp_turnc_t *client, const trp_taddr_t *addr)
 {
     trp_turnc_peer_t  *peer;
 
-    peer = trp_turnc_get(client, sizeof(trp_turnc_peer_t));
+    peer = trp_memory_get(&client->memory, sizeof(trp_turnc_peer_t));
     if (peer == NULL) {
         return NULL;
     }
@@ -396,7 +392,7 @@ trp_turnc_peer_free(trp_turnc_t *client, trp_turnc_peer_t *peer)
         trp_hash_remove(&client->peers.by_number, &peer->by_number);
     }
 
-    trp_turnc_put(client, peer);
+    trp_memory_put(&client->memory, peer);
 }
 
 
@@ -438,7 +434,7 @@ trp_turnc_permitted(const trp_turnc_t *client, const trp_addr_t *host)
 
         if ((peer->state == TRP_TURNC_BOUND
              || peer->state == TRP_TURNC_PERMITTED)
-            && trp_turnc_same_host(&peer->addr.addr, host))
+            && trp_addr_equal(&peer->addr.addr, host))
         {
             return 1;
         }
@@ -453,15 +449,10 @@ trp_turnc_permitted(const trp_turnc_t *client, const trp_addr_t *host)
 static uint64_t
 trp_turnc_hash_addr(const trp_turnc_t *client, const trp_taddr_t *addr)
 {
-    uint8_t  buf[16 + 2];
-    size_t   len;
+    uint8_t  buf[TRP_TADDR_PACKED_MAX];
 
-    len = (addr->addr.family == 4) ? 4 : 16;
-
-    memcpy(buf, addr->addr.bytes, len);
-    trp_write16(buf + len, addr->port);
-
-    return trp_hash(&client->peers.by_addr, buf, len + 2);
+    return trp_hash(&client->peers.by_addr, buf,
+                    trp_taddr_pack(buf, addr) - buf);
 }
 
 
@@ -469,13 +460,5 @@ static uint64_t
 trp_turnc_hash_host(const trp_turnc_t *client, const trp_addr_t *host)
 {
     return trp_hash(&client->peers.by_host, host->bytes,
-                    host->family == 4 ? 4 : 16);
-}
-
-
-static int
-trp_turnc_same_host(const trp_addr_t *a, const trp_addr_t *b)
-{
-    return a->family == b->family
-           && memcmp(a->bytes, b->bytes, a->family == 4 ? 4 : 16) == 0;
+                    trp_addr_len(host));
 }

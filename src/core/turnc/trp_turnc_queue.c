@@ -78,7 +78,7 @@ trp_turnc_enqueue(trp_turnc_t *client, trp_turnc_peer_t *peer,
         return TRP_AGAIN;
     }
 
-    d = trp_turnc_get(client, sizeof(trp_turnc_datagram_t) + len);
+    d = trp_memory_get(&client->memory, sizeof(trp_turnc_datagram_t) + len);
     if (d == NULL) {
         return TRP_ERROR;
     }
@@ -105,7 +105,7 @@ trp_turnc_queue_send(trp_turnc_t *client, trp_turnc_peer_t *peer)
 
     while ((d = trp_turnc_dequeue(peer)) != NULL) {
         trp_turnc_deliver(client, peer, d->data, d->len);
-        trp_turnc_put(client, d);
+        trp_memory_put(&client->memory, d);
     }
 }
 
@@ -116,7 +116,7 @@ trp_turnc_queue_free(trp_turnc_t *client, trp_turnc_peer_t *peer)
     trp_turnc_datagram_t  *d;
 
     while ((d = trp_turnc_dequeue(peer)) != NULL) {
-        trp_turnc_put(client, d);
+        trp_memory_put(&client->memory, d);
     }
 }
 

@@ -50,7 +50,7 @@ trp_turnc_tcp_connect(trp_turnc_t *client, const trp_taddr_t *peer,
         return TRP_ERROR;
     }
 
-    c = trp_turnc_get(client, sizeof(trp_turnc_connect_t));
+    c = trp_memory_get(&client->memory, sizeof(trp_turnc_connect_t));
     if (c == NULL) {
         return TRP_ERROR;
     }
@@ -85,7 +85,7 @@ trp_turnc_tcp_forget(trp_turnc_t *client, void *connect)
 
         if (c->connect == connect) {
             trp_turnc_request_end(client, t);
-            trp_turnc_put(client, c);
+            trp_memory_put(&client->memory, c);
             return;
         }
     }
@@ -107,7 +107,7 @@ trp_turnc_connects_free(trp_turnc_t *client)
 
         if (t->request == &trp_turnc_connect_request) {
             trp_turnc_request_end(client, t);
-            trp_turnc_put(client,
+            trp_memory_put(&client->memory,
                 trp_of(trp_turnc_connect_t, transaction, t));
         }
     }
@@ -141,7 +141,7 @@ trp_turnc_connect_done(trp_turnc_t *client, trp_turnc_transaction_t *t,
     connect = c->connect;
     id = 0;
 
-    trp_turnc_put(client, c);
+    trp_memory_put(&client->memory, c);
 
     if (trp_turnc_fatal(code)) {
         trp_turnc_fail(client, code);

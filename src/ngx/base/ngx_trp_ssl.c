@@ -401,7 +401,7 @@ ngx_trp_ssl_set_name(const ngx_trp_ssl_conf_t *conf,
 
         if (conf->verify
             && X509_VERIFY_PARAM_set1_ip(param, addr.bytes,
-                                         addr.family == 4 ? 4 : 16)
+                                         trp_addr_len(&addr))
                != 1)
         {
             return NGX_ERROR;

@@ -12,6 +12,7 @@
 
 #include "socks5/ngx_trp_associate_dests.h"
 #include "base/ngx_trp_memory.h"
+#include "base/trp_bytes.h"
 
 #include <sodium.h>
 
@@ -98,20 +99,14 @@ ngx_trp_associate_key(u_char *key, trp_socks5_addr_t *to)
     p = key;
 
     *p++ = to->addr.family;
-    *p++ = (u_char) (to->port >> 8);
-    *p++ = (u_char) (to->port & 0xff);
 
-    switch (to->addr.family) {
+    trp_write16(p, to->port);
+    p += 2;
 
-    case 4:
-        p = ngx_cpymem(p, to->addr.bytes, 4);
-        break;
+    if (to->addr.family) {
+        p = ngx_cpymem(p, to->addr.bytes, trp_addr_len(&to->addr));
 
-    case 6:
-        p = ngx_cpymem(p, to->addr.bytes, 16);
-        break;
-
-    default:
+    } else {
         p = ngx_cpymem(p, to->host.data, ngx_min(to->host.len, 255));
     }
 
@@ -132,8 +127,7 @@ ngx_trp_associate_find(ngx_trp_associate_dests_t *dests, u_char *key,
     node = trp_hash_find(hash, trp_hash(hash, key, len));
 
     for ( /* void */ ; node; node = trp_hash_next(node)) {
-        dest = (ngx_trp_associate_dest_t *)
-               ((u_char *) node - offsetof(ngx_trp_associate_dest_t, node));
+        dest = trp_of(ngx_trp_associate_dest_t, node, node);
 
         if (dest->len == len && ngx_memcmp(dest->key, key, len) == 0) {
             return dest;

@@ -121,8 +121,7 @@ ngx_trp_share_find(ngx_trp_share_t *share, ngx_trp_associate_t *as)
          node;
          node = trp_hash_next(node))
     {
-        client = (ngx_trp_share_client_t *)
-                 ((u_char *) node - offsetof(ngx_trp_share_client_t, node));
+        client = trp_of(ngx_trp_share_client_t, node, node);
 
         if (client->len == len && ngx_memcmp(client->key, key, len) == 0) {
             return client;
@@ -187,8 +186,7 @@ ngx_trp_share_evict(ngx_trp_share_t *share)
          node;
          node = trp_hash_walk(&share->clients, node))
     {
-        client = (ngx_trp_share_client_t *)
-                 ((u_char *) node - offsetof(ngx_trp_share_client_t, node));
+        client = trp_of(ngx_trp_share_client_t, node, node);
 
         if (most == NULL || client->n > most->n) {
             most = client;

@@ -157,7 +157,7 @@ static ngx_trp_associate_dest_t *
 ngx_trp_associate_stream_dest(ngx_trp_datagram_t *dg)
 {
     return (ngx_trp_associate_dest_t *)
-           ((u_char *) dg - offsetof(ngx_trp_associate_stream_t, datagram));
+           trp_of(ngx_trp_associate_stream_t, datagram, dg);
 }
 
 

@@ -17,29 +17,22 @@
 /* TCP's TIME_WAIT, during which two ports cannot be connected again */
 #define NGX_TRP_TURNC_TIME_WAIT   60000
 
-#define NGX_TRP_TURNC_KEY_LEN     19
 
-
+static uint64_t ngx_trp_turnc_user_hash(ngx_trp_turnc_alloc_t *a,
+    const trp_taddr_t *peer);
 static void ngx_trp_turnc_user_debug(ngx_trp_turnc_alloc_t *a,
     ngx_trp_turnc_user_t *user, const char *what);
-static size_t ngx_trp_turnc_user_key(u_char *p, const trp_taddr_t *peer);
 static ngx_trp_turnc_past_t *ngx_trp_turnc_past_find(
     ngx_trp_turnc_history_t *history, const trp_taddr_t *peer);
-static ngx_uint_t ngx_trp_turnc_same_peer(const trp_taddr_t *one,
-    const trp_taddr_t *two);
 
 
 void
 ngx_trp_turnc_user_join(ngx_trp_turnc_alloc_t *a, ngx_trp_turnc_user_t *user)
 {
-    u_char  key[NGX_TRP_TURNC_KEY_LEN];
-    size_t  len;
-
     trp_assert(user->allocation == NULL && !user->waiting);
 
-    len = ngx_trp_turnc_user_key(key, &user->peer);
-
-    trp_hash_insert(&a->peers, &user->node, trp_hash(&a->peers, key, len));
+    trp_hash_insert(&a->peers, &user->node,
+                    ngx_trp_turnc_user_hash(a, &user->peer));
     ngx_queue_insert_tail(&a->users, &user->queue);
     a->nusers++;
 
@@ -99,24 +92,16 @@ ngx_trp_turnc_user_debug(ngx_trp_turnc_alloc_t *a, ngx_trp_turnc_user_t *user,
 ngx_trp_turnc_user_t *
 ngx_trp_turnc_user_find(ngx_trp_turnc_alloc_t *a, const trp_taddr_t *peer)
 {
-    u_char                key[NGX_TRP_TURNC_KEY_LEN],
-                          other[NGX_TRP_TURNC_KEY_LEN];
-    size_t                 len;
     trp_hash_node_t       *node;
     ngx_trp_turnc_user_t  *user;
 
-    len = ngx_trp_turnc_user_key(key, peer);
-
-    for (node = trp_hash_find(&a->peers, trp_hash(&a->peers, key, len));
+    for (node = trp_hash_find(&a->peers, ngx_trp_turnc_user_hash(a, peer));
          node;
          node = trp_hash_next(node))
     {
-        user = (ngx_trp_turnc_user_t *)
-               ((u_char *) node - offsetof(ngx_trp_turnc_user_t, node));
+        user = trp_of(ngx_trp_turnc_user_t, node, node);
 
-        if (ngx_trp_turnc_user_key(other, &user->peer) == len
-            && ngx_memcmp(key, other, len) == 0)
-        {
+        if (trp_taddr_equal(&user->peer, peer)) {
             return user;
         }
     }
@@ -125,19 +110,12 @@ ngx_trp_turnc_user_find(ngx_trp_turnc_alloc_t *a, const trp_taddr_t *peer)
 }
 
 
-static size_t
-ngx_trp_turnc_user_key(u_char *p, const trp_taddr_t *peer)
+static uint64_t
+ngx_trp_turnc_user_hash(ngx_trp_turnc_alloc_t *a, const trp_taddr_t *peer)
 {
-    u_char  *start;
+    u_char  key[TRP_TADDR_PACKED_MAX];
 
-    start = p;
-
-    *p++ = peer->addr.family;
-    p = ngx_cpymem(p, peer->addr.bytes, peer->addr.family == 4 ? 4 : 16);
-    *p++ = (u_char) (peer->port >> 8);
-    *p++ = (u_char) peer->port;
-
-    return p - start;
+    return trp_hash(&a->peers, key, trp_taddr_pack(key, peer) - key);
 }
 
 
@@ -159,7 +137,7 @@ ngx_trp_turnc_user_is_blocked(ngx_trp_turnc_alloc_t *a,
 
     return history->blocked.addr.family
            && ngx_current_msec - history->blocked_time < NGX_TRP_TURNC_BLOCKED
-           && ngx_trp_turnc_same_peer(&history->blocked, peer);
+           && trp_taddr_equal(&history->blocked, peer);
 }
 
 
@@ -199,20 +177,12 @@ ngx_trp_turnc_past_find(ngx_trp_turnc_history_t *history,
     ngx_uint_t  i;
 
     for (i = 0; i < ngx_min(history->npast, NGX_TRP_TURNC_PAST); i++) {
-        if (ngx_trp_turnc_same_peer(&history->past[i].peer, peer)) {
+        if (trp_taddr_equal(&history->past[i].peer, peer)) {
             return &history->past[i];
         }
     }
 
     return NULL;
-}
-
-
-static ngx_uint_t
-ngx_trp_turnc_same_peer(const trp_taddr_t *one, const trp_taddr_t *two)
-{
-    return one->port == two->port
-           && ngx_memcmp(&one->addr, &two->addr, sizeof(trp_addr_t)) == 0;
 }
 
 
