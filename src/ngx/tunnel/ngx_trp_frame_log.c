@@ -22,6 +22,8 @@
 
 static u_char *ngx_trp_frame_log_payload(ngx_trp_tunnel_t *t, u_char *p,
     u_char *last, ngx_uint_t type, size_t len, const u_char *payload);
+static u_char *ngx_trp_frame_log_stream(ngx_trp_tunnel_t *t, u_char *p,
+    u_char *last);
 static u_char *ngx_trp_frame_log_open(u_char *p, u_char *last,
     trp_open_t *open);
 static u_char *ngx_trp_frame_log_addr(u_char *p, u_char *last,
@@ -32,22 +34,14 @@ void
 ngx_trp_frame_log_line(ngx_trp_tunnel_t *t, const char *way, ngx_uint_t type,
     size_t len, const u_char *payload)
 {
-    u_char      *p, *last;
-    u_char       line[NGX_TRP_FRAME_LOG_SIZE];
-    trp_open_t   open;
+    u_char  *p, *last;
+    u_char   line[NGX_TRP_FRAME_LOG_SIZE];
 
     p = line;
     last = line + NGX_TRP_FRAME_LOG_SIZE;
 
-    if (type == TRP_OPEN && payload
-        && trp_open_get(&open, payload, len) == TRP_OK)
-    {
-        ngx_memcpy(t->stream_id, open.id, TRP_STREAM_ID_LEN);
-    }
-
-    if (type >= TRP_OPEN && type <= TRP_DONE) {
-        p = ngx_slprintf(p, last, ", stream %s",
-                         ngx_trp_id_text(t->stream_id).data);
+    if (type > TRP_OPEN && type <= TRP_DONE) {
+        p = ngx_trp_frame_log_stream(t, p, last);
     }
 
     if (payload) {
@@ -73,6 +67,9 @@ ngx_trp_frame_log_payload(ngx_trp_tunnel_t *t, u_char *p, u_char *last,
 
     case TRP_OPEN:
         if (trp_open_get(&open, payload, len) == TRP_OK) {
+            ngx_memcpy(t->stream_id, open.id, TRP_STREAM_ID_LEN);
+            p = ngx_trp_frame_log_stream(t, p, last);
+
             return ngx_trp_frame_log_open(p, last, &open);
         }
 
@@ -112,6 +109,14 @@ ngx_trp_frame_log_payload(ngx_trp_tunnel_t *t, u_char *p, u_char *last,
     }
 
     return p;
+}
+
+
+static u_char *
+ngx_trp_frame_log_stream(ngx_trp_tunnel_t *t, u_char *p, u_char *last)
+{
+    return ngx_slprintf(p, last, ", stream %s",
+                        ngx_trp_id_text(t->stream_id).data);
 }
 
 
