@@ -25,10 +25,15 @@ static ssize_t ngx_trp_session_recv(ngx_connection_t *c, u_char *buf,
 void
 ngx_trp_session_log(ngx_trp_joint_t *joint)
 {
-    ngx_trp_log_session_t  ls;
+    ngx_stream_session_t   *ts;
+    ngx_trp_log_session_t  *ls;
 
-    if (ngx_trp_session_init(&ls, joint) == NGX_OK) {
-        ngx_trp_log_session_run(&ls);
+    ts = joint->entry->session;
+
+    ls = ngx_trp_log_session_create(joint->pool, ts->main_conf, ts->srv_conf);
+
+    if (ls && ngx_trp_session_init(ls, joint) == NGX_OK) {
+        ngx_trp_log_session_run(ls);
     }
 }
 
@@ -39,17 +44,10 @@ ngx_trp_session_init(ngx_trp_log_session_t *ls, ngx_trp_joint_t *joint)
     ngx_pool_t            *pool;
     ngx_sockaddr_t        *sa;
     ngx_connection_t      *c, *tc;
-    ngx_stream_session_t  *s, *ts;
+    ngx_stream_session_t  *s;
 
     pool = joint->pool;
-    ts = joint->entry->session;
     tc = joint->entry->tunnel->connection;
-
-    if (ngx_trp_log_session_init(ls, pool, ts->main_conf, ts->srv_conf)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
 
     s = &ls->session;
     c = &ls->connection;

@@ -13,15 +13,18 @@
 #include "stock/ngx_trp_log_session.h"
 
 
-ngx_int_t
-ngx_trp_log_session_init(ngx_trp_log_session_t *ls, ngx_pool_t *pool,
-    void **main_conf, void **srv_conf)
+ngx_trp_log_session_t *
+ngx_trp_log_session_create(ngx_pool_t *pool, void **main_conf, void **srv_conf)
 {
     ngx_connection_t             *c;
     ngx_stream_session_t         *s;
+    ngx_trp_log_session_t        *ls;
     ngx_stream_core_main_conf_t  *cmcf;
 
-    ngx_memzero(ls, sizeof(ngx_trp_log_session_t));
+    ls = ngx_pcalloc(pool, sizeof(ngx_trp_log_session_t));
+    if (ls == NULL) {
+        return NULL;
+    }
 
     s = &ls->session;
     c = &ls->connection;
@@ -41,7 +44,7 @@ ngx_trp_log_session_init(ngx_trp_log_session_t *ls, ngx_pool_t *pool,
     s->variables = ngx_pcalloc(pool, cmcf->variables.nelts
                                      * sizeof(ngx_stream_variable_value_t));
 
-    return (s->ctx && s->variables) ? NGX_OK : NGX_ERROR;
+    return (s->ctx && s->variables) ? ls : NULL;
 }
 
 

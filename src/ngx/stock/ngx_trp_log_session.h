@@ -27,12 +27,14 @@ typedef struct {
 
 
 /*
- * Sets what belongs to a server {}, and all else to zero.  The caller sets
- * addresses, times and bytes, then runs the handlers.  NGX_ERROR: no memory.
+ * A session with what belongs to a server {}, and all else zero; NULL: no
+ * memory.  The caller sets addresses, times and bytes, then runs the handlers.
+ * It lives as long as the pool, because cleanups that the handlers leave there
+ * may use it.
  */
 
-ngx_int_t ngx_trp_log_session_init(ngx_trp_log_session_t *ls,
-    ngx_pool_t *pool, void **main_conf, void **srv_conf);
+ngx_trp_log_session_t *ngx_trp_log_session_create(ngx_pool_t *pool,
+    void **main_conf, void **srv_conf);
 void ngx_trp_log_session_run(ngx_trp_log_session_t *ls);
 
 

@@ -300,17 +300,11 @@ ngx_trp_turn_log_session(ngx_trp_turn_alloc_t *alloc, ngx_pool_t *pool,
 
     server = alloc->server;
 
-    /* cleanups that the handlers leave in the pool may use it */
-    ls = ngx_palloc(pool, sizeof(ngx_trp_log_session_t));
-
     client = ngx_pcalloc(pool, sizeof(ngx_trp_turn_client_t));
+    ls = ngx_trp_log_session_create(pool, server->conf->main_conf,
+                                    server->conf->srv_conf);
 
-    if (ls == NULL
-        || client == NULL
-        || ngx_trp_log_session_init(ls, pool, server->conf->main_conf,
-                                    server->conf->srv_conf)
-           != NGX_OK)
-    {
+    if (client == NULL || ls == NULL) {
         return NGX_ERROR;
     }
 
