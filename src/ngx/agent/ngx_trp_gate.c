@@ -45,7 +45,8 @@ ngx_trp_gate_find(ngx_trp_capacity_t *capacity, struct sockaddr *sockaddr,
                              sockaddr, socklen, 1)
             == NGX_OK
             && gate->turn.len == turn->len
-            && ngx_memcmp(gate->turn.data, turn->data, turn->len) == 0)
+            && (turn->len == 0
+                || ngx_memcmp(gate->turn.data, turn->data, turn->len) == 0))
         {
             return gate;
         }
