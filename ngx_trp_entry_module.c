@@ -12,6 +12,7 @@
 
 
 #include "entry/ngx_trp_entry.h"
+#include "entry/ngx_trp_entry_group.h"
 #include "entry/ngx_trp_route.h"
 #include "agent/ngx_trp_stream_log.h"
 #include "base/ngx_trp_addr.h"
@@ -129,7 +130,7 @@ static ngx_command_t  ngx_trp_entry_commands[] = {
 
     { ngx_string("trp_entry_group"),
       NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
-      ngx_trp_agent_label,
+      ngx_trp_entry_group,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.group),
       NULL },
@@ -566,7 +567,7 @@ ngx_trp_entry_init_peer(ngx_stream_session_t *s,
         return NGX_ERROR;
     }
 
-    if (rc != NGX_OK) {
+    if (rc != NGX_OK || ngx_trp_entry_set_group(ctx, &escf->up) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -601,10 +602,11 @@ ngx_trp_entry_log_handler(ngx_stream_session_t *s)
 
     target = ctx->target;
 
-    if (target->front && ctx->why) {
+    if (ctx->why) {
 
         /* the proxy has taken it for an internal error */
-        s->status = NGX_STREAM_FORBIDDEN;
+        s->status = (ctx->code == TRP_CODE_LIMIT)
+                    ? NGX_STREAM_SERVICE_UNAVAILABLE : NGX_STREAM_FORBIDDEN;
     }
 
     if (target->front && !target->replied) {
@@ -690,8 +692,9 @@ ngx_trp_entry_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
     info->id = ctx->id;
     info->status = ngx_trp_entry_code(ctx);
 
+    info->group = ctx->group;
+
     if (ctx->entry) {
-        info->group = ctx->entry->conf->agent.group;
         info->name = ctx->entry->conf->agent.name;
         info->aborted = (ctx->associate == NULL
                          && (ctx->stream.in != NGX_TRP_STREAM_ENDED
@@ -999,6 +1002,14 @@ ngx_trp_entry_init_upstream(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
 
     ngx_conf_init_msec_value(escf->up.open_timeout, 30000);
     ngx_conf_init_uint_value(escf->up.unavailable, NGX_TRP_ENTRY_WAIT);
+
+    if (escf->up.group) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"trp_entry_group\" with variables is not supported by "
+                      "upstream \"%V\" in %s:%ui, write a name",
+                      &us->host, us->file_name, us->line);
+        return NGX_ERROR;
+    }
 
     ngx_memzero(&defaults, sizeof(ngx_trp_agent_conf_t));
     ngx_trp_agent_create_conf(&defaults);

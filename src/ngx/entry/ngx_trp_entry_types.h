@@ -1,0 +1,91 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * The entry: settings of an upstream {}, its state in a worker, and what each
+ * user's session has.
+ */
+
+
+#ifndef _NGX_TRP_ENTRY_TYPES_H_INCLUDED_
+#define _NGX_TRP_ENTRY_TYPES_H_INCLUDED_
+
+
+#include "agent/ngx_trp_agent.h"
+#include "agent/ngx_trp_relays.h"
+#include "agent/ngx_trp_stream.h"
+#include "base/ngx_trp_target.h"
+#include "socks5/ngx_trp_associate_share.h"
+#include "stock/ngx_trp_balancer.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/* what happens to users while there is no reverse to serve them */
+
+#define NGX_TRP_ENTRY_WAIT   0
+#define NGX_TRP_ENTRY_RESET  1
+
+
+/* what the stock proxy would apply if a stream were not connected at once */
+
+typedef struct {
+    ngx_msec_t                    connect_timeout;  /* 0: by default */
+    ngx_uint_t                    next;       /* may another relay be tried? */
+    ngx_uint_t                    next_tries;
+    ngx_msec_t                    next_timeout;
+} ngx_trp_entry_proxy_t;
+
+
+/* of an upstream {} */
+
+typedef struct {
+    ngx_trp_agent_conf_t          agent;
+    ngx_stream_complex_value_t   *group;      /* NULL: that of the agent */
+    ngx_msec_t                    open_timeout;
+    ngx_uint_t                    unavailable;
+    ngx_uint_t                    limited;    /* a server has max_conns */
+    ngx_trp_balancer_conf_t       balancer;
+} ngx_trp_entry_conf_t;
+
+
+/* the same in a worker */
+
+typedef struct {
+    const ngx_trp_entry_conf_t   *conf;
+    ngx_socket_t                  fd;         /* of the process */
+    ngx_trp_relays_t              relays;
+    ngx_trp_share_t               share;      /* of datagrams */
+} ngx_trp_entry_t;
+
+
+/* of a session; the caller sets the first part */
+
+typedef struct {
+    ngx_stream_session_t         *session;
+    ngx_trp_target_t             *target;
+    ngx_trp_target_t              route;      /* of a user who came by one */
+    const ngx_trp_entry_proxy_t  *proxy;
+    u_char                        id[TRP_STREAM_ID_LEN];
+    const char                   *why;        /* it has no stream */
+    ngx_str_t                     group;      /* empty until it is known */
+
+    ngx_trp_entry_t              *entry;      /* NULL: not yet asked for one */
+    ngx_trp_stream_t              stream;
+    ngx_trp_associate_t          *associate;  /* NULL: a stream of TCP */
+    ngx_uint_t                    code;       /* trp_code_e, without a stream */
+    u_char                       *open;       /* the frame */
+    size_t                        open_len;
+    ngx_trp_balancer_t            balancer;
+    ngx_uint_t                    tries;      /* relays that were tried */
+} ngx_trp_entry_ctx_t;
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_ENTRY_TYPES_H_INCLUDED_ */
