@@ -22,5 +22,11 @@ my $out = `sh ../../examples/demo.sh 2>&1 < /dev/null`;
 is($?, 0, 'exit status') or diag($out);
 like($out, qr/Hello from behind the NAT/, 'curl');
 like($out, qr/^(\w{64})  there\n\1  back$/m, 'scp');
-is(scalar(() = $out =~ /^(?:entry|relay|reverse): 127\.0\.0\.1 ->.* ok,/mg),
-    12, 'access logs');
+
+# the first line is that of curl; a client of ssh may leave before it has read
+# everything, and then its connection was reset
+
+my @lines = $out =~ /^((?:entry|relay|reverse): 127\.0\.0\.1 ->.*, group .*)/mg;
+
+ok(@lines == 12 && 3 == grep({ $lines[$_] =~ / ok, / } 0, 4, 8),
+    'access logs') or diag($out);
