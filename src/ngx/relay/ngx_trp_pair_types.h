@@ -15,6 +15,7 @@
 
 
 #include "base/ngx_trp_capacity.h"
+#include "base/ngx_trp_guard.h"
 #include "tunnel/ngx_trp_tunnel.h"
 
 
@@ -53,6 +54,7 @@
 #define NGX_TRP_CHOICE_REFUSALS   256
 
 
+typedef struct ngx_trp_relay_s  ngx_trp_relay_t;
 typedef struct ngx_trp_peer_s   ngx_trp_peer_t;
 typedef struct ngx_trp_agent_s  ngx_trp_agent_t;
 typedef struct ngx_trp_joint_s  ngx_trp_joint_t;
@@ -187,11 +189,13 @@ struct ngx_trp_peer_s {
     ngx_queue_t            all;          /* in agent->peers */
     ngx_queue_t            queue;        /* in agent->idle, group->waiting,
                                             group->candidates */
+    ngx_trp_relay_t       *relay;
     ngx_trp_tunnel_t      *tunnel;
     ngx_trp_agent_t       *agent;        /* NULL: has no tunnel yet */
     ngx_trp_group_t       *applied;      /* where it waits to be admitted */
     ngx_event_t           *retry;        /* posted when it may be */
     ngx_stream_session_t  *session;
+    ngx_trp_guest_t       *guest;        /* until it has authenticated */
     trp_authorized_key_t  *key;
 
     ngx_trp_joint_t       *joint;        /* the stream that it carries */

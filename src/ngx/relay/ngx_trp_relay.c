@@ -1,0 +1,848 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * The relay at work.  A connection is steered to the worker of its group,
+ * authenticated, and then served as a tunnel until it ends or the worker
+ * exits.
+ */
+
+
+#include "relay/ngx_trp_relay.h"
+#include "base/ngx_trp_addr.h"
+#include "base/ngx_trp_key_file.h"
+#include "relay/ngx_trp_choice.h"
+#include "relay/ngx_trp_joint.h"
+#include "relay/ngx_trp_pair.h"
+#include "tunnel/trp_auth.h"
+
+#include <sodium.h>
+
+
+/* how soon a worker that exits learns of another reload */
+#define NGX_TRP_RELAY_RELOAD_TIME  1000
+
+/* agents close; those that do not are closed after this time */
+#define NGX_TRP_RELAY_CLOSE_TIME  5000
+
+/* a dead peer is detected sooner, see ngx_trp_tunnel_probe() */
+#define NGX_TRP_RELAY_PROBE_TIME  6000
+
+
+/* an agent that waits until those in its place are found dead */
+
+typedef struct {
+    ngx_event_t                  event;
+    size_t                       len;
+    u_char                       auth[TRP_CONTROL_MAX];
+} ngx_trp_relay_candidate_t;
+
+
+static ngx_msec_t ngx_trp_relay_time_left(const ngx_trp_relay_t *relay,
+    ngx_connection_t *c);
+static void ngx_trp_relay_moved(ngx_stream_session_t *s);
+static void ngx_trp_relay_hello(ngx_trp_peer_t *peer);
+static void ngx_trp_relay_readable(ngx_trp_tunnel_t *t);
+static void ngx_trp_relay_writable(ngx_trp_tunnel_t *t);
+static ngx_int_t ngx_trp_relay_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame);
+static ngx_int_t ngx_trp_relay_auth(ngx_trp_peer_t *peer, trp_frame_t *frame);
+static const char *ngx_trp_relay_check_auth(ngx_trp_peer_t *peer,
+    trp_auth_t *auth);
+static void ngx_trp_relay_reject(ngx_trp_peer_t *peer, const char *reason,
+    trp_auth_t *auth, ngx_uint_t code);
+static ngx_int_t ngx_trp_relay_join(ngx_trp_peer_t *peer, trp_auth_t *auth,
+    size_t len);
+static ngx_int_t ngx_trp_relay_wait(ngx_trp_peer_t *peer, size_t len);
+static void ngx_trp_relay_retry(ngx_event_t *ev);
+static void ngx_trp_relay_stop_waiting(ngx_trp_peer_t *peer);
+static void ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth);
+static ngx_int_t ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame);
+static void ngx_trp_relay_idle(ngx_trp_tunnel_t *t);
+static void ngx_trp_relay_drain(ngx_trp_tunnel_t *t);
+static void ngx_trp_relay_reload_handler(ngx_event_t *ev);
+static void ngx_trp_relay_check_key(ngx_trp_peer_t *peer);
+static void ngx_trp_relay_closed(ngx_trp_tunnel_t *t);
+
+
+static const ngx_trp_tunnel_handlers_t  ngx_trp_relay_tunnel_handlers = {
+    ngx_trp_relay_readable,
+    ngx_trp_relay_writable,
+    ngx_trp_relay_idle,
+    ngx_trp_relay_frame,
+    ngx_trp_relay_drain,
+    ngx_trp_relay_closed
+};
+
+
+ngx_trp_relay_worker_t *
+ngx_trp_relay_start_worker(ngx_cycle_t *cycle, ngx_trp_steer_t *steer,
+    ngx_atomic_t *counter)
+{
+    ngx_trp_relay_worker_t  *worker;
+
+    worker = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_relay_worker_t));
+    if (worker == NULL) {
+        return NULL;
+    }
+
+    ngx_queue_init(&worker->relays);
+
+    worker->steer = steer;
+    worker->counter = counter;
+    worker->reloads = *counter;
+
+    worker->event.data = worker;
+    worker->event.log = cycle->log;
+    worker->event.handler = ngx_trp_relay_reload_handler;
+    worker->event.cancelable = 1;
+
+    worker->scratch = ngx_palloc(cycle->pool, NGX_TRP_SCRATCH_SIZE);
+
+    return worker->scratch ? worker : NULL;
+}
+
+
+ngx_trp_relay_t *
+ngx_trp_relay_start(ngx_cycle_t *cycle, ngx_trp_relay_worker_t *worker,
+    const ngx_trp_relay_conf_t *conf)
+{
+    ngx_trp_relay_t  *relay;
+
+    relay = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_relay_t));
+
+    if (relay == NULL
+        || ngx_trp_bio_init(cycle->pool, &relay->tunnels.bio) != NGX_OK)
+    {
+        return NULL;
+    }
+
+    relay->conf = conf;
+    relay->worker = worker;
+
+    relay->guard.max = conf->max_unauthenticated;
+    relay->guard.max_per_address = conf->max_per_address;
+
+    if (ngx_trp_guard_init(&relay->guard, cycle, 4) != NGX_OK) {
+        return NULL;
+    }
+
+    ngx_trp_pair_init(&relay->pair, cycle);
+
+    ngx_queue_insert_tail(&worker->relays, &relay->queue);
+
+    return relay;
+}
+
+
+/*
+ * An agent has connected: does another worker have its group?  Until there is
+ * a ClientHello, a connection costs no more than nginx's own session.
+ */
+
+ngx_int_t
+ngx_trp_relay_accept(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
+    ngx_trp_guest_t **guest)
+{
+    ngx_int_t          rc;
+    ngx_connection_t  *c;
+
+    c = s->connection;
+
+    if (*guest == NULL) {
+        rc = ngx_trp_guard_enter(&relay->guard, c, guest);
+
+        if (rc != NGX_OK) {
+            return (rc == NGX_BUSY) ? NGX_STREAM_SERVICE_UNAVAILABLE : rc;
+        }
+
+        ngx_trp_guard_deadline(*guest, ngx_trp_relay_time_left(relay, c));
+    }
+
+    if (c->read->timedout) {
+        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                      "client sent no ClientHello in time");
+        return NGX_STREAM_BAD_REQUEST;
+    }
+
+    c->log->action = "waiting for ClientHello";
+
+    rc = ngx_trp_steer_connection(relay->worker->steer, c);
+
+    if (rc == NGX_AGAIN) {
+        return (ngx_handle_read_event(c->read, 0) == NGX_OK) ? NGX_AGAIN
+                                                             : NGX_ERROR;
+    }
+
+    if (rc == NGX_DONE) {
+        ngx_trp_relay_moved(s);
+    }
+
+    return rc;
+}
+
+
+/* one deadline covers all from accept() to authentication */
+
+static ngx_msec_t
+ngx_trp_relay_time_left(const ngx_trp_relay_t *relay, ngx_connection_t *c)
+{
+    ngx_msec_t  elapsed;
+
+    elapsed = ngx_current_msec - c->start_time;
+
+    return (elapsed < relay->conf->auth_timeout)
+           ? relay->conf->auth_timeout - elapsed : 1;
+}
+
+
+/* no ngx_stream_finalize_session(): for the peer this is not the end */
+
+static void
+ngx_trp_relay_moved(ngx_stream_session_t *s)
+{
+    ngx_pool_t        *pool;
+    ngx_connection_t  *c;
+
+    c = s->connection;
+    pool = c->pool;
+
+#if (NGX_STAT_STUB)
+    (void) ngx_atomic_fetch_add(ngx_stat_active, -1);
+#endif
+
+    ngx_close_connection(c);
+    ngx_destroy_pool(pool);
+}
+
+
+void
+ngx_trp_relay_serve(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
+    ngx_trp_guest_t *guest)
+{
+    unsigned           len;
+    const u_char      *alpn;
+    ngx_trp_peer_t    *peer;
+    ngx_connection_t  *c;
+
+    c = s->connection;
+
+    c->log->action = "authenticating tunnel";
+
+    alpn = NULL;
+    len = 0;
+
+    if (c->ssl) {
+        SSL_get0_alpn_selected(c->ssl->connection, &alpn, &len);
+    }
+
+    if (len != sizeof(TRP_ALPN) - 1) {
+        ngx_log_error(NGX_LOG_INFO, c->log, 0,
+                      "client does not speak " TRP_ALPN);
+        ngx_stream_finalize_session(s, NGX_STREAM_BAD_REQUEST);
+        return;
+    }
+
+    peer = ngx_pcalloc(c->pool, sizeof(ngx_trp_peer_t));
+
+    if (peer) {
+        peer->relay = relay;
+        peer->session = s;
+        peer->guest = guest;
+        peer->tunnel = ngx_trp_tunnel_create(c, &relay->tunnels,
+                                             &ngx_trp_relay_tunnel_handlers,
+                                             peer, 1, relay->conf->heartbeat);
+    }
+
+    if (peer == NULL || peer->tunnel == NULL) {
+        ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    if (ngx_trp_tunnel_start(peer->tunnel) != NGX_OK) {
+        ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    ngx_trp_tunnel_deadline(peer->tunnel, ngx_trp_relay_time_left(relay, c),
+                            "waiting for authentication");
+
+    ngx_trp_relay_hello(peer);
+
+    ngx_post_event(c->read, &ngx_posted_events);
+}
+
+
+static void
+ngx_trp_relay_hello(ngx_trp_peer_t *peer)
+{
+    u_char       buf[NGX_TRP_OPEN_MAX];
+    trp_hello_t  hello;
+
+    randombytes_buf(peer->nonce, TRP_NONCE_LEN);
+
+    hello.version = TRP_VERSION;
+    hello.heartbeat = (uint32_t) peer->relay->conf->heartbeat;
+    ngx_memcpy(hello.nonce, peer->nonce, TRP_NONCE_LEN);
+
+    ngx_trp_tunnel_send_frame(peer->tunnel, buf, trp_hello_put(buf, &hello));
+}
+
+
+static void
+ngx_trp_relay_readable(ngx_trp_tunnel_t *t)
+{
+    ngx_trp_peer_t  *peer;
+
+    peer = t->data;
+
+    ngx_trp_joint_readable(peer, peer->relay->worker->scratch);
+}
+
+
+static void
+ngx_trp_relay_writable(ngx_trp_tunnel_t *t)
+{
+    ngx_trp_joint_writable(t->data);
+}
+
+
+static ngx_int_t
+ngx_trp_relay_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
+{
+    ngx_trp_peer_t  *peer;
+
+    peer = t->data;
+
+    switch (frame->type) {
+
+    case TRP_AUTH:
+        return ngx_trp_relay_auth(peer, frame);
+
+    case TRP_OPEN:
+        return ngx_trp_relay_open(peer, frame);
+
+    case TRP_DRAIN:
+        t->draining = 1;
+
+        if (!t->busy) {
+            ngx_trp_pair_unpark(peer);
+            ngx_trp_tunnel_fail(t);
+        }
+
+        return NGX_OK;
+
+    default:
+        ngx_trp_joint_frame(peer, frame);
+        return NGX_OK;
+    }
+}
+
+
+static ngx_int_t
+ngx_trp_relay_auth(ngx_trp_peer_t *peer, trp_frame_t *frame)
+{
+    u_char                     buf[TRP_HEADER_LEN + 1];
+    trp_auth_t                 auth;
+    ngx_uint_t                 slot;
+    const char                *reason;
+    ngx_trp_tunnel_t          *t;
+
+    t = peer->tunnel;
+
+    if (trp_auth_get(&auth, t->reader.buf, frame->len) != TRP_OK) {
+        ngx_trp_relay_reject(peer, "invalid AUTH frame", NULL,
+                             TRP_CODE_NOT_AUTHORIZED);
+        return NGX_OK;
+    }
+
+    reason = ngx_trp_relay_check_auth(peer, &auth);
+
+    if (reason) {
+        ngx_trp_relay_reject(peer, reason, &auth, TRP_CODE_NOT_AUTHORIZED);
+        return NGX_OK;
+    }
+
+    slot = trp_slot(auth.group);
+
+    if (!ngx_trp_steer_here(peer->relay->worker->steer, slot)) {
+        ngx_trp_steer_moved(peer->relay->worker->steer, t->connection, slot);
+
+        ngx_trp_tunnel_send_frame(t, buf, trp_moved_put(buf, (uint8_t) slot));
+        ngx_trp_tunnel_deadline(t, NGX_TRP_RELAY_CLOSE_TIME,
+                                "waiting for the agent to redial");
+        return NGX_OK;
+    }
+
+    return ngx_trp_relay_join(peer, &auth, frame->len);
+}
+
+
+/* NULL, or the reason for a refusal, which the agent is never told */
+
+static const char *
+ngx_trp_relay_check_auth(ngx_trp_peer_t *peer, trp_auth_t *auth)
+{
+    u_char                 exporter[TRP_EXPORTER_LEN];
+    in_port_t              port;
+    trp_addr_t             addr;
+    trp_authorized_key_t  *key;
+
+    if (ngx_trp_tunnel_exporter(peer->tunnel, exporter) != NGX_OK) {
+        return "TLS connection has no unique exporter value";
+    }
+
+    key = ngx_trp_key_find(peer->relay->conf->keys, auth->public_key);
+
+    if (key == NULL) {
+        return "key is not in the authorized keys";
+    }
+
+    peer->key = key;
+
+    if (trp_auth_verify(auth, peer->nonce, exporter) != TRP_OK) {
+        return "signature is wrong";
+    }
+
+    if (auth->version < TRP_VERSION) {
+        return "version is too old";
+    }
+
+    if (auth->role != TRP_ROLE_ENTRY && auth->role != TRP_ROLE_REVERSE) {
+        return "role is unknown";
+    }
+
+    if (!(key->roles & auth->role)) {
+        return "key is not for this role";
+    }
+
+    if (!trp_authorized_key_allows_group(key, auth->group)) {
+        return "key is not for this group";
+    }
+
+    if (trp_authorized_key_expired(key, ngx_time())) {
+        return "key has expired";
+    }
+
+    ngx_trp_addr_from_sockaddr(&addr, &port,
+                               peer->tunnel->connection->sockaddr);
+
+    if (!trp_authorized_key_allows_from(key, &addr)) {
+        return "key may not be used from this address";
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_trp_relay_reject(ngx_trp_peer_t *peer, const char *reason,
+    trp_auth_t *auth, ngx_uint_t code)
+{
+    char               key[TRP_FINGERPRINT_LEN];
+    trp_str_t          comment;
+    ngx_trp_tunnel_t  *t;
+
+    t = peer->tunnel;
+
+    if (auth) {
+        trp_key_fingerprint(key, auth->public_key);
+
+        ngx_str_null(&comment);
+
+        if (peer->key) {
+            comment = peer->key->comment;
+        }
+
+        ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                      "%s \"%*s\" for group \"%*s\" is not authorized: %s, "
+                      "key: %s (%*s)",
+                      (auth->role == TRP_ROLE_REVERSE) ? "reverse" : "entry",
+                      auth->name.len, auth->name.data,
+                      auth->group.len, auth->group.data, reason, key,
+                      ngx_min(comment.len, TRP_LABEL_MAX), comment.data);
+
+    } else {
+        ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                      "agent is not authorized: %s", reason);
+    }
+
+    ngx_trp_tunnel_error(t, code);
+}
+
+
+/* "len" is the length of AUTH */
+
+static ngx_int_t
+ngx_trp_relay_join(ngx_trp_peer_t *peer, trp_auth_t *auth, size_t len)
+{
+    ngx_int_t         rc;
+    const char       *over;
+    ngx_trp_relay_t  *relay;
+
+    relay = peer->relay;
+
+    rc = ngx_trp_pair_join(&relay->pair, peer, auth, &relay->conf->limits,
+                           &over);
+
+    if (rc == NGX_AGAIN && peer->retry == NULL) {
+        return ngx_trp_relay_wait(peer, len);
+    }
+
+    if (rc == NGX_AGAIN && !peer->retry->timedout) {
+        return NGX_OK;
+    }
+
+    ngx_trp_relay_stop_waiting(peer);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc != NGX_OK) {
+        ngx_trp_relay_reject(peer, over, auth, TRP_CODE_LIMIT);
+        return NGX_OK;
+    }
+
+    ngx_trp_relay_ready(peer, auth);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_relay_wait(ngx_trp_peer_t *peer, size_t len)
+{
+    ngx_connection_t           *c;
+    ngx_trp_relay_candidate_t  *candidate;
+
+    c = peer->tunnel->connection;
+
+    candidate = ngx_pcalloc(c->pool, sizeof(ngx_trp_relay_candidate_t));
+    if (candidate == NULL) {
+        ngx_trp_pair_withdraw(peer);
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(candidate->auth, peer->tunnel->reader.buf, len);
+    candidate->len = len;
+
+    candidate->event.data = peer;
+    candidate->event.log = c->log;
+    candidate->event.handler = ngx_trp_relay_retry;
+
+    peer->retry = &candidate->event;
+
+    ngx_add_timer(peer->retry, NGX_TRP_RELAY_PROBE_TIME);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_relay_retry(ngx_event_t *ev)
+{
+    trp_auth_t                  auth;
+    ngx_trp_peer_t             *peer;
+    ngx_trp_relay_candidate_t  *candidate;
+
+    peer = ev->data;
+    candidate = trp_of(ngx_trp_relay_candidate_t, event, ev);
+
+    if (peer->tunnel->failed || peer->applied == NULL) {
+        return;
+    }
+
+    /* cannot fail: it was parsed before */
+    (void) trp_auth_get(&auth, candidate->auth, candidate->len);
+
+    if (ngx_trp_relay_join(peer, &auth, candidate->len) != NGX_OK) {
+        ngx_trp_tunnel_fail(peer->tunnel);
+    }
+}
+
+
+static void
+ngx_trp_relay_stop_waiting(ngx_trp_peer_t *peer)
+{
+    ngx_trp_pair_withdraw(peer);
+
+    if (peer->retry == NULL) {
+        return;
+    }
+
+    if (peer->retry->timer_set) {
+        ngx_del_timer(peer->retry);
+    }
+
+    if (peer->retry->posted) {
+        ngx_delete_posted_event(peer->retry);
+    }
+}
+
+
+static void
+ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth)
+{
+    u_char             buf[NGX_TRP_OPEN_MAX];
+    trp_ready_t        ready;
+    ngx_trp_group_t   *group;
+    ngx_trp_tunnel_t  *t;
+
+    t = peer->tunnel;
+
+    ngx_trp_guard_leave(peer->guest);
+
+    t->state.opener = (auth->role == TRP_ROLE_REVERSE);
+    group = peer->agent->group;
+
+    ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                  "%s \"%V\" (%*s) has a tunnel in group \"%V\"%s",
+                  t->state.opener ? "reverse" : "entry", &peer->agent->name,
+                  peer->key->comment.len, peer->key->comment.data,
+                  &group->sn.str,
+                  SSL_session_reused(t->connection->ssl->connection)
+                  ? ", TLS session resumed" : "");
+
+    t->connection->log->action = "serving tunnel";
+
+    ready.slot = (uint8_t) trp_slot(auth->group);
+    ready.wanted = t->state.opener ? (uint16_t) group->nwaiting : 0;
+
+    ngx_trp_tunnel_send_frame(t, buf, trp_ready_put(buf, &ready));
+    ngx_trp_tunnel_watch(t);
+
+    ngx_trp_relay_idle(t);
+}
+
+
+static ngx_int_t
+ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame)
+{
+    const char                *over;
+    trp_open_t                *open;
+    ngx_trp_joint_t           *joint;
+    ngx_trp_tunnel_t          *t;
+
+    t = peer->tunnel;
+
+    joint = ngx_trp_joint_create(peer, frame);
+
+    if (joint == NULL) {
+        ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                      "%s sent invalid OPEN", ngx_trp_peer_text(peer).data);
+        return NGX_ERROR;
+    }
+
+    open = &joint->open;
+
+    if (!trp_authorized_key_allows_open(peer->key, &open->addr, open->host,
+                                        open->port))
+    {
+        ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                      "%s may not open \"%V\" by \"permitopen\", "
+                      "group: \"%V\", stream: %s",
+                      ngx_trp_peer_text(peer).data, &joint->destination,
+                      &joint->group, ngx_trp_id_text(open->id).data);
+        ngx_trp_joint_refuse(joint, TRP_CODE_NOT_ALLOWED, 0);
+        return NGX_OK;
+    }
+
+    if (ngx_exiting || t->draining) {
+        ngx_trp_joint_refuse_draining(joint, "takes over");
+        return NGX_OK;
+    }
+
+    if ((open->flags & TRP_OPEN_AGAIN)
+        && trp_recent_has(&peer->agent->group->lost, open->id))
+    {
+
+        /* its early bytes have reached the destination, once is enough */
+
+        ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                      "\"%V\" was opened before, and accepted, by %s, "
+                      "group: \"%V\", stream: %s", &joint->destination,
+                      ngx_trp_peer_text(peer).data, &joint->group,
+                      ngx_trp_id_text(open->id).data);
+        ngx_trp_joint_refuse(joint, TRP_CODE_FAILED, 0);
+        return NGX_OK;
+    }
+
+    over = ngx_trp_pair_opened(peer);
+
+    if (over) {
+        ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                      "%s may not open \"%V\": %s, group: \"%V\", stream: %s",
+                      ngx_trp_peer_text(peer).data, &joint->destination, over,
+                      &joint->group, ngx_trp_id_text(open->id).data);
+        ngx_trp_joint_refuse(joint, TRP_CODE_LIMIT, 0);
+        return NGX_OK;
+    }
+
+    joint->opened = 1;
+
+    ngx_trp_joint_pair(joint, peer->relay->conf->open_timeout);
+
+    return NGX_OK;
+}
+
+
+/* a tunnel is free for the next stream */
+
+static void
+ngx_trp_relay_idle(ngx_trp_tunnel_t *t)
+{
+    ngx_trp_peer_t  *peer, *entry;
+
+    peer = t->data;
+
+    ngx_trp_joint_leave(peer, 0);
+
+    ngx_log_debug1(NGX_LOG_DEBUG_STREAM, t->connection->log, 0,
+                   "trp tunnel of %s is free", ngx_trp_peer_text(peer).data);
+
+    if (ngx_exiting || t->draining) {
+        ngx_trp_relay_drain(t);
+        return;
+    }
+
+    if (peer->agent->role != TRP_ROLE_REVERSE) {
+        ngx_trp_pair_tell(peer);
+        return;
+    }
+
+    entry = ngx_trp_choice_next(peer->agent);
+
+    if (entry) {
+        ngx_trp_pair_unwait(entry);
+        ngx_trp_joint_connect(entry->joint, peer);
+        return;
+    }
+
+    ngx_trp_pair_park(peer);
+}
+
+
+/* this worker exits: agents dial again and find the new ones */
+
+static void
+ngx_trp_relay_drain(ngx_trp_tunnel_t *t)
+{
+    ngx_trp_peer_t  *peer;
+
+    peer = t->data;
+
+    t->draining = 1;
+
+    if (peer->agent == NULL) {
+        ngx_trp_tunnel_fail(t);
+        return;
+    }
+
+    if (peer->waiting) {
+        ngx_trp_joint_refuse_draining(peer->joint, "takes over");
+        return;
+    }
+
+    if (t->busy) {
+        ngx_trp_relay_check_key(peer);
+        return;
+    }
+
+    ngx_trp_pair_unpark(peer);
+
+    ngx_trp_tunnel_send(t, TRP_DRAIN);
+    ngx_trp_tunnel_deadline(t, NGX_TRP_RELAY_CLOSE_TIME,
+                            "waiting for the agent to redial");
+}
+
+
+/*
+ * The master tells a worker only once to exit, but a later reload may remove
+ * a key.
+ */
+
+static void
+ngx_trp_relay_reload_handler(ngx_event_t *ev)
+{
+    ngx_queue_t             *q;
+    ngx_trp_relay_t         *relay;
+    ngx_trp_relay_worker_t  *worker;
+
+    worker = ev->data;
+
+    if (worker->reloads != *worker->counter) {
+        worker->reloads = *worker->counter;
+
+        for (q = ngx_queue_head(&worker->relays);
+             q != ngx_queue_sentinel(&worker->relays);
+             q = ngx_queue_next(q))
+        {
+            relay = ngx_queue_data(q, ngx_trp_relay_t, queue);
+
+            relay->reread = NULL;
+            ngx_trp_pair_each(&relay->pair, ngx_trp_relay_check_key);
+        }
+    }
+
+    ngx_add_timer(ev, NGX_TRP_RELAY_RELOAD_TIME);
+}
+
+
+/* the reload may have removed a key: its streams end */
+
+static void
+ngx_trp_relay_check_key(ngx_trp_peer_t *peer)
+{
+    ngx_log_t               *log;
+    ngx_trp_relay_t         *relay;
+    ngx_trp_relay_worker_t  *worker;
+
+    if (!ngx_exiting || peer->tunnel->failed) {
+        return;
+    }
+
+    relay = peer->relay;
+    worker = relay->worker;
+
+    if (!worker->event.timer_set) {
+        ngx_add_timer(&worker->event, NGX_TRP_RELAY_RELOAD_TIME);
+    }
+
+    if (relay->reread == NULL) {
+        relay->reread = ngx_trp_key_file_reread(ngx_cycle->pool,
+                                                &relay->conf->authorized_keys);
+        if (relay->reread == NULL) {
+            relay->reread = relay->conf->keys;
+        }
+    }
+
+    if (ngx_trp_key_find(relay->reread, peer->key->public_key) == NULL) {
+        log = peer->tunnel->connection->log;
+
+        ngx_log_error(NGX_LOG_INFO, log, 0,
+                      "%s is not authorized any more, group: \"%V\"",
+                      ngx_trp_peer_text(peer).data,
+                      &peer->agent->group->sn.str);
+        ngx_trp_tunnel_fail(peer->tunnel);
+    }
+}
+
+
+static void
+ngx_trp_relay_closed(ngx_trp_tunnel_t *t)
+{
+    ngx_trp_peer_t  *peer;
+
+    peer = t->data;
+
+    ngx_trp_joint_leave(peer, 1);
+    ngx_trp_relay_stop_waiting(peer);
+    ngx_trp_pair_leave(peer);
+
+#if (NGX_STAT_STUB)
+    (void) ngx_atomic_fetch_add(ngx_stat_active, -1);
+#endif
+}

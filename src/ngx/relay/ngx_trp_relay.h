@@ -1,0 +1,91 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * A relay, as it works: the server {} with "trp_relay" in one worker, and what
+ * the relays of a worker share.
+ */
+
+
+#ifndef _NGX_TRP_RELAY_H_INCLUDED_
+#define _NGX_TRP_RELAY_H_INCLUDED_
+
+
+#include "base/ngx_trp_conf.h"
+#include "base/ngx_trp_guard.h"
+#include "relay/ngx_trp_pair_types.h"
+#include "relay/ngx_trp_steer.h"
+
+
+#pragma GCC visibility push(hidden)
+
+
+/* of a server {} */
+
+typedef struct {
+    ngx_flag_t               enabled;
+    ngx_str_t                authorized_keys;
+    ngx_array_t             *keys;          /* trp_authorized_key_t */
+    ngx_msec_t               auth_timeout;
+    ngx_msec_t               open_timeout;
+    ngx_msec_t               heartbeat;
+    ngx_uint_t               max_unauthenticated;
+    ngx_uint_t               max_per_address;
+    ngx_trp_limits_t         limits;
+    ngx_trp_conf_place_t     place;
+} ngx_trp_relay_conf_t;
+
+
+/* what all relays of a worker share */
+
+typedef struct {
+    ngx_queue_t              relays;        /* ngx_trp_relay_t */
+    ngx_trp_steer_t         *steer;         /* NULL: one worker */
+    ngx_atomic_t            *counter;       /* reloads, in shared memory */
+    ngx_atomic_uint_t        reloads;       /* the last one that was seen */
+    ngx_event_t              event;
+    u_char                  *scratch;
+} ngx_trp_relay_worker_t;
+
+
+struct ngx_trp_relay_s {
+    ngx_queue_t                  queue;     /* in worker->relays */
+    const ngx_trp_relay_conf_t  *conf;
+    ngx_trp_relay_worker_t      *worker;
+    const ngx_array_t           *reread;    /* its keys, when a worker exits */
+    ngx_trp_tunnels_t            tunnels;
+    ngx_trp_guard_t              guard;
+    ngx_trp_pair_t               pair;
+};
+
+
+/* in a worker; NULL: no memory */
+
+ngx_trp_relay_worker_t *ngx_trp_relay_start_worker(ngx_cycle_t *cycle,
+    ngx_trp_steer_t *steer, ngx_atomic_t *counter);
+ngx_trp_relay_t *ngx_trp_relay_start(ngx_cycle_t *cycle,
+    ngx_trp_relay_worker_t *worker, const ngx_trp_relay_conf_t *conf);
+
+/*
+ * A handler of a phase, for a connection before its TLS handshake.  "*guest" is
+ * NULL at first, and kept between the calls for one session.  NGX_DECLINED: the
+ * connection is to be served here; NGX_AGAIN; NGX_DONE: the session is gone,
+ * its connection is another worker's; a status: it is to be closed.
+ */
+
+ngx_int_t ngx_trp_relay_accept(ngx_trp_relay_t *relay,
+    ngx_stream_session_t *s, ngx_trp_guest_t **guest);
+
+/* after the TLS handshake: from now on the connection is a tunnel */
+
+void ngx_trp_relay_serve(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
+    ngx_trp_guest_t *guest);
+
+
+#pragma GCC visibility pop
+
+
+#endif /* _NGX_TRP_RELAY_H_INCLUDED_ */
