@@ -43,6 +43,8 @@ my @methods = (
         . ' 16 clients', code => \&connects, args => [16], place => 'distant' },
     { name => 'rtt64', title => 'new connections, RTT 20 ms per leg,'
         . ' 64 clients', code => \&connects, args => [64], place => 'distant' },
+    { name => 'agent16', title => 'new connections, RTT 20 ms to the reverse,'
+        . ' 16 clients', code => \&connects, args => [16], place => 'near' },
     { name => 'parked', title => 'parked tunnels', code => \&parked,
         only => 'trp', fresh => 1 },
     { name => 'open1000', title => 'open idle streams, 1,000',

@@ -2,7 +2,8 @@ package Bench::Place;
 
 # Where the processes of a way run: all on loopback, or users, relay and
 # service in network namespaces of their own with a delay on each leg
-# (users and entry -- relay -- reverse and service).
+# (users and entry -- relay -- reverse and service), or on the second one only
+# (users, entry and relay -- reverse and service).
 
 use strict;
 use warnings;
@@ -11,7 +12,7 @@ use Exporter qw/ import /;
 
 use Bench;
 
-our @EXPORT = qw/ loopback distant /;
+our @EXPORT = qw/ loopback distant near /;
 
 
 sub loopback {
@@ -86,6 +87,21 @@ sub distant {
     }
 
     return $self;
+}
+
+
+# The same, but users, and an entry, are where the relay is.
+
+sub near {
+    my ($distant) = @_;
+    my %self = %$distant;
+
+    for my $what (qw/ at inside /) {
+        $self{$what} = { %{$self{$what}},
+            entry => $self{$what}{relay} };
+    }
+
+    return bless \%self, ref $distant;
 }
 
 

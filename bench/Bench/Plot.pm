@@ -81,7 +81,7 @@ sub panel {
             . qq{<text x="%.1f" y="%d">%s</text>\n}, $y + 10,
             Bench::Way->title($way), LABEL, $y,
             max(0, $value{$way}) / $most * BAR, ROW - 6,
-            $way eq 'trp' ? '#1769aa' : '#b8c4ce',
+            $way =~ /^(?:trp|hub)$/ ? '#1769aa' : '#b8c4ce',
             LABEL + 5 + max(0, $value{$way}) / $most * BAR, $y + 10,
             Bench::Report::cell($value{$way});
     }

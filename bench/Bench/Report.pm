@@ -25,7 +25,7 @@ my %columns = (
     (map { $_ => [ @bulk, @load ] } qw/ up1 down1 up8 down8 /),
     keepalive => [ @rate, @load ],
     new => [ @rate[0, 3], [ resumed => 'resumed %' ], @load ],
-    (map { $_ => [ @rate, @load ] } qw/ connect rtt16 rtt64 /),
+    (map { $_ => [ @rate, @load ] } qw/ connect rtt16 rtt64 agent16 /),
     parked => [ @memory[0 .. 2] ],
     (map { $_ => [ @memory, [ kernel_buffers => 'buffers' ],
         [ kernel_objects => 'objects' ] ] } qw/ open1000 open /),
@@ -66,15 +66,14 @@ sub ratio {
     return @ratios ? median(@ratios) : undef;
 }
 
-# the better one of the two chains of stock nginx
+# the better one of two chains of stock nginx
 
 sub chain {
-    my ($self, $method, $figure, $more) = @_;
+    my ($self, $method, $figure, $more, @chains) = @_;
     my @known = sort {
         my ($x, $y) = map { $self->middle($method, $_, $figure) } $a, $b;
         $more ? $y <=> $x : $x <=> $y;
-    } grep { defined $self->middle($method, $_, $figure) }
-        qw/ stock12 stock13 /;
+    } grep { defined $self->middle($method, $_, $figure) } @chains;
 
     return $known[0];
 }
@@ -88,17 +87,16 @@ sub text {
         my $m = $self->{methods}{$method} or next;
         my @columns = @{$columns{$method}};
         my @ways = grep { $m->{ways}{$_} } Bench::Way->ways();
-        my $first = $columns[0][0];
-        my $compare = @ways > 1;
+        my $first = $columns[0][0] eq 'entry' ? 'sum' : $columns[0][0];
+        my @ours = @ways > 1 ? grep { $m->{ways}{$_} } qw/ trp hub / : ();
 
         $text .= "\n" . line("$method: $m->{title}", (map { $_->[1] } @columns),
-            $compare ? 'trp/this' : ());
+            map { "$_/this" } @ours);
 
         for my $way (@ways) {
             $text .= line('  ' . Bench::Way->title($way),
                 (map { cell($self->middle($method, $way, $_->[0])) } @columns),
-                $compare ? cell($self->ratio($method,
-                    $first eq 'entry' ? 'sum' : $first, 'trp', $way)) : ());
+                map { cell($self->ratio($method, $first, $_, $way)) } @ours);
         }
 
         my @errors = map {
@@ -142,17 +140,30 @@ sub reaches {
             good => $relation eq '>=' ? $value >= $limit : $value <= $limit };
     };
 
-    # a ratio to the better chain
+    $self->reaches_of_three($add);
+    $self->reaches_of_two($add);
+
+    return @reaches;
+}
+
+# a ratio to the better one of some ways
+
+sub to_better {
+    my ($self, $add, $one, $title, $method, $figure, $relation, $limit, @ways)
+        = @_;
+    my $two = $self->chain($method, $figure, $relation eq '>=', @ways)
+        or return;
+
+    $add->($title, $self->ratio($method, $figure, $one, $two), $relation,
+        $limit, sprintf('%s, %s: %s and %s', $method, $two,
+            map { cell($self->middle($method, $_, $figure)) } $one, $two));
+}
+
+sub reaches_of_three {
+    my ($self, $add) = @_;
 
     my $to_chain = sub {
-        my ($title, $method, $figure, $relation, $limit) = @_;
-        my $chain = $self->chain($method, $figure, $relation eq '>=')
-            or return;
-
-        $add->($title, $self->ratio($method, $figure, 'trp', $chain),
-            $relation, $limit, sprintf('%s, %s: %s and %s', $method, $chain,
-                map { cell($self->middle($method, $_, $figure)) } 'trp',
-                $chain));
+        $self->to_better($add, 'trp', @_, qw/ stock12 stock13 /);
     };
 
     $to_chain->("$_, to the faster chain", $_, 'rate', '>=', 1.2)
@@ -194,8 +205,56 @@ sub reaches {
         sprintf 'one worker takes %.2f of a core, the busiest of 4 %.2f',
             map { $self->middle("groups$_", 'trp', 'busiest') } 1, 4)
         if $one && $four;
+}
 
-    return @reaches;
+sub reaches_of_two {
+    my ($self, $add) = @_;
+
+    my $to = sub {
+        my ($title, $method, $figure, $relation, $limit, @others) = @_;
+
+        $self->to_better($add, 'hub', "hub: $title, to $_->[0]", $method,
+            $figure, $relation, $limit, @{$_->[1]}) for @others;
+    };
+
+    my @ssh = ('ssh -R', ['ssh']);
+    my @stock = ('stock', [qw/ stock2-12 stock2-13 /]);
+
+    for (
+        [ up1 => 'one stream up', 1, 1 ],
+        [ down1 => 'one stream down', 1, 1 ],
+        [ up8 => '8 streams up', 1.15, 0.95 ],
+        [ down8 => '8 streams down', 1.15, 0.95 ],
+    ) {
+        my ($method, $title, $rate, $cpu) = @$_;
+
+        $to->($title, $method, 'rate', '>=', $rate, [@ssh]);
+        $to->($title, $method, 'rate', '>=', 1, [@stock]);
+        $to->("$title, CPU", $method, 'cpu', '<=', $cpu, [@ssh], [@stock]);
+    }
+
+    my $keep = 'keep-alive requests';
+
+    $to->($keep, 'keepalive', 'rate', '>=', 2, [@ssh]);
+    $to->($keep, 'keepalive', 'rate', '>=', 1.1, [@stock]);
+    $to->("$keep, p99", 'keepalive', 'p99', '<=', 1, [@stock]);
+
+    my $requests = 'requests on new connections';
+
+    $to->($requests, 'new', 'rate', '>=', 2.5, [@ssh]);
+    $to->($requests, 'new', 'rate', '>=', 4, [@stock]);
+
+    my $new = 'new connections, 16 clients';
+
+    $to->($new, 'connect', 'rate', '>=', 1.8, [@ssh]);
+    $to->("$new, p99", 'connect', 'p99', '<=', 1.5,
+        [ 'one nginx', ['stock1'] ]);
+
+    my $rtt = $self->{settings}{rtt} || 20;
+    my $p50 = $self->middle(qw/ agent16 hub p50 /);
+
+    $add->('hub: new connection, median to the RTT to the reverse',
+        $p50 / $rtt, '<=', 1.1, sprintf '%.2f ms', $p50) if defined $p50;
 }
 
 sub verdicts {

@@ -3,7 +3,8 @@ package Bench::Way;
 # The ways from a user to a service, and how each is set up.  All have one
 # worker process, or thread, per role unless told otherwise, the same number
 # of descriptors, the same certificate (ECDSA P-256), the same ciphers, verify
-# the certificate and its name, and resume TLS sessions.
+# the certificate and its name, and resume TLS sessions.  With three hops users
+# connect to the entry, with two to the relay; the last hop is the reverse.
 
 use strict;
 use warnings;
@@ -12,26 +13,46 @@ use IO::Socket::UNIX;
 use List::Util qw/ sum0 /;
 
 use Bench;
+use Bench::Peer;
 
-my %title = (
-    direct => 'direct',
-    stock1 => 'stock nginx, 1 hop, no TLS',
-    stock12 => 'stock nginx, 3 hops, TLS 1.2',
-    stock13 => 'stock nginx, 3 hops, TLS 1.3',
-    ssh => 'ssh -R, 2 hops',
-    haproxy => 'haproxy, 3 hops, TLS 1.3',
-    trp => 'trp, 3 hops, TLS 1.3',
+my @three = qw/ entry relay reverse /;
+my @two = qw/ relay reverse /;
+
+# In the order of the tables: name, title, hops (0: any number is compared with
+# it), how it is started, and programs that it needs and that nobody installs.
+
+my @ways = (
+    [ direct => 'direct', 0, \&direct ],
+    [ stock1 => 'stock nginx, 1 hop, no TLS', 0, \&stock1 ],
+    [ stock12 => 'stock nginx, 3 hops, TLS 1.2', 3,
+        sub { stock($_[0], 'TLSv1.2', @three) } ],
+    [ stock13 => 'stock nginx, 3 hops, TLS 1.3', 3,
+        sub { stock($_[0], 'TLSv1.3', @three) } ],
+    [ 'stock2-12' => 'stock nginx, 2 hops, TLS 1.2', 2,
+        sub { stock($_[0], 'TLSv1.2', @two) } ],
+    [ 'stock2-13' => 'stock nginx, 2 hops, TLS 1.3', 2,
+        sub { stock($_[0], 'TLSv1.3', @two) } ],
+    [ ssh => 'ssh -R, 2 hops', 0, \&ssh ],
+    [ frp => 'frp, 2 hops, TLS 1.3', 2,
+        sub { Bench::Peer::frp($_[0], mux => 'true', pool => 0) },
+        qw/ frps frpc / ],
+    [ 'frp-pool' => 'frp without tcpMux, pool of 20', 2,
+        sub { Bench::Peer::frp($_[0], mux => 'false', pool => 20) },
+        qw/ frps frpc / ],
+    [ rathole => 'rathole, 2 hops, TLS', 2, \&Bench::Peer::rathole,
+        qw/ rathole / ],
+    [ chisel => 'chisel, 2 hops, TLS and ssh', 2, \&Bench::Peer::chisel,
+        qw/ chisel / ],
+    [ haproxy => 'haproxy, 3 hops, TLS 1.3', 3, \&haproxy ],
+    [ trp => 'trp, 3 hops, TLS 1.3', 3, \&trp ],
 );
 
-my %start = (
-    direct => \&direct,
-    stock1 => \&stock1,
-    stock12 => sub { stock($_[0], 'TLSv1.2') },
-    stock13 => sub { stock($_[0], 'TLSv1.3') },
-    ssh => \&ssh,
-    haproxy => \&haproxy,
-    trp => \&trp,
-);
+my %way = map {
+    my ($name, $title, $hops, $start, @programs) = @$_;
+
+    $name => { title => $title, hops => $hops, start => $start,
+        programs => \@programs };
+} @ways;
 
 my $cipher = 'TLS_AES_128_GCM_SHA256';
 my $cipher12 = 'ECDHE-ECDSA-AES128-GCM-SHA256';
@@ -40,9 +61,24 @@ my $cipher_ssh = 'aes128-gcm@openssh.com';
 my $count = 0;
 
 
-sub ways { return qw/ direct stock1 stock12 stock13 ssh haproxy trp / }
+sub ways { return map { $_->[0] } @ways }
 
-sub title { return $title{$_[1]} }
+sub title { return $way{$_[1]}{title} }
+
+# 0: compared with any
+
+sub hops { return $way{$_[1]}{hops} }
+
+# the programs of a way that are not in PATH
+
+sub missing {
+    my ($class, $name) = @_;
+
+    return grep {
+        my $program = $_;
+        !grep { -x "$_/$program" } split /:/, $ENV{PATH};
+    } @{$way{$name}{programs}};
+}
 
 sub ciphers { return { 'TLS 1.3' => $cipher, 'TLS 1.2' => $cipher12,
     'ssh' => $cipher_ssh } }
@@ -50,7 +86,7 @@ sub ciphers { return { 'TLS 1.3' => $cipher, 'TLS 1.2' => $cipher12,
 
 # Options: place, service (ports of web and iperf there), workers and files
 # (descriptors) of each process; of trp also relay_workers, groups, entry and
-# reverse (more for their configuration).
+# reverse (more for the configuration of these agents).
 
 sub start {
     my ($class, $name, %options) = @_;
@@ -63,7 +99,7 @@ sub start {
     $self->{relay_workers} ||= $self->{workers};
     mkdir home() . "/$self->{dir}";
 
-    if (!eval { $start{$name}->($self); $self->wait_for_answers(); 1 }) {
+    if (!eval { $way{$name}{start}->($self); $self->wait_for_answers(); 1 }) {
         my $error = $@;
         my $logs = $self->logs();
         $self->stop();
@@ -182,24 +218,25 @@ END
 }
 
 
-# Each relay and reverse logs handshakes that did not resume a session.
+# The first role is without TLS for users; the others log handshakes that did
+# not resume a session.
 
 sub stock {
-    my ($self, $protocol) = @_;
+    my ($self, $protocol, @roles) = @_;
     my ($place, $home) = ($self->{place}, home());
 
     my $suite = $protocol eq 'TLSv1.3'
         ? sub { "$_[0]ssl_conf_command Ciphersuites $cipher;" }
         : sub { "$_[0]ssl_ciphers $cipher12;" };
 
-    my %at = map { $_ => $place->at($_) } qw/ entry relay reverse service /;
+    my %at = map { $_ => $place->at($_) } @roles, 'service';
     my %next = qw/ entry relay relay reverse reverse service /;
     my %port = (service => $self->{service});
 
-    for my $role (qw/ reverse relay entry /) {
+    for my $role (reverse @roles) {
         my $next = $next{$role};
 
-        $port{$role} = { $self->listens('entry', qw/ web iperf /) };
+        $port{$role} = { $self->listens($roles[0], qw/ web iperf /) };
 
         my $conf = <<"END";
 stream {
@@ -207,7 +244,7 @@ stream {
     proxy_timeout 1h;
 END
 
-        $conf .= <<"END" if $role ne 'entry';
+        $conf .= <<"END" if $role ne $roles[0];
     ssl_certificate $home/server.crt;
     ssl_certificate_key $home/server.key;
     ssl_protocols $protocol;
@@ -229,7 +266,7 @@ END
     @{[$suite->('proxy_')]}
 END
 
-        my $ssl = $role eq 'entry' ? '' : 'ssl ';
+        my $ssl = $role eq $roles[0] ? '' : 'ssl ';
         $conf .= <<"END" for qw/ web iperf /;
     server {
         listen $at{$role}:$port{$role}{$_} ${ssl}backlog=4096;
@@ -239,7 +276,7 @@ END
         $self->role($role, [], "$conf}");
     }
 
-    $self->{port} = $port{entry};
+    $self->{port} = $port{$roles[0]};
 }
 
 
@@ -391,85 +428,95 @@ END { rmdir '/run/sshd' if our $made; }
 sub trp {
     my ($self) = @_;
     my ($place, $home) = ($self->{place}, home());
-    my %at = map { $_ => $place->at($_) } qw/ entry relay reverse service /;
-
     my ($relay) = free(1);
+    my $listens = $place->at('relay') . ":$relay";
+
+    $self->role('relay', ['relay'],
+        stream(relay_server($self, $listens)), $self->{relay_workers});
+    reverses($self, $listens);
+
+    $self->role('entry', ['entry'], stream(routes($self, 'entry',
+        sub { "server $listens;\ntrp_entry;\n" . agent($self, entry => @_) })));
+}
+
+sub stream {
+    return join '', "stream {\nproxy_half_close on;\nproxy_timeout 1h;\n", @_,
+        "}\n";
+}
+
+sub agent {
+    my ($self, $role, $group) = @_;
+    my $home = home();
+
+    return <<"END";
+trp_${role}_key $home/auth;
+trp_${role}_group $group;
+trp_${role}_ssl_name localhost;
+trp_${role}_ssl_trusted_certificate $home/server.crt;
+trp_${role}_ssl_protocols TLSv1.3;
+trp_${role}_ssl_conf_command Ciphersuites $cipher;
+$self->{$role}
+END
+}
+
+sub relay_server {
+    my ($self, $listens) = @_;
+    my $home = home();
+
+    return <<"END";
+server {
+    listen $listens ssl;
+    ssl_certificate $home/server.crt;
+    ssl_certificate_key $home/server.key;
+    ssl_protocols TLSv1.3;
+    ssl_conf_command Ciphersuites $cipher;
+    ssl_session_cache shared:SSL:10m;
+    trp_relay;
+    trp_authorized_keys $home/authorized_keys;
+}
+END
+}
+
+sub reverses {
+    my ($self, $relay) = @_;
+    my $service = $self->{place}->at('service');
+
+    $self->role('reverse', ['reverse'], stream("upstream relay "
+        . "{ server $relay; }\n", map { <<"END" } 1 .. $self->{groups}));
+server {
+    trp_reverse relay;
+    @{[agent($self, reverse => $_)]}
+    trp_reverse_allow $service;
+    proxy_pass \$trp_destination;
+}
+END
+}
+
+# Where users connect to: a port of web for each group, and one of iperf.
+
+sub routes {
+    my ($self, $role, $upstream) = @_;
+    my ($at, $to) = map { $self->{place}->at($_) } $role, 'service';
     my @groups = 1 .. $self->{groups};
     my @ports = free(scalar @groups + 1);
     my $iperf = pop @ports;
 
-    $self->{host} = $at{entry};
+    $self->{host} = $at;
     $self->{ports} = \@ports;
     $self->{port} = { web => $ports[0], iperf => $iperf };
 
-    my $agent = sub {
-        my ($role, $group) = @_;
-        return <<"END";
-        trp_${role}_key $home/auth;
-        trp_${role}_group $group;
-        trp_${role}_ssl_name localhost;
-        trp_${role}_ssl_trusted_certificate $home/server.crt;
-        trp_${role}_ssl_protocols TLSv1.3;
-        trp_${role}_ssl_conf_command Ciphersuites $cipher;
-        $self->{$role}
-END
-    };
-
-    $self->role('relay', ['relay'], <<"END", $self->{relay_workers});
-stream {
-    server {
-        listen $at{relay}:$relay ssl;
-        ssl_certificate $home/server.crt;
-        ssl_certificate_key $home/server.key;
-        ssl_protocols TLSv1.3;
-        ssl_conf_command Ciphersuites $cipher;
-        ssl_session_cache shared:SSL:10m;
-        trp_relay;
-        trp_authorized_keys $home/authorized_keys;
-    }
+    return (map { <<"END" } @groups), <<"END";
+upstream group$_ {
+    @{[$upstream->($_)]}
+}
+server {
+    trp_route $ports[$_ - 1]:$to:$self->{service}{web} bind=$at backlog=4096;
+    proxy_pass group$_;
 }
 END
-
-    my $conf = join '', map { <<"END" } @groups;
-    server {
-        trp_reverse relay;
-        @{[$agent->('reverse', $_)]}
-        trp_reverse_allow $at{service};
-        proxy_pass \$trp_destination;
-    }
-END
-
-    $self->role('reverse', ['reverse'], <<"END");
-stream {
-    proxy_half_close on;
-    proxy_timeout 1h;
-    upstream relay { server $at{relay}:$relay; }
-$conf}
-END
-
-    $conf = join '', map { <<"END" } @groups;
-    upstream relay$_ {
-        server $at{relay}:$relay;
-        trp_entry;
-        @{[$agent->('entry', $_)]}
-    }
-    server {
-        trp_route $ports[$_ - 1]:$at{service}:$self->{service}{web}
-            bind=$at{entry} backlog=4096;
-        proxy_pass relay$_;
-    }
-END
-
-    $self->role('entry', ['entry'], <<"END");
-stream {
-    proxy_half_close on;
-    proxy_timeout 1h;
-$conf
-    server {
-        trp_route $iperf:$at{service}:$self->{service}{iperf}
-            bind=$at{entry} backlog=4096;
-        proxy_pass relay1;
-    }
+server {
+    trp_route $iperf:$to:$self->{service}{iperf} bind=$at backlog=4096;
+    proxy_pass group1;
 }
 END
 }
