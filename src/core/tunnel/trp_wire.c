@@ -481,17 +481,24 @@ trp_open_get(trp_open_t *open, const uint8_t *p, size_t len)
 void
 trp_open_set_spare(const trp_open_t *open, uint8_t *payload, int spare)
 {
+    if (open->spare_at) {
+        trp_open_put_spare(payload + open->spare_at + TRP_OPEN_SPARE, spare);
+    }
+}
+
+
+void
+trp_open_put_spare(uint8_t *last, int spare)
+{
     if (spare > TRP_SPARE_MAX) {
         spare = TRP_SPARE_MAX;
     }
 
-    if (spare < -TRP_SPARE_MAX) {
+    if (spare < -TRP_SPARE_MAX && spare != TRP_SPARE_UNKNOWN) {
         spare = -TRP_SPARE_MAX;
     }
 
-    if (open->spare_at) {
-        (void) trp_put_u16(payload + open->spare_at, (uint16_t) spare);
-    }
+    (void) trp_put_u16(last - TRP_OPEN_SPARE, (uint16_t) spare);
 }
 
 

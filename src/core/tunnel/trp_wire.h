@@ -240,6 +240,7 @@ int trp_refuse_get(trp_refuse_t *refuse, const uint8_t *p, size_t len);
 
 #define TRP_OPEN_FLAGS       4       /* bytes before the end of the frame */
 #define TRP_OPEN_RETRIES     3
+#define TRP_OPEN_SPARE       2
 
 uint8_t *trp_open_put(uint8_t *p, const trp_open_t *open);
 int trp_open_get(trp_open_t *open, const uint8_t *p, size_t len);
@@ -254,6 +255,10 @@ int trp_open_get(trp_open_t *open, const uint8_t *p, size_t len);
 #define TRP_SPARE_MAX        32767
 
 void trp_open_set_spare(const trp_open_t *open, uint8_t *payload, int spare);
+
+/* the same in a frame that trp_open_put() has encoded; "last" is its end */
+
+void trp_open_put_spare(uint8_t *last, int spare);
 
 
 /* 1 for 1..TRP_LABEL_MAX of A-Z a-z 0-9 . _ - @ : + / */

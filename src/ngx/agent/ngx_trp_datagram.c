@@ -48,13 +48,15 @@ ngx_trp_datagram_open(ngx_trp_datagram_t *dg, ngx_socket_t fd,
     st->handlers = &ngx_trp_datagram_handlers;
     st->data = dg;
 
-    st->pool = ngx_trp_relays_choose(dg->relays);
+    dg->pool = ngx_trp_relays_choose(dg->relays);
 
-    if (st->pool == NULL) {
+    if (dg->pool == NULL) {
         ngx_log_error(NGX_LOG_ERR, dg->log, 0, "no relay in upstream \"%V\"",
                       &dg->relays->upstream->host);
         return NGX_ERROR;
     }
+
+    st->source = &dg->pool->source;
 
     randombytes_buf(st->id, TRP_STREAM_ID_LEN);
     ngx_memcpy(open->id, st->id, TRP_STREAM_ID_LEN);
@@ -192,7 +194,7 @@ ngx_trp_datagram_elsewhere(ngx_trp_stream_t *st)
 
     dg = st->data;
 
-    return ngx_trp_relays_other(dg->relays, st->pool) != NULL;
+    return ngx_trp_relays_other(dg->relays, dg->pool) != NULL;
 }
 
 
@@ -208,14 +210,15 @@ ngx_trp_datagram_reroute(ngx_trp_stream_t *st)
     leave = st->tries.leave;
     st->tries.leave = 0;
 
-    if (!leave && ngx_trp_pool_alive(st->pool)) {
+    if (!leave && ngx_trp_pool_alive(dg->pool)) {
         return;
     }
 
-    pool = ngx_trp_relays_other(dg->relays, st->pool);
+    pool = ngx_trp_relays_other(dg->relays, dg->pool);
 
     if (pool) {
-        st->pool = pool;
+        dg->pool = pool;
+        st->source = &pool->source;
     }
 }
 

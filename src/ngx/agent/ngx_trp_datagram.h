@@ -31,6 +31,7 @@ struct ngx_trp_datagram_s {
     ngx_trp_stream_t    stream;
 
     ngx_trp_relays_t   *relays;
+    ngx_trp_pool_t     *pool;          /* chosen here */
     ngx_msec_t          timeout;       /* until ACCEPT */
     ngx_log_t          *log;
 

@@ -102,7 +102,7 @@ ngx_trp_dial_relay(ngx_trp_pool_t *pool)
         return NGX_ERROR;
     }
 
-    rc = ngx_trp_connect(&c, pool->sockaddr, pool->socklen, &pool->name,
+    rc = ngx_trp_connect(&c, pool->sockaddr, pool->socklen, &pool->source.name,
                          SOCK_STREAM, pool->log, NGX_ERROR_ERR);
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
@@ -405,8 +405,8 @@ ngx_trp_dial_log_error(ngx_log_t *log, u_char *buf, size_t len)
         buf = p;
     }
 
-    return ngx_snprintf(buf, len, ", relay: %V, group: \"%V\"", &pool->name,
-                        &pool->conf->group);
+    return ngx_snprintf(buf, len, ", relay: %V, group: \"%V\"",
+                        &pool->source.name, &pool->conf->group);
 }
 
 

@@ -30,6 +30,12 @@ static void ngx_trp_pool_dialled(ngx_trp_pool_t *pool, ngx_trp_gate_e how);
 static void ngx_trp_pool_backoff(ngx_trp_pool_t *pool, ngx_uint_t *count);
 static void ngx_trp_pool_reroute(ngx_trp_pool_t *pool);
 static void ngx_trp_pool_shrink_handler(ngx_event_t *ev);
+static ngx_uint_t ngx_trp_pool_admits_stream(ngx_trp_source_t *source);
+static ngx_trp_tunnel_t *ngx_trp_pool_get(ngx_trp_source_t *source);
+static void ngx_trp_pool_wait(ngx_trp_source_t *source,
+    ngx_trp_holder_t *holder);
+static void ngx_trp_pool_cancel(ngx_trp_source_t *source,
+    ngx_trp_holder_t *holder);
 static void ngx_trp_pool_take(ngx_trp_link_t *link);
 static void ngx_trp_pool_put(ngx_trp_link_t *link);
 
@@ -38,8 +44,6 @@ static void ngx_trp_pool_ready(ngx_trp_link_t *link, ngx_uint_t slot,
 static void ngx_trp_pool_moved(ngx_trp_link_t *link, ngx_uint_t slot);
 static void ngx_trp_pool_undialled(ngx_trp_pool_t *pool);
 
-static void ngx_trp_pool_readable(ngx_trp_tunnel_t *t);
-static void ngx_trp_pool_writable(ngx_trp_tunnel_t *t);
 static void ngx_trp_pool_idle(ngx_trp_tunnel_t *t);
 static ngx_int_t ngx_trp_pool_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame);
 static ngx_int_t ngx_trp_pool_agents(ngx_trp_link_t *link,
@@ -50,12 +54,20 @@ static void ngx_trp_pool_closed(ngx_trp_tunnel_t *t);
 
 
 static const ngx_trp_tunnel_handlers_t  ngx_trp_pool_tunnel_handlers = {
-    ngx_trp_pool_readable,
-    ngx_trp_pool_writable,
+    ngx_trp_holder_readable,
+    ngx_trp_holder_writable,
     ngx_trp_pool_idle,
     ngx_trp_pool_frame,
     ngx_trp_pool_drain,
     ngx_trp_pool_closed
+};
+
+
+static const ngx_trp_source_ops_t  ngx_trp_pool_source_ops = {
+    ngx_trp_pool_admits_stream,
+    ngx_trp_pool_get,
+    ngx_trp_pool_wait,
+    ngx_trp_pool_cancel
 };
 
 
@@ -88,10 +100,10 @@ ngx_trp_pool_create(ngx_trp_agent_worker_t *agent, struct sockaddr *sockaddr,
     cln->data = pool;
 
     pool->sockaddr = ngx_palloc(mem, socklen);
-    pool->name.data = ngx_pstrdup(mem, name);
+    pool->source.name.data = ngx_pstrdup(mem, name);
     pool->host.data = ngx_pstrdup(mem, server);
 
-    if (pool->sockaddr == NULL || pool->name.data == NULL
+    if (pool->sockaddr == NULL || pool->source.name.data == NULL
         || pool->host.data == NULL)
     {
         return NULL;
@@ -99,9 +111,13 @@ ngx_trp_pool_create(ngx_trp_agent_worker_t *agent, struct sockaddr *sockaddr,
 
     ngx_memcpy(pool->sockaddr, sockaddr, socklen);
     pool->socklen = socklen;
-    pool->name.len = name->len;
+    pool->source.name.len = name->len;
     pool->host.len = server->len;
     pool->host = ngx_trp_pool_host(&pool->host);
+
+    pool->source.ops = &ngx_trp_pool_source_ops;
+    pool->source.group = &agent->conf->group;
+    pool->source.spare = TRP_SPARE_UNKNOWN;
 
     pool->agent = agent;
     pool->conf = agent->conf;
@@ -227,7 +243,7 @@ ngx_trp_pool_event_handler(ngx_event_t *ev)
 
         ngx_log_debug3(NGX_LOG_DEBUG_STREAM, pool->log, 0,
                        "trp pool \"%V\": one more is dialled, %ui of %ui",
-                       &pool->name, pool->ndialing, pool->total);
+                       &pool->source.name, pool->ndialing, pool->total);
     }
 
     ngx_trp_gate_pass(pool->dials.gate);
@@ -293,7 +309,7 @@ ngx_trp_pool_reroute(ngx_trp_pool_t *pool)
         q = ngx_queue_head(&pool->waiting);
         holder = ngx_queue_data(q, ngx_trp_holder_t, queue);
 
-        ngx_trp_pool_cancel(pool, holder);
+        ngx_trp_pool_cancel(&pool->source, holder);
         holder->ops->reopen(holder);
     }
 }
@@ -329,7 +345,7 @@ ngx_trp_pool_shrink_handler(ngx_event_t *ev)
 
     ngx_log_debug4(NGX_LOG_DEBUG_STREAM, pool->log, 0,
                    "trp pool \"%V\": %ui tunnels, %ui are idle, %ui too many",
-                   &pool->name, pool->total, pool->nidle, n);
+                   &pool->source.name, pool->total, pool->nidle, n);
 
     while (n-- && pool->nidle) {
         q = ngx_queue_last(&pool->idle);
@@ -362,8 +378,8 @@ ngx_trp_pool_found(ngx_trp_pool_t *pool, ngx_addr_t *addr)
 
     pool->sockaddr = sockaddr;
     pool->socklen = addr->socklen;
-    pool->name.data = name;
-    pool->name.len = addr->name.len;
+    pool->source.name.data = name;
+    pool->source.name.len = addr->name.len;
     pool->dials.gate = gate;
     pool->unknown = 0;
     pool->dials.failures = 0;
@@ -393,7 +409,8 @@ ngx_trp_pool_retire(ngx_trp_pool_t *pool, ngx_uint_t retired)
     pool->agent->capacity->kept += retired ? - pool->conf->idle
                                            : pool->conf->idle;
 
-    ngx_log_error(NGX_LOG_NOTICE, pool->log, 0, "relay %V %s", &pool->name,
+    ngx_log_error(NGX_LOG_NOTICE, pool->log, 0, "relay %V %s",
+                  &pool->source.name,
                   retired ? "has gone from the upstream"
                           : "is in the upstream again");
 
@@ -443,11 +460,21 @@ ngx_trp_pool_vain(ngx_trp_pool_t *pool)
 }
 
 
-ngx_trp_link_t *
-ngx_trp_pool_get(ngx_trp_pool_t *pool)
+static ngx_uint_t
+ngx_trp_pool_admits_stream(ngx_trp_source_t *source)
+{
+    return ngx_trp_pool_admits(ngx_trp_pool_of(source));
+}
+
+
+static ngx_trp_tunnel_t *
+ngx_trp_pool_get(ngx_trp_source_t *source)
 {
     ngx_queue_t     *q;
     ngx_trp_link_t  *link;
+    ngx_trp_pool_t  *pool;
+
+    pool = ngx_trp_pool_of(source);
 
     /* the one used last: the others may grow old and be given up */
 
@@ -462,7 +489,7 @@ ngx_trp_pool_get(ngx_trp_pool_t *pool)
             ngx_trp_pool_demand(pool, 0);
             ngx_trp_pool_post(pool);
 
-            return link;
+            return link->tunnel;
         }
     }
 
@@ -470,9 +497,18 @@ ngx_trp_pool_get(ngx_trp_pool_t *pool)
 }
 
 
-void
-ngx_trp_pool_wait(ngx_trp_pool_t *pool, ngx_trp_holder_t *holder)
+static void
+ngx_trp_pool_wait(ngx_trp_source_t *source, ngx_trp_holder_t *holder)
 {
+    ngx_trp_pool_t  *pool;
+
+    pool = ngx_trp_pool_of(source);
+
+    ngx_log_debug3(NGX_LOG_DEBUG_STREAM, pool->log, 0,
+                   "trp pool \"%V\": one more stream waits, %ui others do, "
+                   "%ui are dialled", &pool->source.name, pool->nwaiting,
+                   pool->ndialing);
+
     ngx_queue_insert_tail(&pool->waiting, &holder->queue);
     pool->nwaiting++;
 
@@ -481,9 +517,13 @@ ngx_trp_pool_wait(ngx_trp_pool_t *pool, ngx_trp_holder_t *holder)
 }
 
 
-void
-ngx_trp_pool_cancel(ngx_trp_pool_t *pool, ngx_trp_holder_t *holder)
+static void
+ngx_trp_pool_cancel(ngx_trp_source_t *source, ngx_trp_holder_t *holder)
 {
+    ngx_trp_pool_t  *pool;
+
+    pool = ngx_trp_pool_of(source);
+
     trp_assert(pool->nwaiting);
 
     ngx_queue_remove(&holder->queue);
@@ -515,7 +555,7 @@ ngx_trp_pool_put(ngx_trp_link_t *link)
     ngx_trp_pool_t    *pool;
     ngx_trp_holder_t  *holder;
 
-    trp_assert(!link->idle && link->holder == NULL);
+    trp_assert(!link->idle && link->tunnel->holder == NULL);
 
     pool = link->pool;
 
@@ -527,8 +567,8 @@ ngx_trp_pool_put(ngx_trp_link_t *link)
         q = ngx_queue_head(&pool->waiting);
         holder = ngx_queue_data(q, ngx_trp_holder_t, queue);
 
-        ngx_trp_pool_cancel(pool, holder);
-        holder->ops->attach(holder, link);
+        ngx_trp_pool_cancel(&pool->source, holder);
+        holder->ops->attach(holder, link->tunnel);
 
         return;
     }
@@ -545,7 +585,7 @@ ngx_trp_pool_put(ngx_trp_link_t *link)
 
     ngx_log_debug3(NGX_LOG_DEBUG_STREAM, link->tunnel->connection->log, 0,
                    "trp pool \"%V\": the tunnel is idle, %ui of %ui",
-                   &pool->name, pool->nidle, pool->total);
+                   &pool->source.name, pool->nidle, pool->total);
 }
 
 
@@ -605,53 +645,14 @@ ngx_trp_pool_moved(ngx_trp_link_t *link, ngx_uint_t slot)
 
 
 static void
-ngx_trp_pool_readable(ngx_trp_tunnel_t *t)
-{
-    ngx_int_t          rc, taken;
-    ngx_trp_link_t    *link;
-    ngx_trp_holder_t  *holder;
-
-    link = t->data;
-    rc = NGX_DONE;
-
-    do {
-        holder = link->holder;
-        taken = holder ? holder->ops->readable(holder) : NGX_DECLINED;
-
-        if (taken == NGX_OK || (rc == NGX_OK && taken == NGX_DECLINED)) {
-
-            /* DATA of an aborted stream waits until its session has closed */
-            return;
-        }
-
-        rc = ngx_trp_tunnel_input(t);
-
-    } while (rc == NGX_OK || rc == NGX_DONE);
-}
-
-
-static void
-ngx_trp_pool_writable(ngx_trp_tunnel_t *t)
-{
-    ngx_trp_link_t  *link;
-
-    link = t->data;
-
-    if (link->holder) {
-        link->holder->ops->writable(link->holder);
-    }
-}
-
-
-static void
 ngx_trp_pool_idle(ngx_trp_tunnel_t *t)
 {
     ngx_trp_link_t  *link;
 
     link = t->data;
 
-    if (link->holder) {
-        link->holder->ops->detach(link->holder);
+    if (t->holder) {
+        t->holder->ops->detach(t->holder);
     }
 
     link->worked = 1;
@@ -695,11 +696,11 @@ ngx_trp_pool_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
         return ngx_trp_pool_agents(link, frame);
 
     default:
-        if (link->holder == NULL) {
+        if (t->holder == NULL) {
             return NGX_OK;
         }
 
-        return link->holder->ops->frame(link->holder, frame);
+        return t->holder->ops->frame(t->holder, frame);
     }
 }
 
@@ -803,8 +804,8 @@ ngx_trp_pool_drain(ngx_trp_tunnel_t *t)
     }
 
     if (t->busy) {
-        if (link->holder) {
-            link->holder->ops->drain(link->holder);
+        if (t->holder) {
+            t->holder->ops->drain(t->holder);
         }
 
         return;
@@ -844,8 +845,8 @@ ngx_trp_pool_closed(ngx_trp_tunnel_t *t)
         ngx_trp_pool_backoff(pool, &pool->dials.wasted);
     }
 
-    if (link->holder) {
-        link->holder->ops->lost(link->holder);
+    if (t->holder) {
+        t->holder->ops->lost(t->holder);
     }
 
     ngx_trp_pool_reroute(pool);

@@ -52,15 +52,9 @@ ngx_uint_t ngx_trp_pool_alive(ngx_trp_pool_t *pool);
 
 ngx_uint_t ngx_trp_pool_vain(ngx_trp_pool_t *pool);
 
+/* streams get their tunnels from pool->source */
 
-/* a tunnel that may send OPEN, or NULL */
-
-ngx_trp_link_t *ngx_trp_pool_get(ngx_trp_pool_t *pool);
-
-/* its attach() is called as soon as there is a tunnel, unless cancelled */
-
-void ngx_trp_pool_wait(ngx_trp_pool_t *pool, ngx_trp_holder_t *holder);
-void ngx_trp_pool_cancel(ngx_trp_pool_t *pool, ngx_trp_holder_t *holder);
+#define ngx_trp_pool_of(s)  trp_of(ngx_trp_pool_t, source, s)
 
 
 #pragma GCC visibility pop

@@ -5,8 +5,8 @@
 
 
 /*
- * A pool, its links, and the tables of functions by which a pool calls the
- * holders of its links, and dialling calls the pool.
+ * A pool, its links, and the table of functions by which dialling calls the
+ * pool.
  *
  * A pool lives as long as the cycle; a link lives in the pool of its tunnel's
  * connection.
@@ -20,61 +20,14 @@
 #include "agent/ngx_trp_agent.h"
 #include "agent/ngx_trp_gate.h"
 #include "base/ngx_trp_dialer.h"
+#include "hub/ngx_trp_source.h"
 
 
 #pragma GCC visibility push(hidden)
 
 
-typedef struct ngx_trp_pool_s    ngx_trp_pool_t;
-typedef struct ngx_trp_link_s    ngx_trp_link_t;
-typedef struct ngx_trp_holder_s  ngx_trp_holder_t;
-
-
-/*
- * What has a link, or waits for one, as the pool sees it: link->holder, which
- * the holder itself sets and clears.  No function here may close the tunnel.
- */
-
-typedef struct {
-
-    /* it has waited: from now on the link belongs to it */
-    void                   (*attach)(ngx_trp_holder_t *holder,
-                                     ngx_trp_link_t *link);
-
-    /* it no longer waits: the relay cannot be reached, others may be */
-    void                   (*reopen)(ngx_trp_holder_t *holder);
-
-    /*
-     * The tunnel has bytes.  NGX_OK: the holder has read them itself, at once,
-     * before other events of this turn, and may be gone.  NGX_AGAIN: the next
-     * frame may be read.  NGX_DECLINED: the same, but the holder takes no DATA
-     * now.
-     */
-    ngx_int_t              (*readable)(ngx_trp_holder_t *holder);
-
-    /* the tunnel takes output again */
-    void                   (*writable)(ngx_trp_holder_t *holder);
-
-    /* NGX_OK, or NGX_DONE if the frame ends the far end's direction */
-    ngx_int_t              (*frame)(ngx_trp_holder_t *holder,
-                                    trp_frame_t *frame);
-
-    /* this worker begins to exit */
-    void                   (*drain)(ngx_trp_holder_t *holder);
-
-    /* both ends have passed, and the tunnel is needed elsewhere */
-    void                   (*detach)(ngx_trp_holder_t *holder);
-
-    /* the tunnel is about to be closed */
-    void                   (*lost)(ngx_trp_holder_t *holder);
-
-} ngx_trp_holder_ops_t;
-
-
-struct ngx_trp_holder_s {
-    const ngx_trp_holder_ops_t  *ops;
-    ngx_queue_t                  queue;   /* in pool->waiting */
-};
+typedef struct ngx_trp_pool_s  ngx_trp_pool_t;
+typedef struct ngx_trp_link_s  ngx_trp_link_t;
 
 
 /* the result of dialling a tunnel: it works, or it does not */
@@ -118,6 +71,7 @@ typedef struct {
 
 
 struct ngx_trp_pool_s {
+    ngx_trp_source_t                source;   /* its name: the address */
     ngx_trp_agent_worker_t         *agent;
     const ngx_trp_agent_conf_t     *conf;     /* of the agent */
     const ngx_trp_dial_handlers_t  *dialled;
@@ -128,7 +82,6 @@ struct ngx_trp_pool_s {
 
     struct sockaddr       *sockaddr;
     socklen_t              socklen;
-    ngx_str_t              name;          /* the address as text */
     ngx_str_t              host;          /* name for TLS: SNI, certificate */
 
     ngx_queue_t            idle;          /* ngx_trp_link_t */
@@ -164,7 +117,6 @@ struct ngx_trp_link_s {
     ngx_trp_pool_t        *pool;
     ngx_trp_tunnel_t      *tunnel;
     ngx_trp_dialer_t       dialer;        /* until there is TLS */
-    ngx_trp_holder_t      *holder;        /* reads and writes it, or NULL */
     ngx_msec_t             ready;         /* when it was authenticated */
     unsigned               idle:1;
     unsigned               vain:1;        /* the relay has no reverse for it */

@@ -11,13 +11,12 @@
 
 
 #include "agent/ngx_trp_stream.h"
-#include "agent/ngx_trp_pool.h"
 #include "agent/ngx_trp_stream_log.h"
 #include "base/ngx_trp_fake.h"
 #include "tunnel/ngx_trp_tunnel.h"
 
 
-/* the stream that holds a link */
+/* the stream that holds a tunnel */
 
 #define ngx_trp_stream_holds(holder)                                         \
     ngx_queue_data(holder, ngx_trp_stream_t, holder)
@@ -35,8 +34,10 @@ static void ngx_trp_stream_reopen(ngx_trp_stream_t *st);
 static void ngx_trp_stream_timeout(ngx_event_t *ev);
 
 static void ngx_trp_stream_holder_attach(ngx_trp_holder_t *holder,
-    ngx_trp_link_t *link);
+    ngx_trp_tunnel_t *t);
 static void ngx_trp_stream_holder_reopen(ngx_trp_holder_t *holder);
+static void ngx_trp_stream_holder_fail(ngx_trp_holder_t *holder,
+    ngx_uint_t code, const char *why);
 static ngx_int_t ngx_trp_stream_readable(ngx_trp_holder_t *holder);
 static void ngx_trp_stream_writable(ngx_trp_holder_t *holder);
 static ngx_int_t ngx_trp_stream_frame(ngx_trp_holder_t *holder,
@@ -49,6 +50,7 @@ static void ngx_trp_stream_holder_lost(ngx_trp_holder_t *holder);
 static const ngx_trp_holder_ops_t  ngx_trp_stream_holder_ops = {
     ngx_trp_stream_holder_attach,
     ngx_trp_stream_holder_reopen,
+    ngx_trp_stream_holder_fail,
     ngx_trp_stream_readable,
     ngx_trp_stream_writable,
     ngx_trp_stream_frame,
@@ -74,9 +76,9 @@ ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
 {
     ngx_connection_t  *c;
 
-    trp_assert(st->ops && st->handlers && st->pool);
+    trp_assert(st->ops && st->handlers && st->source);
 
-    if (st->entry && !ngx_trp_pool_admits(st->pool)) {
+    if (st->entry && !st->source->ops->admits(st->source)) {
         ngx_log_error(NGX_LOG_ERR, log, 0,
                       "worker_connections leave none for a tunnel");
         return NGX_ERROR;
@@ -124,8 +126,8 @@ ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
     st->timer.handler = ngx_trp_stream_timeout;
 
     if (!st->entry) {
-        ngx_queue_insert_tail(&st->pool->agent->streams, &st->live);
-        st->pool->agent->ndatagrams += st->ops->udp;
+        ngx_queue_insert_tail(&st->agent->streams, &st->live);
+        st->agent->ndatagrams += st->ops->udp;
     }
 
     return NGX_OK;
@@ -152,47 +154,46 @@ ngx_trp_stream_of(ngx_connection_t *c)
 void
 ngx_trp_stream_open(ngx_trp_stream_t *st, ngx_msec_t timeout)
 {
-    ngx_trp_link_t  *link;
+    ngx_trp_tunnel_t  *t;
 
-    trp_assert(st->entry && st->link == NULL && !st->waiting);
+    trp_assert(st->entry && st->tunnel == NULL && !st->waiting);
 
     if (timeout) {
         ngx_add_timer(&st->timer, timeout);
     }
 
-    link = ngx_trp_pool_get(st->pool);
+    t = st->source->ops->get(st->source);
 
-    if (link) {
-        ngx_trp_stream_attach(st, link);
+    if (t) {
+        ngx_trp_stream_attach(st, t);
         return;
     }
 
-    ngx_log_debug4(NGX_LOG_DEBUG_STREAM, st->connection->log, 0,
-                   "trp stream %s: waits for a tunnel to \"%V\", %ui others "
-                   "wait, %ui are dialled", ngx_trp_id_text(st->id).data,
-                   &st->pool->name, st->pool->nwaiting, st->pool->ndialing);
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, st->connection->log, 0,
+                   "trp stream %s: waits for a tunnel to \"%V\"",
+                   ngx_trp_id_text(st->id).data, &st->source->name);
 
     st->waiting = 1;
-    ngx_trp_pool_wait(st->pool, &st->holder);
+    st->source->ops->wait(st->source, &st->holder);
 }
 
 
 void
-ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_link_t *link)
+ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_tunnel_t *t)
 {
     u_char  *last;
 
-    trp_assert(st->link == NULL && !st->closed);
-    trp_assert(link->holder == NULL);
+    trp_assert(st->tunnel == NULL && !st->closed);
+    trp_assert(t->holder == NULL);
 
     st->waiting = 0;
-    st->link = link;
-    link->holder = &st->holder;
+    st->tunnel = t;
+    t->holder = &st->holder;
 
     ngx_log_debug3(NGX_LOG_DEBUG_STREAM, st->connection->log, 0,
                    "trp stream %s: takes tunnel *%uA of \"%V\"",
                    ngx_trp_id_text(st->id).data,
-                   link->tunnel->connection->number, &st->pool->name);
+                   t->connection->number, &st->source->name);
 
     if (!st->entry) {
         return;
@@ -207,11 +208,13 @@ ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_link_t *link)
 
     last[-TRP_OPEN_RETRIES] = NGX_TRP_STREAM_RETRIES - st->tries.retries;
 
-    ngx_trp_tunnel_send_frame(link->tunnel, st->early.open, last);
+    trp_open_put_spare(last, st->source->spare);
+
+    ngx_trp_tunnel_send_frame(t, st->early.open, last);
 
     /* if the user speaks at once, the first bytes come in the next turn */
 
-    ngx_trp_tunnel_flush_later(link->tunnel);
+    ngx_trp_tunnel_flush_later(t);
 
     st->early.sent = 0;
     ngx_trp_stream_pump(st);
@@ -273,7 +276,7 @@ ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
     trp_refuse_t       refuse;
     ngx_trp_tunnel_t  *t;
 
-    t = st->link->tunnel;
+    t = st->tunnel;
 
     if (trp_refuse_get(&refuse, t->reader.buf, frame->len) != TRP_OK) {
         refuse.code = TRP_CODE_FAILED;
@@ -308,9 +311,9 @@ ngx_trp_stream_refused(ngx_trp_stream_t *st, trp_frame_t *frame)
 
         /* the tunnel finishes this attempt on its own */
 
-        st->link->holder = NULL;
+        t->holder = NULL;
         ngx_trp_tunnel_abandon(t, NULL, 1);
-        st->link = NULL;
+        st->tunnel = NULL;
 
         ngx_trp_stream_reopen(st);
         return;
@@ -461,11 +464,11 @@ ngx_trp_stream_pump(ngx_trp_stream_t *st)
 {
     ngx_trp_tunnel_t  *t;
 
-    if (st->link == NULL) {
+    t = st->tunnel;
+
+    if (t == NULL) {
         return;
     }
-
-    t = st->link->tunnel;
 
     if (st->early.sent < st->early.len) {
 
@@ -525,14 +528,14 @@ ngx_trp_stream_accept(ngx_trp_stream_t *st)
 
     st->accepted = 1;
 
-    if (st->link == NULL) {
+    if (st->tunnel == NULL) {
         return;
     }
 
-    ngx_trp_tunnel_send(st->link->tunnel, TRP_ACCEPT);
+    ngx_trp_tunnel_send(st->tunnel, TRP_ACCEPT);
 
     if (st->taken && st->taken < NGX_TRP_EARLY_SIZE / 2) {
-        ngx_trp_tunnel_flush_after(st->link->tunnel, NGX_TRP_ACCEPT_TIME);
+        ngx_trp_tunnel_flush_after(st->tunnel, NGX_TRP_ACCEPT_TIME);
     }
 }
 
@@ -541,9 +544,9 @@ ngx_trp_stream_accept(ngx_trp_stream_t *st)
 
 
 static void
-ngx_trp_stream_holder_attach(ngx_trp_holder_t *holder, ngx_trp_link_t *link)
+ngx_trp_stream_holder_attach(ngx_trp_holder_t *holder, ngx_trp_tunnel_t *t)
 {
-    ngx_trp_stream_attach(ngx_trp_stream_holds(holder), link);
+    ngx_trp_stream_attach(ngx_trp_stream_holds(holder), t);
 }
 
 
@@ -551,6 +554,30 @@ static void
 ngx_trp_stream_holder_reopen(ngx_trp_holder_t *holder)
 {
     ngx_trp_stream_reopen(ngx_trp_stream_holds(holder));
+}
+
+
+static void
+ngx_trp_stream_holder_fail(ngx_trp_holder_t *holder, ngx_uint_t code,
+    const char *why)
+{
+    u_char             buf[2 * TRP_TEXT_MAX];
+    trp_str_t          text;
+    ngx_trp_stream_t  *st;
+
+    st = ngx_trp_stream_holds(holder);
+
+    st->waiting = 0;
+
+    text.data = buf;
+    text.len = ngx_snprintf(buf, sizeof(buf), ": %s, %s", trp_code_text(code),
+                            why)
+               - buf;
+
+    ngx_trp_stream_log(st, ngx_trp_stream_level(st), st->connection->log,
+                       "was refused", text);
+
+    ngx_trp_stream_abort(st, code);
 }
 
 
@@ -638,7 +665,7 @@ ngx_trp_stream_stop_waiting(ngx_trp_stream_t *st)
 
     if (st->waiting) {
         st->waiting = 0;
-        ngx_trp_pool_cancel(st->pool, &st->holder);
+        st->source->ops->cancel(st->source, &st->holder);
     }
 }
 
@@ -677,15 +704,15 @@ ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code)
 static void
 ngx_trp_stream_detach(ngx_trp_stream_t *st)
 {
-    trp_assert(st->link->holder == &st->holder);
+    trp_assert(st->tunnel->holder == &st->holder);
 
-    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, st->link->tunnel->connection->log, 0,
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, st->tunnel->connection->log, 0,
                    "trp stream %s: leaves tunnel *%uA",
                    ngx_trp_id_text(st->id).data,
-                   st->link->tunnel->connection->number);
+                   st->tunnel->connection->number);
 
-    st->link->holder = NULL;
-    st->link = NULL;
+    st->tunnel->holder = NULL;
+    st->tunnel = NULL;
 }
 
 
@@ -694,7 +721,7 @@ ngx_trp_stream_lost(ngx_trp_stream_t *st)
 {
     static const trp_str_t  again = trp_string(", opening it once more");
 
-    if (st->link) {
+    if (st->tunnel) {
         ngx_trp_stream_detach(st);
     }
 
@@ -732,7 +759,7 @@ static void
 ngx_trp_stream_remember(ngx_trp_stream_t *st)
 {
     if (!st->entry && st->accepted) {
-        trp_recent_add(&st->pool->agent->lost, st->id);
+        trp_recent_add(&st->agent->lost, st->id);
     }
 }
 
@@ -808,17 +835,18 @@ ngx_trp_stream_close(ngx_trp_stream_t *st, trp_refuse_t *refuse)
                    "trp stream %s: the proxy closes it, read: %s, written: %s, "
                    "%s", ngx_trp_id_text(st->id).data,
                    ngx_trp_stream_ends[st->in], ngx_trp_stream_ends[st->out],
-                   st->link ? "its tunnel finishes it" : "no tunnel has it");
+                   st->tunnel ? "its tunnel finishes it" : "no tunnel has it");
 
     if (!st->entry) {
         ngx_queue_remove(&st->live);
-        st->pool->agent->ndatagrams -= st->ops->udp;
+        st->agent->ndatagrams -= st->ops->udp;
     }
 
     ngx_trp_stream_stop_waiting(st);
 
-    if (st->link) {
-        t = st->link->tunnel;
+    t = st->tunnel;
+
+    if (t) {
 
         if (st->ops->closing) {
             st->ops->closing(st);

@@ -50,7 +50,7 @@ void ngx_trp_stream_open(ngx_trp_stream_t *st, ngx_msec_t timeout);
 
 /* reverse: the tunnel that OPEN came on becomes the stream's */
 
-void ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_link_t *link);
+void ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_tunnel_t *t);
 
 /* reverse: 1 if a stream with this id was accepted, and may not be again */
 

@@ -26,9 +26,9 @@ ngx_trp_stream_log(ngx_trp_stream_t *st, ngx_uint_t level, ngx_log_t *log,
                   "stream %s%*s, destination: \"%V\", group: \"%V\"%s%V%s, "
                   "relay: %V, stream: %s",
                   what, text.len, text.data, &st->destination,
-                  &st->pool->conf->group,
+                  st->source->group,
                   st->name.len ? ", entry: \"" : "", &st->name,
-                  st->name.len ? "\"" : "", &st->pool->name,
+                  st->name.len ? "\"" : "", &st->source->name,
                   ngx_trp_id_text(st->id).data);
 }
 

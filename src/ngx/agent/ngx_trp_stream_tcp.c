@@ -90,11 +90,11 @@ ngx_trp_stream_tcp_recv_data(ngx_trp_stream_t *st, u_char *buf, size_t size)
     ngx_int_t          rc;
     ngx_trp_tunnel_t  *t;
 
-    if (st->link == NULL || (st->entry && !st->accepted)) {
+    if (st->tunnel == NULL || (st->entry && !st->accepted)) {
         return NGX_AGAIN;
     }
 
-    t = st->link->tunnel;
+    t = st->tunnel;
 
     if (t->reader.left == 0) {
         rc = ngx_trp_tunnel_input(t);
@@ -291,11 +291,11 @@ ngx_trp_stream_tcp_write(ngx_trp_stream_t *st, u_char *p, size_t size)
         return ngx_trp_stream_tcp_write_early(st, p, size);
     }
 
-    if (st->link == NULL) {
+    if (st->tunnel == NULL) {
         return 0;
     }
 
-    return ngx_trp_tunnel_data(st->link->tunnel, p, size);
+    return ngx_trp_tunnel_data(st->tunnel, p, size);
 }
 
 
@@ -367,7 +367,7 @@ ngx_trp_stream_tcp_send_early(ngx_trp_stream_t *st)
 
     early = &st->early;
 
-    early->sent += ngx_trp_tunnel_data(st->link->tunnel,
+    early->sent += ngx_trp_tunnel_data(st->tunnel,
                                        early->data + early->sent,
                                        early->len - early->sent);
 }

@@ -14,7 +14,8 @@
 #define _NGX_TRP_STREAM_TYPES_H_INCLUDED_
 
 
-#include "agent/ngx_trp_pool_types.h"
+#include "agent/ngx_trp_agent.h"
+#include "hub/ngx_trp_source.h"
 
 
 #pragma GCC visibility push(hidden)
@@ -80,7 +81,7 @@ typedef struct {
     /* the proxy's other connection, NULL if there is none (yet) */
     ngx_connection_t   *(*other)(ngx_trp_stream_t *st);
 
-    /* the stream is opened once more, and may take another pool */
+    /* the stream is opened once more, and may take another source */
     void                (*reroute)(ngx_trp_stream_t *st);
 
     /* is there another relay with tunnels? */
@@ -143,10 +144,11 @@ typedef struct {
 
 
 struct ngx_trp_stream_s {
-    ngx_trp_holder_t       holder;     /* of the link */
+    ngx_trp_holder_t       holder;     /* of the tunnel */
     ngx_connection_t      *connection;
-    ngx_trp_pool_t        *pool;
-    ngx_trp_link_t        *link;       /* NULL: no tunnel yet, or no more */
+    ngx_trp_source_t      *source;     /* of its tunnel */
+    ngx_trp_tunnel_t      *tunnel;     /* NULL: none yet, or no more */
+    ngx_trp_agent_worker_t  *agent;    /* reverse */
 
     const ngx_trp_stream_ops_t       *ops;
     const ngx_trp_stream_handlers_t  *handlers;

@@ -80,11 +80,11 @@ ngx_trp_stream_udp_read(ngx_trp_stream_t *st, u_char *buf, size_t size)
         return ngx_trp_stream_udp_over(st);
     }
 
-    if (st->link == NULL || (st->entry && !st->accepted)) {
+    if (st->tunnel == NULL || (st->entry && !st->accepted)) {
         return NGX_AGAIN;
     }
 
-    t = st->link->tunnel;
+    t = st->tunnel;
 
     rc = ngx_trp_tunnel_input(t);
 
@@ -144,7 +144,7 @@ ngx_trp_stream_udp_take(ngx_trp_stream_t *st, u_char *buf, size_t size)
     ssize_t            n;
     ngx_trp_tunnel_t  *t;
 
-    t = st->link->tunnel;
+    t = st->tunnel;
     len = t->reader.frame.len;
 
     st->part.room = ngx_max(st->part.room, size);
@@ -199,7 +199,7 @@ ngx_trp_stream_udp_keep(ngx_trp_stream_t *st, u_char *buf)
     size_t         have;
     trp_reader_t  *r;
 
-    r = &st->link->tunnel->reader;
+    r = &st->tunnel->reader;
     have = r->frame.len - r->left;
 
     if (have == 0 || st->part.data || st->part.skip) {
@@ -365,11 +365,11 @@ ngx_trp_stream_udp_frame(ngx_trp_stream_t *st, size_t size)
         return ngx_trp_stream_udp_early(st, size);
     }
 
-    if (st->link == NULL) {
+    if (st->tunnel == NULL) {
         return NULL;
     }
 
-    return ngx_trp_tunnel_datagram(st->link->tunnel, size);
+    return ngx_trp_tunnel_datagram(st->tunnel, size);
 }
 
 
@@ -423,7 +423,7 @@ ngx_trp_stream_udp_send_early(ngx_trp_stream_t *st)
         p = st->early.data + st->early.sent;
         size = p[2] << 8 | p[3];
 
-        dst = ngx_trp_tunnel_datagram(st->link->tunnel, size);
+        dst = ngx_trp_tunnel_datagram(st->tunnel, size);
 
         if (dst == NULL) {
             return;
@@ -442,7 +442,7 @@ ngx_trp_stream_udp_end(ngx_trp_stream_t *st)
 {
     ngx_trp_tunnel_t  *t;
 
-    t = st->link->tunnel;
+    t = st->tunnel;
 
     if (st->accepted
         && st->in != NGX_TRP_STREAM_ABORTED

@@ -175,7 +175,8 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
     ctx->stream.ops = &ngx_trp_stream_tcp_ops;
     ctx->stream.handlers = &ngx_trp_entry_stream_handlers;
     ctx->stream.data = ctx;
-    ctx->stream.pool = pool;
+    ctx->stream.source = &pool->source;
+    ctx->pool = pool;
     ctx->stream.early.open = ctx->open;
     ctx->stream.early.open_len = ctx->open_len;
     ctx->stream.destination = ctx->target->destination;
@@ -235,7 +236,7 @@ ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
 
     pc->sockaddr = pool->sockaddr;
     pc->socklen = pool->socklen;
-    pc->name = &pool->name;
+    pc->name = &pool->source.name;
 
     tunnel = ngx_pcalloc(ctx->session->connection->pool,
                          sizeof(ngx_trp_associate_tunnel_t));
@@ -310,7 +311,7 @@ ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
             || (*pool != leave && ngx_trp_pool_alive(*pool)))
         {
             /* the balancer's name may leave its zone before the session ends */
-            pc->name = &(*pool)->name;
+            pc->name = &(*pool)->source.name;
             return NGX_OK;
         }
 
@@ -331,7 +332,7 @@ ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
 
     pc->sockaddr = (*pool)->sockaddr;
     pc->socklen = (*pool)->socklen;
-    pc->name = &(*pool)->name;
+    pc->name = &(*pool)->source.name;
 
     ctx->balancer.none = 1;
 
@@ -358,7 +359,7 @@ ngx_trp_entry_elsewhere(ngx_trp_stream_t *st)
         return 0;
     }
 
-    return ngx_trp_relays_other(&ctx->entry->relays, st->pool) != NULL;
+    return ngx_trp_relays_other(&ctx->entry->relays, ctx->pool) != NULL;
 }
 
 
@@ -403,8 +404,8 @@ ngx_trp_entry_reroute(ngx_trp_stream_t *st)
     leave = st->tries.leave;
     st->tries.leave = 0;
 
-    if ((!leave && ngx_trp_pool_alive(st->pool))
-        || (!st->pool->retired && !ngx_trp_entry_elsewhere(st)))
+    if ((!leave && ngx_trp_pool_alive(ctx->pool))
+        || (!ctx->pool->retired && !ngx_trp_entry_elsewhere(st)))
     {
         return;
     }
@@ -421,14 +422,16 @@ ngx_trp_entry_reroute(ngx_trp_stream_t *st)
     ngx_trp_balancer_free(&ctx->balancer, &u->peer,
                           leave ? NGX_PEER_FAILED : 0);
 
-    if (ngx_trp_entry_choose_relay(ctx, &u->peer, st->pool, &pool) != NGX_OK) {
+    if (ngx_trp_entry_choose_relay(ctx, &u->peer, ctx->pool, &pool) != NGX_OK)
+    {
         ctx->balancer.none = 1;
         u->peer.sockaddr = sockaddr;
-        pool = st->pool;
+        pool = ctx->pool;
     }
 
     u->peer.connection = c;
-    st->pool = pool;
+    ctx->pool = pool;
+    st->source = &pool->source;
 
     if (u->state) {
         u->state->peer = u->peer.name;
@@ -464,7 +467,7 @@ ngx_trp_entry_opened(ngx_trp_stream_t *st)
 
     /* while the stream waited, the address may not have been known */
 
-    pc->name = &st->pool->name;
+    pc->name = &st->source->name;
 
     if (ctx->session->upstream->state) {
         ctx->session->upstream->state->peer = pc->name;

@@ -76,6 +76,7 @@ typedef struct {
 
     ngx_trp_entry_t              *entry;      /* NULL: not yet asked for one */
     ngx_trp_stream_t              stream;
+    ngx_trp_pool_t               *pool;       /* of the relay chosen */
     ngx_trp_associate_t          *associate;  /* NULL: a stream of TCP */
     ngx_uint_t                    code;       /* trp_code_e, without a stream */
     u_char                       *open;       /* the frame */

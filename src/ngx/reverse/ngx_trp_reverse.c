@@ -96,7 +96,7 @@ ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
         return;
     }
 
-    ngx_trp_stream_attach(&ctx->stream, link);
+    ngx_trp_stream_attach(&ctx->stream, link->tunnel);
 
     c = ctx->stream.connection;
 
@@ -156,7 +156,8 @@ ngx_trp_reverse_create_stream(ngx_trp_link_t *link, trp_open_t *open)
     ctx->stream.ops = (open->proto == TRP_PROTO_UDP)
                       ? &ngx_trp_stream_udp_ops : &ngx_trp_stream_tcp_ops;
     ctx->stream.handlers = &ngx_trp_reverse_stream_handlers;
-    ctx->stream.pool = link->pool;
+    ctx->stream.source = &link->pool->source;
+    ctx->stream.agent = link->pool->agent;
     ctx->stream.data = ctx;
 
     if (ngx_trp_stream_create(&ctx->stream, ctx->worker->fd, log) != NGX_OK) {

@@ -32,6 +32,7 @@
 
 
 typedef struct ngx_trp_tunnel_s  ngx_trp_tunnel_t;
+typedef struct ngx_trp_holder_s  ngx_trp_holder_t;
 
 
 typedef struct {
@@ -70,6 +71,7 @@ struct ngx_trp_tunnel_s {
     ngx_trp_tunnels_t                *tunnels;
     const ngx_trp_tunnel_handlers_t  *handlers;
     void                             *data;       /* of the handlers' owner */
+    ngx_trp_holder_t                 *holder;     /* its stream, or NULL */
 
     trp_tunnel_t                      state;
     trp_reader_t                      reader;
