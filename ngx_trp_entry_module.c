@@ -658,12 +658,11 @@ ngx_trp_entry_end_user(ngx_stream_session_t *s)
     ngx_trp_entry_srv_conf_t  *escf;
 
     escf = ngx_stream_get_module_srv_conf(s, ngx_trp_entry_module);
+    c = s->connection;
 
-    if (escf->routes == NULL) {
+    if (escf->routes == NULL || c->type == SOCK_DGRAM) {
         return;
     }
-
-    c = s->connection;
 
     if (s->status == NGX_STREAM_OK || (c->ssl && !c->ssl->handshaked)) {
         ngx_trp_ends_disarm(c);
@@ -696,9 +695,7 @@ ngx_trp_entry_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
 
     if (ctx->entry) {
         info->name = ctx->entry->conf->agent.name;
-        info->aborted = (ctx->associate == NULL
-                         && (ctx->stream.in != NGX_TRP_STREAM_ENDED
-                             || ctx->stream.out != NGX_TRP_STREAM_ENDED));
+        info->aborted = ngx_trp_entry_aborted(ctx);
     }
 
     return NGX_OK;
@@ -839,10 +836,11 @@ ngx_trp_entry_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
     routes = escf->routes->elts;
 
     for (i = 0; i < escf->routes->nelts; i++) {
-        if (ngx_cmp_sockaddr(&routes[i]->sockaddr.sockaddr,
-                             sizeof(ngx_sockaddr_t), listen->sockaddr,
-                             sizeof(ngx_sockaddr_t), 1)
-            == NGX_OK)
+        if (routes[i]->udp == (listen->type == SOCK_DGRAM)
+            && ngx_cmp_sockaddr(&routes[i]->sockaddr.sockaddr,
+                                sizeof(ngx_sockaddr_t), listen->sockaddr,
+                                sizeof(ngx_sockaddr_t), 1)
+               == NGX_OK)
         {
             return NGX_OK;
         }

@@ -93,7 +93,8 @@ my @tests = (
     [ 'entry', '', 'proxy_ssl on;', qr/"proxy_ssl" .*, the tunnel has TLS / ],
     [ 'entry', '', 'proxy_bind 127.0.0.2;',
         qr/"proxy_bind" .*, tunnels are there before.* at the reverse$/m ],
-    [ 'entry', '127.0.0.1;', '127.0.0.1 udp;', qr/a route carries TCP/ ],
+    [ 'entry', '127.0.0.1;', '127.0.0.1 udp proxy_protocol;',
+        qr/"proxy_protocol" parameter is incompatible with "udp"/ ],
     [ 'entry', '', 'listen 127.0.0.1:8082;', qr/"listen" cannot be used beside /
         . qr/"trp_route" .*, write "trp_route PORT:PORT" in place of it$/m ],
 

@@ -59,7 +59,7 @@ my @tests = (
     [ '%%PORT_8081%%:10.0.0.256:22', qr/has an invalid destination host/ ],
     [ '%%PORT_8081%%:a_$host:22', qr/has an invalid destination host/ ],
 
-    [ '%%PORT_8081%%:22 udp', qr/"trp_route" .* cannot be used with "udp"/ ],
+    [ '%%PORT_8081%%:22 udp ssl', qr/"ssl" parameter is incompatible with "ud/ ],
     [ '%%PORT_8081%%:22 backlog=x', qr/invalid backlog "backlog=x"/ ],
     [ '%%PORT_8081%%:22 nonsense', qr/invalid (?:parameter )?"nonsense"/ ],
     [ '%%PORT_8081%%:22 bind=', qr/invalid address in "bind="/ ],
@@ -81,6 +81,8 @@ my @tests = (
         qr/another "trp_route" listens on "0.0.0.0:\d+"/ ],
     [ [ '%%PORT_8081%%:22 bind=[::1]', undef, '%%PORT_8081%%:2 bind=[::1]' ],
         qr/another "trp_route" listens on "\[::1\]:\d+"/ ],
+    [ [ '%%PORT_8081%%:53 udp', '%%PORT_8081%%:54 udp reuseport' ],
+        qr/another "trp_route" listens on "0.0.0.0:\d+"/ ],
 );
 
 # what is no mistake
@@ -90,6 +92,10 @@ my @good = (
     [ '%%PORT_8081%%:22 bind=127.0.0.1', undef,
         '%%PORT_8081%%:22 bind=127.0.0.2' ],
     [ '1.2.3.4/0:%%PORT_8081%%:[::1]:65535', '[::1]:%%PORT_8082%%:a.b-c_d:1' ],
+    [ '%%PORT_8081%%:53', '%%PORT_8081%%:53 udp' ],
+    [ '%%PORT_8081%%:53 udp reuseport rcvbuf=1m sndbuf=1m',
+        '%%PORT_8081%%:53 udp bind=127.0.0.1', undef,
+        '%%PORT_8081%%:53 bind=127.0.0.1' ],
 );
 
 trp_keys($t, 'entry');

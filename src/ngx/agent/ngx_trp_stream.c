@@ -505,6 +505,8 @@ ngx_trp_stream_pump(ngx_trp_stream_t *st)
         st->early.sent = 0;
         st->early.datagrams = 0;
 
+        st->connection->buffered &= ~NGX_LOWLEVEL_BUFFERED;
+
         if (st->out == NGX_TRP_STREAM_OPEN) {
             ngx_trp_fake_wake(st->connection->write);
         }

@@ -395,6 +395,9 @@ ngx_trp_stream_udp_early(ngx_trp_stream_t *st, size_t size)
 
     p = st->early.data + st->early.len;
 
+    /* the proxy must not end the session before they are on their way */
+    st->connection->buffered |= NGX_LOWLEVEL_BUFFERED;
+
     st->early.datagrams++;
     st->early.len += TRP_HEADER_LEN + size;
 

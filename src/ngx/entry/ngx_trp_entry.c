@@ -13,6 +13,7 @@
 
 #include "entry/ngx_trp_entry.h"
 #include "agent/ngx_trp_stream_tcp.h"
+#include "agent/ngx_trp_stream_udp.h"
 #include "base/ngx_trp_addr.h"
 #include "socks5/ngx_trp_associate_tunnel.h"
 #include "stock/ngx_trp_ends.h"
@@ -109,7 +110,7 @@ ngx_trp_entry_open_frame(ngx_trp_entry_ctx_t *ctx)
 
     ngx_memzero(&open, sizeof(trp_open_t));
 
-    open.proto = TRP_PROTO_TCP;
+    open.proto = (c->type == SOCK_DGRAM) ? TRP_PROTO_UDP : TRP_PROTO_TCP;
     open.addr = ctx->target->addr;
     open.host = ngx_trp_str(&ctx->target->host);
     open.port = ctx->target->port;
@@ -139,8 +140,9 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
 {
     ngx_trp_entry_ctx_t *ctx = data;
 
-    ngx_int_t                   rc;
-    ngx_trp_pool_t             *pool;
+    ngx_int_t        rc;
+    ngx_uint_t       udp;
+    ngx_trp_pool_t  *pool;
 
     if (ngx_trp_entry_closed(ctx->entry)) {
         ctx->code = TRP_CODE_NO_AGENT;
@@ -166,13 +168,14 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
                    pool->total);
 
     ctx->tries = 1;
+    udp = (ctx->session->connection->type == SOCK_DGRAM);
 
     /* the proxy may have tried another stream before */
 
     ngx_memzero(&ctx->stream, sizeof(ngx_trp_stream_t));
 
     ctx->stream.entry = 1;
-    ctx->stream.ops = &ngx_trp_stream_tcp_ops;
+    ctx->stream.ops = udp ? &ngx_trp_stream_udp_ops : &ngx_trp_stream_tcp_ops;
     ctx->stream.handlers = &ngx_trp_entry_stream_handlers;
     ctx->stream.data = ctx;
     ctx->stream.source = &pool->source;
@@ -191,11 +194,13 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
     pc->connection = ctx->stream.connection;
     pc->cached = 1;
 
-    ngx_trp_ends_inline(ctx->session->connection);
+    if (!udp) {
+        ngx_trp_ends_inline(ctx->session->connection);
+    }
 
     /* until the answer has ended, no end of the user's connection is clean */
 
-    if (ctx->target->front == NULL) {
+    if (!udp && ctx->target->front == NULL) {
         ngx_trp_ends_arm(ctx->session->connection);
     }
 
@@ -573,4 +578,25 @@ ngx_trp_entry_code(ngx_trp_entry_ctx_t *ctx)
     }
 
     return TRP_CODE_FAILED;
+}
+
+
+ngx_uint_t
+ngx_trp_entry_aborted(ngx_trp_entry_ctx_t *ctx)
+{
+    ngx_trp_stream_t  *st;
+
+    st = &ctx->stream;
+
+    if (ctx->associate) {
+        return 0;
+    }
+
+    if (st->ops && st->ops->udp) {
+
+        /* there are no ends, its datagrams cease */
+        return st->why != NULL;
+    }
+
+    return st->in != NGX_TRP_STREAM_ENDED || st->out != NGX_TRP_STREAM_ENDED;
 }

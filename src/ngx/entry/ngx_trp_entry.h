@@ -38,6 +38,10 @@ ngx_int_t ngx_trp_entry_begin(ngx_trp_entry_ctx_t *ctx,
 
 ngx_uint_t ngx_trp_entry_code(ngx_trp_entry_ctx_t *ctx);
 
+/* 1 if the user's stream did not end well */
+
+ngx_uint_t ngx_trp_entry_aborted(ngx_trp_entry_ctx_t *ctx);
+
 
 #pragma GCC visibility pop
 

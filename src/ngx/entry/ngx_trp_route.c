@@ -36,14 +36,20 @@ static char *ngx_trp_route_listen_one(ngx_conf_t *cf,
 ngx_trp_route_t *
 ngx_trp_route_find(ngx_array_t *own, ngx_connection_t *c)
 {
-    ngx_uint_t               i;
-    struct sockaddr         *sa;
+    ngx_uint_t         i, udp;
+    struct sockaddr   *sa;
     ngx_trp_route_t  **routes, *any;
 
     any = NULL;
+    udp = (c->type == SOCK_DGRAM);
     routes = own->elts;
 
     for (i = 0; i < own->nelts; i++) {
+
+        if (routes[i]->udp != udp) {
+            continue;
+        }
+
         sa = &routes[i]->sockaddr.sockaddr;
 
         if (ngx_cmp_sockaddr(sa, sizeof(ngx_sockaddr_t), c->local_sockaddr,
@@ -69,7 +75,7 @@ char *
 ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all)
 {
     ngx_str_t              *value, bind, *args;
-    ngx_uint_t              i, n, dual;
+    ngx_uint_t              i, n, dual, reuseport;
     const char             *err;
     ngx_trp_route_t         route;
     ngx_trp_route_lists_t   lists;
@@ -111,7 +117,7 @@ ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all)
     lists.own = *own;
     lists.all = all;
 
-    args = ngx_palloc(cf->pool, cf->args->nelts * sizeof(ngx_str_t));
+    args = ngx_palloc(cf->pool, (cf->args->nelts + 1) * sizeof(ngx_str_t));
     if (args == NULL) {
         return NGX_CONF_ERROR;
     }
@@ -119,6 +125,7 @@ ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all)
     ngx_str_null(&bind);
     n = 0;
     dual = 0;
+    reuseport = 0;
 
     for (i = 2; i < cf->args->nelts; i++) {
 
@@ -129,7 +136,11 @@ ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all)
         }
 
         if (ngx_strcmp(value[i].data, "udp") == 0) {
-            return "cannot be used with \"udp\", a route carries TCP";
+            route.udp = 1;
+        }
+
+        if (ngx_strcmp(value[i].data, "reuseport") == 0) {
+            reuseport = 1;
         }
 
         if (ngx_strcmp(value[i].data, "ipv6only=off") == 0) {
@@ -138,6 +149,17 @@ ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all)
 
         args[n++] = value[i];
     }
+
+#if (NGX_HAVE_REUSEPORT)
+
+    /* all datagrams of a user are for the worker that has the session */
+
+    if (route.udp && !reuseport) {
+        ngx_str_set(&args[n], "reuseport");
+        n++;
+    }
+
+#endif
 
     if (bind.data == NULL && dual) {
         return "with \"ipv6only=off\" needs \"bind=[::]\", as it listens on "
@@ -291,11 +313,12 @@ ngx_trp_route_listen_one(ngx_conf_t *cf, ngx_trp_route_lists_t *lists,
     all = lists->all->elts;
 
     for (i = 0; i < lists->all->nelts; i++) {
-        if (ngx_cmp_sockaddr(&all[i]->sockaddr.sockaddr,
-                             sizeof(ngx_sockaddr_t),
-                             &copy->sockaddr.sockaddr,
-                             sizeof(ngx_sockaddr_t), 1)
-            == NGX_OK)
+        if (all[i]->udp == copy->udp
+            && ngx_cmp_sockaddr(&all[i]->sockaddr.sockaddr,
+                                sizeof(ngx_sockaddr_t),
+                                &copy->sockaddr.sockaddr,
+                                sizeof(ngx_sockaddr_t), 1)
+               == NGX_OK)
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "another \"trp_route\" listens on \"%V\" "

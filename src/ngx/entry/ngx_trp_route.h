@@ -25,6 +25,7 @@ typedef struct {
     ngx_sockaddr_t   sockaddr;
     ngx_str_t        host;
     ngx_str_t        destination;        /* host and port as text */
+    unsigned         udp:1;
 } ngx_trp_route_t;
 
 
