@@ -531,7 +531,7 @@ ngx_trp_relay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* trp_relay_limit_… [tunnels=N] [streams=N] [opens=Nr/s] */
+/* trp_relay_limit_… [tunnels=N] [streams=N] [opens=Nr/s] [publish=N] */
 
 static char *
 ngx_trp_relay_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -541,7 +541,7 @@ ngx_trp_relay_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_str_t   *value;
     ngx_uint_t   i;
 
-    if (limits->tunnels || limits->streams || limits->opens) {
+    if (trp_limits_set(limits)) {
         return "is duplicate";
     }
 
@@ -552,8 +552,9 @@ ngx_trp_relay_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         if (trp_limits_parse(limits, ngx_trp_str(&value[i])) != TRP_OK) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid parameter \"%V\" in \"%V\", write "
-                               "\"tunnels=NUMBER\", \"streams=NUMBER\" or "
-                               "\"opens=NUMBERr/s\"", &value[i], &cmd->name);
+                               "\"tunnels=NUMBER\", \"streams=NUMBER\", "
+                               "\"opens=NUMBERr/s\" or \"publish=NUMBER\"",
+                               &value[i], &cmd->name);
             return NGX_CONF_ERROR;
         }
     }

@@ -64,6 +64,12 @@ fuzz_line(trp_str_t line)
     trp_authorized_key_allows_open(&key, &addr, line, 1);
     trp_authorized_key_expired(&key, 0);
 
+    if (trp_authorized_key_allows_listen(&key, line)
+        && key.permitlisten.data == NULL)
+    {
+        abort();
+    }
+
     free(rules);
 }
 

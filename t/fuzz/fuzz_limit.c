@@ -46,7 +46,7 @@ fuzz_parse(const uint8_t *data, size_t size)
 
     if (rc == TRP_OK
         && ((limits.tunnels != 0) + (limits.streams != 0)
-            + (limits.opens != 0) != 1))
+            + (limits.opens != 0) + (limits.publish != 0) != 1))
     {
         abort();
     }

@@ -40,12 +40,41 @@ fuzz_hash(fuzz_log_t *log, const uint8_t *p, size_t len)
 }
 
 
+/* the same names: they fit into one frame, as they came in one */
+
+static uint8_t *
+fuzz_names(uint8_t *dst, const uint8_t *p, size_t len)
+{
+    size_t               n, put;
+    uint8_t             *end;
+    trp_str_t            names[TRP_CONTROL_MAX / 2];
+    trp_publish_frame_t  frame;
+
+    if (trp_publish_get(&frame, p, len) != TRP_OK) {
+        return NULL;
+    }
+
+    for (n = 0; trp_publish_next(&frame, &names[n]) == TRP_OK; n++) {
+        /* void */
+    }
+
+    end = trp_publish_put(dst, names, n, &put);
+
+    if (put != n) {
+        abort();
+    }
+
+    return end;
+}
+
+
 /* reads a payload and writes the frame again; NULL if it was refused */
 
 static uint8_t *
 fuzz_copy(uint8_t *dst, unsigned type, const uint8_t *p, size_t len)
 {
     uint8_t       slot;
+    trp_str_t     name;
     trp_auth_t    auth;
     trp_open_t    open;
     trp_hello_t   hello;
@@ -73,6 +102,13 @@ fuzz_copy(uint8_t *dst, unsigned type, const uint8_t *p, size_t len)
     case TRP_AGENTS:
         return trp_agents_get(&slot, p, len) == TRP_OK
                ? trp_agents_put(dst, slot) : NULL;
+
+    case TRP_PUBLISH:
+        return fuzz_names(dst, p, len);
+
+    case TRP_PUBLISHED:
+        return trp_published_get(&slot, &name, p, len) == TRP_OK
+               ? trp_published_put(dst, slot, name) : NULL;
 
     case TRP_ERRMSG:
     case TRP_REFUSE:

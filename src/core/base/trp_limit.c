@@ -20,6 +20,7 @@ static int trp_limits_number(uint32_t *value, trp_str_t text);
 static const trp_str_t  trp_limit_tunnels = trp_string("tunnels=");
 static const trp_str_t  trp_limit_streams = trp_string("streams=");
 static const trp_str_t  trp_limit_opens = trp_string("opens=");
+static const trp_str_t  trp_limit_publish = trp_string("publish=");
 static const trp_str_t  trp_limit_per_second = trp_string("r/s");
 
 
@@ -36,6 +37,11 @@ trp_limits_parse(trp_limits_t *limits, trp_str_t text)
     if (trp_str_starts(text, trp_limit_streams)) {
         trp_str_skip(&text, trp_limit_streams.len);
         return trp_limits_number(&limits->streams, text);
+    }
+
+    if (trp_str_starts(text, trp_limit_publish)) {
+        trp_str_skip(&text, trp_limit_publish.len);
+        return trp_limits_number(&limits->publish, text);
     }
 
     if (!trp_str_starts(text, trp_limit_opens)) {
@@ -99,8 +105,17 @@ trp_limits_merge(const trp_limits_t *own, const trp_limits_t *other)
     limits.tunnels = own->tunnels ? own->tunnels : other->tunnels;
     limits.streams = own->streams ? own->streams : other->streams;
     limits.opens = own->opens ? own->opens : other->opens;
+    limits.publish = own->publish ? own->publish : other->publish;
 
     return limits;
+}
+
+
+int
+trp_limits_set(const trp_limits_t *limits)
+{
+    return limits->tunnels || limits->streams || limits->opens
+           || limits->publish;
 }
 
 

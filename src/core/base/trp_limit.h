@@ -25,6 +25,7 @@ typedef struct {
     uint32_t    tunnels;
     uint32_t    streams;           /* at once */
     uint32_t    opens;             /* streams per second */
+    uint32_t    publish;           /* published names and ports */
 } trp_limits_t;
 
 
@@ -37,11 +38,15 @@ typedef struct {
 
 
 /*
- * Reads "tunnels=8", "streams=100" or "opens=50r/s".  TRP_OK; TRP_DECLINED if
- * this limit is already set; TRP_ERROR if the text is invalid.
+ * Reads "tunnels=8", "streams=100", "opens=50r/s" or "publish=5".  TRP_OK;
+ * TRP_DECLINED if this limit is already set; TRP_ERROR if the text is invalid.
  */
 
 int trp_limits_parse(trp_limits_t *limits, trp_str_t text);
+
+/* 1 if any limit is set */
+
+int trp_limits_set(const trp_limits_t *limits);
 
 /* each limit from "own" if it is set there, else from "other" */
 

@@ -17,6 +17,7 @@
 #include "base/trp_acl.h"
 #include "base/trp_addr.h"
 #include "tunnel/trp_authorized.h"
+#include "tunnel/trp_publish.h"
 #include "tunnel/trp_ssh.h"
 #include "base/trp_str.h"
 
@@ -45,6 +46,8 @@ static const char *trp_option_group(trp_authorized_key_t *key,
 static const char *trp_option_permitopen(trp_authorized_key_t *key,
     trp_str_t value);
 static int trp_permitopen_has_port(trp_str_t text);
+static const char *trp_option_permitlisten(trp_authorized_key_t *key,
+    trp_str_t value);
 static const char *trp_option_from(trp_authorized_key_t *key, trp_str_t value);
 static const char *trp_option_expiry(trp_authorized_key_t *key,
     trp_str_t value);
@@ -66,6 +69,7 @@ static const trp_option_t  trp_options[] = {
     { trp_string("role"), trp_option_role },
     { trp_string("group"), trp_option_group },
     { trp_string("permitopen"), trp_option_permitopen },
+    { trp_string("permitlisten"), trp_option_permitlisten },
     { trp_string("from"), trp_option_from },
     { trp_string("expiry-time"), trp_option_expiry },
     { trp_string("limit"), trp_option_limit }
@@ -404,6 +408,26 @@ trp_permitopen_has_port(trp_str_t text)
 
 
 static const char *
+trp_option_permitlisten(trp_authorized_key_t *key, trp_str_t value)
+{
+    trp_str_t    item;
+    trp_names_t  names;
+
+    key->permitlisten = value;
+
+    while (trp_list_next(&value, &item, ',')) {
+
+        if (trp_names_parse(&names, item) != TRP_OK) {
+            return "has an invalid permitlisten, "
+                   "write it as \"PORT,PORT-PORT,NAME,*.NAME,...\"";
+        }
+    }
+
+    return NULL;
+}
+
+
+static const char *
 trp_option_from(trp_authorized_key_t *key, trp_str_t value)
 {
     int         low_bits;
@@ -496,7 +520,7 @@ trp_option_limit(trp_authorized_key_t *key, trp_str_t value)
 
         default:
             return "has an invalid limit, "
-                   "write it as \"tunnels=N,streams=N,opens=Nr/s\"";
+                   "write it as \"tunnels=N,streams=N,opens=Nr/s,publish=N\"";
         }
     }
 
@@ -630,6 +654,28 @@ trp_authorized_key_allows_open(const trp_authorized_key_t *key,
 
         if (addr->family != 0 ? trp_acl_match_addr(rule, addr, port)
                               : trp_acl_match_name(rule, name, port))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+int
+trp_authorized_key_allows_listen(const trp_authorized_key_t *key,
+    trp_str_t name)
+{
+    trp_str_t    list, item;
+    trp_names_t  names;
+
+    list = key->permitlisten;
+
+    while (trp_list_next(&list, &item, ',')) {
+
+        if (trp_names_parse(&names, item) == TRP_OK
+            && trp_names_match(&names, name))
         {
             return 1;
         }

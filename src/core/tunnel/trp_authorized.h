@@ -14,9 +14,13 @@
  *                                   or the two joined by "|" or ","
  *     group="a,b*"                  names, with "*" at the end as a wildcard
  *     permitopen="host:port,..."    what an entry may ask for (trp_acl.h)
+ *     permitlisten="20000-20009,*.example.com,..."
+ *                                   what a reverse may publish
+ *                                   (trp_publish.h); nothing if absent
  *     from="CIDR,..."               where the agent may connect from
  *     expiry-time="YYYYMMDD[HHMM]"  UTC, a final "Z" is allowed
- *     limit="tunnels=N,..."         also streams=N, opens=Nr/s (trp_limit.h)
+ *     limit="tunnels=N,..."         also streams=N, opens=Nr/s, publish=N
+ *                                   (trp_limit.h)
  *
  * An option that is unknown or given twice is an error: a restriction must
  * never be silently dropped.
@@ -43,6 +47,7 @@ typedef struct {
     trp_str_t       permitopen;    /* data == NULL: no restriction */
     size_t          nrules;        /* in permitopen */
     trp_acl_rule_t *rules;         /* of trp_authorized_key_rules() */
+    trp_str_t       permitlisten;  /* data == NULL: nothing */
     trp_str_t       from;
     trp_limits_t    limits;
     int64_t         expiry;        /* seconds since the epoch, 0: never */
@@ -80,6 +85,8 @@ int trp_authorized_key_allows_from(const trp_authorized_key_t *key,
     const trp_addr_t *addr);
 int trp_authorized_key_allows_open(const trp_authorized_key_t *key,
     const trp_addr_t *addr, trp_str_t name, uint16_t port);
+int trp_authorized_key_allows_listen(const trp_authorized_key_t *key,
+    trp_str_t name);
 int trp_authorized_key_expired(const trp_authorized_key_t *key, int64_t now);
 
 

@@ -127,6 +127,8 @@ trp_tunnel_stream(trp_tunnel_t *t, unsigned type, size_t len, int by_opener,
     case TRP_PONG:
     case TRP_DRAIN:
     case TRP_AGENTS:
+    case TRP_PUBLISH:
+    case TRP_PUBLISHED:
         return TRP_OK;
 
     case TRP_OPEN:

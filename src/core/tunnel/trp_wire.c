@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "tunnel/trp_wire.h"
+#include "tunnel/trp_publish.h"
 #include "base/trp_addr.h"
 #include "base/trp_bytes.h"
 
@@ -31,6 +32,7 @@ typedef struct {
 } trp_cursor_t;
 
 
+static void trp_put_optional(uint8_t *start);
 static uint8_t *trp_put_u16(uint8_t *p, unsigned v);
 static uint8_t *trp_put_bytes(uint8_t *p, const void *data, size_t len);
 static uint8_t *trp_put_str(uint8_t *p, trp_str_t str);
@@ -38,6 +40,7 @@ static uint8_t *trp_put_endpoint(uint8_t *p, const trp_addr_t *addr,
     trp_str_t host, uint16_t port);
 static uint8_t *trp_put_end(uint8_t *start, uint8_t *end, unsigned type);
 static unsigned trp_get_uint(trp_cursor_t *cur, size_t size);
+static uint64_t trp_get_u64(trp_cursor_t *cur);
 static const uint8_t *trp_get_bytes(trp_cursor_t *cur, size_t len);
 static trp_str_t trp_get_str(trp_cursor_t *cur);
 static void trp_get_copy(trp_cursor_t *cur, void *dst, size_t len);
@@ -77,6 +80,12 @@ trp_frame_limits(unsigned type, size_t *min, size_t *max)
     case TRP_MOVED:
     case TRP_AGENTS:
         *min = 1;
+        *max = TRP_CONTROL_MAX;
+        return 1;
+
+    case TRP_PUBLISH:
+    case TRP_PUBLISHED:
+        *min = 1 + 1 + 1;
         *max = TRP_CONTROL_MAX;
         return 1;
 
@@ -269,6 +278,11 @@ trp_auth_put(uint8_t *p, const trp_auth_t *auth)
     p = trp_put_bytes(p, auth->signature, TRP_SIGNATURE_LEN);
     p = trp_put_u16(p, auth->weight);
     *p++ = auth->backup;
+    *p++ = auth->flags;
+
+    trp_write32(p, (uint32_t) (auth->list >> 32));
+    trp_write32(p + 4, (uint32_t) auth->list);
+    p += 8;
 
     return trp_put_end(start, p, TRP_AUTH);
 }
@@ -289,6 +303,17 @@ trp_auth_get(trp_auth_t *auth, const uint8_t *p, size_t len)
 
     auth->weight = (uint16_t) trp_get_uint(&cur, 2);
     auth->backup = (uint8_t) trp_get_uint(&cur, 1);
+
+    auth->flags = 0;
+    auth->list = 0;
+
+    if (!cur.error && cur.pos < cur.end) {
+        auth->flags = (uint8_t) trp_get_uint(&cur, 1);
+    }
+
+    if (cur.end - cur.pos >= 8) {
+        auth->list = trp_get_u64(&cur);
+    }
 
     if (cur.error
         || auth->weight == 0
@@ -313,6 +338,7 @@ trp_ready_put(uint8_t *p, const trp_ready_t *ready)
 
     *p++ = ready->slot;
     p = trp_put_u16(p, ready->wanted);
+    *p++ = ready->flags;
 
     return trp_put_end(start, p, TRP_READY);
 }
@@ -325,6 +351,11 @@ trp_ready_get(trp_ready_t *ready, const uint8_t *p, size_t len)
 
     ready->slot = (uint8_t) trp_get_uint(&cur, 1);
     ready->wanted = (uint16_t) trp_get_uint(&cur, 2);
+    ready->flags = 0;
+
+    if (!cur.error && cur.pos < cur.end) {
+        ready->flags = (uint8_t) trp_get_uint(&cur, 1);
+    }
 
     return (cur.error || ready->slot >= TRP_SLOTS) ? TRP_ERROR : TRP_OK;
 }
@@ -354,9 +385,13 @@ trp_moved_get(uint8_t *slot, const uint8_t *p, size_t len)
 uint8_t *
 trp_agents_put(uint8_t *p, uint8_t there)
 {
+    uint8_t  *start;
+
+    start = p;
     p = trp_header_put(p, TRP_AGENTS, 1);
-    *(p - TRP_HEADER_LEN + 1) = TRP_FLAG_OPTIONAL;
     *p++ = there;
+
+    trp_put_optional(start);
 
     return p;
 }
@@ -370,6 +405,100 @@ trp_agents_get(uint8_t *there, const uint8_t *p, size_t len)
     *there = (uint8_t) trp_get_uint(&cur, 1);
 
     return (cur.error || *there > 1) ? TRP_ERROR : TRP_OK;
+}
+
+
+uint8_t *
+trp_publish_put(uint8_t *p, const trp_str_t *names, size_t n, size_t *put)
+{
+    size_t    i;
+    uint8_t  *start, *end;
+
+    start = p;
+    end = p + TRP_HEADER_LEN + TRP_CONTROL_MAX;
+    p += TRP_HEADER_LEN + 1;
+
+    for (i = 0; i < n && (size_t) (end - p) > names[i].len; i++) {
+        p = trp_put_str(p, names[i]);
+    }
+
+    start[TRP_HEADER_LEN] = (i == n) ? TRP_PUBLISH_LAST : 0;
+    *put = i;
+
+    trp_put_end(start, p, TRP_PUBLISH);
+    trp_put_optional(start);
+
+    return p;
+}
+
+
+int
+trp_publish_get(trp_publish_frame_t *publish, const uint8_t *p, size_t len)
+{
+    trp_str_t     name;
+    trp_cursor_t  cur = { p, p + len, 0 };
+
+    publish->flags = (uint8_t) trp_get_uint(&cur, 1);
+    publish->pos = cur.pos;
+    publish->end = cur.end;
+
+    do {
+        name = trp_get_str(&cur);
+
+        if (cur.error || !trp_service_valid(name)) {
+            return TRP_ERROR;
+        }
+    } while (cur.pos < cur.end);
+
+    return TRP_OK;
+}
+
+
+int
+trp_publish_next(trp_publish_frame_t *publish, trp_str_t *name)
+{
+    trp_cursor_t  cur = { publish->pos, publish->end, 0 };
+
+    *name = trp_get_str(&cur);
+
+    if (cur.error) {
+        return TRP_DECLINED;
+    }
+
+    publish->pos = cur.pos;
+
+    return TRP_OK;
+}
+
+
+uint8_t *
+trp_published_put(uint8_t *p, uint8_t code, trp_str_t name)
+{
+    uint8_t  *start;
+
+    start = p;
+    p += TRP_HEADER_LEN;
+
+    *p++ = code;
+    p = trp_put_str(p, name);
+
+    trp_put_end(start, p, TRP_PUBLISHED);
+    trp_put_optional(start);
+
+    return p;
+}
+
+
+int
+trp_published_get(uint8_t *code, trp_str_t *name, const uint8_t *p,
+    size_t len)
+{
+    trp_cursor_t  cur = { p, p + len, 0 };
+
+    *code = (uint8_t) trp_get_uint(&cur, 1);
+    *name = trp_get_str(&cur);
+
+    return (cur.error || !trp_service_valid(*name)) ? TRP_ERROR : TRP_OK;
 }
 
 
@@ -631,6 +760,12 @@ trp_frame_name(unsigned type)
 
     case TRP_AGENTS:
         return "AGENTS";
+
+    case TRP_PUBLISH:
+        return "PUBLISH";
+
+    case TRP_PUBLISHED:
+        return "PUBLISHED";
     }
 
     return "unknown";
@@ -677,6 +812,12 @@ trp_code_text(unsigned code)
 
     case TRP_CODE_HOST_UNREACHABLE:
         return "host unreachable";
+
+    case TRP_CODE_NOT_PUBLISHED:
+        return "not published";
+
+    case TRP_CODE_TAKEN:
+        return "taken";
     }
 
     return "failed";
@@ -807,6 +948,15 @@ trp_hello_find_slot(const uint8_t *p, size_t len)
 }
 
 
+/* a frame that is skipped by a peer that does not know it */
+
+static void
+trp_put_optional(uint8_t *start)
+{
+    start[1] |= TRP_FLAG_OPTIONAL;
+}
+
+
 static uint8_t *
 trp_put_u16(uint8_t *p, unsigned v)
 {
@@ -883,6 +1033,17 @@ trp_get_uint(trp_cursor_t *cur, size_t size)
     }
 
     return v;
+}
+
+
+static uint64_t
+trp_get_u64(trp_cursor_t *cur)
+{
+    uint64_t  high;
+
+    high = trp_get_uint(cur, 4);
+
+    return high << 32 | trp_get_uint(cur, 4);
 }
 
 

@@ -57,7 +57,9 @@ typedef enum {
     TRP_PING = 32,
     TRP_PONG,
     TRP_DRAIN,
-    TRP_AGENTS                       /* optional */
+    TRP_AGENTS,                      /* optional, as those that follow */
+    TRP_PUBLISH,
+    TRP_PUBLISHED
 } trp_frame_type_e;
 
 
@@ -80,7 +82,9 @@ typedef enum {
     TRP_CODE_LIMIT,
     TRP_CODE_FAILED,                 /* anything else */
     TRP_CODE_NET_UNREACHABLE,
-    TRP_CODE_HOST_UNREACHABLE
+    TRP_CODE_HOST_UNREACHABLE,
+    TRP_CODE_NOT_PUBLISHED,          /* no such service */
+    TRP_CODE_TAKEN                   /* its name is published by others */
 } trp_code_e;
 
 
@@ -126,13 +130,36 @@ typedef struct {
     uint8_t      signature[TRP_SIGNATURE_LEN];
     uint16_t     weight;             /* of a reverse in its group, 1.. */
     uint8_t      backup;             /* a reverse, used if no other can be */
+    uint8_t      flags;              /* none yet */
+    uint64_t     list;               /* trp_publish_add(); 0: no services */
 } trp_auth_t;
+
+
+/* the relay knows PUBLISH; it asks for one, as it does not know the list */
+
+#define TRP_READY_PUBLISH    0x1
+#define TRP_READY_TELL       0x2
 
 
 typedef struct {
     uint8_t      slot;
     uint16_t     wanted;             /* idle tunnels that the relay asks for */
+    uint8_t      flags;              /* TRP_READY_* */
 } trp_ready_t;
+
+
+/* there are no more names than these */
+
+#define TRP_PUBLISH_LAST     0x1
+
+
+/* the names in PUBLISH, taken one by one */
+
+typedef struct {
+    uint8_t         flags;           /* TRP_PUBLISH_* */
+    const uint8_t  *pos;
+    const uint8_t  *end;
+} trp_publish_frame_t;
 
 
 typedef struct {
@@ -229,6 +256,26 @@ int trp_moved_get(uint8_t *slot, const uint8_t *p, size_t len);
 
 uint8_t *trp_agents_put(uint8_t *p, uint8_t there);
 int trp_agents_get(uint8_t *there, const uint8_t *p, size_t len);
+
+/*
+ * A frame with as many of "n" names as fit, at least one; "put" is set to their
+ * number.  It is the last frame if that is all of them.
+ */
+
+uint8_t *trp_publish_put(uint8_t *p, const trp_str_t *names, size_t n,
+    size_t *put);
+
+/* checks all names; TRP_OK: one is taken, TRP_DECLINED: there are no more */
+
+int trp_publish_get(trp_publish_frame_t *publish, const uint8_t *p,
+    size_t len);
+int trp_publish_next(trp_publish_frame_t *publish, trp_str_t *name);
+
+/* what has become of a name, trp_code_e */
+
+uint8_t *trp_published_put(uint8_t *p, uint8_t code, trp_str_t name);
+int trp_published_get(uint8_t *code, trp_str_t *name, const uint8_t *p,
+    size_t len);
 
 /* ERROR and REFUSE have the same format; a text that is too long is cut */
 

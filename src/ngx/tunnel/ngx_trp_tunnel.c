@@ -588,9 +588,7 @@ ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
         ngx_trp_tunnel_post(t);
     }
 
-    if (t->abandoned && frame->type != TRP_DRAIN && frame->type != TRP_AGENTS)
-    {
-
+    if (t->abandoned && frame->type != TRP_DRAIN && frame->type < TRP_AGENTS) {
         ngx_trp_tunnel_consume(t);
         return NGX_OK;
     }

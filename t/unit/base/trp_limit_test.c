@@ -15,8 +15,8 @@
 static void
 test_merge(void)
 {
-    trp_limits_t  own = { 1, 0, 3 };
-    trp_limits_t  other = { 10, 20, 30 };
+    trp_limits_t  own = { 1, 0, 3, 0 };
+    trp_limits_t  other = { 10, 20, 30, 40 };
     trp_limits_t  limits;
 
     limits = trp_limits_merge(&own, &other);
@@ -24,6 +24,11 @@ test_merge(void)
     is_int(limits.tunnels, 1, "own");
     is_int(limits.streams, 20, "other");
     is_int(limits.opens, 3, "own again");
+    is_int(limits.publish, 40, "other again");
+    is_int(trp_limits_set(&limits), 1, "there are limits");
+
+    memset(&limits, 0, sizeof(limits));
+    is_int(trp_limits_set(&limits), 0, "there are none");
 }
 
 

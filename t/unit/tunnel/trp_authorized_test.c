@@ -37,10 +37,13 @@
     "has a permitopen without a port, write \"HOST:*\" for every port"
 #define FROM                                                                  \
     "has an invalid from, write it as \"ADDRESS,ADDRESS/PREFIX,...\""
+#define LISTEN                                                                \
+    "has an invalid permitlisten, "                                           \
+    "write it as \"PORT,PORT-PORT,NAME,*.NAME,...\""
 #define EXPIRY    "has an invalid expiry-time, write it as \"YYYYMMDD[HHMM]\""
 #define LIMIT                                                                 \
     "has an invalid limit, "                                                  \
-    "write it as \"tunnels=N,streams=N,opens=Nr/s\""
+    "write it as \"tunnels=N,streams=N,opens=Nr/s,publish=N\""
 #define TYPE      "has an unknown key type, write \"ssh-ed25519\""
 #define KEY_TYPE                                                              \
     "has a key of another type, only \"ssh-ed25519\" is supported"
@@ -234,6 +237,8 @@ test_good(void)
     is_int(key.limits.opens, 0, "no limit of opens");
     is_str(options(&key, "limit=\"opens=50r/s\""), NULL, "opens");
     is_int(key.limits.opens, 50, "their limit");
+    is_str(options(&key, "limit=\"publish=5\""), NULL, "names");
+    is_int(key.limits.publish, 5, "how many");
 
     snprintf(line, sizeof(line), "ssh-ed25519 %s", ssh_blob);
     is_str(authorized(&key, line), NULL, "no comment");
@@ -247,6 +252,73 @@ test_good(void)
     is_str(authorized(&key, " \t\r"), "DECLINED", "blank line");
     is_str(authorized(&key, "# ssh-ed25519"), "DECLINED", "comment line");
     is_str(authorized(&key, "  #"), "DECLINED", "indented comment line");
+}
+
+
+static int
+listens(const char *list, const char *name)
+{
+    char                  line[256];
+    trp_authorized_key_t  key;
+
+    snprintf(line, sizeof(line), "permitlisten=\"%s\"", list);
+
+    if (options(&key, line) != NULL) {
+        return -1;
+    }
+
+    return trp_authorized_key_allows_listen(&key, text(name));
+}
+
+
+static void
+test_permitlisten(void)
+{
+    size_t                i;
+    trp_authorized_key_t  key;
+
+    static const struct {
+        const char  *list;
+        const char  *name;
+        int          allowed;
+    } rows[] = {
+        { "20000-20009", "20000", 1 },
+        { "20000-20009", "20009", 1 },
+        { "20000-20009", "19999", 0 },
+        { "20000-20009", "20010", 0 },
+        { "20000-20009", "a.example", 0 },
+        { "22,20000", "22", 1 },
+        { "22,20000", "20000", 1 },
+        { "22,20000", "2", 0 },
+        { "a.example", "a.example", 1 },
+        { "a.example", "A.Example.", 1 },
+        { "A.example.", "a.EXAMPLE", 1 },
+        { "a.example", "b.a.example", 0 },
+        { "a.example", "22", 0 },
+        { "*.a.example", "b.a.example", 1 },
+        { "*.a.example", "c.b.A.example", 1 },
+        { "*.a.example", "a.example", 0 },
+        { "*.a.example", ".a.example", 0 },
+        { "*.a.example", "ba.example", 0 },
+        { "*.a.example", "22", 0 },
+        { "1,*.dev.example,git", "git", 1 },
+        { "1,*.dev.example,git", "x.dev.example", 1 },
+        { "1,*.dev.example,git", "1", 1 },
+        { "1,*.dev.example,git", "dev.example", 0 },
+        { "*", "65535", 1 },
+        { "*", "any.example", 1 },
+    };
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        is_int(listens(rows[i].list, rows[i].name), rows[i].allowed,
+               "\"%s\", %s", rows[i].list, rows[i].name);
+    }
+
+    is_str(options(&key, "role=\"reverse\""), NULL, "no permitlisten");
+    is_int(trp_authorized_key_allows_listen(&key, text("22")), 0,
+           "allows no port");
+    is_int(trp_authorized_key_allows_listen(&key, text("a")), 0,
+           "and no name");
 }
 
 
@@ -327,6 +399,18 @@ test_bad(void)
         { "permitopen=\"::1\"", NO_PORT },
         { "permitopen=\"2001:db8::1:22\"", NO_PORT },
         { "permitopen=\"h:1,all\"", NO_PORT },
+
+        { "permitlisten=\"\"", LISTEN },
+        { "permitlisten=\"0\"", LISTEN },
+        { "permitlisten=\"65536\"", LISTEN },
+        { "permitlisten=\"2-1\"", LISTEN },
+        { "permitlisten=\"1-\"", LISTEN },
+        { "permitlisten=\"localhost:8080\"", LISTEN },
+        { "permitlisten=\"a,\"", LISTEN },
+        { "permitlisten=\"a, b\"", LISTEN },
+        { "permitlisten=\"*a\"", LISTEN },
+        { "permitlisten=\"*.\"", LISTEN },
+        { "permitlisten=\"10.0.0.1\"", LISTEN },
 
         { "limit=\"\"", LIMIT },
         { "limit=\"tunnels\"", LIMIT },
@@ -647,6 +731,7 @@ int
 main(void)
 {
     test_good();
+    test_permitlisten();
     test_bad();
     test_group();
     test_from();

@@ -73,7 +73,9 @@ static const struct {
     { "PING", TRP_PING },
     { "PONG", TRP_PONG },
     { "DRAIN", TRP_DRAIN },
-    { "AGENTS", TRP_AGENTS }
+    { "AGENTS", TRP_AGENTS },
+    { "PUBLISH", TRP_PUBLISH },
+    { "PUBLISHED", TRP_PUBLISHED }
 };
 
 
@@ -353,7 +355,8 @@ allowed(const trp_tunnel_t *t, unsigned type, int by_self)
     }
 
     if (type == TRP_PING || type == TRP_PONG || type == TRP_DRAIN
-        || type == TRP_AGENTS)
+        || type == TRP_AGENTS || type == TRP_PUBLISH
+        || type == TRP_PUBLISHED)
     {
         return 1;
     }
@@ -809,7 +812,9 @@ relay_recv(relay_t *r, leg_t *leg, leg_t *other)
         return;
     }
 
-    if (type == TRP_PONG || type == TRP_DRAIN || type == TRP_AGENTS) {
+    if (type == TRP_PONG || type == TRP_DRAIN
+        || (type >= TRP_AGENTS && type <= TRP_PUBLISHED))
+    {
         return;
     }
 

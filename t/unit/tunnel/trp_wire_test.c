@@ -37,7 +37,35 @@ typedef struct {
     trp_ready_t   ready;
     trp_refuse_t  refuse;
     trp_open_t    open;
+    trp_str_t     names[3];          /* of PUBLISH; PUBLISHED: the first */
+    size_t        nnames;
 } message_t;
+
+
+static int
+wire_get_names(message_t *m, const uint8_t *p, size_t len)
+{
+    trp_str_t            name;
+    trp_publish_frame_t  frame;
+
+    if (trp_publish_get(&frame, p, len) != TRP_OK) {
+        return TRP_ERROR;
+    }
+
+    m->slot = frame.flags;
+
+    for (m->nnames = 0; trp_publish_next(&frame, &name) == TRP_OK;
+         m->nnames++)
+    {
+        if (m->nnames == nelts(m->names)) {
+            return TRP_ERROR;
+        }
+
+        m->names[m->nnames] = name;
+    }
+
+    return m->nnames ? TRP_OK : TRP_ERROR;
+}
 
 
 static int
@@ -60,6 +88,12 @@ wire_get(message_t *m, const uint8_t *p, size_t len)
     case TRP_AGENTS:
         return trp_agents_get(&m->slot, p, len);
 
+    case TRP_PUBLISH:
+        return wire_get_names(m, p, len);
+
+    case TRP_PUBLISHED:
+        return trp_published_get(&m->slot, &m->names[0], p, len);
+
     case TRP_ERRMSG:
     case TRP_REFUSE:
         return trp_refuse_get(&m->refuse, p, len);
@@ -73,6 +107,8 @@ wire_get(message_t *m, const uint8_t *p, size_t len)
 static uint8_t *
 wire_put(uint8_t *p, const message_t *m)
 {
+    size_t  n;
+
     switch (m->type) {
 
     case TRP_HELLO:
@@ -89,6 +125,12 @@ wire_put(uint8_t *p, const message_t *m)
 
     case TRP_AGENTS:
         return trp_agents_put(p, m->slot);
+
+    case TRP_PUBLISH:
+        return trp_publish_put(p, m->names, m->nnames, &n);
+
+    case TRP_PUBLISHED:
+        return trp_published_put(p, m->slot, m->names[0]);
 
     case TRP_ERRMSG:
     case TRP_REFUSE:
@@ -145,6 +187,7 @@ same_addr(const trp_addr_t *a, const trp_addr_t *b)
 static int
 same_message(const message_t *a, const message_t *b)
 {
+    size_t             i;
     const trp_auth_t  *au, *bu;
     const trp_open_t  *ao, *bo;
 
@@ -167,15 +210,30 @@ same_message(const message_t *a, const message_t *b)
                && memcmp(au->nonce, bu->nonce, TRP_NONCE_LEN) == 0
                && memcmp(au->signature, bu->signature, TRP_SIGNATURE_LEN) == 0
                && au->weight == bu->weight
-               && au->backup == bu->backup;
+               && au->backup == bu->backup
+               && au->flags == bu->flags
+               && au->list == bu->list;
 
     case TRP_READY:
         return a->ready.slot == b->ready.slot
-               && a->ready.wanted == b->ready.wanted;
+               && a->ready.wanted == b->ready.wanted
+               && a->ready.flags == b->ready.flags;
 
     case TRP_MOVED:
     case TRP_AGENTS:
         return a->slot == b->slot;
+
+    case TRP_PUBLISH:
+        for (i = 0; i < a->nnames; i++) {
+            if (!same_str(a->names[i], b->names[i])) {
+                return 0;
+            }
+        }
+
+        return a->nnames == b->nnames;
+
+    case TRP_PUBLISHED:
+        return a->slot == b->slot && same_str(a->names[0], b->names[0]);
 
     case TRP_ERRMSG:
     case TRP_REFUSE:
@@ -205,7 +263,7 @@ same_message(const message_t *a, const message_t *b)
 
 /* messages of every type, each with its extremes */
 
-#define MESSAGES  16
+#define MESSAGES  21
 
 
 static void
@@ -226,7 +284,8 @@ sample(message_t *m, size_t i)
     static const uint8_t  types[MESSAGES] = {
         TRP_HELLO, TRP_HELLO, TRP_AUTH, TRP_AUTH, TRP_READY, TRP_READY,
         TRP_MOVED, TRP_MOVED, TRP_ERRMSG, TRP_REFUSE, TRP_REFUSE,
-        TRP_OPEN, TRP_OPEN, TRP_OPEN, TRP_AGENTS, TRP_AGENTS
+        TRP_OPEN, TRP_OPEN, TRP_OPEN, TRP_AGENTS, TRP_AGENTS,
+        TRP_AUTH, TRP_PUBLISH, TRP_PUBLISH, TRP_PUBLISHED, TRP_PUBLISHED
     };
 
     memset(m, 0, sizeof(message_t));
@@ -286,6 +345,7 @@ sample(message_t *m, size_t i)
     case 5:
         m->ready.slot = TRP_SLOTS - 1;
         m->ready.wanted = 0xfffe;
+        m->ready.flags = TRP_READY_PUBLISH|TRP_READY_TELL;
         break;
 
     case 7:
@@ -337,6 +397,36 @@ sample(message_t *m, size_t i)
     case 15:
         m->slot = 1;
         break;
+
+    case 16:
+        m->auth.version = TRP_VERSION;
+        m->auth.role = 2;
+        m->auth.group = text("g");
+        m->auth.name = text("n");
+        m->auth.flags = 255;
+        m->auth.list = 0x0102030405060708;
+        break;
+
+    case 17:
+        m->nnames = 1;
+        m->names[0] = text("1");
+        break;
+
+    case 18:
+        m->nnames = 3;
+        m->names[0] = text("65535");
+        m->names[1] = text(longest);
+        m->names[2] = text("Git.example.com.");
+        break;
+
+    case 19:
+        m->names[0] = text("g");
+        break;
+
+    case 20:
+        m->slot = TRP_CODE_TAKEN;
+        m->names[0] = text(longest);
+        break;
     }
 }
 
@@ -355,7 +445,7 @@ test_round_trip(void)
         len = (size_t) (end - buf) - TRP_HEADER_LEN;
 
         ok(buf[0] == in.type
-           && buf[1] == (in.type == TRP_AGENTS ? TRP_FLAG_OPTIONAL : 0)
+           && buf[1] == (in.type >= TRP_AGENTS ? TRP_FLAG_OPTIONAL : 0)
            && (size_t) (buf[2] << 8 | buf[3]) == len,
            "message %d, its header", (int) i);
 
@@ -393,8 +483,8 @@ test_bytes(void)
     } wire[] = {
         { 0, 0, 6, "\1\0\0\45\2\1" },
         { 0, 36, 5, "\40\1\2\3\4" },
-        { 2, 0, 11, "\2\0\0\211\2\1\1g\1n\100" },
-        { 5, 0, 7, "\3\0\0\3\77\377\376" },
+        { 2, 0, 11, "\2\0\0\222\2\1\1g\1n\100" },
+        { 5, 0, 8, "\3\0\0\4\77\377\376\3" },
         { 7, 0, 5, "\4\0\0\1\77" },
         { 8, 0, 20, "\5\0\0\20\2\0not authorized" },
         { 9, 0, 6, "\22\0\0\2\0\0" },
@@ -405,7 +495,12 @@ test_bytes(void)
         { 13, 13, 3, "\0\375a" },
         { 13, 268, 12, "\1\273\0\0\0\0\0\0\0\0\1e" },
         { 14, 0, 5, "\43\200\0\1\0" },
-        { 15, 0, 5, "\43\200\0\1\1" }
+        { 15, 0, 5, "\43\200\0\1\1" },
+        { 16, 0, 4, "\2\0\0\222" },
+        { 16, 138, 12, "\0\1\0\377\1\2\3\4\5\6\7\10" },
+        { 17, 0, 7, "\44\200\0\3\1\0011" },
+        { 18, 4, 8, "\1\00565535\375" },
+        { 19, 0, 7, "\45\200\0\3\0\1g" }
     };
 
     for (i = 0; i < nelts(wire); i++) {
@@ -445,6 +540,19 @@ test_truncated(void)
             min = len - 2;
         }
 
+        /* neither were these */
+
+        if (in.type == TRP_AUTH || in.type == TRP_READY) {
+            min = len - (in.type == TRP_AUTH ? 9 : 1);
+        }
+
+        /* one name is enough */
+
+        if (in.type == TRP_PUBLISH) {
+            rest = 1;
+            min = len;
+        }
+
         wrong = 0;
 
         for (n = 0; n < len; n++) {
@@ -452,7 +560,8 @@ test_truncated(void)
                      != (n < min ? TRP_ERROR : TRP_OK);
         }
 
-        is_int(wrong, 0, "message %d cut at every length", (int) i);
+        is_int(wrong, in.nnames > 1 ? in.nnames - 1 : 0,
+               "message %d cut at every length", (int) i);
 
         if (!rest) {
             memset(buf + TRP_HEADER_LEN + len, 0xff, 16);
@@ -717,7 +826,9 @@ test_limits(void)
         { TRP_PING, 0, 0 },
         { TRP_PONG, 0, 0 },
         { TRP_DRAIN, 0, 0 },
-        { TRP_AGENTS, 1, 1024 }
+        { TRP_AGENTS, 1, 1024 },
+        { TRP_PUBLISH, 3, 1024 },
+        { TRP_PUBLISHED, 3, 1024 }
     };
 
     for (type = 0; type < 256; type++) {
