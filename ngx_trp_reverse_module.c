@@ -875,10 +875,16 @@ ngx_trp_reverse_start(ngx_cycle_t *cycle, ngx_trp_reverse_worker_t *worker,
     reverse->conf = conf;
     reverse->worker = worker;
 
+    reverse->relays.mem = cycle->pool;
+    reverse->relays.group = &conf->agent.group;
     reverse->relays.upstream = conf->upstream;
     reverse->relays.agent = agent;
     reverse->relays.open = ngx_trp_reverse_open;
     reverse->relays.data = reverse;
 
-    return ngx_trp_relays_start(cycle, &reverse->relays);
+    if (ngx_trp_relays_init(agent, conf->upstream) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_trp_relays_start(&reverse->relays);
 }

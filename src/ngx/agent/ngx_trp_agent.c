@@ -240,6 +240,7 @@ ngx_trp_agent_start(ngx_cycle_t *cycle, const ngx_trp_agent_conf_t *conf,
     agent->conf = conf;
     agent->capacity = capacity;
 
+    ngx_queue_init(&agent->hosts);
     ngx_queue_init(&agent->turn_servers);
     ngx_queue_init(&agent->streams);
 

@@ -59,6 +59,7 @@ typedef struct {
     const ngx_trp_agent_conf_t  *conf;
 
     ngx_trp_tunnels_t     tunnels;
+    ngx_queue_t           hosts;              /* ngx_trp_relay_host_t */
     ngx_trp_capacity_t   *capacity;           /* of all agents of the role */
     ngx_uint_t            limit;              /* "max", or what fits */
 

@@ -406,7 +406,7 @@ ngx_trp_dial_log_error(ngx_log_t *log, u_char *buf, size_t len)
     }
 
     return ngx_snprintf(buf, len, ", relay: %V, group: \"%V\"",
-                        &pool->source.name, &pool->conf->group);
+                        &pool->source.name, pool->source.group);
 }
 
 
@@ -579,7 +579,7 @@ ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame)
 
     auth.version = TRP_VERSION;
     auth.role = (uint8_t) conf->role;
-    auth.group = ngx_trp_str(&conf->group);
+    auth.group = ngx_trp_str(link->pool->source.group);
     auth.name = ngx_trp_str(&conf->name);
     auth.weight = (uint16_t) conf->weight;
     auth.backup = (uint8_t) conf->backup;

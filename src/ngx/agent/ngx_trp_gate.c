@@ -179,3 +179,17 @@ ngx_trp_gate_pass(ngx_trp_gate_t *gate)
         ngx_post_event(wait->event, &ngx_posted_events);
     }
 }
+
+
+void
+ngx_trp_gate_cancel(ngx_trp_gate_t *gate, ngx_trp_gate_wait_t *wait)
+{
+    if (wait->waiting) {
+        ngx_queue_remove(&wait->queue);
+        wait->waiting = 0;
+    }
+
+    /* it may have been let in just now, and would not dial */
+
+    ngx_trp_gate_pass(gate);
+}

@@ -72,6 +72,10 @@ typedef enum {
 
 void ngx_trp_gate_leave(ngx_trp_gate_t *gate, ngx_trp_gate_e how);
 
+/* gives up its place in the queue, if it has one */
+
+void ngx_trp_gate_cancel(ngx_trp_gate_t *gate, ngx_trp_gate_wait_t *wait);
+
 /* a pool that was let in no longer needs to dial: others may */
 
 void ngx_trp_gate_pass(ngx_trp_gate_t *gate);

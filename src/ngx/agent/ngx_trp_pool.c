@@ -23,13 +23,13 @@
 
 
 static void ngx_trp_pool_cleanup(void *data);
-static ngx_str_t ngx_trp_pool_host(ngx_str_t *server);
 static void ngx_trp_pool_post(ngx_trp_pool_t *pool);
 static void ngx_trp_pool_event_handler(ngx_event_t *ev);
 static void ngx_trp_pool_dialled(ngx_trp_pool_t *pool, ngx_trp_gate_e how);
 static void ngx_trp_pool_backoff(ngx_trp_pool_t *pool, ngx_uint_t *count);
 static void ngx_trp_pool_reroute(ngx_trp_pool_t *pool);
 static void ngx_trp_pool_shrink_handler(ngx_event_t *ev);
+static void ngx_trp_pool_drain_idle(ngx_trp_pool_t *pool);
 static ngx_uint_t ngx_trp_pool_admits_stream(ngx_trp_source_t *source);
 static ngx_trp_tunnel_t *ngx_trp_pool_get(ngx_trp_source_t *source);
 static void ngx_trp_pool_wait(ngx_trp_source_t *source,
@@ -80,14 +80,12 @@ static const ngx_trp_dial_handlers_t  ngx_trp_pool_dial_handlers = {
 
 
 ngx_trp_pool_t *
-ngx_trp_pool_create(ngx_trp_agent_worker_t *agent, struct sockaddr *sockaddr,
-    socklen_t socklen, ngx_str_t *name, ngx_str_t *server)
+ngx_trp_pool_create(ngx_trp_agent_worker_t *agent, ngx_pool_t *mem,
+    struct sockaddr *sockaddr, socklen_t socklen, ngx_str_t *name,
+    ngx_str_t *server)
 {
-    ngx_pool_t          *mem;
     ngx_trp_pool_t      *pool;
     ngx_pool_cleanup_t  *cln;
-
-    mem = ngx_cycle->pool;
 
     pool = ngx_pcalloc(mem, sizeof(ngx_trp_pool_t));
     cln = ngx_pool_cleanup_add(mem, 0);
@@ -121,6 +119,7 @@ ngx_trp_pool_create(ngx_trp_agent_worker_t *agent, struct sockaddr *sockaddr,
 
     pool->agent = agent;
     pool->conf = agent->conf;
+    pool->mem = mem;
     pool->dialled = &ngx_trp_pool_dial_handlers;
     pool->dials.slot = -1;
     pool->log = ngx_cycle->log;
@@ -168,10 +167,8 @@ ngx_trp_pool_cleanup(void *data)
 }
 
 
-/* "server HOST:PORT": the host, without the brackets of IPv6 */
-
-static ngx_str_t
-ngx_trp_pool_host(ngx_str_t *server)
+ngx_str_t
+ngx_trp_pool_host(const ngx_str_t *server)
 {
     u_char     *p, *last;
     ngx_str_t   host;
@@ -363,8 +360,8 @@ ngx_trp_pool_found(ngx_trp_pool_t *pool, ngx_addr_t *addr)
     ngx_trp_gate_t   *gate;
     struct sockaddr  *sockaddr;
 
-    sockaddr = ngx_palloc(ngx_cycle->pool, addr->socklen);
-    name = ngx_pstrdup(ngx_cycle->pool, &addr->name);
+    sockaddr = ngx_palloc(pool->mem, addr->socklen);
+    name = ngx_pstrdup(pool->mem, &addr->name);
     gate = ngx_trp_gate_find(pool->agent->capacity, addr->sockaddr,
                              addr->socklen, &pool->conf->turn.url.url);
 
@@ -402,9 +399,6 @@ ngx_trp_pool_not_found(ngx_trp_pool_t *pool)
 void
 ngx_trp_pool_retire(ngx_trp_pool_t *pool, ngx_uint_t retired)
 {
-    ngx_queue_t     *q;
-    ngx_trp_link_t  *link;
-
     pool->retired = retired;
     pool->agent->capacity->kept += retired ? - pool->conf->idle
                                            : pool->conf->idle;
@@ -414,15 +408,70 @@ ngx_trp_pool_retire(ngx_trp_pool_t *pool, ngx_uint_t retired)
                   retired ? "has gone from the upstream"
                           : "is in the upstream again");
 
-    while (retired && pool->nidle) {
+    if (retired) {
+        ngx_trp_pool_drain_idle(pool);
+    }
+
+    ngx_trp_pool_reroute(pool);
+    ngx_trp_pool_post(pool);
+}
+
+
+static void
+ngx_trp_pool_drain_idle(ngx_trp_pool_t *pool)
+{
+    ngx_queue_t     *q;
+    ngx_trp_link_t  *link;
+
+    while (pool->nidle) {
         q = ngx_queue_head(&pool->idle);
         link = ngx_queue_data(q, ngx_trp_link_t, queue);
 
         ngx_trp_pool_drain(link->tunnel);
     }
+}
 
-    ngx_trp_pool_reroute(pool);
-    ngx_trp_pool_post(pool);
+
+void
+ngx_trp_pool_stop(ngx_trp_pool_t *pool)
+{
+    trp_assert(pool->nwaiting == 0);
+
+    if (!pool->retired) {
+        pool->retired = 1;
+        pool->agent->capacity->kept -= pool->conf->idle;
+    }
+
+    ngx_trp_pool_drain_idle(pool);
+}
+
+
+/* tunnels that are left may set the timers and post the event again */
+
+ngx_uint_t
+ngx_trp_pool_gone(ngx_trp_pool_t *pool)
+{
+    trp_assert(pool->retired);
+
+    if (pool->total) {
+        return 0;
+    }
+
+    if (pool->event.timer_set) {
+        ngx_del_timer(&pool->event);
+    }
+
+    if (pool->event.posted) {
+        ngx_delete_posted_event(&pool->event);
+    }
+
+    if (pool->shrink.timer_set) {
+        ngx_del_timer(&pool->shrink);
+    }
+
+    ngx_trp_gate_cancel(pool->dials.gate, &pool->dials.turn);
+
+    return 1;
 }
 
 

@@ -22,13 +22,18 @@
 
 
 /*
- * Begins to dial at once.  "server" is the name in the configuration, with its
- * port.  All is copied; NULL if there is no memory.
+ * Begins to dial at once, for the group of the agent's configuration, unless
+ * the caller sets another.  "server" is the name in the configuration, with its
+ * port.  All is copied to "mem"; NULL if there is no memory.
  */
 
 ngx_trp_pool_t *ngx_trp_pool_create(ngx_trp_agent_worker_t *agent,
-    struct sockaddr *sockaddr, socklen_t socklen, ngx_str_t *name,
-    ngx_str_t *server);
+    ngx_pool_t *mem, struct sockaddr *sockaddr, socklen_t socklen,
+    ngx_str_t *name, ngx_str_t *server);
+
+/* "server HOST:PORT": the host, without the brackets of IPv6 */
+
+ngx_str_t ngx_trp_pool_host(const ngx_str_t *server);
 
 /*
  * The pool had a placeholder for an unknown address ("unknown" was set after
@@ -42,6 +47,15 @@ void ngx_trp_pool_not_found(ngx_trp_pool_t *pool);
 /* the relay is no longer used, or is used again; existing streams go on */
 
 void ngx_trp_pool_retire(ngx_trp_pool_t *pool, ngx_uint_t retired);
+
+/*
+ * No tunnel is dialled any more, and existing ones are given up; to be called
+ * once, while no stream uses the pool.  _gone(): 1 if none is left, and "mem"
+ * may be freed.
+ */
+
+void ngx_trp_pool_stop(ngx_trp_pool_t *pool);
+ngx_uint_t ngx_trp_pool_gone(ngx_trp_pool_t *pool);
 
 /* 1 if a new user can expect to be served */
 

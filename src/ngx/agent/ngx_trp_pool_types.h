@@ -8,8 +8,8 @@
  * A pool, its links, and the table of functions by which dialling calls the
  * pool.
  *
- * A pool lives as long as the cycle; a link lives in the pool of its tunnel's
- * connection.
+ * A pool lives in the memory given to it, as a rule that of the cycle; a link
+ * lives in the pool of its tunnel's connection.
  */
 
 
@@ -70,6 +70,8 @@ typedef struct {
 } ngx_trp_pool_dials_t;
 
 
+/* so many fields, because all of them are needed to dial and size one pool */
+
 struct ngx_trp_pool_s {
     ngx_trp_source_t                source;   /* its name: the address */
     ngx_trp_agent_worker_t         *agent;
@@ -79,6 +81,7 @@ struct ngx_trp_pool_s {
     ngx_trp_pool_open_pt   open;          /* NULL: an entry's pool */
     void                  *data;          /* the module's */
     void                  *owner;         /* the name it belongs to, or NULL */
+    ngx_pool_t            *mem;           /* of the pool itself */
 
     struct sockaddr       *sockaddr;
     socklen_t              socklen;
@@ -107,7 +110,7 @@ struct ngx_trp_pool_s {
     unsigned               backup:1;
     unsigned               resolved:1;    /* by nginx, at run time */
     unsigned               found:1;       /* at the last look */
-    unsigned               retired:1;     /* no longer in the upstream */
+    unsigned               retired:1;     /* no longer used */
     unsigned               cramped:1;     /* the timer waits for room only */
 };
 

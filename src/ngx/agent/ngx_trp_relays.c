@@ -24,11 +24,22 @@
 #define NGX_TRP_RELAYS_TIME     1000
 
 
-/* "server NAME:PORT" */
+/* "server NAME:PORT", of an agent */
 
 typedef struct {
     ngx_trp_name_t     name;
-    ngx_queue_t        queue;
+    ngx_queue_t        queue;      /* in agent->hosts */
+    ngx_queue_t        followers;  /* ngx_trp_relay_name_t */
+
+    const ngx_stream_upstream_server_t  *server;
+} ngx_trp_relay_host_t;
+
+
+/* the same, of one of its groups */
+
+typedef struct {
+    ngx_queue_t        queue;      /* in relays->names */
+    ngx_queue_t        follows;    /* the host */
     ngx_trp_relays_t  *relays;
     ngx_addr_t        *addr;       /* its placeholder in the balancer */
     ngx_str_t          server;
@@ -37,14 +48,21 @@ typedef struct {
 } ngx_trp_relay_name_t;
 
 
+static ngx_int_t ngx_trp_relays_add_host(ngx_trp_agent_worker_t *agent,
+    ngx_stream_upstream_server_t *server);
 static ngx_int_t ngx_trp_relays_add_servers(ngx_trp_relays_t *relays,
     ngx_uint_t backup);
 static ngx_int_t ngx_trp_relays_add_name(ngx_trp_relays_t *relays,
     ngx_stream_upstream_server_t *server);
-static void ngx_trp_relays_name_changed(ngx_trp_name_t *name);
+static ngx_trp_relay_host_t *ngx_trp_relays_host(
+    ngx_trp_agent_worker_t *agent, ngx_stream_upstream_server_t *server);
+static void ngx_trp_relays_host_changed(ngx_trp_name_t *name);
+static void ngx_trp_relays_host_failed(ngx_trp_name_t *name);
+static void ngx_trp_relays_name_changed(ngx_trp_relay_name_t *rn,
+    ngx_trp_name_t *name);
 static ngx_trp_pool_t *ngx_trp_relays_name_pool(ngx_trp_relay_name_t *rn,
     ngx_addr_t *addr);
-static void ngx_trp_relays_name_failed(ngx_trp_name_t *name);
+static void ngx_trp_relays_name_failed(ngx_trp_relay_name_t *rn);
 static ngx_trp_pool_t *ngx_trp_relays_name_choose(ngx_trp_relay_name_t *rn,
     ngx_trp_pool_t *leave);
 static ngx_trp_pool_t *ngx_trp_relays_add(ngx_trp_relays_t *relays,
@@ -63,11 +81,62 @@ static void ngx_trp_relays_update_peers(ngx_trp_relays_t *relays,
 
 
 ngx_int_t
-ngx_trp_relays_start(ngx_cycle_t *cycle, ngx_trp_relays_t *relays)
+ngx_trp_relays_init(ngx_trp_agent_worker_t *agent,
+    ngx_stream_upstream_srv_conf_t *upstream)
+{
+    ngx_uint_t                     i;
+    ngx_stream_upstream_server_t  *server;
+
+    server = upstream->servers->elts;
+
+    for (i = 0; i < upstream->servers->nelts; i++) {
+        if (ngx_trp_defer_is(&server[i]) && !server[i].down
+            && ngx_trp_relays_add_host(agent, &server[i]) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_trp_dial_start(agent);
+}
+
+
+static ngx_int_t
+ngx_trp_relays_add_host(ngx_trp_agent_worker_t *agent,
+    ngx_stream_upstream_server_t *server)
+{
+    ngx_trp_relay_host_t  *host;
+
+    host = ngx_pcalloc(ngx_cycle->pool, sizeof(ngx_trp_relay_host_t));
+    if (host == NULL) {
+        return NGX_ERROR;
+    }
+
+    host->server = server;
+
+    ngx_queue_init(&host->followers);
+    ngx_queue_insert_tail(&agent->hosts, &host->queue);
+
+    host->name.conf = &agent->conf->names;
+    host->name.what = "relay";
+    host->name.host = ngx_trp_pool_host(&server->name);
+    host->name.port = ngx_inet_get_port(server->addrs[0].sockaddr);
+    host->name.changed = ngx_trp_relays_host_changed;
+    host->name.failed = ngx_trp_relays_host_failed;
+    host->name.data = host;
+
+    ngx_trp_name_start(&host->name);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_trp_relays_start(ngx_trp_relays_t *relays)
 {
     ngx_uint_t  backup;
 
-    if (ngx_array_init(&relays->pools, cycle->pool,
+    if (ngx_array_init(&relays->pools, relays->mem,
                        relays->upstream->servers->nelts,
                        sizeof(ngx_trp_pool_t *))
         != NGX_OK)
@@ -76,10 +145,6 @@ ngx_trp_relays_start(ngx_cycle_t *cycle, ngx_trp_relays_t *relays)
     }
 
     ngx_queue_init(&relays->names);
-
-    if (ngx_trp_dial_start(relays->agent) != NGX_OK) {
-        return NGX_ERROR;
-    }
 
     for (backup = 0; backup < 2; backup++) {
         if (ngx_trp_relays_add_servers(relays, backup) != NGX_OK) {
@@ -91,7 +156,7 @@ ngx_trp_relays_start(ngx_cycle_t *cycle, ngx_trp_relays_t *relays)
 
     if (ngx_trp_relays_resolved(relays)) {
         relays->event.data = relays;
-        relays->event.log = cycle->log;
+        relays->event.log = ngx_cycle->log;
         relays->event.handler = ngx_trp_relays_event_handler;
         relays->event.cancelable = 1;
 
@@ -104,6 +169,53 @@ ngx_trp_relays_start(ngx_cycle_t *cycle, ngx_trp_relays_t *relays)
 #endif
 
     return NGX_OK;
+}
+
+
+void
+ngx_trp_relays_stop(ngx_trp_relays_t *relays)
+{
+    ngx_uint_t              i;
+    ngx_queue_t            *q;
+    ngx_trp_pool_t        **pools;
+    ngx_trp_relay_name_t   *rn;
+
+    for (q = ngx_queue_head(&relays->names);
+         q != ngx_queue_sentinel(&relays->names);
+         q = ngx_queue_next(q))
+    {
+        rn = ngx_queue_data(q, ngx_trp_relay_name_t, queue);
+
+        ngx_queue_remove(&rn->follows);
+    }
+
+    if (relays->event.timer_set) {
+        ngx_del_timer(&relays->event);
+    }
+
+    pools = relays->pools.elts;
+
+    for (i = 0; i < relays->pools.nelts; i++) {
+        ngx_trp_pool_stop(pools[i]);
+    }
+}
+
+
+ngx_uint_t
+ngx_trp_relays_gone(ngx_trp_relays_t *relays)
+{
+    ngx_uint_t        i;
+    ngx_trp_pool_t  **pools;
+
+    pools = relays->pools.elts;
+
+    for (i = 0; i < relays->pools.nelts; i++) {
+        if (!ngx_trp_pool_gone(pools[i])) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -162,14 +274,14 @@ ngx_trp_relays_add_name(ngx_trp_relays_t *relays,
     ngx_stream_upstream_server_t *server)
 {
     ngx_addr_t            *addr;
-    ngx_pool_t            *mem;
     ngx_trp_pool_t        *pool;
+    ngx_trp_relay_host_t  *host;
     ngx_trp_relay_name_t  *rn;
 
-    mem = ngx_cycle->pool;
     addr = &server->addrs[0];
+    host = ngx_trp_relays_host(relays->agent, server);
 
-    rn = ngx_pcalloc(mem, sizeof(ngx_trp_relay_name_t));
+    rn = ngx_pcalloc(relays->mem, sizeof(ngx_trp_relay_name_t));
     if (rn == NULL) {
         return NGX_ERROR;
     }
@@ -185,35 +297,92 @@ ngx_trp_relays_add_name(ngx_trp_relays_t *relays,
     pool->backup = server->backup;
 
     ngx_queue_insert_tail(&relays->names, &rn->queue);
+    ngx_queue_insert_tail(&host->followers, &rn->follows);
 
     rn->relays = relays;
     rn->addr = addr;
     rn->server = server->name;
     rn->backup = server->backup;
 
-    rn->name.conf = &relays->agent->conf->names;
-    rn->name.what = "relay";
-    rn->name.host = pool->host;
-    rn->name.port = ngx_inet_get_port(addr->sockaddr);
-    rn->name.changed = ngx_trp_relays_name_changed;
-    rn->name.failed = ngx_trp_relays_name_failed;
-    rn->name.data = rn;
+    if (host->name.naddrs) {
+        ngx_trp_relays_name_changed(rn, &host->name);
 
-    ngx_trp_name_start(&rn->name);
+    } else if (host->name.failures) {
+        ngx_trp_relays_name_failed(rn);
+    }
 
     return NGX_OK;
 }
 
 
-static void
-ngx_trp_relays_name_changed(ngx_trp_name_t *name)
-{
-    ngx_uint_t              i;
-    ngx_trp_pool_t         *pool, **pools;
-    ngx_trp_relays_t       *relays;
-    ngx_trp_relay_name_t   *rn;
+/* it is there: _init() has gone through the same servers */
 
-    rn = name->data;
+static ngx_trp_relay_host_t *
+ngx_trp_relays_host(ngx_trp_agent_worker_t *agent,
+    ngx_stream_upstream_server_t *server)
+{
+    ngx_queue_t           *q;
+    ngx_trp_relay_host_t  *host;
+
+    q = ngx_queue_head(&agent->hosts);
+    host = ngx_queue_data(q, ngx_trp_relay_host_t, queue);
+
+    while (host->server != server) {
+        q = ngx_queue_next(q);
+
+        trp_assert(q != ngx_queue_sentinel(&agent->hosts));
+
+        host = ngx_queue_data(q, ngx_trp_relay_host_t, queue);
+    }
+
+    return host;
+}
+
+
+static void
+ngx_trp_relays_host_changed(ngx_trp_name_t *name)
+{
+    ngx_queue_t           *q;
+    ngx_trp_relay_host_t  *host;
+
+    host = name->data;
+
+    for (q = ngx_queue_head(&host->followers);
+         q != ngx_queue_sentinel(&host->followers);
+         q = ngx_queue_next(q))
+    {
+        ngx_trp_relays_name_changed(ngx_queue_data(q, ngx_trp_relay_name_t,
+                                                   follows),
+                                    name);
+    }
+}
+
+
+static void
+ngx_trp_relays_host_failed(ngx_trp_name_t *name)
+{
+    ngx_queue_t           *q;
+    ngx_trp_relay_host_t  *host;
+
+    host = name->data;
+
+    for (q = ngx_queue_head(&host->followers);
+         q != ngx_queue_sentinel(&host->followers);
+         q = ngx_queue_next(q))
+    {
+        ngx_trp_relays_name_failed(ngx_queue_data(q, ngx_trp_relay_name_t,
+                                                  follows));
+    }
+}
+
+
+static void
+ngx_trp_relays_name_changed(ngx_trp_relay_name_t *rn, ngx_trp_name_t *name)
+{
+    ngx_uint_t          i;
+    ngx_trp_pool_t     *pool, **pools;
+    ngx_trp_relays_t   *relays;
+
     relays = rn->relays;
     pools = relays->pools.elts;
 
@@ -281,13 +450,11 @@ ngx_trp_relays_name_pool(ngx_trp_relay_name_t *rn, ngx_addr_t *addr)
 
 
 static void
-ngx_trp_relays_name_failed(ngx_trp_name_t *name)
+ngx_trp_relays_name_failed(ngx_trp_relay_name_t *rn)
 {
-    ngx_uint_t             i;
-    ngx_trp_pool_t       **pools;
-    ngx_trp_relay_name_t  *rn;
+    ngx_uint_t        i;
+    ngx_trp_pool_t  **pools;
 
-    rn = name->data;
     pools = rn->relays->pools.elts;
 
     for (i = 0; i < rn->relays->pools.nelts; i++) {
@@ -345,7 +512,8 @@ ngx_trp_relays_add(ngx_trp_relays_t *relays, struct sockaddr *sockaddr,
         return NULL;
     }
 
-    pool = ngx_trp_pool_create(relays->agent, sockaddr, socklen, name, server);
+    pool = ngx_trp_pool_create(relays->agent, relays->mem, sockaddr, socklen,
+                               name, server);
 
     if (pool == NULL) {
         relays->pools.nelts--;
@@ -354,6 +522,7 @@ ngx_trp_relays_add(ngx_trp_relays_t *relays, struct sockaddr *sockaddr,
 
     pool->open = relays->open;
     pool->data = relays->data;
+    pool->source.group = relays->group;
     *p = pool;
 
     return pool;

@@ -65,6 +65,8 @@ ngx_trp_entry_start(ngx_cycle_t *cycle, const ngx_trp_entry_conf_t *conf,
     entry->conf = conf;
     entry->fd = fd;
 
+    entry->relays.mem = cycle->pool;
+    entry->relays.group = &conf->agent.group;
     entry->relays.upstream = us;
     entry->relays.agent = ngx_trp_agent_start(cycle, &conf->agent, capacity,
                                               "trp_entry");
@@ -74,7 +76,9 @@ ngx_trp_entry_start(ngx_cycle_t *cycle, const ngx_trp_entry_conf_t *conf,
 
     ngx_trp_share_init(&entry->share, entry->relays.agent->limit, cycle->log);
 
-    if (ngx_trp_relays_start(cycle, &entry->relays) != NGX_OK) {
+    if (ngx_trp_relays_init(entry->relays.agent, us) != NGX_OK
+        || ngx_trp_relays_start(&entry->relays) != NGX_OK)
+    {
         return NULL;
     }
 
