@@ -458,18 +458,15 @@ ngx_trp_entry_access_handler(ngx_stream_session_t *s)
 
     ctx = ngx_trp_entry_create_ctx(s, NULL);
 
-    if (ctx == NULL || ngx_trp_target_set(s, ctx->target) != NGX_OK) {
+    if (ctx == NULL || ngx_trp_target_set(s, ctx->target) != NGX_OK
+        || ngx_trp_route_target(route, c, ctx->target) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    ctx->target->addr = route->route.addr;
-    ctx->target->host = route->host;
-    ctx->target->port = route->route.port;
-    ctx->target->destination = route->destination;
-
     ngx_log_debug2(NGX_LOG_DEBUG_STREAM, c->log, 0,
                    "trp stream %s: accepted, the route leads to \"%V\"",
-                   ngx_trp_id_text(ctx->id).data, &route->destination);
+                   ngx_trp_id_text(ctx->id).data, &ctx->target->destination);
 
     if (route->route.source.addr.family) {
         ngx_trp_addr_from_sockaddr(&addr, &port, c->sockaddr);
@@ -813,9 +810,7 @@ static ngx_int_t
 ngx_trp_entry_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
     void *data)
 {
-    ngx_uint_t                   i;
     ngx_trp_conf_place_t         place;
-    ngx_trp_route_t            **routes;
     ngx_trp_entry_srv_conf_t    *escf;
     ngx_stream_core_srv_conf_t  *cscf;
 
@@ -833,17 +828,8 @@ ngx_trp_entry_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
         return NGX_ERROR;
     }
 
-    routes = escf->routes->elts;
-
-    for (i = 0; i < escf->routes->nelts; i++) {
-        if (routes[i]->udp == (listen->type == SOCK_DGRAM)
-            && ngx_cmp_sockaddr(&routes[i]->sockaddr.sockaddr,
-                                sizeof(ngx_sockaddr_t), listen->sockaddr,
-                                sizeof(ngx_sockaddr_t), 1)
-               == NGX_OK)
-        {
-            return NGX_OK;
-        }
+    if (ngx_trp_route_at(escf->routes, listen->type, listen->sockaddr)) {
+        return NGX_OK;
     }
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,

@@ -41,6 +41,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     }
 
+    if (route.listen_last < route.listen_port
+        || (route.each
+            && route.listen_last - route.listen_port > 65535 - route.port))
+    {
+        abort();
+    }
+
     if (route.addr.family == 0 && !trp_name_valid(route.host)) {
         abort();
     }

@@ -29,14 +29,19 @@ static const char *trp_route_split(trp_str_t text, trp_str_t *part,
     size_t *n);
 static int trp_route_has_bare_ipv6(trp_str_t *part, size_t n);
 static const char *trp_route_parse_source(trp_route_t *route, trp_str_t text);
+static int trp_route_is_whole(const trp_cidr_t *cidr);
 static const char *trp_route_parse_ports(trp_route_t *route,
     trp_str_t listen_port, trp_str_t port);
 static const char *trp_route_parse_host(trp_route_t *route, trp_str_t text);
-static int trp_route_is_number(trp_str_t text);
+static const char *trp_route_parse_range(trp_str_t text, uint16_t *first,
+    uint16_t *last);
+static int trp_route_is_ports(trp_str_t text);
 
 
 static const char  trp_route_empty_host[] =
     "has an empty host, write \"PORT:PORT\" for 127.0.0.1";
+
+static const char  trp_route_bad_port[] = "has an invalid port";
 
 static const trp_str_t  trp_route_localhost = trp_string("127.0.0.1");
 
@@ -85,7 +90,7 @@ trp_route_parse_parts(trp_route_t *route, trp_str_t *part, size_t n)
                "write at most \"ADDRESS:PORT:HOST:PORT\"";
     }
 
-    if (n == 4 || (n == 3 && !trp_route_is_number(part[0]))) {
+    if (n == 4 || (n == 3 && !trp_route_is_ports(part[0]))) {
         err = trp_route_parse_source(route, *part++);
         if (err) {
             return err;
@@ -178,16 +183,38 @@ trp_route_has_bare_ipv6(trp_str_t *part, size_t n)
 static const char *
 trp_route_parse_source(trp_route_t *route, trp_str_t text)
 {
+    int         low_bits;
+    trp_addr_t  addr;
+
     if (text.len == 0) {
         return "has an empty source, leave out its colon for any source";
     }
 
-    if (trp_cidr_parse_bits(&route->source, text, &route->low_bits) != TRP_OK)
-    {
+    if (trp_cidr_parse_bits(&route->source, text, &low_bits) != TRP_OK) {
         return "has an invalid source, a source must be an address or a block";
     }
 
+    route->low_bits = (low_bits != 0);
+    route->plain = (memchr(text.data, '/', text.len) == NULL);
+
+    addr = route->source.addr;
+
+    if (trp_addr_this_host(&addr) && trp_route_is_whole(&route->source)) {
+        return "has a source that nobody connects from, leave it out to let "
+               "anybody connect, and write \"bind=ADDRESS\" for where to "
+               "listen";
+    }
+
     return NULL;
+}
+
+
+/* one address, not a block */
+
+static int
+trp_route_is_whole(const trp_cidr_t *cidr)
+{
+    return cidr->prefix == trp_addr_len(&cidr->addr) * 8;
 }
 
 
@@ -195,23 +222,60 @@ static const char *
 trp_route_parse_ports(trp_route_t *route, trp_str_t listen_port,
     trp_str_t port)
 {
+    uint16_t     last;
+    const char  *err;
+
     if (listen_port.len == 0 || port.len == 0) {
         return "has an empty port";
     }
 
-    route->listen_port = trp_port_parse(listen_port);
-
-    if (route->listen_port == 0) {
-        return "has an invalid listen port, a port is 1 to 65535";
+    err = trp_route_parse_range(listen_port, &route->listen_port,
+                                &route->listen_last);
+    if (err) {
+        return err == trp_route_bad_port
+               ? "has an invalid listen port, a port is 1 to 65535" : err;
     }
 
-    route->port = trp_port_parse(port);
+    err = trp_route_parse_range(port, &route->port, &last);
 
-    if (route->port == 0) {
-        return "has an invalid destination port, a port is 1 to 65535";
+    if (err) {
+        return err == trp_route_bad_port
+               ? "has an invalid destination port, a port is 1 to 65535" : err;
     }
+
+    if (last == route->port) {
+        return NULL;
+    }
+
+    if (last - route->port != route->listen_last - route->listen_port) {
+        return "has ranges of different lengths, write a range of destination "
+               "ports as long as that of the ports to listen on, or one port";
+    }
+
+    route->each = 1;
 
     return NULL;
+}
+
+
+/* one port, or FIRST-LAST */
+
+static const char *
+trp_route_parse_range(trp_str_t text, uint16_t *first, uint16_t *last)
+{
+    if (memchr(text.data, '-', text.len) == NULL) {
+        *first = trp_port_parse(text);
+        *last = *first;
+
+        return *first ? NULL : trp_route_bad_port;
+    }
+
+    if (trp_port_range_parse(text, first, last) == TRP_OK) {
+        return NULL;
+    }
+
+    return (*first && *last) ? "has a range of ports that ends before it starts"
+                             : trp_route_bad_port;
 }
 
 
@@ -260,13 +324,17 @@ trp_route_parse_host(trp_route_t *route, trp_str_t text)
 }
 
 
+/* digits, or digits on both sides of a dash */
+
 static int
-trp_route_is_number(trp_str_t text)
+trp_route_is_ports(trp_str_t text)
 {
     size_t  i;
 
     for (i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9') {
+        if ((text.data[i] < '0' || text.data[i] > '9')
+            && (text.data[i] != '-' || i == 0))
+        {
             return 0;
         }
     }

@@ -5,7 +5,7 @@
 
 
 /*
- * The four forms of a route:
+ * The forms of a route:
  *
  *     port:port          any source, destination 127.0.0.1:port
  *     ip:port:port       the same, but only from that source
@@ -13,7 +13,9 @@
  *     ip:port:ip:port    source and destination both given
  *
  * The source is an address or a block, the destination an address or a host
- * name.  IPv6 is in brackets: [2001:db8::/32]:5001:[::1]:22.
+ * name.  IPv6 is in brackets: [2001:db8::/32]:5001:[::1]:22.  A port may be a
+ * range, FIRST-LAST: that of the destination is as long as that of the ports to
+ * listen on, or one port.
  */
 
 
@@ -29,12 +31,16 @@
 
 typedef struct {
     trp_cidr_t      source;        /* addr.family == 0: accept from anywhere */
-    uint16_t        listen_port;
+    uint16_t        listen_port;   /* the first and the last one */
+    uint16_t        listen_last;
 
     trp_addr_t      addr;          /* addr.family == 0: "host" is a name */
     trp_str_t       host;          /* without brackets or a trailing dot */
-    uint16_t        port;
-    int             low_bits;      /* the source had host bits, now cleared */
+    uint16_t        port;          /* of the first port to listen on */
+
+    unsigned        each:1;        /* the next port for the next one */
+    unsigned        plain:1;       /* the source is written as an address */
+    unsigned        low_bits:1;    /* the source had host bits, now cleared */
 } trp_route_t;
 
 

@@ -12,6 +12,7 @@
 
 
 #include "entry/ngx_trp_route.h"
+#include "base/trp_addr.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_conf.h"
 #include "stock/ngx_trp_listener.h"
@@ -23,6 +24,14 @@ typedef struct {
 } ngx_trp_route_lists_t;
 
 
+static ngx_uint_t ngx_trp_route_search(ngx_array_t *routes, int type,
+    struct sockaddr *sa);
+static ngx_uint_t ngx_trp_route_listens(ngx_trp_route_t *route, int type,
+    struct sockaddr *sa, in_port_t port);
+static int ngx_trp_route_compare(ngx_trp_route_t *route, int type,
+    struct sockaddr *sa);
+static void ngx_trp_route_warn(ngx_conf_t *cf, ngx_trp_route_t *route,
+    ngx_str_t *text, ngx_str_t *bind);
 static ngx_int_t ngx_trp_route_check_bind(ngx_conf_t *cf, ngx_str_t *bind);
 static char *ngx_trp_route_listen(ngx_conf_t *cf,
     ngx_trp_route_lists_t *lists, ngx_trp_route_t *route, ngx_str_t *bind,
@@ -31,43 +40,149 @@ static ngx_uint_t ngx_trp_route_has_ipv6(void);
 static char *ngx_trp_route_listen_one(ngx_conf_t *cf,
     ngx_trp_route_lists_t *lists, ngx_trp_route_t *route, ngx_str_t *address,
     ngx_str_t *args, ngx_uint_t nargs);
+static ngx_int_t ngx_trp_route_insert(ngx_array_t *routes,
+    ngx_trp_route_t *route);
 
 
 ngx_trp_route_t *
 ngx_trp_route_find(ngx_array_t *own, ngx_connection_t *c)
 {
-    ngx_uint_t         i, udp;
-    struct sockaddr   *sa;
-    ngx_trp_route_t  **routes, *any;
+    ngx_sockaddr_t    any;
+    ngx_trp_route_t  *route;
 
-    any = NULL;
-    udp = (c->type == SOCK_DGRAM);
-    routes = own->elts;
+    route = ngx_trp_route_at(own, c->type, c->local_sockaddr);
 
-    for (i = 0; i < own->nelts; i++) {
+    if (route || c->local_sockaddr->sa_family == AF_UNIX) {
+        return route;
+    }
 
-        if (routes[i]->udp != udp) {
-            continue;
-        }
+    ngx_memzero(&any, sizeof(ngx_sockaddr_t));
 
-        sa = &routes[i]->sockaddr.sockaddr;
+    any.sockaddr.sa_family = c->local_sockaddr->sa_family;
+    ngx_inet_set_port(&any.sockaddr, ngx_inet_get_port(c->local_sockaddr));
 
-        if (ngx_cmp_sockaddr(sa, sizeof(ngx_sockaddr_t), c->local_sockaddr,
-                             c->local_socklen, 1)
-            == NGX_OK)
-        {
-            return routes[i];
-        }
+    return ngx_trp_route_at(own, c->type, &any.sockaddr);
+}
 
-        if (sa->sa_family == c->local_sockaddr->sa_family
-            && ngx_inet_get_port(sa) == ngx_inet_get_port(c->local_sockaddr)
-            && ngx_inet_wildcard(sa))
-        {
-            any = routes[i];
+
+ngx_trp_route_t *
+ngx_trp_route_at(ngx_array_t *routes, int type, struct sockaddr *sa)
+{
+    ngx_uint_t         n;
+    ngx_trp_route_t  **route;
+
+    n = ngx_trp_route_search(routes, type, sa);
+
+    if (n == 0) {
+        return NULL;
+    }
+
+    route = routes->elts;
+
+    return ngx_trp_route_listens(route[n - 1], type, sa,
+                                 ngx_inet_get_port(sa))
+           ? route[n - 1] : NULL;
+}
+
+
+/* how many routes begin at this address and port, or before it */
+
+static ngx_uint_t
+ngx_trp_route_search(ngx_array_t *routes, int type, struct sockaddr *sa)
+{
+    int                rc;
+    in_port_t          port;
+    ngx_uint_t         low, high, mid;
+    ngx_trp_route_t  **route;
+
+    route = routes->elts;
+    port = ngx_inet_get_port(sa);
+
+    low = 0;
+    high = routes->nelts;
+
+    while (low < high) {
+        mid = (low + high) / 2;
+        rc = ngx_trp_route_compare(route[mid], type, sa);
+
+        if (rc < 0 || (rc == 0 && route[mid]->route.listen_port <= port)) {
+            low = mid + 1;
+
+        } else {
+            high = mid;
         }
     }
 
-    return any;
+    return low;
+}
+
+
+static ngx_uint_t
+ngx_trp_route_listens(ngx_trp_route_t *route, int type, struct sockaddr *sa,
+    in_port_t port)
+{
+    return ngx_trp_route_compare(route, type, sa) == 0
+           && port >= route->route.listen_port
+           && port <= route->route.listen_last;
+}
+
+
+/* types, families and addresses, without ports */
+
+static int
+ngx_trp_route_compare(ngx_trp_route_t *route, int type, struct sockaddr *sa)
+{
+    ngx_sockaddr_t  *a, *b;
+
+    a = &route->sockaddr;
+    b = (ngx_sockaddr_t *) sa;
+
+    if (route->type != type) {
+        return route->type - type;
+    }
+
+    if (a->sockaddr.sa_family != sa->sa_family) {
+        return a->sockaddr.sa_family - sa->sa_family;
+    }
+
+    switch (sa->sa_family) {
+
+    case AF_INET:
+        return ngx_memcmp(&a->sockaddr_in.sin_addr, &b->sockaddr_in.sin_addr,
+                          sizeof(struct in_addr));
+
+#if (NGX_HAVE_INET6)
+    case AF_INET6:
+        return ngx_memcmp(&a->sockaddr_in6.sin6_addr,
+                          &b->sockaddr_in6.sin6_addr, sizeof(struct in6_addr));
+#endif
+
+    default:
+        return -1;
+    }
+}
+
+
+ngx_int_t
+ngx_trp_route_target(ngx_trp_route_t *route, ngx_connection_t *c,
+    ngx_trp_target_t *target)
+{
+    target->addr = route->route.addr;
+    target->host = route->host;
+    target->port = route->route.port;
+    target->destination = route->destination;
+
+    if (!route->route.each) {
+        return NGX_OK;
+    }
+
+    target->port += ngx_inet_get_port(c->local_sockaddr)
+                    - route->route.listen_port;
+
+    target->destination = ngx_trp_host_port(c->pool, &target->host,
+                                            target->port);
+
+    return target->destination.data ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -83,6 +198,7 @@ ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all)
     value = cf->args->elts;
 
     ngx_memzero(&route, sizeof(ngx_trp_route_t));
+    route.type = SOCK_STREAM;
 
     err = trp_route_parse(&route.route, ngx_trp_str(&value[1]));
 
@@ -90,10 +206,6 @@ ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all)
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "route \"%V\" %s",
                            &value[1], err);
         return NGX_CONF_ERROR;
-    }
-
-    if (route.route.low_bits) {
-        ngx_trp_conf_low_bits(cf, &value[1], "trp_route");
     }
 
     /* the string of src/core may be static */
@@ -136,7 +248,7 @@ ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all)
         }
 
         if (ngx_strcmp(value[i].data, "udp") == 0) {
-            route.udp = 1;
+            route.type = SOCK_DGRAM;
         }
 
         if (ngx_strcmp(value[i].data, "reuseport") == 0) {
@@ -154,12 +266,14 @@ ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all)
 
     /* all datagrams of a user are for the worker that has the session */
 
-    if (route.udp && !reuseport) {
+    if (route.type == SOCK_DGRAM && !reuseport) {
         ngx_str_set(&args[n], "reuseport");
         n++;
     }
 
 #endif
+
+    ngx_trp_route_warn(cf, &route, &value[1], &bind);
 
     if (bind.data == NULL && dual) {
         return "with \"ipv6only=off\" needs \"bind=[::]\", as it listens on "
@@ -171,6 +285,28 @@ ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all)
     }
 
     return ngx_trp_route_listen(cf, &lists, &route, &bind, args, n);
+}
+
+
+/* what is valid, but probably not what is meant */
+
+static void
+ngx_trp_route_warn(ngx_conf_t *cf, ngx_trp_route_t *route, ngx_str_t *text,
+    ngx_str_t *bind)
+{
+    if (route->route.low_bits) {
+        ngx_trp_conf_low_bits(cf, text, "trp_route");
+    }
+
+    if (bind->data == NULL && route->route.plain
+        && trp_addr_is_loopback(&route->route.source.addr))
+    {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "route \"%V\" listens on all addresses, and lets "
+                           "this host alone connect: write \"bind=ADDRESS\" "
+                           "for where to listen, or the source as a block, "
+                           "\"ADDRESS/PREFIX\"", text);
+    }
 }
 
 
@@ -272,10 +408,11 @@ ngx_trp_route_listen_one(ngx_conf_t *cf, ngx_trp_route_lists_t *lists,
     ngx_trp_route_t *route, ngx_str_t *address, ngx_str_t *args,
     ngx_uint_t nargs)
 {
-    ngx_str_t                   *listen;
-    ngx_url_t                    url;
-    ngx_uint_t                   i;
-    ngx_trp_route_t       *copy, **all, **own;
+    u_char           *p;
+    ngx_str_t        *listen;
+    ngx_url_t         url;
+    ngx_int_t         rc;
+    ngx_trp_route_t  *copy;
 
     listen = ngx_palloc(cf->pool, (nargs + 1) * sizeof(ngx_str_t));
     copy = ngx_palloc(cf->pool, sizeof(ngx_trp_route_t));
@@ -284,14 +421,16 @@ ngx_trp_route_listen_one(ngx_conf_t *cf, ngx_trp_route_lists_t *lists,
         return NGX_CONF_ERROR;
     }
 
-    listen[0].data = ngx_pnalloc(cf->pool, NGX_SOCKADDR_STRLEN + 6);
+    listen[0].data = ngx_pnalloc(cf->pool, NGX_SOCKADDR_STRLEN
+                                           + sizeof(":65535-65535"));
     if (listen[0].data == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    listen[0].len = ngx_sprintf(listen[0].data, "%V:%ui%Z", address,
-                                (ngx_uint_t) route->route.listen_port)
-                    - listen[0].data - 1;
+    p = ngx_sprintf(listen[0].data, "%V:%ui", address,
+                    (ngx_uint_t) route->route.listen_port);
+
+    listen[0].len = p - listen[0].data;
 
     ngx_memcpy(&listen[1], args, nargs * sizeof(ngx_str_t));
 
@@ -306,37 +445,69 @@ ngx_trp_route_listen_one(ngx_conf_t *cf, ngx_trp_route_lists_t *lists,
         return NGX_CONF_ERROR;
     }
 
+    if (route->route.listen_last != route->route.listen_port) {
+        p = ngx_sprintf(p, "-%ui", (ngx_uint_t) route->route.listen_last);
+    }
+
+    *p = '\0';
+    listen[0].len = p - listen[0].data;
+
     *copy = *route;
     ngx_memzero(&copy->sockaddr, sizeof(ngx_sockaddr_t));
     ngx_memcpy(&copy->sockaddr, url.addrs[0].sockaddr, url.addrs[0].socklen);
 
-    all = lists->all->elts;
+    rc = ngx_trp_route_insert(lists->all, copy);
 
-    for (i = 0; i < lists->all->nelts; i++) {
-        if (all[i]->udp == copy->udp
-            && ngx_cmp_sockaddr(&all[i]->sockaddr.sockaddr,
-                                sizeof(ngx_sockaddr_t),
-                                &copy->sockaddr.sockaddr,
-                                sizeof(ngx_sockaddr_t), 1)
-               == NGX_OK)
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "another \"trp_route\" listens on \"%V\" "
-                               "already, use another port or \"bind=ADDRESS\"",
-                               &listen[0]);
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    all = ngx_array_push(lists->all);
-    own = ngx_array_push(lists->own);
-
-    if (all == NULL || own == NULL) {
+    if (rc == NGX_BUSY) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "another \"trp_route\" listens on \"%V\" already, "
+                           "use another port or \"bind=ADDRESS\"",
+                           &listen[0]);
         return NGX_CONF_ERROR;
     }
 
-    *all = copy;
-    *own = copy;
+    if (rc != NGX_OK || ngx_trp_route_insert(lists->own, copy) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     return ngx_trp_listener_listen(cf, listen, nargs + 1);
+}
+
+
+/* NGX_BUSY: another one listens there; NGX_ERROR: no memory */
+
+static ngx_int_t
+ngx_trp_route_insert(ngx_array_t *routes, ngx_trp_route_t *route)
+{
+    ngx_uint_t         n;
+    struct sockaddr   *sa;
+    ngx_trp_route_t  **p;
+
+    p = routes->elts;
+    sa = &route->sockaddr.sockaddr;
+
+    n = ngx_trp_route_search(routes, route->type, sa);
+
+    /* the one before may end, the one after may begin, among these ports */
+
+    if ((n && ngx_trp_route_listens(p[n - 1], route->type, sa,
+                                    route->route.listen_port))
+        || (n < routes->nelts
+            && ngx_trp_route_compare(p[n], route->type, sa) == 0
+            && p[n]->route.listen_port <= route->route.listen_last))
+    {
+        return NGX_BUSY;
+    }
+
+    if (ngx_array_push(routes) == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = routes->elts;
+
+    ngx_memmove(&p[n + 1], &p[n],
+                (routes->nelts - 1 - n) * sizeof(ngx_trp_route_t *));
+    p[n] = route;
+
+    return NGX_OK;
 }

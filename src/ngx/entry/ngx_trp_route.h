@@ -14,6 +14,7 @@
 
 
 #include "base/ngx_trp.h"
+#include "base/ngx_trp_target.h"
 #include "tunnel/trp_route.h"
 
 
@@ -22,24 +23,34 @@
 
 typedef struct {
     trp_route_t      route;
-    ngx_sockaddr_t   sockaddr;
+    int              type;               /* SOCK_STREAM, SOCK_DGRAM */
+    ngx_sockaddr_t   sockaddr;           /* with the first port */
     ngx_str_t        host;
     ngx_str_t        destination;        /* host and port as text */
-    unsigned         udp:1;
 } ngx_trp_route_t;
 
 
 /*
  * Adds the routes that "trp_route" describes to those of a server {}, which
- * are NULL if there are none yet, and to those of all servers.  Returns what a
- * setter does.
+ * are NULL if there are none yet, and to those of all servers.  Both are sorted
+ * by address and port.  Returns what a setter does.
  */
 
 char *ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all);
 
+/* that listens on exactly this address, with its port; or NULL */
+
+ngx_trp_route_t *ngx_trp_route_at(ngx_array_t *routes, int type,
+    struct sockaddr *sa);
+
 /* by the connection's local address, which must be known; or NULL */
 
 ngx_trp_route_t *ngx_trp_route_find(ngx_array_t *own, ngx_connection_t *c);
+
+/* sets the destination of a user who has come by the route; or NGX_ERROR */
+
+ngx_int_t ngx_trp_route_target(ngx_trp_route_t *route, ngx_connection_t *c,
+    ngx_trp_target_t *target);
 
 
 #pragma GCC visibility pop

@@ -71,9 +71,15 @@ route_string(trp_str_t in)
         n = snprintf(buf, sizeof(buf), "any");
     }
 
-    snprintf(buf + n, sizeof(buf) - n, " %d %d %.*s %d", route.listen_port,
-             route.addr.family, (int) route.host.len,
-             (const char *) route.host.data, route.port);
+    n += snprintf(buf + n, sizeof(buf) - n, " %d", route.listen_port);
+
+    if (route.listen_last != route.listen_port) {
+        n += snprintf(buf + n, sizeof(buf) - n, "-%d", route.listen_last);
+    }
+
+    snprintf(buf + n, sizeof(buf) - n, " %d %.*s %d%s", route.addr.family,
+             (int) route.host.len, (const char *) route.host.data, route.port,
+             route.each ? ".." : "");
 
     return buf;
 }
@@ -85,6 +91,13 @@ route_string(trp_str_t in)
 #define NO_SOURCE    "has an empty source, leave out its colon for any source"
 #define LISTEN       "has an invalid listen port, a port is 1 to 65535"
 #define PORT         "has an invalid destination port, a port is 1 to 65535"
+#define ORDER        "has a range of ports that ends before it starts"
+#define LENGTHS                                                               \
+    "has ranges of different lengths, write a range of destination ports as " \
+    "long as that of the ports to listen on, or one port"
+#define NOBODY                                                                \
+    "has a source that nobody connects from, leave it out to let anybody "    \
+    "connect, and write \"bind=ADDRESS\" for where to listen"
 #define NO_PORT      "has an empty port"
 #define NO_HOST      "has an empty host, write \"PORT:PORT\" for 127.0.0.1"
 #define HOST         "has an invalid destination host"
@@ -133,6 +146,20 @@ static const struct {
     { "[2001:db8::/32]:5001:[::1]:22", "2001:db8::/32 5001 6 ::1 22" },
     { "[::1]:5001:10.0.0.1:22", "::1/128 5001 4 10.0.0.1 22" },
 
+    /* ranges of ports */
+
+    { "5001-5010:22", "any 5001-5010 4 127.0.0.1 22" },
+    { "5001-5010:22-31", "any 5001-5010 4 127.0.0.1 22.." },
+    { "5001-5001:22-22", "any 5001 4 127.0.0.1 22" },
+    { "1-65535:1-65535", "any 1-65535 4 127.0.0.1 1.." },
+    { "5001-5010:10.0.0.1:22", "any 5001-5010 4 10.0.0.1 22" },
+    { "5001-5010:db:22-31", "any 5001-5010 0 db 22.." },
+    { "10.0.0.1:5001-5010:22-31", "10.0.0.1/32 5001-5010 4 127.0.0.1 22.." },
+    { "[::1]:5001-5010:[::1]:22-31", "::1/128 5001-5010 6 ::1 22.." },
+    { "5001-5010:22-30", LENGTHS },
+    { "5001-5010:22-32", LENGTHS },
+    { "5001:10.0.0.1:22-23", LENGTHS },
+
     /* missing and empty parts */
 
     { "", "is empty" },
@@ -179,7 +206,14 @@ static const struct {
     { "5001:ssh", PORT },
     { "10.0.0.1:22", LISTEN },
     { "localhost:22", LISTEN },
-    { "5001-5010:22", LISTEN },
+    { "5001-65536:22", LISTEN },
+    { "5001-:22", LISTEN },
+    { "-5001:22", LISTEN },
+    { "5001-5002-5003:22", LISTEN },
+    { "5010-5001:22", ORDER },
+    { "5001:30-22", ORDER },
+    { "5001-5010:22-65536", PORT },
+    { "5001-5010:-22", PORT },
     { "99999999999999999999:22", LISTEN },
 
     /* sources */
@@ -196,6 +230,12 @@ static const struct {
     { "[]:5001:22", SOURCE },
     { "[::1/129]:5001:22", SOURCE },
     { "5001:5002:5003:22", SOURCE },
+    { "5001-5002:5002:5003:22", SOURCE },
+    { "0.0.0.0:5001:22", NOBODY },
+    { "0.0.0.0/32:5001:22", NOBODY },
+    { "[::]:5001:10.0.0.1:22", NOBODY },
+    { "[::ffff:0.0.0.0]:5001:22", NOBODY },
+    { "[::]/0:5001:22", "::/0 5001 4 127.0.0.1 22" },
 
     /* destinations */
 
@@ -305,8 +345,11 @@ main(void)
 
     trp_route_parse(&route, text("10.0.0.5/22:5001:22"));
     is_int(route.low_bits, 1, "low bits of a source");
+    is_int(route.plain, 0, "a block");
     trp_route_parse(&route, text("10.0.4.0/22:5001:22"));
     is_int(route.low_bits, 0, "no low bits of a source");
+    trp_route_parse(&route, text("127.0.0.1:5001:22"));
+    is_int(route.plain, 1, "an address");
 
     /* no byte after the end is looked at, whatever the length */
 

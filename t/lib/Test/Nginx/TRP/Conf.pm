@@ -9,7 +9,9 @@ use warnings;
 
 use Exporter qw/ import /;
 
-our @EXPORT = qw/ relay_conf reverse_conf turn_conf /;
+use Test::Nginx;
+
+our @EXPORT = qw/ relay_conf reverse_conf turn_conf port_range /;
 
 
 # A relay on each of the ports, with only the settings that it needs.  It
@@ -52,6 +54,22 @@ $servers    }
         proxy_pass \$trp_destination;
     }
 EOC
+}
+
+
+# The first of so many ports that are one after another: those from this number
+# on if they are free.
+
+sub port_range {
+    my ($wanted, $n) = @_;
+
+    for my $base (map { $wanted + $_ * $n } 0 .. 20) {
+        my @ports = map { port($_) } $base .. $base + $n - 1;
+
+        return $base if !grep { $ports[$_] != $base + $_ } 0 .. $n - 1;
+    }
+
+    die "no $n free ports from $wanted\n";
 }
 
 
