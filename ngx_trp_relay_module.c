@@ -15,7 +15,7 @@
 #include "base/ngx_trp_key_file.h"
 #include "relay/ngx_trp_relay.h"
 #include "relay/ngx_trp_session.h"
-#include "relay/ngx_trp_steer.h"
+#include "relay/ngx_trp_workers.h"
 #include "stock/ngx_trp_limit_conn.h"
 #include "stock/ngx_trp_pid_file.h"
 #include "stock/ngx_trp_variables.h"
@@ -23,7 +23,7 @@
 
 typedef struct {
     ngx_array_t              servers;       /* ngx_trp_relay_srv_conf_t * */
-    ngx_trp_steer_t         *steer;
+    ngx_trp_workers_t       *workers;       /* NULL: there is only one */
     ngx_shm_zone_t          *zone;          /* reloads, an ngx_atomic_t */
 } ngx_trp_relay_main_conf_t;
 
@@ -55,6 +55,7 @@ static char *ngx_trp_relay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static char *ngx_trp_relay_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_int_t ngx_trp_relay_init_module(ngx_cycle_t *cycle);
+static ngx_trp_workers_t *ngx_trp_relay_old_workers(ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_relay_init_process(ngx_cycle_t *cycle);
 
 
@@ -251,15 +252,22 @@ ngx_trp_relay_preconfiguration(ngx_conf_t *cf)
 static ngx_int_t
 ngx_trp_relay_postconfiguration(ngx_conf_t *cf)
 {
+    ngx_array_t                  *handlers;
     ngx_stream_handler_pt        *h;
     ngx_stream_core_main_conf_t  *cmcf;
 
     cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
 
-    h = ngx_array_push(&cmcf->phases[NGX_STREAM_POST_ACCEPT_PHASE].handlers);
-    if (h == NULL) {
+    handlers = &cmcf->phases[NGX_STREAM_POST_ACCEPT_PHASE].handlers;
+
+    if (ngx_array_push(handlers) == NULL) {
         return NGX_ERROR;
     }
+
+    /* the first one is called last, when the realip module has seen to it */
+
+    h = handlers->elts;
+    ngx_memmove(h + 1, h, (handlers->nelts - 1) * sizeof(*h));
 
     *h = ngx_trp_relay_steer_handler;
 
@@ -272,7 +280,6 @@ static ngx_int_t
 ngx_trp_relay_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
     void *data)
 {
-    ngx_core_conf_t           *ccf;
     ngx_trp_relay_srv_conf_t  *rscf;
 
     static const char *const  none;
@@ -307,22 +314,6 @@ ngx_trp_relay_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
                                    rscf->relay.place.line)
            != NGX_OK)
     {
-        return NGX_ERROR;
-    }
-
-    ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
-                                           ngx_core_module);
-
-    /* the PROXY protocol header is gone by the time a connection is steered */
-
-    if (listen->proxy_protocol && ccf->master != 0
-        && ccf->worker_processes > 1)
-    {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"trp_relay\" in %s:%ui cannot be used with "
-                      "\"proxy_protocol\" and several worker processes, "
-                      "write \"worker_processes 1\"",
-                      rscf->relay.place.file_name, rscf->relay.place.line);
         return NGX_ERROR;
     }
 
@@ -576,9 +567,38 @@ ngx_trp_relay_init_module(ngx_cycle_t *cycle)
 
     ngx_trp_pid_file_check(cycle, "trp_relay");
 
-    rmcf->steer = ngx_trp_steer_create(cycle);
+    rmcf->workers = ngx_trp_workers_create(cycle,
+                                           ngx_trp_relay_old_workers(cycle));
 
     return NGX_OK;
+}
+
+
+/* those of the configuration before, unless its modules were other ones */
+
+static ngx_trp_workers_t *
+ngx_trp_relay_old_workers(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                  i;
+    ngx_cycle_t                *old;
+    ngx_trp_relay_main_conf_t  *rmcf;
+
+    old = (ngx_cycle_t *) ngx_cycle;
+
+    if (old == NULL || old == cycle || old->conf_ctx == NULL) {
+        return NULL;
+    }
+
+    for (i = 0; i < old->modules_n; i++) {
+
+        if (old->modules[i] == &ngx_trp_relay_module) {
+            rmcf = ngx_stream_cycle_get_module_main_conf(old,
+                                                         ngx_trp_relay_module);
+            return rmcf ? rmcf->workers : NULL;
+        }
+    }
+
+    return NULL;
 }
 
 
@@ -601,7 +621,8 @@ ngx_trp_relay_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    worker = ngx_trp_relay_start_worker(cycle, rmcf->steer, rmcf->zone->data);
+    worker = ngx_trp_relay_start_worker(cycle, rmcf->workers,
+                                        rmcf->zone->data);
     if (worker == NULL) {
         return NGX_ERROR;
     }
@@ -616,5 +637,5 @@ ngx_trp_relay_init_process(ngx_cycle_t *cycle)
         }
     }
 
-    return ngx_trp_steer_init_worker(cycle, rmcf->steer);
+    return NGX_OK;
 }

@@ -43,7 +43,6 @@ typedef struct {
 
 static ngx_msec_t ngx_trp_relay_time_left(const ngx_trp_relay_t *relay,
     ngx_connection_t *c);
-static void ngx_trp_relay_moved(ngx_stream_session_t *s);
 static void ngx_trp_relay_hello(ngx_trp_peer_t *peer);
 static void ngx_trp_relay_readable(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_writable(ngx_trp_tunnel_t *t);
@@ -78,7 +77,7 @@ static const ngx_trp_tunnel_handlers_t  ngx_trp_relay_tunnel_handlers = {
 
 
 ngx_trp_relay_worker_t *
-ngx_trp_relay_start_worker(ngx_cycle_t *cycle, ngx_trp_steer_t *steer,
+ngx_trp_relay_start_worker(ngx_cycle_t *cycle, ngx_trp_workers_t *workers,
     ngx_atomic_t *counter)
 {
     ngx_trp_relay_worker_t  *worker;
@@ -90,7 +89,6 @@ ngx_trp_relay_start_worker(ngx_cycle_t *cycle, ngx_trp_steer_t *steer,
 
     ngx_queue_init(&worker->relays);
 
-    worker->steer = steer;
     worker->counter = counter;
     worker->reloads = *counter;
 
@@ -101,7 +99,13 @@ ngx_trp_relay_start_worker(ngx_cycle_t *cycle, ngx_trp_steer_t *steer,
 
     worker->scratch = ngx_palloc(cycle->pool, NGX_TRP_SCRATCH_SIZE);
 
-    return worker->scratch ? worker : NULL;
+    if (worker->scratch == NULL
+        || ngx_trp_steer_start(cycle, workers, &worker->steer) != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return worker;
 }
 
 
@@ -172,12 +176,17 @@ ngx_trp_relay_accept(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
     rc = ngx_trp_steer_connection(relay->worker->steer, c);
 
     if (rc == NGX_AGAIN) {
+
+        /* after a header of the PROXY protocol it still is that one's */
+
+        c->read->handler = ngx_stream_session_handler;
+
         return (ngx_handle_read_event(c->read, 0) == NGX_OK) ? NGX_AGAIN
                                                              : NGX_ERROR;
     }
 
     if (rc == NGX_DONE) {
-        ngx_trp_relay_moved(s);
+        ngx_trp_workers_forget(c);
     }
 
     return rc;
@@ -195,26 +204,6 @@ ngx_trp_relay_time_left(const ngx_trp_relay_t *relay, ngx_connection_t *c)
 
     return (elapsed < relay->conf->auth_timeout)
            ? relay->conf->auth_timeout - elapsed : 1;
-}
-
-
-/* no ngx_stream_finalize_session(): for the peer this is not the end */
-
-static void
-ngx_trp_relay_moved(ngx_stream_session_t *s)
-{
-    ngx_pool_t        *pool;
-    ngx_connection_t  *c;
-
-    c = s->connection;
-    pool = c->pool;
-
-#if (NGX_STAT_STUB)
-    (void) ngx_atomic_fetch_add(ngx_stat_active, -1);
-#endif
-
-    ngx_close_connection(c);
-    ngx_destroy_pool(pool);
 }
 
 

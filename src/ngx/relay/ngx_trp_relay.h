@@ -65,7 +65,7 @@ struct ngx_trp_relay_s {
 /* in a worker; NULL: no memory */
 
 ngx_trp_relay_worker_t *ngx_trp_relay_start_worker(ngx_cycle_t *cycle,
-    ngx_trp_steer_t *steer, ngx_atomic_t *counter);
+    ngx_trp_workers_t *workers, ngx_atomic_t *counter);
 ngx_trp_relay_t *ngx_trp_relay_start(ngx_cycle_t *cycle,
     ngx_trp_relay_worker_t *worker, const ngx_trp_relay_conf_t *conf);
 

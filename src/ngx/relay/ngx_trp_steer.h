@@ -5,11 +5,11 @@
 
 
 /*
- * Hands an accepted connection to another worker.
+ * To which worker an accepted connection belongs.
  *
- * Tunnels of one group must meet in one worker.  A slot, 0..TRP_SLOTS-1,
- * belongs to the worker "slot % workers".  The ClientHello contains a hint of
- * the slot, so that the socket can be passed on before TLS begins.
+ * Tunnels of one group must meet in one worker.  The ClientHello contains a
+ * hint of the group's slot, so that the socket can be handed over before TLS
+ * begins.
  */
 
 
@@ -17,7 +17,7 @@
 #define _NGX_TRP_STEER_H_INCLUDED_
 
 
-#include "base/ngx_trp.h"
+#include "relay/ngx_trp_workers.h"
 
 
 #pragma GCC visibility push(hidden)
@@ -26,17 +26,10 @@
 typedef struct ngx_trp_steer_s  ngx_trp_steer_t;
 
 
-/*
- * In the master, for each cycle: a channel for every worker, closed with the
- * cycle.  NULL if there is only one worker, which needs none.  A failure is
- * only logged: an error at this point would end the master.
- */
+/* in a worker; "*steer" is NULL if there is only one.  NGX_ERROR: no memory */
 
-ngx_trp_steer_t *ngx_trp_steer_create(ngx_cycle_t *cycle);
-
-/* in a worker: reads its channel, closes the others' reading ends */
-
-ngx_int_t ngx_trp_steer_init_worker(ngx_cycle_t *cycle, ngx_trp_steer_t *st);
+ngx_int_t ngx_trp_steer_start(ngx_cycle_t *cycle, ngx_trp_workers_t *workers,
+    ngx_trp_steer_t **steer);
 
 
 /* 1 if the slot belongs to this worker; "st" may be NULL */
@@ -45,8 +38,8 @@ ngx_uint_t ngx_trp_steer_here(ngx_trp_steer_t *st, ngx_uint_t slot);
 
 /*
  * Peeks at what the client has sent.  NGX_DECLINED: the connection stays here.
- * NGX_AGAIN: more bytes are needed.  NGX_DONE: it was passed to another worker;
- * close it here without sending anything to the peer.
+ * NGX_AGAIN: more bytes are needed.  NGX_DONE: it was passed to another worker,
+ * ngx_trp_workers_forget() it.
  */
 
 ngx_int_t ngx_trp_steer_connection(ngx_trp_steer_t *st, ngx_connection_t *c);

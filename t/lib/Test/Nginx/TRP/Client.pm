@@ -118,14 +118,15 @@ sub slot_of {
 }
 
 
-# Connects, and dies if that fails.  Options: port, alpn, timeout, and those
-# of IO::Socket::SSL.
+# Connects, and dies if that fails.  Options: port, alpn, timeout, header (bytes
+# before TLS), and those of IO::Socket::SSL.
 
 sub new {
     my ($class, %opts) = @_;
     my $port = delete $opts{port};
     my $alpn = delete $opts{alpn} || [ 'trp/2' ];
     my $timeout = delete $opts{timeout} || TIMEOUT;
+    my $header = delete $opts{header};
 
     # one context for many connections, as it takes time to make one
 
@@ -134,14 +135,20 @@ sub new {
         SSL_alpn_protocols => $alpn,
     ) or die "no TLS context\n";
 
-    my $s = IO::Socket::SSL->new(
-        PeerAddr => '127.0.0.1',
-        PeerPort => $port,
+    my @addr = (PeerAddr => '127.0.0.1', PeerPort => $port);
+
+    %opts = (
         SSL_reuse_ctx => $contexts{"@$alpn"},
         SSL_verify_mode => SSL_VERIFY_NONE,
         Timeout => $timeout,
         %opts,
-    ) or die 'no TLS: ' . IO::Socket::SSL::errstr() . "\n";
+    );
+
+    my $s = defined $header
+        ? IO::Socket::SSL->start_SSL(_after(\@addr, $header), %opts)
+        : IO::Socket::SSL->new(@addr, %opts);
+
+    die 'no TLS: ' . IO::Socket::SSL::errstr() . "\n" if !$s;
 
     $s->blocking(0);
     setsockopt $s, IPPROTO_TCP, TCP_NODELAY, 1;
@@ -150,6 +157,20 @@ sub new {
 
     weaken($clients{$self} = $self);
     return $self;
+}
+
+
+# a plain connection on which something was sent
+
+sub _after {
+    my ($addr, $header) = @_;
+
+    my $s = IO::Socket::INET->new(@$addr) or die "can't connect: $!\n";
+    setsockopt $s, IPPROTO_TCP, TCP_NODELAY, 1;
+
+    syswrite $s, $header;
+
+    return $s;
 }
 
 
