@@ -29,6 +29,9 @@ static ngx_uint_t ngx_trp_bio_in_kernel(BIO *b);
 static int ngx_trp_bio_destroy(BIO *b);
 static long ngx_trp_bio_ctrl(BIO *b, int cmd, long num, void *ptr);
 static int ngx_trp_bio_read(BIO *b, char *p, int size);
+static size_t ngx_trp_bio_copy(ngx_trp_bio_t *bio, u_char *p, size_t size);
+static ssize_t ngx_trp_bio_recv_plain(ngx_trp_bio_t *bio, u_char *p,
+    size_t size);
 static int ngx_trp_bio_read_in(BIO *b);
 static int ngx_trp_bio_recv(BIO *b, void *p, int size);
 static ngx_uint_t ngx_trp_bio_is_empty(ngx_trp_bio_t *bio);
@@ -94,11 +97,16 @@ ngx_trp_bio_insert(ngx_trp_bio_t *bio, ngx_trp_bio_conf_t *conf,
     BIO             *b, *next;
     ngx_ssl_conn_t  *ssl;
 
-    ssl = c->ssl->connection;
-    next = SSL_get_rbio(ssl);
-
     bio->connection = c;
     bio->conf = conf;
+
+    if (c->ssl == NULL) {
+        bio->socket = 1;
+        return NGX_OK;
+    }
+
+    ssl = c->ssl->connection;
+    next = SSL_get_rbio(ssl);
 
     if (ngx_trp_bio_in_kernel(next)) {
         return NGX_OK;
@@ -144,14 +152,21 @@ ngx_trp_bio_in_kernel(BIO *b)
 static int
 ngx_trp_bio_destroy(BIO *b)
 {
-    ngx_trp_bio_t  *bio;
-
-    bio = BIO_get_data(b);
-
-    ngx_trp_out_free(&bio->out);
-    ngx_free(bio->in);
+    ngx_trp_bio_free(BIO_get_data(b));
 
     return 1;
+}
+
+
+void
+ngx_trp_bio_free(ngx_trp_bio_t *bio)
+{
+    ngx_trp_out_free(&bio->out);
+
+    if (bio->in) {
+        ngx_free(bio->in);
+        bio->in = NULL;
+    }
 }
 
 
@@ -205,7 +220,18 @@ ngx_trp_bio_read(BIO *b, char *p, int size)
         }
     }
 
-    n = (int) ngx_min(size, bio->in_last - bio->in_pos);
+    return (int) ngx_trp_bio_copy(bio, (u_char *) p, size);
+}
+
+
+/* what has been read in */
+
+static size_t
+ngx_trp_bio_copy(ngx_trp_bio_t *bio, u_char *p, size_t size)
+{
+    size_t  n;
+
+    n = ngx_min(size, (size_t) (bio->in_last - bio->in_pos));
 
     ngx_memcpy(p, bio->in_pos, n);
     bio->in_pos += n;
@@ -213,6 +239,64 @@ ngx_trp_bio_read(BIO *b, char *p, int size)
     if (bio->in_pos == bio->in_last) {
         ngx_trp_bio_give(bio, bio->in);
         bio->in = NULL;
+    }
+
+    return n;
+}
+
+
+/* for long reads the buffer would only be a copy in between */
+
+ssize_t
+ngx_trp_bio_read_plain(ngx_trp_bio_t *bio, u_char *buf, size_t size)
+{
+    u_char   *p;
+    ssize_t   n;
+
+    if (bio->in) {
+        return ngx_trp_bio_copy(bio, buf, size);
+    }
+
+    if (size >= NGX_TRP_BIO_LARGE) {
+        return ngx_trp_bio_recv_plain(bio, buf, size);
+    }
+
+    p = ngx_trp_bio_take(bio);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    n = ngx_trp_bio_recv_plain(bio, p, NGX_TRP_BIO_SIZE);
+
+    if (n <= 0) {
+        ngx_trp_bio_give(bio, p);
+        return n;
+    }
+
+    bio->in = p;
+    bio->in_pos = p;
+    bio->in_last = p + n;
+
+    return ngx_trp_bio_copy(bio, buf, size);
+}
+
+
+static ssize_t
+ngx_trp_bio_recv_plain(ngx_trp_bio_t *bio, u_char *p, size_t size)
+{
+    ssize_t  n;
+
+    do {
+        n = recv(bio->connection->fd, p, size, 0);
+
+    } while (n == -1 && ngx_socket_errno == NGX_EINTR);
+
+    if (n == -1) {
+        return (ngx_socket_errno == NGX_EAGAIN) ? NGX_AGAIN : NGX_ERROR;
+    }
+
+    if (n && (size_t) n < size && ngx_trp_bio_is_empty(bio)) {
+        bio->connection->read->ready = 0;
     }
 
     return n;
@@ -350,20 +434,29 @@ ngx_trp_bio_is_empty(ngx_trp_bio_t *bio)
 ngx_uint_t
 ngx_trp_bio_is_drained(ngx_trp_bio_t *bio)
 {
-    ngx_ssl_conn_t  *ssl;
+    ngx_ssl_conn_t    *ssl;
+    ngx_connection_t  *c;
 
-    ssl = bio->connection->ssl->connection;
+    c = bio->connection;
 
-    return bio->socket && !bio->connection->read->ready
-           && bio->in == NULL
-           && !SSL_has_pending(ssl) && SSL_want(ssl) != SSL_WRITING;
+    if (!bio->socket || c->read->ready || bio->in) {
+        return 0;
+    }
+
+    if (c->ssl == NULL) {
+        return 1;
+    }
+
+    ssl = c->ssl->connection;
+
+    return !SSL_has_pending(ssl) && SSL_want(ssl) != SSL_WRITING;
 }
 
 
 void
 ngx_trp_bio_adapt(ngx_trp_bio_t *bio)
 {
-    if (bio->full) {
+    if (bio->full && bio->connection->ssl) {
         SSL_set_read_ahead(bio->connection->ssl->connection, 0);
     }
 }
@@ -373,6 +466,10 @@ void
 ngx_trp_bio_relax(ngx_trp_bio_t *bio)
 {
     ngx_ssl_conn_t  *ssl;
+
+    if (bio->connection->ssl == NULL) {
+        return;
+    }
 
     ssl = bio->connection->ssl->connection;
 

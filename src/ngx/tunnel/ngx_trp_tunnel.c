@@ -26,6 +26,10 @@ static void ngx_trp_tunnel_event_handler(ngx_event_t *ev);
 static void ngx_trp_tunnel_free_payload(ngx_trp_tunnel_t *t);
 static ngx_int_t ngx_trp_tunnel_drop(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_consume(ngx_trp_tunnel_t *t);
+static ssize_t ngx_trp_tunnel_recv_nothing(ngx_trp_tunnel_t *t, int n);
+static ssize_t ngx_trp_tunnel_recv_nothing_plain(ngx_trp_tunnel_t *t,
+    ssize_t n);
+static void ngx_trp_tunnel_log_closed(ngx_trp_tunnel_t *t, ngx_err_t err);
 static ngx_int_t ngx_trp_tunnel_recv_later(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_close_connection(ngx_connection_t *c);
 
@@ -75,9 +79,12 @@ ngx_trp_tunnel_start(ngx_trp_tunnel_t *t)
         return NGX_ERROR;
     }
 
-    /* a record not yet written may be moved between buffers */
+    if (c->ssl) {
 
-    SSL_set_mode(c->ssl->connection, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+        /* a record not yet written may be moved between buffers */
+
+        SSL_set_mode(c->ssl->connection, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    }
 
     ngx_trp_tunnel_socket_options(t);
 
@@ -240,8 +247,7 @@ ngx_trp_tunnel_settle(ngx_trp_tunnel_t *t)
 ssize_t
 ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
 {
-    int                n, sslerr;
-    ngx_err_t          err;
+    ssize_t            n;
     ngx_connection_t  *c;
 
     if (t->failed) {
@@ -279,7 +285,8 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
         ERR_clear_error();
     }
 
-    n = SSL_read(c->ssl->connection, buf, size);
+    n = c->ssl ? SSL_read(c->ssl->connection, buf, size)
+               : ngx_trp_bio_read_plain(&t->bio, buf, size);
 
     if (n > 0) {
         t->received = ngx_current_msec;
@@ -294,6 +301,22 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
 
         return n;
     }
+
+    return c->ssl ? ngx_trp_tunnel_recv_nothing(t, n)
+                  : ngx_trp_tunnel_recv_nothing_plain(t, n);
+}
+
+
+/* SSL_read() has returned "n", which is not positive */
+
+static ssize_t
+ngx_trp_tunnel_recv_nothing(ngx_trp_tunnel_t *t, int n)
+{
+    int                sslerr;
+    ngx_err_t          err;
+    ngx_connection_t  *c;
+
+    c = t->connection;
 
     sslerr = SSL_get_error(c->ssl->connection, n);
     err = (sslerr == SSL_ERROR_SYSCALL) ? ngx_errno : 0;
@@ -319,8 +342,7 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
             /* it was asked to close */
 
         } else if (sslerr == SSL_ERROR_ZERO_RETURN || ERR_peek_error() == 0) {
-            ngx_log_error(NGX_LOG_INFO, c->log, err, "peer closed tunnel%s",
-                          t->busy ? " in the middle of a stream" : "");
+            ngx_trp_tunnel_log_closed(t, err);
 
         } else {
             ngx_ssl_error(NGX_LOG_INFO, c->log, err,
@@ -331,6 +353,36 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
     ngx_trp_tunnel_fail(t);
 
     return NGX_ERROR;
+}
+
+
+static ssize_t
+ngx_trp_tunnel_recv_nothing_plain(ngx_trp_tunnel_t *t, ssize_t n)
+{
+    ngx_err_t  err;
+
+    if (n == NGX_AGAIN) {
+        return ngx_trp_tunnel_recv_later(t);
+    }
+
+    err = (n == 0) ? 0 : ngx_socket_errno;
+
+    if (t->busy || !t->draining) {
+        ngx_trp_tunnel_log_closed(t, err);
+    }
+
+    ngx_trp_tunnel_fail(t);
+
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_trp_tunnel_log_closed(ngx_trp_tunnel_t *t, ngx_err_t err)
+{
+    ngx_log_error(NGX_LOG_INFO, t->connection->log, err,
+                  "peer closed tunnel%s",
+                  t->busy ? " in the middle of a stream" : "");
 }
 
 
@@ -681,6 +733,10 @@ ngx_trp_tunnel_exporter(ngx_trp_tunnel_t *t, u_char *out)
 {
     ngx_ssl_conn_t  *ssl;
 
+    if (t->connection->ssl == NULL) {
+        return NGX_ERROR;
+    }
+
     ssl = t->connection->ssl->connection;
 
     /* RFC 9266, section 4.2: unique in TLS 1.2 only with RFC 7627 */
@@ -737,6 +793,9 @@ ngx_trp_tunnel_close(ngx_trp_tunnel_t *t)
     if (c->ssl) {
         c->ssl->no_wait_shutdown = 1;
         c->ssl->no_send_shutdown |= t->blocked;
+
+    } else {
+        ngx_trp_bio_free(&t->bio);
     }
 
     ngx_trp_tunnel_close_connection(c);

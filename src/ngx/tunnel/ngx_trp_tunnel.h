@@ -5,7 +5,8 @@
 
 
 /*
- * A tunnel: frames on a TLS connection, common to agents and the relay.
+ * A tunnel: frames on a TLS connection, common to agents and the relay; or on a
+ * Unix socket without TLS, between two workers of one nginx.
  *
  * A tunnel is allocated from its connection's pool and freed with the
  * connection, only by ngx_trp_tunnel_close().  That is called from the tunnel's

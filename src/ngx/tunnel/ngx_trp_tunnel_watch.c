@@ -49,6 +49,10 @@ ngx_trp_tunnel_socket_options(ngx_trp_tunnel_t *t)
     int           value;
     ngx_socket_t  s;
 
+    if (t->connection->ssl == NULL) {
+        return;
+    }
+
     s = t->connection->fd;
 
     (void) ngx_tcp_nodelay(t->connection);
@@ -74,6 +78,10 @@ ngx_trp_tunnel_keepalive(ngx_trp_tunnel_t *t)
 
     int           value;
     ngx_socket_t  s;
+
+    if (t->connection->ssl == NULL) {
+        return;
+    }
 
     s = t->connection->fd;
 
@@ -173,8 +181,9 @@ ngx_trp_tunnel_lost_host(ngx_trp_tunnel_t *t)
 
     len = sizeof(struct tcp_info);
 
-    if (getsockopt(t->connection->fd, IPPROTO_TCP, TCP_INFO, &info, &len)
-        == -1)
+    if (t->connection->ssl == NULL
+        || getsockopt(t->connection->fd, IPPROTO_TCP, TCP_INFO, &info, &len)
+           == -1)
     {
         return 0;
     }
