@@ -65,6 +65,8 @@ static ngx_int_t ngx_trp_entry_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_entry_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_entry_check_servers(ngx_conf_t *cf,
     ngx_stream_core_main_conf_t *cmcf);
+static ngx_int_t ngx_trp_entry_check_pass(ngx_conf_t *cf,
+    ngx_stream_core_srv_conf_t *cscf);
 static ngx_int_t ngx_trp_entry_check_listen(ngx_conf_t *cf,
     ngx_trp_conf_listen_t *listen, void *data);
 static void ngx_trp_entry_init_proxy(ngx_trp_entry_proxy_t *proxy,
@@ -796,11 +798,50 @@ ngx_trp_entry_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
             return NGX_ERROR;
         }
 
+        if (ngx_trp_entry_check_pass(cf, cscf[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
         ngx_trp_entry_init_proxy(&escf->proxy, srv_conf);
     }
 
     return ngx_trp_conf_each_listen(cf, cmcf, ngx_trp_entry_check_listen,
                                     NULL);
+}
+
+
+/* a server that passes to relays needs a front, which has the destinations */
+
+static ngx_int_t
+ngx_trp_entry_check_pass(ngx_conf_t *cf, ngx_stream_core_srv_conf_t *cscf)
+{
+    ngx_uint_t                        i;
+    ngx_trp_entry_main_conf_t        *emcf;
+    ngx_stream_upstream_srv_conf_t   *pass, **us;
+
+    emcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_entry_module);
+    pass = ngx_trp_stock_proxy_upstream(cscf->ctx->srv_conf);
+
+    us = emcf->upstreams.elts;
+
+    for (i = 0; i < emcf->upstreams.nelts; i++) {
+
+        if (us[i] != pass
+            || ngx_trp_target_claims(cf, cscf->ctx->srv_conf))
+        {
+            continue;
+        }
+
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"proxy_pass\" cannot pass to \"%V\" in %s:%ui, the "
+                      "upstream has \"trp_entry\" and nothing says where to, "
+                      "write \"trp_route PORT:HOST:PORT\" in place of "
+                      "\"listen\", or \"trp_socks5\" beside it",
+                      &pass->host, cscf->file_name, cscf->line);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 

@@ -38,6 +38,8 @@ static ngx_int_t ngx_trp_reverse_info(ngx_stream_session_t *s,
 
 static ngx_int_t ngx_trp_reverse_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_reverse_postconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_trp_reverse_check_listen(ngx_conf_t *cf,
+    ngx_trp_conf_listen_t *listen, void *data);
 static ngx_int_t ngx_trp_reverse_init_server(ngx_conf_t *cf,
     ngx_trp_reverse_conf_t *rscf);
 static void *ngx_trp_reverse_create_main_conf(ngx_conf_t *cf);
@@ -538,6 +540,12 @@ ngx_trp_reverse_postconfiguration(ngx_conf_t *cf)
 
     cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
 
+    if (ngx_trp_conf_each_listen(cf, cmcf, ngx_trp_reverse_check_listen, NULL)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     h = ngx_array_push(&cmcf->phases[NGX_STREAM_POST_ACCEPT_PHASE].handlers);
     if (h == NULL) {
         return NGX_ERROR;
@@ -560,6 +568,43 @@ ngx_trp_reverse_postconfiguration(ngx_conf_t *cf)
     *h = ngx_trp_reverse_log_handler;
 
     return NGX_OK;
+}
+
+
+/* only those who come through a tunnel have a destination */
+
+static ngx_int_t
+ngx_trp_reverse_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
+    void *data)
+{
+    ngx_str_t                   *text;
+    ngx_trp_reverse_conf_t      *rscf;
+    ngx_stream_core_srv_conf_t  *cscf;
+
+    static const ngx_str_t  destination = ngx_string("$trp_destination");
+
+    text = ngx_trp_stock_proxy_text(listen->ctx->srv_conf);
+
+    if (text == NULL || text->len != destination.len
+        || ngx_strncmp(text->data, destination.data, text->len) != 0
+        || ngx_trp_stock_has(cf, listen->ctx->srv_conf, "trp_route")
+        || ngx_trp_stock_has(cf, listen->ctx->srv_conf, "trp_socks5"))
+    {
+        return NGX_OK;
+    }
+
+    rscf = listen->ctx->srv_conf[ngx_trp_reverse_module.ctx_index];
+    cscf = listen->ctx->srv_conf[ngx_stream_core_module.ctx_index];
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"listen\" cannot be used with \"proxy_pass "
+                  "$trp_destination\" in %s:%ui, its users have no "
+                  "destination, %s", cscf->file_name, cscf->line,
+                  rscf->listener
+                  ? "leave it out: \"trp_reverse\" takes its place"
+                  : "write \"trp_reverse UPSTREAM\" in place of it");
+
+    return NGX_ERROR;
 }
 
 

@@ -90,6 +90,11 @@ my @tests = (
         . qr/"relay"/, 'upstream relay' ],
     [ 'entry', 'proxy_pass relay;', "proxy_pass relay; trp_entry;",
         qr/"trp_entry" directive is not allowed here/ ],
+    [ 'entry', 'trp_route %%PORT_8081%%:22 bind=127.0.0.1;',
+        'listen 127.0.0.1:%%PORT_8081%%;',
+        qr/"proxy_pass" cannot pass to "relay" in .*, the upstream has "trp_/
+        . qr/entry" and nothing says where to, write "trp_route PORT:HOST:PO/
+        . qr/RT" in place of "listen", or "trp_socks5" beside it/, 'server {' ],
     [ 'entry', 'server 127.0.0.1', "trp_route 1:1; server 127.0.0.1",
         qr/"trp_route" directive is not allowed here/ ],
     [ 'entry', 'trp_entry;', 'trp_entry; trp_entry_open_timeout 0;',
@@ -100,6 +105,14 @@ my @tests = (
         'trp_reverse other;' ],
     [ 'reverse', 'trp_reverse relay;', "trp_reverse relay;\ntrp_reverse relay;",
         qr/"trp_reverse" directive is duplicate/ ],
+    [ 'reverse', 'trp_reverse relay;',
+        'listen 127.0.0.1:%%PORT_8081%%; trp_reverse relay;',
+        qr/"listen" cannot be used with "proxy_pass \$trp_destination" in .*, /
+        . qr/its users have no destination, leave it out: "trp_reverse" takes/,
+        'server {' ],
+    [ 'reverse', 'trp_reverse relay;', 'listen 127.0.0.1:%%PORT_8081%%;',
+        qr/its users have no destination, write "trp_reverse UPSTREAM" in pla/,
+        'server {' ],
     [ 'reverse', 'trp_reverse relay;', 'trp_reverse;',
         qr/number of arguments in "trp_reverse"/ ],
     map({ [ 'reverse', 'trp_reverse relay;',

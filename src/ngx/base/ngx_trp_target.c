@@ -101,6 +101,13 @@ ngx_trp_target_claim(ngx_conf_t *cf, void **srv_conf, const char *front,
 
 
 ngx_uint_t
+ngx_trp_target_claims(ngx_conf_t *cf, void **srv_conf)
+{
+    return ngx_trp_target_find_claim(cf->pool, srv_conf) != NULL;
+}
+
+
+ngx_uint_t
 ngx_trp_target_claimed(void **srv_conf)
 {
     return ngx_trp_target_find_claim(ngx_cycle->pool, srv_conf) != NULL;

@@ -88,6 +88,10 @@ ngx_trp_target_t *ngx_trp_target_get(ngx_stream_session_t *s);
 ngx_int_t ngx_trp_target_claim(ngx_conf_t *cf, void **srv_conf,
     const char *front, const char **other);
 
+/* 1 if this server {} of the configuration being read has a front */
+
+ngx_uint_t ngx_trp_target_claims(ngx_conf_t *cf, void **srv_conf);
+
 /* 1 if this server {} of the current configuration has a front */
 
 ngx_uint_t ngx_trp_target_claimed(void **srv_conf);

@@ -129,6 +129,9 @@ const ngx_trp_stock_t  ngx_trp_stock_turn_udp[] = {
 };
 
 
+static void **ngx_trp_stock_proxy_pass(void **srv_conf);
+
+
 ngx_int_t
 ngx_trp_stock_check(ngx_conf_t *cf, const ngx_trp_stock_t *stock,
     void **srv_conf, const char *ours, u_char *file_name, ngx_uint_t line)
@@ -189,11 +192,18 @@ ngx_trp_stock_member(ngx_conf_t *cf, void **srv_conf, const char *directive)
 ngx_uint_t
 ngx_trp_stock_is_entry(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
 {
-    ngx_uint_t  *enabled;
+    return ngx_trp_stock_has(cf, us->srv_conf, "trp_entry");
+}
 
-    enabled = ngx_trp_stock_member(cf, us->srv_conf, "trp_entry");
 
-    return enabled && *enabled;
+ngx_uint_t
+ngx_trp_stock_has(ngx_conf_t *cf, void **srv_conf, const char *directive)
+{
+    uintptr_t  *word;
+
+    word = ngx_trp_stock_member(cf, srv_conf, directive);
+
+    return word && *word;
 }
 
 
@@ -237,6 +247,45 @@ ngx_trp_stock_check_upstream(ngx_conf_t *cf,
     }
 
     return NGX_OK;
+}
+
+
+/* "proxy_pass" has no offset; these end the proxy's configuration */
+
+static void **
+ngx_trp_stock_proxy_pass(void **srv_conf)
+{
+    void  **member;
+
+    member = ngx_trp_conf_member(&ngx_stream_proxy_module, srv_conf,
+                                 "proxy_ssl_conf_command");
+
+    /* after it comes "ssl", made of all "proxy_ssl_*" */
+
+    return member ? member + 2 : NULL;
+}
+
+
+ngx_stream_upstream_srv_conf_t *
+ngx_trp_stock_proxy_upstream(void **srv_conf)
+{
+    void  **pass;
+
+    pass = ngx_trp_stock_proxy_pass(srv_conf);
+
+    return pass ? pass[0] : NULL;
+}
+
+
+ngx_str_t *
+ngx_trp_stock_proxy_text(void **srv_conf)
+{
+    void  **pass;
+
+    pass = ngx_trp_stock_proxy_pass(srv_conf);
+
+    return (pass && pass[1])
+           ? &((ngx_stream_complex_value_t *) pass[1])->value : NULL;
 }
 
 

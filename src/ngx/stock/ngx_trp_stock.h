@@ -58,6 +58,19 @@ ngx_int_t ngx_trp_stock_check_upstream(ngx_conf_t *cf,
 void *ngx_trp_stock_member(ngx_conf_t *cf, void **srv_conf,
     const char *directive);
 
+/* 1 if a directive of any stream module, whose value is a word, is set */
+
+ngx_uint_t ngx_trp_stock_has(ngx_conf_t *cf, void **srv_conf,
+    const char *directive);
+
+/*
+ * What "proxy_pass" of a server says: an upstream, or text with variables; NULL
+ * if it is the other one, or there is none.
+ */
+
+ngx_stream_upstream_srv_conf_t *ngx_trp_stock_proxy_upstream(void **srv_conf);
+ngx_str_t *ngx_trp_stock_proxy_text(void **srv_conf);
+
 /* a setting of the stock proxy as a number, or its default */
 
 ngx_uint_t ngx_trp_stock_proxy(void **srv_conf, const char *directive,
