@@ -117,266 +117,266 @@ static ngx_command_t  ngx_trp_entry_commands[] = {
       NULL },
 
     { ngx_string("trp_entry_open_timeout"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.open_timeout),
       (void *) &ngx_trp_conf_positive },
 
     { ngx_string("trp_entry_unavailable"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_enum_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.unavailable),
       &ngx_trp_entry_unavailable },
 
     { ngx_string("trp_entry_group"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_trp_entry_group,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.group),
       NULL },
 
     { ngx_string("trp_entry_name"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_trp_agent_label,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.name),
       NULL },
 
     { ngx_string("trp_entry_key"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.key),
       NULL },
 
     { ngx_string("trp_entry_pool"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE12,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE12,
       ngx_trp_agent_pool,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.role),
       NULL },
 
     { ngx_string("trp_entry_connect_timeout"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.connect_timeout),
       (void *) &ngx_trp_conf_positive },
 
     { ngx_string("trp_entry_heartbeat"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.heartbeat),
       (void *) &ngx_trp_conf_positive },
 
     { ngx_string("trp_entry_resolve"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE12,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE12,
       ngx_trp_name_set_families,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.names),
       NULL },
 
     { ngx_string("trp_entry_ssl_verify"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_FLAG,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.ssl.verify),
       NULL },
 
     { ngx_string("trp_entry_ssl_verify_depth"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.ssl.verify_depth),
       (void *) &ngx_trp_ssl_depth_bounds },
 
     { ngx_string("trp_entry_ssl_name"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.ssl.name),
       NULL },
 
     { ngx_string("trp_entry_ssl_server_name"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_FLAG,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.ssl.server_name),
       NULL },
 
     { ngx_string("trp_entry_ssl_session_reuse"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_FLAG,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.ssl.session_reuse),
       NULL },
 
     { ngx_string("trp_entry_ssl_protocols"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_1MORE,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_1MORE,
       ngx_conf_set_bitmask_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.ssl.protocols),
       (void *) &ngx_trp_ssl_protocols },
 
     { ngx_string("trp_entry_ssl_ciphers"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.ssl.ciphers),
       NULL },
 
     { ngx_string("trp_entry_ssl_trusted_certificate"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.ssl.trusted_certificate),
       NULL },
 
     { ngx_string("trp_entry_ssl_crl"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.ssl.crl),
       NULL },
 
     { ngx_string("trp_entry_ssl_certificate"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.ssl.certificate),
       NULL },
 
     { ngx_string("trp_entry_ssl_certificate_key"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.ssl.certificate_key),
       NULL },
 
     { ngx_string("trp_entry_ssl_password_file"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_trp_ssl_password_file,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.ssl.passwords),
       NULL },
 
     { ngx_string("trp_entry_ssl_conf_command"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE2,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE2,
       ngx_conf_set_keyval_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.ssl.conf_commands),
       NULL },
 
     { ngx_string("trp_entry_turn"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE12,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE12,
       ngx_trp_turnc_set_server,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.turn),
       NULL },
 
     { ngx_string("trp_entry_turn_user"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_trp_turnc_set_user,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.turn),
       NULL },
 
     { ngx_string("trp_entry_turn_secret"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE12,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE12,
       ngx_trp_turnc_set_secret,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.turn),
       NULL },
 
     { ngx_string("trp_entry_turn_ssl_verify"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_FLAG,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.turn.ssl.verify),
       NULL },
 
     { ngx_string("trp_entry_turn_ssl_verify_depth"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.turn.ssl.verify_depth),
       (void *) &ngx_trp_ssl_depth_bounds },
 
     { ngx_string("trp_entry_turn_ssl_name"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.turn.ssl.name),
       NULL },
 
     { ngx_string("trp_entry_turn_ssl_server_name"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_FLAG,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.turn.ssl.server_name),
       NULL },
 
     { ngx_string("trp_entry_turn_ssl_session_reuse"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_FLAG,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.turn.ssl.session_reuse),
       NULL },
 
     { ngx_string("trp_entry_turn_ssl_protocols"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_1MORE,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_1MORE,
       ngx_conf_set_bitmask_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.turn.ssl.protocols),
       (void *) &ngx_trp_ssl_protocols },
 
     { ngx_string("trp_entry_turn_ssl_ciphers"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.turn.ssl.ciphers),
       NULL },
 
     { ngx_string("trp_entry_turn_ssl_trusted_certificate"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.turn.ssl.trusted_certificate),
       NULL },
 
     { ngx_string("trp_entry_turn_ssl_crl"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.turn.ssl.crl),
       NULL },
 
     { ngx_string("trp_entry_turn_ssl_certificate"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.turn.ssl.certificate),
       NULL },
 
     { ngx_string("trp_entry_turn_ssl_certificate_key"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.turn.ssl.certificate_key),
       NULL },
 
     { ngx_string("trp_entry_turn_ssl_password_file"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_trp_ssl_password_file,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.turn.ssl.passwords),
       NULL },
 
     { ngx_string("trp_entry_turn_ssl_conf_command"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE2,
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE2,
       ngx_conf_set_keyval_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.turn.ssl.conf_commands),
@@ -1006,8 +1006,7 @@ static ngx_int_t
 ngx_trp_entry_init_upstream(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
 {
     ngx_uint_t                     i;
-    ngx_trp_agent_conf_t           defaults;
-    ngx_trp_entry_srv_conf_t      *escf;
+    ngx_trp_entry_srv_conf_t      *prev, *escf;
     ngx_stream_upstream_server_t  *server;
 
     escf = ngx_stream_conf_upstream_srv_conf(us, ngx_trp_entry_module);
@@ -1025,21 +1024,23 @@ ngx_trp_entry_init_upstream(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
         escf->up.limited |= (server[i].max_conns != 0);
     }
 
-    ngx_conf_init_msec_value(escf->up.open_timeout, 30000);
-    ngx_conf_init_uint_value(escf->up.unavailable, NGX_TRP_ENTRY_WAIT);
+    /* nginx merges nothing into an upstream {}; "cf" is that of stream {} */
+
+    prev = ngx_stream_conf_get_module_srv_conf(cf, ngx_trp_entry_module);
+
+    ngx_conf_merge_msec_value(escf->up.open_timeout, prev->up.open_timeout,
+                              30000);
+    ngx_conf_merge_uint_value(escf->up.unavailable, prev->up.unavailable,
+                              NGX_TRP_ENTRY_WAIT);
+
+    ngx_trp_entry_merge_group(&prev->up, &escf->up);
+    ngx_trp_agent_merge_conf(cf, &prev->up.agent, &escf->up.agent);
 
     if (escf->up.group) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"trp_entry_group\" with variables is not supported by "
                       "upstream \"%V\" in %s:%ui, write a name",
                       &us->host, us->file_name, us->line);
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(&defaults, sizeof(ngx_trp_agent_conf_t));
-    ngx_trp_agent_create_conf(&defaults);
-
-    if (ngx_trp_agent_merge_conf(cf, &defaults, &escf->up.agent) != NGX_OK) {
         return NGX_ERROR;
     }
 

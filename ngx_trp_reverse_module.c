@@ -725,9 +725,7 @@ ngx_trp_reverse_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->allow = prev->allow;
     }
 
-    if (ngx_trp_agent_merge_conf(cf, &prev->agent, &conf->agent) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
+    ngx_trp_agent_merge_conf(cf, &prev->agent, &conf->agent);
 
     return NGX_CONF_OK;
 }

@@ -129,8 +129,8 @@ ngx_trp_agent_create_conf(ngx_trp_agent_conf_t *conf)
 }
 
 
-ngx_int_t
-ngx_trp_agent_merge_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *prev,
+void
+ngx_trp_agent_merge_conf(ngx_conf_t *cf, const ngx_trp_agent_conf_t *prev,
     ngx_trp_agent_conf_t *conf)
 {
     ngx_conf_merge_str_value(conf->group, prev->group, "0");
@@ -140,7 +140,8 @@ ngx_trp_agent_merge_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *prev,
     ngx_conf_merge_uint_value(conf->weight, prev->weight, 1);
     ngx_conf_merge_value(conf->backup, prev->backup, 0);
 
-    conf->max_set = (conf->max != NGX_CONF_UNSET_UINT || prev->max_set);
+    conf->max_set = (conf->max != NGX_CONF_UNSET_UINT
+                     || prev->max != NGX_CONF_UNSET_UINT);
 
     ngx_conf_merge_uint_value(conf->idle, prev->idle, 4);
     ngx_conf_merge_uint_value(conf->max, prev->max,
@@ -165,14 +166,6 @@ ngx_trp_agent_merge_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *prev,
     /* each tunnel to a relay needs one; the pool's maximum bounds them */
 
     conf->turn.allocations = conf->max;
-
-    if (conf->max < conf->idle) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "a pool's \"max\" is less than its \"idle\"");
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
 }
 
 
@@ -205,6 +198,14 @@ static ngx_int_t
 ngx_trp_agent_load(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
     const char *prefix)
 {
+    if (conf->max < conf->idle) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%s_pool\" has max=%ui, which is less than "
+                           "idle=%ui, write both for \"%s\"",
+                           prefix, conf->max, conf->idle, prefix);
+        return NGX_ERROR;
+    }
+
     if (conf->key.len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "no \"%s_key\" is defined for \"%s\"",

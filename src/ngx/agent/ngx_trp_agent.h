@@ -85,8 +85,8 @@ extern const ngx_conf_num_bounds_t  ngx_trp_agent_weight_bounds;
 /* sets all members to UNSET; inherits them, and sets defaults */
 
 void ngx_trp_agent_create_conf(ngx_trp_agent_conf_t *conf);
-ngx_int_t ngx_trp_agent_merge_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *prev,
-    ngx_trp_agent_conf_t *conf);
+void ngx_trp_agent_merge_conf(ngx_conf_t *cf,
+    const ngx_trp_agent_conf_t *prev, ngx_trp_agent_conf_t *conf);
 
 /* loads the key, makes the TLS context; "prefix" is "trp_entry", … */
 

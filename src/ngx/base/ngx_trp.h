@@ -109,4 +109,11 @@ ngx_trp_str(const ngx_str_t *s)
 }
 
 
+static ngx_inline ngx_uint_t
+ngx_trp_str_same(const ngx_str_t *one, const ngx_str_t *two)
+{
+    return trp_str_equal(ngx_trp_str(one), ngx_trp_str(two));
+}
+
+
 #endif /* _NGX_TRP_H_INCLUDED_ */

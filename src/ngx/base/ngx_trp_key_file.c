@@ -20,6 +20,16 @@
 #define NGX_TRP_AUTHORIZED_SIZE  (16 * 1024 * 1024)
 
 
+/* in the cleanup that wipes it */
+
+typedef struct {
+    u_char               secret[TRP_KEY_SECRET_LEN];
+    ngx_str_t            file;
+} ngx_trp_key_secret_t;
+
+
+static ngx_trp_key_secret_t *ngx_trp_key_file_loaded(ngx_conf_t *cf,
+    const ngx_str_t *file);
 static ngx_int_t ngx_trp_key_file_rules(ngx_conf_t *cf,
     trp_authorized_key_t *key);
 static ngx_int_t ngx_trp_key_file_read(ngx_conf_t *cf, const char *what,
@@ -31,10 +41,20 @@ static void ngx_trp_key_file_wipe(void *data);
 u_char *
 ngx_trp_key_file_secret(ngx_conf_t *cf, ngx_str_t *file)
 {
-    u_char              *secret;
-    ngx_str_t            text;
-    const char          *err;
-    ngx_pool_cleanup_t  *cln;
+    ngx_str_t              text;
+    const char            *err;
+    ngx_pool_cleanup_t    *cln;
+    ngx_trp_key_secret_t  *key;
+
+    if (ngx_conf_full_name(cf->cycle, file, 1) != NGX_OK) {
+        return NULL;
+    }
+
+    key = ngx_trp_key_file_loaded(cf, file);
+
+    if (key) {
+        return key->secret;
+    }
 
     if (ngx_trp_key_file_read(cf, "key", file, 1, NGX_TRP_KEY_SIZE, &text)
         != NGX_OK)
@@ -42,18 +62,18 @@ ngx_trp_key_file_secret(ngx_conf_t *cf, ngx_str_t *file)
         return NULL;
     }
 
-    secret = ngx_palloc(cf->pool, TRP_KEY_SECRET_LEN);
-    cln = ngx_pool_cleanup_add(cf->pool, 0);
-
-    if (secret == NULL || cln == NULL) {
+    cln = ngx_pool_cleanup_add(cf->pool, sizeof(ngx_trp_key_secret_t));
+    if (cln == NULL) {
         sodium_memzero(text.data, text.len);
         return NULL;
     }
 
-    cln->handler = ngx_trp_key_file_wipe;
-    cln->data = secret;
+    key = cln->data;
+    key->file = *file;
 
-    err = trp_key_parse(secret, ngx_trp_str(&text));
+    cln->handler = ngx_trp_key_file_wipe;
+
+    err = trp_key_parse(key->secret, ngx_trp_str(&text));
 
     sodium_memzero(text.data, text.len);
 
@@ -63,7 +83,30 @@ ngx_trp_key_file_secret(ngx_conf_t *cf, ngx_str_t *file)
         return NULL;
     }
 
-    return secret;
+    return key->secret;
+}
+
+
+/* a key that other agents of this configuration have, too, is loaded once */
+
+static ngx_trp_key_secret_t *
+ngx_trp_key_file_loaded(ngx_conf_t *cf, const ngx_str_t *file)
+{
+    ngx_pool_cleanup_t    *cln;
+    ngx_trp_key_secret_t  *key;
+
+    for (cln = cf->pool->cleanup; cln; cln = cln->next) {
+
+        if (cln->handler == ngx_trp_key_file_wipe) {
+            key = cln->data;
+
+            if (ngx_trp_str_same(&key->file, file)) {
+                return key;
+            }
+        }
+    }
+
+    return NULL;
 }
 
 
@@ -355,5 +398,7 @@ ngx_trp_key_file_is_open(ngx_file_info_t *fi)
 static void
 ngx_trp_key_file_wipe(void *data)
 {
-    sodium_memzero(data, TRP_KEY_SECRET_LEN);
+    ngx_trp_key_secret_t *key = data;
+
+    sodium_memzero(key->secret, TRP_KEY_SECRET_LEN);
 }

@@ -16,6 +16,13 @@
 #include <openssl/x509v3.h>
 
 
+static ngx_ssl_t *ngx_trp_ssl_find(ngx_conf_t *cf,
+    const ngx_trp_ssl_conf_t *conf);
+static ngx_uint_t ngx_trp_ssl_same(const ngx_trp_ssl_conf_t *one,
+    const ngx_trp_ssl_conf_t *two);
+static ngx_uint_t ngx_trp_ssl_same_strings(const ngx_array_t *one,
+    const ngx_array_t *two);
+static void ngx_trp_ssl_cleanup(void *data);
 static ngx_int_t ngx_trp_ssl_create_context(ngx_conf_t *cf,
     ngx_trp_ssl_conf_t *conf);
 static ngx_int_t ngx_trp_ssl_load(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf,
@@ -26,6 +33,14 @@ static ngx_int_t ngx_trp_ssl_set_name(const ngx_trp_ssl_conf_t *conf,
 static ngx_int_t ngx_trp_ssl_resume(ngx_connection_t *c,
     ngx_ssl_session_t *session);
 static void ngx_trp_ssl_save_session(ngx_connection_t *c);
+
+
+/* a context and its settings as they were written, before it was loaded */
+
+typedef struct {
+    ngx_ssl_t            ssl;
+    ngx_trp_ssl_conf_t   conf;
+} ngx_trp_ssl_context_t;
 
 
 /*
@@ -87,7 +102,8 @@ ngx_trp_ssl_create_conf(ngx_trp_ssl_conf_t *conf)
 
 
 void
-ngx_trp_ssl_merge_conf(ngx_trp_ssl_conf_t *prev, ngx_trp_ssl_conf_t *conf)
+ngx_trp_ssl_merge_conf(const ngx_trp_ssl_conf_t *prev,
+    ngx_trp_ssl_conf_t *conf)
 {
     ngx_conf_merge_value(conf->verify, prev->verify, 1);
     ngx_conf_merge_uint_value(conf->verify_depth, prev->verify_depth,
@@ -114,6 +130,16 @@ ngx_int_t
 ngx_trp_ssl_init_conf(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf,
     const char *prefix, const char *peer)
 {
+    if (conf->verify) {
+        conf->prefix = prefix;
+    }
+
+    conf->ssl = ngx_trp_ssl_find(cf, conf);
+
+    if (conf->ssl) {
+        return NGX_OK;
+    }
+
     if (ngx_trp_ssl_create_context(cf, conf) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -136,32 +162,112 @@ ngx_trp_ssl_init_conf(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf,
 }
 
 
+/* contexts are found by their cleanups: a hundred groups need only one */
+
+static ngx_ssl_t *
+ngx_trp_ssl_find(ngx_conf_t *cf, const ngx_trp_ssl_conf_t *conf)
+{
+    ngx_pool_cleanup_t     *cln;
+    ngx_trp_ssl_context_t  *context;
+
+    for (cln = cf->pool->cleanup; cln; cln = cln->next) {
+
+        if (cln->handler == ngx_trp_ssl_cleanup) {
+            context = cln->data;
+
+            if (ngx_trp_ssl_same(&context->conf, conf)) {
+                return &context->ssl;
+            }
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_uint_t
+ngx_trp_ssl_same(const ngx_trp_ssl_conf_t *one, const ngx_trp_ssl_conf_t *two)
+{
+    return one->verify == two->verify
+           && one->verify_depth == two->verify_depth
+           && one->session_reuse == two->session_reuse
+           && one->protocols == two->protocols
+           && ngx_trp_str_same(&one->ciphers, &two->ciphers)
+           && ngx_trp_str_same(&one->trusted_certificate,
+                               &two->trusted_certificate)
+           && ngx_trp_str_same(&one->crl, &two->crl)
+           && ngx_trp_str_same(&one->certificate, &two->certificate)
+           && ngx_trp_str_same(&one->certificate_key, &two->certificate_key)
+           && ngx_trp_ssl_same_strings(one->passwords, two->passwords)
+           && ngx_trp_ssl_same_strings(one->conf_commands, two->conf_commands);
+}
+
+
+/* elements are strings, or pairs of them */
+
+static ngx_uint_t
+ngx_trp_ssl_same_strings(const ngx_array_t *one, const ngx_array_t *two)
+{
+    ngx_str_t   *a, *b;
+    ngx_uint_t   i, n;
+
+    if (one == two) {
+        return 1;
+    }
+
+    if (one == NULL || two == NULL || one->nelts != two->nelts) {
+        return 0;
+    }
+
+    trp_assert(one->size == two->size);
+
+    a = one->elts;
+    b = two->elts;
+    n = one->nelts * (one->size / sizeof(ngx_str_t));
+
+    for (i = 0; i < n; i++) {
+        if (!ngx_trp_str_same(&a[i], &b[i])) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static void
+ngx_trp_ssl_cleanup(void *data)
+{
+    ngx_trp_ssl_context_t *context = data;
+
+    if (context->ssl.ctx) {
+        ngx_ssl_cleanup_ctx(&context->ssl);
+    }
+}
+
+
 static ngx_int_t
 ngx_trp_ssl_create_context(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf)
 {
-    ngx_pool_cleanup_t  *cln;
+    ngx_pool_cleanup_t     *cln;
+    ngx_trp_ssl_context_t  *context;
 
-    conf->ssl = ngx_pcalloc(cf->pool, sizeof(ngx_ssl_t));
-    if (conf->ssl == NULL) {
-        return NGX_ERROR;
-    }
-
-    conf->ssl->log = cf->log;
-
-    if (ngx_ssl_create(conf->ssl, conf->protocols, NULL) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    cln = ngx_pool_cleanup_add(cf->pool, sizeof(ngx_trp_ssl_context_t));
     if (cln == NULL) {
-        ngx_ssl_cleanup_ctx(conf->ssl);
         return NGX_ERROR;
     }
 
-    cln->handler = ngx_ssl_cleanup_ctx;
-    cln->data = conf->ssl;
+    context = cln->data;
+    ngx_memzero(context, sizeof(ngx_trp_ssl_context_t));
 
-    return NGX_OK;
+    cln->handler = ngx_trp_ssl_cleanup;
+
+    context->conf = *conf;
+    context->ssl.log = cf->log;
+
+    conf->ssl = &context->ssl;
+
+    return ngx_ssl_create(conf->ssl, conf->protocols, NULL);
 }
 
 
@@ -200,8 +306,6 @@ ngx_trp_ssl_load(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf, const char *prefix,
                            "the %s, or of its CA", prefix, prefix, peer);
         return NGX_ERROR;
     }
-
-    conf->prefix = prefix;
 
     if (ngx_trp_ssl_trust(cf, conf) != NGX_OK) {
         return NGX_ERROR;

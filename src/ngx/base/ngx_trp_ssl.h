@@ -52,10 +52,13 @@ extern const ngx_conf_num_bounds_t  ngx_trp_ssl_depth_bounds;
 /* sets all to UNSET; merges and sets defaults; creates the context */
 
 void ngx_trp_ssl_create_conf(ngx_trp_ssl_conf_t *conf);
-void ngx_trp_ssl_merge_conf(ngx_trp_ssl_conf_t *prev,
+void ngx_trp_ssl_merge_conf(const ngx_trp_ssl_conf_t *prev,
     ngx_trp_ssl_conf_t *conf);
 
-/* "prefix" of the directives; "peer" says what is at the other end */
+/*
+ * "prefix" of the directives; "peer" says what is at the other end.  A context
+ * is loaded once for all configurations with the same settings.
+ */
 
 ngx_int_t ngx_trp_ssl_init_conf(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf,
     const char *prefix, const char *peer);

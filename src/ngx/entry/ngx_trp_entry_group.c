@@ -56,6 +56,16 @@ ngx_trp_entry_group(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+void
+ngx_trp_entry_merge_group(const ngx_trp_entry_conf_t *prev,
+    ngx_trp_entry_conf_t *conf)
+{
+    if (conf->agent.group.data == NULL) {
+        conf->group = prev->group;
+    }
+}
+
+
 ngx_int_t
 ngx_trp_entry_set_group(ngx_trp_entry_ctx_t *ctx,
     const ngx_trp_entry_conf_t *conf)

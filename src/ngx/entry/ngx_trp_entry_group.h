@@ -24,6 +24,11 @@
 
 char *ngx_trp_entry_group(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
+/* to be called before the agent's settings are merged, the name among them */
+
+void ngx_trp_entry_merge_group(const ngx_trp_entry_conf_t *prev,
+    ngx_trp_entry_conf_t *conf);
+
 /*
  * Sets ctx->group when the proxy asks for a peer.  NGX_DECLINED: the user has
  * to be refused, ctx->why and ctx->code are set; NGX_ERROR: no memory.

@@ -128,7 +128,8 @@ ngx_trp_name_create_conf(ngx_trp_name_conf_t *conf)
 
 
 void
-ngx_trp_name_merge_conf(ngx_trp_name_conf_t *prev, ngx_trp_name_conf_t *conf)
+ngx_trp_name_merge_conf(const ngx_trp_name_conf_t *prev,
+    ngx_trp_name_conf_t *conf)
 {
     if (conf->ipv4 == NGX_CONF_UNSET && conf->ipv6 == NGX_CONF_UNSET) {
         conf->ipv4 = prev->ipv4;

@@ -69,7 +69,7 @@ struct ngx_trp_name_s {
 char *ngx_trp_name_set_families(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 void ngx_trp_name_create_conf(ngx_trp_name_conf_t *conf);
-void ngx_trp_name_merge_conf(ngx_trp_name_conf_t *prev,
+void ngx_trp_name_merge_conf(const ngx_trp_name_conf_t *prev,
     ngx_trp_name_conf_t *conf);
 
 /* uses the "resolver" of this server {}, or of stream {} */

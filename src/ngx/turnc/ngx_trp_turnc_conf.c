@@ -79,7 +79,7 @@ ngx_trp_turnc_set_transport(ngx_trp_turnc_conf_t *conf,
 }
 
 
-/* P_turn [tcp|tls] HOST[:PORT] */
+/* P_turn [tcp|tls] HOST[:PORT], or P_turn off */
 
 char *
 ngx_trp_turnc_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -89,8 +89,15 @@ ngx_trp_turnc_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     tcf = (ngx_trp_turnc_conf_t *) ((char *) conf + cmd->offset);
 
-    if (tcf->enabled) {
+    if (tcf->enabled || tcf->off) {
         return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        tcf->off = 1;
+        return NGX_CONF_OK;
     }
 
     tcf->enabled = 1;
@@ -98,7 +105,6 @@ ngx_trp_turnc_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_trp_conf_set_place(cf, &tcf->place);
 
-    value = cf->args->elts;
     name = &value[cf->args->nelts - 1];
 
     if (cf->args->nelts == 3
@@ -217,10 +223,10 @@ ngx_trp_turnc_create_conf(ngx_trp_turnc_conf_t *conf)
 
 
 void
-ngx_trp_turnc_merge_conf(ngx_trp_turnc_conf_t *prev,
+ngx_trp_turnc_merge_conf(const ngx_trp_turnc_conf_t *prev,
     ngx_trp_turnc_conf_t *conf)
 {
-    if (!conf->enabled) {
+    if (!conf->enabled && !conf->off) {
         conf->enabled = prev->enabled;
         conf->transport = prev->transport;
         conf->url = prev->url;

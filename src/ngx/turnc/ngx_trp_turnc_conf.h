@@ -30,7 +30,7 @@ char *ngx_trp_turnc_set_secret(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 void ngx_trp_turnc_create_conf(ngx_trp_turnc_conf_t *conf);
-void ngx_trp_turnc_merge_conf(ngx_trp_turnc_conf_t *prev,
+void ngx_trp_turnc_merge_conf(const ngx_trp_turnc_conf_t *prev,
     ngx_trp_turnc_conf_t *conf);
 ngx_int_t ngx_trp_turnc_init_conf(ngx_conf_t *cf,
     ngx_trp_turnc_conf_t *conf, const char *prefix);

@@ -38,6 +38,7 @@ typedef struct ngx_trp_turnc_user_s   ngx_trp_turnc_user_t;
 typedef struct {
     ngx_trp_conf_place_t  place;
     ngx_uint_t            enabled;
+    ngx_uint_t            off;           /* "off" was written */
     ngx_uint_t            transport;     /* trp_transport_e */
 
     ngx_str_t             name;
