@@ -13,6 +13,9 @@
 #include "base/ngx_trp.h"
 #include "base/ngx_trp_conf.h"
 #include "base/ngx_trp_key_file.h"
+#include "hub/ngx_trp_hub.h"
+#include "relay/ngx_trp_local.h"
+#include "relay/ngx_trp_pair.h"
 #include "relay/ngx_trp_relay.h"
 #include "relay/ngx_trp_session.h"
 #include "relay/ngx_trp_workers.h"
@@ -22,6 +25,7 @@
 
 
 typedef struct {
+    ngx_trp_hub_t            hub;           /* the first member */
     ngx_array_t              servers;       /* ngx_trp_relay_srv_conf_t * */
     ngx_trp_workers_t       *workers;       /* NULL: there is only one */
     ngx_shm_zone_t          *zone;          /* reloads, an ngx_atomic_t */
@@ -33,6 +37,12 @@ typedef struct {
     ngx_trp_relay_t         *worker;        /* the same in this worker */
 } ngx_trp_relay_srv_conf_t;
 
+
+static void *ngx_trp_relay_find(ngx_trp_hub_t *hub, ngx_str_t *name,
+    const char **why);
+static ngx_int_t ngx_trp_relay_enter(void *server, ngx_trp_local_t *local,
+    const char **why);
+static ngx_uint_t ngx_trp_relay_vain(void *server, ngx_str_t *group);
 
 static ngx_int_t ngx_trp_relay_steer_handler(ngx_stream_session_t *s);
 static void ngx_trp_relay_handler(ngx_stream_session_t *s);
@@ -57,6 +67,14 @@ static char *ngx_trp_relay_limit(ngx_conf_t *cf, ngx_command_t *cmd,
 static ngx_int_t ngx_trp_relay_init_module(ngx_cycle_t *cycle);
 static ngx_trp_workers_t *ngx_trp_relay_old_workers(ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_relay_init_process(ngx_cycle_t *cycle);
+
+
+static const ngx_trp_hub_ops_t  ngx_trp_relay_hub_ops = {
+    ngx_trp_relay_find,
+    ngx_trp_relay_enter,
+    ngx_trp_local_leave,
+    ngx_trp_relay_vain
+};
 
 
 static ngx_conf_num_bounds_t  ngx_trp_relay_max_bounds = {
@@ -159,6 +177,58 @@ ngx_module_t  ngx_trp_relay_module = {
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
+
+
+/* what an entry of this nginx asks, see ngx_trp_hub_ops_t */
+
+
+static void *
+ngx_trp_relay_find(ngx_trp_hub_t *hub, ngx_str_t *name, const char **why)
+{
+    ngx_trp_relay_srv_conf_t   **srv;
+    ngx_trp_relay_main_conf_t   *rmcf;
+
+    rmcf = (ngx_trp_relay_main_conf_t *) hub;
+    srv = rmcf->servers.elts;
+
+    if (rmcf->servers.nelts == 0) {
+        *why = "needs a relay in this nginx, write a server with \"trp_relay\"";
+        return NULL;
+    }
+
+    if (rmcf->servers.nelts > 1) {
+        *why = "cannot be used with several servers with \"trp_relay\", write "
+               "one with several \"listen\"";
+        return NULL;
+    }
+
+    return srv[0];
+}
+
+
+static ngx_int_t
+ngx_trp_relay_enter(void *server, ngx_trp_local_t *local, const char **why)
+{
+    ngx_trp_relay_srv_conf_t  *rscf = server;
+
+    if (!ngx_trp_steer_here(rscf->worker->worker->steer,
+                            trp_slot(ngx_trp_str(&local->group))))
+    {
+        return NGX_DECLINED;
+    }
+
+    return ngx_trp_local_enter(&rscf->worker->pair, local, &rscf->relay.limits,
+                               rscf->relay.open_timeout, why);
+}
+
+
+static ngx_uint_t
+ngx_trp_relay_vain(void *server, ngx_str_t *group)
+{
+    ngx_trp_relay_srv_conf_t  *rscf = server;
+
+    return ngx_trp_pair_absent(&rscf->worker->pair, group);
+}
 
 
 /* an agent has connected: does another worker have its group? */
@@ -337,6 +407,8 @@ ngx_trp_relay_create_main_conf(ngx_conf_t *cf)
     {
         return NULL;
     }
+
+    ngx_trp_hub_init(&rmcf->hub, &ngx_trp_relay_hub_ops);
 
     return rmcf;
 }

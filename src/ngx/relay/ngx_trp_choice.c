@@ -417,7 +417,7 @@ ngx_trp_choice_forget(ngx_trp_agent_t *agent)
 
 
 ngx_trp_peer_t *
-ngx_trp_choice_take(ngx_trp_peer_t *entry, const u_char *id)
+ngx_trp_choice_take(ngx_trp_seeker_t *seeker)
 {
     ngx_uint_t           i;
     ngx_trp_peer_t      *peer;
@@ -425,16 +425,16 @@ ngx_trp_choice_take(ngx_trp_peer_t *entry, const u_char *id)
     ngx_trp_group_t     *group;
     ngx_trp_refusers_t   refusers;
 
-    group = entry->agent->group;
+    group = seeker->group;
 
     ngx_trp_choice_forgive(group);
-    ngx_trp_choice_refusers(group, id, &refusers);
+    ngx_trp_choice_refusers(group, seeker->id, &refusers);
 
     for (i = 0; i < refusers.n; i++) {
         ngx_trp_choice_out(refusers.agents[i]);
     }
 
-    best = ngx_trp_choice_find(group, &refusers, entry->impatient);
+    best = ngx_trp_choice_find(group, &refusers, seeker->impatient);
 
     for (i = 0; i < refusers.n; i++) {
         ngx_trp_choice_in(refusers.agents[i]);
@@ -705,13 +705,13 @@ ngx_trp_choice_accepted(ngx_trp_agent_t *agent)
 }
 
 
-ngx_trp_peer_t *
+ngx_trp_seeker_t *
 ngx_trp_choice_next(ngx_trp_agent_t *agent)
 {
-    ngx_uint_t        front;
-    ngx_queue_t      *q;
-    ngx_trp_peer_t   *entry;
-    ngx_trp_group_t  *group;
+    ngx_uint_t         front;
+    ngx_queue_t       *q;
+    ngx_trp_group_t   *group;
+    ngx_trp_seeker_t  *seeker;
 
     group = agent->group;
 
@@ -728,16 +728,16 @@ ngx_trp_choice_next(ngx_trp_agent_t *agent)
          q != ngx_queue_sentinel(&group->waiting);
          q = ngx_queue_next(q))
     {
-        entry = ngx_queue_data(q, ngx_trp_peer_t, queue);
+        seeker = ngx_queue_data(q, ngx_trp_seeker_t, queue);
 
-        if (agent->class != front && !entry->impatient) {
+        if (agent->class != front && !seeker->impatient) {
 
             /* nor are those after it */
             break;
         }
 
-        if (!ngx_trp_choice_has_refused(agent, entry->id)) {
-            return entry;
+        if (!ngx_trp_choice_has_refused(agent, seeker->id)) {
+            return seeker;
         }
     }
 

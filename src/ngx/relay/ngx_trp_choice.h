@@ -53,10 +53,10 @@ ngx_uint_t ngx_trp_choice_penalized(ngx_trp_agent_t *agent);
  * Takes an idle tunnel for a stream; NULL if there is none.  Agents that have
  * not refused lately and are not backups come first; among them, the least busy
  * one in proportion to the weights.  The others get a stream only if there are
- * no such agents, or if its entry has become impatient.
+ * no such agents, or if it has become impatient.
  */
 
-ngx_trp_peer_t *ngx_trp_choice_take(ngx_trp_peer_t *entry, const u_char *id);
+ngx_trp_peer_t *ngx_trp_choice_take(ngx_trp_seeker_t *seeker);
 
 /*
  * A reverse has refused a stream; has accepted it.  The former returns 1 if
@@ -68,11 +68,11 @@ ngx_uint_t ngx_trp_choice_refused(ngx_trp_agent_t *agent, const u_char *id,
 void ngx_trp_choice_accepted(ngx_trp_agent_t *agent);
 
 /*
- * Of the entries that this agent may serve, the one that has waited longest, or
+ * Of the streams that this agent may serve, the one that has waited longest, or
  * NULL.  The caller must end its waiting.
  */
 
-ngx_trp_peer_t *ngx_trp_choice_next(ngx_trp_agent_t *agent);
+ngx_trp_seeker_t *ngx_trp_choice_next(ngx_trp_agent_t *agent);
 
 
 #pragma GCC visibility pop

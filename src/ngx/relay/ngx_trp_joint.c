@@ -28,6 +28,10 @@ typedef struct {
 
 static ngx_int_t ngx_trp_joint_copy_open(ngx_trp_joint_t *joint, u_char *p,
     size_t len);
+static void ngx_trp_joint_found(ngx_trp_seeker_t *seeker,
+    ngx_trp_peer_t *reverse);
+static void ngx_trp_joint_connect(ngx_trp_joint_t *joint,
+    ngx_trp_peer_t *reverse);
 static ngx_uint_t ngx_trp_joint_elsewhere(ngx_trp_joint_t *joint);
 static void ngx_trp_joint_wait(ngx_trp_joint_t *joint, ngx_msec_t timeout);
 static void ngx_trp_joint_timeout(ngx_event_t *ev);
@@ -90,6 +94,10 @@ ngx_trp_joint_create(ngx_trp_peer_t *entry, trp_frame_t *frame)
     joint->timer.handler = ngx_trp_joint_timeout;
     joint->timer.log = pool->log;
 
+    joint->seeker.group = entry->agent->group;
+    joint->seeker.id = joint->open.id;
+    joint->seeker.found = ngx_trp_joint_found;
+
     joint->entry = entry;
     entry->joint = joint;
 
@@ -143,7 +151,7 @@ ngx_trp_joint_pair(ngx_trp_joint_t *joint, ngx_msec_t timeout)
 {
     ngx_trp_peer_t  *reverse;
 
-    reverse = ngx_trp_choice_take(joint->entry, joint->open.id);
+    reverse = ngx_trp_choice_take(&joint->seeker);
 
     if (reverse) {
         ngx_trp_joint_connect(joint, reverse);
@@ -164,7 +172,7 @@ ngx_trp_joint_pair(ngx_trp_joint_t *joint, ngx_msec_t timeout)
         return;
     }
 
-    ngx_trp_pair_wait(joint->entry, joint->open.id);
+    ngx_trp_pair_wait(&joint->seeker);
 
     ngx_trp_joint_wait(joint, timeout);
 }
@@ -207,11 +215,11 @@ ngx_trp_joint_timeout(ngx_event_t *ev)
     entry = joint->entry;
 
     if (joint->left) {
-        entry->impatient = 1;
-        reverse = ngx_trp_choice_take(entry, joint->open.id);
+        joint->seeker.impatient = 1;
+        reverse = ngx_trp_choice_take(&joint->seeker);
 
         if (reverse) {
-            ngx_trp_pair_unwait(entry);
+            ngx_trp_pair_unwait(&joint->seeker);
             ngx_trp_joint_connect(joint, reverse);
             return;
         }
@@ -275,7 +283,23 @@ ngx_trp_joint_refuse_draining(ngx_trp_joint_t *joint, const char *why)
 }
 
 
-void
+static void
+ngx_trp_joint_found(ngx_trp_seeker_t *seeker, ngx_trp_peer_t *reverse)
+{
+    ngx_trp_joint_connect(trp_of(ngx_trp_joint_t, seeker, seeker), reverse);
+}
+
+
+ngx_uint_t
+ngx_trp_joint_waits(ngx_trp_peer_t *peer)
+{
+    return peer->joint && peer->joint->seeker.waiting;
+}
+
+
+/* OPEN goes to the reverse */
+
+static void
 ngx_trp_joint_connect(ngx_trp_joint_t *joint, ngx_trp_peer_t *reverse)
 {
     ngx_trp_peer_t    *entry;
@@ -292,7 +316,7 @@ ngx_trp_joint_connect(ngx_trp_joint_t *joint, ngx_trp_peer_t *reverse)
     reverse->other = entry;
     entry->other = reverse;
 
-    ngx_trp_pair_busy(entry, reverse);
+    ngx_trp_pair_busy(reverse);
 
     t = reverse->tunnel;
 
@@ -343,7 +367,7 @@ ngx_trp_joint_refuse(ngx_trp_joint_t *joint, ngx_uint_t code, ngx_uint_t retry)
     joint->code = code;
     joint->retried = retry;
 
-    ngx_trp_pair_unwait(entry);
+    ngx_trp_pair_unwait(&joint->seeker);
 
     ngx_trp_tunnel_abandon(entry->tunnel, &refuse, 1);
     ngx_trp_joint_leave(entry, 0);
@@ -388,7 +412,8 @@ ngx_trp_joint_blocked(ngx_trp_peer_t *peer)
         return peer->other->tunnel->blocked;
     }
 
-    return peer->waiting && peer->joint->early_len > NGX_TRP_EARLY_MAX;
+    return ngx_trp_joint_waits(peer)
+           && peer->joint->early_len > NGX_TRP_EARLY_MAX;
 }
 
 
@@ -666,7 +691,7 @@ ngx_trp_joint_frame(ngx_trp_peer_t *peer, trp_frame_t *frame)
                                                 : "reset by the reverse";
         }
 
-        if (peer->waiting) {
+        if (joint->seeker.waiting) {
 
             /* the user is gone, and the reverse no longer needed */
             ngx_trp_joint_refuse(joint, TRP_CODE_FAILED, 0);
@@ -757,7 +782,7 @@ ngx_trp_joint_leave(ngx_trp_peer_t *peer, ngx_uint_t gone)
     }
 
     if (other) {
-        ngx_trp_pair_free(joint->entry, joint->reverse);
+        ngx_trp_pair_free(joint->reverse);
 
         ngx_trp_joint_unthrottle(other);
 
@@ -809,6 +834,8 @@ ngx_trp_joint_close(ngx_trp_joint_t *joint)
         ngx_del_timer(&joint->timer);
     }
 
+    ngx_trp_pair_unwait(&joint->seeker);
+
     if (joint->early) {
         ngx_free(joint->early);
     }
@@ -829,7 +856,8 @@ ngx_trp_joint_close(ngx_trp_joint_t *joint)
     }
 
     if (joint->opened) {
-        ngx_trp_pair_closed(joint->entry);
+        ngx_trp_pair_closed(joint->entry->agent->group,
+                            joint->entry->agent->member);
     }
 
     ngx_destroy_pool(joint->pool);

@@ -45,9 +45,9 @@ ngx_trp_joint_t *ngx_trp_joint_create(ngx_trp_peer_t *entry,
 
 void ngx_trp_joint_pair(ngx_trp_joint_t *joint, ngx_msec_t timeout);
 
-/* a reverse is found: OPEN goes to it */
+/* 1 while the peer's stream waits for a reverse */
 
-void ngx_trp_joint_connect(ngx_trp_joint_t *joint, ngx_trp_peer_t *reverse);
+ngx_uint_t ngx_trp_joint_waits(ngx_trp_peer_t *peer);
 
 /* the relay itself ends a stream that has no reverse; the caller logs why */
 

@@ -33,6 +33,7 @@ struct ngx_trp_joint_s {
     size_t            early_len;
     size_t            early_data;        /* payload of them */
 
+    ngx_trp_seeker_t  seeker;
     ngx_event_t       timer;             /* until a reverse is found */
     ngx_msec_t        left;              /* to wait when it has run out */
 

@@ -27,6 +27,8 @@ static void ngx_trp_pair_each_of(ngx_trp_group_t *group,
     void (*handler)(ngx_trp_peer_t *peer));
 static const char *ngx_trp_pair_crowded(ngx_trp_pair_t *pair,
     ngx_uint_t role);
+static ngx_trp_group_t *ngx_trp_pair_find(ngx_trp_pair_t *pair,
+    ngx_str_t *name);
 static ngx_trp_group_t *ngx_trp_pair_group(ngx_trp_pair_t *pair,
     trp_str_t name, const trp_limits_t *limits);
 static ngx_trp_member_t *ngx_trp_pair_member(ngx_trp_group_t *group,
@@ -46,6 +48,7 @@ static void ngx_trp_pair_wake_up(ngx_trp_pair_t *pair, ngx_trp_rest_t *rest);
 static void ngx_trp_pair_rest_handler(ngx_event_t *ev);
 static void ngx_trp_pair_release_agent(ngx_trp_agent_t *agent);
 static void ngx_trp_pair_release_member(ngx_trp_member_t *member);
+static ngx_uint_t ngx_trp_pair_needed(ngx_trp_group_t *group);
 static void ngx_trp_pair_release_group(ngx_trp_group_t *group);
 static void ngx_trp_pair_end_agent(void *data);
 static void ngx_trp_pair_end_member(void *data);
@@ -249,12 +252,63 @@ ngx_trp_pair_watch(ngx_trp_group_t *group)
 static void
 ngx_trp_pair_absence_handler(ngx_event_t *ev)
 {
-    ngx_trp_group_t  *group;
+    ngx_uint_t         n;
+    ngx_queue_t       *q;
+    ngx_trp_group_t   *group;
+    ngx_trp_seeker_t  *seeker;
 
     group = ev->data;
 
     group->absent = 1;
     ngx_trp_pair_each_of(group, ngx_trp_pair_tell);
+
+    for (n = group->nwaiting, q = ngx_queue_head(&group->waiting); n; n--) {
+        seeker = ngx_queue_data(q, ngx_trp_seeker_t, queue);
+        q = ngx_queue_next(q);
+
+        if (seeker->absent) {
+            seeker->absent(seeker);
+        }
+    }
+}
+
+
+ngx_trp_group_t *
+ngx_trp_pair_enter(ngx_trp_pair_t *pair, ngx_str_t *name,
+    const ngx_trp_limits_t *limits)
+{
+    ngx_trp_group_t  *group;
+
+    group = ngx_trp_pair_group(pair, ngx_trp_str(name), &limits->group);
+
+    if (group) {
+        group->nlocals++;
+        group->wanted = 1;
+
+        ngx_trp_pair_watch(group);
+    }
+
+    return group;
+}
+
+
+void
+ngx_trp_pair_exit(ngx_trp_group_t *group)
+{
+    group->nlocals--;
+
+    ngx_trp_pair_release_group(group);
+}
+
+
+ngx_uint_t
+ngx_trp_pair_absent(ngx_trp_pair_t *pair, ngx_str_t *name)
+{
+    ngx_trp_group_t  *group;
+
+    group = ngx_trp_pair_find(pair, name);
+
+    return group && group->absent;
 }
 
 
@@ -306,20 +360,26 @@ ngx_trp_pair_crowded(ngx_trp_pair_t *pair, ngx_uint_t role)
 
 
 static ngx_trp_group_t *
+ngx_trp_pair_find(ngx_trp_pair_t *pair, ngx_str_t *name)
+{
+    return (ngx_trp_group_t *)
+           ngx_str_rbtree_lookup(&pair->rbtree, name,
+                                 ngx_crc32_short(name->data, name->len));
+}
+
+
+static ngx_trp_group_t *
 ngx_trp_pair_group(ngx_trp_pair_t *pair, trp_str_t name,
     const trp_limits_t *limits)
 {
-    uint32_t          hash;
     ngx_str_t         key;
     ngx_trp_group_t  *group;
 
     key.len = name.len;
     key.data = (u_char *) name.data;
 
-    hash = ngx_crc32_short(key.data, key.len);
+    group = ngx_trp_pair_find(pair, &key);
 
-    group = (ngx_trp_group_t *) ngx_str_rbtree_lookup(&pair->rbtree, &key,
-                                                      hash);
     if (group) {
         return group;
     }
@@ -337,7 +397,7 @@ ngx_trp_pair_group(ngx_trp_pair_t *pair, trp_str_t name,
     group->absence.handler = ngx_trp_pair_absence_handler;
     group->absence.cancelable = 1;
 
-    group->sn.node.key = hash;
+    group->sn.node.key = ngx_crc32_short(key.data, key.len);
     group->sn.str.len = key.len;
     group->sn.str.data = (u_char *) (group + 1);
     ngx_memcpy(group->sn.str.data, key.data, key.len);
@@ -550,7 +610,6 @@ ngx_trp_pair_leave(ngx_trp_peer_t *peer)
     }
 
     ngx_trp_pair_unpark(peer);
-    ngx_trp_pair_unwait(peer);
 
     ngx_queue_remove(&peer->all);
     peer->agent = NULL;
@@ -680,14 +739,26 @@ ngx_trp_pair_release_member(ngx_trp_member_t *member)
 }
 
 
+static ngx_uint_t
+ngx_trp_pair_needed(ngx_trp_group_t *group)
+{
+    return group->nmembers || group->nlocals
+           || !ngx_queue_empty(&group->candidates);
+}
+
+
 static void
 ngx_trp_pair_release_group(ngx_trp_group_t *group)
 {
-    if (group->nmembers || !ngx_queue_empty(&group->candidates)) {
+    if (ngx_trp_pair_needed(group)) {
         return;
     }
 
-    if (group->lost.n || ngx_trp_pair_hot(&group->usage)) {
+    /* whether it has a reverse must be known when the next user comes */
+
+    if (group->lost.n || ngx_trp_pair_hot(&group->usage)
+        || (group->wanted && group->pair->nresting < NGX_TRP_PAIR_RESTS / 2))
+    {
         ngx_trp_pair_rest(group->pair, &group->rest);
         return;
     }
@@ -753,7 +824,7 @@ ngx_trp_pair_end_group(void *data)
 {
     ngx_trp_group_t *group = data;
 
-    if (group->nmembers || !ngx_queue_empty(&group->candidates)) {
+    if (ngx_trp_pair_needed(group)) {
         return;
     }
 
@@ -805,55 +876,59 @@ ngx_trp_peer_text(ngx_trp_peer_t *peer)
 
 
 const char *
-ngx_trp_pair_opened(ngx_trp_peer_t *entry)
+ngx_trp_pair_opened(ngx_trp_group_t *group, ngx_trp_member_t *member)
 {
-    ngx_trp_usage_t  *key, *group;
+    ngx_trp_usage_t  *key, *all;
 
-    key = &entry->agent->member->usage;
-    group = &entry->agent->group->usage;
+    key = member ? &member->usage : NULL;
+    all = &group->usage;
 
-    if (ngx_trp_pair_full(key->streams, key->limits.streams)) {
-        (void) ngx_trp_pair_probe(entry->agent->group, entry->agent->member);
+    if (key && ngx_trp_pair_full(key->streams, key->limits.streams)) {
+        (void) ngx_trp_pair_probe(group, member);
         return "the key has too many streams";
     }
 
-    if (ngx_trp_pair_full(group->streams, group->limits.streams)) {
-        (void) ngx_trp_pair_probe(entry->agent->group, NULL);
+    if (ngx_trp_pair_full(all->streams, all->limits.streams)) {
+        (void) ngx_trp_pair_probe(group, NULL);
         return "the group has too many streams";
     }
 
-    if (trp_rate_take(&key->opens, key->limits.opens, ngx_current_msec)
-        != TRP_OK)
+    if (key && trp_rate_take(&key->opens, key->limits.opens, ngx_current_msec)
+               != TRP_OK)
     {
         return "the key opens streams too fast";
     }
 
-    if (trp_rate_take(&group->opens, group->limits.opens, ngx_current_msec)
+    if (trp_rate_take(&all->opens, all->limits.opens, ngx_current_msec)
         != TRP_OK)
     {
         return "streams are opened too fast in the group";
     }
 
-    key->streams++;
-    group->streams++;
+    if (key) {
+        key->streams++;
+    }
+
+    all->streams++;
 
     return NULL;
 }
 
 
 void
-ngx_trp_pair_closed(ngx_trp_peer_t *entry)
+ngx_trp_pair_closed(ngx_trp_group_t *group, ngx_trp_member_t *member)
 {
-    entry->agent->member->usage.streams--;
-    entry->agent->group->usage.streams--;
+    if (member) {
+        member->usage.streams--;
+    }
+
+    group->usage.streams--;
 }
 
 
 void
-ngx_trp_pair_busy(ngx_trp_peer_t *entry, ngx_trp_peer_t *reverse)
+ngx_trp_pair_busy(ngx_trp_peer_t *reverse)
 {
-    entry->agent->busy++;
-
     ngx_trp_choice_out(reverse->agent);
     reverse->agent->busy++;
     ngx_trp_choice_in(reverse->agent);
@@ -864,10 +939,8 @@ ngx_trp_pair_busy(ngx_trp_peer_t *entry, ngx_trp_peer_t *reverse)
 
 
 void
-ngx_trp_pair_free(ngx_trp_peer_t *entry, ngx_trp_peer_t *reverse)
+ngx_trp_pair_free(ngx_trp_peer_t *reverse)
 {
-    entry->agent->busy--;
-
     ngx_trp_choice_out(reverse->agent);
     reverse->agent->busy--;
     ngx_trp_choice_in(reverse->agent);
@@ -920,22 +993,21 @@ ngx_trp_pair_spare(ngx_trp_agent_t *agent)
 
 
 void
-ngx_trp_pair_wait(ngx_trp_peer_t *entry, const u_char *id)
+ngx_trp_pair_wait(ngx_trp_seeker_t *seeker)
 {
-    ngx_queue_insert_tail(&entry->agent->group->waiting, &entry->queue);
-    entry->agent->group->nwaiting++;
-    entry->waiting = 1;
-    entry->id = id;
+    ngx_queue_insert_tail(&seeker->group->waiting, &seeker->queue);
+    seeker->group->nwaiting++;
+    seeker->waiting = 1;
 }
 
 
 void
-ngx_trp_pair_unwait(ngx_trp_peer_t *entry)
+ngx_trp_pair_unwait(ngx_trp_seeker_t *seeker)
 {
-    if (entry->waiting) {
-        ngx_queue_remove(&entry->queue);
-        entry->agent->group->nwaiting--;
-        entry->waiting = 0;
-        entry->impatient = 0;
+    if (seeker->waiting) {
+        ngx_queue_remove(&seeker->queue);
+        seeker->group->nwaiting--;
+        seeker->waiting = 0;
+        seeker->impatient = 0;
     }
 }

@@ -67,17 +67,32 @@ ngx_trp_peer_text_t ngx_trp_peer_text(ngx_trp_peer_t *peer);
 
 
 /*
- * An entry opens a stream, which counts until ngx_trp_pair_closed().  NULL, or
- * the limit that forbids it.
+ * A stream is opened, by an entry with this key or (NULL) by this nginx, and
+ * counts until ngx_trp_pair_closed().  NULL, or the limit that forbids it.
  */
 
-const char *ngx_trp_pair_opened(ngx_trp_peer_t *entry);
-void ngx_trp_pair_closed(ngx_trp_peer_t *entry);
+const char *ngx_trp_pair_opened(ngx_trp_group_t *group,
+    ngx_trp_member_t *member);
+void ngx_trp_pair_closed(ngx_trp_group_t *group, ngx_trp_member_t *member);
 
-/* the two carry a stream together; no longer */
+/* a reverse's tunnel carries a stream; no longer */
 
-void ngx_trp_pair_busy(ngx_trp_peer_t *entry, ngx_trp_peer_t *reverse);
-void ngx_trp_pair_free(ngx_trp_peer_t *entry, ngx_trp_peer_t *reverse);
+void ngx_trp_pair_busy(ngx_trp_peer_t *reverse);
+void ngx_trp_pair_free(ngx_trp_peer_t *reverse);
+
+
+/*
+ * A stream of this nginx needs the group, which is made if there is none; NULL:
+ * no memory.
+ */
+
+ngx_trp_group_t *ngx_trp_pair_enter(ngx_trp_pair_t *pair, ngx_str_t *name,
+    const ngx_trp_limits_t *limits);
+void ngx_trp_pair_exit(ngx_trp_group_t *group);
+
+/* 1 if the group is known to have had no reverse for some time */
+
+ngx_uint_t ngx_trp_pair_absent(ngx_trp_pair_t *pair, ngx_str_t *name);
 
 
 /* a reverse's tunnel becomes idle; busy */
@@ -92,8 +107,8 @@ void ngx_trp_pair_unpark(ngx_trp_peer_t *peer);
 
 ngx_int_t ngx_trp_pair_spare(ngx_trp_agent_t *agent);
 
-void ngx_trp_pair_wait(ngx_trp_peer_t *entry, const u_char *id);
-void ngx_trp_pair_unwait(ngx_trp_peer_t *entry);
+void ngx_trp_pair_wait(ngx_trp_seeker_t *seeker);
+void ngx_trp_pair_unwait(ngx_trp_seeker_t *seeker);
 
 
 #pragma GCC visibility pop

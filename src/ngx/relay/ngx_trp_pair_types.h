@@ -15,6 +15,7 @@
 
 
 #include "base/ngx_trp_capacity.h"
+#include "hub/ngx_trp_hub.h"
 #include "base/ngx_trp_guard.h"
 #include "tunnel/ngx_trp_tunnel.h"
 
@@ -55,7 +56,6 @@
 
 
 typedef struct ngx_trp_relay_s  ngx_trp_relay_t;
-typedef struct ngx_trp_peer_s   ngx_trp_peer_t;
 typedef struct ngx_trp_agent_s  ngx_trp_agent_t;
 typedef struct ngx_trp_joint_s  ngx_trp_joint_t;
 
@@ -105,14 +105,15 @@ typedef struct {
 } ngx_trp_refusals_t;
 
 
-typedef struct {
+struct ngx_trp_group_s {
     ngx_str_node_t         sn;
     ngx_trp_pair_t        *pair;
     ngx_queue_t            agents;       /* ngx_trp_agent_t */
     ngx_rbtree_t           members;      /* ngx_trp_member_t by key */
     ngx_uint_t             nmembers;
-    ngx_queue_t            waiting;      /* ngx_trp_peer_t, entries */
+    ngx_queue_t            waiting;      /* ngx_trp_seeker_t */
     ngx_uint_t             nwaiting;
+    ngx_uint_t             nlocals;      /* streams of this nginx */
     ngx_queue_t            candidates;   /* ngx_trp_peer_t, without a tunnel */
     ngx_uint_t             nreverses;    /* among the agents */
     ngx_trp_usage_t        usage;
@@ -129,7 +130,8 @@ typedef struct {
     ngx_trp_rest_t         rest;
     ngx_event_t            absence;      /* waits for a reverse */
     unsigned               absent:1;     /* there was none for some time */
-} ngx_trp_group_t;
+    unsigned               wanted:1;     /* by streams of this nginx */
+};
 
 
 /* a key in a group */
@@ -187,7 +189,7 @@ struct ngx_trp_agent_s {
 
 struct ngx_trp_peer_s {
     ngx_queue_t            all;          /* in agent->peers */
-    ngx_queue_t            queue;        /* in agent->idle, group->waiting,
+    ngx_queue_t            queue;        /* in agent->idle,
                                             group->candidates */
     ngx_trp_relay_t       *relay;
     ngx_trp_tunnel_t      *tunnel;
@@ -200,13 +202,14 @@ struct ngx_trp_peer_s {
 
     ngx_trp_joint_t       *joint;        /* the stream that it carries */
     ngx_trp_peer_t        *other;        /* its other tunnel */
-    const u_char          *id;           /* of the stream that it waits with */
+    ngx_trp_local_t       *local;        /* or one of this nginx */
 
     u_char                 nonce[TRP_NONCE_LEN];
 
     unsigned               idle:1;
-    unsigned               waiting:1;
-    unsigned               impatient:1;  /* takes any reverse by now */
+    unsigned               direct:1;     /* its stream is of this nginx */
+    unsigned               accepted:1;   /* this one */
+    unsigned               leaving:1;    /* its agent has sent DRAIN */
     unsigned               throttled:1;  /* not read until output is sent */
     unsigned               absent:1;     /* told that there is no reverse */
 };

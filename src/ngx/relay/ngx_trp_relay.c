@@ -16,6 +16,7 @@
 #include "base/ngx_trp_key_file.h"
 #include "relay/ngx_trp_choice.h"
 #include "relay/ngx_trp_joint.h"
+#include "relay/ngx_trp_local.h"
 #include "relay/ngx_trp_pair.h"
 #include "tunnel/trp_auth.h"
 
@@ -287,6 +288,11 @@ ngx_trp_relay_readable(ngx_trp_tunnel_t *t)
 
     peer = t->data;
 
+    if (peer->direct) {
+        ngx_trp_holder_readable(t);
+        return;
+    }
+
     ngx_trp_joint_readable(peer, peer->relay->worker->scratch);
 }
 
@@ -294,7 +300,16 @@ ngx_trp_relay_readable(ngx_trp_tunnel_t *t)
 static void
 ngx_trp_relay_writable(ngx_trp_tunnel_t *t)
 {
-    ngx_trp_joint_writable(t->data);
+    ngx_trp_peer_t  *peer;
+
+    peer = t->data;
+
+    if (peer->direct) {
+        ngx_trp_holder_writable(t);
+        return;
+    }
+
+    ngx_trp_joint_writable(peer);
 }
 
 
@@ -315,6 +330,7 @@ ngx_trp_relay_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
 
     case TRP_DRAIN:
         t->draining = 1;
+        peer->leaving = 1;
 
         if (!t->busy) {
             ngx_trp_pair_unpark(peer);
@@ -324,6 +340,10 @@ ngx_trp_relay_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
         return NGX_OK;
 
     default:
+        if (peer->direct) {
+            return ngx_trp_local_frame(peer, frame);
+        }
+
         ngx_trp_joint_frame(peer, frame);
         return NGX_OK;
     }
@@ -659,7 +679,7 @@ ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame)
         return NGX_OK;
     }
 
-    over = ngx_trp_pair_opened(peer);
+    over = ngx_trp_pair_opened(peer->agent->group, peer->agent->member);
 
     if (over) {
         ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
@@ -683,30 +703,44 @@ ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame)
 static void
 ngx_trp_relay_idle(ngx_trp_tunnel_t *t)
 {
-    ngx_trp_peer_t  *peer, *entry;
+    ngx_trp_peer_t    *peer;
+    ngx_trp_seeker_t  *seeker;
 
     peer = t->data;
 
-    ngx_trp_joint_leave(peer, 0);
+    if (peer->direct) {
+        ngx_trp_local_over(peer);
+
+    } else {
+        ngx_trp_joint_leave(peer, 0);
+    }
 
     ngx_log_debug1(NGX_LOG_DEBUG_STREAM, t->connection->log, 0,
                    "trp tunnel of %s is free", ngx_trp_peer_text(peer).data);
 
-    if (ngx_exiting || t->draining) {
-        ngx_trp_relay_drain(t);
-        return;
-    }
-
     if (peer->agent->role != TRP_ROLE_REVERSE) {
+
+        if (ngx_exiting || t->draining) {
+            ngx_trp_relay_drain(t);
+            return;
+        }
+
         ngx_trp_pair_tell(peer);
         return;
     }
 
-    entry = ngx_trp_choice_next(peer->agent);
+    /* in a worker that exits, only users of this nginx wait */
 
-    if (entry) {
-        ngx_trp_pair_unwait(entry);
-        ngx_trp_joint_connect(entry->joint, peer);
+    seeker = peer->leaving ? NULL : ngx_trp_choice_next(peer->agent);
+
+    if (seeker) {
+        ngx_trp_pair_unwait(seeker);
+        seeker->found(seeker, peer);
+        return;
+    }
+
+    if (ngx_exiting || t->draining) {
+        ngx_trp_relay_drain(t);
         return;
     }
 
@@ -730,7 +764,7 @@ ngx_trp_relay_drain(ngx_trp_tunnel_t *t)
         return;
     }
 
-    if (peer->waiting) {
+    if (ngx_trp_joint_waits(peer)) {
         ngx_trp_joint_refuse_draining(peer->joint, "takes over");
         return;
     }
@@ -823,9 +857,12 @@ ngx_trp_relay_check_key(ngx_trp_peer_t *peer)
 static void
 ngx_trp_relay_closed(ngx_trp_tunnel_t *t)
 {
-    ngx_trp_peer_t  *peer;
+    ngx_trp_peer_t    *peer;
+    ngx_trp_holder_t  *holder;
 
     peer = t->data;
+
+    holder = peer->direct ? ngx_trp_local_gone(peer) : NULL;
 
     ngx_trp_joint_leave(peer, 1);
     ngx_trp_relay_stop_waiting(peer);
@@ -834,4 +871,10 @@ ngx_trp_relay_closed(ngx_trp_tunnel_t *t)
 #if (NGX_STAT_STUB)
     (void) ngx_atomic_fetch_add(ngx_stat_active, -1);
 #endif
+
+    if (holder) {
+
+        /* the stream may take another tunnel at once */
+        holder->ops->lost(holder);
+    }
 }

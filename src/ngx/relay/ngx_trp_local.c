@@ -1,0 +1,370 @@
+
+/*
+ * Copyright (C) the trp authors
+ */
+
+
+/*
+ * Gives the users of this nginx tunnels of reverses.  They wait together with
+ * those of entries, and by the same rules; what a reverse answers is counted
+ * here before the stream sees it.
+ */
+
+
+#include "relay/ngx_trp_local.h"
+#include "relay/ngx_trp_choice.h"
+#include "relay/ngx_trp_pair.h"
+
+
+#define ngx_trp_local_of(s)  trp_of(ngx_trp_local_t, source, s)
+
+
+static ngx_uint_t ngx_trp_local_admits(ngx_trp_source_t *source);
+static ngx_trp_tunnel_t *ngx_trp_local_get(ngx_trp_source_t *source);
+static void ngx_trp_local_wait(ngx_trp_source_t *source,
+    ngx_trp_holder_t *holder);
+static void ngx_trp_local_cancel(ngx_trp_source_t *source,
+    ngx_trp_holder_t *holder);
+static ngx_trp_holder_t *ngx_trp_local_stop(ngx_trp_local_t *local);
+static ngx_trp_tunnel_t *ngx_trp_local_take(ngx_trp_local_t *local,
+    ngx_trp_peer_t *reverse);
+static void ngx_trp_local_found(ngx_trp_seeker_t *seeker,
+    ngx_trp_peer_t *reverse);
+static void ngx_trp_local_absent(ngx_trp_seeker_t *seeker);
+static void ngx_trp_local_timeout(ngx_event_t *ev);
+static void ngx_trp_local_fail(ngx_trp_local_t *local);
+static void ngx_trp_local_forget(ngx_trp_peer_t *peer);
+static void ngx_trp_local_refused(ngx_trp_peer_t *peer, trp_frame_t *frame);
+static void ngx_trp_local_free(ngx_trp_peer_t *peer);
+
+
+static const ngx_trp_source_ops_t  ngx_trp_local_source_ops = {
+    ngx_trp_local_admits,
+    ngx_trp_local_get,
+    ngx_trp_local_wait,
+    ngx_trp_local_cancel
+};
+
+
+ngx_int_t
+ngx_trp_local_enter(ngx_trp_pair_t *pair, ngx_trp_local_t *local,
+    const ngx_trp_limits_t *limits, ngx_msec_t timeout, const char **why)
+{
+    ngx_trp_group_t  *group;
+
+    group = ngx_trp_pair_enter(pair, &local->group, limits);
+    if (group == NULL) {
+        return NGX_ERROR;
+    }
+
+    *why = ngx_trp_pair_opened(group, NULL);
+
+    if (*why) {
+        ngx_trp_pair_exit(group);
+        return NGX_BUSY;
+    }
+
+    local->source.ops = &ngx_trp_local_source_ops;
+    local->source.group = &local->group;
+    ngx_str_set(&local->source.name, "local");
+
+    local->seeker.group = group;
+    local->seeker.id = local->id;
+    local->seeker.found = ngx_trp_local_found;
+    local->seeker.absent = local->reset ? ngx_trp_local_absent : NULL;
+
+    local->timeout = timeout;
+
+    local->timer.data = local;
+    local->timer.log = local->log;
+    local->timer.handler = ngx_trp_local_timeout;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_trp_local_leave(ngx_trp_local_t *local)
+{
+    ngx_trp_group_t  *group;
+
+    group = local->seeker.group;
+
+    (void) ngx_trp_local_stop(local);
+
+    if (local->reverse) {
+        ngx_trp_local_forget(local->reverse);
+    }
+
+    ngx_trp_pair_closed(group, NULL);
+    ngx_trp_pair_exit(group);
+}
+
+
+/* the stream needs a connection, and no tunnel has to be made for it */
+
+static ngx_uint_t
+ngx_trp_local_admits(ngx_trp_source_t *source)
+{
+    ngx_trp_local_t  *local;
+
+    local = ngx_trp_local_of(source);
+
+    return ngx_trp_capacity_left(local->seeker.group->pair->size) > 1;
+}
+
+
+static ngx_trp_tunnel_t *
+ngx_trp_local_get(ngx_trp_source_t *source)
+{
+    ngx_trp_peer_t   *reverse;
+    ngx_trp_local_t  *local;
+
+    local = ngx_trp_local_of(source);
+    reverse = ngx_trp_choice_take(&local->seeker);
+
+    return reverse ? ngx_trp_local_take(local, reverse) : NULL;
+}
+
+
+/* in two parts: after the first one any reverse will do */
+
+static void
+ngx_trp_local_wait(ngx_trp_source_t *source, ngx_trp_holder_t *holder)
+{
+    ngx_msec_t        patience;
+    ngx_trp_local_t  *local;
+
+    local = ngx_trp_local_of(source);
+
+    ngx_log_debug3(NGX_LOG_DEBUG_STREAM, local->log, 0,
+                   "trp stream %s waits for a reverse of group \"%V\", "
+                   "reverses: %ui", ngx_trp_id_text(local->id).data,
+                   &local->group, local->seeker.group->nreverses);
+
+    local->holder = holder;
+
+    ngx_trp_pair_wait(&local->seeker);
+
+    patience = ngx_min(local->timeout / 2, NGX_TRP_PAIR_PATIENCE);
+    local->left = local->timeout - patience;
+
+    ngx_add_timer(&local->timer, patience);
+}
+
+
+static void
+ngx_trp_local_cancel(ngx_trp_source_t *source, ngx_trp_holder_t *holder)
+{
+    (void) ngx_trp_local_stop(ngx_trp_local_of(source));
+}
+
+
+/* it no longer waits; returns what has waited, or NULL */
+
+static ngx_trp_holder_t *
+ngx_trp_local_stop(ngx_trp_local_t *local)
+{
+    ngx_trp_holder_t  *holder;
+
+    holder = local->holder;
+    local->holder = NULL;
+
+    ngx_trp_pair_unwait(&local->seeker);
+
+    if (local->timer.timer_set) {
+        ngx_del_timer(&local->timer);
+    }
+
+    return holder;
+}
+
+
+static ngx_trp_tunnel_t *
+ngx_trp_local_take(ngx_trp_local_t *local, ngx_trp_peer_t *reverse)
+{
+    if (local->reverse) {
+
+        /* it has refused the stream, or lost it */
+        ngx_trp_local_forget(local->reverse);
+    }
+
+    local->reverse = reverse;
+    local->source.spare = ngx_trp_pair_spare(reverse->agent);
+
+    reverse->local = local;
+    reverse->direct = 1;
+
+    ngx_trp_pair_busy(reverse);
+
+    ngx_log_debug3(NGX_LOG_DEBUG_STREAM, local->log, 0,
+                   "trp stream %s is given tunnel *%uA of %s",
+                   ngx_trp_id_text(local->id).data,
+                   reverse->tunnel->connection->number,
+                   ngx_trp_peer_text(reverse).data);
+
+    return reverse->tunnel;
+}
+
+
+static void
+ngx_trp_local_found(ngx_trp_seeker_t *seeker, ngx_trp_peer_t *reverse)
+{
+    ngx_trp_local_t   *local;
+    ngx_trp_holder_t  *holder;
+
+    local = trp_of(ngx_trp_local_t, seeker, seeker);
+    holder = ngx_trp_local_stop(local);
+
+    holder->ops->attach(holder, ngx_trp_local_take(local, reverse));
+}
+
+
+static void
+ngx_trp_local_absent(ngx_trp_seeker_t *seeker)
+{
+    ngx_trp_local_fail(trp_of(ngx_trp_local_t, seeker, seeker));
+}
+
+
+static void
+ngx_trp_local_timeout(ngx_event_t *ev)
+{
+    ngx_trp_peer_t   *reverse;
+    ngx_trp_local_t  *local;
+
+    local = ev->data;
+
+    if (local->left == 0) {
+        ngx_trp_local_fail(local);
+        return;
+    }
+
+    local->seeker.impatient = 1;
+    reverse = ngx_trp_choice_take(&local->seeker);
+
+    if (reverse) {
+        ngx_trp_local_found(&local->seeker, reverse);
+        return;
+    }
+
+    ngx_add_timer(ev, local->left);
+    local->left = 0;
+}
+
+
+static void
+ngx_trp_local_fail(ngx_trp_local_t *local)
+{
+    ngx_trp_holder_t  *holder;
+
+    holder = ngx_trp_local_stop(local);
+
+    holder->ops->fail(holder, TRP_CODE_NO_AGENT,
+                      local->seeker.group->nreverses ? "no reverse was free"
+                                                     : "no reverse was there");
+}
+
+
+/* the tunnel's stream is no longer that of a user here */
+
+static void
+ngx_trp_local_forget(ngx_trp_peer_t *peer)
+{
+    if (peer->local) {
+        peer->local->reverse = NULL;
+        peer->local = NULL;
+    }
+}
+
+
+ngx_int_t
+ngx_trp_local_frame(ngx_trp_peer_t *peer, trp_frame_t *frame)
+{
+    ngx_trp_holder_t  *holder;
+
+    holder = peer->tunnel->holder;
+
+    if (frame->type == TRP_ACCEPT) {
+        peer->accepted = 1;
+        ngx_trp_choice_accepted(peer->agent);
+
+    } else if (frame->type == TRP_REFUSE && peer->local) {
+        ngx_trp_local_refused(peer, frame);
+    }
+
+    return holder ? holder->ops->frame(holder, frame) : NGX_OK;
+}
+
+
+/* the stream reads the frame next: may it be opened once more? */
+
+static void
+ngx_trp_local_refused(ngx_trp_peer_t *peer, trp_frame_t *frame)
+{
+    u_char             buf[NGX_TRP_OPEN_MAX];
+    trp_refuse_t       refuse;
+    ngx_trp_tunnel_t  *t;
+
+    t = peer->tunnel;
+
+    if (trp_refuse_get(&refuse, t->reader.buf, frame->len) != TRP_OK) {
+        return;
+    }
+
+    refuse.retry &= ngx_trp_choice_refused(peer->agent, peer->local->id,
+                                           refuse.code);
+
+    ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
+                  "%s refused: %s%s, group: \"%V\", stream: %s",
+                  ngx_trp_peer_text(peer).data, trp_code_text(refuse.code),
+                  refuse.retry ? ", another one may not" : "",
+                  &peer->agent->group->sn.str,
+                  ngx_trp_id_text(peer->local->id).data);
+
+    (void) trp_refuse_put(buf, TRP_REFUSE, &refuse);
+    ngx_memcpy(t->reader.buf, buf + TRP_HEADER_LEN, frame->len);
+}
+
+
+void
+ngx_trp_local_over(ngx_trp_peer_t *peer)
+{
+    ngx_trp_holder_t  *holder;
+
+    holder = peer->tunnel->holder;
+
+    if (holder) {
+        holder->ops->detach(holder);
+    }
+
+    ngx_trp_local_free(peer);
+}
+
+
+ngx_trp_holder_t *
+ngx_trp_local_gone(ngx_trp_peer_t *peer)
+{
+    if (peer->local && !peer->accepted && peer->tunnel->holder) {
+
+        /* others come first when it is opened again */
+        (void) ngx_trp_choice_refused(peer->agent, peer->local->id,
+                                      TRP_CODE_NONE);
+    }
+
+    ngx_trp_local_free(peer);
+
+    return peer->tunnel->holder;
+}
+
+
+static void
+ngx_trp_local_free(ngx_trp_peer_t *peer)
+{
+    ngx_trp_local_forget(peer);
+
+    peer->direct = 0;
+    peer->accepted = 0;
+
+    ngx_trp_pair_free(peer);
+}
