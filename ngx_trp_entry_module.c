@@ -12,6 +12,7 @@
 
 
 #include "entry/ngx_trp_entry.h"
+#include "entry/ngx_trp_entry_local.h"
 #include "entry/ngx_trp_entry_group.h"
 #include "entry/ngx_trp_route.h"
 #include "agent/ngx_trp_stream_log.h"
@@ -110,7 +111,7 @@ static ngx_command_t  ngx_trp_entry_commands[] = {
       NULL },
 
     { ngx_string("trp_entry"),
-      NGX_STREAM_UPS_CONF|NGX_CONF_NOARGS,
+      NGX_STREAM_UPS_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
       ngx_trp_entry,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, enabled),
@@ -975,6 +976,7 @@ ngx_trp_entry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_trp_entry_srv_conf_t *escf = conf;
 
+    ngx_str_t                        *value;
     ngx_trp_entry_main_conf_t        *emcf;
     ngx_stream_upstream_srv_conf_t   *uscf, **us;
 
@@ -998,7 +1000,11 @@ ngx_trp_entry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_trp_balancer_set(&escf->up.balancer, uscf, ngx_trp_entry_init_upstream);
 
-    return NGX_CONF_OK;
+    value = cf->args->elts;
+
+    return (cf->args->nelts > 1)
+           ? ngx_trp_entry_local_set(cf, &escf->up, uscf, &value[1])
+           : NGX_CONF_OK;
 }
 
 
@@ -1024,6 +1030,12 @@ ngx_trp_entry_init_upstream(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
         escf->up.limited |= (server[i].max_conns != 0);
     }
 
+    if (escf->up.local
+        && ngx_trp_entry_local_init(cf, &escf->up, us) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     /* nginx merges nothing into an upstream {}; "cf" is that of stream {} */
 
     prev = ngx_stream_conf_get_module_srv_conf(cf, ngx_trp_entry_module);
@@ -1036,12 +1048,16 @@ ngx_trp_entry_init_upstream(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
     ngx_trp_entry_merge_group(&prev->up, &escf->up);
     ngx_trp_agent_merge_conf(cf, &prev->up.agent, &escf->up.agent);
 
-    if (escf->up.group) {
+    if (escf->up.group && !escf->up.local) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"trp_entry_group\" with variables is not supported by "
                       "upstream \"%V\" in %s:%ui, write a name",
                       &us->host, us->file_name, us->line);
         return NGX_ERROR;
+    }
+
+    if (escf->up.local) {
+        return NGX_OK;
     }
 
     if (ngx_trp_name_init_conf(cf, &escf->up.agent.names,

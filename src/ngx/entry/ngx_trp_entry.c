@@ -12,6 +12,7 @@
 
 
 #include "entry/ngx_trp_entry.h"
+#include "entry/ngx_trp_entry_local.h"
 #include "agent/ngx_trp_stream_tcp.h"
 #include "agent/ngx_trp_stream_udp.h"
 #include "base/ngx_trp_addr.h"
@@ -22,6 +23,10 @@
 static ngx_int_t ngx_trp_entry_open_frame(ngx_trp_entry_ctx_t *ctx);
 static ngx_int_t ngx_trp_entry_get_peer(ngx_peer_connection_t *pc,
     void *data);
+static ngx_int_t ngx_trp_entry_get_local(ngx_trp_entry_ctx_t *ctx,
+    ngx_peer_connection_t *pc);
+static ngx_int_t ngx_trp_entry_connect(ngx_trp_entry_ctx_t *ctx,
+    ngx_peer_connection_t *pc, ngx_trp_source_t *source);
 static ngx_msec_t ngx_trp_entry_open_timeout(ngx_trp_entry_ctx_t *ctx);
 static ngx_int_t ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx,
     ngx_peer_connection_t *pc);
@@ -29,7 +34,7 @@ static ngx_int_t ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx,
     ngx_peer_connection_t *pc, ngx_trp_pool_t *leave, ngx_trp_pool_t **pool);
 static ngx_uint_t ngx_trp_entry_elsewhere(ngx_trp_stream_t *st);
 static ngx_uint_t ngx_trp_entry_hopeless(ngx_trp_stream_t *st);
-static ngx_uint_t ngx_trp_entry_closed(ngx_trp_entry_t *entry);
+static ngx_uint_t ngx_trp_entry_closed(ngx_trp_entry_ctx_t *ctx);
 static void ngx_trp_entry_reroute(ngx_trp_stream_t *st);
 static ngx_connection_t *ngx_trp_entry_user(ngx_trp_stream_t *st);
 static void ngx_trp_entry_opened(ngx_trp_stream_t *st);
@@ -64,10 +69,16 @@ ngx_trp_entry_start(ngx_cycle_t *cycle, const ngx_trp_entry_conf_t *conf,
 
     entry->conf = conf;
     entry->fd = fd;
+    entry->relays.upstream = us;
+
+    if (conf->local) {
+        ngx_trp_share_init(&entry->share, ngx_trp_capacity_size(cycle) / 4,
+                           cycle->log);
+        return entry;
+    }
 
     entry->relays.mem = cycle->pool;
     entry->relays.group = &conf->agent.group;
-    entry->relays.upstream = us;
     entry->relays.agent = ngx_trp_agent_start(cycle, &conf->agent, capacity,
                                               "trp_entry");
     if (entry->relays.agent == NULL) {
@@ -145,10 +156,9 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
     ngx_trp_entry_ctx_t *ctx = data;
 
     ngx_int_t        rc;
-    ngx_uint_t       udp;
     ngx_trp_pool_t  *pool;
 
-    if (ngx_trp_entry_closed(ctx->entry)) {
+    if (ngx_trp_entry_closed(ctx)) {
         ctx->code = TRP_CODE_NO_AGENT;
         ctx->balancer.none = 1;
         pc->name = &ctx->entry->relays.upstream->host;
@@ -157,6 +167,10 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
 
     if (ctx->target->udp) {
         return ngx_trp_entry_associate(ctx, pc);
+    }
+
+    if (ctx->entry->conf->local) {
+        return ngx_trp_entry_get_local(ctx, pc);
     }
 
     rc = ngx_trp_entry_choose_relay(ctx, pc, NULL, &pool);
@@ -171,6 +185,46 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
                    ngx_trp_id_text(ctx->id).data, pc->name, pool->nidle,
                    pool->total);
 
+    ctx->pool = pool;
+
+    return ngx_trp_entry_connect(ctx, pc, &pool->source);
+}
+
+
+/* there is nothing to balance, and no relay that could fail */
+
+static ngx_int_t
+ngx_trp_entry_get_local(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
+{
+    ngx_int_t      rc;
+    ngx_addr_t    *addr;
+    ngx_stream_upstream_server_t  *server;
+
+    server = ctx->entry->relays.upstream->servers->elts;
+    addr = &server[0].addrs[0];
+
+    pc->sockaddr = addr->sockaddr;
+    pc->socklen = addr->socklen;
+    pc->name = &addr->name;
+
+    ctx->balancer.none = 1;
+
+    rc = ngx_trp_entry_local_enter(ctx, pc);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_trp_entry_connect(ctx, pc, &ctx->local->source);
+}
+
+
+static ngx_int_t
+ngx_trp_entry_connect(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
+    ngx_trp_source_t *source)
+{
+    ngx_uint_t  udp;
+
     ctx->tries = 1;
     udp = (ctx->session->connection->type == SOCK_DGRAM);
 
@@ -182,8 +236,7 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
     ctx->stream.ops = udp ? &ngx_trp_stream_udp_ops : &ngx_trp_stream_tcp_ops;
     ctx->stream.handlers = &ngx_trp_entry_stream_handlers;
     ctx->stream.data = ctx;
-    ctx->stream.source = &pool->source;
-    ctx->pool = pool;
+    ctx->stream.source = source;
     ctx->stream.early.open = ctx->open;
     ctx->stream.early.open_len = ctx->open_len;
     ctx->stream.destination = ctx->target->destination;
@@ -357,6 +410,11 @@ ngx_trp_entry_elsewhere(ngx_trp_stream_t *st)
     const ngx_trp_entry_proxy_t  *proxy;
 
     ctx = st->data;
+
+    if (ctx->local) {
+        return 0;
+    }
+
     proxy = ctx->proxy;
 
     elapsed = ngx_current_msec - ctx->session->upstream->peer.start_time;
@@ -375,21 +433,22 @@ ngx_trp_entry_elsewhere(ngx_trp_stream_t *st)
 static ngx_uint_t
 ngx_trp_entry_hopeless(ngx_trp_stream_t *st)
 {
-    ngx_trp_entry_ctx_t  *ctx;
-
-    ctx = st->data;
-
-    return ngx_trp_entry_closed(ctx->entry);
+    return ngx_trp_entry_closed(st->data);
 }
 
 
 /* no reverse can be reached, and users are not to wait for one */
 
 static ngx_uint_t
-ngx_trp_entry_closed(ngx_trp_entry_t *entry)
+ngx_trp_entry_closed(ngx_trp_entry_ctx_t *ctx)
 {
+    ngx_trp_entry_t  *entry;
+
+    entry = ctx->entry;
+
     return entry->conf->unavailable == NGX_TRP_ENTRY_RESET
-           && ngx_trp_relays_vain(&entry->relays);
+           && (entry->conf->local ? ngx_trp_entry_local_vain(ctx)
+                                  : ngx_trp_relays_vain(&entry->relays));
 }
 
 
@@ -412,6 +471,10 @@ ngx_trp_entry_reroute(ngx_trp_stream_t *st)
 
     leave = st->tries.leave;
     st->tries.leave = 0;
+
+    if (ctx->local) {
+        return;
+    }
 
     if ((!leave && ngx_trp_pool_alive(ctx->pool))
         || (!ctx->pool->retired && !ngx_trp_entry_elsewhere(st)))
@@ -546,6 +609,8 @@ ngx_trp_entry_free_peer(ngx_peer_connection_t *pc, void *data,
 
         ngx_trp_stream_close(st, NULL);
     }
+
+    ngx_trp_entry_local_leave(ctx);
 
     if (ctx->associate) {
         ngx_trp_associate_close(ctx->associate);

@@ -18,6 +18,7 @@
 #include "agent/ngx_trp_relays.h"
 #include "agent/ngx_trp_stream.h"
 #include "base/ngx_trp_target.h"
+#include "hub/ngx_trp_hub.h"
 #include "socks5/ngx_trp_associate_share.h"
 #include "stock/ngx_trp_balancer.h"
 
@@ -49,6 +50,9 @@ typedef struct {
     ngx_msec_t                    open_timeout;
     ngx_uint_t                    unavailable;
     ngx_uint_t                    limited;    /* a server has max_conns */
+    ngx_uint_t                    local;      /* the relay is this nginx */
+    ngx_trp_hub_t                *hub;
+    void                         *relay;      /* for the hub's functions */
     ngx_trp_balancer_conf_t       balancer;
 } ngx_trp_entry_conf_t;
 
@@ -77,6 +81,7 @@ typedef struct {
     ngx_trp_entry_t              *entry;      /* NULL: not yet asked for one */
     ngx_trp_stream_t              stream;
     ngx_trp_pool_t               *pool;       /* of the relay chosen */
+    ngx_trp_local_t              *local;      /* or this nginx is the relay */
     ngx_trp_associate_t          *associate;  /* NULL: a stream of TCP */
     ngx_uint_t                    code;       /* trp_code_e, without a stream */
     u_char                       *open;       /* the frame */

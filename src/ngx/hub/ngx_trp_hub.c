@@ -51,7 +51,9 @@ ngx_trp_hub_find(ngx_conf_t *cf, const char **why)
 
         hub = ctx->main_conf[module->ctx_index];
 
-        if (hub->magic != NGX_TRP_HUB_MAGIC || hub->build != NGX_TRP_HUB_BUILD) {
+        if (hub->magic != NGX_TRP_HUB_MAGIC
+            || hub->build != NGX_TRP_HUB_BUILD)
+        {
             *why = "needs a ngx_trp_relay_module.so of the same build, "
                    "install both files together";
             return NULL;
