@@ -11,7 +11,7 @@ use Exporter qw/ import /;
 
 use Test::Nginx;
 
-our @EXPORT = qw/ relay_conf reverse_conf turn_conf port_range /;
+our @EXPORT = qw/ hub_conf relay_conf reverse_conf turn_conf port_range /;
 
 
 # A relay on each of the ports, with only the settings that it needs.  It
@@ -20,7 +20,7 @@ our @EXPORT = qw/ relay_conf reverse_conf turn_conf port_range /;
 sub relay_conf {
     my ($t, @ports) = @_;
 
-    _write($t, map { <<"EOC" } @ports);
+    _write($t, join("\n", map { <<"EOC" } @ports));
     server {
         listen 127.0.0.1:$_ ssl;
         ssl_certificate localhost.crt;
@@ -30,6 +30,49 @@ sub relay_conf {
         trp_relay;
         trp_authorized_keys authorized_keys;
     }
+EOC
+}
+
+
+# A relay on 8443 and users of its own nginx: 8080 leads to 8090 of a reverse's
+# machine.  "relay", "upstream" and "server" are more settings of the server
+# with "trp_relay", of the upstream and of the route's server, "stream" those of
+# stream {}, with servers.  Its access.log has $trp_status and $status.
+
+sub hub_conf {
+    my ($t, %conf) = @_;
+    my %more = map { $_ => $conf{$_} // '' }
+        qw/ relay upstream server stream main /;
+
+    _write($t, <<"EOC", $more{main});
+    log_format hub "\$trp_status \$status";
+    access_log %%TESTDIR%%/access.log hub;
+
+    proxy_half_close on;
+
+    server {
+        listen 127.0.0.1:8443 ssl;
+        ssl_certificate localhost.crt;
+        ssl_certificate_key localhost.key;
+        ssl_protocols TLSv1.3;
+
+        trp_relay;
+        trp_authorized_keys authorized_keys;
+        $more{relay}
+    }
+
+    upstream hub {
+        trp_entry local;
+        $more{upstream}
+    }
+
+    server {
+        trp_route %%PORT_8080%%:%%PORT_8090%% bind=127.0.0.1;
+        proxy_pass hub;
+        $more{server}
+    }
+
+$more{stream}
 EOC
 }
 
@@ -74,14 +117,16 @@ sub port_range {
 
 
 sub _write {
-    my ($t, @blocks) = @_;
-    my $blocks = join "\n", @blocks;
+    my ($t, $blocks, $main) = @_;
+
+    $main //= '';
 
     $t->write_file_expand('nginx.conf', <<"EOC");
 
 %%TEST_GLOBALS%%
 
 daemon off;
+$main
 
 events {
 }
