@@ -803,6 +803,10 @@ ngx_trp_entry_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
             return NGX_ERROR;
         }
 
+        if (escf->routes) {
+            ngx_trp_stock_buffers(srv_conf);
+        }
+
         ngx_trp_entry_init_proxy(&escf->proxy, srv_conf);
     }
 

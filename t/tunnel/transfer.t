@@ -73,7 +73,7 @@ stream {
 
     server {
         trp_route %%PORT_8082%%:%%PORT_8090%% bind=127.0.0.1;
-        proxy_buffer_size 16k;
+        proxy_buffer_size 16383;
         proxy_pass relay_16k;
     }
 
@@ -116,7 +116,7 @@ stream {
     server {
         trp_reverse relay;
         trp_reverse_group 16k;
-        proxy_buffer_size 16k;
+        proxy_buffer_size 16383;
         proxy_pass $trp_destination;
     }
 
