@@ -45,6 +45,7 @@ my @ways = (
         qw/ chisel / ],
     [ haproxy => 'haproxy, 3 hops, TLS 1.3', 3, \&haproxy ],
     [ trp => 'trp, 3 hops, TLS 1.3', 3, \&trp ],
+    [ hub => 'trp, 2 hops, TLS 1.3', 2, \&hub ],
 );
 
 my %way = map {
@@ -425,6 +426,8 @@ END
 END { rmdir '/run/sshd' if our $made; }
 
 
+# Three nginx; with two hops entry and relay are one, and users connect there.
+
 sub trp {
     my ($self) = @_;
     my ($place, $home) = ($self->{place}, home());
@@ -437,6 +440,18 @@ sub trp {
 
     $self->role('entry', ['entry'], stream(routes($self, 'entry',
         sub { "server $listens;\ntrp_entry;\n" . agent($self, entry => @_) })));
+}
+
+sub hub {
+    my ($self) = @_;
+    my ($relay) = free(1);
+    my $listens = $self->{place}->at('relay') . ":$relay";
+
+    $self->role('relay', [qw/ relay entry /],
+        stream(relay_server($self, $listens), routes($self, 'relay',
+            sub { "trp_entry local;\ntrp_entry_group $_[0];\n" })),
+        $self->{relay_workers});
+    reverses($self, $listens);
 }
 
 sub stream {
