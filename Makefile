@@ -41,6 +41,7 @@ help:
 	@echo 'make bench        speed, as ratios to others; BENCH=--quick'
 	@echo 'make bench-turn   the TURN server, against coturn'
 	@echo 'make bench-socks  SOCKS5, against microsocks, dante, stock nginx'
+	@echo 'make bench-udp    routes of UDP, against stock nginx'
 	@echo 'make soak         mixed load with reloads, MINUTES=$(MINUTES)'
 	@echo 'make clean'
 	@echo
@@ -67,6 +68,9 @@ bench-turn:
 
 bench-socks:
 	@bench/socks
+
+bench-udp:
+	@bench/udp
 
 soak: all
 	@bench/soak $(MINUTES)
@@ -201,7 +205,7 @@ clean:
 
 
 .PHONY: all help check unit unit-asan replay fuzz test test-asan demo bench
-.PHONY: bench-turn bench-socks soak install clean
+.PHONY: bench-turn bench-socks bench-udp soak install clean
 
 -include $(wildcard objs/unit/*/*.d objs/unit/core/*/*.d objs/replay/*.d)
 -include $(wildcard objs/unit-asan/*/*.d objs/unit-asan/core/*/*.d)
