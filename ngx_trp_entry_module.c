@@ -32,6 +32,8 @@
 typedef struct {
     ngx_array_t              routes;       /* of all servers */
     ngx_array_t              upstreams;    /* uscf, with "trp_entry" */
+    u_char                  *inherited;    /* listening sockets */
+    ngx_trp_entry_udp_t      udp;          /* of this worker */
 } ngx_trp_entry_main_conf_t;
 
 
@@ -438,8 +440,9 @@ ngx_trp_entry_access_handler(ngx_stream_session_t *s)
     trp_addr_t                 addr;
     ngx_connection_t          *c;
     ngx_trp_entry_ctx_t       *ctx;
-    ngx_trp_route_t           *route;
-    ngx_trp_entry_srv_conf_t  *escf;
+    ngx_trp_route_t            *route;
+    ngx_trp_entry_srv_conf_t   *escf;
+    ngx_trp_entry_main_conf_t  *emcf;
 
     escf = ngx_stream_get_module_srv_conf(s, ngx_trp_entry_module);
 
@@ -470,6 +473,11 @@ ngx_trp_entry_access_handler(ngx_stream_session_t *s)
     ngx_log_debug2(NGX_LOG_DEBUG_STREAM, c->log, 0,
                    "trp stream %s: accepted, the route leads to \"%V\"",
                    ngx_trp_id_text(ctx->id).data, &ctx->target->destination);
+
+    if (c->type == SOCK_DGRAM) {
+        emcf = ngx_stream_get_module_main_conf(s, ngx_trp_entry_module);
+        ngx_trp_entry_udp_begin(&emcf->udp, &ctx->udp, c);
+    }
 
     if (route->route.source.addr.family) {
         ngx_trp_addr_from_sockaddr(&addr, &port, c->sockaddr);
@@ -591,6 +599,10 @@ ngx_trp_entry_log_handler(ngx_stream_session_t *s)
     ngx_trp_entry_ctx_t  *ctx;
 
     ctx = ngx_stream_get_module_ctx(s, ngx_trp_entry_module);
+
+    if (ctx) {
+        ngx_trp_entry_udp_end(&ctx->udp);
+    }
 
     if (ctx == NULL || ctx->stream.connection == NULL) {
         ngx_trp_entry_end_user(s);
@@ -1100,6 +1112,13 @@ ngx_trp_entry_init_module(ngx_cycle_t *cycle)
 
     if (emcf && emcf->routes.nelts) {
         ngx_trp_pid_file_check(cycle, "trp_route");
+
+        emcf->inherited = ngx_pcalloc(cycle->pool, cycle->listening.nelts);
+        if (emcf->inherited == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_trp_entry_udp_init_sockets(cycle, emcf->inherited);
     }
 
     return ngx_trp_listener_init_resets(cycle);
@@ -1131,7 +1150,7 @@ ngx_trp_entry_init_process(ngx_cycle_t *cycle)
 
     ngx_trp_listener_start_resets(cycle, ngx_trp_target_claimed);
 
-    if (emcf->upstreams.nelts == 0) {
+    if (emcf->upstreams.nelts == 0 && emcf->routes.nelts == 0) {
         return NGX_OK;
     }
 
@@ -1140,6 +1159,11 @@ ngx_trp_entry_init_process(ngx_cycle_t *cycle)
 
     if (fd == (ngx_socket_t) -1 || capacity == NULL) {
         return NGX_ERROR;
+    }
+
+    if (emcf->routes.nelts) {
+        ngx_trp_entry_udp_start(&emcf->udp, cycle, fd, emcf->inherited,
+                                ngx_trp_target_claimed);
     }
 
     us = emcf->upstreams.elts;

@@ -461,6 +461,12 @@ ngx_trp_reverse_log_handler(ngx_stream_session_t *s)
 
     st = &ctx->stream;
 
+    if (st->ops->udp) {
+
+        /* it may have changed in a worker that exits */
+        s->connection->type = SOCK_DGRAM;
+    }
+
     if (st->accepted || st->logged || st->why) {
         ngx_trp_stream_log_end(st, s->connection->log);
         return NGX_OK;

@@ -43,6 +43,8 @@ stream {
                     "$bytes_received $bytes_sent";
     access_log %%TESTDIR%%/access.log main;
 
+    proxy_timeout 3s;
+
     upstream relay {
         server 127.0.0.1:8443;
         trp_entry;

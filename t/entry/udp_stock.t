@@ -42,6 +42,8 @@ stream {
                     "$bytes_received $bytes_sent";
     access_log %%TESTDIR%%/access.log main;
 
+    proxy_timeout 3s;
+
     limit_conn_zone $server_addr zone=addr:1m;
 
     upstream relay {

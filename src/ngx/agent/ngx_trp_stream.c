@@ -96,13 +96,14 @@ ngx_trp_stream_create(ngx_trp_stream_t *st, ngx_socket_t fd, ngx_log_t *log)
     /*
      * The proxy overwrites data, log and pool.  On a SOCK_STREAM connection,
      * nginx does not touch "udp".  On a SOCK_DGRAM one, "proxy_requests" would
-     * remove it from a tree, so there "queue" is used: the connection is never
-     * in the queue of reusable ones.
+     * remove it from a tree, so "queue" is used as well: the connection is
+     * never in the queue of reusable ones.
      */
+
+    c->queue.next = (ngx_queue_t *) st;
 
     if (st->ops->udp) {
         c->type = SOCK_DGRAM;
-        c->queue.next = (ngx_queue_t *) st;
 
 #if (nginx_version >= 1023000)
         /* a datagram may be empty */
@@ -143,8 +144,7 @@ ngx_trp_stream_of(ngx_connection_t *c)
         return NULL;
     }
 
-    return (c->type == SOCK_DGRAM) ? (ngx_trp_stream_t *) c->queue.next
-                                   : (ngx_trp_stream_t *) c->udp;
+    return (ngx_trp_stream_t *) c->queue.next;
 }
 
 
@@ -792,8 +792,9 @@ ngx_trp_stream_known(ngx_trp_agent_worker_t *agent, const u_char *id)
 
 
 /*
- * A worker that exits ends a session of UDP on its next event.  It is made to
- * do so now: if that event were a datagram, the datagram would be lost.
+ * In a worker that exits, the proxy ends a session of UDP on its next event,
+ * unless its client is, from now on, a connection that may last.  The proxy
+ * that has not connected would take it for one of TCP: that one has to end.
  */
 
 static void
@@ -805,7 +806,16 @@ ngx_trp_stream_drain(ngx_trp_holder_t *holder)
     st = ngx_trp_stream_holds(holder);
     rev = st->connection->read;
 
-    if (st->ops->udp && !st->entry && !rev->posted) {
+    if (!st->ops->udp || st->entry || !ngx_exiting) {
+        return;
+    }
+
+    if (st->accepted) {
+        st->connection->type = SOCK_STREAM;
+        return;
+    }
+
+    if (!rev->posted) {
 
         /* this runs outside of the event loop: make it turn once more */
         ngx_post_event(rev, &ngx_posted_next_events);

@@ -312,7 +312,8 @@ ngx_trp_stream_udp_send_chain(ngx_connection_t *c, ngx_chain_t *in,
 
             /* a source of datagrams only ends by an error: ICMP */
 
-            ngx_trp_stream_why(st, "destination is not reachable");
+            ngx_trp_stream_why(st, st->entry ? "user is not reachable"
+                                             : "destination is not reachable");
             st->out = NGX_TRP_STREAM_ABORTED;
 
             return NGX_CHAIN_ERROR;

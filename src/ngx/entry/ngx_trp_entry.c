@@ -603,6 +603,10 @@ ngx_trp_entry_free_peer(ngx_peer_connection_t *pc, void *data,
 
         /* a refusal comes from beyond the relay: it is no failure of it */
 
+        if (st->ops->udp) {
+            state &= ~NGX_PEER_FAILED;
+        }
+
         if (st->unreachable) {
             state |= NGX_PEER_FAILED;
         }

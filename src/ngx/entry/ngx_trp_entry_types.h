@@ -18,6 +18,7 @@
 #include "agent/ngx_trp_relays.h"
 #include "agent/ngx_trp_stream.h"
 #include "base/ngx_trp_target.h"
+#include "entry/ngx_trp_entry_udp.h"
 #include "hub/ngx_trp_hub.h"
 #include "socks5/ngx_trp_associate_share.h"
 #include "stock/ngx_trp_balancer.h"
@@ -88,6 +89,7 @@ typedef struct {
     size_t                        open_len;
     ngx_trp_balancer_t            balancer;
     ngx_uint_t                    tries;      /* relays that were tried */
+    ngx_trp_entry_udp_session_t   udp;
 } ngx_trp_entry_ctx_t;
 
 

@@ -19,8 +19,6 @@ static void ngx_trp_listener_init(ngx_conf_t *cf,
     ngx_str_t *name);
 static void ngx_trp_listener_reset_cleanup(void *data);
 static void ngx_trp_listener_reset(ngx_listening_t *ls, int on);
-static ngx_uint_t ngx_trp_listener_all(ngx_listening_t *ls,
-    ngx_trp_listener_check_pt check);
 static ngx_uint_t ngx_trp_listener_server(ngx_stream_addr_conf_t *conf,
     ngx_trp_listener_check_pt check);
 
@@ -183,6 +181,7 @@ ngx_trp_listener_start_resets(ngx_cycle_t *cycle,
 
     for (i = 0; i < cycle->listening.nelts; i++) {
         if (ls[i].fd != (ngx_socket_t) -1
+            && ls[i].type == SOCK_STREAM
             && ngx_trp_listener_all(&ls[i], check))
         {
             ngx_trp_listener_reset(&ls[i], 1);
@@ -191,7 +190,7 @@ ngx_trp_listener_start_resets(ngx_cycle_t *cycle,
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_trp_listener_all(ngx_listening_t *ls, ngx_trp_listener_check_pt check)
 {
     ngx_uint_t              i;
@@ -201,7 +200,7 @@ ngx_trp_listener_all(ngx_listening_t *ls, ngx_trp_listener_check_pt check)
     ngx_stream_in6_addr_t  *addr6;
 #endif
 
-    if (ls->type != SOCK_STREAM || ls->handler != ngx_stream_init_connection) {
+    if (ls->handler != ngx_stream_init_connection) {
         return 0;
     }
 

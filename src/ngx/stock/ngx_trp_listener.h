@@ -64,6 +64,9 @@ void ngx_trp_listener_accept(ngx_trp_listener_t *listener,
 
 typedef ngx_uint_t (*ngx_trp_listener_check_pt)(void **srv_conf);
 
+ngx_uint_t ngx_trp_listener_all(ngx_listening_t *ls,
+    ngx_trp_listener_check_pt check);
+
 ngx_int_t ngx_trp_listener_init_resets(ngx_cycle_t *cycle);
 void ngx_trp_listener_start_resets(ngx_cycle_t *cycle,
     ngx_trp_listener_check_pt check);
