@@ -57,6 +57,8 @@ static ngx_trp_entry_ctx_t *ngx_trp_entry_create_ctx(ngx_stream_session_t *s,
     ngx_trp_target_t *target);
 static ngx_int_t ngx_trp_entry_find_ctx(ngx_stream_session_t *s,
     ngx_trp_entry_ctx_t **ctx);
+static ngx_int_t ngx_trp_entry_evaluate(ngx_stream_session_t *s,
+    ngx_trp_entry_ctx_t *ctx);
 static ngx_int_t ngx_trp_entry_init_peer(ngx_stream_session_t *s,
     ngx_stream_upstream_srv_conf_t *us);
 static ngx_int_t ngx_trp_entry_log_handler(ngx_stream_session_t *s);
@@ -91,6 +93,14 @@ static const char *const  ngx_trp_entry_known[] = {
     "trp_destination",
     "trp_destination_host",
     "trp_destination_port",
+    "trp_stream_id",
+    NULL
+};
+
+
+/* the same if a route has variables */
+
+static const char *const  ngx_trp_entry_known_late[] = {
     "trp_stream_id",
     NULL
 };
@@ -470,6 +480,8 @@ ngx_trp_entry_access_handler(ngx_stream_session_t *s)
         return NGX_ERROR;
     }
 
+    ctx->by = route;
+
     ngx_log_debug2(NGX_LOG_DEBUG_STREAM, c->log, 0,
                    "trp stream %s: accepted, the route leads to \"%V\"",
                    ngx_trp_id_text(ctx->id).data, &ctx->target->destination);
@@ -528,7 +540,7 @@ ngx_trp_entry_find_ctx(ngx_stream_session_t *s, ngx_trp_entry_ctx_t **ctx)
     *ctx = ngx_stream_get_module_ctx(s, ngx_trp_entry_module);
 
     if (*ctx) {
-        return NGX_OK;
+        return ngx_trp_entry_evaluate(s, *ctx);
     }
 
     target = ngx_trp_target_get(s);
@@ -549,6 +561,32 @@ ngx_trp_entry_find_ctx(ngx_stream_session_t *s, ngx_trp_entry_ctx_t **ctx)
     }
 
     return (*ctx)->why ? NGX_ERROR : NGX_OK;
+}
+
+
+/* the variables of a route, now that preread has run */
+
+static ngx_int_t
+ngx_trp_entry_evaluate(ngx_stream_session_t *s, ngx_trp_entry_ctx_t *ctx)
+{
+    if (ctx->by == NULL || ctx->by->value == NULL) {
+        return NGX_OK;
+    }
+
+    if (ngx_trp_route_evaluate(ctx->by, s, ctx->target, &ctx->why) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->why) {
+        ctx->code = TRP_CODE_NO_SUCH_HOST;
+        return NGX_ERROR;
+    }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, s->connection->log, 0,
+                   "trp stream %s: the variables of the route lead to \"%V\"",
+                   ngx_trp_id_text(ctx->id).data, &ctx->target->destination);
+
+    return NGX_OK;
 }
 
 
@@ -618,7 +656,9 @@ ngx_trp_entry_log_handler(ngx_stream_session_t *s)
 
         /* the proxy has taken it for an internal error */
         s->status = (ctx->code == TRP_CODE_LIMIT)
-                    ? NGX_STREAM_SERVICE_UNAVAILABLE : NGX_STREAM_FORBIDDEN;
+                    ? NGX_STREAM_SERVICE_UNAVAILABLE
+                    : (ctx->code == TRP_CODE_NO_SUCH_HOST)
+                      ? NGX_STREAM_BAD_GATEWAY : NGX_STREAM_FORBIDDEN;
     }
 
     if (target->front && !target->replied) {
@@ -803,7 +843,10 @@ ngx_trp_entry_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
         }
 
         if (escf->routes
-            && ngx_trp_limit_conn_init(cf, NULL, srv_conf, ngx_trp_entry_known,
+            && ngx_trp_limit_conn_init(cf, NULL, srv_conf,
+                                       ngx_trp_route_variable(escf->routes)
+                                       ? ngx_trp_entry_known_late
+                                       : ngx_trp_entry_known,
                                        "trp_route", cscf[i]->file_name,
                                        cscf[i]->line)
                != NGX_OK)

@@ -66,7 +66,8 @@ my @tests = (
     [ '%%PORT_8081%%:10.0.0.0/8:22', qr/has a block as its destination/ ],
     [ '%%PORT_8081%%:a..b:22', qr/has an invalid destination host/ ],
     [ '%%PORT_8081%%:10.0.0.256:22', qr/has an invalid destination host/ ],
-    [ '%%PORT_8081%%:a_$host:22', qr/has an invalid destination host/ ],
+    [ '%%PORT_8081%%:$', qr/invalid variable name/ ],
+    [ '$server_port:22', qr/has an invalid listen port/ ],
 
     [ '%%PORT_8081%%:22 udp ssl', qr/"ssl" parameter is incompatible with "ud/ ],
     [ '%%PORT_8081%%:22 backlog=x', qr/invalid backlog "backlog=x"/ ],
@@ -122,7 +123,7 @@ my @good = (
 trp_keys($t, 'entry');
 trp_cert($t);
 
-plan(tests => @tests + @good + 2 + 2);
+plan(tests => @tests + @good + 3 + 2);
 
 for my $test (@tests) {
     my ($routes, $message) = @$test;
@@ -148,7 +149,13 @@ like(nginx_test($t), qr/duplicate (?:"\S+" address|listen) .*conf:$line\n/,
     'route and listen');
 
 $line = config($t, '%%PORT_8081%%:22', undef, 'listen 127.0.0.1:%%PORT_8082%%');
-like(nginx_test($t), qr/test is successful$/, 'a server without a route');
+like(nginx_test($t), qr/"proxy_pass" cannot pass to "relay" in .*, the upstr/,
+    'a server without a route');
+
+# nginx names no line here
+
+config($t, '%%PORT_8081%%:a_$host:22');
+like(nginx_test($t), qr/\[emerg\] unknown "host" variable/, 'no variable');
 
 
 # Each route is a line of its own, undef ends a server.  Returns the number

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/trp_addr.h"
+#include "base/trp_path.h"
 #include "tunnel/trp_route.h"
 
 
@@ -25,13 +26,15 @@
 
 static const char *trp_route_parse_parts(trp_route_t *route, trp_str_t *part,
     size_t n);
+static const char *trp_route_parse_to(trp_route_t *route, trp_str_t *part,
+    size_t n);
 static const char *trp_route_split(trp_str_t text, trp_str_t *part,
     size_t *n);
+static trp_str_t trp_route_rest(const uint8_t *p, const uint8_t *end);
 static int trp_route_has_bare_ipv6(trp_str_t *part, size_t n);
 static const char *trp_route_parse_source(trp_route_t *route, trp_str_t text);
 static int trp_route_is_whole(const trp_cidr_t *cidr);
-static const char *trp_route_parse_ports(trp_route_t *route,
-    trp_str_t listen_port, trp_str_t port);
+static const char *trp_route_parse_port(trp_route_t *route, trp_str_t text);
 static const char *trp_route_parse_host(trp_route_t *route, trp_str_t text);
 static const char *trp_route_parse_range(trp_str_t text, uint16_t *first,
     uint16_t *last);
@@ -41,6 +44,7 @@ static int trp_route_is_ports(trp_str_t text);
 static const char  trp_route_empty_host[] =
     "has an empty host, write \"PORT:PORT\" for 127.0.0.1";
 
+static const char  trp_route_empty_port[] = "has an empty port";
 static const char  trp_route_bad_port[] = "has an invalid port";
 
 static const trp_str_t  trp_route_localhost = trp_string("127.0.0.1");
@@ -90,7 +94,15 @@ trp_route_parse_parts(trp_route_t *route, trp_str_t *part, size_t n)
                "write at most \"ADDRESS:PORT:HOST:PORT\"";
     }
 
-    if (n == 4 || (n == 3 && !trp_route_is_ports(part[0]))) {
+    if (trp_path_get(part[0], &route->listen_path)) {
+        route->listen_path = part[0];
+
+        return trp_route_parse_to(route, &part[1], n - 1);
+    }
+
+    if (n == 4
+        || (n == 3 && !trp_route_is_ports(part[0])))
+    {
         err = trp_route_parse_source(route, *part++);
         if (err) {
             return err;
@@ -99,12 +111,96 @@ trp_route_parse_parts(trp_route_t *route, trp_str_t *part, size_t n)
         n--;
     }
 
-    err = trp_route_parse_ports(route, part[0], part[n - 1]);
+    if (part[0].len == 0) {
+        return trp_route_empty_port;
+    }
+
+    err = trp_route_parse_range(part[0], &route->listen_port,
+                                &route->listen_last);
+    if (err) {
+        return err == trp_route_bad_port
+               ? "has an invalid listen port, a port is 1 to 65535" : err;
+    }
+
+    return trp_route_parse_to(route, &part[1], n - 1);
+}
+
+
+/* the parts of a destination */
+
+static const char *
+trp_route_parse_to(trp_route_t *route, trp_str_t *part, size_t n)
+{
+    trp_str_t    text, path;
+    const char  *err;
+
+    text.data = part[0].data;
+    text.len = (size_t) (part[n - 1].data + part[n - 1].len - text.data);
+
+    if (text.len && memchr(text.data, '$', text.len) != NULL) {
+        route->variable = text;
+        return NULL;
+    }
+
+    if (trp_path_get(part[0], &path)) {
+
+        if (n != 1) {
+            return "has text after the path of a unix socket";
+        }
+
+        if (!trp_path_valid(path)) {
+            return "has an invalid path of a unix socket";
+        }
+
+        route->host = part[0];
+
+        return NULL;
+    }
+
+    if (n > 2) {
+        return "has too many parts after \"unix:/PATH\"";
+    }
+
+    err = trp_route_parse_port(route, part[n - 1]);
     if (err) {
         return err;
     }
 
-    return trp_route_parse_host(route, n == 3 ? part[1] : trp_route_localhost);
+    return trp_route_parse_host(route, n == 2 ? part[0] : trp_route_localhost);
+}
+
+
+const char *
+trp_route_parse_destination(trp_route_t *route, trp_str_t text)
+{
+    size_t       n;
+    trp_str_t    part[TRP_ROUTE_MAX_PARTS];
+    const char  *err;
+
+    memset(route, 0, sizeof(trp_route_t));
+
+    if (text.len == 0) {
+        return "is empty";
+    }
+
+    err = trp_route_split(text, part, &n);
+    if (err) {
+        return err;
+    }
+
+    if (n > 2) {
+        return "is not \"HOST:PORT\"";
+    }
+
+    err = trp_route_parse_to(route, part, n);
+
+    /* what came out of a variable has none */
+
+    if (err == NULL && route->variable.len) {
+        return "has an invalid destination host";
+    }
+
+    return err;
 }
 
 
@@ -114,6 +210,7 @@ static const char *
 trp_route_split(trp_str_t text, trp_str_t *part, size_t *n)
 {
     size_t          count;
+    trp_str_t       path;
     const uint8_t  *p, *end, *start;
 
     p = text.data;
@@ -122,7 +219,10 @@ trp_route_split(trp_str_t text, trp_str_t *part, size_t *n)
     for (count = 0; count < TRP_ROUTE_MAX_PARTS; count++) {
         start = p;
 
-        if (p < end && *p == '[') {
+        if (trp_path_get(trp_route_rest(p, end), &path)) {
+            p = path.data;
+
+        } else if (p < end && *p == '[') {
             p = memchr(p, ']', end - p);
             if (p == NULL) {
                 return "has an unclosed bracket";
@@ -147,6 +247,18 @@ trp_route_split(trp_str_t text, trp_str_t *part, size_t *n)
     *n = count;
 
     return NULL;
+}
+
+
+static trp_str_t
+trp_route_rest(const uint8_t *p, const uint8_t *end)
+{
+    trp_str_t  rest;
+
+    rest.data = p;
+    rest.len = (size_t) (end - p);
+
+    return rest;
 }
 
 
@@ -219,24 +331,16 @@ trp_route_is_whole(const trp_cidr_t *cidr)
 
 
 static const char *
-trp_route_parse_ports(trp_route_t *route, trp_str_t listen_port,
-    trp_str_t port)
+trp_route_parse_port(trp_route_t *route, trp_str_t text)
 {
     uint16_t     last;
     const char  *err;
 
-    if (listen_port.len == 0 || port.len == 0) {
-        return "has an empty port";
+    if (text.len == 0) {
+        return trp_route_empty_port;
     }
 
-    err = trp_route_parse_range(listen_port, &route->listen_port,
-                                &route->listen_last);
-    if (err) {
-        return err == trp_route_bad_port
-               ? "has an invalid listen port, a port is 1 to 65535" : err;
-    }
-
-    err = trp_route_parse_range(port, &route->port, &last);
+    err = trp_route_parse_range(text, &route->port, &last);
 
     if (err) {
         return err == trp_route_bad_port

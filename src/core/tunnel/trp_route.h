@@ -16,6 +16,10 @@
  * name.  IPv6 is in brackets: [2001:db8::/32]:5001:[::1]:22.  A port may be a
  * range, FIRST-LAST: that of the destination is as long as that of the ports to
  * listen on, or one port.
+ *
+ * The port to listen on, and the host and port of the destination, may each be
+ * "unix:/PATH".  A destination may have variables ("$"), which are not looked
+ * at here: what they yield is read by trp_route_parse_destination().
  */
 
 
@@ -33,10 +37,12 @@ typedef struct {
     trp_cidr_t      source;        /* addr.family == 0: accept from anywhere */
     uint16_t        listen_port;   /* the first and the last one */
     uint16_t        listen_last;
+    trp_str_t       listen_path;   /* "unix:/PATH" in place of the ports */
 
     trp_addr_t      addr;          /* addr.family == 0: "host" is a name */
-    trp_str_t       host;          /* without brackets or a trailing dot */
-    uint16_t        port;          /* of the first port to listen on */
+    trp_str_t       host;          /* without brackets or a trailing dot, */
+    uint16_t        port;          /* or "unix:/PATH" and port 0 */
+    trp_str_t       variable;      /* the destination, in place of all three */
 
     unsigned        each:1;        /* the next port for the next one */
     unsigned        plain:1;       /* the source is written as an address */
@@ -51,6 +57,10 @@ typedef struct {
  */
 
 const char *trp_route_parse(trp_route_t *route, trp_str_t text);
+
+/* sets addr, host and port from "PORT", "HOST:PORT" or "unix:/PATH" */
+
+const char *trp_route_parse_destination(trp_route_t *route, trp_str_t text);
 
 
 #pragma GCC visibility pop

@@ -20,6 +20,7 @@
 #include "base/ngx_trp_target.h"
 #include "entry/ngx_trp_entry_udp.h"
 #include "hub/ngx_trp_hub.h"
+#include "entry/ngx_trp_route.h"
 #include "socks5/ngx_trp_associate_share.h"
 #include "stock/ngx_trp_balancer.h"
 
@@ -74,6 +75,7 @@ typedef struct {
     ngx_stream_session_t         *session;
     ngx_trp_target_t             *target;
     ngx_trp_target_t              route;      /* of a user who came by one */
+    ngx_trp_route_t              *by;         /* that route, or NULL */
     const ngx_trp_entry_proxy_t  *proxy;
     u_char                        id[TRP_STREAM_ID_LEN];
     const char                   *why;        /* it has no stream */

@@ -13,6 +13,7 @@
 
 #include "entry/ngx_trp_route.h"
 #include "base/trp_addr.h"
+#include "base/trp_str.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_conf.h"
 #include "stock/ngx_trp_listener.h"
@@ -30,6 +31,11 @@ static ngx_uint_t ngx_trp_route_listens(ngx_trp_route_t *route, int type,
     struct sockaddr *sa, in_port_t port);
 static int ngx_trp_route_compare(ngx_trp_route_t *route, int type,
     struct sockaddr *sa);
+static ngx_int_t ngx_trp_route_name(ngx_pool_t *pool, trp_route_t *route,
+    ngx_str_t *host, ngx_str_t *destination);
+static ngx_int_t ngx_trp_route_parse(ngx_conf_t *cf, ngx_trp_route_t *route);
+static char *ngx_trp_route_parameters(ngx_conf_t *cf, ngx_trp_route_t *route,
+    ngx_str_t *bind, ngx_str_t *args, ngx_uint_t *nargs);
 static void ngx_trp_route_warn(ngx_conf_t *cf, ngx_trp_route_t *route,
     ngx_str_t *text, ngx_str_t *bind);
 static ngx_int_t ngx_trp_route_check_bind(ngx_conf_t *cf, ngx_str_t *bind);
@@ -167,6 +173,8 @@ ngx_int_t
 ngx_trp_route_target(ngx_trp_route_t *route, ngx_connection_t *c,
     ngx_trp_target_t *target)
 {
+    /* all of it is empty if there are variables */
+
     target->addr = route->route.addr;
     target->host = route->host;
     target->port = route->route.port;
@@ -186,36 +194,110 @@ ngx_trp_route_target(ngx_trp_route_t *route, ngx_connection_t *c,
 }
 
 
+/* the value is the server's, but what it is made of may be a stranger's */
+
+ngx_int_t
+ngx_trp_route_evaluate(ngx_trp_route_t *route, ngx_stream_session_t *s,
+    ngx_trp_target_t *target, const char **why)
+{
+    u_char            *p;
+    size_t             size;
+    ngx_str_t          value;
+    trp_route_t        to;
+    ngx_connection_t  *c;
+
+    c = s->connection;
+    *why = NULL;
+
+    if (ngx_stream_complex_value(s, route->value, &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (trp_route_parse_destination(&to, ngx_trp_str(&value))) {
+        *why = value.len ? "destination of \"trp_route\" is not HOST:PORT"
+                         : "destination of \"trp_route\" is empty";
+
+    } else if (to.port == 0 && route->type == SOCK_DGRAM) {
+        *why = "destination of \"trp_route\" is a unix socket, which has no "
+               "datagrams";
+    }
+
+    if (*why) {
+        size = ngx_min(4 * value.len + 8, 256);
+
+        p = ngx_pnalloc(c->pool, size);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        target->destination.len = trp_str_printable(p, size,
+                                                    ngx_trp_str(&value));
+        target->destination.data = p;
+
+        return NGX_OK;
+    }
+
+    target->addr = to.addr;
+    target->port = to.port;
+
+    return ngx_trp_route_name(c->pool, &to, &target->host,
+                              &target->destination);
+}
+
+
+static ngx_int_t
+ngx_trp_route_name(ngx_pool_t *pool, trp_route_t *route, ngx_str_t *host,
+    ngx_str_t *destination)
+{
+    /* the string of src/core may be static */
+
+    host->len = route->host.len;
+    host->data = (u_char *) route->host.data;
+
+    if (route->port == 0) {
+
+        /* of a unix socket */
+
+        *destination = *host;
+        return NGX_OK;
+    }
+
+    *destination = ngx_trp_host_port(pool, host, route->port);
+
+    return destination->data ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_uint_t
+ngx_trp_route_variable(ngx_array_t *own)
+{
+    ngx_uint_t         i;
+    ngx_trp_route_t  **route;
+
+    route = own->elts;
+
+    for (i = 0; i < own->nelts; i++) {
+        if (route[i]->value) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 char *
 ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all)
 {
+    char                   *rv;
     ngx_str_t              *value, bind, *args;
-    ngx_uint_t              i, n, dual, reuseport;
-    const char             *err;
+    ngx_uint_t              n;
     ngx_trp_route_t         route;
     ngx_trp_route_lists_t   lists;
 
     value = cf->args->elts;
 
-    ngx_memzero(&route, sizeof(ngx_trp_route_t));
-    route.type = SOCK_STREAM;
-
-    err = trp_route_parse(&route.route, ngx_trp_str(&value[1]));
-
-    if (err) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "route \"%V\" %s",
-                           &value[1], err);
-        return NGX_CONF_ERROR;
-    }
-
-    /* the string of src/core may be static */
-
-    route.host.len = route.route.host.len;
-    route.host.data = (u_char *) route.route.host.data;
-
-    route.destination = ngx_trp_host_port(cf->pool, &route.host,
-                                          route.route.port);
-    if (route.destination.data == NULL) {
+    if (ngx_trp_route_parse(cf, &route) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -234,7 +316,77 @@ ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all)
         return NGX_CONF_ERROR;
     }
 
-    ngx_str_null(&bind);
+    rv = ngx_trp_route_parameters(cf, &route, &bind, args, &n);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    ngx_trp_route_warn(cf, &route, &value[1], &bind);
+
+    if (bind.data && ngx_trp_route_check_bind(cf, &bind) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_trp_route_listen(cf, &lists, &route, &bind, args, n);
+}
+
+
+static ngx_int_t
+ngx_trp_route_parse(ngx_conf_t *cf, ngx_trp_route_t *route)
+{
+    ngx_str_t                           *value, text;
+    const char                          *err;
+    ngx_stream_compile_complex_value_t   ccv;
+
+    value = cf->args->elts;
+
+    ngx_memzero(route, sizeof(ngx_trp_route_t));
+    route->type = SOCK_STREAM;
+
+    err = trp_route_parse(&route->route, ngx_trp_str(&value[1]));
+
+    if (err) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "route \"%V\" %s",
+                           &value[1], err);
+        return NGX_ERROR;
+    }
+
+    if (route->route.variable.len == 0) {
+        return ngx_trp_route_name(cf->pool, &route->route, &route->host,
+                                  &route->destination);
+    }
+
+    text.len = route->route.variable.len;
+    text.data = (u_char *) route->route.variable.data;
+
+    route->value = ngx_palloc(cf->pool, sizeof(ngx_stream_complex_value_t));
+    if (route->value == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_stream_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = &text;
+    ccv.complex_value = route->value;
+
+    return ngx_stream_compile_complex_value(&ccv);
+}
+
+
+/* those of "listen" are put into "args"; "bind" may have no data */
+
+static char *
+ngx_trp_route_parameters(ngx_conf_t *cf, ngx_trp_route_t *route,
+    ngx_str_t *bind, ngx_str_t *args, ngx_uint_t *nargs)
+{
+    ngx_str_t   *value;
+    ngx_uint_t   i, n, dual, reuseport;
+
+    value = cf->args->elts;
+
+    ngx_str_null(bind);
     n = 0;
     dual = 0;
     reuseport = 0;
@@ -242,13 +394,13 @@ ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all)
     for (i = 2; i < cf->args->nelts; i++) {
 
         if (ngx_strncmp(value[i].data, "bind=", 5) == 0) {
-            bind.len = value[i].len - 5;
-            bind.data = value[i].data + 5;
+            bind->len = value[i].len - 5;
+            bind->data = value[i].data + 5;
             continue;
         }
 
         if (ngx_strcmp(value[i].data, "udp") == 0) {
-            route.type = SOCK_DGRAM;
+            route->type = SOCK_DGRAM;
         }
 
         if (ngx_strcmp(value[i].data, "reuseport") == 0) {
@@ -266,25 +418,21 @@ ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all)
 
     /* all datagrams of a user are for the worker that has the session */
 
-    if (route.type == SOCK_DGRAM && !reuseport) {
+    if (route->type == SOCK_DGRAM && !reuseport) {
         ngx_str_set(&args[n], "reuseport");
         n++;
     }
 
 #endif
 
-    ngx_trp_route_warn(cf, &route, &value[1], &bind);
-
-    if (bind.data == NULL && dual) {
+    if (bind->data == NULL && dual) {
         return "with \"ipv6only=off\" needs \"bind=[::]\", as it listens on "
                "IPv4 by itself otherwise";
     }
 
-    if (bind.data && ngx_trp_route_check_bind(cf, &bind) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
+    *nargs = n;
 
-    return ngx_trp_route_listen(cf, &lists, &route, &bind, args, n);
+    return NGX_CONF_OK;
 }
 
 

@@ -22,11 +22,13 @@
 
 
 typedef struct {
-    trp_route_t      route;
-    int              type;               /* SOCK_STREAM, SOCK_DGRAM */
-    ngx_sockaddr_t   sockaddr;           /* with the first port */
-    ngx_str_t        host;
-    ngx_str_t        destination;        /* host and port as text */
+    trp_route_t                  route;
+    int                          type;      /* SOCK_STREAM, SOCK_DGRAM */
+    ngx_sockaddr_t               sockaddr;  /* with the first port */
+
+    ngx_str_t                    host;
+    ngx_str_t                    destination;  /* host and port as text */
+    ngx_stream_complex_value_t  *value;     /* of it, or NULL: it is fixed */
 } ngx_trp_route_t;
 
 
@@ -47,10 +49,22 @@ ngx_trp_route_t *ngx_trp_route_at(ngx_array_t *routes, int type,
 
 ngx_trp_route_t *ngx_trp_route_find(ngx_array_t *own, ngx_connection_t *c);
 
-/* sets the destination of a user who has come by the route; or NGX_ERROR */
+/*
+ * Sets the destination of a user who has come by the route, unless it has
+ * variables; or NGX_ERROR.
+ */
 
 ngx_int_t ngx_trp_route_target(ngx_trp_route_t *route, ngx_connection_t *c,
     ngx_trp_target_t *target);
+
+/* the same for a route with variables; *why is set if they have no use */
+
+ngx_int_t ngx_trp_route_evaluate(ngx_trp_route_t *route,
+    ngx_stream_session_t *s, ngx_trp_target_t *target, const char **why);
+
+/* 1 if a route of the server {} has variables */
+
+ngx_uint_t ngx_trp_route_variable(ngx_array_t *own);
 
 
 #pragma GCC visibility pop

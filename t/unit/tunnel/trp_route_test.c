@@ -4,7 +4,7 @@
  */
 
 
-/* the four forms of a route, and all that is none of them */
+/* the forms of a route, and all that is none of them */
 
 
 #include <stdlib.h>
@@ -45,6 +45,30 @@ text(const char *s)
 }
 
 
+/* what the value of a variable leads to */
+
+static const char *
+destination_string(trp_str_t in)
+{
+    static char  buf[512];
+
+    trp_route_t  route;
+    const char  *err;
+
+    memset(&route, 0xa5, sizeof(route));
+
+    err = trp_route_parse_destination(&route, in);
+    if (err) {
+        return err;
+    }
+
+    snprintf(buf, sizeof(buf), "%d %.*s %d", route.addr.family,
+             (int) route.host.len, (const char *) route.host.data, route.port);
+
+    return buf;
+}
+
+
 /* "source listen_port family host port", "any" without a source */
 
 static const char *
@@ -71,10 +95,22 @@ route_string(trp_str_t in)
         n = snprintf(buf, sizeof(buf), "any");
     }
 
-    n += snprintf(buf + n, sizeof(buf) - n, " %d", route.listen_port);
+    if (route.listen_path.len) {
+        n += snprintf(buf + n, sizeof(buf) - n, " %.*s",
+                      (int) route.listen_path.len,
+                      (const char *) route.listen_path.data);
+    } else {
+        n += snprintf(buf + n, sizeof(buf) - n, " %d", route.listen_port);
+    }
 
     if (route.listen_last != route.listen_port) {
         n += snprintf(buf + n, sizeof(buf) - n, "-%d", route.listen_last);
+    }
+
+    if (route.variable.len) {
+        snprintf(buf + n, sizeof(buf) - n, " %.*s", (int) route.variable.len,
+                 (const char *) route.variable.data);
+        return buf;
     }
 
     snprintf(buf + n, sizeof(buf) - n, " %d %.*s %d%s", route.addr.family,
@@ -98,6 +134,7 @@ route_string(trp_str_t in)
 #define NOBODY                                                                \
     "has a source that nobody connects from, leave it out to let anybody "    \
     "connect, and write \"bind=ADDRESS\" for where to listen"
+#define PATH         "has an invalid path of a unix socket"
 #define NO_PORT      "has an empty port"
 #define NO_HOST      "has an empty host, write \"PORT:PORT\" for 127.0.0.1"
 #define HOST         "has an invalid destination host"
@@ -159,6 +196,39 @@ static const struct {
     { "5001-5010:22-30", LENGTHS },
     { "5001-5010:22-32", LENGTHS },
     { "5001:10.0.0.1:22-23", LENGTHS },
+
+    /* unix sockets */
+
+    { "5001:unix:/run/a", "any 5001 0 unix:/run/a 0" },
+    { "10.0.0.1:5001:unix:/run/a", "10.0.0.1/32 5001 0 unix:/run/a 0" },
+    { "5001-5010:unix:/run/a", "any 5001-5010 0 unix:/run/a 0" },
+    { "unix:/run/a:22", "any unix:/run/a 4 127.0.0.1 22" },
+    { "unix:/run/a:db:22", "any unix:/run/a 0 db 22" },
+    { "unix:/run/a:[::1]:22", "any unix:/run/a 6 ::1 22" },
+    { "unix:/run/a:unix:/run/b", "any unix:/run/a 0 unix:/run/b 0" },
+    { "5001:unix:22", "any 5001 0 unix 22" },
+    { "unix:/run/a", MISSING },
+    { "5001:unix:/run/../a", PATH },
+    { "5001:unix:/", PATH },
+    { "5001:unix:run/a", PORT },
+    { "5001:unix:/run/a:22", "has text after the path of a unix socket" },
+    { "unix:/run/a:5001:10.0.0.1:22",
+      "has too many parts after \"unix:/PATH\"" },
+    { "unix:/run/a:22-23", LENGTHS },
+
+    /* variables */
+
+    { "5001:$to", "any 5001 $to" },
+    { "5001-5010:$to", "any 5001-5010 $to" },
+    { "5001:$name:22", "any 5001 $name:22" },
+    { "5001:a.${name}.b:22", "any 5001 a.${name}.b:22" },
+    { "5001:10.0.0.1:$port", "any 5001 10.0.0.1:$port" },
+    { "5001:unix:/run/$name", "any 5001 unix:/run/$name" },
+    { "10.0.0.1:5001:$to", "10.0.0.1/32 5001 $to" },
+    { "10.0.0.1:5001:$name:22", "10.0.0.1/32 5001 $name:22" },
+    { "unix:/run/a:$to", "any unix:/run/a $to" },
+    { "$port:22", LISTEN },
+    { "$source:5001:22", SOURCE },
 
     /* missing and empty parts */
 
@@ -292,6 +362,32 @@ static const struct {
 };
 
 
+static const struct {
+    const char  *in;
+    const char  *out;
+} destinations[] = {
+    { "10.0.0.1:22", "4 10.0.0.1 22" },
+    { "db.example.:22", "0 db.example 22" },
+    { "[::1]:22", "6 ::1 22" },
+    { "22", "4 127.0.0.1 22" },
+    { "unix:/run/a", "0 unix:/run/a 0" },
+    { "", "is empty" },
+    { ":", NO_PORT },
+    { ":22", NO_HOST },
+    { "db", PORT },
+    { "db:", NO_PORT },
+    { "db:65536", PORT },
+    { "db:1-2", LENGTHS },
+    { "a b:22", HOST },
+    { "$to", HOST },
+    { "$to:22", HOST },
+    { "10.0.0.1:22:33", "is not \"HOST:PORT\"" },
+    { "unix:/run/../a", PATH },
+    { "unix:/run/a:22", "has text after the path of a unix socket" },
+    { "[::1", UNCLOSED }
+};
+
+
 int
 main(void)
 {
@@ -303,6 +399,12 @@ main(void)
     for (i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
         is_str(route_string(text(routes[i].in)), routes[i].out, "\"%s\"",
                routes[i].in);
+    }
+
+    for (i = 0; i < sizeof(destinations) / sizeof(destinations[0]); i++) {
+        is_str(destination_string(text(destinations[i].in)),
+               destinations[i].out, "destination \"%s\"",
+               destinations[i].in);
     }
 
     is_str(route_string(text_n("5001:a\0b:22", 11)), HOST,
