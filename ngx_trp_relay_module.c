@@ -140,6 +140,13 @@ static ngx_command_t  ngx_trp_relay_commands[] = {
       offsetof(ngx_trp_relay_srv_conf_t, relay.open_timeout),
       (void *) &ngx_trp_conf_positive },
 
+    { ngx_string("trp_relay_next_timeout"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_relay_srv_conf_t, relay.next_timeout),
+      NULL },
+
     { ngx_string("trp_relay_heartbeat"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,
@@ -426,6 +433,7 @@ ngx_trp_relay_create_srv_conf(ngx_conf_t *cf)
 
     rscf->relay.auth_timeout = NGX_CONF_UNSET_MSEC;
     rscf->relay.open_timeout = NGX_CONF_UNSET_MSEC;
+    rscf->relay.next_timeout = NGX_CONF_UNSET_MSEC;
     rscf->relay.heartbeat = NGX_CONF_UNSET_MSEC;
     rscf->relay.max_unauthenticated = NGX_CONF_UNSET_UINT;
     rscf->relay.max_per_address = NGX_CONF_UNSET_UINT;
@@ -446,6 +454,7 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_str_value(conf->authorized_keys, prev->authorized_keys, "");
     ngx_conf_merge_msec_value(conf->auth_timeout, prev->auth_timeout, 10000);
     ngx_conf_merge_msec_value(conf->open_timeout, prev->open_timeout, 10000);
+    ngx_conf_merge_msec_value(conf->next_timeout, prev->next_timeout, 2000);
     ngx_conf_merge_msec_value(conf->heartbeat, prev->heartbeat, 20000);
     ngx_conf_merge_uint_value(conf->max_unauthenticated,
                               prev->max_unauthenticated, 1024);

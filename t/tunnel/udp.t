@@ -91,7 +91,7 @@ $relay->run_daemon(\&echo, IO::Socket::INET->new(Proto => 'udp',
 serve($relay, port(8982), 'echo');
 
 $relay->run();
-$reverse->run()->plan(51 + 2);
+$reverse->run()->plan(52 + 2);
 
 ok(wait_log($relay, qr/reverse ".*" .* has a tunnel.*"$_"/), "group $_")
     for qw/ unlimited short once /;
@@ -240,6 +240,7 @@ $c->close();
 $c = entry('unlimited');
 $c->send('OPEN', open_payload(proto => 17, port => $udp));
 $c->send('PING');
+is($c->read()->{type}, 'PONG', 'PONG before ACCEPT');
 is($c->read(timeout => 0.2), undef, 'waits for a datagram');
 $c->send('END');
 is($c->read()->{type}, 'REFUSE', 'gives up');

@@ -243,6 +243,7 @@ trp_hello_put(uint8_t *p, const trp_hello_t *hello)
     p = trp_put_bytes(p, hello->nonce, TRP_NONCE_LEN);
     trp_write32(p, hello->heartbeat);
     p += 4;
+    *p++ = hello->flags;
 
     return trp_put_end(start, p, TRP_HELLO);
 }
@@ -256,6 +257,11 @@ trp_hello_get(trp_hello_t *hello, const uint8_t *p, size_t len)
     hello->version = (uint8_t) trp_get_uint(&cur, 1);
     trp_get_copy(&cur, hello->nonce, TRP_NONCE_LEN);
     hello->heartbeat = trp_get_uint(&cur, 4);
+    hello->flags = 0;
+
+    if (!cur.error && cur.pos < cur.end) {
+        hello->flags = (uint8_t) trp_get_uint(&cur, 1);
+    }
 
     return cur.error ? TRP_ERROR : TRP_OK;
 }

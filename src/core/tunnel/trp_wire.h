@@ -63,6 +63,11 @@ typedef enum {
 } trp_frame_type_e;
 
 
+/* flags in HELLO and AUTH: what their sender can do, beyond the version */
+
+#define TRP_CAN_ANSWER       0x1     /* PING before ACCEPT or REFUSE */
+
+
 /* bits: an agent has exactly one role, but a key may allow both */
 
 #define TRP_ROLE_ENTRY       0x1
@@ -117,6 +122,7 @@ typedef struct {
     uint8_t      version;
     uint8_t      nonce[TRP_NONCE_LEN];
     uint32_t     heartbeat;          /* milliseconds, 0: none */
+    uint8_t      flags;              /* TRP_CAN_* */
 } trp_hello_t;
 
 
@@ -130,7 +136,7 @@ typedef struct {
     uint8_t      signature[TRP_SIGNATURE_LEN];
     uint16_t     weight;             /* of a reverse in its group, 1.. */
     uint8_t      backup;             /* a reverse, used if no other can be */
-    uint8_t      flags;              /* none yet */
+    uint8_t      flags;              /* TRP_CAN_* */
     uint64_t     list;               /* trp_publish_add(); 0: no services */
 } trp_auth_t;
 

@@ -583,6 +583,7 @@ ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame)
     auth.name = ngx_trp_str(&conf->name);
     auth.weight = (uint16_t) conf->weight;
     auth.backup = (uint8_t) conf->backup;
+    auth.flags = (conf->role == TRP_ROLE_REVERSE) ? TRP_CAN_ANSWER : 0;
     randombytes_buf(auth.nonce, TRP_NONCE_LEN);
 
     trp_auth_sign(&auth, hello.nonce, exporter, conf->secret);

@@ -59,7 +59,8 @@ static const ngx_trp_tunnel_handlers_t  ngx_trp_pool_tunnel_handlers = {
     ngx_trp_pool_idle,
     ngx_trp_pool_frame,
     ngx_trp_pool_drain,
-    ngx_trp_pool_closed
+    ngx_trp_pool_closed,
+    NULL
 };
 
 

@@ -14,6 +14,7 @@
 #include "agent/ngx_trp_stream_log.h"
 #include "base/ngx_trp_fake.h"
 #include "tunnel/ngx_trp_tunnel.h"
+#include "tunnel/ngx_trp_tunnel_doubt.h"
 
 
 /* the stream that holds a tunnel */
@@ -188,6 +189,7 @@ ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_tunnel_t *t)
 
     st->waiting = 0;
     st->tunnel = t;
+    st->ahead.since = ngx_current_msec;
     t->holder = &st->holder;
 
     ngx_log_debug3(NGX_LOG_DEBUG_STREAM, st->connection->log, 0,
@@ -215,6 +217,8 @@ ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_tunnel_t *t)
     /* if the user speaks at once, the first bytes come in the next turn */
 
     ngx_trp_tunnel_flush_later(t);
+
+    ngx_trp_tunnel_expect(t);
 
     st->early.sent = 0;
     ngx_trp_stream_pump(st);
@@ -364,7 +368,7 @@ ngx_trp_stream_readable(ngx_trp_holder_t *holder)
     }
 
     if (!st->entry && st->ops->read_ahead
-        && (!st->accepted || st->taken < TRP_TUNNEL_SHORT))
+        && (!st->accepted || st->ahead.kept || st->taken < TRP_TUNNEL_SHORT))
     {
         st->ops->read_ahead(st);
     }
@@ -529,6 +533,10 @@ ngx_trp_stream_accept(ngx_trp_stream_t *st)
     trp_assert(!st->entry);
 
     st->accepted = 1;
+    st->ahead.kept = 0;
+
+    /* the proxy is about to read */
+    st->connection->read->ready = 1;
 
     if (st->tunnel == NULL) {
         return;
@@ -536,9 +544,43 @@ ngx_trp_stream_accept(ngx_trp_stream_t *st)
 
     ngx_trp_tunnel_send(st->tunnel, TRP_ACCEPT);
 
+    if (st->tunnel->doubt.asked && !st->ops->udp) {
+
+        /* the relay may have opened the stream elsewhere: it has to confirm */
+        st->ahead.kept = 1;
+        return;
+    }
+
     if (st->taken && st->taken < NGX_TRP_EARLY_SIZE / 2) {
         ngx_trp_tunnel_flush_after(st->tunnel, NGX_TRP_ACCEPT_TIME);
     }
+}
+
+
+void
+ngx_trp_stream_keep(ngx_trp_stream_t *st)
+{
+    st->ahead.kept = !st->ops->udp;
+}
+
+
+void
+ngx_trp_stream_check(ngx_trp_stream_t *st)
+{
+    ngx_event_t  *rev;
+
+    if (st->tunnel == NULL || st->accepted || st->ops->read_ahead == NULL
+        || ngx_current_msec - st->ahead.since < NGX_TRP_ACCEPT_LATE)
+    {
+        return;
+    }
+
+    rev = st->tunnel->connection->read;
+
+    /* its event may be in the queue behind this one */
+
+    rev->ready = 1;
+    st->ops->read_ahead(st);
 }
 
 
@@ -606,6 +648,14 @@ ngx_trp_stream_frame(ngx_trp_holder_t *holder, trp_frame_t *frame)
 
     switch (frame->type) {
 
+    case TRP_PONG:
+        if (st->ahead.kept && st->accepted) {
+            st->ahead.kept = 0;
+            ngx_trp_fake_wake(st->connection->read);
+        }
+
+        return NGX_OK;
+
     case TRP_ACCEPT:
         ngx_trp_stream_accepted(st);
         return NGX_OK;
@@ -644,7 +694,8 @@ ngx_trp_stream_got_reset(ngx_trp_stream_t *st)
 
     other = st->handlers->other(st);
 
-    if (st->in == NGX_TRP_STREAM_ENDED && other && !st->ops->udp
+    if (st->in == NGX_TRP_STREAM_ENDED && other
+        && !st->ahead.kept && !st->ops->udp
         && (!st->consumed || other->buffered || ngx_trp_tunnel_unsent(other)))
     {
         st->out = NGX_TRP_STREAM_ABORTED;
@@ -680,7 +731,8 @@ ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code)
     st->in = NGX_TRP_STREAM_ABORTED;
     st->code = code;
 
-    if (!st->accepted) {
+    if (!st->accepted || st->ahead.kept) {
+        st->ahead.kept = 0;
 
         if (st->entry) {
             st->handlers->failed(st);
@@ -689,7 +741,7 @@ ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code)
 
             /* the proxy gives up connecting: nothing reaches the destination */
 
-            st->connection->write->timedout = 1;
+            st->connection->write->timedout = !st->accepted;
 
             st->ahead.pos = st->ahead.len;
             ngx_trp_stream_free_ahead(st);
@@ -723,6 +775,10 @@ ngx_trp_stream_lost(ngx_trp_stream_t *st)
 {
     static const trp_str_t  again = trp_string(", opening it once more");
 
+    ngx_uint_t  unsafe;
+
+    unsafe = (st->tunnel && st->tunnel->doubt.unsafe);
+
     if (st->tunnel) {
         ngx_trp_stream_detach(st);
     }
@@ -741,7 +797,7 @@ ngx_trp_stream_lost(ngx_trp_stream_t *st)
         return;
     }
 
-    if (st->in == NGX_TRP_STREAM_OPEN && st->entry && !st->accepted
+    if (st->in == NGX_TRP_STREAM_OPEN && st->entry && !st->accepted && !unsafe
         && st->tries.losses++ < NGX_TRP_STREAM_LOSSES)
     {
         ngx_trp_stream_log(st, NGX_LOG_INFO, st->connection->log,

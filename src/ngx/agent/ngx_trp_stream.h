@@ -61,6 +61,17 @@ ngx_uint_t ngx_trp_stream_known(ngx_trp_agent_worker_t *agent,
 
 void ngx_trp_stream_accept(ngx_trp_stream_t *st);
 
+/* reverse: the proxy is about to connect, and gets nothing before ACCEPT */
+
+void ngx_trp_stream_keep(ngx_trp_stream_t *st);
+
+/*
+ * reverse: the destination is about to be accepted, late: reads first what the
+ * relay has sent meanwhile, which may be the end of the tunnel
+ */
+
+void ngx_trp_stream_check(ngx_trp_stream_t *st);
+
 
 /*
  * The connection is about to be closed.  A stream that has not ended is reset;

@@ -18,6 +18,7 @@
 static ssize_t ngx_trp_stream_tcp_recv(ngx_connection_t *c, u_char *buf,
     size_t size);
 static void ngx_trp_stream_tcp_read_ahead(ngx_trp_stream_t *st);
+static void ngx_trp_stream_tcp_read_control(ngx_trp_stream_t *st);
 static ssize_t ngx_trp_stream_tcp_recv_data(ngx_trp_stream_t *st, u_char *buf,
     size_t size);
 static ssize_t ngx_trp_stream_tcp_recv_end(ngx_trp_stream_t *st);
@@ -52,6 +53,11 @@ ngx_trp_stream_tcp_recv(ngx_connection_t *c, u_char *buf, size_t size)
     ngx_trp_stream_t  *st;
 
     st = (ngx_trp_stream_t *) c->udp;
+
+    if (st->ahead.kept) {
+        c->read->ready = 0;
+        return NGX_AGAIN;
+    }
 
     for (done = 0; done < size; done += n) {
 
@@ -181,7 +187,8 @@ ngx_trp_stream_tcp_recv_end(ngx_trp_stream_t *st)
  *
  * While the proxy connects to the destination its buffer may be full, and a
  * RESET must be seen after the data: nothing of an aborted stream may reach
- * the destination.  An entry sends no more than this before ACCEPT.
+ * the destination.  An entry sends no more than this before ACCEPT, and what
+ * follows then is a control frame.
  */
 
 static void
@@ -207,7 +214,24 @@ ngx_trp_stream_tcp_read_ahead(ngx_trp_stream_t *st)
         st->ahead.len += n;
     }
 
+    if (st->in == NGX_TRP_STREAM_OPEN && st->ahead.len == NGX_TRP_EARLY_SIZE) {
+        ngx_trp_stream_tcp_read_control(st);
+    }
+
     ngx_trp_stream_free_ahead(st);
+}
+
+
+static void
+ngx_trp_stream_tcp_read_control(ngx_trp_stream_t *st)
+{
+    ngx_trp_tunnel_t  *t;
+
+    t = st->tunnel;
+
+    if (t && !t->reader.data && ngx_trp_tunnel_input(t) == NGX_ERROR) {
+        ngx_trp_stream_lost(st);
+    }
 }
 
 

@@ -33,6 +33,10 @@
 
 #define NGX_TRP_ACCEPT_TIME     5
 
+/* how long a destination may take to answer before the relay may doubt it */
+
+#define NGX_TRP_ACCEPT_LATE     50
+
 /* how long the end of a stream may wait for the next one, milliseconds */
 
 #define NGX_TRP_END_TIME        5
@@ -129,6 +133,9 @@ typedef struct {
     u_char                *data;
     size_t                 pos;
     size_t                 len;
+
+    ngx_msec_t             since;      /* OPEN */
+    unsigned               kept:1;     /* until ACCEPT, and PONG after it */
 } ngx_trp_stream_ahead_t;
 
 

@@ -287,6 +287,8 @@ ngx_trp_choice_remove(ngx_trp_agent_t *agent)
 {
     agent->group->nreverses--;
     agent->group->count[agent->class]--;
+    agent->group->nsilent -= agent->silent;
+    agent->silent = 0;
 }
 
 
@@ -301,7 +303,8 @@ ngx_trp_choice_classify(ngx_trp_agent_t *agent)
     group = agent->group;
 
     class = (agent->backup ? NGX_TRP_CHOICE_BACKUP : 0)
-            + (agent->penalized ? NGX_TRP_CHOICE_PENALIZED : 0);
+            + ((agent->penalized || agent->silent)
+               ? NGX_TRP_CHOICE_PENALIZED : 0);
 
     if (agent->tunnels && agent->role == TRP_ROLE_REVERSE) {
         group->count[agent->class]--;
@@ -702,6 +705,42 @@ ngx_trp_choice_accepted(ngx_trp_agent_t *agent)
 {
     agent->failures = 0;
     ngx_trp_choice_pardon(agent);
+    ngx_trp_choice_silent(agent, 0);
+}
+
+
+void
+ngx_trp_choice_silent(ngx_trp_agent_t *agent, ngx_uint_t silent)
+{
+    if (agent->silent == silent || agent->tunnels == 0) {
+        return;
+    }
+
+    ngx_trp_choice_out(agent);
+
+    agent->silent = silent;
+    agent->group->nsilent += silent ? 1 : -1;
+
+    ngx_trp_choice_classify(agent);
+    ngx_trp_choice_in(agent);
+}
+
+
+ngx_uint_t
+ngx_trp_choice_another(ngx_trp_agent_t *agent, const u_char *id)
+{
+    ngx_uint_t          i, n;
+    ngx_trp_refusers_t  refusers;
+
+    n = agent->group->nsilent + !agent->silent;
+
+    ngx_trp_choice_refusers(agent->group, id, &refusers);
+
+    for (i = 0; i < refusers.n; i++) {
+        n += (!refusers.agents[i]->silent && refusers.agents[i] != agent);
+    }
+
+    return agent->group->nreverses > n;
 }
 
 

@@ -68,6 +68,14 @@ ngx_uint_t ngx_trp_choice_refused(ngx_trp_agent_t *agent, const u_char *id,
 void ngx_trp_choice_accepted(ngx_trp_agent_t *agent);
 
 /*
+ * A reverse does not answer: it ranks last until it does.  The latter returns 1
+ * if there is another one that may answer, and has not refused this stream.
+ */
+
+void ngx_trp_choice_silent(ngx_trp_agent_t *agent, ngx_uint_t silent);
+ngx_uint_t ngx_trp_choice_another(ngx_trp_agent_t *agent, const u_char *id);
+
+/*
  * Of the streams that this agent may serve, the one that has waited longest, or
  * NULL.  The caller must end its waiting.
  */

@@ -16,6 +16,7 @@
 #include "relay/ngx_trp_choice.h"
 #include "relay/ngx_trp_pair.h"
 #include "relay/ngx_trp_session.h"
+#include "tunnel/ngx_trp_tunnel_doubt.h"
 
 
 /* bytes of frames in the scratch that belong together */
@@ -45,6 +46,7 @@ static ngx_int_t ngx_trp_joint_header(ngx_trp_peer_t *peer,
     ngx_trp_run_t *run, u_char *p);
 static void ngx_trp_joint_add(ngx_trp_peer_t *peer, ngx_trp_run_t *run,
     u_char *p, size_t size);
+static void ngx_trp_joint_partial(ngx_trp_peer_t *peer, ngx_trp_run_t *run);
 static void ngx_trp_joint_flush(ngx_trp_peer_t *peer, ngx_trp_run_t *run);
 static void ngx_trp_joint_early(ngx_trp_joint_t *joint, u_char *p,
     size_t size);
@@ -342,6 +344,10 @@ ngx_trp_joint_connect(ngx_trp_joint_t *joint, ngx_trp_peer_t *reverse)
         }
     }
 
+    ngx_trp_tunnel_expect(t);
+
+    t->doubt.partial = (entry->tunnel->reader.left != 0);
+
     if (joint->early) {
         ngx_free(joint->early);
         joint->early = NULL;
@@ -462,6 +468,11 @@ ngx_trp_joint_process(ngx_trp_peer_t *peer, u_char *p, u_char *last)
             ngx_trp_joint_add(peer, &run, p, n);
 
             p += n;
+
+            if (peer->other) {
+                ngx_trp_joint_partial(peer, &run);
+            }
+
             continue;
         }
 
@@ -490,6 +501,10 @@ ngx_trp_joint_process(ngx_trp_peer_t *peer, u_char *p, u_char *last)
         if (ngx_trp_joint_header(peer, &run, p) != NGX_OK) {
             ngx_trp_joint_flush(peer, &run);
             return NGX_ERROR;
+        }
+
+        if (peer->other && t->reader.left) {
+            peer->other->tunnel->doubt.partial = 1;
         }
     }
 
@@ -576,6 +591,24 @@ ngx_trp_joint_add(ngx_trp_peer_t *peer, ngx_trp_run_t *run, u_char *p,
     }
 
     run->last = p + size;
+}
+
+
+/* a frame goes on, or is complete: the relay's own frames may follow it */
+
+static void
+ngx_trp_joint_partial(ngx_trp_peer_t *peer, ngx_trp_run_t *run)
+{
+    ngx_trp_tunnel_doubt_t  *doubt;
+
+    doubt = &peer->other->tunnel->doubt;
+
+    doubt->partial = (peer->tunnel->reader.left != 0);
+
+    if (doubt->confirm && !doubt->partial) {
+        ngx_trp_joint_flush(peer, run);
+        ngx_trp_tunnel_confirm(peer->other->tunnel);
+    }
 }
 
 
@@ -669,6 +702,7 @@ ngx_trp_joint_frame(ngx_trp_peer_t *peer, trp_frame_t *frame)
     case TRP_ACCEPT:
         joint->accepted = 1;
         ngx_trp_choice_accepted(peer->agent);
+        ngx_trp_tunnel_confirm(peer->tunnel);
         break;
 
     case TRP_REFUSE:
@@ -754,6 +788,53 @@ ngx_trp_joint_count_refusal(ngx_trp_peer_t *peer, trp_refuse_t *refuse)
 
 
 void
+ngx_trp_joint_silent(ngx_trp_peer_t *peer, ngx_uint_t safe)
+{
+    ngx_log_t        *log;
+    ngx_trp_joint_t  *joint;
+
+    joint = peer->joint;
+
+    if (joint == NULL || peer != joint->reverse
+        || ngx_trp_pair_silent(peer, joint->open.id) != NGX_OK)
+    {
+        return;
+    }
+
+    log = peer->tunnel->connection->log;
+
+    if (!safe || joint->open.retries == 0) {
+
+        if (!joint->silent) {
+            ngx_log_error(NGX_LOG_INFO, log, NGX_ETIMEDOUT,
+                          "%s does not answer, \"%V\" %s, group: \"%V\", "
+                          "stream: %s", ngx_trp_peer_text(peer).data,
+                          &joint->destination,
+                          safe ? "was opened often enough"
+                               : "may have been opened",
+                          &joint->group, ngx_trp_id_text(joint->open.id).data);
+        }
+
+        joint->silent = 1;
+
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, log, NGX_ETIMEDOUT,
+                  "%s does not answer, \"%V\" may be opened by another one, "
+                  "group: \"%V\", stream: %s", ngx_trp_peer_text(peer).data,
+                  &joint->destination, &joint->group,
+                  ngx_trp_id_text(joint->open.id).data);
+
+    if (joint->why == NULL) {
+        joint->why = "the reverse did not answer";
+    }
+
+    ngx_trp_tunnel_forsake(peer->tunnel);
+}
+
+
+void
 ngx_trp_joint_leave(ngx_trp_peer_t *peer, ngx_uint_t gone)
 {
     trp_refuse_t      refuse;
@@ -801,9 +882,9 @@ ngx_trp_joint_leave(ngx_trp_peer_t *peer, ngx_uint_t gone)
             ngx_memzero(&refuse, sizeof(trp_refuse_t));
 
             refuse.code = TRP_CODE_FAILED;
-            refuse.retry = 1;
+            refuse.retry = !peer->tunnel->doubt.unsafe;
 
-            joint->retried = 1;
+            joint->retried = refuse.retry;
             joint->code = TRP_CODE_FAILED;
 
             (void) ngx_trp_choice_refused(peer->agent, joint->open.id,

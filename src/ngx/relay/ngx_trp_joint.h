@@ -69,6 +69,13 @@ void ngx_trp_joint_writable(ngx_trp_peer_t *peer);
 
 void ngx_trp_joint_frame(ngx_trp_peer_t *peer, trp_frame_t *frame);
 
+/*
+ * A reverse does not answer, see ngx_trp_tunnel_doubt.h: if there is another
+ * one, the stream leaves it, and its entry opens it once more.
+ */
+
+void ngx_trp_joint_silent(ngx_trp_peer_t *peer, ngx_uint_t safe);
+
 /* the peer's tunnel is free again, or gone: it leaves the stream */
 
 void ngx_trp_joint_leave(ngx_trp_peer_t *peer, ngx_uint_t gone);

@@ -48,6 +48,7 @@ struct ngx_trp_joint_s {
     unsigned          opened:1;
     unsigned          accepted:1;
     unsigned          retried:1;         /* the entry tries once more */
+    unsigned          silent:1;          /* its reverse, and that is logged */
     unsigned          up:1;              /* END went up, to the reverse */
     unsigned          down:1;            /* END went down, to the entry */
 };

@@ -14,6 +14,7 @@
 #include "relay/ngx_trp_local.h"
 #include "relay/ngx_trp_choice.h"
 #include "relay/ngx_trp_pair.h"
+#include "tunnel/ngx_trp_tunnel_doubt.h"
 
 
 #define ngx_trp_local_of(s)  trp_of(ngx_trp_local_t, source, s)
@@ -288,6 +289,7 @@ ngx_trp_local_frame(ngx_trp_peer_t *peer, trp_frame_t *frame)
     if (frame->type == TRP_ACCEPT) {
         peer->accepted = 1;
         ngx_trp_choice_accepted(peer->agent);
+        ngx_trp_tunnel_confirm(peer->tunnel);
 
     } else if (frame->type == TRP_REFUSE && peer->local) {
         ngx_trp_local_refused(peer, frame);
@@ -324,6 +326,26 @@ ngx_trp_local_refused(ngx_trp_peer_t *peer, trp_frame_t *frame)
 
     (void) trp_refuse_put(buf, TRP_REFUSE, &refuse);
     ngx_memcpy(t->reader.buf, buf + TRP_HEADER_LEN, frame->len);
+}
+
+
+void
+ngx_trp_local_silent(ngx_trp_peer_t *peer, ngx_uint_t safe)
+{
+    if (peer->local == NULL
+        || ngx_trp_pair_silent(peer, peer->local->id) != NGX_OK
+        || !safe)
+    {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, peer->tunnel->connection->log, NGX_ETIMEDOUT,
+                  "%s does not answer, another one may, group: \"%V\", "
+                  "stream: %s", ngx_trp_peer_text(peer).data,
+                  &peer->agent->group->sn.str,
+                  ngx_trp_id_text(peer->local->id).data);
+
+    ngx_trp_tunnel_forsake(peer->tunnel);
 }
 
 

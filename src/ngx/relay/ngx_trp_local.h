@@ -36,6 +36,10 @@ void ngx_trp_local_leave(ngx_trp_local_t *local);
 
 ngx_int_t ngx_trp_local_frame(ngx_trp_peer_t *peer, trp_frame_t *frame);
 
+/* its reverse does not answer: if there is another one, the stream leaves it */
+
+void ngx_trp_local_silent(ngx_trp_peer_t *peer, ngx_uint_t safe);
+
 /* the tunnel is free for the next stream */
 
 void ngx_trp_local_over(ngx_trp_peer_t *peer);

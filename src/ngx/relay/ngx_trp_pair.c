@@ -13,6 +13,7 @@
 
 #include "relay/ngx_trp_pair.h"
 #include "relay/ngx_trp_choice.h"
+#include "tunnel/ngx_trp_tunnel_doubt.h"
 
 
 #define NGX_TRP_PAIR_REST_TIME   1000
@@ -124,6 +125,9 @@ ngx_trp_pair_join(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
     ngx_trp_choice_configure(agent, auth->weight, auth->backup);
 
     ngx_trp_pair_count(agent, 1);
+
+    /* it is back */
+    ngx_trp_choice_silent(agent, 0);
 
     ngx_queue_insert_tail(&agent->peers, &peer->all);
     peer->agent = agent;
@@ -973,6 +977,57 @@ ngx_trp_pair_unpark(ngx_trp_peer_t *peer)
 
         ngx_trp_choice_in(peer->agent);
     }
+}
+
+
+ngx_int_t
+ngx_trp_pair_silent(ngx_trp_peer_t *reverse, const u_char *id)
+{
+    ngx_queue_t      *q;
+    ngx_trp_peer_t   *peer;
+    ngx_trp_agent_t  *agent;
+
+    agent = reverse->agent;
+
+    if (!ngx_trp_choice_another(agent, id)) {
+        return NGX_DECLINED;
+    }
+
+    if (agent->silent) {
+        return NGX_OK;
+    }
+
+    for (q = ngx_queue_head(&agent->peers);
+         q != ngx_queue_sentinel(&agent->peers);
+         q = ngx_queue_next(q))
+    {
+        peer = ngx_queue_data(q, ngx_trp_peer_t, all);
+
+        if (peer->idle && ngx_trp_tunnel_ask(peer->tunnel)) {
+            ngx_trp_pair_unpark(peer);
+            peer->suspect = 1;
+        }
+    }
+
+    ngx_trp_choice_silent(agent, 1);
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_trp_pair_answered(ngx_trp_peer_t *peer)
+{
+    ngx_uint_t  suspect;
+
+    suspect = peer->suspect;
+    peer->suspect = 0;
+
+    if (peer->agent) {
+        ngx_trp_choice_silent(peer->agent, 0);
+    }
+
+    return suspect && !peer->tunnel->busy && !peer->tunnel->failed;
 }
 
 

@@ -101,6 +101,17 @@ void ngx_trp_pair_park(ngx_trp_peer_t *peer);
 void ngx_trp_pair_unpark(ngx_trp_peer_t *peer);
 
 /*
+ * A reverse does not answer: its idle tunnels are asked whether they are alive,
+ * and get no stream until they answer.  NGX_DECLINED: there is no other one.
+ */
+
+ngx_int_t ngx_trp_pair_silent(ngx_trp_peer_t *reverse, const u_char *id);
+
+/* the tunnel has answered; 1 if it is to be parked again */
+
+ngx_uint_t ngx_trp_pair_answered(ngx_trp_peer_t *peer);
+
+/*
  * Idle tunnels of an agent, or, negative, its share of the streams that wait
  * for one.
  */

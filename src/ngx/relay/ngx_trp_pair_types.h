@@ -116,6 +116,7 @@ struct ngx_trp_group_s {
     ngx_uint_t             nlocals;      /* streams of this nginx */
     ngx_queue_t            candidates;   /* ngx_trp_peer_t, without a tunnel */
     ngx_uint_t             nreverses;    /* among the agents */
+    ngx_uint_t             nsilent;      /* among those */
     ngx_trp_usage_t        usage;
     trp_recent_t           lost;         /* accepted; does the entry know? */
     uint64_t               pass;         /* of the agent chosen last */
@@ -182,6 +183,7 @@ struct ngx_trp_agent_s {
     unsigned               backup:1;
     unsigned               ordered:1;
     unsigned               penalized:1;
+    unsigned               silent:1;     /* has not answered */
 };
 
 
@@ -210,6 +212,7 @@ struct ngx_trp_peer_s {
     unsigned               direct:1;     /* its stream is of this nginx */
     unsigned               accepted:1;   /* this one */
     unsigned               leaving:1;    /* its agent has sent DRAIN */
+    unsigned               suspect:1;    /* would be idle, if it answered */
     unsigned               throttled:1;  /* not read until output is sent */
     unsigned               absent:1;     /* told that there is no reverse */
 };

@@ -65,6 +65,7 @@ static void ngx_trp_relay_drain(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_reload_handler(ngx_event_t *ev);
 static void ngx_trp_relay_check_key(ngx_trp_peer_t *peer);
 static void ngx_trp_relay_closed(ngx_trp_tunnel_t *t);
+static void ngx_trp_relay_silent(ngx_trp_tunnel_t *t, ngx_uint_t safe);
 
 
 static const ngx_trp_tunnel_handlers_t  ngx_trp_relay_tunnel_handlers = {
@@ -73,7 +74,8 @@ static const ngx_trp_tunnel_handlers_t  ngx_trp_relay_tunnel_handlers = {
     ngx_trp_relay_idle,
     ngx_trp_relay_frame,
     ngx_trp_relay_drain,
-    ngx_trp_relay_closed
+    ngx_trp_relay_closed,
+    ngx_trp_relay_silent
 };
 
 
@@ -275,6 +277,7 @@ ngx_trp_relay_hello(ngx_trp_peer_t *peer)
 
     hello.version = TRP_VERSION;
     hello.heartbeat = (uint32_t) peer->relay->conf->heartbeat;
+    hello.flags = TRP_CAN_ANSWER;
     ngx_memcpy(hello.nonce, peer->nonce, TRP_NONCE_LEN);
 
     ngx_trp_tunnel_send_frame(peer->tunnel, buf, trp_hello_put(buf, &hello));
@@ -335,6 +338,13 @@ ngx_trp_relay_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
         if (!t->busy) {
             ngx_trp_pair_unpark(peer);
             ngx_trp_tunnel_fail(t);
+        }
+
+        return NGX_OK;
+
+    case TRP_PONG:
+        if (ngx_trp_pair_answered(peer)) {
+            ngx_trp_relay_idle(t);
         }
 
         return NGX_OK;
@@ -605,6 +615,12 @@ ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth)
     ngx_trp_guard_leave(peer->guest);
 
     t->state.opener = (auth->role == TRP_ROLE_REVERSE);
+
+    if (t->state.opener) {
+        t->doubt.timeout = peer->relay->conf->next_timeout;
+        t->doubt.able = (auth->flags & TRP_CAN_ANSWER) != 0;
+    }
+
     group = peer->agent->group;
 
     ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
@@ -729,6 +745,8 @@ ngx_trp_relay_idle(ngx_trp_tunnel_t *t)
         return;
     }
 
+    ngx_trp_choice_silent(peer->agent, 0);
+
     /* in a worker that exits, only users of this nginx wait */
 
     seeker = peer->leaving ? NULL : ngx_trp_choice_next(peer->agent);
@@ -763,6 +781,8 @@ ngx_trp_relay_drain(ngx_trp_tunnel_t *t)
         ngx_trp_tunnel_fail(t);
         return;
     }
+
+    peer->suspect = 0;
 
     if (ngx_trp_joint_waits(peer)) {
         ngx_trp_joint_refuse_draining(peer->joint, "takes over");
@@ -877,4 +897,20 @@ ngx_trp_relay_closed(ngx_trp_tunnel_t *t)
         /* the stream may take another tunnel at once */
         holder->ops->lost(holder);
     }
+}
+
+
+static void
+ngx_trp_relay_silent(ngx_trp_tunnel_t *t, ngx_uint_t safe)
+{
+    ngx_trp_peer_t  *peer;
+
+    peer = t->data;
+
+    if (peer->direct) {
+        ngx_trp_local_silent(peer, safe);
+        return;
+    }
+
+    ngx_trp_joint_silent(peer, safe);
 }

@@ -31,6 +31,7 @@ typedef struct {
     ngx_array_t             *keys;          /* trp_authorized_key_t */
     ngx_msec_t               auth_timeout;
     ngx_msec_t               open_timeout;
+    ngx_msec_t               next_timeout;
     ngx_msec_t               heartbeat;
     ngx_uint_t               max_unauthenticated;
     ngx_uint_t               max_per_address;

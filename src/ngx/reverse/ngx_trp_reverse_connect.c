@@ -84,6 +84,7 @@ ngx_trp_reverse_connect(ngx_trp_reverse_ctx_t *ctx)
     ctx->closed = &closed;
 
     ngx_trp_reverse_offer(ctx);
+    ngx_trp_stream_keep(&ctx->stream);
 
     ctx->conf->handler(s);
 
@@ -103,6 +104,7 @@ ngx_trp_reverse_connect(ngx_trp_reverse_ctx_t *ctx)
 
     if (u->connected) {
         ngx_trp_reverse_connected(ctx, u->peer.connection);
+        ngx_trp_fake_wake(s->connection->read);
         return;
     }
 
@@ -325,6 +327,8 @@ ngx_trp_reverse_connected(ngx_trp_reverse_ctx_t *ctx, ngx_connection_t *pc)
         ngx_trp_stream_accept(st);
         return;
     }
+
+    ngx_trp_stream_check(st);
 
     if (st->in == NGX_TRP_STREAM_ABORTED) {
         ngx_trp_ends_reset(pc);

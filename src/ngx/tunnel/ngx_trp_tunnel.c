@@ -12,6 +12,7 @@
 
 #include "tunnel/ngx_trp_tunnel.h"
 #include "tunnel/ngx_trp_frame_log.h"
+#include "tunnel/ngx_trp_tunnel_doubt.h"
 #include "base/ngx_trp_event.h"
 #include "tunnel/trp_auth.h"
 
@@ -229,6 +230,7 @@ ngx_trp_tunnel_settle(ngx_trp_tunnel_t *t)
     t->busy = 0;
     t->abandoned = 0;
     t->dropped = 0;
+    t->doubt.open = 0;
 
     if (!ngx_trp_out_pending(&t->out)) {
         ngx_trp_out_free(&t->out);
@@ -598,21 +600,26 @@ ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
     switch (frame->type) {
 
     case TRP_DATA:
-    case TRP_PONG:
         return NGX_OK;
 
     case TRP_PING:
 
         /*
-         * During a stream the peer does not wait for PONG, and a frame may be
-         * partly forwarded; one PONG that waits to be written answers them all.
+         * After the answer to OPEN the peer does not wait for PONG, and a frame
+         * may be partly forwarded; one PONG that waits to be written answers
+         * them all.
          */
 
-        if (!t->busy && !ngx_trp_tunnel_pending(t)) {
+        if (ngx_trp_tunnel_asked(t) && !ngx_trp_tunnel_pending(t)) {
             ngx_trp_tunnel_send(t, TRP_PONG);
         }
 
         return NGX_OK;
+
+    case TRP_ACCEPT:
+    case TRP_REFUSE:
+        ngx_trp_tunnel_answer(t);
+        break;
 
     case TRP_ERRMSG:
         if (trp_refuse_get(&error, t->reader.buf, frame->len) == TRP_OK) {
@@ -630,6 +637,7 @@ ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
 
     case TRP_OPEN:
         t->busy = 1;
+        t->doubt.asked = 0;
 
         /* it has crossed with DRAIN: the tunnel was about to be closed */
         ngx_trp_tunnel_watch(t);

@@ -15,6 +15,10 @@
 #include "tunnel/ngx_trp_tunnel_output.h"
 #include "tunnel/ngx_trp_frame_log.h"
 
+#if (NGX_LINUX)
+#include <linux/sockios.h>
+#endif
+
 
 #define NGX_TRP_OUT_MIN      512
 #define NGX_TRP_OUT_CONTROL  256     /* after a full record */
@@ -465,6 +469,23 @@ ngx_trp_tunnel_write_failed(ngx_trp_tunnel_t *t, ngx_int_t rc)
 
     c->error = 1;
     ngx_trp_tunnel_fail(t);
+}
+
+
+size_t
+ngx_trp_tunnel_unsent(ngx_connection_t *c)
+{
+#ifdef SIOCOUTQ
+
+    int  n;
+
+    return (ioctl(c->fd, SIOCOUTQ, &n) == 0) ? n : 0;
+
+#else
+
+    return 0;
+
+#endif
 }
 
 

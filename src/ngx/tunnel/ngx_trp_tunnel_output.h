@@ -61,6 +61,11 @@ void ngx_trp_tunnel_flush_later(ngx_trp_tunnel_t *t);
 void ngx_trp_tunnel_flush_after(ngx_trp_tunnel_t *t, ngx_msec_t msec);
 
 
+/* bytes in a socket that its peer has not acknowledged */
+
+size_t ngx_trp_tunnel_unsent(ngx_connection_t *c);
+
+
 /* internal: posts the tunnel's event */
 
 void ngx_trp_tunnel_post(ngx_trp_tunnel_t *t);

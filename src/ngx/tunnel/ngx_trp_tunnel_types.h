@@ -55,6 +55,12 @@ typedef struct {
     /* about to be closed: the owner removes it from all lists */
     void              (*closed)(ngx_trp_tunnel_t *t);
 
+    /*
+     * OPEN has no answer, nor has PING.  "safe": if the tunnel is given up with
+     * ngx_trp_tunnel_forsake(), nothing of the stream takes effect there.
+     */
+    void              (*silent)(ngx_trp_tunnel_t *t, ngx_uint_t safe);
+
 } ngx_trp_tunnel_handlers_t;
 
 
@@ -64,6 +70,28 @@ typedef struct {
     ngx_trp_bio_conf_t   bio;
     ngx_trp_tunnel_t    *last;   /* its output waits for the handler's end */
 } ngx_trp_tunnels_t;
+
+
+/*
+ * What is known about a peer that has not answered OPEN yet; the flag "asked"
+ * of the peer itself: PING came before its answer.  Each of the flags is one
+ * fact, see ngx_trp_tunnel_doubt.c.
+ */
+
+typedef struct {
+    ngx_msec_t           timeout;    /* 0: there is no doubt */
+    ngx_msec_t           since;      /* OPEN, PING, or its answer */
+    size_t               unsent;     /* at PING, bytes */
+
+    unsigned             able:1;     /* it answers PING before its answer */
+    unsigned             open:1;     /* OPEN was sent, and has no answer */
+    unsigned             asked:1;    /* PING was sent after it */
+    unsigned             heard:1;    /* PING was answered */
+    unsigned             had:1;      /* all that was sent before PING */
+    unsigned             unsafe:1;   /* it may have carried out the stream */
+    unsigned             partial:1;  /* a frame to it is half written */
+    unsigned             confirm:1;  /* PONG waits for the rest of it */
+} ngx_trp_tunnel_doubt_t;
 
 
 struct ngx_trp_tunnel_s {
@@ -80,6 +108,8 @@ struct ngx_trp_tunnel_s {
     ngx_trp_out_t                     out;        /* frames, not yet in TLS */
 
     ngx_event_t                       event;      /* flush, idle, fail */
+
+    ngx_trp_tunnel_doubt_t            doubt;
 
     ngx_msec_t                        heartbeat;
     ngx_msec_t                        received;   /* time of the last input */

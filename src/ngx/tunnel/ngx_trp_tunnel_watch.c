@@ -11,13 +11,10 @@
 
 
 #include "tunnel/ngx_trp_tunnel_watch.h"
+#include "tunnel/ngx_trp_tunnel_doubt.h"
 #include "tunnel/ngx_trp_tunnel_output.h"
 
 #include <netinet/tcp.h>
-
-#if (NGX_LINUX)
-#include <linux/sockios.h>
-#endif
 
 
 #define NGX_TRP_BEATS        3       /* missed until a peer counts as dead */
@@ -106,7 +103,7 @@ ngx_trp_tunnel_beat(ngx_trp_tunnel_t *t)
 ngx_int_t
 ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t)
 {
-    ngx_msec_t         beat, silent;
+    ngx_msec_t         beat, next, silent;
     ngx_connection_t  *c;
 
     c = t->connection;
@@ -140,11 +137,15 @@ ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t)
         ngx_trp_bio_relax(&t->bio);
     }
 
+    next = ngx_trp_tunnel_doubt(t);
+
     if (t->busy || silent < beat) {
 
         /* the timer also keeps an exiting worker alive for the stream */
 
-        ngx_add_timer(c->read, t->busy ? beat : beat - silent);
+        beat = t->busy ? beat : beat - silent;
+
+        ngx_add_timer(c->read, next ? ngx_min(beat, next) : beat);
         return NGX_OK;
     }
 
@@ -225,23 +226,6 @@ ngx_trp_tunnel_stuck(ngx_trp_tunnel_t *t)
 }
 
 
-size_t
-ngx_trp_tunnel_unsent(ngx_connection_t *c)
-{
-#ifdef SIOCOUTQ
-
-    int  n;
-
-    return (ioctl(c->fd, SIOCOUTQ, &n) == 0) ? n : 0;
-
-#else
-
-    return 0;
-
-#endif
-}
-
-
 void
 ngx_trp_tunnel_deadline(ngx_trp_tunnel_t *t, ngx_msec_t msec, const char *what)
 {
@@ -254,11 +238,23 @@ ngx_trp_tunnel_deadline(ngx_trp_tunnel_t *t, ngx_msec_t msec, const char *what)
 void
 ngx_trp_tunnel_watch(ngx_trp_tunnel_t *t)
 {
-    t->deadline = NULL;
+    ngx_event_t  *rev;
+
+    rev = t->connection->read;
+
     t->missed = 0;
     t->received = ngx_current_msec;
 
-    ngx_add_timer(t->connection->read, t->heartbeat);
+    if (t->doubt.timeout && t->deadline == NULL && rev->timer_set
+        && (ngx_msec_int_t) (t->received + t->heartbeat - rev->timer.key) > 0)
+    {
+        /* the next OPEN needs it so soon */
+        return;
+    }
+
+    t->deadline = NULL;
+
+    ngx_add_timer(rev, t->heartbeat);
 }
 
 

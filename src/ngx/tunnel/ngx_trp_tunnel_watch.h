@@ -38,11 +38,6 @@ void ngx_trp_tunnel_watch(ngx_trp_tunnel_t *t);
 ngx_uint_t ngx_trp_tunnel_probe(ngx_trp_tunnel_t *t);
 
 
-/* bytes in the socket that its peer has not acknowledged */
-
-size_t ngx_trp_tunnel_unsent(ngx_connection_t *c);
-
-
 /* internal: called when the TLS handshake is done */
 
 void ngx_trp_tunnel_socket_options(ngx_trp_tunnel_t *t);

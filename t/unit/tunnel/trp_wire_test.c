@@ -196,6 +196,7 @@ same_message(const message_t *a, const message_t *b)
     case TRP_HELLO:
         return a->hello.version == b->hello.version
                && a->hello.heartbeat == b->hello.heartbeat
+               && a->hello.flags == b->hello.flags
                && memcmp(a->hello.nonce, b->hello.nonce, TRP_NONCE_LEN) == 0;
 
     case TRP_AUTH:
@@ -322,6 +323,7 @@ sample(message_t *m, size_t i)
     case 1:
         m->hello.version = 255;
         m->hello.heartbeat = 0xffffffff;
+        m->hello.flags = TRP_CAN_ANSWER;
         break;
 
     case 2:
@@ -336,6 +338,7 @@ sample(message_t *m, size_t i)
         m->auth.role = 255;
         m->auth.weight = 0xffff;
         m->auth.backup = 1;
+        m->auth.flags = TRP_CAN_ANSWER;
         m->auth.group = text(label);
         m->auth.group.len = TRP_LABEL_MAX - 1;
         m->auth.name = text(label);
@@ -481,8 +484,9 @@ test_bytes(void)
         size_t       len;
         const char  *bytes;
     } wire[] = {
-        { 0, 0, 6, "\1\0\0\45\2\1" },
+        { 0, 0, 6, "\1\0\0\46\2\1" },
         { 0, 36, 5, "\40\1\2\3\4" },
+        { 1, 36, 6, "\40\377\377\377\377\1" },
         { 2, 0, 11, "\2\0\0\222\2\1\1g\1n\100" },
         { 5, 0, 8, "\3\0\0\4\77\377\376\3" },
         { 7, 0, 5, "\4\0\0\1\77" },
@@ -542,7 +546,9 @@ test_truncated(void)
 
         /* neither were these */
 
-        if (in.type == TRP_AUTH || in.type == TRP_READY) {
+        if (in.type == TRP_HELLO || in.type == TRP_AUTH
+            || in.type == TRP_READY)
+        {
             min = len - (in.type == TRP_AUTH ? 9 : 1);
         }
 

@@ -242,15 +242,16 @@ sub answer_pings {
 }
 
 
-# The bytes of AUTH: key (a file), role, group, name, weight, backup.  What is
-# signed may differ from what is claimed: signed => { group => 'other' };
+# The bytes of AUTH: key (a file), role, group, name, weight, backup, flags (a
+# string, none by default).  What is signed may differ from what is claimed: signed => { group => 'other' };
 # public_key and signature replace the right ones.
 
 sub auth {
     my ($self, $hello, %opts) = @_;
 
     my %claim = (version => VERSION, role => 'entry', group => '0',
-        name => 'raw', nonce => 'n' x 32, weight => 1, backup => 0, %opts);
+        name => 'raw', nonce => 'n' x 32, weight => 1, backup => 0, flags => '',
+        %opts);
     my $key = defined $claim{public_key} ? $claim{public_key}
         : public_key($claim{key});
 
@@ -258,9 +259,9 @@ sub auth {
         : _sign($claim{key}, $self->transcript($hello, %claim,
             %{$claim{signed} || {}}));
 
-    return frame('AUTH', pack('C C C/a C/a a32 a32 a64 n C', $claim{version},
-        _role($claim{role}), @claim{qw/ group name /}, $key, $claim{nonce},
-        $signature, @claim{qw/ weight backup /}));
+    return frame('AUTH', pack('C C C/a C/a a32 a32 a64 n C a*',
+        $claim{version}, _role($claim{role}), @claim{qw/ group name /}, $key,
+        $claim{nonce}, $signature, @claim{qw/ weight backup flags /}));
 }
 
 
