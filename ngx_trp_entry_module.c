@@ -14,6 +14,7 @@
 #include "entry/ngx_trp_entry.h"
 #include "entry/ngx_trp_entry_local.h"
 #include "entry/ngx_trp_entry_group.h"
+#include "entry/ngx_trp_entry_pools.h"
 #include "entry/ngx_trp_route.h"
 #include "agent/ngx_trp_stream_log.h"
 #include "base/ngx_trp_addr.h"
@@ -148,6 +149,13 @@ static ngx_command_t  ngx_trp_entry_commands[] = {
       ngx_trp_entry_group,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.group),
+      NULL },
+
+    { ngx_string("trp_entry_groups"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE12,
+      ngx_trp_entry_groups,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_entry_srv_conf_t, up),
       NULL },
 
     { ngx_string("trp_entry_name"),
@@ -999,6 +1007,8 @@ ngx_trp_entry_create_srv_conf(ngx_conf_t *cf)
 
     escf->up.open_timeout = NGX_CONF_UNSET_MSEC;
     escf->up.unavailable = NGX_CONF_UNSET_UINT;
+    escf->up.groups_max = NGX_CONF_UNSET_UINT;
+    escf->up.groups_inactive = NGX_CONF_UNSET_MSEC;
 
     ngx_trp_agent_create_conf(&escf->up.agent);
 
@@ -1103,17 +1113,12 @@ ngx_trp_entry_init_upstream(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
                               30000);
     ngx_conf_merge_uint_value(escf->up.unavailable, prev->up.unavailable,
                               NGX_TRP_ENTRY_WAIT);
+    ngx_conf_merge_uint_value(escf->up.groups_max, prev->up.groups_max, 100);
+    ngx_conf_merge_msec_value(escf->up.groups_inactive,
+                              prev->up.groups_inactive, 600000);
 
     ngx_trp_entry_merge_group(&prev->up, &escf->up);
     ngx_trp_agent_merge_conf(cf, &prev->up.agent, &escf->up.agent);
-
-    if (escf->up.group && !escf->up.local) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"trp_entry_group\" with variables is not supported by "
-                      "upstream \"%V\" in %s:%ui, write a name",
-                      &us->host, us->file_name, us->line);
-        return NGX_ERROR;
-    }
 
     if (escf->up.local) {
         return NGX_OK;

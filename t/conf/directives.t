@@ -80,6 +80,7 @@ stream {
         trp_entry;
         trp_entry_key entry;
         trp_entry_group office;
+        trp_entry_groups max=10 inactive=1h;
         trp_entry_name near.users;
         trp_entry_pool idle=2 max=8;
         trp_entry_connect_timeout 10s;

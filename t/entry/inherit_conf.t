@@ -34,6 +34,10 @@ my @good = (
     [ "$both trp_entry_turn 127.0.0.1;", 'trp_entry_turn_user a:b;', '' ],
     [ "$both trp_entry_turn_user a:b;", 'trp_entry_turn tls 127.0.0.1;',
         'trp_entry_turn_ssl_verify off;' ],
+    [ "$both trp_entry_group \$trp_socks5_user;", '', '' ],
+    [ "$both trp_entry_group \$trp_socks5_user;", 'trp_entry_group a;', '' ],
+    [ $both, 'trp_entry_group a-$trp_destination_host;', '' ],
+    [ "$both trp_entry_groups max=1;", 'trp_entry_groups inactive=1d;', '' ],
 );
 
 # the error names the line of the last element
@@ -58,6 +62,19 @@ my @bad = (
         'trp_entry_turn 127' ],
     [ "$both trp_entry_turn off; trp_entry_turn 127.0.0.1;", '', '',
         qr/"trp_entry_turn" directive is duplicate/, 'trp_entry_turn off' ],
+    map({ [ $both, "trp_entry_groups $_;", '',
+            qr/invalid parameter "\S+" in "trp_entry_groups", write "max=/,
+            'trp_entry_groups' ] }
+        qw/ max=0 max=x max= max=65536 inactive=0 inactive=x inactive=25h idle=1 /,
+        'max=1 max=1', 'inactive=1s inactive=1s'),
+    [ $both, 'trp_entry_groups max=1; trp_entry_groups inactive=1s;', '',
+        qr/"trp_entry_groups" directive is duplicate/, 'trp_entry_groups max' ],
+    [ $both, 'trp_entry_group $no_such_variable;', '',
+        qr/unknown "no_such_variable" variable/, '' ],
+    [ $both, 'trp_entry_group a; trp_entry_group $trp_name;', '',
+        qr/"trp_entry_group" directive is duplicate/, 'trp_entry_group a' ],
+    [ $both, 'trp_entry_group $trp_name; trp_entry_group a;', '',
+        qr/"trp_entry_group" directive is duplicate/, 'trp_entry_group $' ],
     [ '', '', 'trp_entry;', qr/"trp_entry" directive is not allowed here/,
         'trp_entry;' ],
     [ '', '', 'server { trp_entry_key auth; }',
@@ -78,7 +95,8 @@ for my $case (@bad) {
     my ($before, $in, $after, $message, $where) = @$case;
     my $line = config($before, $in, $after, $where);
 
-    like(nginx_test($t), qr/\[emerg\] [^\n]*$message[^\n]*nginx\.conf:$line\b/,
+    like(nginx_test($t), $where ? qr/\[emerg\] [^\n]*$message[^\n]*nginx\.conf:$line\b/
+        : qr/\[emerg\] [^\n]*$message/,
         join ' | ', $before, $in, $after);
 }
 

@@ -136,6 +136,8 @@ ngx_trp_relays_start(ngx_trp_relays_t *relays)
 {
     ngx_uint_t  backup;
 
+    ngx_queue_init(&relays->names);
+
     if (ngx_array_init(&relays->pools, relays->mem,
                        relays->upstream->servers->nelts,
                        sizeof(ngx_trp_pool_t *))
@@ -143,8 +145,6 @@ ngx_trp_relays_start(ngx_trp_relays_t *relays)
     {
         return NGX_ERROR;
     }
-
-    ngx_queue_init(&relays->names);
 
     for (backup = 0; backup < 2; backup++) {
         if (ngx_trp_relays_add_servers(relays, backup) != NGX_OK) {

@@ -13,6 +13,7 @@
 
 #include "entry/ngx_trp_entry.h"
 #include "entry/ngx_trp_entry_local.h"
+#include "entry/ngx_trp_entry_pools.h"
 #include "agent/ngx_trp_stream_tcp.h"
 #include "agent/ngx_trp_stream_udp.h"
 #include "base/ngx_trp_addr.h"
@@ -69,31 +70,21 @@ ngx_trp_entry_start(ngx_cycle_t *cycle, const ngx_trp_entry_conf_t *conf,
 
     entry->conf = conf;
     entry->fd = fd;
-    entry->relays.upstream = us;
+    entry->upstream = us;
 
     if (conf->local) {
-        ngx_trp_share_init(&entry->share, ngx_trp_capacity_size(cycle) / 4,
-                           cycle->log);
+        ngx_trp_share_init(&entry->fixed.share,
+                           ngx_trp_capacity_size(cycle) / 4, cycle->log);
         return entry;
     }
 
-    entry->relays.mem = cycle->pool;
-    entry->relays.group = &conf->agent.group;
-    entry->relays.agent = ngx_trp_agent_start(cycle, &conf->agent, capacity,
-                                              "trp_entry");
-    if (entry->relays.agent == NULL) {
+    entry->agent = ngx_trp_agent_start(cycle, &conf->agent, capacity,
+                                       "trp_entry");
+    if (entry->agent == NULL) {
         return NULL;
     }
 
-    ngx_trp_share_init(&entry->share, entry->relays.agent->limit, cycle->log);
-
-    if (ngx_trp_relays_init(entry->relays.agent, us) != NGX_OK
-        || ngx_trp_relays_start(&entry->relays) != NGX_OK)
-    {
-        return NULL;
-    }
-
-    return entry;
+    return (ngx_trp_entry_pools_start(entry) == NGX_OK) ? entry : NULL;
 }
 
 
@@ -102,7 +93,9 @@ ngx_trp_entry_begin(ngx_trp_entry_ctx_t *ctx, ngx_trp_entry_t *entry)
 {
     ctx->entry = entry;
 
-    if (ngx_trp_entry_open_frame(ctx) != NGX_OK) {
+    if (ngx_trp_entry_pools_find(ctx) != NGX_OK
+        || ngx_trp_entry_open_frame(ctx) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -161,7 +154,7 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
     if (ngx_trp_entry_closed(ctx)) {
         ctx->code = TRP_CODE_NO_AGENT;
         ctx->balancer.none = 1;
-        pc->name = &ctx->entry->relays.upstream->host;
+        pc->name = &ctx->entry->upstream->host;
         return NGX_BUSY;
     }
 
@@ -200,7 +193,7 @@ ngx_trp_entry_get_local(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
     ngx_addr_t    *addr;
     ngx_stream_upstream_server_t  *server;
 
-    server = ctx->entry->relays.upstream->servers->elts;
+    server = ctx->entry->upstream->servers->elts;
     addr = &server[0].addrs[0];
 
     pc->sockaddr = addr->sockaddr;
@@ -289,10 +282,10 @@ ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
 
     ctx->balancer.none = 1;
 
-    pool = ngx_trp_relays_choose(&ctx->entry->relays);
+    pool = ngx_trp_relays_choose(&ctx->pools->relays);
 
     if (pool == NULL) {
-        pc->name = &ctx->entry->relays.upstream->host;
+        pc->name = &ctx->entry->upstream->host;
         return NGX_BUSY;
     }
 
@@ -306,10 +299,10 @@ ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
         return NGX_ERROR;
     }
 
-    tunnel->relays = &ctx->entry->relays;
+    tunnel->relays = &ctx->pools->relays;
     tunnel->fd = ctx->entry->fd;
     tunnel->open_timeout = ngx_trp_entry_open_timeout(ctx);
-    tunnel->share = &ctx->entry->share;
+    tunnel->share = &ctx->pools->share;
 
     ctx->associate = ngx_trp_associate(ctx->target, &ngx_trp_associate_tunnel,
                                        tunnel, ctx->entry->fd, pc);
@@ -336,7 +329,7 @@ ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
     ngx_trp_pool_t    *other;
     ngx_trp_relays_t  *relays;
 
-    relays = &ctx->entry->relays;
+    relays = &ctx->pools->relays;
 
     if (relays->pools.nelts == 0) {
 
@@ -426,7 +419,7 @@ ngx_trp_entry_elsewhere(ngx_trp_stream_t *st)
         return 0;
     }
 
-    return ngx_trp_relays_other(&ctx->entry->relays, ctx->pool) != NULL;
+    return ngx_trp_relays_other(&ctx->pools->relays, ctx->pool) != NULL;
 }
 
 
@@ -442,13 +435,13 @@ ngx_trp_entry_hopeless(ngx_trp_stream_t *st)
 static ngx_uint_t
 ngx_trp_entry_closed(ngx_trp_entry_ctx_t *ctx)
 {
-    ngx_trp_entry_t  *entry;
+    const ngx_trp_entry_conf_t  *conf;
 
-    entry = ctx->entry;
+    conf = ctx->entry->conf;
 
-    return entry->conf->unavailable == NGX_TRP_ENTRY_RESET
-           && (entry->conf->local ? ngx_trp_entry_local_vain(ctx)
-                                  : ngx_trp_relays_vain(&entry->relays));
+    return conf->unavailable == NGX_TRP_ENTRY_RESET
+           && (conf->local ? ngx_trp_entry_local_vain(ctx)
+                           : ngx_trp_relays_vain(&ctx->pools->relays));
 }
 
 

@@ -90,6 +90,12 @@ ngx_trp_entry_local_init(ngx_conf_t *cf, ngx_trp_entry_conf_t *conf,
 
     why = ngx_trp_entry_local_needless(&conf->agent, &unset);
 
+    if (conf->groups_max != NGX_CONF_UNSET_UINT
+        || conf->groups_inactive != NGX_CONF_UNSET_MSEC)
+    {
+        why = "trp_entry_groups";
+    }
+
     if (why) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"%s\" cannot be used with \"trp_entry local\" in "

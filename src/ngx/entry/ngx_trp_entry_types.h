@@ -52,6 +52,8 @@ typedef struct {
     ngx_msec_t                    open_timeout;
     ngx_uint_t                    unavailable;
     ngx_uint_t                    limited;    /* a server has max_conns */
+    ngx_uint_t                    groups_max; /* if they are on first use */
+    ngx_msec_t                    groups_inactive;
     ngx_uint_t                    local;      /* the relay is this nginx */
     ngx_trp_hub_t                *hub;
     void                         *relay;      /* for the hub's functions */
@@ -59,14 +61,40 @@ typedef struct {
 } ngx_trp_entry_conf_t;
 
 
-/* the same in a worker */
+typedef struct ngx_trp_entry_s  ngx_trp_entry_t;
+
+
+/* the tunnels of a group, in a worker; the second part: one on first use */
 
 typedef struct {
-    const ngx_trp_entry_conf_t   *conf;
-    ngx_socket_t                  fd;         /* of the process */
+    ngx_trp_entry_t              *entry;
     ngx_trp_relays_t              relays;
     ngx_trp_share_t               share;      /* of datagrams */
-} ngx_trp_entry_t;
+
+    ngx_str_node_t                node;       /* in entry->groups */
+    ngx_queue_t                   queue;      /* in entry->closing */
+    ngx_event_t                   event;      /* while it has no user */
+    ngx_uint_t                    users;      /* sessions */
+    ngx_msec_t                    used;       /* when the last one ended */
+} ngx_trp_entry_pools_t;
+
+
+/* of an upstream {}, in a worker */
+
+struct ngx_trp_entry_s {
+    const ngx_trp_entry_conf_t   *conf;
+    ngx_socket_t                  fd;         /* of the process */
+    ngx_stream_upstream_srv_conf_t  *upstream;
+    ngx_trp_agent_worker_t       *agent;
+
+    ngx_trp_entry_pools_t         fixed;      /* if the group is */
+
+    ngx_rbtree_t                  groups;     /* ngx_trp_entry_pools_t */
+    ngx_rbtree_node_t             sentinel;
+    ngx_uint_t                    ngroups;
+    ngx_queue_t                   closing;    /* still have tunnels */
+    unsigned                      full:1;     /* this has been logged */
+};
 
 
 /* of a session; the caller sets the first part */
@@ -82,6 +110,7 @@ typedef struct {
     ngx_str_t                     group;      /* empty until it is known */
 
     ngx_trp_entry_t              *entry;      /* NULL: not yet asked for one */
+    ngx_trp_entry_pools_t        *pools;      /* of the group */
     ngx_trp_stream_t              stream;
     ngx_trp_pool_t               *pool;       /* of the relay chosen */
     ngx_trp_local_t              *local;      /* or this nginx is the relay */

@@ -51,6 +51,15 @@ ngx_trp_share_init(ngx_trp_share_t *share, ngx_uint_t max, ngx_log_t *log)
 }
 
 
+void
+ngx_trp_share_done(ngx_trp_share_t *share)
+{
+    trp_assert(share->n == 0);
+
+    trp_hash_done(&share->clients);
+}
+
+
 ngx_int_t
 ngx_trp_share_take(ngx_trp_share_t *share, ngx_trp_share_member_t *member)
 {

@@ -53,6 +53,10 @@ typedef struct {
 void ngx_trp_share_init(ngx_trp_share_t *share, ngx_uint_t max,
     ngx_log_t *log);
 
+/* nobody has any */
+
+void ngx_trp_share_done(ngx_trp_share_t *share);
+
 /*
  * Takes one more, for which a destination of any association may have to be
  * forgotten.  NGX_ERROR: no memory.
