@@ -85,6 +85,7 @@ static char *ngx_trp_entry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static ngx_int_t ngx_trp_entry_init_upstream(ngx_conf_t *cf,
     ngx_stream_upstream_srv_conf_t *us);
 static ngx_int_t ngx_trp_entry_init_module(ngx_cycle_t *cycle);
+static ngx_uint_t ngx_trp_entry_has_routes(void **srv_conf);
 static ngx_int_t ngx_trp_entry_init_process(ngx_cycle_t *cycle);
 
 
@@ -1166,10 +1167,22 @@ ngx_trp_entry_init_module(ngx_cycle_t *cycle)
             return NGX_ERROR;
         }
 
-        ngx_trp_entry_udp_init_sockets(cycle, emcf->inherited);
+        ngx_trp_entry_udp_init_sockets(cycle, emcf->inherited,
+                                       ngx_trp_entry_has_routes);
     }
 
     return ngx_trp_listener_init_resets(cycle);
+}
+
+
+static ngx_uint_t
+ngx_trp_entry_has_routes(void **srv_conf)
+{
+    ngx_trp_entry_srv_conf_t  *escf;
+
+    escf = srv_conf[ngx_trp_entry_module.ctx_index];
+
+    return escf->routes != NULL;
 }
 
 
@@ -1211,7 +1224,7 @@ ngx_trp_entry_init_process(ngx_cycle_t *cycle)
 
     if (emcf->routes.nelts) {
         ngx_trp_entry_udp_start(&emcf->udp, cycle, fd, emcf->inherited,
-                                ngx_trp_target_claimed);
+                                ngx_trp_entry_has_routes);
     }
 
     us = emcf->upstreams.elts;

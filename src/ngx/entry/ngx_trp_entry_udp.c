@@ -30,7 +30,8 @@ static ngx_int_t ngx_trp_entry_udp_connect(ngx_connection_t *c);
 
 
 void
-ngx_trp_entry_udp_init_sockets(ngx_cycle_t *cycle, u_char *inherited)
+ngx_trp_entry_udp_init_sockets(ngx_cycle_t *cycle, u_char *inherited,
+    ngx_trp_listener_check_pt check)
 {
     ngx_uint_t        i;
     ngx_listening_t  *ls;
@@ -42,6 +43,10 @@ ngx_trp_entry_udp_init_sockets(ngx_cycle_t *cycle, u_char *inherited)
         /* nginx forgets this before a worker could ask */
 
         inherited[i] = (ls[i].inherited || ls[i].previous);
+
+        if (ls[i].type == SOCK_DGRAM && ngx_trp_listener_all(&ls[i], check)) {
+            ngx_trp_listener_buffers(&ls[i]);
+        }
     }
 }
 

@@ -43,12 +43,13 @@ typedef struct {
 
 
 /*
- * In the master, for each new configuration: notes in "inherited", an array of
- * as many elements as there are listening sockets, which of them an old worker
- * may be reading.
+ * In the master, for each new configuration: sets the buffers of sockets that
+ * pass the check, and notes in "inherited", an array of as many elements as
+ * there are listening sockets, which of them an old worker may be reading.
  */
 
-void ngx_trp_entry_udp_init_sockets(ngx_cycle_t *cycle, u_char *inherited);
+void ngx_trp_entry_udp_init_sockets(ngx_cycle_t *cycle, u_char *inherited,
+    ngx_trp_listener_check_pt check);
 
 /*
  * In a worker: it lets an old worker read those of its sockets that pass the

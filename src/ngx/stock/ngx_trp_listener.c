@@ -14,6 +14,9 @@
 #include "stock/ngx_trp_listener.h"
 
 
+#define NGX_TRP_LISTENER_BUFFER  (4 * 1024 * 1024)
+
+
 static void ngx_trp_listener_init(ngx_conf_t *cf,
     ngx_trp_listener_family_t *lf, ngx_stream_addr_conf_t *conf,
     ngx_str_t *name);
@@ -244,6 +247,34 @@ ngx_trp_listener_server(ngx_stream_addr_conf_t *conf,
 #else
     return check(conf->ctx->srv_conf);
 #endif
+}
+
+
+/*
+ * All clients of a worker share the buffers of one socket.  The master may
+ * exceed the system's limit for their size.
+ */
+
+void
+ngx_trp_listener_buffers(ngx_listening_t *ls)
+{
+    int  size;
+
+    size = NGX_TRP_LISTENER_BUFFER;
+
+    if (ls->rcvbuf == -1
+        && setsockopt(ls->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size))
+           == -1)
+    {
+        (void) setsockopt(ls->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+    }
+
+    if (ls->sndbuf == -1
+        && setsockopt(ls->fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size))
+           == -1)
+    {
+        (void) setsockopt(ls->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    }
 }
 
 

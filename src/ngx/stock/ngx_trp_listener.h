@@ -72,6 +72,11 @@ void ngx_trp_listener_start_resets(ngx_cycle_t *cycle,
     ngx_trp_listener_check_pt check);
 
 
+/* a socket for datagrams of many clients: buffers, unless "listen" has them */
+
+void ngx_trp_listener_buffers(ngx_listening_t *ls);
+
+
 /* calls the setter of the stock "listen" with these arguments */
 
 char *ngx_trp_listener_listen(ngx_conf_t *cf, ngx_str_t *args,

@@ -22,14 +22,12 @@
 
 #include "turn/ngx_trp_turn_udp.h"
 #include "base/ngx_trp_event.h"
+#include "stock/ngx_trp_listener.h"
 #include "turn/ngx_trp_turn.h"
 #include "turn/ngx_trp_turn_socket.h"
 #include "turn/ngx_trp_turn_zone_owners.h"
 #include "turn/ngx_trp_turn_zone_slots.h"
 
-
-/* unless "listen" has "rcvbuf" or "sndbuf" */
-#define NGX_TRP_TURN_SOCKET_BUFFER  (4 * 1024 * 1024)
 
 /* connecting n sockets takes n^2 time: for more, other workers pass it on */
 #define NGX_TRP_TURN_CONNECTED  1000
@@ -63,7 +61,6 @@ struct ngx_trp_turn_listener_s {
 };
 
 
-static void ngx_trp_turn_udp_buffers(ngx_listening_t *ls);
 static ngx_int_t ngx_trp_turn_udp_server(ngx_trp_turn_worker_t *worker,
     ngx_listening_t *ls);
 static void **ngx_trp_turn_udp_srv_conf(ngx_listening_t *ls, ngx_uint_t i);
@@ -107,39 +104,11 @@ ngx_trp_turn_udp_init_sockets(ngx_trp_turn_worker_t *worker,
         worker->inherited[i] = (ls[i].inherited || ls[i].previous);
 
         if (ngx_trp_turn_udp_server(worker, &ls[i]) != NGX_DECLINED) {
-            ngx_trp_turn_udp_buffers(&ls[i]);
+            ngx_trp_listener_buffers(&ls[i]);
         }
     }
 
     return NGX_OK;
-}
-
-
-/*
- * All clients of a worker share the buffers of one socket.  The master may
- * exceed the system's limit for their size.
- */
-
-static void
-ngx_trp_turn_udp_buffers(ngx_listening_t *ls)
-{
-    int  size;
-
-    size = NGX_TRP_TURN_SOCKET_BUFFER;
-
-    if (ls->rcvbuf == -1
-        && setsockopt(ls->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size))
-           == -1)
-    {
-        (void) setsockopt(ls->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-    }
-
-    if (ls->sndbuf == -1
-        && setsockopt(ls->fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size))
-           == -1)
-    {
-        (void) setsockopt(ls->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    }
 }
 
 
