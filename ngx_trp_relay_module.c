@@ -28,6 +28,7 @@ typedef struct {
     ngx_trp_hub_t            hub;           /* the first member */
     ngx_array_t              servers;       /* ngx_trp_relay_srv_conf_t * */
     ngx_trp_workers_t       *workers;       /* NULL: there is only one */
+    ngx_uint_t               locals;        /* 1: an entry uses them */
     ngx_shm_zone_t          *zone;          /* reloads, an ngx_atomic_t */
 } ngx_trp_relay_main_conf_t;
 
@@ -42,6 +43,10 @@ static void *ngx_trp_relay_find(ngx_trp_hub_t *hub, ngx_str_t *name,
     const char **why);
 static ngx_int_t ngx_trp_relay_enter(void *server, ngx_trp_local_t *local,
     const char **why);
+static ngx_int_t ngx_trp_relay_pass(void *server, ngx_str_t *group,
+    ngx_connection_t *c);
+static ngx_int_t ngx_trp_relay_connect(void *server, ngx_str_t *group,
+    ngx_socket_t fd);
 static ngx_uint_t ngx_trp_relay_vain(void *server, ngx_str_t *group);
 
 static ngx_int_t ngx_trp_relay_steer_handler(ngx_stream_session_t *s);
@@ -73,6 +78,8 @@ static const ngx_trp_hub_ops_t  ngx_trp_relay_hub_ops = {
     ngx_trp_relay_find,
     ngx_trp_relay_enter,
     ngx_trp_local_leave,
+    ngx_trp_relay_pass,
+    ngx_trp_relay_connect,
     ngx_trp_relay_vain
 };
 
@@ -209,23 +216,73 @@ ngx_trp_relay_find(ngx_trp_hub_t *hub, ngx_str_t *name, const char **why)
         return NULL;
     }
 
+    rmcf->locals = 1;
+
     return srv[0];
 }
 
 
+/* in a worker that exits, reverses go to the next configuration's */
+
 static ngx_int_t
 ngx_trp_relay_enter(void *server, ngx_trp_local_t *local, const char **why)
 {
-    ngx_trp_relay_srv_conf_t  *rscf = server;
+    ngx_trp_relay_srv_conf_t *rscf = server;
 
-    if (!ngx_trp_steer_here(rscf->worker->worker->steer,
-                            trp_slot(ngx_trp_str(&local->group))))
+    ngx_trp_workers_t  *workers;
+
+    workers = rscf->worker->worker->workers;
+
+    if (workers
+        && (ngx_exiting
+            || !ngx_trp_workers_here(workers,
+                                     trp_slot(ngx_trp_str(&local->group)))))
     {
         return NGX_DECLINED;
     }
 
     return ngx_trp_local_enter(&rscf->worker->pair, local, &rscf->relay.limits,
                                rscf->relay.open_timeout, why);
+}
+
+
+static ngx_int_t
+ngx_trp_relay_pass(void *server, ngx_str_t *group, ngx_connection_t *c)
+{
+    ngx_trp_relay_srv_conf_t *rscf = server;
+
+    ngx_uint_t          slot;
+    ngx_trp_workers_t  *workers;
+
+    workers = rscf->worker->worker->workers;
+    slot = trp_slot(ngx_trp_str(group));
+
+    if (ngx_trp_workers_here(workers, slot) || c->requests || ngx_exiting
+        || ngx_trp_workers_pass(workers, slot, c) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_trp_workers_forget(c);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_relay_connect(void *server, ngx_str_t *group, ngx_socket_t fd)
+{
+    ngx_trp_relay_srv_conf_t *rscf = server;
+
+    if (ngx_trp_workers_tunnel(rscf->worker->worker->workers,
+                               trp_slot(ngx_trp_str(group)),
+                               rscf->relay.number, group, fd)
+        != NGX_OK)
+    {
+        return NGX_AGAIN;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -471,6 +528,8 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 
     cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
 
+    conf->log = cscf->error_log;
+
     if (cscf->handler != ngx_trp_relay_handler) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"trp_relay\" in %s:%ui cannot be used together with "
@@ -590,6 +649,7 @@ ngx_trp_relay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     *srv = rscf;
+    rscf->relay.number = rmcf->servers.nelts - 1;
 
     rmcf->zone = ngx_shared_memory_add(cf, &name, 8 * ngx_pagesize,
                                        &ngx_trp_relay_module);
@@ -649,7 +709,8 @@ ngx_trp_relay_init_module(ngx_cycle_t *cycle)
     ngx_trp_pid_file_check(cycle, "trp_relay");
 
     rmcf->workers = ngx_trp_workers_create(cycle,
-                                           ngx_trp_relay_old_workers(cycle));
+                                           ngx_trp_relay_old_workers(cycle),
+                                           rmcf->locals);
 
     return NGX_OK;
 }

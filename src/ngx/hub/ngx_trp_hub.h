@@ -65,14 +65,26 @@ typedef struct {
 
     /*
      * A user's stream begins.  NGX_DECLINED: the reverses of its group are in
-     * another worker; NGX_BUSY: a limit, "*why" says which; NGX_ERROR: no
-     * memory.  In these cases, nothing is to be undone.
+     * another worker, see connect(); NGX_BUSY: a limit, "*why" says which;
+     * NGX_ERROR: no memory.  In these cases, nothing is to be undone.
      */
     ngx_int_t             (*enter)(void *server, ngx_trp_local_t *local,
                                    const char **why);
 
     /* it is over, and no longer holds a tunnel */
     void                  (*leave)(ngx_trp_local_t *local);
+
+    /*
+     * The worker of a group gets an accepted connection, whose session begins
+     * anew there; or one end of a near tunnel, for the streams of the group.
+     * _pass(): NGX_OK: "c" is freed, with its session; NGX_DECLINED: it is to
+     * be served here.  _connect(): NGX_OK: "fd" is to be closed here, too;
+     * NGX_AGAIN: that worker takes nothing at the moment.
+     */
+    ngx_int_t             (*pass)(void *server, ngx_str_t *group,
+                                  ngx_connection_t *c);
+    ngx_int_t             (*connect)(void *server, ngx_str_t *group,
+                                     ngx_socket_t fd);
 
     /* 1 if it is certain that the group has no reverse */
     ngx_uint_t            (*vain)(void *server, ngx_str_t *group);

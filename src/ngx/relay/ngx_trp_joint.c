@@ -932,7 +932,10 @@ ngx_trp_joint_close(ngx_trp_joint_t *joint)
         ngx_trp_joint_log_abort(joint);
     }
 
-    if (!joint->retried) {
+    if (!joint->retried && !joint->entry->near) {
+
+        /* a user of this nginx has a session that is logged */
+
         ngx_trp_session_log(joint);
     }
 

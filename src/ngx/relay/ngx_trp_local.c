@@ -20,6 +20,7 @@
 #define ngx_trp_local_of(s)  trp_of(ngx_trp_local_t, source, s)
 
 
+static void ngx_trp_local_exiting_group(ngx_trp_group_t *group);
 static ngx_uint_t ngx_trp_local_admits(ngx_trp_source_t *source);
 static ngx_trp_tunnel_t *ngx_trp_local_get(ngx_trp_source_t *source);
 static void ngx_trp_local_wait(ngx_trp_source_t *source,
@@ -99,6 +100,48 @@ ngx_trp_local_leave(ngx_trp_local_t *local)
 
     ngx_trp_pair_closed(group, NULL);
     ngx_trp_pair_exit(group);
+}
+
+
+void
+ngx_trp_local_exiting(ngx_trp_pair_t *pair)
+{
+    ngx_rbtree_node_t  *node, *next;
+
+    if (pair->rbtree.root == &pair->sentinel) {
+        return;
+    }
+
+    for (node = ngx_rbtree_min(pair->rbtree.root, &pair->sentinel);
+         node;
+         node = next)
+    {
+        next = ngx_rbtree_next(&pair->rbtree, node);
+        ngx_trp_local_exiting_group((ngx_trp_group_t *) node);
+    }
+}
+
+
+/* the last one that leaves the group may free it */
+
+static void
+ngx_trp_local_exiting_group(ngx_trp_group_t *group)
+{
+    ngx_uint_t         n;
+    ngx_queue_t       *q;
+    ngx_trp_holder_t  *holder;
+    ngx_trp_seeker_t  *seeker;
+
+    for (n = group->nwaiting, q = ngx_queue_head(&group->waiting); n; n--) {
+        seeker = ngx_queue_data(q, ngx_trp_seeker_t, queue);
+        q = ngx_queue_next(q);
+
+        if (seeker->found == ngx_trp_local_found) {
+            holder = ngx_trp_local_stop(trp_of(ngx_trp_local_t, seeker,
+                                               seeker));
+            holder->ops->reopen(holder);
+        }
+    }
 }
 
 

@@ -30,6 +30,13 @@ ngx_int_t ngx_trp_local_enter(ngx_trp_pair_t *pair, ngx_trp_local_t *local,
 void ngx_trp_local_leave(ngx_trp_local_t *local);
 
 
+/*
+ * This worker begins to exit: streams that wait look for a reverse elsewhere.
+ */
+
+void ngx_trp_local_exiting(ngx_trp_pair_t *pair);
+
+
 /* for a reverse's tunnel with peer->direct */
 
 /* a frame for the stream; returns what handlers->frame() should */

@@ -138,6 +138,56 @@ ngx_trp_pair_join(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
 }
 
 
+/* the key of all zeros is none, and nobody else has it */
+
+ngx_int_t
+ngx_trp_pair_join_near(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
+    ngx_str_t *name, const ngx_trp_limits_t *limits)
+{
+    trp_auth_t         auth;
+    ngx_trp_group_t   *group;
+    ngx_trp_agent_t   *agent;
+    ngx_trp_member_t  *member;
+
+    static const trp_str_t  local = trp_string("local");
+
+    ngx_memzero(&auth, sizeof(trp_auth_t));
+
+    auth.role = TRP_ROLE_ENTRY;
+    auth.name = local;
+
+    group = ngx_trp_pair_group(pair, ngx_trp_str(name), &limits->group);
+    if (group == NULL) {
+        return NGX_ERROR;
+    }
+
+    group->wanted = 1;
+
+    member = ngx_trp_pair_member(group, auth.public_key);
+    if (member == NULL) {
+        ngx_trp_pair_release_group(group);
+        return NGX_ERROR;
+    }
+
+    agent = ngx_trp_pair_agent(member, &auth);
+    if (agent == NULL) {
+        ngx_trp_pair_release_member(member);
+        return NGX_ERROR;
+    }
+
+    agent->near = 1;
+
+    ngx_trp_pair_count(agent, 1);
+
+    ngx_queue_insert_tail(&agent->peers, &peer->all);
+    peer->agent = agent;
+
+    ngx_trp_pair_watch(group);
+
+    return NGX_OK;
+}
+
+
 /* "of": what has too many tunnels, NULL: the group */
 
 static ngx_int_t
@@ -552,7 +602,10 @@ ngx_trp_pair_count(ngx_trp_agent_t *agent, ngx_int_t n)
 
     agent->tunnels += n;
     agent->member->usage.tunnels += n;
-    agent->group->usage.tunnels += n;
+
+    if (!agent->near) {
+        agent->group->usage.tunnels += n;
+    }
 
     if (agent->role == TRP_ROLE_REVERSE && agent->tunnels == 0) {
         ngx_trp_choice_remove(agent);

@@ -40,6 +40,14 @@ void ngx_trp_pair_init(ngx_trp_pair_t *pair, ngx_cycle_t *cycle);
 ngx_int_t ngx_trp_pair_join(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
     trp_auth_t *auth, const ngx_trp_limits_t *limits, const char **over);
 
+/*
+ * The peer's tunnel is one for users in another worker: it counts for no limit.
+ * NGX_ERROR: no memory.
+ */
+
+ngx_int_t ngx_trp_pair_join_near(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
+    ngx_str_t *group, const ngx_trp_limits_t *limits);
+
 /* the peer no longer waits */
 
 void ngx_trp_pair_withdraw(ngx_trp_peer_t *peer);

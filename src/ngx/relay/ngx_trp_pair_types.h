@@ -181,6 +181,7 @@ struct ngx_trp_agent_s {
     ngx_trp_rest_t         rest;
     ngx_str_t              name;
     unsigned               backup:1;
+    unsigned               near:1;       /* users of this nginx */
     unsigned               ordered:1;
     unsigned               penalized:1;
     unsigned               silent:1;     /* has not answered */
@@ -209,6 +210,7 @@ struct ngx_trp_peer_s {
     u_char                 nonce[TRP_NONCE_LEN];
 
     unsigned               idle:1;
+    unsigned               near:1;       /* from another worker */
     unsigned               direct:1;     /* its stream is of this nginx */
     unsigned               accepted:1;   /* this one */
     unsigned               leaving:1;    /* its agent has sent DRAIN */

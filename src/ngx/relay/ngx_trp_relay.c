@@ -18,6 +18,7 @@
 #include "relay/ngx_trp_joint.h"
 #include "relay/ngx_trp_local.h"
 #include "relay/ngx_trp_pair.h"
+#include "tunnel/ngx_trp_near.h"
 #include "tunnel/trp_auth.h"
 
 #include <sodium.h>
@@ -44,6 +45,13 @@ typedef struct {
 
 static ngx_msec_t ngx_trp_relay_time_left(const ngx_trp_relay_t *relay,
     ngx_connection_t *c);
+static void ngx_trp_relay_workers_moved(void *data, struct sockaddr *sockaddr,
+    ngx_uint_t slot);
+static void ngx_trp_relay_workers_tunnel(void *data, ngx_uint_t server,
+    ngx_str_t *group, ngx_socket_t fd);
+static void ngx_trp_relay_near(ngx_trp_relay_t *relay, ngx_str_t *group,
+    ngx_socket_t fd);
+static void ngx_trp_relay_workers_exiting(void *data);
 static void ngx_trp_relay_hello(ngx_trp_peer_t *peer);
 static void ngx_trp_relay_readable(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_writable(ngx_trp_tunnel_t *t);
@@ -79,6 +87,13 @@ static const ngx_trp_tunnel_handlers_t  ngx_trp_relay_tunnel_handlers = {
 };
 
 
+static const ngx_trp_workers_handlers_t  ngx_trp_relay_workers_handlers = {
+    ngx_trp_relay_workers_moved,
+    ngx_trp_relay_workers_tunnel,
+    ngx_trp_relay_workers_exiting
+};
+
+
 ngx_trp_relay_worker_t *
 ngx_trp_relay_start_worker(ngx_cycle_t *cycle, ngx_trp_workers_t *workers,
     ngx_atomic_t *counter)
@@ -102,8 +117,21 @@ ngx_trp_relay_start_worker(ngx_cycle_t *cycle, ngx_trp_workers_t *workers,
 
     worker->scratch = ngx_palloc(cycle->pool, NGX_TRP_SCRATCH_SIZE);
 
-    if (worker->scratch == NULL
-        || ngx_trp_steer_start(cycle, workers, &worker->steer) != NGX_OK)
+    if (worker->scratch == NULL) {
+        return NULL;
+    }
+
+    if (workers == NULL) {
+        return worker;
+    }
+
+    worker->workers = workers;
+    worker->steer = ngx_trp_steer_create(cycle, workers);
+
+    if (worker->steer == NULL
+        || ngx_trp_workers_start(cycle, workers,
+                                 &ngx_trp_relay_workers_handlers, worker)
+           != NGX_OK)
     {
         return NULL;
     }
@@ -118,6 +146,8 @@ ngx_trp_relay_start(ngx_cycle_t *cycle, ngx_trp_relay_worker_t *worker,
 {
     ngx_trp_relay_t  *relay;
 
+    static const trp_str_t  near = trp_string("users of this nginx");
+
     relay = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_relay_t));
 
     if (relay == NULL
@@ -128,6 +158,8 @@ ngx_trp_relay_start(ngx_cycle_t *cycle, ngx_trp_relay_worker_t *worker,
 
     relay->conf = conf;
     relay->worker = worker;
+
+    relay->near.comment = near;
 
     relay->guard.max = conf->max_unauthenticated;
     relay->guard.max_per_address = conf->max_per_address;
@@ -264,6 +296,103 @@ ngx_trp_relay_serve(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
     ngx_trp_relay_hello(peer);
 
     ngx_post_event(c->read, &ngx_posted_events);
+}
+
+
+/* from other workers */
+
+
+static void
+ngx_trp_relay_workers_moved(void *data, struct sockaddr *sockaddr,
+    ngx_uint_t slot)
+{
+    ngx_trp_relay_worker_t *worker = data;
+
+    ngx_trp_steer_remember(worker->steer, sockaddr, slot);
+}
+
+
+static void
+ngx_trp_relay_workers_tunnel(void *data, ngx_uint_t server, ngx_str_t *group,
+    ngx_socket_t fd)
+{
+    ngx_trp_relay_worker_t *worker = data;
+
+    ngx_queue_t      *q;
+    ngx_trp_relay_t  *relay;
+
+    for (q = ngx_queue_head(&worker->relays);
+         q != ngx_queue_sentinel(&worker->relays);
+         q = ngx_queue_next(q))
+    {
+        relay = ngx_queue_data(q, ngx_trp_relay_t, queue);
+
+        if (relay->conf->number == server) {
+            ngx_trp_relay_near(relay, group, fd);
+            return;
+        }
+    }
+
+    /* the reload has removed it */
+
+    (void) ngx_close_socket(fd);
+}
+
+
+/* a near tunnel is one of an entry that has authenticated */
+
+static void
+ngx_trp_relay_near(ngx_trp_relay_t *relay, ngx_str_t *group, ngx_socket_t fd)
+{
+    ngx_trp_peer_t    *peer;
+    ngx_trp_tunnel_t  *t;
+
+    t = ngx_trp_near_create(fd, sizeof(ngx_trp_peer_t), &relay->tunnels,
+                            &ngx_trp_relay_tunnel_handlers, 1,
+                            relay->conf->heartbeat, relay->conf->log);
+    if (t == NULL) {
+        return;
+    }
+
+#if (NGX_STAT_STUB)
+    (void) ngx_atomic_fetch_add(ngx_stat_active, 1);
+#endif
+
+    peer = t->data;
+
+    peer->relay = relay;
+    peer->tunnel = t;
+    peer->key = &relay->near;
+    peer->near = 1;
+
+    if (ngx_trp_pair_join_near(&relay->pair, peer, group, &relay->conf->limits)
+        != NGX_OK)
+    {
+        ngx_trp_tunnel_fail(t);
+        return;
+    }
+
+    t->connection->log->action = "serving tunnel of another worker";
+
+    ngx_trp_relay_idle(t);
+}
+
+
+static void
+ngx_trp_relay_workers_exiting(void *data)
+{
+    ngx_trp_relay_worker_t *worker = data;
+
+    ngx_queue_t      *q;
+    ngx_trp_relay_t  *relay;
+
+    for (q = ngx_queue_head(&worker->relays);
+         q != ngx_queue_sentinel(&worker->relays);
+         q = ngx_queue_next(q))
+    {
+        relay = ngx_queue_data(q, ngx_trp_relay_t, queue);
+        ngx_trp_local_exiting(&relay->pair);
+    }
 }
 
 
@@ -843,7 +972,7 @@ ngx_trp_relay_check_key(ngx_trp_peer_t *peer)
     ngx_trp_relay_t         *relay;
     ngx_trp_relay_worker_t  *worker;
 
-    if (!ngx_exiting || peer->tunnel->failed) {
+    if (!ngx_exiting || peer->tunnel->failed || peer->near) {
         return;
     }
 

@@ -37,6 +37,8 @@ typedef struct {
     ngx_uint_t               max_per_address;
     ngx_trp_limits_t         limits;
     ngx_trp_conf_place_t     place;
+    ngx_uint_t               number;        /* among the relays */
+    ngx_log_t               *log;
 } ngx_trp_relay_conf_t;
 
 
@@ -44,7 +46,8 @@ typedef struct {
 
 typedef struct {
     ngx_queue_t              relays;        /* ngx_trp_relay_t */
-    ngx_trp_steer_t         *steer;         /* NULL: one worker */
+    ngx_trp_workers_t       *workers;       /* NULL: no other ones */
+    ngx_trp_steer_t         *steer;         /* NULL, too */
     ngx_atomic_t            *counter;       /* reloads, in shared memory */
     ngx_atomic_uint_t        reloads;       /* the last one that was seen */
     ngx_event_t              event;
@@ -60,6 +63,7 @@ struct ngx_trp_relay_s {
     ngx_trp_tunnels_t            tunnels;
     ngx_trp_guard_t              guard;
     ngx_trp_pair_t               pair;
+    trp_authorized_key_t         near;      /* of users in other workers */
 };
 
 

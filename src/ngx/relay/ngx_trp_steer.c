@@ -42,31 +42,20 @@ static int ngx_trp_steer_slot(ngx_trp_steer_t *st, ngx_connection_t *c,
     u_char *buf, size_t n);
 static ngx_trp_steer_move_t *ngx_trp_steer_find(ngx_trp_steer_t *st,
     struct sockaddr *sockaddr, trp_addr_t *addr);
-static void ngx_trp_steer_remember(void *data, struct sockaddr *sockaddr,
-    ngx_uint_t slot);
 
 
-ngx_int_t
-ngx_trp_steer_start(ngx_cycle_t *cycle, ngx_trp_workers_t *workers,
-    ngx_trp_steer_t **steer)
+ngx_trp_steer_t *
+ngx_trp_steer_create(ngx_cycle_t *cycle, ngx_trp_workers_t *workers)
 {
     ngx_trp_steer_t  *st;
 
-    *steer = NULL;
-
-    if (workers == NULL) {
-        return NGX_OK;
-    }
-
     st = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_steer_t));
-    if (st == NULL) {
-        return NGX_ERROR;
+
+    if (st) {
+        st->workers = workers;
     }
 
-    st->workers = workers;
-    *steer = st;
-
-    return ngx_trp_workers_start(cycle, workers, ngx_trp_steer_remember, st);
+    return st;
 }
 
 
@@ -197,11 +186,10 @@ ngx_trp_steer_find(ngx_trp_steer_t *st, struct sockaddr *sockaddr,
 }
 
 
-static void
-ngx_trp_steer_remember(void *data, struct sockaddr *sockaddr, ngx_uint_t slot)
+void
+ngx_trp_steer_remember(ngx_trp_steer_t *st, struct sockaddr *sockaddr,
+    ngx_uint_t slot)
 {
-    ngx_trp_steer_t *st = data;
-
     trp_addr_t             addr;
     ngx_trp_steer_move_t  *move;
 

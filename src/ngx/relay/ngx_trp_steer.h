@@ -26,10 +26,15 @@
 typedef struct ngx_trp_steer_s  ngx_trp_steer_t;
 
 
-/* in a worker; "*steer" is NULL if there is only one.  NGX_ERROR: no memory */
+/* in a worker that has others beside it; NULL: no memory */
 
-ngx_int_t ngx_trp_steer_start(ngx_cycle_t *cycle, ngx_trp_workers_t *workers,
-    ngx_trp_steer_t **steer);
+ngx_trp_steer_t *ngx_trp_steer_create(ngx_cycle_t *cycle,
+    ngx_trp_workers_t *workers);
+
+/* the next connection from this address belongs to the slot */
+
+void ngx_trp_steer_remember(ngx_trp_steer_t *st, struct sockaddr *sockaddr,
+    ngx_uint_t slot);
 
 
 /* 1 if the slot belongs to this worker; "st" may be NULL */

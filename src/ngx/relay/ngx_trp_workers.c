@@ -28,6 +28,7 @@
 
 typedef enum {
     NGX_TRP_WORKERS_CONNECTION = 1,
+    NGX_TRP_WORKERS_TUNNEL,
     NGX_TRP_WORKERS_MOVED
 } ngx_trp_workers_type_e;
 
@@ -37,12 +38,13 @@ typedef struct {
     uint32_t            type;
     uint32_t            slot;
     uint32_t            hops;
+    uint32_t            server;
     ngx_msec_t          start_time;         /* monotonic, so good anywhere */
     ngx_sockaddr_t      listening;
     ngx_sockaddr_t      sockaddr;
     socklen_t           listening_len;
     socklen_t           socklen;
-    ngx_trp_proxied_t   proxied;            /* its texts follow */
+    ngx_trp_proxied_t   proxied;            /* its texts follow; or a group */
 } ngx_trp_workers_message_t;
 
 
@@ -57,8 +59,9 @@ struct ngx_trp_workers_s {
     ngx_uint_t                  nchannels;  /* at least nworkers */
     ngx_socket_t              (*channels)[2];  /* written to [0], read [1] */
 
-    ngx_trp_workers_moved_pt    moved;
+    const ngx_trp_workers_handlers_t  *handlers;
     void                       *data;
+    unsigned                    exiting:1;
 };
 
 
@@ -81,7 +84,8 @@ static ngx_int_t ngx_trp_workers_init_connection(ngx_connection_t *c,
 
 
 ngx_trp_workers_t *
-ngx_trp_workers_create(ngx_cycle_t *cycle, ngx_trp_workers_t *old)
+ngx_trp_workers_create(ngx_cycle_t *cycle, ngx_trp_workers_t *old,
+    ngx_uint_t always)
 {
     ngx_uint_t           i, n;
     ngx_core_conf_t     *ccf;
@@ -90,7 +94,9 @@ ngx_trp_workers_create(ngx_cycle_t *cycle, ngx_trp_workers_t *old)
 
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
 
-    if (!ccf->master || (ccf->worker_processes < 2 && old == NULL)) {
+    if (!ccf->master
+        || (ccf->worker_processes < 2 && old == NULL && !always))
+    {
         return NULL;
     }
 
@@ -155,7 +161,7 @@ ngx_trp_workers_close(void *data)
 
 ngx_int_t
 ngx_trp_workers_start(ngx_cycle_t *cycle, ngx_trp_workers_t *workers,
-    ngx_trp_workers_moved_pt moved, void *data)
+    const ngx_trp_workers_handlers_t *handlers, void *data)
 {
     ngx_uint_t         i;
     ngx_socket_t      *channel;
@@ -165,7 +171,7 @@ ngx_trp_workers_start(ngx_cycle_t *cycle, ngx_trp_workers_t *workers,
         return NGX_OK;
     }
 
-    workers->moved = moved;
+    workers->handlers = handlers;
     workers->data = data;
 
     for (i = 0; i < workers->nchannels; i++) {
@@ -259,6 +265,31 @@ ngx_trp_workers_forget(ngx_connection_t *c)
 
     ngx_close_connection(c);
     ngx_destroy_pool(pool);
+}
+
+
+ngx_int_t
+ngx_trp_workers_tunnel(ngx_trp_workers_t *workers, ngx_uint_t slot,
+    ngx_uint_t server, ngx_str_t *group, ngx_socket_t fd)
+{
+    struct iovec                iov[2];
+    ngx_trp_workers_message_t   message;
+
+    if (workers == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&message, sizeof(ngx_trp_workers_message_t));
+
+    message.type = NGX_TRP_WORKERS_TUNNEL;
+    message.slot = slot;
+    message.server = server;
+
+    iov[1].iov_base = group->data;
+    iov[1].iov_len = group->len;
+
+    return ngx_trp_workers_send(workers, slot % workers->nworkers, &message,
+                                iov, 1, fd);
 }
 
 
@@ -361,6 +392,11 @@ ngx_trp_workers_leave(ngx_connection_t *cc)
     (void) ngx_trp_event_del(cc->read);
 
     ngx_close_connection(cc);
+
+    if (!workers->exiting) {
+        workers->exiting = 1;
+        workers->handlers->exiting(workers->data);
+    }
 }
 
 
@@ -370,9 +406,12 @@ static void
 ngx_trp_workers_read(ngx_trp_workers_t *workers,
     ngx_trp_workers_packet_t *packet, size_t size, ngx_socket_t fd)
 {
+    ngx_str_t  group;
+
     if (packet->header.type == NGX_TRP_WORKERS_MOVED) {
-        workers->moved(workers->data, &packet->header.sockaddr.sockaddr,
-                       packet->header.slot);
+        workers->handlers->moved(workers->data,
+                                 &packet->header.sockaddr.sockaddr,
+                                 packet->header.slot);
         return;
     }
 
@@ -382,6 +421,15 @@ ngx_trp_workers_read(ngx_trp_workers_t *workers,
 
     if (ngx_trp_workers_pass_on(workers, packet, size, fd) == NGX_OK) {
         (void) ngx_close_socket(fd);
+        return;
+    }
+
+    if (packet->header.type == NGX_TRP_WORKERS_TUNNEL) {
+        group.data = packet->texts;
+        group.len = size;
+
+        workers->handlers->tunnel(workers->data, packet->header.server, &group,
+                                  fd);
         return;
     }
 

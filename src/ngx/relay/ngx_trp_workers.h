@@ -28,25 +28,38 @@
 typedef struct ngx_trp_workers_s  ngx_trp_workers_t;
 
 
-/* an address whose next connection belongs to another slot */
+/* what comes from other workers */
 
-typedef void (*ngx_trp_workers_moved_pt)(void *data, struct sockaddr *sockaddr,
-    ngx_uint_t slot);
+typedef struct {
+
+    /* the next connection from an address belongs to another slot */
+    void                (*moved)(void *data, struct sockaddr *sockaddr,
+                                 ngx_uint_t slot);
+
+    /* one end of a near tunnel, for users in that worker; to be closed here */
+    void                (*tunnel)(void *data, ngx_uint_t server,
+                                  ngx_str_t *group, ngx_socket_t fd);
+
+    /* this worker begins to exit: nothing comes any more */
+    void                (*exiting)(void *data);
+
+} ngx_trp_workers_handlers_t;
 
 
 /*
  * In the master, for each cycle; "old" is what the last cycle had, or NULL, and
- * has no channels afterwards.  NULL if there is only one worker, which needs
- * none.  A failure is only logged: an error would end the master.
+ * has no channels afterwards.  NULL: there is only one worker, which needs none
+ * unless "always" is set: after a reload, it may have to reach the next one.  A
+ * failure is only logged: an error would end the master.
  */
 
 ngx_trp_workers_t *ngx_trp_workers_create(ngx_cycle_t *cycle,
-    ngx_trp_workers_t *old);
+    ngx_trp_workers_t *old, ngx_uint_t always);
 
 /* in a worker; "workers" may be NULL */
 
 ngx_int_t ngx_trp_workers_start(ngx_cycle_t *cycle, ngx_trp_workers_t *workers,
-    ngx_trp_workers_moved_pt moved, void *data);
+    const ngx_trp_workers_handlers_t *handlers, void *data);
 
 
 /* 1 if the slot belongs to this worker; "workers" may be NULL */
@@ -69,6 +82,16 @@ ngx_int_t ngx_trp_workers_pass(ngx_trp_workers_t *workers, ngx_uint_t slot,
  */
 
 void ngx_trp_workers_forget(ngx_connection_t *c);
+
+/*
+ * Sends one end of a near tunnel to the worker of a slot; the caller closes it
+ * here.  "server" is the place of the relay in the configuration.  In a worker
+ * that exits, the other one is of the next configuration.  NGX_ERROR: the
+ * channel is full, or there is none.
+ */
+
+ngx_int_t ngx_trp_workers_tunnel(ngx_trp_workers_t *workers, ngx_uint_t slot,
+    ngx_uint_t server, ngx_str_t *group, ngx_socket_t fd);
 
 /* tells all other workers; messages may be lost */
 
