@@ -43,6 +43,7 @@ typedef struct {
     /* of server {} */
     ngx_array_t             *routes;       /* ngx_trp_route_t * */
     ngx_trp_entry_proxy_t    proxy;
+    ngx_trp_entry_conf_t    *pass;         /* whose worker gets the users */
 
     /* of upstream {} */
     ngx_uint_t               enabled;
@@ -53,6 +54,7 @@ typedef struct {
 
 static ngx_uint_t ngx_trp_entry_uses(ngx_conf_t *cf,
     ngx_stream_upstream_srv_conf_t *us);
+static ngx_int_t ngx_trp_entry_pass_handler(ngx_stream_session_t *s);
 static ngx_int_t ngx_trp_entry_access_handler(ngx_stream_session_t *s);
 static ngx_trp_entry_ctx_t *ngx_trp_entry_create_ctx(ngx_stream_session_t *s,
     ngx_trp_target_t *target);
@@ -71,6 +73,8 @@ static ngx_int_t ngx_trp_entry_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_entry_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_entry_check_servers(ngx_conf_t *cf,
     ngx_stream_core_main_conf_t *cmcf);
+static void ngx_trp_entry_set_pass(ngx_conf_t *cf,
+    ngx_stream_core_srv_conf_t *cscf);
 static ngx_int_t ngx_trp_entry_check_pass(ngx_conf_t *cf,
     ngx_stream_core_srv_conf_t *cscf);
 static ngx_int_t ngx_trp_entry_check_listen(ngx_conf_t *cf,
@@ -447,6 +451,28 @@ ngx_trp_entry_uses(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
 }
 
 
+/* a user of a local entry has connected: is the group another worker's? */
+
+static ngx_int_t
+ngx_trp_entry_pass_handler(ngx_stream_session_t *s)
+{
+    ngx_trp_entry_conf_t      *conf;
+    ngx_trp_entry_srv_conf_t  *escf;
+
+    escf = ngx_stream_get_module_srv_conf(s, ngx_trp_entry_module);
+    conf = escf->pass;
+
+    if (conf == NULL || s->connection->type != SOCK_STREAM) {
+        return NGX_DECLINED;
+    }
+
+    return (conf->hub->ops->pass(conf->relay, &conf->agent.group,
+                                 s->connection)
+            == NGX_OK)
+           ? NGX_DONE : NGX_DECLINED;
+}
+
+
 /*
  * A user has connected: by which route, and may the user take it?  This is the
  * first handler after those of the post-accept phase, where realip runs.
@@ -805,6 +831,13 @@ ngx_trp_entry_postconfiguration(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
+    h = ngx_array_push(&cmcf->phases[NGX_STREAM_POST_ACCEPT_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_trp_entry_pass_handler;
+
     h = ngx_array_push(&cmcf->phases[NGX_STREAM_PREACCESS_PHASE].handlers);
     if (h == NULL) {
         return NGX_ERROR;
@@ -867,6 +900,8 @@ ngx_trp_entry_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
             return NGX_ERROR;
         }
 
+        ngx_trp_entry_set_pass(cf, cscf[i]);
+
         if (escf->routes) {
             ngx_trp_stock_buffers(srv_conf);
         }
@@ -876,6 +911,32 @@ ngx_trp_entry_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
 
     return ngx_trp_conf_each_listen(cf, cmcf, ngx_trp_entry_check_listen,
                                     NULL);
+}
+
+
+/* users of a group that is known from the start are served by its worker */
+
+static void
+ngx_trp_entry_set_pass(ngx_conf_t *cf, ngx_stream_core_srv_conf_t *cscf)
+{
+    ngx_uint_t                        i;
+    ngx_trp_entry_srv_conf_t         *escf, *up;
+    ngx_trp_entry_main_conf_t        *emcf;
+    ngx_stream_upstream_srv_conf_t   *pass, **us;
+
+    emcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_entry_module);
+    escf = cscf->ctx->srv_conf[ngx_trp_entry_module.ctx_index];
+    pass = ngx_trp_stock_proxy_upstream(cscf->ctx->srv_conf);
+
+    us = emcf->upstreams.elts;
+
+    for (i = 0; i < emcf->upstreams.nelts; i++) {
+        up = ngx_stream_conf_upstream_srv_conf(us[i], ngx_trp_entry_module);
+
+        if (us[i] == pass && up->up.local && up->up.group == NULL) {
+            escf->pass = &up->up;
+        }
+    }
 }
 
 

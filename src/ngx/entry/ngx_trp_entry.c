@@ -21,6 +21,8 @@
 #include "stock/ngx_trp_ends.h"
 
 
+static ngx_trp_entry_t *ngx_trp_entry_start_local(ngx_trp_entry_t *entry,
+    ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_entry_open_frame(ngx_trp_entry_ctx_t *ctx);
 static ngx_int_t ngx_trp_entry_get_peer(ngx_peer_connection_t *pc,
     void *data);
@@ -73,9 +75,7 @@ ngx_trp_entry_start(ngx_cycle_t *cycle, const ngx_trp_entry_conf_t *conf,
     entry->upstream = us;
 
     if (conf->local) {
-        ngx_trp_share_init(&entry->fixed.share,
-                           ngx_trp_capacity_size(cycle) / 4, cycle->log);
-        return entry;
+        return ngx_trp_entry_start_local(entry, cycle);
     }
 
     entry->agent = ngx_trp_agent_start(cycle, &conf->agent, capacity,
@@ -85,6 +85,26 @@ ngx_trp_entry_start(ngx_cycle_t *cycle, const ngx_trp_entry_conf_t *conf,
     }
 
     return (ngx_trp_entry_pools_start(entry) == NGX_OK) ? entry : NULL;
+}
+
+
+static ngx_trp_entry_t *
+ngx_trp_entry_start_local(ngx_trp_entry_t *entry, ngx_cycle_t *cycle)
+{
+    ngx_trp_near_t              *near;
+    const ngx_trp_entry_conf_t  *conf;
+
+    conf = entry->conf;
+    near = &entry->near;
+
+    near->ops = conf->hub->ops;
+    near->relay = conf->relay;
+    near->heartbeat = conf->agent.heartbeat;
+    near->size = ngx_trp_capacity_size(cycle);
+
+    ngx_trp_share_init(&entry->fixed.share, near->size / 4, cycle->log);
+
+    return (ngx_trp_near_init(near, cycle) == NGX_OK) ? entry : NULL;
 }
 
 
@@ -208,7 +228,7 @@ ngx_trp_entry_get_local(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
         return rc;
     }
 
-    return ngx_trp_entry_connect(ctx, pc, &ctx->local->source);
+    return ngx_trp_entry_connect(ctx, pc, ngx_trp_entry_local_source(ctx));
 }
 
 
@@ -404,7 +424,7 @@ ngx_trp_entry_elsewhere(ngx_trp_stream_t *st)
 
     ctx = st->data;
 
-    if (ctx->local) {
+    if (ctx->entry->conf->local) {
         return 0;
     }
 
@@ -465,7 +485,8 @@ ngx_trp_entry_reroute(ngx_trp_stream_t *st)
     leave = st->tries.leave;
     st->tries.leave = 0;
 
-    if (ctx->local) {
+    if (ctx->entry->conf->local) {
+        ngx_trp_entry_local_reroute(ctx);
         return;
     }
 

@@ -14,6 +14,7 @@
 #include "hub/ngx_trp_hub.h"
 
 
+static ngx_int_t ngx_trp_entry_local_near(ngx_trp_entry_ctx_t *ctx);
 static const char *ngx_trp_entry_local_needless(ngx_trp_agent_conf_t *conf,
     ngx_trp_agent_conf_t *unset);
 
@@ -187,16 +188,15 @@ ngx_trp_entry_local_enter(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
         return NGX_OK;
     }
 
+    if (rc == NGX_DECLINED) {
+        return ngx_trp_entry_local_near(ctx);
+    }
+
     if (rc == NGX_ERROR) {
         return NGX_ERROR;
     }
 
     ctx->code = TRP_CODE_LIMIT;
-
-    if (rc == NGX_DECLINED) {
-        ctx->code = TRP_CODE_NO_AGENT;
-        why = "the reverses of the group are in another worker process";
-    }
 
     ngx_log_error(NGX_LOG_ERR, pc->log, 0,
                   "stream may not be opened: %s, destination: \"%V\", "
@@ -205,6 +205,47 @@ ngx_trp_entry_local_enter(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
                   ngx_trp_id_text(ctx->id).data);
 
     return NGX_BUSY;
+}
+
+
+/* the reverses of the group are another worker's */
+
+static ngx_int_t
+ngx_trp_entry_local_near(ngx_trp_entry_ctx_t *ctx)
+{
+    ngx_connection_t  *c;
+
+    c = ctx->session->connection;
+
+    ctx->near = ngx_palloc(c->pool, sizeof(ngx_trp_near_user_t));
+    if (ctx->near == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_trp_near_user(ctx->near, &ctx->entry->near, &ctx->group, c->log);
+
+    return NGX_OK;
+}
+
+
+ngx_trp_source_t *
+ngx_trp_entry_local_source(ngx_trp_entry_ctx_t *ctx)
+{
+    return ctx->near ? &ctx->near->source : &ctx->local->source;
+}
+
+
+void
+ngx_trp_entry_local_reroute(ngx_trp_entry_ctx_t *ctx)
+{
+    if (!ngx_exiting || ctx->near) {
+        return;
+    }
+
+    if (ngx_trp_entry_local_near(ctx) == NGX_OK) {
+        ngx_trp_entry_local_leave(ctx);
+        ctx->stream.source = &ctx->near->source;
+    }
 }
 
 

@@ -18,6 +18,7 @@
 #include "agent/ngx_trp_relays.h"
 #include "agent/ngx_trp_stream.h"
 #include "base/ngx_trp_target.h"
+#include "entry/ngx_trp_entry_near.h"
 #include "entry/ngx_trp_entry_udp.h"
 #include "hub/ngx_trp_hub.h"
 #include "entry/ngx_trp_route.h"
@@ -86,6 +87,7 @@ struct ngx_trp_entry_s {
     ngx_socket_t                  fd;         /* of the process */
     ngx_stream_upstream_srv_conf_t  *upstream;
     ngx_trp_agent_worker_t       *agent;
+    ngx_trp_near_t                near;       /* local: to other workers */
 
     ngx_trp_entry_pools_t         fixed;      /* if the group is */
 
@@ -114,6 +116,7 @@ typedef struct {
     ngx_trp_stream_t              stream;
     ngx_trp_pool_t               *pool;       /* of the relay chosen */
     ngx_trp_local_t              *local;      /* or this nginx is the relay */
+    ngx_trp_near_user_t          *near;       /* or another worker is */
     ngx_trp_associate_t          *associate;  /* NULL: a stream of TCP */
     ngx_uint_t                    code;       /* trp_code_e, without a stream */
     u_char                       *open;       /* the frame */
