@@ -58,6 +58,17 @@ my @tests = (
         . qr/write "bind=ADDRESS" for where to listen/ ],
     [ '[::]:%%PORT_8081%%:10.0.0.5:22', qr/has a source that nobody connects/ ],
 
+    [ '%%PORT_8081%%:unix:/run/../a', qr/has an invalid path of a unix sock/ ],
+    [ '%%PORT_8081%%:unix:/run/a:22', qr/has text after the path of a unix/ ],
+    [ '%%PORT_8081%%:unix:/run/a udp', qr/"trp_route" directive with "udp" can/
+        . qr/not be used with a unix socket/ ],
+    [ 'unix:/run/a', qr/is missing a part, write at least "PORT:PORT"/ ],
+    [ 'unix:/run/a:22 bind=127.0.0.1', qr/with "bind=" cannot listen on a uni/ ],
+    [ 'unix:/run/a:22 udp', qr/with "udp" cannot be used with a unix socket/ ],
+    [ 'unix:a:22', qr/has an invalid source/ ],
+    [ [ 'unix:/run/a:22', undef, 'unix:/run/a:23' ],
+        qr/another "trp_route" listens on "unix:\/run\/a" already/ ],
+
     [ '6000-0:22', qr/has an invalid listen port/ ],
     [ '6019-6000:22', qr/has a range of ports that ends before it starts/ ],
     [ '6000-6019:22-40', qr/has ranges of different lengths, write a range of/ ],

@@ -52,6 +52,7 @@ my @bad = (
     [ 'trp_socks5_user_file none;', qr/none" failed|none"/ ],
     [ 'trp_socks5_allow 1.2.3.4:x;', qr/invalid port/ ],
     [ 'trp_socks5_deny 1.2.3.4/33;', qr/"trp_socks5_deny"/ ],
+    [ 'trp_socks5_allow unix:/run/a;', qr/is a unix socket, for which clien/ ],
     [ 'trp_socks5_udp_timeout 0;', qr/between 1ms and 24h/ ],
     [ 'trp_socks5_udp_address example.org;', qr/invalid address/ ],
     [ 'trp_socks5_udp_address 203.0.113.5:80;', qr/invalid address/ ],

@@ -15,6 +15,8 @@
 
 #include "base/trp_addr.h"
 #include "base/trp_acl.h"
+#include "base/trp_path.h"
+#include "base/trp_str.h"
 
 
 static const char *trp_acl_split(trp_str_t text, trp_str_t *host,
@@ -36,6 +38,13 @@ trp_acl_parse(trp_acl_rule_t *rule, trp_str_t text)
     const char  *err;
 
     memset(rule, 0, sizeof(trp_acl_rule_t));
+
+    if (trp_path_get(text, &rule->name)) {
+        rule->type = TRP_ACL_UNIX;
+
+        return trp_path_valid(rule->name) ? NULL
+               : "has an invalid path of a unix socket";
+    }
 
     err = trp_acl_split(text, &host, &ports);
     if (err) {
@@ -277,12 +286,25 @@ trp_acl_match_name(const trp_acl_rule_t *rule, trp_str_t name, uint16_t port)
 
 
 int
+trp_acl_match_path(const trp_acl_rule_t *rule, trp_str_t path)
+{
+    return rule->type == TRP_ACL_UNIX
+           && trp_path_valid(path) && trp_path_match(rule->name, path);
+}
+
+
+int
 trp_acl_covers(const trp_acl_rule_t *rule, const trp_acl_rule_t *other)
 {
     trp_str_t  end;
 
     if (rule->first > other->first || rule->last < other->last) {
         return 0;
+    }
+
+    if (rule->type == TRP_ACL_UNIX || other->type == TRP_ACL_UNIX) {
+        return rule->type == other->type
+               && trp_str_equal(rule->name, other->name);
     }
 
     switch (rule->type) {

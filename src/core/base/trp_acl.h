@@ -12,6 +12,9 @@
  * brackets.  PORT may be "*"; without a port, a rule covers all ports.  The
  * trailing dot of a name is ignored.  The addresses of this host, 0.0.0.0 and
  * ::, are treated as loopback addresses.
+ *
+ * "unix:/PATH", with "*" and "?" as in trp_path.h, is a rule for unix sockets,
+ * which no other rule matches, not even "all".
  */
 
 
@@ -29,7 +32,8 @@ typedef enum {
     TRP_ACL_ALL = 0,
     TRP_ACL_CIDR,
     TRP_ACL_NAME,                  /* exactly this name */
-    TRP_ACL_SUFFIX                 /* ".NAME": every name that ends in it */
+    TRP_ACL_SUFFIX,                /* ".NAME": every name that ends in it */
+    TRP_ACL_UNIX                   /* a pattern for paths */
 } trp_acl_type_e;
 
 
@@ -66,6 +70,11 @@ int trp_acl_match_denied(const trp_acl_rule_t *rule, const trp_addr_t *addr,
 
 int trp_acl_match_name(const trp_acl_rule_t *rule, trp_str_t name,
     uint16_t port);
+
+
+/* 1 if the rule matches the path of a unix socket */
+
+int trp_acl_match_path(const trp_acl_rule_t *rule, trp_str_t path);
 
 
 /* 1 if the rule matches everything that "other" matches */

@@ -15,6 +15,7 @@
 #include <sodium.h>
 
 #include "base/trp_acl.h"
+#include "base/trp_path.h"
 #include "base/trp_addr.h"
 #include "tunnel/trp_authorized.h"
 #include "tunnel/trp_publish.h"
@@ -374,7 +375,7 @@ trp_option_permitopen(trp_authorized_key_t *key, trp_str_t value)
             key->low_bits = item;
         }
 
-        if (!trp_permitopen_has_port(item)) {
+        if (rule.type != TRP_ACL_UNIX && !trp_permitopen_has_port(item)) {
             return "has a permitopen without a port, "
                    "write \"HOST:*\" for every port";
         }
@@ -638,7 +639,9 @@ int
 trp_authorized_key_allows_open(const trp_authorized_key_t *key,
     const trp_addr_t *addr, trp_str_t name, uint16_t port)
 {
+    int                    unix_socket;
     size_t                 i;
+    trp_str_t              path;
     const trp_acl_rule_t  *rule;
 
     if (key->permitopen.data == NULL) {
@@ -649,11 +652,14 @@ trp_authorized_key_allows_open(const trp_authorized_key_t *key,
         return 0;
     }
 
+    unix_socket = (addr->family == 0 && trp_path_get(name, &path));
+
     for (i = 0; i < key->nrules; i++) {
         rule = &key->rules[i];
 
         if (addr->family != 0 ? trp_acl_match_addr(rule, addr, port)
-                              : trp_acl_match_name(rule, name, port))
+            : unix_socket ? trp_acl_match_path(rule, path)
+            : trp_acl_match_name(rule, name, port))
         {
             return 1;
         }

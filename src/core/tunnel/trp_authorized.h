@@ -13,7 +13,8 @@
  *     role="entry|reverse"          both if absent; "entry", "reverse",
  *                                   or the two joined by "|" or ","
  *     group="a,b*"                  names, with "*" at the end as a wildcard
- *     permitopen="host:port,..."    what an entry may ask for (trp_acl.h)
+ *     permitopen="host:port,..."    what an entry may ask for (trp_acl.h),
+ *                                   also "unix:/PATH"
  *     permitlisten="20000-20009,*.example.com,..."
  *                                   what a reverse may publish
  *                                   (trp_publish.h); nothing if absent

@@ -17,6 +17,7 @@
 #include "tunnel/trp_publish.h"
 #include "base/trp_addr.h"
 #include "base/trp_bytes.h"
+#include "base/trp_path.h"
 
 
 /* lengths of TLS headers, and of a record's payload at most */
@@ -47,9 +48,11 @@ static void trp_get_copy(trp_cursor_t *cur, void *dst, size_t len);
 static uint16_t trp_get_endpoint(trp_cursor_t *cur, trp_addr_t *addr,
     trp_str_t *host);
 static int trp_hello_find_slot(const uint8_t *p, size_t len);
+static int trp_open_get_path(trp_open_t *open, trp_cursor_t *cur);
 
 
 static const trp_str_t  trp_no_host = { 0, NULL };
+static const trp_str_t  trp_unix = trp_string("unix");
 
 
 /* the minimum and maximum payload of each known type */
@@ -559,20 +562,32 @@ trp_refuse_get(trp_refuse_t *refuse, const uint8_t *p, size_t len)
 uint8_t *
 trp_open_put(uint8_t *p, const trp_open_t *open)
 {
-    uint8_t  *start;
+    int         unix_socket;
+    uint8_t    *start;
+    trp_str_t   path;
 
     start = p;
     p += TRP_HEADER_LEN;
 
-    *p++ = open->proto;
+    unix_socket = (open->addr.family == 0 && trp_path_get(open->host, &path));
+
+    *p++ = open->proto | (unix_socket ? TRP_PROTO_UNIX : 0);
     p = trp_put_bytes(p, open->id, TRP_STREAM_ID_LEN);
-    p = trp_put_endpoint(p, &open->addr, open->host, open->port);
+
+    /* a path is at the end; here it would end the tunnels of older peers */
+
+    p = trp_put_endpoint(p, &open->addr, unix_socket ? trp_unix : open->host,
+                         unix_socket ? 1 : open->port);
     p = trp_put_endpoint(p, &open->user, trp_no_host, open->user_port);
     p = trp_put_endpoint(p, &open->local, trp_no_host, open->local_port);
     p = trp_put_str(p, open->name);
     *p++ = open->flags;
     *p++ = open->retries;
     p = trp_put_u16(p, (uint16_t) TRP_SPARE_UNKNOWN);
+
+    if (unix_socket) {
+        p = trp_put_str(p, open->host);
+    }
 
     return trp_put_end(start, p, TRP_OPEN);
 }
@@ -609,7 +624,41 @@ trp_open_get(trp_open_t *open, const uint8_t *p, size_t len)
         return TRP_ERROR;
     }
 
-    return TRP_OK;
+    return (open->proto & TRP_PROTO_UNIX) ? trp_open_get_path(open, &cur)
+                                          : TRP_OK;
+}
+
+
+/* in place of the host and the port */
+
+static int
+trp_open_get_path(trp_open_t *open, trp_cursor_t *cur)
+{
+    trp_str_t  path;
+
+    memset(&open->addr, 0, sizeof(trp_addr_t));
+    open->port = 0;
+    open->host = trp_get_str(cur);
+
+    return (!cur->error && open->spare_at
+            && trp_path_get(open->host, &path) && trp_path_valid(path))
+           ? TRP_OK : TRP_ERROR;
+}
+
+
+uint8_t *
+trp_open_end(uint8_t *frame, size_t len)
+{
+    trp_open_t  open;
+
+    if ((frame[TRP_HEADER_LEN] & TRP_PROTO_UNIX) == 0
+        || trp_open_get(&open, frame + TRP_HEADER_LEN, len - TRP_HEADER_LEN)
+           != TRP_OK)
+    {
+        return frame + len;
+    }
+
+    return frame + TRP_HEADER_LEN + open.spare_at + TRP_OPEN_SPARE;
 }
 
 

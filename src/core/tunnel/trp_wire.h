@@ -181,6 +181,11 @@ typedef struct {
 #define TRP_OPEN_AGAIN       0x2
 
 
+/* beside the protocol: the destination is "unix:/PATH", the port is 0 */
+
+#define TRP_PROTO_UNIX       0x40
+
+
 typedef struct {
     uint8_t      proto;
     uint8_t      id[TRP_STREAM_ID_LEN];
@@ -289,9 +294,9 @@ uint8_t *trp_refuse_put(uint8_t *p, unsigned type,
     const trp_refuse_t *refuse);
 int trp_refuse_get(trp_refuse_t *refuse, const uint8_t *p, size_t len);
 
-/* these bytes of an encoded frame may be changed later */
+/* these bytes of an encoded frame may be changed later: see trp_open_end() */
 
-#define TRP_OPEN_FLAGS       4       /* bytes before the end of the frame */
+#define TRP_OPEN_FLAGS       4       /* bytes before that end */
 #define TRP_OPEN_RETRIES     3
 #define TRP_OPEN_SPARE       2
 
@@ -309,7 +314,11 @@ int trp_open_get(trp_open_t *open, const uint8_t *p, size_t len);
 
 void trp_open_set_spare(const trp_open_t *open, uint8_t *payload, int spare);
 
-/* the same in a frame that trp_open_put() has encoded; "last" is its end */
+/* in a frame that trp_open_put() has encoded: the end of what may change */
+
+uint8_t *trp_open_end(uint8_t *frame, size_t len);
+
+/* sets the number in such a frame; "last" is this end */
 
 void trp_open_put_spare(uint8_t *last, int spare);
 

@@ -201,7 +201,7 @@ ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_tunnel_t *t)
         return;
     }
 
-    last = st->early.open + st->early.open_len;
+    last = trp_open_end(st->early.open, st->early.open_len);
 
     last[-TRP_OPEN_FLAGS] = (st->handlers->elsewhere(st) ? TRP_OPEN_ELSEWHERE
                                                          : 0)
@@ -212,7 +212,8 @@ ngx_trp_stream_attach(ngx_trp_stream_t *st, ngx_trp_tunnel_t *t)
 
     trp_open_put_spare(last, st->source->spare);
 
-    ngx_trp_tunnel_send_frame(t, st->early.open, last);
+    ngx_trp_tunnel_send_frame(t, st->early.open,
+                              st->early.open + st->early.open_len);
 
     /* if the user speaks at once, the first bytes come in the next turn */
 

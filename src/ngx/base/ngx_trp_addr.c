@@ -10,6 +10,7 @@
 
 
 #include "base/ngx_trp_addr.h"
+#include "base/trp_path.h"
 
 
 void
@@ -75,6 +76,13 @@ ngx_trp_host_port(ngx_pool_t *pool, ngx_str_t *host, in_port_t port)
 {
     u_char     *p;
     ngx_str_t   text;
+    trp_str_t   path;
+
+    if (port == 0 && trp_path_get(ngx_trp_str(host), &path)) {
+
+        /* a unix socket */
+        return *host;
+    }
 
     text.len = 0;
     text.data = ngx_pnalloc(pool, host->len + sizeof("[]:65535") - 1);

@@ -29,7 +29,10 @@ void ngx_trp_addr_from_sockaddr(trp_addr_t *addr, in_port_t *port,
 socklen_t ngx_trp_addr_to_sockaddr(ngx_sockaddr_t *sa,
     const trp_addr_t *addr, in_port_t port);
 
-/* "host:port", IPv6 in brackets, from the pool; data is NULL: no memory */
+/*
+ * "host:port", IPv6 in brackets, from the pool; "host" alone if it is
+ * "unix:/PATH".  data is NULL: no memory.
+ */
 
 ngx_str_t ngx_trp_host_port(ngx_pool_t *pool, ngx_str_t *host,
     in_port_t port);

@@ -163,6 +163,11 @@ ngx_trp_route_compare(ngx_trp_route_t *route, int type, struct sockaddr *sa)
                           &b->sockaddr_in6.sin6_addr, sizeof(struct in6_addr));
 #endif
 
+#if (NGX_HAVE_UNIX_DOMAIN)
+    case AF_UNIX:
+        return ngx_strcmp(a->sockaddr_un.sun_path, b->sockaddr_un.sun_path);
+#endif
+
     default:
         return -1;
     }
@@ -254,14 +259,6 @@ ngx_trp_route_name(ngx_pool_t *pool, trp_route_t *route, ngx_str_t *host,
     host->len = route->host.len;
     host->data = (u_char *) route->host.data;
 
-    if (route->port == 0) {
-
-        /* of a unix socket */
-
-        *destination = *host;
-        return NGX_OK;
-    }
-
     *destination = ngx_trp_host_port(pool, host, route->port);
 
     return destination->data ? NGX_OK : NGX_ERROR;
@@ -320,6 +317,13 @@ ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all)
 
     if (rv != NGX_CONF_OK) {
         return rv;
+    }
+
+    if (route.type == SOCK_DGRAM
+        && (route.route.listen_path.len
+            || (route.value == NULL && route.route.port == 0)))
+    {
+        return "with \"udp\" cannot be used with a unix socket";
     }
 
     ngx_trp_route_warn(cf, &route, &value[1], &bind);
@@ -500,7 +504,19 @@ ngx_trp_route_listen(ngx_conf_t *cf, ngx_trp_route_lists_t *lists,
     ngx_trp_route_t *route, ngx_str_t *bind, ngx_str_t *args, ngx_uint_t nargs)
 {
     char       *rv;
-    ngx_str_t   any = ngx_string("0.0.0.0"), any6 = ngx_string("[::]");
+    ngx_str_t   path, any = ngx_string("0.0.0.0"), any6 = ngx_string("[::]");
+
+    if (route->route.listen_path.len) {
+
+        if (bind->data) {
+            return "with \"bind=\" cannot listen on a unix socket";
+        }
+
+        path.len = route->route.listen_path.len;
+        path.data = (u_char *) route->route.listen_path.data;
+
+        return ngx_trp_route_listen_one(cf, lists, route, &path, args, nargs);
+    }
 
     if (bind->data) {
         return ngx_trp_route_listen_one(cf, lists, route, bind, args, nargs);
@@ -569,14 +585,17 @@ ngx_trp_route_listen_one(ngx_conf_t *cf, ngx_trp_route_lists_t *lists,
         return NGX_CONF_ERROR;
     }
 
-    listen[0].data = ngx_pnalloc(cf->pool, NGX_SOCKADDR_STRLEN
+    listen[0].data = ngx_pnalloc(cf->pool, address->len
                                            + sizeof(":65535-65535"));
     if (listen[0].data == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    p = ngx_sprintf(listen[0].data, "%V:%ui", address,
-                    (ngx_uint_t) route->route.listen_port);
+    p = ngx_cpymem(listen[0].data, address->data, address->len);
+
+    if (route->route.listen_path.len == 0) {
+        p = ngx_sprintf(p, ":%ui", (ngx_uint_t) route->route.listen_port);
+    }
 
     listen[0].len = p - listen[0].data;
 

@@ -52,13 +52,14 @@ static const ngx_trp_stream_handlers_t  ngx_trp_reverse_stream_handlers = {
 void
 ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
 {
-    ngx_uint_t              udp, known, full;
+    ngx_uint_t              udp, tcp, known, full;
     trp_refuse_t            refuse;
     ngx_connection_t       *c;
     ngx_trp_reverse_ctx_t  *ctx;
 
     ctx = NULL;
     udp = (open->proto == TRP_PROTO_UDP);
+    tcp = ((open->proto & ~TRP_PROTO_UNIX) == TRP_PROTO_TCP);
 
     known = (open->flags & TRP_OPEN_AGAIN)
             && ngx_trp_stream_known(link->pool->agent, open->id);
@@ -79,7 +80,7 @@ ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
                       "stream was opened before, and accepted, stream: %s",
                       ngx_trp_id_text(open->id).data);
 
-    } else if (open->proto == TRP_PROTO_TCP || (udp && !ngx_exiting)) {
+    } else if (tcp || (udp && !ngx_exiting)) {
 
         /* nginx ends sessions of UDP in a worker that exits */
 
@@ -90,7 +91,7 @@ ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
         ngx_memzero(&refuse, sizeof(trp_refuse_t));
 
         refuse.code = full ? TRP_CODE_LIMIT : TRP_CODE_FAILED;
-        refuse.retry = ((open->proto == TRP_PROTO_TCP || udp) && !known);
+        refuse.retry = ((tcp || udp) && !known);
 
         ngx_trp_tunnel_abandon(link->tunnel, &refuse, 1);
         return;

@@ -12,11 +12,14 @@
 
 #include "reverse/ngx_trp_reverse_access.h"
 #include "agent/ngx_trp_stream_log.h"
+#include "base/trp_path.h"
 #include "base/ngx_trp_addr.h"
 
 
 static ngx_int_t ngx_trp_reverse_check_addr(ngx_trp_reverse_ctx_t *ctx,
     trp_addr_t *addr);
+static ngx_int_t ngx_trp_reverse_check_path(ngx_trp_reverse_ctx_t *ctx,
+    trp_str_t path);
 static ngx_int_t ngx_trp_reverse_check_name(ngx_trp_reverse_ctx_t *ctx);
 static ngx_int_t ngx_trp_reverse_resolve(ngx_trp_reverse_ctx_t *ctx);
 static ngx_uint_t ngx_trp_reverse_is_localhost(trp_str_t *name);
@@ -36,6 +39,7 @@ ngx_trp_reverse_access_handler(ngx_stream_session_t *s)
         trp_string(": destination is not allowed by \"trp_reverse_allow\"");
 
     ngx_int_t               rc;
+    trp_str_t               path;
     ngx_trp_reverse_ctx_t  *ctx;
 
     ctx = ngx_trp_reverse_get_ctx(s);
@@ -52,7 +56,10 @@ ngx_trp_reverse_access_handler(ngx_stream_session_t *s)
         return NGX_AGAIN;
     }
 
-    if (ctx->addr.family && !ctx->resolved) {
+    if (trp_path_get(ngx_trp_str(&ctx->host), &path)) {
+        rc = ngx_trp_reverse_check_path(ctx, path);
+
+    } else if (ctx->addr.family && !ctx->resolved) {
         rc = ngx_trp_reverse_check_addr(ctx, &ctx->addr);
 
     } else {
@@ -104,6 +111,30 @@ ngx_trp_reverse_check_addr(ngx_trp_reverse_ctx_t *ctx, trp_addr_t *addr)
 
     for (i = 0; i < ctx->conf->allow->nelts; i++) {
         if (trp_acl_match_addr(&rule[i], addr, ctx->port)) {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* only rules for paths allow one */
+
+static ngx_int_t
+ngx_trp_reverse_check_path(ngx_trp_reverse_ctx_t *ctx, trp_str_t path)
+{
+    ngx_uint_t       i;
+    trp_acl_rule_t  *rule;
+
+    if (ctx->conf->allow == NULL) {
+        return NGX_DECLINED;
+    }
+
+    rule = ctx->conf->allow->elts;
+
+    for (i = 0; i < ctx->conf->allow->nelts; i++) {
+        if (trp_acl_match_path(&rule[i], path)) {
             return NGX_OK;
         }
     }

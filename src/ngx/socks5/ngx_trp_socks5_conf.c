@@ -322,6 +322,10 @@ ngx_trp_socks5_set_rules(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
         err = trp_acl_parse(rule, ngx_trp_str(&value[i]));
 
+        if (err == NULL && rule->type == TRP_ACL_UNIX) {
+            err = "is a unix socket, for which clients have no name";
+        }
+
         if (err) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" in \"%V\" %s",
                                &value[i], &cmd->name, err);

@@ -129,6 +129,9 @@ ngx_trp_frame_log_open(u_char *p, u_char *last, trp_open_t *open)
     if (open->addr.family) {
         p = ngx_trp_frame_log_addr(p, last, &open->addr, open->port);
 
+    } else if (open->port == 0) {
+        p = ngx_slprintf(p, last, "%*s", open->host.len, open->host.data);
+
     } else {
         p = ngx_slprintf(p, last, "%*s:%ui", open->host.len, open->host.data,
                          (ngx_uint_t) open->port);

@@ -416,6 +416,29 @@ test_covers(void)
 }
 
 
+static void
+test_unix(void)
+{
+    trp_acl_rule_t  rule;
+
+    memset(&rule, 0xa5, sizeof(rule));
+    is_str(trp_acl_parse(&rule, text("unix:/run/*.sock")), NULL, "a path");
+    is_int(rule.type, TRP_ACL_UNIX, "is a rule of its own");
+    is_int(trp_acl_match_path(&rule, text("/run/a.sock")), 1, "it matches");
+    is_int(trp_acl_match_path(&rule, text("/run/a")), 0, "or does not");
+    is_int(trp_acl_match_path(&rule, text("/run/../a.sock")), 0, "climbing");
+    is_int(trp_acl_match_name(&rule, text("a.sock"), 1), 0, "no name");
+    is_int(trp_acl_match_name(&rule, text("unix"), 1), 0, "nor that one");
+    is_int(trp_acl_covers(&rule, &rule), 1, "it covers itself");
+    is_str(trp_acl_parse(&rule, text("all")), NULL, "all");
+    is_int(trp_acl_match_path(&rule, text("/run/a.sock")), 0, "is no path");
+    is_str(trp_acl_parse(&rule, text("unix:/run/../*")),
+           "has an invalid path of a unix socket", "a pattern that climbs");
+    is_str(trp_acl_parse(&rule, text("unix:80")), NULL, "a host named unix");
+    is_int(rule.type, TRP_ACL_NAME, "is a name");
+}
+
+
 int
 main(void)
 {
@@ -424,6 +447,8 @@ main(void)
     test_this_host();
     test_low_bits();
     test_covers();
+
+    test_unix();
 
     return done_testing();
 }

@@ -303,6 +303,7 @@ static const struct {
     { "[::1", NULL },
     { "::1]", NULL },
     { "[[::1]]", NULL },
+    { "unix:/run/a", NULL },
     { "[127.0.0.1]", NULL },
     { "[::1%lo]", NULL },
     { "[localhost]", NULL },

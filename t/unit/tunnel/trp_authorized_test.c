@@ -656,6 +656,16 @@ test_open(void)
     is_int(opens(&key, "9.9.9.9", 7), 1, "all, address");
     is_int(opens(&key, "any", 8), 0, "all, other port");
 
+    is_int(opens(&key, "unix:/run/a", 0), 0, "a unix socket");
+
+    options(&key, "permitopen=\"unix:/run/*.sock,all:*\"");
+    is_int(opens(&key, "unix:/run/a.sock", 0), 1, "its path");
+    is_int(opens(&key, "unix:/run/a/b.sock", 0), 0, "another path");
+    is_int(opens(&key, "unix", 1), 1, "a host of that name");
+
+    options(&key, "permitopen=\"db:5432,*.web:80-81,10.0.0.0/8:22,"
+            "[2001:db8::1]:*,all:7\"");
+
     trp_addr_parse(&addr, text("9.9.9.9"));
     is_int(trp_authorized_key_allows_open(&key, &addr, text("db"), 5432), 0,
            "with an address the name does not count");

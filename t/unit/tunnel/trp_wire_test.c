@@ -580,6 +580,68 @@ test_truncated(void)
 }
 
 
+/* a destination that older peers read as the host "unix" and port 1 */
+
+static void
+test_unix(void)
+{
+    size_t       i, len;
+    uint8_t      buf[FRAME_MAX], *p;
+    message_t    m;
+    trp_open_t   out;
+
+    static const trp_str_t  socket = trp_string("unix:/run/a.sock");
+    static const char      *bad[] = {
+        "unix:/run/../a.sk", "unix:/run/a sock", "unix:run/a.sock_",
+        "/run/a.sock      ", "unix:/run/a/b/s/"
+    };
+
+    sample(&m, 11);
+
+    m.open.proto = 6;
+    memset(&m.open.addr, 0, sizeof(trp_addr_t));
+    m.open.host = socket;
+    m.open.port = 0;
+
+    p = buf + TRP_HEADER_LEN;
+    len = (size_t) (trp_open_put(buf, &m.open) - p);
+
+    is_int(trp_open_get(&out, p, len), TRP_OK, "OPEN to a unix socket");
+    is_int(out.proto, 6 | TRP_PROTO_UNIX, "the protocol says so");
+    is_int(out.addr.family, 0, "no address");
+    is_int(out.port, 0, "no port");
+    is_int(out.host.len, socket.len, "length of the path");
+    ok(memcmp(out.host.data, socket.data, socket.len) == 0, "the path");
+    is_int(out.flags, m.open.flags, "flags");
+    ok(trp_open_end(buf, len + TRP_HEADER_LEN)
+       == buf + TRP_HEADER_LEN + len - 1 - socket.len, "what may change ends");
+
+    trp_open_set_spare(&out, p, 7);
+    is_int(trp_open_get(&out, p, len), TRP_OK, "with spare tunnels");
+    is_int(out.spare, 7, "as many");
+
+    is_int(trp_open_get(&out, p, len - 1), TRP_ERROR, "cut");
+    is_int(trp_open_get(&out, p, len - 1 - socket.len), TRP_ERROR, "no path");
+
+    /* the same bytes to a peer that does not know the bit */
+
+    p[0] = 6;
+    is_int(trp_open_get(&out, p, len), TRP_OK, "an older OPEN");
+    is_int(out.port, 1, "its port");
+    ok(out.host.len == 4 && memcmp(out.host.data, "unix", 4) == 0, "its host");
+    p[0] = 6 | TRP_PROTO_UNIX;
+
+    for (i = 0; i < nelts(bad); i++) {
+        memcpy(p + len - socket.len, bad[i], socket.len);
+        is_int(trp_open_get(&out, p, len), TRP_ERROR, "\"%s\"", bad[i]);
+    }
+
+    sample(&m, 11);
+    len = (size_t) (trp_open_put(buf, &m.open) - buf);
+    ok(trp_open_end(buf, len) == buf + len, "without a path at the end");
+}
+
+
 /* what the relay writes into an OPEN that it passes on */
 
 static void
@@ -1476,6 +1538,7 @@ main(void)
     test_bytes();
     test_truncated();
     test_spare();
+    test_unix();
     test_damaged();
     test_refused();
     test_limits();
