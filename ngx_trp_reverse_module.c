@@ -86,6 +86,13 @@ static ngx_command_t  ngx_trp_reverse_commands[] = {
       0,
       NULL },
 
+    { ngx_string("trp_reverse_destination"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_stream_set_complex_value_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_reverse_conf_t, map),
+      NULL },
+
     { ngx_string("trp_reverse_weight"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
@@ -416,11 +423,13 @@ ngx_trp_reverse_post_accept_handler(ngx_stream_session_t *s)
 
     ctx = ngx_trp_reverse_get_ctx(s);
 
-    if (ctx) {
-        ctx->session = s;
+    if (ctx == NULL) {
+        return NGX_DECLINED;
     }
 
-    return NGX_DECLINED;
+    ctx->session = s;
+
+    return ngx_trp_reverse_map(ctx);
 }
 
 
@@ -731,6 +740,10 @@ ngx_trp_reverse_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (conf->allow == NULL) {
         conf->allow = prev->allow;
+    }
+
+    if (conf->map == NULL) {
+        conf->map = prev->map;
     }
 
     ngx_trp_agent_merge_conf(cf, &prev->agent, &conf->agent);

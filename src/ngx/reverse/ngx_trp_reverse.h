@@ -30,6 +30,7 @@
 typedef struct {
     ngx_trp_agent_conf_t             agent;
     ngx_array_t                     *allow;    /* trp_acl_rule_t */
+    ngx_stream_complex_value_t      *map;      /* the destination, or NULL */
 
     ngx_str_t                        relay;    /* the upstream's name */
     ngx_stream_upstream_srv_conf_t  *upstream;

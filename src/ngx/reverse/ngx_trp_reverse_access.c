@@ -14,6 +14,7 @@
 #include "agent/ngx_trp_stream_log.h"
 #include "base/trp_path.h"
 #include "base/ngx_trp_addr.h"
+#include "tunnel/trp_route.h"
 
 
 static ngx_int_t ngx_trp_reverse_check_addr(ngx_trp_reverse_ctx_t *ctx,
@@ -28,6 +29,72 @@ static void ngx_trp_reverse_resolve_handler(ngx_trp_lookup_t *lookup);
 static ngx_int_t ngx_trp_reverse_localhost(ngx_trp_reverse_ctx_t *ctx);
 static ngx_int_t ngx_trp_reverse_add_addr(ngx_trp_reverse_ctx_t *ctx,
     struct sockaddr *sa, socklen_t socklen);
+
+
+/*
+ * Before anything else: rules, limits and logs see the destination that the
+ * user is led to.  An empty value leaves it as it is.
+ */
+
+ngx_int_t
+ngx_trp_reverse_map(ngx_trp_reverse_ctx_t *ctx)
+{
+    static const trp_str_t  invalid =
+        trp_string(": \"trp_reverse_destination\" is not HOST:PORT");
+
+    ngx_str_t          value;
+    trp_route_t        to;
+    ngx_connection_t  *c;
+
+    if (ctx->conf->map == NULL) {
+        return NGX_DECLINED;
+    }
+
+    c = ctx->stream.connection;
+
+    if (ngx_stream_complex_value(ctx->session, ctx->conf->map, &value)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (value.len == 0) {
+        return NGX_DECLINED;
+    }
+
+    if (trp_route_parse_destination(&to, ngx_trp_str(&value)) != NULL
+        || (to.port == 0 && ctx->stream.ops->udp))
+    {
+        ngx_trp_stream_log(&ctx->stream, NGX_LOG_ERR, c->log, "was refused",
+                           invalid);
+
+        ctx->stream.code = TRP_CODE_NO_SUCH_HOST;
+        return NGX_STREAM_BAD_GATEWAY;
+    }
+
+    ctx->addr = to.addr;
+    ctx->port = to.port;
+
+    /* the string of src/core may be static */
+
+    ctx->host.len = to.host.len;
+    ctx->host.data = (u_char *) to.host.data;
+
+    ctx->destination = ngx_trp_host_port(c->pool, &ctx->host, ctx->port);
+
+    if (ctx->destination.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_log_debug3(NGX_LOG_DEBUG_STREAM, c->log, 0,
+                   "trp stream %s: \"%V\" leads to \"%V\"",
+                   ngx_trp_id_text(ctx->stream.id).data,
+                   &ctx->stream.destination, &ctx->destination);
+
+    ctx->stream.destination = ctx->destination;
+
+    return NGX_DECLINED;
+}
 
 
 /* applies trp_reverse_allow; a name is resolved, and its addresses checked */

@@ -5,7 +5,8 @@
 
 
 /*
- * What "trp_reverse_allow" says of a stream's destination.
+ * What "trp_reverse_destination" makes of a stream's destination, and what
+ * "trp_reverse_allow" says of that.
  */
 
 
@@ -18,6 +19,10 @@
 
 #pragma GCC visibility push(hidden)
 
+
+/* in the post-accept phase: trp_reverse_destination */
+
+ngx_int_t ngx_trp_reverse_map(ngx_trp_reverse_ctx_t *ctx);
 
 /* in the access phase: trp_reverse_allow, and a name's addresses */
 
