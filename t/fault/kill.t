@@ -26,6 +26,7 @@ fault_test('SIGKILL of a worker',
     alerts => qr/ exited on signal 9$/,
     expect => {
         entry => \%gone,
+        hub => \%gone,
         relay => \%served,
         reverse => \%served,
         destination => { %gone, new => 'abort' },

@@ -50,6 +50,14 @@ use constant {
 
 my @roles = qw/ entry relay reverse destination /;
 
+# where the users come to the relay itself: what is hit, and its name
+
+my %hub_roles = (
+    relay => 'hub',
+    reverse => "hub's reverse",
+    destination => "hub's destination",
+);
+
 my @states = (
     [ 'idle', 'idle' ],
     [ 'opening', 'held', 'new' ],
@@ -120,6 +128,8 @@ sub fault_test {
     my ($name, %opts) = @_;
     my $n = 0;
     my @all = map { __PACKAGE__->new($_, $n++, %opts) } @roles;
+    push @all, map { __PACKAGE__->new($_, $n++, %opts, hub => 1) }
+        grep { $hub_roles{$_} } @roles;
     my @nginx = map { values %{$_->{nginx}} } @all;
 
     $_->start() for @all;
@@ -172,7 +182,9 @@ sub new {
         %opts,
     }, $class;
 
-    for my $name (qw/ relay entry reverse /) {
+    $self->{label} = $self->{hub} ? $hub_roles{$role} : $role;
+
+    for my $name (qw/ relay reverse /, $self->{hub} ? () : 'entry') {
         my $t = Test::Nginx->new()->has(qw/ stream stream_ssl /);
         $t->todo_alerts() if $opts{alerts} && $name eq $role;
         $self->{nginx}{$name} = $t;
@@ -219,10 +231,31 @@ events {
 
 EOC
 
+    my $server = <<"EOC";
+    server {
+        trp_route $port{user}:$to_main bind=127.0.0.1;
+        trp_route $port{user_held}:$port{held} bind=127.0.0.1;
+
+        proxy_timeout $self->{proxy_timeout};
+        proxy_half_close on;
+        proxy_pass relay;
+    }
+EOC
+
+    my $users = !$self->{hub} ? '' : <<"EOC";
+    upstream relay {
+        trp_entry local;
+        trp_entry_open_timeout 6s;
+    }
+
+$server
+EOC
+
     $relay->write_file_expand('nginx.conf', $head . <<"EOC");
 stream {
     %%TEST_GLOBALS_STREAM%%
 
+$users
     server {
         listen 127.0.0.1:$port{relay_entry} ssl;
         listen 127.0.0.1:$port{relay_reverse} ssl;
@@ -240,7 +273,7 @@ stream {
 
 EOC
 
-    $entry->write_file_expand('nginx.conf', $head . <<"EOC");
+    $entry && $entry->write_file_expand('nginx.conf', $head . <<"EOC");
 stream {
     %%TEST_GLOBALS_STREAM%%
 
@@ -256,14 +289,7 @@ stream {
         trp_entry_ssl_trusted_certificate localhost.crt;
     }
 
-    server {
-        trp_route $port{user}:$to_main bind=127.0.0.1;
-        trp_route $port{user_held}:$port{held} bind=127.0.0.1;
-
-        proxy_timeout $self->{proxy_timeout};
-        proxy_half_close on;
-        proxy_pass relay;
-    }
+$server
 }
 
 EOC
@@ -293,15 +319,16 @@ stream {
 
 EOC
 
-    trp_cert($relay, $entry, $reverse);
+    trp_cert($relay, $entry || (), $reverse);
     $relay->write_file('authorized_keys', join "\n",
-        trp_keys($entry, 'entry'), trp_keys($reverse, 'reverse'));
+        $entry ? trp_keys($entry, 'entry') : (),
+        trp_keys($reverse, 'reverse'));
 
     $self->_start_proxy() if $self->{proxy};
     $self->_start_destination('main');
     $self->_start_destination('held');
 
-    $_->run() for $relay, $reverse, $entry;
+    $_->run() for $relay, $reverse, $entry || ();
 }
 
 
@@ -310,9 +337,12 @@ EOC
 sub settle {
     my ($self) = @_;
 
-    wait_log($self->{nginx}{relay}, qr/has a tunnel/, count => 2 * TUNNELS);
+    my @agents = grep { $_ ne 'relay' } keys %{$self->{nginx}};
+
+    wait_log($self->{nginx}{relay}, qr/has a tunnel/,
+        count => @agents * TUNNELS);
     wait_log($self->{nginx}{$_}, qr/tunnel is ready/, count => TUNNELS)
-        for qw/ entry reverse /;
+        for @agents;
 
     $self->{before} = $self->descriptors();
 }
@@ -325,7 +355,7 @@ sub descriptors {
 
     return join ', ', map {
         "$_ " . fd_count(worker_pids($self->{nginx}{$_}))
-    } qw/ entry relay reverse /;
+    } sort keys %{$self->{nginx}};
 }
 
 
@@ -416,7 +446,7 @@ sub ports {
 sub filter {
     my ($self, $rule) = @_;
     my $ports = join ', ', $self->ports();
-    my $chain = "inet fault $self->{role}";
+    my $chain = $self->_chain();
 
     _run("nft 'add chain $chain { type filter hook input priority 0; }'");
     _run("nft 'add rule $chain tcp $_ { $ports } $rule'") for qw/ dport sport /;
@@ -425,7 +455,13 @@ sub filter {
 
 sub unfilter {
     my ($self) = @_;
-    _run("nft flush chain inet fault $self->{role}");
+    _run('nft flush chain ' . $self->_chain());
+}
+
+
+sub _chain {
+    my ($self) = @_;
+    return 'inet fault ' . $self->{label} =~ s/\W+/_/gr;
 }
 
 
@@ -748,7 +784,7 @@ sub wait_ready {
 
     for my $name (sort keys %{$self->{users}}) {
         my $line = readline $self->{users}{$name};
-        die "$self->{role}: user \"$name\" has no connection: $line\n"
+        die "$self->{label}: user \"$name\" has no connection: $line\n"
             if $line ne "ready\n";
     }
 
@@ -920,7 +956,8 @@ sub _outcome {
 
 sub check {
     my ($self) = @_;
-    my $role = $self->{role};
+    my $role = $self->{label};
+    my $expect = $self->{expect}{$role} || $self->{expect}{$self->{role}};
 
     my $healed = wait_for(sub { $self->serves() }, HEALING);
 
@@ -930,7 +967,7 @@ sub check {
 
         for my $name (@names) {
             my $got = $self->_checked($name);
-            my $want = $self->{expect}{$role}{$name} || 'ok|abort';
+            my $want = $expect->{$name} || 'ok|abort';
 
             push @got, $got;
             push @want, $got =~ /^(?:$want)\z/ ? $got : $want;
@@ -1050,7 +1087,7 @@ sub _table {
     my $text = '';
 
     for my $f (@all) {
-        $text .= join("\t", $name, $f->{role}, $_->[0],
+        $text .= join("\t", $name, $f->{label}, $_->[0],
             $f->{cells}{$_->[0]}) . "\n" for @states;
     }
 
@@ -1074,6 +1111,8 @@ sub _start_proxy {
     my %side = $role eq 'destination' ? (main => 1)
         : $role eq 'relay' ? (entry => 1, reverse => 1) : ($role => 0);
 
+    delete $side{entry} if $self->{hub};
+
     my %links = (
         entry => 'relay_entry', reverse => 'relay_reverse', main => 'main',
     );
@@ -1084,7 +1123,7 @@ sub _start_proxy {
         side => $side{$_},
         half => $_ eq 'main',
         mode => 'pass',
-    } } sort keys %links;
+    } } grep { $_ ne 'entry' || !$self->{hub} } sort keys %links;
 
     $self->{nginx}{reverse}->run_daemon(\&_proxy, $theirs, @links);
     close $_->{listener} for @links;
