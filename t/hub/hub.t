@@ -41,7 +41,7 @@ $hub->write_file('authorized_keys', join "\n", trp_keys($reverse, 'reverse'));
 serve($reverse, port(8090), 'echo');
 
 $hub->run();
-$reverse->run()->plan(22 + 2 * 2);
+$reverse->run()->plan(24 + 2);
 
 # the first user may come before the reverse
 
