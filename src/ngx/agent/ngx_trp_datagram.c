@@ -16,6 +16,9 @@
 #include <sodium.h>
 
 
+static ngx_trp_source_t *ngx_trp_datagram_relay(ngx_trp_datagram_t *dg);
+static ngx_trp_source_t *ngx_trp_datagram_home(ngx_trp_datagram_t *dg);
+static void ngx_trp_datagram_free(ngx_trp_datagram_t *dg);
 static ngx_int_t ngx_trp_datagram_frame(ngx_trp_datagram_t *dg,
     trp_open_t *open);
 static void ngx_trp_datagram_read_handler(ngx_event_t *rev);
@@ -48,28 +51,21 @@ ngx_trp_datagram_open(ngx_trp_datagram_t *dg, ngx_socket_t fd,
     st->handlers = &ngx_trp_datagram_handlers;
     st->data = dg;
 
-    dg->pool = ngx_trp_relays_choose(dg->relays);
-
-    if (dg->pool == NULL) {
-        ngx_log_error(NGX_LOG_ERR, dg->log, 0, "no relay in upstream \"%V\"",
-                      &dg->relays->upstream->host);
-        return NGX_ERROR;
-    }
-
-    st->source = &dg->pool->source;
-
     randombytes_buf(st->id, TRP_STREAM_ID_LEN);
     ngx_memcpy(open->id, st->id, TRP_STREAM_ID_LEN);
 
     open->proto = TRP_PROTO_UDP;
-    open->name = ngx_trp_str(&dg->relays->agent->conf->name);
 
-    if (ngx_trp_datagram_frame(dg, open) != NGX_OK) {
+    st->source = dg->near ? ngx_trp_datagram_home(dg)
+                          : ngx_trp_datagram_relay(dg);
+    if (st->source == NULL) {
         return NGX_ERROR;
     }
 
-    if (ngx_trp_stream_create(st, fd, dg->log) != NGX_OK) {
-        ngx_free(dg->memory);
+    if (ngx_trp_datagram_frame(dg, open) != NGX_OK
+        || ngx_trp_stream_create(st, fd, dg->log) != NGX_OK)
+    {
+        ngx_trp_datagram_free(dg);
         return NGX_ERROR;
     }
 
@@ -78,6 +74,63 @@ ngx_trp_datagram_open(ngx_trp_datagram_t *dg, ngx_socket_t fd,
     ngx_trp_stream_open(st, dg->timeout);
 
     return NGX_OK;
+}
+
+
+static ngx_trp_source_t *
+ngx_trp_datagram_relay(ngx_trp_datagram_t *dg)
+{
+    dg->pool = ngx_trp_relays_choose(dg->relays);
+
+    if (dg->pool == NULL) {
+        ngx_log_error(NGX_LOG_ERR, dg->log, 0, "no relay in upstream \"%V\"",
+                      &dg->relays->upstream->host);
+        return NULL;
+    }
+
+    return &dg->pool->source;
+}
+
+
+static ngx_trp_source_t *
+ngx_trp_datagram_home(ngx_trp_datagram_t *dg)
+{
+    ngx_uint_t         code;
+    ngx_trp_source_t  *source;
+
+    dg->home = ngx_calloc(sizeof(ngx_trp_home_t), dg->log);
+    if (dg->home == NULL) {
+        return NULL;
+    }
+
+    dg->home->local.group = dg->group;
+    dg->home->local.id = dg->stream.id;
+    dg->home->local.log = dg->log;
+
+    source = ngx_trp_home_enter(dg->home, dg->near, &code);
+
+    if (source == NULL) {
+        ngx_trp_datagram_free(dg);
+    }
+
+    return source;
+}
+
+
+static void
+ngx_trp_datagram_free(ngx_trp_datagram_t *dg)
+{
+    if (dg->home) {
+        ngx_trp_home_leave(dg->home);
+
+        ngx_free(dg->home);
+        dg->home = NULL;
+    }
+
+    if (dg->memory) {
+        ngx_free(dg->memory);
+        dg->memory = NULL;
+    }
 }
 
 
@@ -176,7 +229,7 @@ ngx_trp_datagram_close(ngx_trp_datagram_t *dg)
 
     ngx_close_connection(dg->stream.connection);
 
-    ngx_free(dg->memory);
+    ngx_trp_datagram_free(dg);
 }
 
 
@@ -194,7 +247,7 @@ ngx_trp_datagram_elsewhere(ngx_trp_stream_t *st)
 
     dg = st->data;
 
-    return ngx_trp_relays_other(dg->relays, dg->pool) != NULL;
+    return !dg->home && ngx_trp_relays_other(dg->relays, dg->pool) != NULL;
 }
 
 
@@ -209,6 +262,11 @@ ngx_trp_datagram_reroute(ngx_trp_stream_t *st)
 
     leave = st->tries.leave;
     st->tries.leave = 0;
+
+    if (dg->home) {
+        st->source = ngx_trp_home_reroute(dg->home);
+        return;
+    }
 
     if (!leave && ngx_trp_pool_alive(dg->pool)) {
         return;

@@ -15,6 +15,7 @@
 #define _NGX_TRP_DATAGRAM_H_INCLUDED_
 
 
+#include "agent/ngx_trp_home.h"
 #include "agent/ngx_trp_relays.h"
 #include "agent/ngx_trp_stream.h"
 
@@ -31,7 +32,8 @@ struct ngx_trp_datagram_s {
     ngx_trp_stream_t    stream;
 
     ngx_trp_relays_t   *relays;
-    ngx_trp_pool_t     *pool;          /* chosen here */
+    ngx_trp_near_t     *near;          /* the relay of this nginx, or NULL */
+    ngx_str_t           group;         /* there */
     ngx_msec_t          timeout;       /* until ACCEPT */
     ngx_log_t          *log;
 
@@ -42,12 +44,16 @@ struct ngx_trp_datagram_s {
     /* the stream has closed; "code", if not 0, says why it was not accepted */
     void              (*closed)(ngx_trp_datagram_t *dg, ngx_uint_t code);
 
+    /* private */
+    ngx_trp_pool_t     *pool;
+    ngx_trp_home_t     *home;
     u_char             *memory;
 };
 
 
 /*
- * The id is chosen here.  "fd" is the socket of the process, see
+ * The id is chosen here, the caller sets all else in "open" but the protocol.
+ * "fd" is the socket of the process, see
  * ngx_trp_stream_create().  NGX_ERROR: there is no relay, no connection or no
  * memory, logged.
  */

@@ -28,9 +28,13 @@ static ngx_int_t ngx_trp_entry_get_peer(ngx_peer_connection_t *pc,
     void *data);
 static ngx_int_t ngx_trp_entry_get_local(ngx_trp_entry_ctx_t *ctx,
     ngx_peer_connection_t *pc);
+static void ngx_trp_entry_local_peer(ngx_trp_entry_ctx_t *ctx,
+    ngx_peer_connection_t *pc);
 static ngx_int_t ngx_trp_entry_connect(ngx_trp_entry_ctx_t *ctx,
     ngx_peer_connection_t *pc, ngx_trp_source_t *source);
 static ngx_msec_t ngx_trp_entry_open_timeout(ngx_trp_entry_ctx_t *ctx);
+static ngx_int_t ngx_trp_entry_associate_peer(ngx_trp_entry_ctx_t *ctx,
+    ngx_peer_connection_t *pc);
 static ngx_int_t ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx,
     ngx_peer_connection_t *pc);
 static ngx_int_t ngx_trp_entry_choose_relay(ngx_trp_entry_ctx_t *ctx,
@@ -209,8 +213,20 @@ ngx_trp_entry_get_peer(ngx_peer_connection_t *pc, void *data)
 static ngx_int_t
 ngx_trp_entry_get_local(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
 {
-    ngx_int_t      rc;
-    ngx_addr_t    *addr;
+    ngx_trp_source_t  *source;
+
+    ngx_trp_entry_local_peer(ctx, pc);
+
+    source = ngx_trp_entry_local_enter(ctx, pc->log);
+
+    return source ? ngx_trp_entry_connect(ctx, pc, source) : NGX_BUSY;
+}
+
+
+static void
+ngx_trp_entry_local_peer(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
+{
+    ngx_addr_t                    *addr;
     ngx_stream_upstream_server_t  *server;
 
     server = ctx->entry->upstream->servers->elts;
@@ -221,14 +237,6 @@ ngx_trp_entry_get_local(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
     pc->name = &addr->name;
 
     ctx->balancer.none = 1;
-
-    rc = ngx_trp_entry_local_enter(ctx, pc);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    return ngx_trp_entry_connect(ctx, pc, ngx_trp_entry_local_source(ctx));
 }
 
 
@@ -295,10 +303,15 @@ ngx_trp_entry_open_timeout(ngx_trp_entry_ctx_t *ctx)
 /* each of its streams finds its own relay; this one is for the log */
 
 static ngx_int_t
-ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
+ngx_trp_entry_associate_peer(ngx_trp_entry_ctx_t *ctx,
+    ngx_peer_connection_t *pc)
 {
-    ngx_trp_pool_t              *pool;
-    ngx_trp_associate_tunnel_t  *tunnel;
+    ngx_trp_pool_t  *pool;
+
+    if (ctx->entry->conf->local) {
+        ngx_trp_entry_local_peer(ctx, pc);
+        return NGX_OK;
+    }
 
     ctx->balancer.none = 1;
 
@@ -313,6 +326,22 @@ ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
     pc->socklen = pool->socklen;
     pc->name = &pool->source.name;
 
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
+{
+    ngx_int_t                    rc;
+    ngx_trp_associate_tunnel_t  *tunnel;
+
+    rc = ngx_trp_entry_associate_peer(ctx, pc);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
     tunnel = ngx_pcalloc(ctx->session->connection->pool,
                          sizeof(ngx_trp_associate_tunnel_t));
     if (tunnel == NULL) {
@@ -320,6 +349,9 @@ ngx_trp_entry_associate(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
     }
 
     tunnel->relays = &ctx->pools->relays;
+    tunnel->near = ctx->entry->conf->local ? &ctx->entry->near : NULL;
+    tunnel->group = ctx->group;
+    tunnel->name = ctx->entry->conf->agent.name;
     tunnel->fd = ctx->entry->fd;
     tunnel->open_timeout = ngx_trp_entry_open_timeout(ctx);
     tunnel->share = &ctx->pools->share;
@@ -485,8 +517,8 @@ ngx_trp_entry_reroute(ngx_trp_stream_t *st)
     leave = st->tries.leave;
     st->tries.leave = 0;
 
-    if (ctx->entry->conf->local) {
-        ngx_trp_entry_local_reroute(ctx);
+    if (ctx->home) {
+        st->source = ngx_trp_home_reroute(ctx->home);
         return;
     }
 
@@ -628,7 +660,10 @@ ngx_trp_entry_free_peer(ngx_peer_connection_t *pc, void *data,
         ngx_trp_stream_close(st, NULL);
     }
 
-    ngx_trp_entry_local_leave(ctx);
+    if (ctx->home) {
+        ngx_trp_home_leave(ctx->home);
+        ctx->home = NULL;
+    }
 
     if (ctx->associate) {
         ngx_trp_associate_close(ctx->associate);

@@ -14,7 +14,6 @@
 #include "hub/ngx_trp_hub.h"
 
 
-static ngx_int_t ngx_trp_entry_local_near(ngx_trp_entry_ctx_t *ctx);
 static const char *ngx_trp_entry_local_needless(ngx_trp_agent_conf_t *conf,
     ngx_trp_agent_conf_t *unset);
 
@@ -160,102 +159,29 @@ ngx_trp_entry_local_needless(ngx_trp_agent_conf_t *conf,
 }
 
 
-ngx_int_t
-ngx_trp_entry_local_enter(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc)
+ngx_trp_source_t *
+ngx_trp_entry_local_enter(ngx_trp_entry_ctx_t *ctx, ngx_log_t *log)
 {
-    ngx_int_t                    rc;
-    const char                  *why;
-    ngx_trp_local_t             *local;
+    ngx_trp_home_t              *home;
     const ngx_trp_entry_conf_t  *conf;
 
     conf = ctx->entry->conf;
 
-    local = ngx_pcalloc(ctx->session->connection->pool,
-                        sizeof(ngx_trp_local_t));
-    if (local == NULL) {
-        return NGX_ERROR;
+    home = ngx_pcalloc(ctx->session->connection->pool,
+                       sizeof(ngx_trp_home_t));
+    if (home == NULL) {
+        ctx->code = TRP_CODE_FAILED;
+        return NULL;
     }
 
-    local->group = ctx->group;
-    local->id = ctx->id;
-    local->log = pc->log;
-    local->reset = (conf->unavailable == NGX_TRP_ENTRY_RESET);
+    home->local.group = ctx->group;
+    home->local.id = ctx->id;
+    home->local.log = log;
+    home->local.reset = (conf->unavailable == NGX_TRP_ENTRY_RESET);
 
-    rc = conf->hub->ops->enter(conf->relay, local, &why);
+    ctx->home = home;
 
-    if (rc == NGX_OK) {
-        ctx->local = local;
-        return NGX_OK;
-    }
-
-    if (rc == NGX_DECLINED) {
-        return ngx_trp_entry_local_near(ctx);
-    }
-
-    if (rc == NGX_ERROR) {
-        return NGX_ERROR;
-    }
-
-    ctx->code = TRP_CODE_LIMIT;
-
-    ngx_log_error(NGX_LOG_ERR, pc->log, 0,
-                  "stream may not be opened: %s, destination: \"%V\", "
-                  "group: \"%V\", relay: local, stream: %s",
-                  why, &ctx->target->destination, &ctx->group,
-                  ngx_trp_id_text(ctx->id).data);
-
-    return NGX_BUSY;
-}
-
-
-/* the reverses of the group are another worker's */
-
-static ngx_int_t
-ngx_trp_entry_local_near(ngx_trp_entry_ctx_t *ctx)
-{
-    ngx_connection_t  *c;
-
-    c = ctx->session->connection;
-
-    ctx->near = ngx_palloc(c->pool, sizeof(ngx_trp_near_user_t));
-    if (ctx->near == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_trp_near_user(ctx->near, &ctx->entry->near, &ctx->group, c->log);
-
-    return NGX_OK;
-}
-
-
-ngx_trp_source_t *
-ngx_trp_entry_local_source(ngx_trp_entry_ctx_t *ctx)
-{
-    return ctx->near ? &ctx->near->source : &ctx->local->source;
-}
-
-
-void
-ngx_trp_entry_local_reroute(ngx_trp_entry_ctx_t *ctx)
-{
-    if (!ngx_exiting || ctx->near) {
-        return;
-    }
-
-    if (ngx_trp_entry_local_near(ctx) == NGX_OK) {
-        ngx_trp_entry_local_leave(ctx);
-        ctx->stream.source = &ctx->near->source;
-    }
-}
-
-
-void
-ngx_trp_entry_local_leave(ngx_trp_entry_ctx_t *ctx)
-{
-    if (ctx->local) {
-        ctx->entry->conf->hub->ops->leave(ctx->local);
-        ctx->local = NULL;
-    }
+    return ngx_trp_home_enter(home, &ctx->entry->near, &ctx->code);
 }
 
 

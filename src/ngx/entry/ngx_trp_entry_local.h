@@ -34,20 +34,12 @@ ngx_int_t ngx_trp_entry_local_init(ngx_conf_t *cf, ngx_trp_entry_conf_t *conf,
 
 
 /*
- * The proxy asks for a peer.  NGX_OK: ctx->local, or ctx->near, has the source
- * of the stream until _leave().  NGX_BUSY: the user is refused, ctx->code is
- * set.  NGX_ERROR: no memory.
+ * The proxy asks for a peer: the source of its stream, with ctx->home.  NULL:
+ * the user is refused, ctx->code says why.
  */
 
-ngx_int_t ngx_trp_entry_local_enter(ngx_trp_entry_ctx_t *ctx,
-    ngx_peer_connection_t *pc);
-ngx_trp_source_t *ngx_trp_entry_local_source(ngx_trp_entry_ctx_t *ctx);
-
-/* the stream is opened again: in a worker that exits, by another one */
-
-void ngx_trp_entry_local_reroute(ngx_trp_entry_ctx_t *ctx);
-
-void ngx_trp_entry_local_leave(ngx_trp_entry_ctx_t *ctx);
+ngx_trp_source_t *ngx_trp_entry_local_enter(ngx_trp_entry_ctx_t *ctx,
+    ngx_log_t *log);
 
 /* 1 if it is certain that there is no reverse */
 

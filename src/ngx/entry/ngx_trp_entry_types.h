@@ -18,7 +18,7 @@
 #include "agent/ngx_trp_relays.h"
 #include "agent/ngx_trp_stream.h"
 #include "base/ngx_trp_target.h"
-#include "entry/ngx_trp_entry_near.h"
+#include "agent/ngx_trp_home.h"
 #include "entry/ngx_trp_entry_udp.h"
 #include "hub/ngx_trp_hub.h"
 #include "entry/ngx_trp_route.h"
@@ -115,8 +115,7 @@ typedef struct {
     ngx_trp_entry_pools_t        *pools;      /* of the group */
     ngx_trp_stream_t              stream;
     ngx_trp_pool_t               *pool;       /* of the relay chosen */
-    ngx_trp_local_t              *local;      /* or this nginx is the relay */
-    ngx_trp_near_user_t          *near;       /* or another worker is */
+    ngx_trp_home_t               *home;       /* or this nginx is the relay */
     ngx_trp_associate_t          *associate;  /* NULL: a stream of TCP */
     ngx_uint_t                    code;       /* trp_code_e, without a stream */
     u_char                       *open;       /* the frame */

@@ -57,6 +57,8 @@ ngx_trp_associate_stream_open(ngx_trp_associate_dest_t *dest)
     dg = &((ngx_trp_associate_stream_t *) dest)->datagram;
 
     dg->relays = tunnel->relays;
+    dg->near = tunnel->near;
+    dg->group = tunnel->group;
     dg->timeout = tunnel->open_timeout;
     dg->log = as->client->log;
     dg->received = ngx_trp_associate_stream_received;
@@ -64,6 +66,7 @@ ngx_trp_associate_stream_open(ngx_trp_associate_dest_t *dest)
 
     ngx_memzero(&open, sizeof(trp_open_t));
 
+    open.name = ngx_trp_str(&tunnel->name);
     open.addr = dest->addr.addr;
     open.host = dest->addr.host;
     open.port = dest->addr.port;

@@ -16,6 +16,7 @@
 
 #include "socks5/ngx_trp_associate.h"
 #include "socks5/ngx_trp_associate_share.h"
+#include "agent/ngx_trp_agent_near.h"
 #include "agent/ngx_trp_relays.h"
 
 
@@ -26,6 +27,9 @@
 
 typedef struct {
     ngx_trp_relays_t        *relays;
+    ngx_trp_near_t          *near;     /* NULL: the relays */
+    ngx_str_t                group;
+    ngx_str_t                name;     /* of the entry */
     ngx_socket_t             fd;       /* of the process */
     ngx_msec_t               open_timeout; /* until a stream is accepted */
     ngx_trp_share_t         *share;

@@ -10,7 +10,7 @@
  */
 
 
-#include "entry/ngx_trp_entry_near.h"
+#include "agent/ngx_trp_agent_near.h"
 #include "base/ngx_trp_capacity.h"
 
 

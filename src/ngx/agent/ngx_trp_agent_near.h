@@ -11,8 +11,8 @@
  */
 
 
-#ifndef _NGX_TRP_ENTRY_NEAR_H_INCLUDED_
-#define _NGX_TRP_ENTRY_NEAR_H_INCLUDED_
+#ifndef _NGX_TRP_AGENT_NEAR_H_INCLUDED_
+#define _NGX_TRP_AGENT_NEAR_H_INCLUDED_
 
 
 #include "hub/ngx_trp_hub.h"
@@ -61,4 +61,4 @@ void ngx_trp_near_user(ngx_trp_near_user_t *user, ngx_trp_near_t *near,
 #pragma GCC visibility pop
 
 
-#endif /* _NGX_TRP_ENTRY_NEAR_H_INCLUDED_ */
+#endif /* _NGX_TRP_AGENT_NEAR_H_INCLUDED_ */
