@@ -236,6 +236,12 @@ ngx_trp_stream_timeout(ngx_event_t *ev)
 
     st = ev->data;
 
+    if (st->held) {
+        st->held = 0;
+        ngx_trp_fake_wake(st->connection->read);
+        return;
+    }
+
     st->unreachable = st->waiting;
 
     ngx_trp_stream_log(st, ngx_trp_stream_level(st), ev->log,
@@ -749,8 +755,22 @@ ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code)
         }
     }
 
+    if (st->held) {
+        return;
+    }
+
     ngx_trp_fake_wake(st->connection->read);
     ngx_trp_fake_wake(st->connection->write);
+}
+
+
+void
+ngx_trp_stream_hold(ngx_trp_stream_t *st)
+{
+    trp_assert(st->ops->udp && st->entry && !st->timer.timer_set);
+
+    st->held = 1;
+    ngx_add_timer(&st->timer, NGX_TRP_HOLD_TIME);
 }
 
 

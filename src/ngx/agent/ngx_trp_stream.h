@@ -88,6 +88,13 @@ void ngx_trp_stream_close(ngx_trp_stream_t *st, trp_refuse_t *refuse);
 
 void ngx_trp_stream_lost(ngx_trp_stream_t *st);
 
+/*
+ * entry, from handlers->failed(): the proxy learns of it after a while, until
+ * which all datagrams are dropped.  Each would begin another session.
+ */
+
+void ngx_trp_stream_hold(ngx_trp_stream_t *st);
+
 /* no more input comes; "code" says why, if it was not accepted */
 
 void ngx_trp_stream_abort(ngx_trp_stream_t *st, ngx_uint_t code);

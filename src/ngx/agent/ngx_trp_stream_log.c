@@ -13,6 +13,7 @@
 #include "agent/ngx_trp_stream_log.h"
 
 
+static void ngx_trp_stream_log_dropped(ngx_trp_stream_t *st, ngx_log_t *log);
 static const char *ngx_trp_stream_guess(ngx_trp_stream_t *st);
 
 
@@ -38,8 +39,13 @@ ngx_trp_stream_log_end(ngx_trp_stream_t *st, ngx_log_t *log)
 {
     trp_str_t    text;
     const char  *why;
+    ngx_uint_t   logged;
 
-    if (st->logged
+    logged = st->logged;
+
+    ngx_trp_stream_log_dropped(st, log);
+
+    if (logged
         || (st->in == NGX_TRP_STREAM_ENDED && st->out == NGX_TRP_STREAM_ENDED))
     {
         return;
@@ -57,6 +63,23 @@ ngx_trp_stream_log_end(ngx_trp_stream_t *st, ngx_log_t *log)
     text.len = ngx_strlen(why);
 
     ngx_trp_stream_log(st, NGX_LOG_INFO, log, "was aborted: ", text);
+}
+
+
+static void
+ngx_trp_stream_log_dropped(ngx_trp_stream_t *st, ngx_log_t *log)
+{
+    u_char     buf[NGX_INT_T_LEN];
+    trp_str_t  text;
+
+    if (st->part.dropped == 0) {
+        return;
+    }
+
+    text.data = buf;
+    text.len = ngx_sprintf(buf, "%ui", st->part.dropped) - buf;
+
+    ngx_trp_stream_log(st, NGX_LOG_INFO, log, "has lost datagrams: ", text);
 }
 
 

@@ -43,6 +43,10 @@
 
 #define NGX_TRP_STREAM_RETRIES  2
 
+/* UDP: how long users are kept from trying again, milliseconds */
+
+#define NGX_TRP_HOLD_TIME       1000
+
 /* lost tunnels, after which it is taken for the stream's fault */
 
 #define NGX_TRP_STREAM_LOSSES   64
@@ -144,6 +148,7 @@ typedef struct {
 typedef struct {
     u_char                *data;
     size_t                 room;       /* the reader's largest buffer */
+    ngx_uint_t             dropped;    /* datagrams, to either side */
 
     unsigned               skip:1;     /* the rest of this one */
     unsigned               truncated:1; /* and that was logged */
@@ -186,6 +191,7 @@ struct ngx_trp_stream_s {
     unsigned               closed:1;
     unsigned               unreachable:1; /* had no tunnel in time */
     unsigned               logged:1;   /* why it failed */
+    unsigned               held:1;     /* it failed, the proxy learns later */
 };
 
 

@@ -76,6 +76,10 @@ ngx_trp_stream_udp_read(ngx_trp_stream_t *st, u_char *buf, size_t size)
     ngx_int_t          rc;
     ngx_trp_tunnel_t  *t;
 
+    if (st->held) {
+        return NGX_AGAIN;
+    }
+
     if (st->in != NGX_TRP_STREAM_OPEN) {
         return ngx_trp_stream_udp_over(st);
     }
@@ -127,6 +131,7 @@ ngx_trp_stream_udp_read(ngx_trp_stream_t *st, u_char *buf, size_t size)
 
     if (st->part.skip) {
         st->part.skip = 0;
+        st->part.dropped++;
         return NGX_DECLINED;
     }
 
@@ -287,7 +292,10 @@ ngx_trp_stream_udp_send_chain(ngx_connection_t *c, ngx_chain_t *in,
 
     while (in) {
 
-        if (st->in != NGX_TRP_STREAM_OPEN || st->out != NGX_TRP_STREAM_OPEN) {
+        if (!st->held
+            && (st->in != NGX_TRP_STREAM_OPEN
+                || st->out != NGX_TRP_STREAM_OPEN))
+        {
             (void) ngx_trp_stream_udp_over(st);
             return NGX_CHAIN_ERROR;
         }
@@ -340,6 +348,9 @@ ngx_trp_stream_udp_send_chain(ngx_connection_t *c, ngx_chain_t *in,
 
         if (start) {
             ngx_trp_stream_udp_sent(st, size);
+
+        } else {
+            st->part.dropped++;
         }
 
         in = cl->next;
@@ -354,7 +365,7 @@ ngx_trp_stream_udp_send_chain(ngx_connection_t *c, ngx_chain_t *in,
 static u_char *
 ngx_trp_stream_udp_frame(ngx_trp_stream_t *st, size_t size)
 {
-    if (size > TRP_DATA_MAX) {
+    if (size > TRP_DATA_MAX || st->held) {
         return NULL;
     }
 

@@ -616,6 +616,10 @@ ngx_trp_entry_failed(ngx_trp_stream_t *st)
         target->code = st->code;
         target->front->finish(target);
     }
+
+    if (st->ops->udp) {
+        ngx_trp_stream_hold(st);
+    }
 }
 
 
