@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
 # A session of UDP goes on while the entry, the reverse, and the relay are
-# reloaded: in both directions, and with the same socket at the service.
+# reloaded: in both directions, and with the same socket at the service.  Half
+# of the users come to a route of the relay's own nginx.
 
 use strict;
 use warnings;
@@ -25,8 +26,45 @@ my $relay = Test::Nginx->new()->has(qw/ stream stream_ssl udp /);
 my $entry = Test::Nginx->new();
 my $reverse = Test::Nginx->new();
 
-relay_conf($relay, 8443);
 reverse_conf($reverse, 8443);
+
+$relay->write_file_expand('nginx.conf', <<'EOC');
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+stream {
+    %%TEST_GLOBALS_STREAM%%
+
+    error_log %%TESTDIR%%/error.log info;
+
+    log_format main "$protocol $status $trp_status";
+
+    server {
+        listen 127.0.0.1:8443 ssl;
+        ssl_certificate localhost.crt;
+        ssl_certificate_key localhost.key;
+        trp_relay;
+        trp_authorized_keys authorized_keys;
+    }
+
+    upstream local {
+        trp_entry local;
+    }
+
+    server {
+        trp_route %%PORT_8981_UDP%%:%%PORT_8990_UDP%% udp;
+        access_log %%TESTDIR%%/access.log main;
+        proxy_timeout 3s;
+        proxy_pass local;
+    }
+}
+
+EOC
 
 $entry->write_file_expand('nginx.conf', <<'EOC');
 
@@ -72,12 +110,12 @@ $relay->run_daemon(\&service, IO::Socket::INET->new(Proto => 'udp',
 
 $relay->run();
 $reverse->run();
-$entry->run()->plan(16 + 4);
+$entry->run()->plan(18 + 4);
 
 wait_tunnels($_, 8443, 1) for $entry, $reverse;
 
 my @users = map { IO::Socket::INET->new(Proto => 'udp',
-    PeerAddr => '127.0.0.1', PeerPort => port(8980, udp => 1))
+    PeerAddr => '127.0.0.1', PeerPort => port(8980 + $_ % 2, udp => 1))
     || die("no socket: $!\n") } 1 .. USERS;
 
 my $select = IO::Select->new(@users);
@@ -123,10 +161,14 @@ my $new = IO::Socket::INET->new(Proto => 'udp', PeerAddr => '127.0.0.1',
     PeerPort => port(8980, udp => 1)) || die("no socket: $!\n");
 ok(ask($new), 'a new user');
 
-ok(wait_log($entry, qr/^UDP 200 ok$/, file => 'access.log',
-    count => USERS + 1), 'sessions end');
-is(count_log($entry, qr/./, file => 'access.log'), USERS + 1,
-    'no others');
+for ([ $entry, USERS / 2 + 1 ], [ $relay, USERS / 2 ]) {
+    my ($t, $count) = @$_;
+
+    ok(wait_log($t, qr/^UDP 200 ok$/, file => 'access.log',
+        count => $count), 'sessions end');
+    is(count_log($t, qr/./, file => 'access.log'), $count, 'no others');
+}
+
 ok(wait_for(sub { worker_pids($entry) == 2 }), 'old workers exit');
 ok(wait_for(sub { worker_pids($reverse) == 1 }), 'old workers exit');
 
