@@ -20,6 +20,7 @@
 #include "stock/ngx_trp_pid_file.h"
 #include "stock/ngx_trp_stock.h"
 #include "stock/ngx_trp_variables.h"
+#include "tunnel/trp_publish.h"
 
 
 typedef struct {
@@ -51,6 +52,8 @@ static char *ngx_trp_reverse_allow(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_int_t ngx_trp_reverse_add_rule(ngx_conf_t *cf, ngx_array_t *allow,
     ngx_str_t *text);
+static char *ngx_trp_reverse_publish(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static ngx_int_t ngx_trp_reverse_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_reverse_init_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_reverse_start(ngx_cycle_t *cycle,
@@ -91,6 +94,13 @@ static ngx_command_t  ngx_trp_reverse_commands[] = {
       ngx_stream_set_complex_value_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_reverse_conf_t, map),
+      NULL },
+
+    { ngx_string("trp_reverse_publish"),
+      NGX_STREAM_SRV_CONF|NGX_CONF_TAKE2,
+      ngx_trp_reverse_publish,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
       NULL },
 
     { ngx_string("trp_reverse_weight"),
@@ -852,6 +862,77 @@ ngx_trp_reverse_add_rule(ngx_conf_t *cf, ngx_array_t *allow, ngx_str_t *text)
     }
 
     return NGX_OK;
+}
+
+
+/* trp_reverse_publish NAME|PORT HOST:PORT */
+
+static char *
+ngx_trp_reverse_publish(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_trp_reverse_conf_t *rscf = conf;
+
+    u_char                *p;
+    trp_str_t             *name;
+    ngx_str_t             *value;
+    ngx_uint_t             i;
+    const char            *err;
+    trp_publish_t         *publish;
+    ngx_trp_agent_conf_t  *agent;
+
+    value = cf->args->elts;
+    agent = &rscf->agent;
+
+    if (rscf->publish == NULL) {
+        rscf->publish = ngx_array_create(cf->pool, 4, sizeof(trp_publish_t));
+        agent->services = ngx_array_create(cf->pool, 4, sizeof(trp_str_t));
+
+        if (rscf->publish == NULL || agent->services == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (!trp_service_valid(ngx_trp_str(&value[1]))) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid name \"%V\" in \"%V\", write a port, as "
+                           "users come in at the relay, or the name of a host",
+                           &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    publish = rscf->publish->elts;
+
+    for (i = 0; i < rscf->publish->nelts; i++) {
+        if (trp_name_equal(publish[i].name,
+                           trp_name_relative(ngx_trp_str(&value[1]))))
+        {
+            return "publishes this name already";
+        }
+    }
+
+    publish = ngx_array_push(rscf->publish);
+    name = ngx_array_push(agent->services);
+    p = ngx_pnalloc(cf->pool, value[1].len);
+
+    if (publish == NULL || name == NULL || p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    err = trp_publish_parse(publish, ngx_trp_str(&value[1]),
+                            ngx_trp_str(&value[2]));
+    if (err) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "destination \"%V\" in \"%V\" %s",
+                           &value[2], &cmd->name, err);
+        return NGX_CONF_ERROR;
+    }
+
+    name->len = trp_service_copy(p, publish->name);
+    name->data = p;
+
+    agent->list = trp_publish_add(agent->list, *name);
+
+    return NGX_CONF_OK;
 }
 
 

@@ -20,9 +20,9 @@
 #pragma GCC visibility push(hidden)
 
 
-/* in OPEN, beside the protocol: the destination is the name of a service */
+/* in OPEN: TCP, but the destination is the name of a service */
 
-#define TRP_PROTO_PUBLISHED  0x80
+#define TRP_PROTO_PUBLISHED  (0x80 | TRP_PROTO_TCP)
 
 
 /* what may be published: ports first..last, or one name, or those below it */

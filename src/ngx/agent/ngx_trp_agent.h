@@ -38,6 +38,8 @@ typedef struct {
 
     ngx_uint_t            weight;             /* of a reverse */
     ngx_flag_t            backup;
+    ngx_array_t          *services;           /* trp_str_t, published ones */
+    uint64_t              list;               /* of trp_publish_add(), or 0 */
 
     ngx_uint_t            idle;
     ngx_uint_t            max;

@@ -523,7 +523,7 @@ ngx_trp_dial_frame(ngx_trp_link_t *link, trp_frame_t *frame)
         t->connection->log->action = NULL;
 
         ngx_trp_tunnel_watch(t);
-        link->pool->dialled->ready(link, ready.slot, ready.wanted);
+        link->pool->dialled->ready(link, &ready);
 
         return NGX_OK;
 
@@ -584,6 +584,7 @@ ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame)
     auth.weight = (uint16_t) conf->weight;
     auth.backup = (uint8_t) conf->backup;
     auth.flags = (conf->role == TRP_ROLE_REVERSE) ? TRP_CAN_ANSWER : 0;
+    auth.list = conf->list;
     randombytes_buf(auth.nonce, TRP_NONCE_LEN);
 
     trp_auth_sign(&auth, hello.nonce, exporter, conf->secret);

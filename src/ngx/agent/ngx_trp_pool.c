@@ -11,6 +11,7 @@
 
 
 #include "agent/ngx_trp_pool.h"
+#include "agent/ngx_trp_announce.h"
 #include "agent/ngx_trp_dial.h"
 #include "tunnel/ngx_trp_tunnel.h"
 
@@ -39,8 +40,7 @@ static void ngx_trp_pool_cancel(ngx_trp_source_t *source,
 static void ngx_trp_pool_take(ngx_trp_link_t *link);
 static void ngx_trp_pool_put(ngx_trp_link_t *link);
 
-static void ngx_trp_pool_ready(ngx_trp_link_t *link, ngx_uint_t slot,
-    ngx_uint_t wanted);
+static void ngx_trp_pool_ready(ngx_trp_link_t *link, trp_ready_t *ready);
 static void ngx_trp_pool_moved(ngx_trp_link_t *link, ngx_uint_t slot);
 static void ngx_trp_pool_undialled(ngx_trp_pool_t *pool);
 
@@ -640,7 +640,7 @@ ngx_trp_pool_put(ngx_trp_link_t *link)
 
 
 static void
-ngx_trp_pool_ready(ngx_trp_link_t *link, ngx_uint_t slot, ngx_uint_t wanted)
+ngx_trp_pool_ready(ngx_trp_link_t *link, trp_ready_t *ready)
 {
     ngx_trp_pool_t  *pool;
 
@@ -649,13 +649,16 @@ ngx_trp_pool_ready(ngx_trp_link_t *link, ngx_uint_t slot, ngx_uint_t wanted)
     link->dialing = 0;
     link->ready = ngx_current_msec;
 
-    if (pool->open && wanted) {
-        ngx_trp_pool_demand(pool, pool->total - pool->ndialing + wanted);
+    if (pool->open && ready->wanted) {
+        ngx_trp_pool_demand(pool, pool->total - pool->ndialing
+                                  + ready->wanted);
     }
 
-    pool->dials.slot = slot;
+    pool->dials.slot = ready->slot;
     pool->dials.moved = 0;
     pool->dials.failures = 0;
+
+    ngx_trp_announce_ready(link, ready->flags);
 
     ngx_trp_pool_dialled(pool, NGX_TRP_GATE_READY);
     ngx_trp_pool_put(link);
@@ -744,6 +747,9 @@ ngx_trp_pool_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
 
     case TRP_AGENTS:
         return ngx_trp_pool_agents(link, frame);
+
+    case TRP_PUBLISHED:
+        return ngx_trp_announce_result(link, frame);
 
     default:
         if (t->holder == NULL) {

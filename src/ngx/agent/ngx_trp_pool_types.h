@@ -36,8 +36,8 @@ typedef struct {
     const ngx_trp_tunnel_handlers_t  *tunnel;   /* of the links */
 
     /* READY came; or MOVED came, and the tunnel is closed after it */
-    void                   (*ready)(ngx_trp_link_t *link, ngx_uint_t slot,
-                                    ngx_uint_t wanted);
+    void                   (*ready)(ngx_trp_link_t *link,
+                                    trp_ready_t *ready);
     void                   (*moved)(ngx_trp_link_t *link, ngx_uint_t slot);
 
     /* dialling has failed before there was a link */
@@ -70,6 +70,14 @@ typedef struct {
 } ngx_trp_pool_dials_t;
 
 
+/* what the relay says of the services that a reverse publishes */
+
+typedef struct {
+    u_char                *codes;         /* trp_code_e of each; NULL: none */
+    unsigned               unknown:1;     /* the relay is too old */
+} ngx_trp_pool_services_t;
+
+
 /* so many fields, because all of them are needed to dial and size one pool */
 
 struct ngx_trp_pool_s {
@@ -100,6 +108,7 @@ struct ngx_trp_pool_s {
     ngx_uint_t             recent;        /* the same since the last look */
 
     ngx_trp_pool_dials_t   dials;
+    ngx_trp_pool_services_t  services;
 
     ngx_event_t            event;         /* refill: posted, or after a wait */
     ngx_event_t            shrink;
@@ -125,6 +134,7 @@ struct ngx_trp_link_s {
     unsigned               vain:1;        /* the relay has no reverse for it */
     unsigned               dialing:1;
     unsigned               worked:1;      /* its loss is no failure */
+    unsigned               publishes:1;   /* the relay knows PUBLISH */
 };
 
 

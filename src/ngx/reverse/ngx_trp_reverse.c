@@ -17,12 +17,17 @@
 #include "base/ngx_trp_conf.h"
 #include "base/ngx_trp_connect.h"
 #include "tunnel/ngx_trp_tunnel.h"
+#include "tunnel/trp_publish.h"
 
 
 /* a session of UDP begins with its first datagram */
 #define NGX_TRP_REVERSE_FIRST_TIME  30000
 
 
+static ngx_int_t ngx_trp_reverse_find_service(ngx_trp_link_t *link,
+    trp_open_t *open);
+static const trp_publish_t *ngx_trp_reverse_get_service(
+    const ngx_trp_reverse_conf_t *conf, trp_open_t *open);
 static ngx_trp_reverse_ctx_t *ngx_trp_reverse_create_stream(
     ngx_trp_link_t *link, trp_open_t *open);
 static ngx_int_t ngx_trp_reverse_set_names(ngx_trp_reverse_ctx_t *ctx,
@@ -52,12 +57,18 @@ static const ngx_trp_stream_handlers_t  ngx_trp_reverse_stream_handlers = {
 void
 ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
 {
-    ngx_uint_t              udp, tcp, known, full;
+    ngx_uint_t              udp, tcp, known, full, published;
     trp_refuse_t            refuse;
     ngx_connection_t       *c;
     ngx_trp_reverse_ctx_t  *ctx;
 
     ctx = NULL;
+    published = (open->proto == TRP_PROTO_PUBLISHED);
+
+    if (published && ngx_trp_reverse_find_service(link, open) != NGX_OK) {
+        return;
+    }
+
     udp = (open->proto == TRP_PROTO_UDP);
     tcp = ((open->proto & ~TRP_PROTO_UNIX) == TRP_PROTO_TCP);
 
@@ -97,6 +108,8 @@ ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
         return;
     }
 
+    ctx->published = published;
+
     ngx_trp_stream_attach(&ctx->stream, link->tunnel);
 
     c = ctx->stream.connection;
@@ -117,6 +130,72 @@ ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
     }
 
     ngx_trp_listener_accept(ctx->conf->listener, c);
+}
+
+
+/* OPEN gets the destination that "trp_reverse_publish" has for the service */
+
+static ngx_int_t
+ngx_trp_reverse_find_service(ngx_trp_link_t *link, trp_open_t *open)
+{
+    trp_refuse_t          refuse;
+    ngx_trp_reverse_t    *reverse;
+    const trp_publish_t  *publish;
+
+    reverse = link->pool->data;
+
+    publish = link->publishes ? ngx_trp_reverse_get_service(reverse->conf, open)
+                              : NULL;
+
+    if (publish) {
+        open->proto = TRP_PROTO_TCP;
+        open->addr = publish->addr;
+        open->host = publish->host;
+        open->port = publish->port;
+
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, link->tunnel->connection->log, 0,
+                  "\"%*s\" is not published here, port %d, stream: %s",
+                  open->host.len, open->host.data, (int) open->port,
+                  ngx_trp_id_text(open->id).data);
+
+    ngx_memzero(&refuse, sizeof(trp_refuse_t));
+
+    refuse.code = TRP_CODE_NOT_PUBLISHED;
+    refuse.retry = 1;
+
+    ngx_trp_tunnel_abandon(link->tunnel, &refuse, 1);
+
+    return NGX_DECLINED;
+}
+
+
+static const trp_publish_t *
+ngx_trp_reverse_get_service(const ngx_trp_reverse_conf_t *conf,
+    trp_open_t *open)
+{
+    ngx_uint_t            i;
+    const trp_publish_t  *publish;
+
+    if (conf->publish == NULL) {
+        return NULL;
+    }
+
+    publish = conf->publish->elts;
+
+    for (i = 0; i < conf->publish->nelts; i++) {
+
+        if (open->addr.family
+            ? trp_service_port(publish[i].name) == open->port
+            : trp_name_equal(publish[i].name, open->host))
+        {
+            return &publish[i];
+        }
+    }
+
+    return NULL;
 }
 
 

@@ -30,6 +30,7 @@
 typedef struct {
     ngx_trp_agent_conf_t             agent;
     ngx_array_t                     *allow;    /* trp_acl_rule_t */
+    ngx_array_t                     *publish;  /* trp_publish_t */
     ngx_stream_complex_value_t      *map;      /* the destination, or NULL */
 
     ngx_str_t                        relay;    /* the upstream's name */
@@ -84,6 +85,7 @@ typedef struct {
     unsigned                         resolved:1;
     unsigned                         named:1;  /* a rule allows the name */
     unsigned                         several:1; /* the proxy has all addrs */
+    unsigned                         published:1;
 } ngx_trp_reverse_ctx_t;
 
 

@@ -126,6 +126,11 @@ ngx_trp_reverse_access_handler(ngx_stream_session_t *s)
     if (trp_path_get(ngx_trp_str(&ctx->host), &path)) {
         rc = ngx_trp_reverse_check_path(ctx, path);
 
+    } else if (ctx->published && ctx->addr.family && !ctx->resolved) {
+
+        /* the destination is one of this configuration */
+        rc = NGX_OK;
+
     } else if (ctx->addr.family && !ctx->resolved) {
         rc = ngx_trp_reverse_check_addr(ctx, &ctx->addr);
 
@@ -222,7 +227,7 @@ ngx_trp_reverse_check_name(ngx_trp_reverse_ctx_t *ctx)
                : ctx->addr.family ? NGX_OK : NGX_DECLINED;
     }
 
-    ctx->named = ngx_trp_reverse_named(ctx);
+    ctx->named = ctx->published || ngx_trp_reverse_named(ctx);
 
     name = ngx_trp_str(&ctx->host);
 

@@ -11,6 +11,7 @@
 
 
 #include "tunnel/ngx_trp_frame_log.h"
+#include "tunnel/trp_publish.h"
 #include "base/ngx_trp_addr.h"
 
 
@@ -59,6 +60,7 @@ ngx_trp_frame_log_payload(ngx_trp_tunnel_t *t, u_char *p, u_char *last,
     ngx_uint_t type, size_t len, const u_char *payload)
 {
     uint8_t       n;
+    trp_str_t     name;
     trp_open_t    open;
     trp_ready_t   ready;
     trp_refuse_t  refuse;
@@ -100,6 +102,14 @@ ngx_trp_frame_log_payload(ngx_trp_tunnel_t *t, u_char *p, u_char *last,
 
         break;
 
+    case TRP_PUBLISHED:
+        if (trp_published_get(&n, &name, payload, len) == TRP_OK) {
+            return ngx_slprintf(p, last, ", %*s: %s", name.len, name.data,
+                                trp_code_text(n));
+        }
+
+        break;
+
     case TRP_AGENTS:
         if (trp_agents_get(&n, payload, len) == TRP_OK) {
             return ngx_slprintf(p, last, n ? ", some" : ", none");
@@ -124,7 +134,8 @@ static u_char *
 ngx_trp_frame_log_open(u_char *p, u_char *last, trp_open_t *open)
 {
     p = ngx_slprintf(p, last, ", %s to ",
-                     open->proto == TRP_PROTO_UDP ? "udp" : "tcp");
+                     open->proto == TRP_PROTO_PUBLISHED ? "published"
+                     : open->proto == TRP_PROTO_UDP ? "udp" : "tcp");
 
     if (open->addr.family) {
         p = ngx_trp_frame_log_addr(p, last, &open->addr, open->port);
