@@ -18,6 +18,7 @@
 #include "relay/ngx_trp_pair.h"
 #include "relay/ngx_trp_relay.h"
 #include "relay/ngx_trp_session.h"
+#include "relay/ngx_trp_service_zone.h"
 #include "relay/ngx_trp_workers.h"
 #include "stock/ngx_trp_limit_conn.h"
 #include "stock/ngx_trp_pid_file.h"
@@ -30,6 +31,8 @@ typedef struct {
     ngx_trp_workers_t       *workers;       /* NULL: there is only one */
     ngx_uint_t               locals;        /* 1: an entry uses them */
     ngx_shm_zone_t          *zone;          /* reloads, an ngx_atomic_t */
+    ngx_shm_zone_t          *services;      /* published names */
+    size_t                   services_size;
 } ngx_trp_relay_main_conf_t;
 
 
@@ -67,6 +70,7 @@ static char *ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static ngx_int_t ngx_trp_relay_init_zone(ngx_shm_zone_t *zone, void *data);
 static char *ngx_trp_relay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static char *ngx_trp_relay_check_zone(ngx_conf_t *cf, void *post, void *data);
 static char *ngx_trp_relay_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_int_t ngx_trp_relay_init_module(ngx_cycle_t *cycle);
@@ -86,6 +90,11 @@ static const ngx_trp_hub_ops_t  ngx_trp_relay_hub_ops = {
 
 static ngx_conf_num_bounds_t  ngx_trp_relay_max_bounds = {
     ngx_conf_check_num_bounds, 1, 1000000
+};
+
+
+static ngx_conf_post_t  ngx_trp_relay_zone_post = {
+    ngx_trp_relay_check_zone
 };
 
 
@@ -139,6 +148,13 @@ static ngx_command_t  ngx_trp_relay_commands[] = {
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_relay_srv_conf_t, relay.limits.group),
       NULL },
+
+    { ngx_string("trp_relay_zone"),
+      NGX_STREAM_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_STREAM_MAIN_CONF_OFFSET,
+      offsetof(ngx_trp_relay_main_conf_t, services_size),
+      &ngx_trp_relay_zone_post },
 
     { ngx_string("trp_relay_open_timeout"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
@@ -388,6 +404,7 @@ ngx_trp_relay_postconfiguration(ngx_conf_t *cf)
 {
     ngx_array_t                  *handlers;
     ngx_stream_handler_pt        *h;
+    ngx_trp_relay_main_conf_t    *rmcf;
     ngx_stream_core_main_conf_t  *cmcf;
 
     cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
@@ -404,6 +421,18 @@ ngx_trp_relay_postconfiguration(ngx_conf_t *cf)
     ngx_memmove(h + 1, h, (handlers->nelts - 1) * sizeof(*h));
 
     *h = ngx_trp_relay_steer_handler;
+
+    rmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_relay_module);
+
+    ngx_conf_init_size_value(rmcf->services_size, 1024 * 1024);
+
+    if (rmcf->servers.nelts) {
+        rmcf->services = ngx_trp_service_zone_add(cf, rmcf->services_size,
+                                                  &ngx_trp_relay_module);
+        if (rmcf->services == NULL) {
+            return NGX_ERROR;
+        }
+    }
 
     return ngx_trp_conf_each_listen(cf, cmcf, ngx_trp_relay_check_listen,
                                     NULL);
@@ -473,6 +502,8 @@ ngx_trp_relay_create_main_conf(ngx_conf_t *cf)
     }
 
     ngx_trp_hub_init(&rmcf->hub, &ngx_trp_relay_hub_ops);
+
+    rmcf->services_size = NGX_CONF_UNSET_SIZE;
 
     return rmcf;
 }
@@ -663,6 +694,16 @@ ngx_trp_relay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+static char *
+ngx_trp_relay_check_zone(ngx_conf_t *cf, void *post, void *data)
+{
+    size_t *size = data;
+
+    return (*size < 8 * ngx_pagesize)
+           ? "is too small, write at least 32k" : NGX_CONF_OK;
+}
+
+
 /* trp_relay_limit_… [tunnels=N] [streams=N] [opens=Nr/s] [publish=N] */
 
 static char *
@@ -764,10 +805,12 @@ ngx_trp_relay_init_process(ngx_cycle_t *cycle)
     }
 
     worker = ngx_trp_relay_start_worker(cycle, rmcf->workers,
-                                        rmcf->zone->data);
+                                        rmcf->zone->data, rmcf->services);
     if (worker == NULL) {
         return NGX_ERROR;
     }
+
+    ngx_trp_service_zone_tidy(rmcf->services);
 
     srv = rmcf->servers.elts;
 

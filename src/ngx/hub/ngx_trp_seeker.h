@@ -20,15 +20,17 @@
 #pragma GCC visibility push(hidden)
 
 
-typedef struct ngx_trp_group_s   ngx_trp_group_t;
-typedef struct ngx_trp_peer_s    ngx_trp_peer_t;
-typedef struct ngx_trp_seeker_s  ngx_trp_seeker_t;
+typedef struct ngx_trp_group_s    ngx_trp_group_t;
+typedef struct ngx_trp_peer_s     ngx_trp_peer_t;
+typedef struct ngx_trp_seeker_s   ngx_trp_seeker_t;
+typedef struct ngx_trp_service_s  ngx_trp_service_t;
 
 
 struct ngx_trp_seeker_s {
     ngx_queue_t            queue;        /* in group->waiting */
     ngx_trp_group_t       *group;
     const u_char          *id;           /* of the stream */
+    ngx_trp_service_t     *service;      /* only its publishers; NULL: any */
 
     /* it has waited: this reverse is its own from now on */
     void                 (*found)(ngx_trp_seeker_t *seeker,

@@ -66,6 +66,11 @@ static void ngx_trp_choice_pardon(ngx_trp_agent_t *agent);
 static void ngx_trp_choice_penalize(ngx_trp_agent_t *agent);
 static ngx_trp_agent_t *ngx_trp_choice_first(ngx_trp_group_t *group,
     ngx_uint_t class);
+static ngx_trp_agent_t *ngx_trp_choice_publisher(ngx_trp_seeker_t *seeker);
+static ngx_uint_t ngx_trp_choice_rank(ngx_trp_agent_t *agent,
+    const u_char *id);
+static ngx_uint_t ngx_trp_choice_publishes(ngx_trp_agent_t *agent,
+    ngx_trp_seeker_t *seeker);
 static ngx_trp_agent_t *ngx_trp_choice_find(ngx_trp_group_t *group,
     ngx_trp_refusers_t *refusers, ngx_uint_t impatient);
 static ngx_trp_peer_t *ngx_trp_choice_idle(ngx_trp_agent_t *agent);
@@ -431,16 +436,22 @@ ngx_trp_choice_take(ngx_trp_seeker_t *seeker)
     group = seeker->group;
 
     ngx_trp_choice_forgive(group);
-    ngx_trp_choice_refusers(group, seeker->id, &refusers);
 
-    for (i = 0; i < refusers.n; i++) {
-        ngx_trp_choice_out(refusers.agents[i]);
-    }
+    if (seeker->service) {
+        best = ngx_trp_choice_publisher(seeker);
 
-    best = ngx_trp_choice_find(group, &refusers, seeker->impatient);
+    } else {
+        ngx_trp_choice_refusers(group, seeker->id, &refusers);
 
-    for (i = 0; i < refusers.n; i++) {
-        ngx_trp_choice_in(refusers.agents[i]);
+        for (i = 0; i < refusers.n; i++) {
+            ngx_trp_choice_out(refusers.agents[i]);
+        }
+
+        best = ngx_trp_choice_find(group, &refusers, seeker->impatient);
+
+        for (i = 0; i < refusers.n; i++) {
+            ngx_trp_choice_in(refusers.agents[i]);
+        }
     }
 
     if (best == NULL) {
@@ -462,6 +473,101 @@ ngx_trp_choice_take(ngx_trp_seeker_t *seeker)
     ngx_trp_choice_in(best);
 
     return peer;
+}
+
+
+/*
+ * A service has few publishers, which are compared one by one: trees for each
+ * service would have to be kept up to date for each change of an agent.
+ */
+
+static ngx_trp_agent_t *
+ngx_trp_choice_publisher(ngx_trp_seeker_t *seeker)
+{
+    ngx_uint_t        rank, front, found;
+    ngx_queue_t      *q, *offers;
+    ngx_trp_agent_t  *agent, *best;
+
+    best = NULL;
+    found = 0;
+    front = 2 * NGX_TRP_CHOICE_REFUSERS;
+    offers = &seeker->service->offers;
+
+    for (q = ngx_queue_head(offers);
+         q != ngx_queue_sentinel(offers);
+         q = ngx_queue_next(q))
+    {
+        agent = trp_of(ngx_trp_offer_t, queue, q)->agent;
+
+        rank = ngx_trp_choice_rank(agent, seeker->id);
+        front = ngx_min(front, rank);
+
+        if ((best && rank > found)
+            || ngx_trp_pair_full(agent->member->carried,
+                                 agent->member->usage.limits.streams)
+            || ngx_trp_choice_idle(agent) == NULL)
+        {
+            continue;
+        }
+
+        if (best == NULL || rank < found || ngx_trp_choice_before(agent, best))
+        {
+            best = agent;
+            found = rank;
+        }
+    }
+
+    if (best == NULL || found == front) {
+        return best;
+    }
+
+    return (seeker->impatient && found < NGX_TRP_CHOICE_REFUSERS) ? best : NULL;
+}
+
+
+static ngx_uint_t
+ngx_trp_choice_rank(ngx_trp_agent_t *agent, const u_char *id)
+{
+    return agent->class + (ngx_trp_choice_has_refused(agent, id)
+                           ? NGX_TRP_CHOICE_REFUSERS : 0);
+}
+
+
+/* 1 if a stream that waits for a service may be given to this agent */
+
+static ngx_uint_t
+ngx_trp_choice_publishes(ngx_trp_agent_t *agent, ngx_trp_seeker_t *seeker)
+{
+    ngx_uint_t        rank, front;
+    ngx_queue_t      *q, *offers;
+    ngx_trp_agent_t  *other, *self;
+
+    self = NULL;
+    front = 2 * NGX_TRP_CHOICE_REFUSERS;
+    offers = &seeker->service->offers;
+
+    for (q = ngx_queue_head(offers);
+         q != ngx_queue_sentinel(offers);
+         q = ngx_queue_next(q))
+    {
+        other = trp_of(ngx_trp_offer_t, queue, q)->agent;
+
+        rank = ngx_trp_choice_rank(other, seeker->id);
+        front = ngx_min(front, rank);
+
+        if (other == agent) {
+            self = agent;
+        }
+    }
+
+    if (self == NULL) {
+        return 0;
+    }
+
+    rank = ngx_trp_choice_rank(agent, seeker->id);
+
+    return rank == front
+           || (seeker->impatient && rank < NGX_TRP_CHOICE_REFUSERS);
 }
 
 
@@ -678,23 +784,44 @@ ngx_trp_choice_remember(ngx_trp_agent_t *agent, const u_char *id)
 
 
 ngx_uint_t
-ngx_trp_choice_refused(ngx_trp_agent_t *agent, const u_char *id,
+ngx_trp_choice_refused(ngx_trp_agent_t *agent, ngx_trp_seeker_t *seeker,
     ngx_uint_t code)
 {
-    ngx_trp_refusers_t  refusers;
+    ngx_queue_t         *q, *offers;
+    ngx_trp_agent_t     *other;
+    ngx_trp_refusers_t   refusers;
 
-    ngx_trp_choice_remember(agent, id);
+    ngx_trp_choice_remember(agent, seeker->id);
 
     /*
      * a rule against one destination says nothing about others, and a lost
      * tunnel has no code
      */
 
-    if (code != TRP_CODE_NOT_ALLOWED && code != TRP_CODE_NONE) {
+    if (code != TRP_CODE_NOT_ALLOWED && code != TRP_CODE_NOT_PUBLISHED
+        && code != TRP_CODE_NONE)
+    {
         ngx_trp_choice_penalize(agent);
     }
 
-    ngx_trp_choice_refusers(agent->group, id, &refusers);
+    if (seeker->service) {
+        offers = &seeker->service->offers;
+
+        for (q = ngx_queue_head(offers);
+             q != ngx_queue_sentinel(offers);
+             q = ngx_queue_next(q))
+        {
+            other = trp_of(ngx_trp_offer_t, queue, q)->agent;
+
+            if (!ngx_trp_choice_has_refused(other, seeker->id)) {
+                return 1;
+            }
+        }
+
+        return 0;
+    }
+
+    ngx_trp_choice_refusers(agent->group, seeker->id, &refusers);
 
     return agent->group->nreverses > refusers.n;
 }
@@ -769,7 +896,20 @@ ngx_trp_choice_next(ngx_trp_agent_t *agent)
     {
         seeker = ngx_queue_data(q, ngx_trp_seeker_t, queue);
 
+        if (seeker->service) {
+
+            if (ngx_trp_choice_publishes(agent, seeker)) {
+                return seeker;
+            }
+
+            continue;
+        }
+
         if (agent->class != front && !seeker->impatient) {
+
+            if (group->nservices) {
+                continue;
+            }
 
             /* nor are those after it */
             break;

@@ -63,8 +63,8 @@ ngx_trp_peer_t *ngx_trp_choice_take(ngx_trp_seeker_t *seeker);
  * there is a reverse that has not yet refused this stream.
  */
 
-ngx_uint_t ngx_trp_choice_refused(ngx_trp_agent_t *agent, const u_char *id,
-    ngx_uint_t code);
+ngx_uint_t ngx_trp_choice_refused(ngx_trp_agent_t *agent,
+    ngx_trp_seeker_t *seeker, ngx_uint_t code);
 void ngx_trp_choice_accepted(ngx_trp_agent_t *agent);
 
 /*

@@ -15,8 +15,10 @@
 #include "base/ngx_trp_addr.h"
 #include "relay/ngx_trp_choice.h"
 #include "relay/ngx_trp_pair.h"
+#include "relay/ngx_trp_services.h"
 #include "relay/ngx_trp_session.h"
 #include "tunnel/ngx_trp_tunnel_doubt.h"
+#include "tunnel/trp_publish.h"
 
 
 /* bytes of frames in the scratch that belong together */
@@ -29,11 +31,11 @@ typedef struct {
 
 static ngx_int_t ngx_trp_joint_copy_open(ngx_trp_joint_t *joint, u_char *p,
     size_t len);
+static ngx_int_t ngx_trp_joint_set_service(ngx_trp_joint_t *joint);
 static void ngx_trp_joint_found(ngx_trp_seeker_t *seeker,
     ngx_trp_peer_t *reverse);
 static void ngx_trp_joint_connect(ngx_trp_joint_t *joint,
     ngx_trp_peer_t *reverse);
-static ngx_uint_t ngx_trp_joint_elsewhere(ngx_trp_joint_t *joint);
 static void ngx_trp_joint_wait(ngx_trp_joint_t *joint, ngx_msec_t timeout);
 static void ngx_trp_joint_timeout(ngx_event_t *ev);
 static ngx_uint_t ngx_trp_joint_other_binary(void);
@@ -132,6 +134,10 @@ ngx_trp_joint_copy_open(ngx_trp_joint_t *joint, u_char *p, size_t len)
     joint->name.len = open->name.len;
     joint->name.data = (u_char *) open->name.data;
 
+    if (open->proto == TRP_PROTO_PUBLISHED) {
+        return ngx_trp_joint_set_service(joint);
+    }
+
     if (open->addr.family) {
         joint->host.len = trp_addr_text(text, &open->addr);
         joint->host.data = text;
@@ -145,6 +151,32 @@ ngx_trp_joint_copy_open(ngx_trp_joint_t *joint, u_char *p, size_t len)
                                            open->port);
 
     return joint->destination.data ? NGX_OK : NGX_ERROR;
+}
+
+
+/* the destination is the name of a service, in lower case */
+
+static ngx_int_t
+ngx_trp_joint_set_service(ngx_trp_joint_t *joint)
+{
+    u_char      *p;
+    trp_open_t  *open;
+
+    open = &joint->open;
+
+    p = ngx_pnalloc(joint->pool, ngx_max(open->host.len, NGX_INT_T_LEN));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    joint->host.data = p;
+    joint->host.len = open->addr.family
+                      ? (size_t) (ngx_sprintf(p, "%d", (int) open->port) - p)
+                      : trp_service_copy(p, open->host);
+
+    joint->destination = joint->host;
+
+    return NGX_OK;
 }
 
 
@@ -180,7 +212,7 @@ ngx_trp_joint_pair(ngx_trp_joint_t *joint, ngx_msec_t timeout)
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_trp_joint_elsewhere(ngx_trp_joint_t *joint)
 {
     return (joint->open.flags & TRP_OPEN_ELSEWHERE) && joint->open.retries;
@@ -770,7 +802,7 @@ ngx_trp_joint_count_refusal(ngx_trp_peer_t *peer, trp_refuse_t *refuse)
 
     joint = peer->joint;
 
-    refuse->retry &= ngx_trp_choice_refused(peer->agent, joint->open.id,
+    refuse->retry &= ngx_trp_choice_refused(peer->agent, &joint->seeker,
                                             refuse->code);
     refuse->retry &= (joint->open.retries != 0);
 
@@ -887,7 +919,7 @@ ngx_trp_joint_leave(ngx_trp_peer_t *peer, ngx_uint_t gone)
             joint->retried = refuse.retry;
             joint->code = TRP_CODE_FAILED;
 
-            (void) ngx_trp_choice_refused(peer->agent, joint->open.id,
+            (void) ngx_trp_choice_refused(peer->agent, &joint->seeker,
                                           TRP_CODE_NONE);
 
             ngx_trp_tunnel_abandon(other->tunnel, &refuse, 1);
@@ -916,6 +948,10 @@ ngx_trp_joint_close(ngx_trp_joint_t *joint)
     }
 
     ngx_trp_pair_unwait(&joint->seeker);
+
+    if (joint->seeker.service) {
+        ngx_trp_services_put(joint->seeker.service);
+    }
 
     if (joint->early) {
         ngx_free(joint->early);

@@ -38,6 +38,10 @@
 ngx_trp_joint_t *ngx_trp_joint_create(ngx_trp_peer_t *entry,
     trp_frame_t *frame);
 
+/* 1 if the entry can ask another relay */
+
+ngx_uint_t ngx_trp_joint_elsewhere(ngx_trp_joint_t *joint);
+
 /*
  * Takes a reverse, or waits for one; the stream is refused after "timeout"
  * milliseconds.

@@ -357,7 +357,7 @@ ngx_trp_local_refused(ngx_trp_peer_t *peer, trp_frame_t *frame)
         return;
     }
 
-    refuse.retry &= ngx_trp_choice_refused(peer->agent, peer->local->id,
+    refuse.retry &= ngx_trp_choice_refused(peer->agent, &peer->local->seeker,
                                            refuse.code);
 
     ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
@@ -413,7 +413,7 @@ ngx_trp_local_gone(ngx_trp_peer_t *peer)
     if (peer->local && !peer->accepted && peer->tunnel->holder) {
 
         /* others come first when it is opened again */
-        (void) ngx_trp_choice_refused(peer->agent, peer->local->id,
+        (void) ngx_trp_choice_refused(peer->agent, &peer->local->seeker,
                                       TRP_CODE_NONE);
     }
 

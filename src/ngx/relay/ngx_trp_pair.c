@@ -22,6 +22,10 @@
 #define NGX_TRP_PAIR_PROBE_TIME  1000
 
 
+/* where an agent's name begins in its key, after role and list */
+#define NGX_TRP_PAIR_NAME        (1 + sizeof(uint64_t))
+
+
 static void ngx_trp_pair_watch(ngx_trp_group_t *group);
 static void ngx_trp_pair_absence_handler(ngx_event_t *ev);
 static void ngx_trp_pair_each_of(ngx_trp_group_t *group,
@@ -464,6 +468,8 @@ ngx_trp_pair_group(ngx_trp_pair_t *pair, trp_str_t name,
     ngx_queue_init(&group->candidates);
     ngx_rbtree_init(&group->members, &pair->sentinel,
                     ngx_str_rbtree_insert_value);
+    ngx_rbtree_init(&group->services, &pair->sentinel,
+                    ngx_str_rbtree_insert_value);
     ngx_trp_choice_init_group(group);
 
     ngx_rbtree_insert(&pair->rbtree, &group->sn.node);
@@ -519,15 +525,17 @@ ngx_trp_pair_member(ngx_trp_group_t *group, const u_char *public_key)
 static ngx_trp_agent_t *
 ngx_trp_pair_agent(ngx_trp_member_t *member, trp_auth_t *auth)
 {
-    u_char            text[1 + 255];
+    u_char            text[NGX_TRP_PAIR_NAME + 255], *p;
     uint32_t          hash;
     ngx_str_t         key;
     ngx_trp_agent_t  *agent;
 
-    text[0] = auth->role;
-    ngx_memcpy(text + 1, auth->name.data, auth->name.len);
+    p = text;
+    *p++ = auth->role;
+    p = ngx_cpymem(p, &auth->list, sizeof(auth->list));
+    p = ngx_cpymem(p, auth->name.data, auth->name.len);
 
-    key.len = 1 + auth->name.len;
+    key.len = p - text;
     key.data = text;
 
     hash = ngx_crc32_short(key.data, key.len);
@@ -559,8 +567,9 @@ ngx_trp_pair_create_agent(ngx_trp_member_t *member, uint32_t hash,
     ngx_memcpy(agent->sn.str.data, key->data, key->len);
 
     agent->role = key->data[0];
-    agent->name.len = key->len - 1;
-    agent->name.data = agent->sn.str.data + 1;
+    ngx_memcpy(&agent->list, key->data + 1, sizeof(agent->list));
+    agent->name.len = key->len - NGX_TRP_PAIR_NAME;
+    agent->name.data = agent->sn.str.data + NGX_TRP_PAIR_NAME;
 
     agent->group = group;
     agent->member = member;
@@ -1105,6 +1114,7 @@ ngx_trp_pair_wait(ngx_trp_seeker_t *seeker)
 {
     ngx_queue_insert_tail(&seeker->group->waiting, &seeker->queue);
     seeker->group->nwaiting++;
+    seeker->group->nservices += (seeker->service != NULL);
     seeker->waiting = 1;
 }
 
@@ -1115,6 +1125,7 @@ ngx_trp_pair_unwait(ngx_trp_seeker_t *seeker)
     if (seeker->waiting) {
         ngx_queue_remove(&seeker->queue);
         seeker->group->nwaiting--;
+        seeker->group->nservices -= (seeker->service != NULL);
         seeker->waiting = 0;
         seeker->impatient = 0;
     }

@@ -89,6 +89,7 @@ typedef struct {
     trp_limits_t           limits;
     ngx_uint_t             tunnels;
     ngx_uint_t             streams;
+    ngx_uint_t             services;     /* published ones */
     trp_rate_t             opens;
     ngx_msec_t             probed;       /* when its tunnels last were */
     unsigned               was_probed:1;
@@ -111,8 +112,10 @@ struct ngx_trp_group_s {
     ngx_queue_t            agents;       /* ngx_trp_agent_t */
     ngx_rbtree_t           members;      /* ngx_trp_member_t by key */
     ngx_uint_t             nmembers;
+    ngx_rbtree_t           services;     /* ngx_trp_service_t by name */
     ngx_queue_t            waiting;      /* ngx_trp_seeker_t */
     ngx_uint_t             nwaiting;
+    ngx_uint_t             nservices;    /* those that wait for a service */
     ngx_uint_t             nlocals;      /* streams of this nginx */
     ngx_queue_t            candidates;   /* ngx_trp_peer_t, without a tunnel */
     ngx_uint_t             nreverses;    /* among the agents */
@@ -156,10 +159,54 @@ typedef struct {
 } ngx_trp_member_t;
 
 
-/* all tunnels of one role with one key and one name, in one group */
+/* a name that an agent wants to publish */
+
+typedef struct {
+    ngx_queue_t            queue;        /* in service->offers */
+    ngx_trp_service_t     *service;      /* NULL: it is not granted */
+    ngx_trp_agent_t       *agent;
+    ngx_str_t              name;
+    ngx_uint_t             code;         /* trp_code_e */
+    unsigned               tried:1;
+    unsigned               told:1;       /* the agent knows "code" */
+} ngx_trp_offer_t;
+
+
+/* a name that is published in a group, or that streams wait for */
+
+struct ngx_trp_service_s {
+    ngx_str_node_t         sn;           /* by name */
+    ngx_trp_group_t       *group;
+    ngx_queue_t            offers;       /* ngx_trp_offer_t, granted ones */
+    ngx_uint_t             streams;      /* that refer to it */
+};
+
+
+/* the names that a tunnel has told so far */
+
+typedef struct {
+    ngx_uint_t             n;
+    size_t                 len;
+    u_char                *names;        /* each after its length, a byte */
+} ngx_trp_told_t;
+
+
+/* what a relay needs for services, in one worker */
+
+typedef struct {
+    ngx_shm_zone_t        *zone;
+    ngx_queue_t            pending;      /* ngx_trp_agent_t */
+    ngx_event_t            event;
+} ngx_trp_services_t;
+
+
+/*
+ * All tunnels of one role with one key and one name, in one group, that publish
+ * the same.
+ */
 
 struct ngx_trp_agent_s {
-    ngx_str_node_t         sn;           /* by role and name */
+    ngx_str_node_t         sn;           /* by role, list and name */
     ngx_queue_t            queue;        /* in group->agents */
     ngx_trp_group_t       *group;
     ngx_trp_member_t      *member;
@@ -178,6 +225,11 @@ struct ngx_trp_agent_s {
     ngx_rbtree_node_t      order;        /* in member->classes[class].idle */
     ngx_rbtree_node_t      penalty;      /* in group->penalized */
 
+    uint64_t               list;         /* what it publishes; 0: nothing */
+    ngx_trp_offer_t       *offers;       /* NULL: not told yet */
+    ngx_uint_t             noffers;
+    ngx_queue_t            pend;         /* in services->pending */
+
     ngx_trp_rest_t         rest;
     ngx_str_t              name;
     unsigned               backup:1;
@@ -185,6 +237,7 @@ struct ngx_trp_agent_s {
     unsigned               ordered:1;
     unsigned               penalized:1;
     unsigned               silent:1;     /* has not answered */
+    unsigned               pending:1;    /* some offers are not granted */
 };
 
 
@@ -206,6 +259,7 @@ struct ngx_trp_peer_s {
     ngx_trp_joint_t       *joint;        /* the stream that it carries */
     ngx_trp_peer_t        *other;        /* its other tunnel */
     ngx_trp_local_t       *local;        /* or one of this nginx */
+    ngx_trp_told_t        *told;         /* by PUBLISH, not yet all */
 
     u_char                 nonce[TRP_NONCE_LEN];
 

@@ -18,8 +18,10 @@
 #include "relay/ngx_trp_joint.h"
 #include "relay/ngx_trp_local.h"
 #include "relay/ngx_trp_pair.h"
+#include "relay/ngx_trp_services.h"
 #include "tunnel/ngx_trp_near.h"
 #include "tunnel/trp_auth.h"
+#include "tunnel/trp_publish.h"
 
 #include <sodium.h>
 
@@ -67,7 +69,11 @@ static ngx_int_t ngx_trp_relay_wait(ngx_trp_peer_t *peer, size_t len);
 static void ngx_trp_relay_retry(ngx_event_t *ev);
 static void ngx_trp_relay_stop_waiting(ngx_trp_peer_t *peer);
 static void ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth);
+static ngx_int_t ngx_trp_relay_publish(ngx_trp_peer_t *peer,
+    trp_frame_t *frame);
 static ngx_int_t ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame);
+static ngx_uint_t ngx_trp_relay_may_open(ngx_trp_joint_t *joint);
+static ngx_int_t ngx_trp_relay_find_service(ngx_trp_joint_t *joint);
 static void ngx_trp_relay_idle(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_drain(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_reload_handler(ngx_event_t *ev);
@@ -96,7 +102,7 @@ static const ngx_trp_workers_handlers_t  ngx_trp_relay_workers_handlers = {
 
 ngx_trp_relay_worker_t *
 ngx_trp_relay_start_worker(ngx_cycle_t *cycle, ngx_trp_workers_t *workers,
-    ngx_atomic_t *counter)
+    ngx_atomic_t *counter, ngx_shm_zone_t *services)
 {
     ngx_trp_relay_worker_t  *worker;
 
@@ -109,6 +115,7 @@ ngx_trp_relay_start_worker(ngx_cycle_t *cycle, ngx_trp_workers_t *workers,
 
     worker->counter = counter;
     worker->reloads = *counter;
+    worker->services = services;
 
     worker->event.data = worker;
     worker->event.log = cycle->log;
@@ -169,6 +176,7 @@ ngx_trp_relay_start(ngx_cycle_t *cycle, ngx_trp_relay_worker_t *worker,
     }
 
     ngx_trp_pair_init(&relay->pair, cycle);
+    ngx_trp_services_init(&relay->services, worker->services, cycle->log);
 
     ngx_queue_insert_tail(&worker->relays, &relay->queue);
 
@@ -459,6 +467,9 @@ ngx_trp_relay_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
 
     case TRP_OPEN:
         return ngx_trp_relay_open(peer, frame);
+
+    case TRP_PUBLISH:
+        return ngx_trp_relay_publish(peer, frame);
 
     case TRP_DRAIN:
         t->draining = 1;
@@ -764,11 +775,50 @@ ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth)
 
     ready.slot = (uint8_t) trp_slot(auth->group);
     ready.wanted = t->state.opener ? (uint16_t) group->nwaiting : 0;
+    ready.flags = (uint8_t) ngx_trp_services_ready(&peer->relay->services,
+                                                   peer);
 
     ngx_trp_tunnel_send_frame(t, buf, trp_ready_put(buf, &ready));
     ngx_trp_tunnel_watch(t);
 
     ngx_trp_relay_idle(t);
+}
+
+
+/* an agent may now have what streams wait for */
+
+static ngx_int_t
+ngx_trp_relay_publish(ngx_trp_peer_t *peer, trp_frame_t *frame)
+{
+    ngx_int_t          rc;
+    ngx_queue_t       *q;
+    ngx_trp_agent_t   *agent;
+    ngx_trp_seeker_t  *seeker;
+
+    rc = ngx_trp_services_publish(&peer->relay->services, peer, frame);
+
+    if (rc != NGX_DONE) {
+        return rc;
+    }
+
+    agent = peer->agent;
+
+    while (agent->group->nservices && !ngx_queue_empty(&agent->idle)) {
+        q = ngx_queue_head(&agent->idle);
+        peer = ngx_queue_data(q, ngx_trp_peer_t, queue);
+
+        seeker = peer->tunnel->failed ? NULL : ngx_trp_choice_next(agent);
+
+        if (seeker == NULL) {
+            break;
+        }
+
+        ngx_trp_pair_unpark(peer);
+        ngx_trp_pair_unwait(seeker);
+        seeker->found(seeker, peer);
+    }
+
+    return NGX_OK;
 }
 
 
@@ -792,9 +842,7 @@ ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame)
 
     open = &joint->open;
 
-    if (!trp_authorized_key_allows_open(peer->key, &open->addr, open->host,
-                                        open->port))
-    {
+    if (!ngx_trp_relay_may_open(joint)) {
         ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
                       "%s may not open \"%V\" by \"permitopen\", "
                       "group: \"%V\", stream: %s",
@@ -837,9 +885,66 @@ ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame)
 
     joint->opened = 1;
 
+    if (open->proto == TRP_PROTO_PUBLISHED
+        && ngx_trp_relay_find_service(joint) != NGX_OK)
+    {
+        return NGX_OK;
+    }
+
     ngx_trp_joint_pair(joint, peer->relay->conf->open_timeout);
 
     return NGX_OK;
+}
+
+
+/* by "permitopen", where a service, even a port, is a name */
+
+static ngx_uint_t
+ngx_trp_relay_may_open(ngx_trp_joint_t *joint)
+{
+    trp_open_t            *open;
+    trp_authorized_key_t  *key;
+
+    static const trp_addr_t  none;
+
+    open = &joint->open;
+    key = joint->entry->key;
+
+    if (open->proto == TRP_PROTO_PUBLISHED) {
+        return trp_authorized_key_allows_open(key, &none,
+                                              ngx_trp_str(&joint->host),
+                                              open->port);
+    }
+
+    return trp_authorized_key_allows_open(key, &open->addr, open->host,
+                                          open->port);
+}
+
+
+static ngx_int_t
+ngx_trp_relay_find_service(ngx_trp_joint_t *joint)
+{
+    ngx_trp_peer_t  *entry;
+
+    entry = joint->entry;
+
+    joint->seeker.service = ngx_trp_services_get(&entry->relay->services,
+                                                 entry->agent->group,
+                                                 &joint->host);
+    if (joint->seeker.service) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, entry->tunnel->connection->log, 0,
+                  "nobody publishes \"%V\", group: \"%V\", %s, stream: %s",
+                  &joint->destination, &joint->group,
+                  ngx_trp_peer_text(entry).data,
+                  ngx_trp_id_text(joint->open.id).data);
+
+    ngx_trp_joint_refuse(joint, TRP_CODE_NOT_PUBLISHED,
+                         ngx_trp_joint_elsewhere(joint));
+
+    return NGX_DECLINED;
 }
 
 
@@ -912,6 +1017,12 @@ ngx_trp_relay_drain(ngx_trp_tunnel_t *t)
     }
 
     peer->suspect = 0;
+
+    if (ngx_exiting) {
+
+        /* users that come from now on are served by other workers */
+        ngx_trp_services_withdraw(&peer->relay->services, peer->agent);
+    }
 
     if (ngx_trp_joint_waits(peer)) {
         ngx_trp_joint_refuse_draining(peer->joint, "takes over");
@@ -1015,6 +1126,7 @@ ngx_trp_relay_closed(ngx_trp_tunnel_t *t)
 
     ngx_trp_joint_leave(peer, 1);
     ngx_trp_relay_stop_waiting(peer);
+    ngx_trp_services_leave(&peer->relay->services, peer);
     ngx_trp_pair_leave(peer);
 
 #if (NGX_STAT_STUB)

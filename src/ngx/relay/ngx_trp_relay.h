@@ -49,6 +49,7 @@ typedef struct {
     ngx_trp_workers_t       *workers;       /* NULL: no other ones */
     ngx_trp_steer_t         *steer;         /* NULL, too */
     ngx_atomic_t            *counter;       /* reloads, in shared memory */
+    ngx_shm_zone_t          *services;      /* of published names */
     ngx_atomic_uint_t        reloads;       /* the last one that was seen */
     ngx_event_t              event;
     u_char                  *scratch;
@@ -63,6 +64,7 @@ struct ngx_trp_relay_s {
     ngx_trp_tunnels_t            tunnels;
     ngx_trp_guard_t              guard;
     ngx_trp_pair_t               pair;
+    ngx_trp_services_t           services;
     trp_authorized_key_t         near;      /* of users in other workers */
 };
 
@@ -70,7 +72,8 @@ struct ngx_trp_relay_s {
 /* in a worker; NULL: no memory */
 
 ngx_trp_relay_worker_t *ngx_trp_relay_start_worker(ngx_cycle_t *cycle,
-    ngx_trp_workers_t *workers, ngx_atomic_t *counter);
+    ngx_trp_workers_t *workers, ngx_atomic_t *counter,
+    ngx_shm_zone_t *services);
 ngx_trp_relay_t *ngx_trp_relay_start(ngx_cycle_t *cycle,
     ngx_trp_relay_worker_t *worker, const ngx_trp_relay_conf_t *conf);
 
