@@ -15,6 +15,7 @@
 #include "entry/ngx_trp_entry_local.h"
 #include "entry/ngx_trp_entry_group.h"
 #include "entry/ngx_trp_entry_pools.h"
+#include "entry/ngx_trp_entry_service.h"
 #include "entry/ngx_trp_route.h"
 #include "agent/ngx_trp_stream_log.h"
 #include "base/ngx_trp_addr.h"
@@ -44,6 +45,7 @@ typedef struct {
     ngx_array_t             *routes;       /* ngx_trp_route_t * */
     ngx_trp_entry_proxy_t    proxy;
     ngx_trp_entry_conf_t    *pass;         /* whose worker gets the users */
+    ngx_trp_entry_service_t  service;
 
     /* of upstream {} */
     ngx_uint_t               enabled;
@@ -62,6 +64,8 @@ static ngx_int_t ngx_trp_entry_find_ctx(ngx_stream_session_t *s,
     ngx_trp_entry_ctx_t **ctx);
 static ngx_int_t ngx_trp_entry_evaluate(ngx_stream_session_t *s,
     ngx_trp_entry_ctx_t *ctx);
+static ngx_int_t ngx_trp_entry_find_service(ngx_stream_session_t *s,
+    ngx_trp_entry_ctx_t **ctx);
 static ngx_int_t ngx_trp_entry_init_peer(ngx_stream_session_t *s,
     ngx_stream_upstream_srv_conf_t *us);
 static ngx_int_t ngx_trp_entry_log_handler(ngx_stream_session_t *s);
@@ -75,6 +79,8 @@ static ngx_int_t ngx_trp_entry_check_servers(ngx_conf_t *cf,
     ngx_stream_core_main_conf_t *cmcf);
 static void ngx_trp_entry_set_pass(ngx_conf_t *cf,
     ngx_stream_core_srv_conf_t *cscf);
+static ngx_int_t ngx_trp_entry_check_service(ngx_conf_t *cf,
+    ngx_stream_core_srv_conf_t *cscf);
 static ngx_int_t ngx_trp_entry_check_pass(ngx_conf_t *cf,
     ngx_stream_core_srv_conf_t *cscf);
 static ngx_int_t ngx_trp_entry_check_listen(ngx_conf_t *cf,
@@ -84,6 +90,8 @@ static void ngx_trp_entry_init_proxy(ngx_trp_entry_proxy_t *proxy,
 static void *ngx_trp_entry_create_main_conf(ngx_conf_t *cf);
 static void *ngx_trp_entry_create_srv_conf(ngx_conf_t *cf);
 static char *ngx_trp_entry_route(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_trp_entry_publish(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_trp_entry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static ngx_int_t ngx_trp_entry_init_upstream(ngx_conf_t *cf,
@@ -126,6 +134,13 @@ static ngx_command_t  ngx_trp_entry_commands[] = {
       ngx_trp_entry_route,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_entry_srv_conf_t, routes),
+      NULL },
+
+    { ngx_string("trp_publish"),
+      NGX_STREAM_SRV_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_trp_entry_publish,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
       NULL },
 
     { ngx_string("trp_entry"),
@@ -466,6 +481,10 @@ ngx_trp_entry_pass_handler(ngx_stream_session_t *s)
         return NGX_DECLINED;
     }
 
+    if (escf->service.enabled) {
+        return ngx_trp_entry_service_pass(s, &escf->service, conf);
+    }
+
     return (conf->hub->ops->pass(conf->relay, &conf->agent.group,
                                  s->connection)
             == NGX_OK)
@@ -490,6 +509,11 @@ ngx_trp_entry_access_handler(ngx_stream_session_t *s)
     ngx_trp_entry_main_conf_t  *emcf;
 
     escf = ngx_stream_get_module_srv_conf(s, ngx_trp_entry_module);
+
+    if (escf->service.enabled && escf->service.name == NULL) {
+        return (ngx_trp_entry_find_service(s, &ctx) == NGX_ERROR)
+               ? NGX_ERROR : NGX_DECLINED;
+    }
 
     if (escf->routes == NULL) {
         return NGX_DECLINED;
@@ -581,7 +605,7 @@ ngx_trp_entry_find_ctx(ngx_stream_session_t *s, ngx_trp_entry_ctx_t **ctx)
     target = ngx_trp_target_get(s);
 
     if (target == NULL) {
-        return NGX_DECLINED;
+        return ngx_trp_entry_find_service(s, ctx);
     }
 
     target->carried = 1;
@@ -625,6 +649,37 @@ ngx_trp_entry_evaluate(ngx_stream_session_t *s, ngx_trp_entry_ctx_t *ctx)
 }
 
 
+/* NGX_DECLINED: the server has no "trp_publish" */
+
+static ngx_int_t
+ngx_trp_entry_find_service(ngx_stream_session_t *s, ngx_trp_entry_ctx_t **ctx)
+{
+    ngx_trp_entry_srv_conf_t  *escf;
+
+    escf = ngx_stream_get_module_srv_conf(s, ngx_trp_entry_module);
+
+    if (!escf->service.enabled) {
+        return NGX_DECLINED;
+    }
+
+    *ctx = ngx_trp_entry_create_ctx(s, NULL);
+
+    if (*ctx == NULL
+        || ngx_trp_target_set(s, (*ctx)->target) != NGX_OK
+        || ngx_trp_entry_service_target(*ctx, &escf->service) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, s->connection->log, 0,
+                   "trp stream %s: accepted, the service is \"%V\"",
+                   ngx_trp_id_text((*ctx)->id).data,
+                   &(*ctx)->target->destination);
+
+    return NGX_OK;
+}
+
+
 /* the stock proxy asks for an upstream: a stream on a tunnel */
 
 static ngx_int_t
@@ -648,7 +703,13 @@ ngx_trp_entry_init_peer(ngx_stream_session_t *s,
         return NGX_ERROR;
     }
 
-    if (rc != NGX_OK || ngx_trp_entry_set_group(ctx, &escf->up) != NGX_OK) {
+    if (rc == NGX_OK) {
+        rc = (ctx->target->published && escf->up.local)
+             ? ngx_trp_entry_service_group(ctx, &escf->up)
+             : ngx_trp_entry_set_group(ctx, &escf->up);
+    }
+
+    if (rc != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -747,7 +808,9 @@ ngx_trp_entry_end_user(ngx_stream_session_t *s)
     escf = ngx_stream_get_module_srv_conf(s, ngx_trp_entry_module);
     c = s->connection;
 
-    if (escf->routes == NULL || c->type == SOCK_DGRAM) {
+    if ((escf->routes == NULL && !escf->service.enabled)
+        || c->type == SOCK_DGRAM)
+    {
         return;
     }
 
@@ -896,6 +959,10 @@ ngx_trp_entry_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
             return NGX_ERROR;
         }
 
+        if (ngx_trp_entry_check_service(cf, cscf[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
         if (ngx_trp_entry_check_pass(cf, cscf[i]) != NGX_OK) {
             return NGX_ERROR;
         }
@@ -937,6 +1004,51 @@ ngx_trp_entry_set_pass(ngx_conf_t *cf, ngx_stream_core_srv_conf_t *cscf)
             escf->pass = &up->up;
         }
     }
+}
+
+
+/* a server with "trp_publish" has what is asked of one with "trp_route" */
+
+static ngx_int_t
+ngx_trp_entry_check_service(ngx_conf_t *cf, ngx_stream_core_srv_conf_t *cscf)
+{
+    void                      **srv_conf;
+    ngx_trp_conf_place_t       *place;
+    ngx_trp_entry_srv_conf_t   *escf;
+
+    static const char *const  none;
+
+    srv_conf = cscf->ctx->srv_conf;
+    escf = srv_conf[ngx_trp_entry_module.ctx_index];
+
+    if (!escf->service.enabled) {
+        return NGX_OK;
+    }
+
+    place = &escf->service.place;
+
+    if (escf->routes) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"trp_publish\" cannot be used with \"trp_route\" in "
+                      "%s:%ui, write a server of its own",
+                      place->file_name, place->line);
+        return NGX_ERROR;
+    }
+
+    if (ngx_trp_stock_check(cf, ngx_trp_stock_entry, srv_conf, "trp_publish",
+                            place->file_name, place->line)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* a name is known after the limits have been applied */
+
+    return ngx_trp_limit_conn_init(cf, NULL, srv_conf,
+                                   escf->service.name ? &none
+                                                      : ngx_trp_entry_known,
+                                   "trp_publish", place->file_name,
+                                   place->line);
 }
 
 
@@ -987,6 +1099,10 @@ ngx_trp_entry_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
 
     escf = listen->ctx->srv_conf[ngx_trp_entry_module.ctx_index];
     cscf = listen->ctx->srv_conf[ngx_stream_core_module.ctx_index];
+
+    if (escf->service.enabled) {
+        return ngx_trp_entry_service_check_listen(cf, &escf->service, listen);
+    }
 
     if (escf->routes == NULL) {
         return NGX_OK;
@@ -1099,6 +1215,15 @@ ngx_trp_entry_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     emcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_entry_module);
 
     return ngx_trp_route_set(cf, &escf->routes, &emcf->routes);
+}
+
+
+static char *
+ngx_trp_entry_publish(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_trp_entry_srv_conf_t *escf = conf;
+
+    return ngx_trp_entry_service_set(cf, &escf->service);
 }
 
 

@@ -19,6 +19,7 @@
 #include "relay/ngx_trp_relay.h"
 #include "relay/ngx_trp_session.h"
 #include "relay/ngx_trp_service_zone.h"
+#include "relay/ngx_trp_services.h"
 #include "relay/ngx_trp_workers.h"
 #include "stock/ngx_trp_limit_conn.h"
 #include "stock/ngx_trp_pid_file.h"
@@ -51,6 +52,8 @@ static ngx_int_t ngx_trp_relay_pass(void *server, ngx_str_t *group,
 static ngx_int_t ngx_trp_relay_connect(void *server, ngx_str_t *group,
     ngx_socket_t fd);
 static ngx_uint_t ngx_trp_relay_vain(void *server, ngx_str_t *group);
+static ngx_int_t ngx_trp_relay_service(void *server, ngx_str_t *name,
+    ngx_str_t *group);
 
 static ngx_int_t ngx_trp_relay_steer_handler(ngx_stream_session_t *s);
 static void ngx_trp_relay_handler(ngx_stream_session_t *s);
@@ -84,7 +87,8 @@ static const ngx_trp_hub_ops_t  ngx_trp_relay_hub_ops = {
     ngx_trp_local_leave,
     ngx_trp_relay_pass,
     ngx_trp_relay_connect,
-    ngx_trp_relay_vain
+    ngx_trp_relay_vain,
+    ngx_trp_relay_service
 };
 
 
@@ -245,6 +249,7 @@ ngx_trp_relay_enter(void *server, ngx_trp_local_t *local, const char **why)
 {
     ngx_trp_relay_srv_conf_t *rscf = server;
 
+    ngx_int_t           rc;
     ngx_trp_workers_t  *workers;
 
     workers = rscf->worker->worker->workers;
@@ -257,8 +262,25 @@ ngx_trp_relay_enter(void *server, ngx_trp_local_t *local, const char **why)
         return NGX_DECLINED;
     }
 
-    return ngx_trp_local_enter(&rscf->worker->pair, local, &rscf->relay.limits,
-                               rscf->relay.open_timeout, why);
+    rc = ngx_trp_local_enter(&rscf->worker->pair, local, &rscf->relay.limits,
+                             rscf->relay.open_timeout, why);
+
+    if (rc != NGX_OK || local->service.len == 0) {
+        return rc;
+    }
+
+    local->seeker.service = ngx_trp_services_get(&rscf->worker->services,
+                                                 local->seeker.group,
+                                                 &local->service);
+    if (local->seeker.service) {
+        return NGX_OK;
+    }
+
+    ngx_trp_local_leave(local);
+
+    *why = "nobody publishes it any more";
+
+    return NGX_BUSY;
 }
 
 
@@ -308,6 +330,26 @@ ngx_trp_relay_vain(void *server, ngx_str_t *group)
     ngx_trp_relay_srv_conf_t  *rscf = server;
 
     return ngx_trp_pair_absent(&rscf->worker->pair, group);
+}
+
+
+static ngx_int_t
+ngx_trp_relay_service(void *server, ngx_str_t *name, ngx_str_t *group)
+{
+    ngx_trp_relay_srv_conf_t  *rscf = server;
+
+    ngx_trp_service_group_t  found;
+
+    if (ngx_trp_service_zone_find(rscf->worker->services.zone, name, &found)
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    group->len = found.len;
+    ngx_memcpy(group->data, found.data, found.len);
+
+    return NGX_OK;
 }
 
 

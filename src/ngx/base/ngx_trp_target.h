@@ -66,6 +66,7 @@ struct ngx_trp_target_s {
     unsigned                       replied:1;  /* by the front */
     unsigned                       carried:1;  /* there is a carrier */
     unsigned                       informs:1;  /* which sets the variables */
+    unsigned                       published:1;  /* "host" is a service */
 };
 
 

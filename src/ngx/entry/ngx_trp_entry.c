@@ -19,6 +19,7 @@
 #include "base/ngx_trp_addr.h"
 #include "socks5/ngx_trp_associate_tunnel.h"
 #include "stock/ngx_trp_ends.h"
+#include "tunnel/trp_publish.h"
 
 
 static ngx_trp_entry_t *ngx_trp_entry_start_local(ngx_trp_entry_t *entry,
@@ -142,7 +143,8 @@ ngx_trp_entry_open_frame(ngx_trp_entry_ctx_t *ctx)
 
     ngx_memzero(&open, sizeof(trp_open_t));
 
-    open.proto = (c->type == SOCK_DGRAM) ? TRP_PROTO_UDP : TRP_PROTO_TCP;
+    open.proto = ctx->target->published ? TRP_PROTO_PUBLISHED
+                 : (c->type == SOCK_DGRAM) ? TRP_PROTO_UDP : TRP_PROTO_TCP;
     open.addr = ctx->target->addr;
     open.host = ngx_trp_str(&ctx->target->host);
     open.port = ctx->target->port;

@@ -179,6 +179,10 @@ ngx_trp_entry_local_enter(ngx_trp_entry_ctx_t *ctx, ngx_log_t *log)
     home->local.log = log;
     home->local.reset = (conf->unavailable == NGX_TRP_ENTRY_RESET);
 
+    if (ctx->target->published) {
+        home->local.service = ctx->target->host;
+    }
+
     ctx->home = home;
 
     return ngx_trp_home_enter(home, &ctx->entry->near, &ctx->code);

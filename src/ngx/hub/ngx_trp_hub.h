@@ -34,6 +34,7 @@
 
 typedef struct {
     ngx_str_t              group;
+    ngx_str_t              service;      /* its name; empty: none */
     const u_char          *id;
     ngx_log_t             *log;
     ngx_uint_t             reset;        /* it does not wait for a reverse that
@@ -88,6 +89,13 @@ typedef struct {
 
     /* 1 if it is certain that the group has no reverse */
     ngx_uint_t            (*vain)(void *server, ngx_str_t *group);
+
+    /*
+     * The group where this service is published; there is room for
+     * TRP_LABEL_MAX bytes.  NGX_DECLINED: nobody publishes it.
+     */
+    ngx_int_t             (*service)(void *server, ngx_str_t *name,
+                                     ngx_str_t *group);
 
 } ngx_trp_hub_ops_t;
 

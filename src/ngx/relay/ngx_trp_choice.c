@@ -854,14 +854,35 @@ ngx_trp_choice_silent(ngx_trp_agent_t *agent, ngx_uint_t silent)
 
 
 ngx_uint_t
-ngx_trp_choice_another(ngx_trp_agent_t *agent, const u_char *id)
+ngx_trp_choice_another(ngx_trp_agent_t *agent, ngx_trp_seeker_t *seeker)
 {
-    ngx_uint_t          i, n;
-    ngx_trp_refusers_t  refusers;
+    ngx_uint_t           i, n;
+    ngx_queue_t         *q, *offers;
+    ngx_trp_agent_t     *other;
+    ngx_trp_refusers_t   refusers;
+
+    if (seeker->service) {
+        offers = &seeker->service->offers;
+
+        for (q = ngx_queue_head(offers);
+             q != ngx_queue_sentinel(offers);
+             q = ngx_queue_next(q))
+        {
+            other = trp_of(ngx_trp_offer_t, queue, q)->agent;
+
+            if (other != agent && !other->silent
+                && !ngx_trp_choice_has_refused(other, seeker->id))
+            {
+                return 1;
+            }
+        }
+
+        return 0;
+    }
 
     n = agent->group->nsilent + !agent->silent;
 
-    ngx_trp_choice_refusers(agent->group, id, &refusers);
+    ngx_trp_choice_refusers(agent->group, seeker->id, &refusers);
 
     for (i = 0; i < refusers.n; i++) {
         n += (!refusers.agents[i]->silent && refusers.agents[i] != agent);

@@ -73,7 +73,8 @@ void ngx_trp_choice_accepted(ngx_trp_agent_t *agent);
  */
 
 void ngx_trp_choice_silent(ngx_trp_agent_t *agent, ngx_uint_t silent);
-ngx_uint_t ngx_trp_choice_another(ngx_trp_agent_t *agent, const u_char *id);
+ngx_uint_t ngx_trp_choice_another(ngx_trp_agent_t *agent,
+    ngx_trp_seeker_t *seeker);
 
 /*
  * Of the streams that this agent may serve, the one that has waited longest, or

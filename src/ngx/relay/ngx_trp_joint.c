@@ -828,7 +828,7 @@ ngx_trp_joint_silent(ngx_trp_peer_t *peer, ngx_uint_t safe)
     joint = peer->joint;
 
     if (joint == NULL || peer != joint->reverse
-        || ngx_trp_pair_silent(peer, joint->open.id) != NGX_OK)
+        || ngx_trp_pair_silent(peer, &joint->seeker) != NGX_OK)
     {
         return;
     }

@@ -14,6 +14,7 @@
 #include "relay/ngx_trp_local.h"
 #include "relay/ngx_trp_choice.h"
 #include "relay/ngx_trp_pair.h"
+#include "relay/ngx_trp_services.h"
 #include "tunnel/ngx_trp_tunnel_doubt.h"
 
 
@@ -96,6 +97,10 @@ ngx_trp_local_leave(ngx_trp_local_t *local)
 
     if (local->reverse) {
         ngx_trp_local_forget(local->reverse);
+    }
+
+    if (local->seeker.service) {
+        ngx_trp_services_put(local->seeker.service);
     }
 
     ngx_trp_pair_closed(group, NULL);
@@ -376,7 +381,7 @@ void
 ngx_trp_local_silent(ngx_trp_peer_t *peer, ngx_uint_t safe)
 {
     if (peer->local == NULL
-        || ngx_trp_pair_silent(peer, peer->local->id) != NGX_OK
+        || ngx_trp_pair_silent(peer, &peer->local->seeker) != NGX_OK
         || !safe)
     {
         return;

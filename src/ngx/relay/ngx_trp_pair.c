@@ -1043,7 +1043,7 @@ ngx_trp_pair_unpark(ngx_trp_peer_t *peer)
 
 
 ngx_int_t
-ngx_trp_pair_silent(ngx_trp_peer_t *reverse, const u_char *id)
+ngx_trp_pair_silent(ngx_trp_peer_t *reverse, ngx_trp_seeker_t *seeker)
 {
     ngx_queue_t      *q;
     ngx_trp_peer_t   *peer;
@@ -1051,7 +1051,7 @@ ngx_trp_pair_silent(ngx_trp_peer_t *reverse, const u_char *id)
 
     agent = reverse->agent;
 
-    if (!ngx_trp_choice_another(agent, id)) {
+    if (!ngx_trp_choice_another(agent, seeker)) {
         return NGX_DECLINED;
     }
 

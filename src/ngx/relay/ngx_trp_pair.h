@@ -113,7 +113,8 @@ void ngx_trp_pair_unpark(ngx_trp_peer_t *peer);
  * and get no stream until they answer.  NGX_DECLINED: there is no other one.
  */
 
-ngx_int_t ngx_trp_pair_silent(ngx_trp_peer_t *reverse, const u_char *id);
+ngx_int_t ngx_trp_pair_silent(ngx_trp_peer_t *reverse,
+    ngx_trp_seeker_t *seeker);
 
 /* the tunnel has answered; 1 if it is to be parked again */
 

@@ -70,7 +70,7 @@ void ngx_trp_service_zone_drop(ngx_shm_zone_t *zone, const ngx_str_t *name,
 void ngx_trp_service_zone_drop_left(ngx_shm_zone_t *zone,
     const ngx_trp_service_owner_t *owner);
 
-/* the group where the name is published, or was a moment ago; or NGX_DECLINED */
+/* the group where it is published, or was a moment ago; else NGX_DECLINED */
 
 ngx_int_t ngx_trp_service_zone_find(ngx_shm_zone_t *zone,
     const ngx_str_t *name, ngx_trp_service_group_t *group);

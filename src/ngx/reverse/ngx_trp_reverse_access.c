@@ -46,7 +46,7 @@ ngx_trp_reverse_map(ngx_trp_reverse_ctx_t *ctx)
     trp_route_t        to;
     ngx_connection_t  *c;
 
-    if (ctx->conf->map == NULL) {
+    if (ctx->conf->map == NULL || ctx->published) {
         return NGX_DECLINED;
     }
 
