@@ -33,6 +33,8 @@ stream {
         "$trp_destination_port $trp_group $trp_name $trp_status";
     access_log %%TESTDIR%%/access.log trp;
 
+    trp_relay_zone 2m;
+
     server {
         listen 127.0.0.1:8080 ssl;
         ssl_protocols TLSv1.3;
@@ -48,7 +50,7 @@ stream {
         trp_relay_heartbeat 20s;
         trp_relay_max_unauthenticated 500;
         trp_relay_max_per_address 100;
-        trp_relay_limit_key tunnels=100 streams=100 opens=100r/s;
+        trp_relay_limit_key tunnels=100 streams=100 opens=100r/s publish=10;
         trp_relay_limit_group tunnels=200 streams=200 opens=200r/s;
     }
 }
@@ -145,6 +147,7 @@ stream {
         trp_reverse_group office;
         trp_reverse_name behind.nat;
         trp_reverse_allow 127.0.0.1:%%PORT_8090%% 10.0.0.0/8:22;
+        trp_reverse_publish 8090 127.0.0.1:8090;
         trp_reverse_pool idle=2 max=8;
         trp_reverse_connect_timeout 10s;
         trp_reverse_resolve ipv6=off;

@@ -70,7 +70,7 @@ static ngx_uint_t ngx_trp_service_zone_dead(
 ngx_shm_zone_t *
 ngx_trp_service_zone_add(ngx_conf_t *cf, size_t size, void *tag)
 {
-    ngx_str_t        name = ngx_string("trp_relay_services");
+    ngx_str_t        name = ngx_string("trp_services");
     ngx_shm_zone_t  *zone;
 
     zone = ngx_shared_memory_add(cf, &name, size, tag);
