@@ -969,10 +969,6 @@ ngx_trp_entry_check_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
 
         ngx_trp_entry_set_pass(cf, cscf[i]);
 
-        if (escf->routes) {
-            ngx_trp_stock_buffers(srv_conf);
-        }
-
         ngx_trp_entry_init_proxy(&escf->proxy, srv_conf);
     }
 

@@ -682,8 +682,6 @@ ngx_trp_reverse_init_server(ngx_conf_t *cf, ngx_trp_reverse_conf_t *rscf)
         return NGX_ERROR;
     }
 
-    ngx_trp_stock_buffers(rscf->core->ctx->srv_conf);
-
     /* an upstream with "trp_entry" is checked by the entry */
 
     if (!ngx_trp_stock_is_entry(cf, rscf->upstream)

@@ -371,8 +371,6 @@ ngx_trp_socks5_init_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
         conf->handler = cscf[i]->handler;
         cscf[i]->handler = ngx_trp_socks5_content_handler;
 
-        ngx_trp_stock_buffers(srv_conf);
-
         if (ngx_trp_stock_check(cf, ngx_trp_stock_socks5, srv_conf,
                                 "trp_socks5", conf->place.file_name,
                                 conf->place.line)

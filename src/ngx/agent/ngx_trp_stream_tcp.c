@@ -11,6 +11,7 @@
 
 
 #include "agent/ngx_trp_stream_tcp.h"
+#include "stock/ngx_trp_buffer.h"
 #include "stock/ngx_trp_ends.h"
 #include "tunnel/ngx_trp_tunnel.h"
 
@@ -58,6 +59,8 @@ ngx_trp_stream_tcp_recv(ngx_connection_t *c, u_char *buf, size_t size)
         c->read->ready = 0;
         return NGX_AGAIN;
     }
+
+    ngx_trp_buffer_grow(c, &buf, &size);
 
     for (done = 0; done < size; done += n) {
 

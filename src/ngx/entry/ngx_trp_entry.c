@@ -275,7 +275,7 @@ ngx_trp_entry_connect(ngx_trp_entry_ctx_t *ctx, ngx_peer_connection_t *pc,
     pc->cached = 1;
 
     if (!udp) {
-        ngx_trp_ends_inline(ctx->session->connection);
+        ngx_trp_ends_proxied(ctx->session->connection);
     }
 
     /* until the answer has ended, no end of the user's connection is clean */

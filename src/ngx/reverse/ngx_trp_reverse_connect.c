@@ -335,7 +335,7 @@ ngx_trp_reverse_connected(ngx_trp_reverse_ctx_t *ctx, ngx_connection_t *pc)
         return;
     }
 
-    ngx_trp_ends_inline(pc);
+    ngx_trp_ends_proxied(pc);
 
     if (st->consumed) {
         ngx_trp_ends_disarm(pc);

@@ -12,6 +12,7 @@
 
 
 #include "stock/ngx_trp_ends.h"
+#include "stock/ngx_trp_buffer.h"
 
 #include <netinet/tcp.h>
 
@@ -19,6 +20,8 @@
 static ssize_t ngx_trp_ends_recv(ngx_connection_t *c, u_char *buf,
     size_t size);
 static ssize_t ngx_trp_ends_recv_inline(ngx_connection_t *c, u_char *buf,
+    size_t size);
+static ssize_t ngx_trp_ends_recv_proxied(ngx_connection_t *c, u_char *buf,
     size_t size);
 static void ngx_trp_ends_set_linger(ngx_connection_t *c, int on);
 
@@ -48,6 +51,8 @@ ngx_trp_ends_recv(ngx_connection_t *c, u_char *buf, size_t size)
     ssize_t                n;
     ngx_connection_t      *other;
     ngx_stream_session_t  *s;
+
+    ngx_trp_buffer_grow(c, &buf, &size);
 
     n = c->ssl ? ngx_ssl_recv(c, buf, size)
                : ngx_trp_ends_recv_inline(c, buf, size);
@@ -121,6 +126,26 @@ ngx_trp_ends_recv_inline(ngx_connection_t *c, u_char *buf, size_t size)
     }
 
     return n;
+}
+
+
+void
+ngx_trp_ends_proxied(ngx_connection_t *c)
+{
+    ngx_trp_ends_inline(c);
+
+    if (c->ssl == NULL) {
+        c->recv = ngx_trp_ends_recv_proxied;
+    }
+}
+
+
+static ssize_t
+ngx_trp_ends_recv_proxied(ngx_connection_t *c, u_char *buf, size_t size)
+{
+    ngx_trp_buffer_grow(c, &buf, &size);
+
+    return ngx_trp_ends_recv_inline(c, buf, size);
 }
 
 

@@ -28,6 +28,10 @@
 
 void ngx_trp_ends_inline(ngx_connection_t *c);
 
+/* the same for a connection of the stock proxy, whose buffers may grow */
+
+void ngx_trp_ends_proxied(ngx_connection_t *c);
+
 
 /* from when the upstream is connected until the end of the session */
 

@@ -14,10 +14,6 @@
 #include "stock/ngx_trp_stock.h"
 
 
-#define NGX_TRP_STOCK_BUFFER   16384    /* the default of nginx */
-#define NGX_TRP_STOCK_BUFFERS  65536
-
-
 #define ngx_trp_stock_proxy_row(directive, advice)                           \
     { directive, directive, 0, 1, advice }
 
@@ -301,18 +297,4 @@ ngx_trp_stock_proxy(void **srv_conf, const char *directive, ngx_uint_t value)
     member = ngx_trp_conf_member(&ngx_stream_proxy_module, srv_conf, directive);
 
     return member ? *member : value;
-}
-
-
-void
-ngx_trp_stock_buffers(void **srv_conf)
-{
-    size_t  *size;
-
-    size = ngx_trp_conf_member(&ngx_stream_proxy_module, srv_conf,
-                               "proxy_buffer_size");
-
-    if (size && *size == NGX_TRP_STOCK_BUFFER) {
-        *size = NGX_TRP_STOCK_BUFFERS;
-    }
 }

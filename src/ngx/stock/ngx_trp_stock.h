@@ -71,13 +71,6 @@ ngx_uint_t ngx_trp_stock_has(ngx_conf_t *cf, void **srv_conf,
 ngx_stream_upstream_srv_conf_t *ngx_trp_stock_proxy_upstream(void **srv_conf);
 ngx_str_t *ngx_trp_stock_proxy_text(void **srv_conf);
 
-/*
- * Larger buffers for the stock proxy of a server, unless "proxy_buffer_size"
- * says otherwise: half the system calls for users' and destinations' sockets.
- */
-
-void ngx_trp_stock_buffers(void **srv_conf);
-
 /* a setting of the stock proxy as a number, or its default */
 
 ngx_uint_t ngx_trp_stock_proxy(void **srv_conf, const char *directive,
