@@ -21,7 +21,7 @@ my @modules = ($ENV{TEST_NGINX_GLOBALS} || '') =~ /load_module\s+(\S+);/g;
 
 plan(skip_all => 'modules are not dynamic') unless @modules;
 
-$t->plan(7)->write_file_expand('nginx.conf', <<'EOC');
+$t->plan(10)->write_file_expand('nginx.conf', <<'EOC');
 
 %%TEST_GLOBALS%%
 
@@ -60,6 +60,20 @@ is(echo(port(8082), 'by name'), 'by name', 'second route');
 for my $role (qw/entry relay reverse/) {
     ok(wait_for(sub { lines("$dir/$role/logs/access.log") == 2 }),
         "access log of $role");
+}
+
+stop(@pids);
+
+# the reverse has a place of its own
+
+rename "$dir/reverse", "$dir/first" or die "rename: $!\n";
+@pids = start($dir, qw/hub reverse/);
+
+is(echo(port(8081), 'over two'), 'over two', 'hub, reverse');
+
+for my $role (qw/hub reverse/) {
+    ok(wait_for(sub { lines("$dir/$role/logs/access.log") == 1 }),
+        "access log of $role, with a hub");
 }
 
 stop(@pids);
