@@ -168,7 +168,7 @@ ngx_trp_entry_udp_end(ngx_trp_entry_udp_session_t *us)
 static void
 ngx_trp_entry_udp_exit_handler(ngx_event_t *rev)
 {
-    ngx_uint_t                    n;
+    ngx_uint_t                    n, failed;
     ngx_queue_t                  *q;
     ngx_connection_t             *c;
     ngx_trp_entry_udp_t          *udp;
@@ -186,10 +186,10 @@ ngx_trp_entry_udp_exit_handler(ngx_event_t *rev)
     ngx_close_connection(c);
 
     n = 0;
+    failed = 0;
 
     for (q = ngx_queue_last(&udp->sessions);
-         q != ngx_queue_sentinel(&udp->sessions)
-         && n < NGX_TRP_ENTRY_UDP_CONNECTED;
+         q != ngx_queue_sentinel(&udp->sessions);
          q = ngx_queue_prev(q))
     {
         us = ngx_queue_data(q, ngx_trp_entry_udp_session_t, queue);
@@ -199,17 +199,23 @@ ngx_trp_entry_udp_exit_handler(ngx_event_t *rev)
             continue;
         }
 
-        if (ngx_trp_entry_udp_connect(us->user) != NGX_OK) {
-            break;
+        if (!failed && n < NGX_TRP_ENTRY_UDP_CONNECTED
+            && ngx_trp_entry_udp_connect(us->user) == NGX_OK)
+        {
+            n++;
+            continue;
         }
 
-        n++;
+        failed = 1;
+
+        /* its socket is closed, and the proxy ends it */
+        ngx_post_event(us->user->read, &ngx_posted_next_events);
     }
 
-    if (n < udp->nsessions) {
-        ngx_log_error(NGX_LOG_NOTICE, rev->log, 0,
-                      "%ui of %ui sessions of UDP begin anew in another "
-                      "process", udp->nsessions - n, udp->nsessions);
+    if (failed) {
+        ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                      "%ui of %ui sessions of UDP go on in this process, "
+                      "the others begin anew", n, udp->nsessions);
     }
 }
 
@@ -233,7 +239,9 @@ ngx_trp_entry_udp_connect(ngx_connection_t *c)
 
     value = 1;
 
-    if (setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &value, sizeof(int)) == -1) {
+    if (ngx_nonblocking(s) == -1
+        || setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &value, sizeof(int)) == -1)
+    {
         goto failed;
     }
 
@@ -259,8 +267,7 @@ ngx_trp_entry_udp_connect(ngx_connection_t *c)
 
     /* below 1024 this takes a privilege */
 
-    if (ngx_nonblocking(s) == -1
-        || bind(s, c->local_sockaddr, c->local_socklen) == -1
+    if (bind(s, c->local_sockaddr, c->local_socklen) == -1
         || connect(s, c->sockaddr, c->socklen) == -1)
     {
         goto failed;
