@@ -768,7 +768,8 @@ ngx_trp_relay_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid parameter \"%V\" in \"%V\", write "
                                "\"tunnels=NUMBER\", \"streams=NUMBER\", "
-                               "\"opens=NUMBERr/s\" or \"publish=NUMBER\"",
+                               "\"opens=NUMBERr/s\", \"publish=NUMBER\" or "
+                               "\"rate=SIZE\"",
                                &value[i], &cmd->name);
             return NGX_CONF_ERROR;
         }

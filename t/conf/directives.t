@@ -46,6 +46,7 @@ stream {
         trp_relay;
         trp_authorized_keys authorized_keys;
         trp_relay_auth_timeout 10s;
+        trp_relay_next_timeout 3s;
         trp_relay_open_timeout 15s;
         trp_relay_heartbeat 20s;
         trp_relay_max_unauthenticated 500;

@@ -46,7 +46,9 @@ fuzz_parse(const uint8_t *data, size_t size)
 
     if (rc == TRP_OK
         && ((limits.tunnels != 0) + (limits.streams != 0)
-            + (limits.opens != 0) + (limits.publish != 0) != 1))
+            + (limits.opens != 0) + (limits.publish != 0)
+            + (limits.rate != 0) != 1
+            || limits.rate > TRP_LIMIT_RATE_MAX))
     {
         abort();
     }
@@ -108,6 +110,46 @@ fuzz_rate(const uint8_t *data, size_t size, uint32_t limit)
 }
 
 
+/*
+ * Steps of time, each with a chunk if there is something in the bucket: what is
+ * taken is what the time gives, a burst and a chunk more at most.
+ */
+
+static void
+fuzz_bucket(const uint8_t *data, size_t size, uint64_t rate)
+{
+    size_t        i, chunk;
+    uint64_t      now, wait, taken;
+    trp_bucket_t  bucket;
+
+    memset(&bucket, 0, sizeof(trp_bucket_t));
+
+    now = 1000;
+    taken = 0;
+    chunk = trp_bucket_chunk(rate);
+
+    for (i = 0; i < size; i++) {
+        now += data[i];
+        wait = trp_bucket_wait(&bucket, rate, now);
+
+        if (wait == 0) {
+            trp_bucket_take(&bucket, chunk);
+            taken += chunk;
+
+        } else if (trp_bucket_wait(&bucket, rate, now + wait) != 0) {
+            abort();
+
+        } else {
+            now += wait;
+        }
+
+        if (taken > now * rate / 1000 + rate / 10 + 1024 + chunk) {
+            abort();
+        }
+    }
+}
+
+
 /* the input: four bytes for the limit, and a text that is steps as well */
 
 int
@@ -124,6 +166,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(&limit, data, sizeof(limit));
     fuzz_rate(data + sizeof(limit), size - sizeof(limit), limit);
     fuzz_rate(data + sizeof(limit), size - sizeof(limit), limit % 16);
+    fuzz_bucket(data + sizeof(limit), size - sizeof(limit),
+                (uint64_t) limit + 1);
 
     return 0;
 }

@@ -14,13 +14,22 @@
 #include "base/trp_str.h"
 
 
+#define TRP_BUCKET_CHUNK_MIN  1024
+#define TRP_BUCKET_CHUNK_MAX  16384
+
+/* with the highest rate, no product can overflow */
+#define TRP_BUCKET_TIME_MAX   (1 << 22)
+
+
 static int trp_limits_number(uint32_t *value, trp_str_t text);
+static int trp_limits_rate(uint64_t *value, trp_str_t text);
 
 
 static const trp_str_t  trp_limit_tunnels = trp_string("tunnels=");
 static const trp_str_t  trp_limit_streams = trp_string("streams=");
 static const trp_str_t  trp_limit_opens = trp_string("opens=");
 static const trp_str_t  trp_limit_publish = trp_string("publish=");
+static const trp_str_t  trp_limit_rate = trp_string("rate=");
 static const trp_str_t  trp_limit_per_second = trp_string("r/s");
 
 
@@ -42,6 +51,11 @@ trp_limits_parse(trp_limits_t *limits, trp_str_t text)
     if (trp_str_starts(text, trp_limit_publish)) {
         trp_str_skip(&text, trp_limit_publish.len);
         return trp_limits_number(&limits->publish, text);
+    }
+
+    if (trp_str_starts(text, trp_limit_rate)) {
+        trp_str_skip(&text, trp_limit_rate.len);
+        return trp_limits_rate(&limits->rate, text);
     }
 
     if (!trp_str_starts(text, trp_limit_opens)) {
@@ -97,6 +111,58 @@ trp_limits_number(uint32_t *value, trp_str_t text)
 }
 
 
+/* a number of bytes, as nginx has them: "500k", "10m", "1g" */
+
+static int
+trp_limits_rate(uint64_t *value, trp_str_t text)
+{
+    int       rc, shift;
+    uint32_t  n;
+
+    if (*value != 0) {
+        return TRP_DECLINED;
+    }
+
+    shift = 0;
+
+    if (text.len) {
+
+        switch (text.data[text.len - 1]) {
+
+        case 'k':
+        case 'K':
+            shift = 10;
+            break;
+
+        case 'm':
+        case 'M':
+            shift = 20;
+            break;
+
+        case 'g':
+        case 'G':
+            shift = 30;
+            break;
+        }
+    }
+
+    text.len -= (shift != 0);
+
+    n = 0;
+    rc = trp_limits_number(&n, text);
+
+    /* no second's worth may overflow when it is counted in thousandths */
+
+    if (rc != TRP_OK || (uint64_t) n << shift > TRP_LIMIT_RATE_MAX) {
+        return TRP_ERROR;
+    }
+
+    *value = (uint64_t) n << shift;
+
+    return TRP_OK;
+}
+
+
 trp_limits_t
 trp_limits_merge(const trp_limits_t *own, const trp_limits_t *other)
 {
@@ -106,6 +172,7 @@ trp_limits_merge(const trp_limits_t *own, const trp_limits_t *other)
     limits.streams = own->streams ? own->streams : other->streams;
     limits.opens = own->opens ? own->opens : other->opens;
     limits.publish = own->publish ? own->publish : other->publish;
+    limits.rate = own->rate ? own->rate : other->rate;
 
     return limits;
 }
@@ -115,7 +182,52 @@ int
 trp_limits_set(const trp_limits_t *limits)
 {
     return limits->tunnels || limits->streams || limits->opens
-           || limits->publish;
+           || limits->publish || limits->rate;
+}
+
+
+uint64_t
+trp_bucket_wait(trp_bucket_t *bucket, uint64_t rate, uint64_t now)
+{
+    int64_t   size;
+    uint64_t  passed;
+
+    trp_assert(rate != 0 && rate <= TRP_LIMIT_RATE_MAX);
+
+    /* a tenth of a second fills it, after what was overdrawn */
+
+    size = (int64_t) (rate / 10);
+    size = (size > TRP_BUCKET_CHUNK_MIN) ? size : TRP_BUCKET_CHUNK_MIN;
+
+    passed = (now > bucket->last) ? now - bucket->last : 0;
+    passed = (passed < TRP_BUCKET_TIME_MAX) ? passed : TRP_BUCKET_TIME_MAX;
+
+    bucket->level += (int64_t) (passed * rate);
+    bucket->last = now;
+
+    if (bucket->level > size * 1000) {
+        bucket->level = size * 1000;
+    }
+
+    return (bucket->level > 0) ? 0 : (uint64_t) -bucket->level / rate + 1;
+}
+
+
+void
+trp_bucket_take(trp_bucket_t *bucket, size_t n)
+{
+    bucket->level -= (int64_t) n * 1000;
+}
+
+
+size_t
+trp_bucket_chunk(uint64_t rate)
+{
+    rate /= 32;
+
+    return (rate < TRP_BUCKET_CHUNK_MIN) ? TRP_BUCKET_CHUNK_MIN
+           : (rate > TRP_BUCKET_CHUNK_MAX) ? TRP_BUCKET_CHUNK_MAX
+           : (size_t) rate;
 }
 
 

@@ -26,7 +26,13 @@ typedef struct {
     uint32_t    streams;           /* at once */
     uint32_t    opens;             /* streams per second */
     uint32_t    publish;           /* published names and ports */
+    uint64_t    rate;              /* bytes per second, in each direction */
 } trp_limits_t;
+
+
+/* of a rate in bytes per second */
+
+#define TRP_LIMIT_RATE_MAX  ((uint64_t) 1 << 40)
 
 
 /* a leaky bucket that holds one second's worth; initially all zero */
@@ -38,8 +44,9 @@ typedef struct {
 
 
 /*
- * Reads "tunnels=8", "streams=100", "opens=50r/s" or "publish=5".  TRP_OK;
- * TRP_DECLINED if this limit is already set; TRP_ERROR if the text is invalid.
+ * Reads "tunnels=8", "streams=100", "opens=50r/s", "publish=5", "rate=10m".
+ * TRP_OK; TRP_DECLINED if this limit is already set; TRP_ERROR if the text is
+ * invalid.
  */
 
 int trp_limits_parse(trp_limits_t *limits, trp_str_t text);
@@ -52,6 +59,28 @@ int trp_limits_set(const trp_limits_t *limits);
 
 trp_limits_t trp_limits_merge(const trp_limits_t *own,
     const trp_limits_t *other);
+
+
+/*
+ * A bucket of bytes that fills at a rate, and holds a tenth of a second's
+ * worth.  It may be overdrawn by what is taken at once, a chunk at most.
+ * Initially all zero.
+ */
+
+typedef struct {
+    int64_t     level;             /* thousandths of a byte */
+    uint64_t    last;              /* milliseconds */
+} trp_bucket_t;
+
+/* milliseconds until there is something in it, 0: there is */
+
+uint64_t trp_bucket_wait(trp_bucket_t *bucket, uint64_t rate, uint64_t now);
+
+void trp_bucket_take(trp_bucket_t *bucket, size_t n);
+
+/* bytes to be taken at once, so that many can take turns */
+
+size_t trp_bucket_chunk(uint64_t rate);
 
 
 /*

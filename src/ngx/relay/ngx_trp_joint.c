@@ -13,6 +13,7 @@
 
 #include "relay/ngx_trp_joint.h"
 #include "base/ngx_trp_addr.h"
+#include "relay/ngx_trp_bandwidth.h"
 #include "relay/ngx_trp_choice.h"
 #include "relay/ngx_trp_pair.h"
 #include "relay/ngx_trp_services.h"
@@ -735,6 +736,7 @@ ngx_trp_joint_frame(ngx_trp_peer_t *peer, trp_frame_t *frame)
         joint->accepted = 1;
         ngx_trp_choice_accepted(peer->agent);
         ngx_trp_tunnel_confirm(peer->tunnel);
+        ngx_trp_bandwidth_start(peer->other, peer);
         break;
 
     case TRP_REFUSE:
@@ -884,6 +886,7 @@ ngx_trp_joint_leave(ngx_trp_peer_t *peer, ngx_uint_t gone)
     peer->other = NULL;
 
     ngx_trp_joint_unthrottle(peer);
+    ngx_trp_bandwidth_stop(peer);
 
     if (gone && joint->why == NULL && joint->code == TRP_CODE_NONE) {
         joint->why = (peer == joint->entry) ? "tunnel of the entry was lost"
@@ -898,6 +901,7 @@ ngx_trp_joint_leave(ngx_trp_peer_t *peer, ngx_uint_t gone)
         ngx_trp_pair_free(joint->reverse);
 
         ngx_trp_joint_unthrottle(other);
+        ngx_trp_bandwidth_stop(other);
 
         other->joint = NULL;
         other->other = NULL;

@@ -12,6 +12,7 @@
 
 
 #include "relay/ngx_trp_local.h"
+#include "relay/ngx_trp_bandwidth.h"
 #include "relay/ngx_trp_choice.h"
 #include "relay/ngx_trp_pair.h"
 #include "relay/ngx_trp_services.h"
@@ -338,6 +339,7 @@ ngx_trp_local_frame(ngx_trp_peer_t *peer, trp_frame_t *frame)
         peer->accepted = 1;
         ngx_trp_choice_accepted(peer->agent);
         ngx_trp_tunnel_confirm(peer->tunnel);
+        ngx_trp_bandwidth_start(NULL, peer);
 
     } else if (frame->type == TRP_REFUSE && peer->local) {
         ngx_trp_local_refused(peer, frame);
@@ -432,6 +434,7 @@ static void
 ngx_trp_local_free(ngx_trp_peer_t *peer)
 {
     ngx_trp_local_forget(peer);
+    ngx_trp_bandwidth_stop(peer);
 
     peer->direct = 0;
     peer->accepted = 0;

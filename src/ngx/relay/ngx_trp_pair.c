@@ -12,6 +12,7 @@
 
 
 #include "relay/ngx_trp_pair.h"
+#include "relay/ngx_trp_bandwidth.h"
 #include "relay/ngx_trp_choice.h"
 #include "tunnel/ngx_trp_tunnel_doubt.h"
 
@@ -105,6 +106,7 @@ ngx_trp_pair_join(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
 
     member->usage.limits = trp_limits_merge(&peer->key->limits, &limits->key);
     ngx_trp_choice_member(member);
+    ngx_trp_bandwidth_set(&member->usage);
 
     if (ngx_trp_pair_full(group->usage.tunnels, group->usage.limits.tunnels)) {
         *over = "the group has too many tunnels";
@@ -214,6 +216,20 @@ ngx_trp_pair_apply(ngx_trp_peer_t *peer, ngx_trp_group_t *group,
     }
 
     return NGX_AGAIN;
+}
+
+
+void
+ngx_trp_pair_limit_rate(ngx_trp_peer_t *peer, uint64_t rate)
+{
+    ngx_trp_usage_t  *usage;
+
+    if (peer->agent) {
+        usage = &peer->agent->member->usage;
+        usage->limits.rate = rate;
+
+        ngx_trp_bandwidth_set(usage);
+    }
 }
 
 
@@ -449,6 +465,7 @@ ngx_trp_pair_group(ngx_trp_pair_t *pair, trp_str_t name,
 
     group->pair = pair;
     group->usage.limits = *limits;
+    ngx_trp_bandwidth_set(&group->usage);
 
     group->absence.data = group;
     group->absence.log = ngx_cycle->log;
@@ -879,6 +896,7 @@ ngx_trp_pair_end_member(void *data)
     ngx_rbtree_delete(&group->members, &member->sn.node);
     group->nmembers--;
 
+    ngx_trp_bandwidth_free(&member->usage);
     ngx_free(member);
 
     ngx_trp_pair_release_group(group);
@@ -906,6 +924,7 @@ ngx_trp_pair_end_group(void *data)
         ngx_free(group->refusals);
     }
 
+    ngx_trp_bandwidth_free(&group->usage);
     ngx_free(group);
 }
 

@@ -52,6 +52,10 @@ ngx_int_t ngx_trp_pair_join_near(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
 
 void ngx_trp_pair_withdraw(ngx_trp_peer_t *peer);
 
+/* the bandwidth of the peer's key has another limit; 0: none */
+
+void ngx_trp_pair_limit_rate(ngx_trp_peer_t *peer, uint64_t rate);
+
 /* calls "check" for each peer; it must not close one at once */
 
 void ngx_trp_pair_each(ngx_trp_pair_t *pair,

@@ -91,6 +91,7 @@ typedef struct {
     ngx_uint_t             streams;
     ngx_uint_t             services;     /* published ones */
     trp_rate_t             opens;
+    ngx_trp_meter_t       *meters;       /* of both directions, or NULL */
     ngx_msec_t             probed;       /* when its tunnels last were */
     unsigned               was_probed:1;
     unsigned               suspects:1;   /* some may be dead */
@@ -260,6 +261,8 @@ struct ngx_trp_peer_s {
     ngx_trp_peer_t        *other;        /* its other tunnel */
     ngx_trp_local_t       *local;        /* or one of this nginx */
     ngx_trp_told_t        *told;         /* by PUBLISH, not yet all */
+
+    ngx_trp_metered_t     *metered;      /* input and output, or NULL */
 
     u_char                 nonce[TRP_NONCE_LEN];
 

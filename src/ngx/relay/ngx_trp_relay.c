@@ -1081,6 +1081,7 @@ ngx_trp_relay_check_key(ngx_trp_peer_t *peer)
 {
     ngx_log_t               *log;
     ngx_trp_relay_t         *relay;
+    trp_authorized_key_t    *key;
     ngx_trp_relay_worker_t  *worker;
 
     if (!ngx_exiting || peer->tunnel->failed || peer->near) {
@@ -1102,7 +1103,14 @@ ngx_trp_relay_check_key(ngx_trp_peer_t *peer)
         }
     }
 
-    if (ngx_trp_key_find(relay->reread, peer->key->public_key) == NULL) {
+    key = ngx_trp_key_find(relay->reread, peer->key->public_key);
+
+    if (key) {
+        ngx_trp_pair_limit_rate(peer, key->limits.rate
+                                      ? key->limits.rate
+                                      : relay->conf->limits.key.rate);
+
+    } else {
         log = peer->tunnel->connection->log;
 
         ngx_log_error(NGX_LOG_INFO, log, 0,

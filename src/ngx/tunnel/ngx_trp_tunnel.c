@@ -283,6 +283,14 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
         return ngx_trp_tunnel_recv_later(t);
     }
 
+    if (t->input) {
+        size = ngx_trp_metered_ask(t->input, size);
+
+        if (size == 0) {
+            return NGX_AGAIN;
+        }
+    }
+
     if (ERR_peek_error()) {
         ERR_clear_error();
     }
@@ -294,6 +302,10 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
         t->received = ngx_current_msec;
         t->missed = 0;
         t->turn += n;
+
+        if (t->input) {
+            ngx_trp_metered_took(t->input, n);
+        }
 
         if (t->probing) {
             ngx_trp_tunnel_answered(t);

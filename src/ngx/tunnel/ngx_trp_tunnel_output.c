@@ -26,6 +26,7 @@
 #define NGX_TRP_COPY_SIZE    4096    /* copied, to share a record */
 
 
+static size_t ngx_trp_tunnel_put(ngx_trp_tunnel_t *t, u_char *p, size_t size);
 static ngx_int_t ngx_trp_tunnel_tell(ngx_trp_tunnel_t *t, ngx_uint_t type,
     size_t len, const u_char *payload);
 static ngx_int_t ngx_trp_tunnel_push(ngx_trp_tunnel_t *t);
@@ -72,6 +73,36 @@ ngx_trp_tunnel_send_frame(ngx_trp_tunnel_t *t, u_char *start, u_char *last)
 
 size_t
 ngx_trp_tunnel_data(ngx_trp_tunnel_t *t, u_char *p, size_t size)
+{
+    size_t  n, part, done;
+
+    if (t->output == NULL) {
+        return ngx_trp_tunnel_put(t, p, size);
+    }
+
+    for (done = 0; done < size; done += n) {
+        part = ngx_trp_metered_ask(t->output, size - done);
+
+        if (part == 0) {
+            break;
+        }
+
+        n = ngx_trp_tunnel_put(t, p + done, part);
+
+        ngx_trp_metered_took(t->output, n);
+
+        if (n < part) {
+            done += n;
+            break;
+        }
+    }
+
+    return done;
+}
+
+
+static size_t
+ngx_trp_tunnel_put(ngx_trp_tunnel_t *t, u_char *p, size_t size)
 {
     size_t   n, room, done;
     u_char  *dst;
@@ -129,7 +160,7 @@ ngx_trp_tunnel_datagram(ngx_trp_tunnel_t *t, size_t size)
 
     trp_assert(size <= TRP_DATA_MAX);
 
-    if (t->failed) {
+    if (t->failed || (t->output && !ngx_trp_metered_try(t->output))) {
         return NULL;
     }
 
@@ -159,6 +190,10 @@ ngx_trp_tunnel_datagram(ngx_trp_tunnel_t *t, size_t size)
     }
 
     t->out.last += TRP_HEADER_LEN + size;
+
+    if (t->output) {
+        ngx_trp_metered_took(t->output, size);
+    }
 
     if (!t->blocked) {
 

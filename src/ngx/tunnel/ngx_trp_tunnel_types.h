@@ -14,6 +14,7 @@
 #define _NGX_TRP_TUNNEL_TYPES_H_INCLUDED_
 
 
+#include "base/ngx_trp_meter.h"
 #include "tunnel/ngx_trp_bio.h"
 #include "tunnel/trp_tunnel.h"
 
@@ -110,6 +111,9 @@ struct ngx_trp_tunnel_s {
     ngx_event_t                       event;      /* flush, idle, fail */
 
     ngx_trp_tunnel_doubt_t            doubt;
+
+    ngx_trp_metered_t                *input;      /* NULL: without limit */
+    ngx_trp_metered_t                *output;
 
     ngx_msec_t                        heartbeat;
     ngx_msec_t                        received;   /* time of the last input */
