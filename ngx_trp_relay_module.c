@@ -50,7 +50,7 @@ static ngx_int_t ngx_trp_relay_enter(void *server, ngx_trp_local_t *local,
 static ngx_int_t ngx_trp_relay_pass(void *server, ngx_str_t *group,
     ngx_connection_t *c);
 static ngx_int_t ngx_trp_relay_connect(void *server, ngx_str_t *group,
-    ngx_socket_t fd);
+    ngx_uint_t reset, ngx_socket_t fd);
 static ngx_uint_t ngx_trp_relay_vain(void *server, ngx_str_t *group);
 static ngx_int_t ngx_trp_relay_service(void *server, ngx_str_t *name,
     ngx_str_t *group);
@@ -308,13 +308,19 @@ ngx_trp_relay_pass(void *server, ngx_str_t *group, ngx_connection_t *c)
 
 
 static ngx_int_t
-ngx_trp_relay_connect(void *server, ngx_str_t *group, ngx_socket_t fd)
+ngx_trp_relay_connect(void *server, ngx_str_t *group, ngx_uint_t reset,
+    ngx_socket_t fd)
 {
     ngx_trp_relay_srv_conf_t *rscf = server;
 
+    ngx_trp_workers_near_t  near;
+
+    near.server = rscf->relay.number;
+    near.reset = reset;
+    near.group = *group;
+
     if (ngx_trp_workers_tunnel(rscf->worker->worker->workers,
-                               trp_slot(ngx_trp_str(group)),
-                               rscf->relay.number, group, fd)
+                               trp_slot(ngx_trp_str(group)), &near, fd)
         != NGX_OK)
     {
         return NGX_AGAIN;

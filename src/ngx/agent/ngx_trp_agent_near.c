@@ -160,7 +160,7 @@ ngx_trp_near_connect(ngx_trp_near_t *near, ngx_str_t *group)
         return NULL;
     }
 
-    rc = near->ops->connect(near->relay, group, fds[1]);
+    rc = near->ops->connect(near->relay, group, near->reset, fds[1]);
 
     (void) ngx_close_socket(fds[1]);
 

@@ -29,6 +29,7 @@ typedef struct {
     void                      *relay;
     ngx_msec_t                 heartbeat;
     ngx_uint_t                 size;       /* connections of the worker */
+    ngx_uint_t                 reset;      /* users do not wait in vain */
     ngx_trp_tunnels_t          tunnels;
     ngx_queue_t                idle;       /* ngx_trp_near_link_t */
     ngx_uint_t                 nidle;
@@ -48,7 +49,7 @@ typedef struct {
 } ngx_trp_near_user_t;
 
 
-/* the caller has set the first four; NGX_ERROR: no memory */
+/* the caller has set the first five; NGX_ERROR: no memory */
 
 ngx_int_t ngx_trp_near_init(ngx_trp_near_t *near, ngx_cycle_t *cycle);
 

@@ -106,6 +106,7 @@ ngx_trp_entry_start_local(ngx_trp_entry_t *entry, ngx_cycle_t *cycle)
     near->relay = conf->relay;
     near->heartbeat = conf->agent.heartbeat;
     near->size = ngx_trp_capacity_size(cycle);
+    near->reset = (conf->unavailable == NGX_TRP_ENTRY_RESET);
 
     ngx_trp_share_init(&entry->fixed.share, near->size / 4, cycle->log);
 

@@ -80,12 +80,13 @@ typedef struct {
      * anew there; or one end of a near tunnel, for the streams of the group.
      * _pass(): NGX_OK: "c" is freed, with its session; NGX_DECLINED: it is to
      * be served here.  _connect(): NGX_OK: "fd" is to be closed here, too;
-     * NGX_AGAIN: that worker takes nothing at the moment.
+     * NGX_AGAIN: that worker takes nothing at the moment.  With "reset" its
+     * streams do not wait for a reverse that is not there.
      */
     ngx_int_t             (*pass)(void *server, ngx_str_t *group,
                                   ngx_connection_t *c);
     ngx_int_t             (*connect)(void *server, ngx_str_t *group,
-                                     ngx_socket_t fd);
+                                     ngx_uint_t reset, ngx_socket_t fd);
 
     /* 1 if it is certain that the group has no reverse */
     ngx_uint_t            (*vain)(void *server, ngx_str_t *group);

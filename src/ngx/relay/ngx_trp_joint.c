@@ -39,6 +39,7 @@ static void ngx_trp_joint_connect(ngx_trp_joint_t *joint,
     ngx_trp_peer_t *reverse);
 static void ngx_trp_joint_wait(ngx_trp_joint_t *joint, ngx_msec_t timeout);
 static void ngx_trp_joint_timeout(ngx_event_t *ev);
+static void ngx_trp_joint_absent(ngx_trp_seeker_t *seeker);
 static ngx_uint_t ngx_trp_joint_other_binary(void);
 static ngx_uint_t ngx_trp_joint_alive(ngx_pid_t pid);
 static void ngx_trp_joint_unthrottle(ngx_trp_peer_t *peer);
@@ -102,6 +103,7 @@ ngx_trp_joint_create(ngx_trp_peer_t *entry, trp_frame_t *frame)
     joint->seeker.group = entry->agent->group;
     joint->seeker.id = joint->open.id;
     joint->seeker.found = ngx_trp_joint_found;
+    joint->seeker.absent = (entry->near == 2) ? ngx_trp_joint_absent : NULL;
 
     joint->entry = entry;
     entry->joint = joint;
@@ -207,9 +209,22 @@ ngx_trp_joint_pair(ngx_trp_joint_t *joint, ngx_msec_t timeout)
         return;
     }
 
+    if (joint->seeker.absent && joint->seeker.group->absent) {
+        ngx_trp_joint_absent(&joint->seeker);
+        return;
+    }
+
     ngx_trp_pair_wait(&joint->seeker);
 
     ngx_trp_joint_wait(joint, timeout);
+}
+
+
+static void
+ngx_trp_joint_absent(ngx_trp_seeker_t *seeker)
+{
+    ngx_trp_joint_refuse(trp_of(ngx_trp_joint_t, seeker, seeker),
+                         TRP_CODE_NO_AGENT, 0);
 }
 
 

@@ -267,7 +267,8 @@ struct ngx_trp_peer_s {
     u_char                 nonce[TRP_NONCE_LEN];
 
     unsigned               idle:1;
-    unsigned               near:1;       /* from another worker */
+    unsigned               near:2;       /* from another worker; 2: its users
+                                            do not wait in vain */
     unsigned               direct:1;     /* its stream is of this nginx */
     unsigned               accepted:1;   /* this one */
     unsigned               leaving:1;    /* its agent has sent DRAIN */

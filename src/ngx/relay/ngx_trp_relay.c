@@ -49,10 +49,10 @@ static ngx_msec_t ngx_trp_relay_time_left(const ngx_trp_relay_t *relay,
     ngx_connection_t *c);
 static void ngx_trp_relay_workers_moved(void *data, struct sockaddr *sockaddr,
     ngx_uint_t slot);
-static void ngx_trp_relay_workers_tunnel(void *data, ngx_uint_t server,
-    ngx_str_t *group, ngx_socket_t fd);
-static void ngx_trp_relay_near(ngx_trp_relay_t *relay, ngx_str_t *group,
-    ngx_socket_t fd);
+static void ngx_trp_relay_workers_tunnel(void *data,
+    ngx_trp_workers_near_t *near, ngx_socket_t fd);
+static void ngx_trp_relay_near(ngx_trp_relay_t *relay,
+    ngx_trp_workers_near_t *near, ngx_socket_t fd);
 static void ngx_trp_relay_workers_exiting(void *data);
 static void ngx_trp_relay_hello(ngx_trp_peer_t *peer);
 static void ngx_trp_relay_readable(ngx_trp_tunnel_t *t);
@@ -321,7 +321,7 @@ ngx_trp_relay_workers_moved(void *data, struct sockaddr *sockaddr,
 
 
 static void
-ngx_trp_relay_workers_tunnel(void *data, ngx_uint_t server, ngx_str_t *group,
+ngx_trp_relay_workers_tunnel(void *data, ngx_trp_workers_near_t *near,
     ngx_socket_t fd)
 {
     ngx_trp_relay_worker_t *worker = data;
@@ -335,8 +335,8 @@ ngx_trp_relay_workers_tunnel(void *data, ngx_uint_t server, ngx_str_t *group,
     {
         relay = ngx_queue_data(q, ngx_trp_relay_t, queue);
 
-        if (relay->conf->number == server) {
-            ngx_trp_relay_near(relay, group, fd);
+        if (relay->conf->number == near->server) {
+            ngx_trp_relay_near(relay, near, fd);
             return;
         }
     }
@@ -350,7 +350,8 @@ ngx_trp_relay_workers_tunnel(void *data, ngx_uint_t server, ngx_str_t *group,
 /* a near tunnel is one of an entry that has authenticated */
 
 static void
-ngx_trp_relay_near(ngx_trp_relay_t *relay, ngx_str_t *group, ngx_socket_t fd)
+ngx_trp_relay_near(ngx_trp_relay_t *relay, ngx_trp_workers_near_t *near,
+    ngx_socket_t fd)
 {
     ngx_trp_peer_t    *peer;
     ngx_trp_tunnel_t  *t;
@@ -371,9 +372,10 @@ ngx_trp_relay_near(ngx_trp_relay_t *relay, ngx_str_t *group, ngx_socket_t fd)
     peer->relay = relay;
     peer->tunnel = t;
     peer->key = &relay->near;
-    peer->near = 1;
+    peer->near = near->reset ? 2 : 1;
 
-    if (ngx_trp_pair_join_near(&relay->pair, peer, group, &relay->conf->limits)
+    if (ngx_trp_pair_join_near(&relay->pair, peer, &near->group,
+                               &relay->conf->limits)
         != NGX_OK)
     {
         ngx_trp_tunnel_fail(t);

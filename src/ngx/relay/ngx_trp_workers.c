@@ -39,6 +39,7 @@ typedef struct {
     uint32_t            slot;
     uint32_t            hops;
     uint32_t            server;
+    uint32_t            reset;
     ngx_msec_t          start_time;         /* monotonic, so good anywhere */
     ngx_sockaddr_t      listening;
     ngx_sockaddr_t      sockaddr;
@@ -270,7 +271,7 @@ ngx_trp_workers_forget(ngx_connection_t *c)
 
 ngx_int_t
 ngx_trp_workers_tunnel(ngx_trp_workers_t *workers, ngx_uint_t slot,
-    ngx_uint_t server, ngx_str_t *group, ngx_socket_t fd)
+    ngx_trp_workers_near_t *near, ngx_socket_t fd)
 {
     struct iovec                iov[2];
     ngx_trp_workers_message_t   message;
@@ -283,10 +284,11 @@ ngx_trp_workers_tunnel(ngx_trp_workers_t *workers, ngx_uint_t slot,
 
     message.type = NGX_TRP_WORKERS_TUNNEL;
     message.slot = slot;
-    message.server = server;
+    message.server = near->server;
+    message.reset = near->reset;
 
-    iov[1].iov_base = group->data;
-    iov[1].iov_len = group->len;
+    iov[1].iov_base = near->group.data;
+    iov[1].iov_len = near->group.len;
 
     return ngx_trp_workers_send(workers, slot % workers->nworkers, &message,
                                 iov, 1, fd);
@@ -406,7 +408,7 @@ static void
 ngx_trp_workers_read(ngx_trp_workers_t *workers,
     ngx_trp_workers_packet_t *packet, size_t size, ngx_socket_t fd)
 {
-    ngx_str_t  group;
+    ngx_trp_workers_near_t  near;
 
     if (packet->header.type == NGX_TRP_WORKERS_MOVED) {
         workers->handlers->moved(workers->data,
@@ -425,11 +427,12 @@ ngx_trp_workers_read(ngx_trp_workers_t *workers,
     }
 
     if (packet->header.type == NGX_TRP_WORKERS_TUNNEL) {
-        group.data = packet->texts;
-        group.len = size;
+        near.server = packet->header.server;
+        near.reset = packet->header.reset;
+        near.group.data = packet->texts;
+        near.group.len = size;
 
-        workers->handlers->tunnel(workers->data, packet->header.server, &group,
-                                  fd);
+        workers->handlers->tunnel(workers->data, &near, fd);
         return;
     }
 

@@ -28,6 +28,15 @@
 typedef struct ngx_trp_workers_s  ngx_trp_workers_t;
 
 
+/* for whom a near tunnel is */
+
+typedef struct {
+    ngx_uint_t            server;     /* its place in the configuration */
+    ngx_uint_t            reset;      /* users do not wait in vain */
+    ngx_str_t             group;
+} ngx_trp_workers_near_t;
+
+
 /* what comes from other workers */
 
 typedef struct {
@@ -37,8 +46,8 @@ typedef struct {
                                  ngx_uint_t slot);
 
     /* one end of a near tunnel, for users in that worker; to be closed here */
-    void                (*tunnel)(void *data, ngx_uint_t server,
-                                  ngx_str_t *group, ngx_socket_t fd);
+    void                (*tunnel)(void *data, ngx_trp_workers_near_t *near,
+                                  ngx_socket_t fd);
 
     /* this worker begins to exit: nothing comes any more */
     void                (*exiting)(void *data);
@@ -85,13 +94,12 @@ void ngx_trp_workers_forget(ngx_connection_t *c);
 
 /*
  * Sends one end of a near tunnel to the worker of a slot; the caller closes it
- * here.  "server" is the place of the relay in the configuration.  In a worker
- * that exits, the other one is of the next configuration.  NGX_ERROR: the
- * channel is full, or there is none.
+ * here.  In a worker that exits, the other one is of the next configuration.
+ * NGX_ERROR: the channel is full, or there is none.
  */
 
 ngx_int_t ngx_trp_workers_tunnel(ngx_trp_workers_t *workers, ngx_uint_t slot,
-    ngx_uint_t server, ngx_str_t *group, ngx_socket_t fd);
+    ngx_trp_workers_near_t *near, ngx_socket_t fd);
 
 /* tells all other workers; messages may be lost */
 
