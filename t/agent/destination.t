@@ -21,13 +21,13 @@ my $reverse = Test::Nginx->new();
 # what the route asks for, and what comes back
 
 my @tests = (
-    [ 'web:80', '127.0.0.1:8000' ],
-    [ 'WEB:80', '127.0.0.1:8000' ],
+    [ 'web:80', '127.0.0.9:8000' ],
+    [ 'WEB:80', '127.0.0.9:8000' ],
     [ 'six:80', '[::1]:8001' ],
     [ 'port:80', '127.0.0.1:8002' ],
     [ 'name:80', '127.0.0.1:8003' ],
-    [ '10.0.0.5:22', '127.0.0.1:8004' ],
-    [ '127.0.0.1:8005', '127.0.0.1:8005' ],
+    [ '10.0.0.5:22', '127.0.0.9:8004' ],
+    [ '127.0.0.9:8005', '127.0.0.9:8005' ],
     [ 'same:81', '127.0.0.1:81' ],
     [ 'web:81', 'reset' ],
     [ 'denied:80', 'reset' ],
@@ -92,11 +92,11 @@ stream {
     }
 
     map $trp_destination $to {
-        web:80       127.0.0.1:8000;
+        web:80       127.0.0.9:8000;
         six:80       [::1]:8001;
         port:80      8002;
         name:80      localhost:8003;
-        10.0.0.5:22  127.0.0.1:8004;
+        10.0.0.5:22  127.0.0.9:8004;
         same:81      127.0.0.1:$trp_destination_port;
         denied:80    10.0.0.5:22;
         bad:80       "a b";
@@ -109,7 +109,7 @@ stream {
         trp_reverse relay;
         trp_reverse_key reverse;
         trp_reverse_ssl_trusted_certificate localhost.crt;
-        trp_reverse_allow 127.0.0.1 [::1] unix:%%TESTDIR%%/a.sock;
+        trp_reverse_allow 127.0.0.0/8 [::1] unix:%%TESTDIR%%/a.sock;
         return "$trp_destination";
     }
 }
@@ -141,7 +141,7 @@ ok(wait_log($entry, qr/^denied:80 not allowed$/, file => 'access.log'),
     'what a name leads to has to be allowed');
 ok(wait_log($entry, qr/^bad:80 no such host$/, file => 'access.log'),
     'a value that is none');
-ok(wait_log($reverse, qr/^127.0.0.1:8000 127.0.0.1 8000 \w+$/,
+ok(wait_log($reverse, qr/^127.0.0.9:8000 127.0.0.9 8000 \w+$/,
     file => 'access.log'), 'the reverse knows the address');
 is(count_log($reverse, qr/\[error\].*refused.*"trp_reverse_destination" is not /
     . qr/HOST:PORT.*"bad:80"/), 1, 'a line for a value that is none');

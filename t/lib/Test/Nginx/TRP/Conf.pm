@@ -101,13 +101,13 @@ EOC
 
 
 # The first of so many ports that are one after another: those from this number
-# on if they are free.
+# on if they are free; udp => 1 as for port().
 
 sub port_range {
-    my ($wanted, $n) = @_;
+    my ($wanted, $n, %opts) = @_;
 
     for my $base (map { $wanted + $_ * $n } 0 .. 20) {
-        my @ports = map { port($_) } $base .. $base + $n - 1;
+        my @ports = map { port($_, %opts) } $base .. $base + $n - 1;
 
         return $base if !grep { $ports[$_] != $base + $_ } 0 .. $n - 1;
     }
