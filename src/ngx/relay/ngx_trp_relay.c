@@ -78,6 +78,7 @@ static void ngx_trp_relay_idle(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_drain(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_reload_handler(ngx_event_t *ev);
 static void ngx_trp_relay_check_key(ngx_trp_peer_t *peer);
+static ngx_trp_service_t *ngx_trp_relay_carries(ngx_trp_peer_t *peer);
 static void ngx_trp_relay_closed(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_silent(ngx_trp_tunnel_t *t, ngx_uint_t safe);
 
@@ -1083,6 +1084,7 @@ ngx_trp_relay_check_key(ngx_trp_peer_t *peer)
 {
     ngx_log_t               *log;
     ngx_trp_relay_t         *relay;
+    ngx_trp_service_t       *service;
     trp_authorized_key_t    *key;
     ngx_trp_relay_worker_t  *worker;
 
@@ -1105,22 +1107,51 @@ ngx_trp_relay_check_key(ngx_trp_peer_t *peer)
         }
     }
 
+    log = peer->tunnel->connection->log;
     key = ngx_trp_key_find(relay->reread, peer->key->public_key);
 
-    if (key) {
-        ngx_trp_pair_limit_rate(peer, key->limits.rate
-                                      ? key->limits.rate
-                                      : relay->conf->limits.key.rate);
-
-    } else {
-        log = peer->tunnel->connection->log;
-
+    if (key == NULL) {
         ngx_log_error(NGX_LOG_INFO, log, 0,
                       "%s is not authorized any more, group: \"%V\"",
                       ngx_trp_peer_text(peer).data,
                       &peer->agent->group->sn.str);
         ngx_trp_tunnel_fail(peer->tunnel);
+        return;
     }
+
+    ngx_trp_pair_limit_rate(peer, key->limits.rate
+                                  ? key->limits.rate
+                                  : relay->conf->limits.key.rate);
+
+    service = ngx_trp_relay_carries(peer);
+
+    if (service
+        && !trp_authorized_key_allows_listen(key,
+                                             ngx_trp_str(&service->sn.str)))
+    {
+        ngx_log_error(NGX_LOG_INFO, log, 0,
+                      "%s may not publish \"%V\" any more, group: \"%V\"",
+                      ngx_trp_peer_text(peer).data, &service->sn.str,
+                      &peer->agent->group->sn.str);
+        ngx_trp_tunnel_fail(peer->tunnel);
+    }
+}
+
+
+/* the service whose stream a tunnel of a reverse has, or NULL */
+
+static ngx_trp_service_t *
+ngx_trp_relay_carries(ngx_trp_peer_t *peer)
+{
+    if (peer->agent->role != TRP_ROLE_REVERSE) {
+        return NULL;
+    }
+
+    if (peer->joint) {
+        return peer->joint->seeker.service;
+    }
+
+    return (peer->direct && peer->local) ? peer->local->seeker.service : NULL;
 }
 
 

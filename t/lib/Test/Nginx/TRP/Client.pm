@@ -37,7 +37,7 @@ my %types = (
     HELLO => 1, AUTH => 2, READY => 3, MOVED => 4, ERROR => 5,
     OPEN => 16, ACCEPT => 17, REFUSE => 18, DATA => 19, END => 20,
     RESET => 21, DONE => 22, PING => 32, PONG => 33, DRAIN => 34,
-    AGENTS => 35,
+    AGENTS => 35, PUBLISH => 36, PUBLISHED => 37,
 );
 my %names = reverse %types;
 
@@ -46,7 +46,7 @@ my %roles = (entry => 1, reverse => 2);
 our %CODES = (
     protocol => 1, not_authorized => 2, no_agent => 3, draining => 4,
     not_allowed => 5, no_such_host => 6, refused => 7, timed_out => 8,
-    limit => 9, failed => 10,
+    limit => 9, failed => 10, not_published => 13, taken => 14,
 );
 my %codes = reverse %CODES;
 
