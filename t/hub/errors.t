@@ -46,6 +46,8 @@ my @tests = (
         qr/"trp_entry_key" ${needless}leave it out: there is no tunnel/ ],
     [ $relay, 'trp_entry local; trp_entry_pool idle=1;',
         qr/"trp_entry_pool" $needless/ ],
+    [ $relay, 'trp_entry local; trp_entry_groups max=1;',
+        qr/"trp_entry_groups" $needless/ ],
     [ $relay, 'trp_entry local; trp_entry_connect_timeout 1s;',
         qr/"trp_entry_connect_timeout" $needless/ ],
     [ $relay, 'trp_entry local; trp_entry_heartbeat 1s;',
