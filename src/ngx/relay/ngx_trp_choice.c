@@ -804,6 +804,12 @@ ngx_trp_choice_refused(ngx_trp_agent_t *agent, ngx_trp_seeker_t *seeker,
         ngx_trp_choice_penalize(agent);
     }
 
+    if (ngx_exiting) {
+
+        /* the others have left for the next worker */
+        return 1;
+    }
+
     if (seeker->service) {
         offers = &seeker->service->offers;
 
