@@ -29,35 +29,51 @@ $hub->write_file('authorized_keys', join "\n", trp_keys($reverse, 'reverse'));
 my $load = Test::Nginx::TRP::Load->new($hub)->serve(port(8090));
 
 $hub->run();
-$reverse->run()->plan(8 + 2);
+$reverse->run()->plan(2 + 2 * 8 + 2);
 
 ok(wait_log($hub, qr/has a tunnel/, count => 4), 'tunnels');
 ok(visit_load(), 'served');
 
-# a stream that is open goes on
+for my $workers (1, 4) {
+    hub_conf($hub, main => "worker_processes $workers;");
+    reload_and_wait($hub, $workers);
+    ok(wait_for(sub { old_workers($hub) == 0 }), 'the old ones are gone');
+    ok(connected(), 'tunnels');
 
-my $fds = fd_count(worker_pids($hub));
+    my $fds = fd_count(worker_pids($hub));
 
-$load->start(port(8080), 'short', 4, pause => 0.012);
-$load->start(port(8080), $_, 2) for qw/ up down /;
-$load->start(port(8080), $_, 1, seconds => 2) for qw/ up down talk /;
+    $load->start(port(8080), 'short', 4, pause => 0.012);
+    $load->start(port(8080), $_, 2) for qw/ up down /;
+    $load->start(port(8080), $_, 1, seconds => 2) for qw/ up down talk /;
 
-for my $n (1 .. $reloads) {
-    reload_and_wait($_) for $hub, $reverse;
+    for my $n (1 .. $reloads) {
+        reload_and_wait($hub, $workers);
+        reload_and_wait($reverse);
+    }
+
+    my $result = $load->stop();
+
+    note("$workers workers: $reloads reloads, $result->{connections} "
+        . "connections, $result->{failures} failures, "
+        . int($result->{bytes} / 1e6) . ' MB');
+
+    cmp_ok($result->{connections}, '>', 3 * $reloads, 'there is load');
+    is($result->{failures}, 0, 'nothing fails') or diag($result->{texts});
+
+    ok(wait_for(sub { old_workers($hub) == 0 }), 'old workers go away');
+    ok(wait_for(sub { fd_count(worker_pids($hub)) <= $fds }, 90),
+        'descriptors');
+    is(count_log($hub, qr/^(?!ok 200)/, file => 'access.log'), 0,
+        'access log');
+    is(count_log($hub, qr/\[(?:alert|emerg|crit)\]/), 0, 'no alerts');
 }
 
-my $result = $load->stop();
 
-note("$result->{connections} connections, $result->{failures} failures, "
-    . int($result->{bytes} / 1e6) . ' MB');
+# of this generation, whatever worker has the group
 
-cmp_ok($result->{connections}, '>', 3 * $reloads, 'there is load');
-is($result->{failures}, 0, 'nothing fails') or diag($result->{texts});
-
-ok(wait_for(sub { old_workers($hub) == 0 }), 'old workers go away');
-ok(wait_for(sub { fd_count(worker_pids($hub)) <= $fds }), 'descriptors');
-is(count_log($hub, qr/^(?!ok 200)/, file => 'access.log'), 0, 'access log');
-is(count_log($hub, qr/\[(?:alert|emerg|crit)\]/), 0, 'no alerts');
+sub connected {
+    return wait_for(sub { tcp_count(port(8443)) >= 4 });
+}
 
 
 sub visit_load {

@@ -58,6 +58,7 @@ sub hub_conf {
 
         trp_relay;
         trp_authorized_keys authorized_keys;
+        access_log off;
         $more{relay}
     }
 
