@@ -591,7 +591,7 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_msec_value(conf->auth_timeout, prev->auth_timeout, 10000);
     ngx_conf_merge_msec_value(conf->open_timeout, prev->open_timeout, 10000);
     ngx_conf_merge_msec_value(conf->next_timeout, prev->next_timeout, 2000);
-    ngx_conf_merge_msec_value(conf->heartbeat, prev->heartbeat, 20000);
+    ngx_conf_merge_msec_value(conf->heartbeat, prev->heartbeat, 10000);
     ngx_conf_merge_uint_value(conf->max_unauthenticated,
                               prev->max_unauthenticated, 1024);
     ngx_conf_merge_uint_value(conf->max_per_address,

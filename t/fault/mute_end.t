@@ -15,7 +15,7 @@ use Test::Nginx::TRP;
 use Test::Nginx::TRP::Fault;
 
 # A tunnel whose stream has ended cleanly waits for the far end to confirm it,
-# but not for ever: 180 heartbeats.
+# but not for ever: 360 heartbeats.
 
 my %aborted = map { $_ => 'abort' } qw/ idle held new transfer first last /;
 

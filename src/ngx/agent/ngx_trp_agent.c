@@ -149,7 +149,7 @@ ngx_trp_agent_merge_conf(ngx_conf_t *cf, const ngx_trp_agent_conf_t *prev,
 
     ngx_conf_merge_msec_value(conf->connect_timeout,
                               prev->connect_timeout, 10000);
-    ngx_conf_merge_msec_value(conf->heartbeat, prev->heartbeat, 20000);
+    ngx_conf_merge_msec_value(conf->heartbeat, prev->heartbeat, 10000);
 
     ngx_trp_ssl_merge_conf(&prev->ssl, &conf->ssl);
     ngx_trp_name_merge_conf(&prev->names, &conf->names);

@@ -22,7 +22,7 @@
 #define NGX_TRP_PROBE_BEAT   1000    /* of a peer that is to be found dead */
 #define NGX_TRP_PROBE_BEATS  8       /* for so long */
 
-#define NGX_TRP_STUCK_BEATS  180     /* the same for a stream that has ended */
+#define NGX_TRP_STUCK_BEATS  360     /* the same for a stream that has ended */
 
 #define NGX_TRP_UNSENT       524288  /* that the kernel takes in advance */
 
