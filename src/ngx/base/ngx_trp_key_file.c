@@ -122,6 +122,10 @@ ngx_trp_key_file_authorized(ngx_conf_t *cf, ngx_str_t *file)
     ngx_array_t           *keys;
     trp_authorized_key_t  *key, parsed;
 
+    if (ngx_conf_full_name(cf->cycle, file, 1) != NGX_OK) {
+        return NULL;
+    }
+
     if (ngx_trp_key_file_read(cf, "key", file, 0, NGX_TRP_AUTHORIZED_SIZE,
                               &text)
         != NGX_OK)
@@ -262,6 +266,10 @@ ngx_int_t
 ngx_trp_key_file_text(ngx_conf_t *cf, const char *what, ngx_str_t *file,
     ngx_str_t *text)
 {
+    if (ngx_conf_full_name(cf->cycle, file, 1) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_trp_key_file_read(cf, what, file, 0, NGX_TRP_AUTHORIZED_SIZE,
                                  text);
 }
@@ -272,6 +280,10 @@ ngx_trp_key_file_token(ngx_conf_t *cf, ngx_str_t *file, ngx_str_t *token)
 {
     size_t      i;
     trp_str_t   text;
+
+    if (ngx_conf_full_name(cf->cycle, file, 1) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     if (ngx_trp_key_file_read(cf, "token", file, 1, NGX_TRP_KEY_SIZE, token)
         != NGX_OK)
@@ -313,10 +325,6 @@ ngx_trp_key_file_read(ngx_conf_t *cf, const char *what, ngx_str_t *file,
     ngx_fd_t         fd;
     ngx_int_t        rc;
     ngx_file_info_t  fi;
-
-    if (ngx_conf_full_name(cf->cycle, file, 1) != NGX_OK) {
-        return NGX_ERROR;
-    }
 
     fd = ngx_open_file(file->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
 
