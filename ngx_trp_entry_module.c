@@ -1074,7 +1074,8 @@ ngx_trp_entry_check_pass(ngx_conf_t *cf, ngx_stream_core_srv_conf_t *cscf)
                       "\"proxy_pass\" cannot pass to \"%V\" in %s:%ui, the "
                       "upstream has \"trp_entry\" and nothing says where to, "
                       "write \"trp_route PORT:HOST:PORT\" in place of "
-                      "\"listen\", or \"trp_socks5\" beside it",
+                      "\"listen\", or \"trp_socks5\" or \"trp_publish\" "
+                      "beside it",
                       &pass->host, cscf->file_name, cscf->line);
         return NGX_ERROR;
     }

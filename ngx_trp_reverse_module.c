@@ -875,6 +875,7 @@ ngx_trp_reverse_publish(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_str_t             *value;
     ngx_uint_t             i;
     const char            *err;
+    trp_names_t            names;
     trp_publish_t         *publish;
     ngx_trp_agent_conf_t  *agent;
 
@@ -894,6 +895,16 @@ ngx_trp_reverse_publish(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid name \"%V\" in \"%V\", write a port, as "
                            "users come in at the relay, or the name of a host",
+                           &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (trp_names_parse(&names, ngx_trp_str(&value[1])) == TRP_OK
+        && names.first != names.last)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "range of ports \"%V\" in \"%V\", write a "
+                           "directive for each port",
                            &value[1], &cmd->name);
         return NGX_CONF_ERROR;
     }

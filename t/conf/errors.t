@@ -94,7 +94,8 @@ my @tests = (
         'listen 127.0.0.1:%%PORT_8081%%;',
         qr/"proxy_pass" cannot pass to "relay" in .*, the upstream has "trp_/
         . qr/entry" and nothing says where to, write "trp_route PORT:HOST:PO/
-        . qr/RT" in place of "listen", or "trp_socks5" beside it/, 'server {' ],
+        . qr/RT" in place of "listen", or "trp_socks5" or "trp_publish" beside it/,
+        'server {' ],
     [ 'entry', 'server 127.0.0.1', "trp_route 1:1; server 127.0.0.1",
         qr/"trp_route" directive is not allowed here/ ],
     [ 'entry', 'trp_entry;', 'trp_entry; trp_entry_open_timeout 0;',
@@ -115,6 +116,11 @@ my @tests = (
         'server {' ],
     [ 'reverse', 'trp_reverse relay;', 'trp_reverse;',
         qr/number of arguments in "trp_reverse"/ ],
+    map({ [ 'reverse', 'trp_reverse relay;',
+            "trp_reverse relay; trp_reverse_publish $_->[0];", $_->[1] ] }
+        [ '20000-20009 22', qr/range of ports "20000-20009" in .* each port/ ],
+        [ '*.a 22', qr/invalid name "\*.a" in "trp_reverse_publish", write a/ ],
+        [ '20000 a', qr/destination "a" in "trp_reverse_publish" has / ]),
     map({ [ 'reverse', 'trp_reverse relay;',
             "trp_reverse relay; trp_reverse_allow $_->[0];",
             qr/"\Q$_->[0]\E" in "trp_reverse_allow" $_->[1]/ ] }

@@ -131,7 +131,8 @@ trp_authorized_key_read(trp_authorized_key_t *key, trp_str_t line)
     if (!trp_str_equal(type, trp_ssh_ed25519)) {
         return trp_ssh_type_known(type)
                ? "has a key of another type, only \"ssh-ed25519\" is supported"
-               : "has an unknown key type, write \"ssh-ed25519\"";
+               : "has an unknown key type, write \"ssh-ed25519\", and options "
+                 "without blanks between them";
     }
 
     blob = trp_str_word(&line);
@@ -521,7 +522,8 @@ trp_option_limit(trp_authorized_key_t *key, trp_str_t value)
 
         default:
             return "has an invalid limit, "
-                   "write it as \"tunnels=N,streams=N,opens=Nr/s,publish=N\"";
+                   "write it as "
+                   "\"tunnels=N,streams=N,opens=Nr/s,publish=N,rate=SIZE\"";
         }
     }
 

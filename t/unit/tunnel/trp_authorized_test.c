@@ -43,8 +43,10 @@
 #define EXPIRY    "has an invalid expiry-time, write it as \"YYYYMMDD[HHMM]\""
 #define LIMIT                                                                 \
     "has an invalid limit, "                                                  \
-    "write it as \"tunnels=N,streams=N,opens=Nr/s,publish=N\""
-#define TYPE      "has an unknown key type, write \"ssh-ed25519\""
+    "write it as \"tunnels=N,streams=N,opens=Nr/s,publish=N,rate=SIZE\""
+#define TYPE                                                                  \
+    "has an unknown key type, write \"ssh-ed25519\", and options without "     \
+    "blanks between them"
 #define KEY_TYPE                                                              \
     "has a key of another type, only \"ssh-ed25519\" is supported"
 #define BASE64    "has a key that is not valid base64 of an Ed25519 key"
