@@ -32,6 +32,8 @@ static ngx_int_t ngx_trp_tunnel_tell(ngx_trp_tunnel_t *t, ngx_uint_t type,
 static ngx_int_t ngx_trp_tunnel_push(ngx_trp_tunnel_t *t);
 static ngx_int_t ngx_trp_tunnel_write(ngx_trp_tunnel_t *t, u_char **p,
     u_char *last);
+static ssize_t ngx_trp_tunnel_record(ngx_connection_t *c, u_char *p,
+    size_t size);
 static void ngx_trp_tunnel_write_failed(ngx_trp_tunnel_t *t, ngx_int_t rc);
 static u_char *ngx_trp_tunnel_reserve(ngx_trp_tunnel_t *t, size_t size);
 static void ngx_trp_tunnel_wrote(ngx_trp_tunnel_t *t);
@@ -473,7 +475,8 @@ ngx_trp_tunnel_write(ngx_trp_tunnel_t *t, u_char **p, u_char *last)
 
     while (*p < last) {
 
-        n = c->send(c, *p, ngx_min(last - *p, NGX_TRP_RECORD_SIZE));
+        n = ngx_trp_tunnel_record(c, *p, ngx_min(last - *p,
+                                                 NGX_TRP_RECORD_SIZE));
 
         if (n == NGX_AGAIN || n == NGX_ERROR) {
             ngx_trp_tunnel_write_failed(t, n);
@@ -484,6 +487,52 @@ ngx_trp_tunnel_write(ngx_trp_tunnel_t *t, u_char **p, u_char *last)
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * As ngx_ssl_write(), which empties OpenSSL's queue of errors for each record,
+ * even if it is empty.  What to do when SSL_write() has to read is left to it.
+ */
+
+static ssize_t
+ngx_trp_tunnel_record(ngx_connection_t *c, u_char *p, size_t size)
+{
+    int        n, sslerr;
+    ngx_err_t  err;
+
+    if (c->send != ngx_ssl_write || c->ssl->saved_read_handler
+        || ERR_peek_error())
+    {
+        return c->send(c, p, size);
+    }
+
+    n = SSL_write(c->ssl->connection, p, size);
+
+    if (n > 0) {
+        c->sent += n;
+        return n;
+    }
+
+    sslerr = SSL_get_error(c->ssl->connection, n);
+    err = (sslerr == SSL_ERROR_SYSCALL) ? ngx_errno : 0;
+
+    switch (sslerr) {
+
+    case SSL_ERROR_WANT_WRITE:
+        c->write->ready = 0;
+        return NGX_AGAIN;
+
+    case SSL_ERROR_WANT_READ:
+        return c->send(c, p, size);
+    }
+
+    c->ssl->no_wait_shutdown = 1;
+    c->ssl->no_send_shutdown = 1;
+
+    ngx_ssl_error(NGX_LOG_INFO, c->log, err, "writing to tunnel failed");
+
+    return NGX_ERROR;
 }
 
 
