@@ -20,7 +20,7 @@
 
 /*
  * How often a message is passed on, as the number of workers differs before and
- * after a reload; after that it stays where it is.
+ * after a reload; after that a connection stays where it is.
  */
 
 #define NGX_TRP_WORKERS_HOPS  3
@@ -427,6 +427,15 @@ ngx_trp_workers_read(ngx_trp_workers_t *workers,
     }
 
     if (packet->header.type == NGX_TRP_WORKERS_TUNNEL) {
+
+        if (!ngx_trp_workers_here(workers, packet->header.slot)) {
+
+            /* no reverse will ever be here: its stream tries once more */
+
+            (void) ngx_close_socket(fd);
+            return;
+        }
+
         near.server = packet->header.server;
         near.reset = packet->header.reset;
         near.group.data = packet->texts;
