@@ -112,23 +112,35 @@ ngx_trp_local_leave(ngx_trp_local_t *local)
 void
 ngx_trp_local_exiting(ngx_trp_pair_t *pair)
 {
-    ngx_rbtree_node_t  *node, *next;
+    ngx_trp_group_t  *group, *next;
 
     if (pair->rbtree.root == &pair->sentinel) {
         return;
     }
 
-    for (node = ngx_rbtree_min(pair->rbtree.root, &pair->sentinel);
-         node;
-         node = next)
-    {
-        next = ngx_rbtree_next(&pair->rbtree, node);
-        ngx_trp_local_exiting_group((ngx_trp_group_t *) node);
+    group = (ngx_trp_group_t *)
+            ngx_rbtree_min(pair->rbtree.root, &pair->sentinel);
+
+    /* streams that leave may free their group, and others that rest */
+
+    group->nlocals++;
+
+    while (group) {
+        ngx_trp_local_exiting_group(group);
+
+        next = (ngx_trp_group_t *)
+               ngx_rbtree_next(&pair->rbtree, &group->sn.node);
+
+        if (next) {
+            next->nlocals++;
+        }
+
+        ngx_trp_pair_exit(group);
+
+        group = next;
     }
 }
 
-
-/* the last one that leaves the group may free it */
 
 static void
 ngx_trp_local_exiting_group(ngx_trp_group_t *group)
