@@ -261,8 +261,9 @@ ngx_trp_near_take(ngx_trp_near_link_t *link)
 static void
 ngx_trp_near_idle(ngx_trp_tunnel_t *t)
 {
+    ngx_queue_t          *q;
     ngx_trp_near_t       *near;
-    ngx_trp_near_link_t  *link;
+    ngx_trp_near_link_t  *link, *last;
 
     link = t->data;
     near = link->near;
@@ -275,9 +276,19 @@ ngx_trp_near_idle(ngx_trp_tunnel_t *t)
         return;
     }
 
-    if (ngx_exiting || t->draining || near->nidle == NGX_TRP_NEAR_IDLE) {
+    if (ngx_exiting || t->draining) {
         ngx_trp_near_drain(t);
         return;
+    }
+
+    if (near->nidle == NGX_TRP_NEAR_IDLE) {
+
+        /* of groups that strangers name, nobody may ask again */
+
+        q = ngx_queue_last(&near->idle);
+        last = ngx_queue_data(q, ngx_trp_near_link_t, queue);
+
+        ngx_trp_near_drain(last->tunnel);
     }
 
     ngx_queue_insert_head(&near->idle, &link->queue);
