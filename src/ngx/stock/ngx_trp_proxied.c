@@ -155,7 +155,16 @@ ngx_trp_proxied_start(ngx_trp_proxied_t *proxied, ngx_connection_t *c,
         return NGX_ERROR;
     }
 
-    if (!proxied->header) {
+    if (proxied->header
+        && ngx_connection_local_sockaddr(c, NULL, 0) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (!proxied->header || !ngx_trp_proxied_is(c)) {
+
+        /* a reload may have taken the parameter away meanwhile */
+
         c->listening->handler(c);
         return NGX_OK;
     }
