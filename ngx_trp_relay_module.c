@@ -47,6 +47,8 @@ static void *ngx_trp_relay_find(ngx_trp_hub_t *hub, ngx_str_t *name,
     const char **why);
 static ngx_int_t ngx_trp_relay_enter(void *server, ngx_trp_local_t *local,
     const char **why);
+static ngx_uint_t ngx_trp_relay_elsewhere(ngx_trp_relay_srv_conf_t *rscf,
+    ngx_str_t *group);
 static ngx_int_t ngx_trp_relay_pass(void *server, ngx_str_t *group,
     ngx_connection_t *c);
 static ngx_int_t ngx_trp_relay_connect(void *server, ngx_str_t *group,
@@ -242,23 +244,14 @@ ngx_trp_relay_find(ngx_trp_hub_t *hub, ngx_str_t *name, const char **why)
 }
 
 
-/* in a worker that exits, reverses go to the next configuration's */
-
 static ngx_int_t
 ngx_trp_relay_enter(void *server, ngx_trp_local_t *local, const char **why)
 {
     ngx_trp_relay_srv_conf_t *rscf = server;
 
-    ngx_int_t           rc;
-    ngx_trp_workers_t  *workers;
+    ngx_int_t  rc;
 
-    workers = rscf->worker->worker->workers;
-
-    if (workers
-        && (ngx_exiting
-            || !ngx_trp_workers_here(workers,
-                                     trp_slot(ngx_trp_str(&local->group)))))
-    {
+    if (ngx_trp_relay_elsewhere(rscf, &local->group)) {
         return NGX_DECLINED;
     }
 
@@ -281,6 +274,22 @@ ngx_trp_relay_enter(void *server, ngx_trp_local_t *local, const char **why)
     *why = "nobody publishes it any more";
 
     return NGX_BUSY;
+}
+
+
+/* in a worker that exits, reverses go to the next configuration's */
+
+static ngx_uint_t
+ngx_trp_relay_elsewhere(ngx_trp_relay_srv_conf_t *rscf, ngx_str_t *group)
+{
+    ngx_trp_workers_t  *workers;
+
+    workers = rscf->worker->worker->workers;
+
+    return workers
+           && (ngx_exiting
+               || !ngx_trp_workers_here(workers,
+                                        trp_slot(ngx_trp_str(group))));
 }
 
 
@@ -335,7 +344,10 @@ ngx_trp_relay_vain(void *server, ngx_str_t *group)
 {
     ngx_trp_relay_srv_conf_t  *rscf = server;
 
-    return ngx_trp_pair_absent(&rscf->worker->pair, group);
+    /* what was known of a group that is elsewhere is no longer true */
+
+    return !ngx_trp_relay_elsewhere(rscf, group)
+           && ngx_trp_pair_absent(&rscf->worker->pair, group);
 }
 
 
