@@ -273,7 +273,7 @@ ngx_trp_relay_enter(void *server, ngx_trp_local_t *local, const char **why)
 
     *why = "nobody publishes it any more";
 
-    return NGX_BUSY;
+    return NGX_ABORT;
 }
 
 

@@ -39,7 +39,8 @@ ngx_trp_home_enter(ngx_trp_home_t *home, ngx_trp_near_t *near,
         return ngx_trp_home_near(home);
 
     case NGX_BUSY:
-        *code = TRP_CODE_LIMIT;
+    case NGX_ABORT:
+        *code = (rc == NGX_BUSY) ? TRP_CODE_LIMIT : TRP_CODE_NOT_PUBLISHED;
 
         ngx_log_error(NGX_LOG_ERR, local->log, 0,
                       "stream may not be opened: %s, group: \"%V\", "

@@ -67,7 +67,8 @@ typedef struct {
     /*
      * A user's stream begins.  NGX_DECLINED: the reverses of its group are in
      * another worker, see connect(); NGX_BUSY: a limit, "*why" says which;
-     * NGX_ERROR: no memory.  In these cases, nothing is to be undone.
+     * NGX_ABORT: nobody publishes its service; NGX_ERROR: no memory.  In these
+     * cases, nothing is to be undone.
      */
     ngx_int_t             (*enter)(void *server, ngx_trp_local_t *local,
                                    const char **why);
