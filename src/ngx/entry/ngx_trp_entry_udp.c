@@ -27,6 +27,7 @@
 static void ngx_trp_entry_udp_wait_handler(ngx_event_t *ev);
 static void ngx_trp_entry_udp_exit_handler(ngx_event_t *rev);
 static ngx_int_t ngx_trp_entry_udp_connect(ngx_connection_t *c);
+static void ngx_trp_entry_udp_skip(ngx_socket_t s, ngx_connection_t *c);
 
 
 void
@@ -99,6 +100,12 @@ ngx_trp_entry_udp_wait_handler(ngx_event_t *ev)
     ngx_uint_t         i;
     ngx_listening_t   *ls;
     ngx_connection_t  *c;
+
+    /* after one more reload, the sockets are closed */
+
+    if (ngx_exiting) {
+        return;
+    }
 
     ls = ngx_cycle->listening.elts;
 
@@ -273,21 +280,25 @@ ngx_trp_entry_udp_connect(ngx_connection_t *c)
         goto failed;
     }
 
+    ngx_trp_entry_udp_skip(s, c);
+
     ngx_delete_udp_connection(c);
 
     c->fd = s;
     c->shared = 0;
-    c->type = SOCK_STREAM;
     c->recv = ngx_udp_recv;
 
     c->read->active = 0;
     c->read->ready = 0;
+    c->write->active = 0;
 
     /* the proxy reads until there is nothing left */
 
     if (ngx_add_event(c->read, NGX_READ_EVENT, NGX_CLEAR_EVENT) != NGX_OK) {
         return NGX_ERROR;
     }
+
+    c->type = SOCK_STREAM;
 
     return NGX_OK;
 
@@ -299,4 +310,29 @@ failed:
     (void) ngx_close_socket(s);
 
     return NGX_ERROR;
+}
+
+
+/* between bind() and connect(), the kernel gave it what others sent */
+
+static void
+ngx_trp_entry_udp_skip(ngx_socket_t s, ngx_connection_t *c)
+{
+    u_char          buf[1];
+    socklen_t       len;
+    ngx_sockaddr_t  from;
+
+    for ( ;; ) {
+        len = sizeof(ngx_sockaddr_t);
+
+        if (recvfrom(s, buf, 1, MSG_PEEK, &from.sockaddr, &len) == -1
+            || ngx_cmp_sockaddr(&from.sockaddr, len, c->sockaddr, c->socklen,
+                                1)
+               == NGX_OK)
+        {
+            return;
+        }
+
+        (void) recv(s, buf, 1, 0);
+    }
 }
