@@ -831,6 +831,9 @@ ngx_trp_tunnel_close_connection(ngx_connection_t *c)
 
         if (ngx_ssl_shutdown(c) == NGX_AGAIN) {
             c->ssl->handler = ngx_trp_tunnel_close_connection;
+
+            /* what the log's text is made of may be freed before */
+            c->log->handler = NULL;
             return;
         }
 
