@@ -60,7 +60,7 @@ ngx_trp_stream_tcp_recv(ngx_connection_t *c, u_char *buf, size_t size)
         return NGX_AGAIN;
     }
 
-    ngx_trp_buffer_grow(c, &buf, &size);
+    ngx_trp_buffer_grow(c, &buf, size);
 
     for (done = 0; done < size; done += n) {
 

@@ -20,7 +20,7 @@
 
 
 void
-ngx_trp_buffer_grow(ngx_connection_t *c, u_char **buf, size_t *size)
+ngx_trp_buffer_grow(ngx_connection_t *c, u_char **buf, size_t size)
 {
     off_t                   received;
     u_char                 *p;
@@ -28,7 +28,7 @@ ngx_trp_buffer_grow(ngx_connection_t *c, u_char **buf, size_t *size)
     ngx_stream_session_t   *s;
     ngx_stream_upstream_t  *u;
 
-    if (*size != NGX_TRP_BUFFER_DEFAULT) {
+    if (size != NGX_TRP_BUFFER_DEFAULT) {
         return;
     }
 
@@ -48,7 +48,7 @@ ngx_trp_buffer_grow(ngx_connection_t *c, u_char **buf, size_t *size)
         received = u->received;
     }
 
-    /* it must be empty, not limited by a rate, and the proxy's */
+    /* it must be empty, and the proxy's */
 
     if (received < NGX_TRP_BUFFER_MUCH
         || *buf != b->start || b->last != b->start
@@ -70,5 +70,4 @@ ngx_trp_buffer_grow(ngx_connection_t *c, u_char **buf, size_t *size)
     b->end = p + NGX_TRP_BUFFER_SIZE;
 
     *buf = p;
-    *size = NGX_TRP_BUFFER_SIZE;
 }

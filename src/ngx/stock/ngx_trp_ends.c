@@ -52,7 +52,7 @@ ngx_trp_ends_recv(ngx_connection_t *c, u_char *buf, size_t size)
     ngx_connection_t      *other;
     ngx_stream_session_t  *s;
 
-    ngx_trp_buffer_grow(c, &buf, &size);
+    ngx_trp_buffer_grow(c, &buf, size);
 
     n = c->ssl ? ngx_ssl_recv(c, buf, size)
                : ngx_trp_ends_recv_inline(c, buf, size);
@@ -143,7 +143,7 @@ ngx_trp_ends_proxied(ngx_connection_t *c)
 static ssize_t
 ngx_trp_ends_recv_proxied(ngx_connection_t *c, u_char *buf, size_t size)
 {
-    ngx_trp_buffer_grow(c, &buf, &size);
+    ngx_trp_buffer_grow(c, &buf, size);
 
     return ngx_trp_ends_recv_inline(c, buf, size);
 }
