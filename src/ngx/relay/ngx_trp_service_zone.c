@@ -193,10 +193,6 @@ ngx_trp_service_zone_claim(ngx_shm_zone_t *zone, const ngx_str_t *name,
 
         if (entry == NULL) {
             ngx_trp_service_zone_unlock(zone);
-
-            ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                          "no room for \"%V\" in the table of published "
-                          "names, write a larger \"trp_relay_zone\"", name);
             return TRP_CODE_LIMIT;
         }
 

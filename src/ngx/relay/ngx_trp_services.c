@@ -355,6 +355,12 @@ ngx_trp_services_grant(ngx_trp_services_t *services, ngx_trp_offer_t *offer,
     code = ngx_trp_service_zone_claim(services->zone, &offer->name, &owner,
                                       same);
 
+    if (code == TRP_CODE_LIMIT && !(offer->tried && offer->code == code)) {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "no room for \"%V\" in the table of published names, "
+                      "write a larger \"trp_relay_zone\"", &offer->name);
+    }
+
     if (code != TRP_CODE_NONE) {
         ngx_trp_services_release(service);
         return code;
