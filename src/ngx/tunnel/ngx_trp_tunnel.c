@@ -283,7 +283,10 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
         return ngx_trp_tunnel_recv_later(t);
     }
 
-    if (t->input) {
+    if (t->input && !t->abandoned) {
+
+        /* what is dropped has no limit, so that the next stream comes soon */
+
         size = ngx_trp_metered_ask(t->input, size);
 
         if (size == 0) {
@@ -303,7 +306,7 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
         t->missed = 0;
         t->turn += n;
 
-        if (t->input) {
+        if (t->input && !t->abandoned) {
             ngx_trp_metered_took(t->input, n);
         }
 
