@@ -79,6 +79,8 @@ static ngx_int_t ngx_trp_entry_check_servers(ngx_conf_t *cf,
     ngx_stream_core_main_conf_t *cmcf);
 static void ngx_trp_entry_set_pass(ngx_conf_t *cf,
     ngx_stream_core_srv_conf_t *cscf);
+static ngx_uint_t ngx_trp_entry_has_upstream(ngx_conf_t *cf,
+    ngx_stream_upstream_srv_conf_t *us);
 static ngx_int_t ngx_trp_entry_check_service(ngx_conf_t *cf,
     ngx_stream_core_srv_conf_t *cscf);
 static ngx_int_t ngx_trp_entry_check_pass(ngx_conf_t *cf,
@@ -1003,14 +1005,35 @@ ngx_trp_entry_set_pass(ngx_conf_t *cf, ngx_stream_core_srv_conf_t *cscf)
 }
 
 
+static ngx_uint_t
+ngx_trp_entry_has_upstream(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
+{
+    ngx_uint_t                        i;
+    ngx_trp_entry_main_conf_t        *emcf;
+    ngx_stream_upstream_srv_conf_t  **upstream;
+
+    emcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_entry_module);
+    upstream = emcf->upstreams.elts;
+
+    for (i = 0; i < emcf->upstreams.nelts; i++) {
+        if (upstream[i] == us) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 /* a server with "trp_publish" has what is asked of one with "trp_route" */
 
 static ngx_int_t
 ngx_trp_entry_check_service(ngx_conf_t *cf, ngx_stream_core_srv_conf_t *cscf)
 {
-    void                      **srv_conf;
-    ngx_trp_conf_place_t       *place;
-    ngx_trp_entry_srv_conf_t   *escf;
+    void                            **srv_conf;
+    ngx_trp_conf_place_t             *place;
+    ngx_trp_entry_srv_conf_t         *escf;
+    ngx_stream_upstream_srv_conf_t   *pass;
 
     static const char *const  none;
 
@@ -1028,6 +1051,16 @@ ngx_trp_entry_check_service(ngx_conf_t *cf, ngx_stream_core_srv_conf_t *cscf)
                       "\"trp_publish\" cannot be used with \"trp_route\" in "
                       "%s:%ui, write a server of its own",
                       place->file_name, place->line);
+        return NGX_ERROR;
+    }
+
+    pass = ngx_trp_stock_proxy_upstream(srv_conf);
+
+    if (pass && !ngx_trp_entry_has_upstream(cf, pass)) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"trp_publish\" in %s:%ui needs \"proxy_pass\" to an "
+                      "upstream with \"trp_entry\", \"%V\" has none",
+                      place->file_name, place->line, &pass->host);
         return NGX_ERROR;
     }
 
@@ -1053,34 +1086,26 @@ ngx_trp_entry_check_service(ngx_conf_t *cf, ngx_stream_core_srv_conf_t *cscf)
 static ngx_int_t
 ngx_trp_entry_check_pass(ngx_conf_t *cf, ngx_stream_core_srv_conf_t *cscf)
 {
-    ngx_uint_t                        i;
-    ngx_trp_entry_main_conf_t        *emcf;
-    ngx_stream_upstream_srv_conf_t   *pass, **us;
+    ngx_stream_upstream_srv_conf_t  *pass;
 
-    emcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_entry_module);
     pass = ngx_trp_stock_proxy_upstream(cscf->ctx->srv_conf);
 
-    us = emcf->upstreams.elts;
-
-    for (i = 0; i < emcf->upstreams.nelts; i++) {
-
-        if (us[i] != pass
-            || ngx_trp_target_claims(cf, cscf->ctx->srv_conf))
-        {
-            continue;
-        }
-
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"proxy_pass\" cannot pass to \"%V\" in %s:%ui, the "
-                      "upstream has \"trp_entry\" and nothing says where to, "
-                      "write \"trp_route PORT:HOST:PORT\" in place of "
-                      "\"listen\", or \"trp_socks5\" or \"trp_publish\" "
-                      "beside it",
-                      &pass->host, cscf->file_name, cscf->line);
-        return NGX_ERROR;
+    if (pass == NULL
+        || !ngx_trp_entry_has_upstream(cf, pass)
+        || ngx_trp_target_claims(cf, cscf->ctx->srv_conf))
+    {
+        return NGX_OK;
     }
 
-    return NGX_OK;
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"proxy_pass\" cannot pass to \"%V\" in %s:%ui, the "
+                  "upstream has \"trp_entry\" and nothing says where to, "
+                  "write \"trp_route PORT:HOST:PORT\" in place of "
+                  "\"listen\", or \"trp_socks5\" or \"trp_publish\" "
+                  "beside it",
+                  &pass->host, cscf->file_name, cscf->line);
+
+    return NGX_ERROR;
 }
 
 

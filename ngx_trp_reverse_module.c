@@ -608,6 +608,17 @@ ngx_trp_reverse_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
 
     static const ngx_str_t  destination = ngx_string("$trp_destination");
 
+    rscf = listen->ctx->srv_conf[ngx_trp_reverse_module.ctx_index];
+    cscf = listen->ctx->srv_conf[ngx_stream_core_module.ctx_index];
+
+    if (rscf->publish && rscf->listener == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"trp_reverse_publish\" cannot be used in %s:%ui, write "
+                      "it in the server that has \"trp_reverse\"",
+                      cscf->file_name, cscf->line);
+        return NGX_ERROR;
+    }
+
     text = ngx_trp_stock_proxy_text(listen->ctx->srv_conf);
 
     if (text == NULL || text->len != destination.len
@@ -617,9 +628,6 @@ ngx_trp_reverse_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
     {
         return NGX_OK;
     }
-
-    rscf = listen->ctx->srv_conf[ngx_trp_reverse_module.ctx_index];
-    cscf = listen->ctx->srv_conf[ngx_stream_core_module.ctx_index];
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                   "\"listen\" cannot be used with \"proxy_pass "

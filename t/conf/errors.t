@@ -96,6 +96,11 @@ my @tests = (
         . qr/entry" and nothing says where to, write "trp_route PORT:HOST:PO/
         . qr/RT" in place of "listen", or "trp_socks5" or "trp_publish" beside it/,
         'server {' ],
+    [ 'entry', 'trp_route %%PORT_8081%%:22 bind=127.0.0.1;',
+        'listen 127.0.0.1:%%PORT_8081%%; trp_publish; '
+        . 'proxy_pass 127.0.0.1:1; } server { trp_route 1:1;',
+        qr/"trp_publish" in .* needs "proxy_pass" to an upstream with "trp_en/
+        . qr/try", "127.0.0.1" has none/, 'trp_publish;' ],
     [ 'entry', 'server 127.0.0.1', "trp_route 1:1; server 127.0.0.1",
         qr/"trp_route" directive is not allowed here/ ],
     [ 'entry', 'trp_entry;', 'trp_entry; trp_entry_open_timeout 0;',
@@ -113,6 +118,10 @@ my @tests = (
         'server {' ],
     [ 'reverse', 'trp_reverse relay;', 'listen 127.0.0.1:%%PORT_8081%%;',
         qr/its users have no destination, write "trp_reverse UPSTREAM" in pla/,
+        'server {' ],
+    [ 'reverse', 'trp_reverse relay;',
+        'listen 127.0.0.1:%%PORT_8081%%; trp_reverse_publish 1 1;',
+        qr/"trp_reverse_publish" cannot be used in .* server that has "trp_re/,
         'server {' ],
     [ 'reverse', 'trp_reverse relay;', 'trp_reverse;',
         qr/number of arguments in "trp_reverse"/ ],

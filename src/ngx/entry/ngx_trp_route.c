@@ -484,7 +484,8 @@ ngx_trp_route_check_bind(ngx_conf_t *cf, ngx_str_t *bind)
         || (brackets && addr.family != 6))
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid address in \"bind=%V\"", bind);
+                           "invalid address in \"bind=%V\", write an IP "
+                           "address without a port", bind);
         return NGX_ERROR;
     }
 
