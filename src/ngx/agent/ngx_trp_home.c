@@ -25,6 +25,8 @@ ngx_trp_home_enter(ngx_trp_home_t *home, ngx_trp_near_t *near,
     ngx_trp_local_t  *local;
 
     local = &home->local;
+    local->reset = near->reset;
+
     home->near = near;
 
     rc = near->ops->enter(near->relay, local, &why);

@@ -162,10 +162,7 @@ ngx_trp_entry_local_needless(ngx_trp_agent_conf_t *conf,
 ngx_trp_source_t *
 ngx_trp_entry_local_enter(ngx_trp_entry_ctx_t *ctx, ngx_log_t *log)
 {
-    ngx_trp_home_t              *home;
-    const ngx_trp_entry_conf_t  *conf;
-
-    conf = ctx->entry->conf;
+    ngx_trp_home_t  *home;
 
     home = ngx_pcalloc(ctx->session->connection->pool,
                        sizeof(ngx_trp_home_t));
@@ -177,7 +174,6 @@ ngx_trp_entry_local_enter(ngx_trp_entry_ctx_t *ctx, ngx_log_t *log)
     home->local.group = ctx->group;
     home->local.id = ctx->id;
     home->local.log = log;
-    home->local.reset = (conf->unavailable == NGX_TRP_ENTRY_RESET);
 
     if (ctx->target->published) {
         home->local.service = ctx->target->host;
