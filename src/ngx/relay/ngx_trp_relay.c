@@ -984,8 +984,6 @@ ngx_trp_relay_idle(ngx_trp_tunnel_t *t)
 
     ngx_trp_choice_silent(peer->agent, 0);
 
-    /* in a worker that exits, only users of this nginx wait */
-
     seeker = peer->leaving ? NULL : ngx_trp_choice_next(peer->agent);
 
     if (seeker) {
