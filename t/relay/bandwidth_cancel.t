@@ -22,7 +22,7 @@ my $relay = Test::Nginx->new()->has(qw/ stream stream_ssl socket_ssl_alpn /);
 hub_conf($relay, relay => 'trp_relay_limit_group rate=1k;');
 trp_cert($relay);
 $relay->write_file('authorized_keys', trp_keys($relay, 'any'));
-$relay->run()->plan(5);
+$relay->run()->plan(6);
 
 my $reverse = Test::Nginx::TRP::Client->new(port => port(8443));
 $reverse->login(key => $relay->testdir() . '/any', role => 'reverse');
@@ -43,5 +43,7 @@ ok($reverse->expect('DONE'), 'that stream is over');
 $user = connect_to(port(8080));
 ok($reverse->expect('OPEN'), 'the next one');
 
-close $user;
-$reverse->close();
+# else this worker would wait for it
+
+$reverse->send('REFUSE', refuse_payload(7, 0));
+ok(!sysread($user, $data, 1), 'it is refused');
