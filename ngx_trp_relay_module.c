@@ -764,7 +764,10 @@ ngx_trp_relay_check_zone(ngx_conf_t *cf, void *post, void *data)
 }
 
 
-/* trp_relay_limit_… [tunnels=N] [streams=N] [opens=Nr/s] [publish=N] */
+/*
+ * trp_relay_limit_… [tunnels=N] [streams=N] [opens=Nr/s] [publish=N]
+ *                   [rate=SIZE]
+ */
 
 static char *
 ngx_trp_relay_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)

@@ -20,7 +20,8 @@
  *                                   (trp_publish.h); nothing if absent
  *     from="CIDR,..."               where the agent may connect from
  *     expiry-time="YYYYMMDD[HHMM]"  UTC, a final "Z" is allowed
- *     limit="tunnels=N,..."         also streams=N, opens=Nr/s, publish=N
+ *     limit="tunnels=N,..."         also streams=N, opens=Nr/s, publish=N,
+ *                                   rate=SIZE
  *                                   (trp_limit.h)
  *
  * An option that is unknown or given twice is an error: a restriction must
