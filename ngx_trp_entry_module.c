@@ -208,6 +208,13 @@ static ngx_command_t  ngx_trp_entry_commands[] = {
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.connect_timeout),
       (void *) &ngx_trp_conf_positive },
 
+    { ngx_string("trp_entry_next_timeout"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_entry_srv_conf_t, up.agent.next_timeout),
+      NULL },
+
     { ngx_string("trp_entry_heartbeat"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,

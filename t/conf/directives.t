@@ -90,6 +90,7 @@ stream {
         trp_entry_open_timeout 20s;
         trp_entry_resolve ipv6=off;
         trp_entry_unavailable reset;
+        trp_entry_next_timeout 3s;
         trp_entry_heartbeat 15s;
 
         trp_entry_ssl_verify on;

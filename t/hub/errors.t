@@ -50,6 +50,8 @@ my @tests = (
         qr/"trp_entry_groups" $needless/ ],
     [ $relay, 'trp_entry local; trp_entry_connect_timeout 1s;',
         qr/"trp_entry_connect_timeout" $needless/ ],
+    [ $relay, 'trp_entry local; trp_entry_next_timeout 1s;',
+        qr/"trp_entry_next_timeout" $needless/ ],
     [ $relay, 'trp_entry local; trp_entry_heartbeat 1s;',
         qr/"trp_entry_heartbeat" $needless/ ],
     [ $relay, 'trp_entry local; trp_entry_resolve ipv6=off;',

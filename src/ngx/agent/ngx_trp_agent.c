@@ -121,6 +121,7 @@ ngx_trp_agent_create_conf(ngx_trp_agent_conf_t *conf)
     conf->idle = NGX_CONF_UNSET_UINT;
     conf->max = NGX_CONF_UNSET_UINT;
     conf->connect_timeout = NGX_CONF_UNSET_MSEC;
+    conf->next_timeout = NGX_CONF_UNSET_MSEC;
     conf->heartbeat = NGX_CONF_UNSET_MSEC;
 
     ngx_trp_ssl_create_conf(&conf->ssl);
@@ -149,6 +150,7 @@ ngx_trp_agent_merge_conf(ngx_conf_t *cf, const ngx_trp_agent_conf_t *prev,
 
     ngx_conf_merge_msec_value(conf->connect_timeout,
                               prev->connect_timeout, 10000);
+    ngx_conf_merge_msec_value(conf->next_timeout, prev->next_timeout, 2000);
     ngx_conf_merge_msec_value(conf->heartbeat, prev->heartbeat, 10000);
 
     ngx_trp_ssl_merge_conf(&prev->ssl, &conf->ssl);

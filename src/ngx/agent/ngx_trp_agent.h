@@ -45,6 +45,7 @@ typedef struct {
     ngx_uint_t            max;
 
     ngx_msec_t            connect_timeout;
+    ngx_msec_t            next_timeout;       /* of an entry */
     ngx_msec_t            heartbeat;
 
     ngx_trp_ssl_conf_t    ssl;

@@ -575,6 +575,11 @@ ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame)
         return NGX_ERROR;
     }
 
+    if (conf->role == TRP_ROLE_ENTRY) {
+        t->doubt.timeout = conf->next_timeout;
+        t->doubt.able = (hello.flags & TRP_CAN_ANSWER) != 0;
+    }
+
     ngx_memzero(&auth, sizeof(trp_auth_t));
 
     auth.version = TRP_VERSION;

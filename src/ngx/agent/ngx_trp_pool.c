@@ -14,6 +14,7 @@
 #include "agent/ngx_trp_announce.h"
 #include "agent/ngx_trp_dial.h"
 #include "tunnel/ngx_trp_tunnel.h"
+#include "tunnel/ngx_trp_tunnel_doubt.h"
 
 
 #define NGX_TRP_POOL_SHRINK_TIME  10000
@@ -51,6 +52,10 @@ static ngx_int_t ngx_trp_pool_agents(ngx_trp_link_t *link,
 static ngx_int_t ngx_trp_pool_open(ngx_trp_link_t *link, trp_frame_t *frame);
 static void ngx_trp_pool_drain(ngx_trp_tunnel_t *t);
 static void ngx_trp_pool_closed(ngx_trp_tunnel_t *t);
+static void ngx_trp_pool_silent(ngx_trp_tunnel_t *t, ngx_uint_t safe);
+static void ngx_trp_pool_ask(ngx_trp_pool_t *pool);
+static ngx_uint_t ngx_trp_pool_asked(ngx_trp_link_t *link);
+static void ngx_trp_pool_answered(ngx_trp_link_t *link);
 
 
 static const ngx_trp_tunnel_handlers_t  ngx_trp_pool_tunnel_handlers = {
@@ -60,7 +65,7 @@ static const ngx_trp_tunnel_handlers_t  ngx_trp_pool_tunnel_handlers = {
     ngx_trp_pool_frame,
     ngx_trp_pool_drain,
     ngx_trp_pool_closed,
-    NULL
+    ngx_trp_pool_silent
 };
 
 
@@ -479,7 +484,7 @@ ngx_trp_pool_gone(ngx_trp_pool_t *pool)
 ngx_uint_t
 ngx_trp_pool_alive(ngx_trp_pool_t *pool)
 {
-    if (pool->retired) {
+    if (pool->retired || pool->silent) {
         return 0;
     }
 
@@ -613,6 +618,10 @@ ngx_trp_pool_put(ngx_trp_link_t *link)
         return;
     }
 
+    if (pool->silent && !link->tunnel->draining && ngx_trp_pool_asked(link)) {
+        return;
+    }
+
     if (!ngx_queue_empty(&pool->waiting) && !link->tunnel->draining) {
         q = ngx_queue_head(&pool->waiting);
         holder = ngx_queue_data(q, ngx_trp_holder_t, queue);
@@ -658,6 +667,7 @@ ngx_trp_pool_ready(ngx_trp_link_t *link, trp_ready_t *ready)
     pool->dials.moved = 0;
     pool->dials.failures = 0;
 
+    ngx_trp_pool_answered(link);
     ngx_trp_announce_ready(link, ready->flags);
 
     ngx_trp_pool_dialled(pool, NGX_TRP_GATE_READY);
@@ -750,6 +760,11 @@ ngx_trp_pool_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
 
     case TRP_PUBLISHED:
         return ngx_trp_announce_result(link, frame);
+
+    case TRP_PONG:
+        ngx_trp_pool_answered(link);
+
+        /* fall through */
 
     default:
         if (t->holder == NULL) {
@@ -888,6 +903,7 @@ ngx_trp_pool_closed(ngx_trp_tunnel_t *t)
 
     ngx_trp_pool_count(pool, -1);
     pool->nvain -= link->vain;
+    pool->nsuspect -= link->suspect;
 
     if (link->dialing) {
         ngx_trp_pool_dialled(pool, NGX_TRP_GATE_FAILED);
@@ -907,4 +923,109 @@ ngx_trp_pool_closed(ngx_trp_tunnel_t *t)
 
     ngx_trp_pool_reroute(pool);
     ngx_trp_pool_post(pool);
+}
+
+
+/*
+ * A relay does not answer an entry: if there is another one, users go there,
+ * and this one is used again when one of its tunnels has answered.
+ */
+
+static void
+ngx_trp_pool_silent(ngx_trp_tunnel_t *t, ngx_uint_t safe)
+{
+    ngx_trp_link_t  *link;
+    ngx_trp_pool_t  *pool;
+
+    link = t->data;
+    pool = link->pool;
+
+    if (t->holder == NULL || !t->holder->ops->elsewhere(t->holder)) {
+        return;
+    }
+
+    if (safe) {
+        ngx_log_error(NGX_LOG_INFO, t->connection->log, NGX_ETIMEDOUT,
+                      "relay does not answer, another one may");
+
+        ngx_trp_tunnel_forsake(t);
+
+    } else if (!link->unsafe) {
+        ngx_log_error(NGX_LOG_INFO, t->connection->log, NGX_ETIMEDOUT,
+                      "relay does not answer, but may have opened the stream");
+
+        link->unsafe = 1;
+    }
+
+    if (!pool->silent) {
+        pool->silent = 1;
+
+        ngx_trp_pool_ask(pool);
+        ngx_trp_pool_reroute(pool);
+    }
+}
+
+
+static void
+ngx_trp_pool_ask(ngx_trp_pool_t *pool)
+{
+    ngx_queue_t     *q, *next;
+    ngx_trp_link_t  *link;
+
+    for (q = ngx_queue_head(&pool->idle);
+         q != ngx_queue_sentinel(&pool->idle);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        link = ngx_queue_data(q, ngx_trp_link_t, queue);
+
+        if (ngx_trp_pool_asked(link)) {
+            ngx_trp_pool_take(link);
+        }
+    }
+}
+
+
+/* 0: it cannot be asked, as it is about to be closed */
+
+static ngx_uint_t
+ngx_trp_pool_asked(ngx_trp_link_t *link)
+{
+    if (!ngx_trp_tunnel_ask(link->tunnel)) {
+        return 0;
+    }
+
+    link->suspect = 1;
+    link->pool->nsuspect++;
+
+    return 1;
+}
+
+
+static void
+ngx_trp_pool_answered(ngx_trp_link_t *link)
+{
+    ngx_trp_pool_t  *pool;
+
+    pool = link->pool;
+
+    link->unsafe = 0;
+
+    if (pool->silent) {
+        pool->silent = 0;
+
+        ngx_log_error(NGX_LOG_INFO, link->tunnel->connection->log, 0,
+                      "relay answers again");
+    }
+
+    if (!link->suspect) {
+        return;
+    }
+
+    link->suspect = 0;
+    pool->nsuspect--;
+
+    if (!link->tunnel->draining) {
+        ngx_trp_pool_put(link);
+    }
 }

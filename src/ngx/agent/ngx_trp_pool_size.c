@@ -167,7 +167,8 @@ ngx_trp_pool_count(ngx_trp_pool_t *pool, ngx_int_t n)
 static ngx_uint_t
 ngx_trp_pool_needed(ngx_trp_pool_t *pool)
 {
-    return pool->total - pool->nidle - pool->ndialing + pool->nwaiting;
+    return pool->total - pool->nidle - pool->nsuspect - pool->ndialing
+           + pool->nwaiting;
 }
 
 

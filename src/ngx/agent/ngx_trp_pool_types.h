@@ -103,6 +103,7 @@ struct ngx_trp_pool_s {
     ngx_uint_t             total;         /* tunnels in any state */
     ngx_uint_t             nvain;         /* tunnels to no reverse */
     ngx_uint_t             nvain_idle;    /* those of them that are idle */
+    ngx_uint_t             nsuspect;
 
     ngx_uint_t             peak;          /* busy at once, lately */
     ngx_uint_t             recent;        /* the same since the last look */
@@ -121,6 +122,7 @@ struct ngx_trp_pool_s {
     unsigned               found:1;       /* at the last look */
     unsigned               retired:1;     /* no longer used */
     unsigned               cramped:1;     /* the timer waits for room only */
+    unsigned               silent:1;      /* the relay does not answer */
 };
 
 
@@ -135,6 +137,8 @@ struct ngx_trp_link_s {
     unsigned               dialing:1;
     unsigned               worked:1;      /* its loss is no failure */
     unsigned               publishes:1;   /* the relay knows PUBLISH */
+    unsigned               suspect:1;     /* to be idle when PONG comes */
+    unsigned               unsafe:1;      /* logged: its stream has to wait */
 };
 
 

@@ -46,6 +46,7 @@ static ngx_int_t ngx_trp_stream_frame(ngx_trp_holder_t *holder,
 static void ngx_trp_stream_drain(ngx_trp_holder_t *holder);
 static void ngx_trp_stream_holder_detach(ngx_trp_holder_t *holder);
 static void ngx_trp_stream_holder_lost(ngx_trp_holder_t *holder);
+static ngx_uint_t ngx_trp_stream_holder_elsewhere(ngx_trp_holder_t *holder);
 
 
 static const ngx_trp_holder_ops_t  ngx_trp_stream_holder_ops = {
@@ -57,7 +58,8 @@ static const ngx_trp_holder_ops_t  ngx_trp_stream_holder_ops = {
     ngx_trp_stream_frame,
     ngx_trp_stream_drain,
     ngx_trp_stream_holder_detach,
-    ngx_trp_stream_holder_lost
+    ngx_trp_stream_holder_lost,
+    ngx_trp_stream_holder_elsewhere
 };
 
 
@@ -643,6 +645,17 @@ static void
 ngx_trp_stream_holder_lost(ngx_trp_holder_t *holder)
 {
     ngx_trp_stream_lost(ngx_trp_stream_holds(holder));
+}
+
+
+static ngx_uint_t
+ngx_trp_stream_holder_elsewhere(ngx_trp_holder_t *holder)
+{
+    ngx_trp_stream_t  *st;
+
+    st = ngx_trp_stream_holds(holder);
+
+    return st->handlers->elsewhere(st);
 }
 
 

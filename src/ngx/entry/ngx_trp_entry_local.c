@@ -139,6 +139,10 @@ ngx_trp_entry_local_needless(ngx_trp_agent_conf_t *conf,
         return "trp_entry_connect_timeout";
     }
 
+    if (conf->next_timeout != unset->next_timeout) {
+        return "trp_entry_next_timeout";
+    }
+
     if (conf->heartbeat != unset->heartbeat) {
         return "trp_entry_heartbeat";
     }

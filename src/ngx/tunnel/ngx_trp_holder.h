@@ -63,6 +63,9 @@ typedef struct {
     /* the tunnel is about to be closed */
     void                   (*lost)(ngx_trp_holder_t *holder);
 
+    /* 1 if another relay may serve it */
+    ngx_uint_t             (*elsewhere)(ngx_trp_holder_t *holder);
+
 } ngx_trp_holder_ops_t;
 
 
