@@ -153,6 +153,7 @@ stream {
         trp_reverse_pool idle=2 max=8;
         trp_reverse_connect_timeout 10s;
         trp_reverse_resolve ipv6=off;
+        trp_reverse_destination $trp_destination;
         trp_reverse_heartbeat 15s;
 
         trp_reverse_ssl_verify on;
