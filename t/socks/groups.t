@@ -8,6 +8,8 @@ use warnings;
 
 use Test::More;
 
+use IO::Select;
+
 BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
 use Test::Nginx;
@@ -218,7 +220,14 @@ sub answer {
     my ($c) = @_;
 
     return $c->rep() if $c->rep();
-    return $c->rep() . ' ' . readline $c->socket();
+
+    my ($s, $text) = ($c->socket(), '');
+
+    while (IO::Select->new($s)->can_read(10)) {
+        sysread $s, $text, 100, length $text or last;
+    }
+
+    return $c->rep() . " $text";
 }
 
 
