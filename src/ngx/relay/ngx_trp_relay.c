@@ -237,17 +237,20 @@ ngx_trp_relay_accept(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
 }
 
 
-/* one deadline covers all from accept() to authentication */
+/*
+ * One deadline covers all from accept() to authentication.  The worker that has
+ * passed the connection here may have looked at the clock later than this one.
+ */
 
 static ngx_msec_t
 ngx_trp_relay_time_left(const ngx_trp_relay_t *relay, ngx_connection_t *c)
 {
-    ngx_msec_t  elapsed;
+    ngx_msec_int_t  left;
 
-    elapsed = ngx_current_msec - c->start_time;
+    left = (ngx_msec_int_t) (c->start_time + relay->conf->auth_timeout
+                             - ngx_current_msec);
 
-    return (elapsed < relay->conf->auth_timeout)
-           ? relay->conf->auth_timeout - elapsed : 1;
+    return ngx_max(left, 1);
 }
 
 
