@@ -166,7 +166,12 @@ for ([ $entry, USERS / 2 + 1 ], [ $relay, USERS / 2 ]) {
 
     ok(wait_log($t, qr/^UDP 200 ok$/, file => 'access.log',
         count => $count), 'sessions end');
-    is(count_log($t, qr/./, file => 'access.log'), $count, 'no others');
+
+    # on a busy machine, a new worker may read a datagram before the old one has
+    # its own socket, and has a session for it
+
+    cmp_ok(count_log($t, qr/./, file => 'access.log'), '<=', $count + 2,
+        'no others');
 }
 
 ok(wait_for(sub { worker_pids($entry) == 2 }), 'old workers exit');
