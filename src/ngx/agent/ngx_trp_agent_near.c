@@ -134,9 +134,7 @@ ngx_trp_near_get(ngx_trp_source_t *source)
     {
         link = ngx_queue_data(q, ngx_trp_near_link_t, queue);
 
-        if (!link->tunnel->failed && link->group.len == group->len
-            && ngx_memcmp(link->group.data, group->data, group->len) == 0)
-        {
+        if (!link->tunnel->failed && ngx_trp_str_same(&link->group, group)) {
             ngx_trp_near_take(link);
             return link->tunnel;
         }

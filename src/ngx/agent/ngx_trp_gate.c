@@ -44,9 +44,7 @@ ngx_trp_gate_find(ngx_trp_capacity_t *capacity, struct sockaddr *sockaddr,
         if (ngx_cmp_sockaddr(&gate->sockaddr.sockaddr, gate->socklen,
                              sockaddr, socklen, 1)
             == NGX_OK
-            && gate->turn.len == turn->len
-            && (turn->len == 0
-                || ngx_memcmp(gate->turn.data, turn->data, turn->len) == 0))
+            && ngx_trp_str_same(&gate->turn, turn))
         {
             return gate;
         }

@@ -175,6 +175,27 @@ ngx_trp_conf_check_shared(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
 }
 
 
+ngx_stream_complex_value_t *
+ngx_trp_conf_complex(ngx_conf_t *cf, ngx_str_t *value)
+{
+    ngx_stream_complex_value_t          *complex;
+    ngx_stream_compile_complex_value_t   ccv;
+
+    complex = ngx_palloc(cf->pool, sizeof(ngx_stream_complex_value_t));
+    if (complex == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_stream_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = value;
+    ccv.complex_value = complex;
+
+    return (ngx_stream_compile_complex_value(&ccv) == NGX_OK) ? complex : NULL;
+}
+
+
 void
 ngx_trp_conf_low_bits(ngx_conf_t *cf, ngx_str_t *text, const char *name)
 {

@@ -73,6 +73,11 @@ ngx_int_t ngx_trp_conf_check_shared(ngx_conf_t *cf,
     ngx_trp_conf_listen_t *listen, const char *ours,
     ngx_trp_conf_place_t *place);
 
+/* a value with variables, compiled; NULL: an error, logged, or no memory */
+
+ngx_stream_complex_value_t *ngx_trp_conf_complex(ngx_conf_t *cf,
+    ngx_str_t *value);
+
 /* warns of host bits in a block, as nginx does: a port may have been meant */
 
 void ngx_trp_conf_low_bits(ngx_conf_t *cf, ngx_str_t *text, const char *name);

@@ -21,9 +21,8 @@ static ngx_int_t ngx_trp_entry_invalid_group(ngx_trp_entry_ctx_t *ctx,
 char *
 ngx_trp_entry_group(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_str_t                           *value;
-    ngx_trp_entry_conf_t                *ecf;
-    ngx_stream_compile_complex_value_t   ccv;
+    ngx_str_t             *value;
+    ngx_trp_entry_conf_t  *ecf;
 
     ecf = (ngx_trp_entry_conf_t *) ((char *) conf + cmd->offset
                                     - offsetof(ngx_trp_entry_conf_t,
@@ -35,18 +34,8 @@ ngx_trp_entry_group(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return ngx_trp_agent_label(cf, cmd, conf);
     }
 
-    ecf->group = ngx_palloc(cf->pool, sizeof(ngx_stream_complex_value_t));
+    ecf->group = ngx_trp_conf_complex(cf, &value[1]);
     if (ecf->group == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_memzero(&ccv, sizeof(ngx_stream_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = &value[1];
-    ccv.complex_value = ecf->group;
-
-    if (ngx_stream_compile_complex_value(&ccv) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 

@@ -23,10 +23,9 @@ static ngx_int_t ngx_trp_entry_service_name(ngx_trp_entry_ctx_t *ctx,
 char *
 ngx_trp_entry_service_set(ngx_conf_t *cf, ngx_trp_entry_service_t *service)
 {
-    ngx_str_t                           *value;
-    const char                          *other;
-    ngx_stream_conf_ctx_t               *ctx;
-    ngx_stream_compile_complex_value_t   ccv;
+    ngx_str_t              *value;
+    const char             *other;
+    ngx_stream_conf_ctx_t  *ctx;
 
     if (service->enabled) {
         return "is duplicate";
@@ -56,18 +55,8 @@ ngx_trp_entry_service_set(ngx_conf_t *cf, ngx_trp_entry_service_t *service)
 
     value = cf->args->elts;
 
-    service->name = ngx_palloc(cf->pool, sizeof(ngx_stream_complex_value_t));
+    service->name = ngx_trp_conf_complex(cf, &value[1]);
     if (service->name == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_memzero(&ccv, sizeof(ngx_stream_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = &value[1];
-    ccv.complex_value = service->name;
-
-    if (ngx_stream_compile_complex_value(&ccv) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 

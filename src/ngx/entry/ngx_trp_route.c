@@ -339,9 +339,8 @@ ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all)
 static ngx_int_t
 ngx_trp_route_parse(ngx_conf_t *cf, ngx_trp_route_t *route)
 {
-    ngx_str_t                           *value, text;
-    const char                          *err;
-    ngx_stream_compile_complex_value_t   ccv;
+    ngx_str_t   *value, text;
+    const char  *err;
 
     value = cf->args->elts;
 
@@ -364,18 +363,9 @@ ngx_trp_route_parse(ngx_conf_t *cf, ngx_trp_route_t *route)
     text.len = route->route.variable.len;
     text.data = (u_char *) route->route.variable.data;
 
-    route->value = ngx_palloc(cf->pool, sizeof(ngx_stream_complex_value_t));
-    if (route->value == NULL) {
-        return NGX_ERROR;
-    }
+    route->value = ngx_trp_conf_complex(cf, &text);
 
-    ngx_memzero(&ccv, sizeof(ngx_stream_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = &text;
-    ccv.complex_value = route->value;
-
-    return ngx_stream_compile_complex_value(&ccv);
+    return route->value ? NGX_OK : NGX_ERROR;
 }
 
 
