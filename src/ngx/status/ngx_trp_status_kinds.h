@@ -175,15 +175,23 @@ enum {
     NGX_TRP_RELAY_IDLE,                  /* of those */
     NGX_TRP_RELAY_DIALING,
     NGX_TRP_RELAY_FAILURES,              /* rounds of dialling, in a row */
-    NGX_TRP_RELAY_NEXT,                  /* time of the next try; 0: none */
-    NGX_TRP_RELAY_UP                     /* time since it has a tunnel; 0 */
+    NGX_TRP_RELAY_NEXT                   /* time of the next try; 0: none */
 };
 
 enum {
     NGX_TRP_RELAY_DIALLED = 0,           /* tunnels that worked */
     NGX_TRP_RELAY_FAILED,                /* attempts */
     NGX_TRP_RELAY_LOST,                  /* tunnels in use or idle */
-    NGX_TRP_RELAY_FAILED_AT              /* time of the last failure */
+    NGX_TRP_RELAY_FAILED_AT,             /* time of the last failure */
+    NGX_TRP_RELAY_SINCE,                 /* time: it has tunnels, or none */
+
+    /* what the log has told of it: for agents only */
+
+    NGX_TRP_RELAY_STATE,
+    NGX_TRP_RELAY_TOLD_FIRST,            /* time of the first such failure */
+    NGX_TRP_RELAY_TOLD_LAST,
+    NGX_TRP_RELAY_TOLD_TEXT,             /* hash */
+    NGX_TRP_RELAY_TOLD_TEXTS             /* number of them */
 };
 
 
