@@ -308,6 +308,66 @@ ngx_trp_status_close(ngx_trp_status_entry_t *entry, ngx_uint_t quiet)
 }
 
 
+void
+ngx_trp_status_erase(ngx_trp_status_entry_t *entry)
+{
+    ngx_trp_status_row_t   *row;
+    ngx_trp_status_zone_t  *zone;
+
+    row = entry->row;
+
+    if (row == NULL) {
+        return;
+    }
+
+    zone = entry->status->zone;
+
+    ngx_shmtx_lock(&zone->pool->mutex);
+
+    if (ngx_trp_status_part_close(zone->shared, entry->part, 0)) {
+        ngx_trp_status_forget(zone->shared, row);
+    }
+
+    ngx_shmtx_unlock(&zone->pool->mutex);
+
+    ngx_trp_status_homeless(entry->status, entry);
+}
+
+
+ngx_atomic_uint_t
+ngx_trp_status_sum(ngx_trp_status_entry_t *entry, ngx_uint_t i)
+{
+    ngx_queue_t            *q;
+    ngx_slab_pool_t        *pool;
+    ngx_atomic_uint_t       sum;
+    ngx_trp_status_row_t   *row;
+    ngx_trp_status_part_t  *part;
+
+    row = entry->row;
+
+    if (row == NULL) {
+        return entry->gauges[i];
+    }
+
+    sum = 0;
+    pool = entry->status->zone->pool;
+
+    ngx_shmtx_lock(&pool->mutex);
+
+    for (q = ngx_queue_head(&row->parts);
+         q != ngx_queue_sentinel(&row->parts);
+         q = ngx_queue_next(q))
+    {
+        part = ngx_queue_data(q, ngx_trp_status_part_t, queue);
+        sum += part->gauges[i];
+    }
+
+    ngx_shmtx_unlock(&pool->mutex);
+
+    return sum;
+}
+
+
 ngx_int_t
 ngx_trp_status_overdue(ngx_trp_status_t *status, ngx_uint_t kind,
     time_t seconds, ngx_trp_status_gone_t *gone)

@@ -107,6 +107,15 @@ void ngx_trp_status_set(ngx_trp_status_entry_t *entry, ngx_uint_t i,
 ngx_uint_t ngx_trp_status_close(ngx_trp_status_entry_t *entry,
     ngx_uint_t quiet);
 
+/* the same, but a row that is gone now is forgotten, with its counters */
+
+void ngx_trp_status_erase(ngx_trp_status_entry_t *entry);
+
+/* a gauge, summed up over all parts of the row; takes the lock, so seldom */
+
+ngx_atomic_uint_t ngx_trp_status_sum(ngx_trp_status_entry_t *entry,
+    ngx_uint_t i);
+
 /*
  * A row of this kind that has been gone, quietly, for so many seconds; it is no
  * longer quiet then.  NGX_DECLINED: there is none.
