@@ -92,7 +92,7 @@ ngx_trp_bandwidth_start(ngx_trp_peer_t *entry, ngx_trp_peer_t *reverse)
                : ngx_trp_bandwidth_metered(reverse, NGX_TRP_BANDWIDTH_OUTPUT);
 
     if (up == NULL || down == NULL) {
-        ngx_trp_tunnel_fail(reverse->tunnel);
+        ngx_trp_tunnel_lose(reverse->tunnel, "no memory");
         return;
     }
 

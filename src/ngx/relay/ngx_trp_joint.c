@@ -690,7 +690,7 @@ ngx_trp_joint_early(ngx_trp_joint_t *joint, u_char *p, size_t size)
     early = ngx_alloc(joint->early_len + size, joint->pool->log);
 
     if (early == NULL) {
-        ngx_trp_tunnel_fail(joint->entry->tunnel);
+        ngx_trp_tunnel_lose(joint->entry->tunnel, "no memory");
         return;
     }
 
@@ -719,7 +719,7 @@ ngx_trp_joint_count(ngx_trp_peer_t *peer, size_t size)
         if (t->dropped > NGX_TRP_LINGER_SIZE) {
             ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
                           "tunnel carries too much of an abandoned stream");
-            ngx_trp_tunnel_fail(t);
+            ngx_trp_tunnel_lose(t, "too much of an abandoned stream");
         }
 
         return;
@@ -927,7 +927,8 @@ ngx_trp_joint_leave(ngx_trp_peer_t *peer, ngx_uint_t gone)
         if (peer->tunnel->reader.left) {
 
             /* a frame that was half passed on cannot be taken back */
-            ngx_trp_tunnel_fail(other->tunnel);
+            ngx_trp_tunnel_lose(other->tunnel,
+                                "the other tunnel of its stream was lost");
 
         } else if (other == joint->entry && !joint->accepted) {
             ngx_memzero(&refuse, sizeof(trp_refuse_t));

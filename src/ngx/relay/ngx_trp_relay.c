@@ -1116,7 +1116,7 @@ ngx_trp_relay_check_key(ngx_trp_peer_t *peer)
                       "%s is not authorized any more, group: \"%V\"",
                       ngx_trp_peer_text(peer).data,
                       &peer->agent->group->sn.str);
-        ngx_trp_tunnel_fail(peer->tunnel);
+        ngx_trp_tunnel_lose(peer->tunnel, "its key was removed");
         return;
     }
 
@@ -1134,7 +1134,7 @@ ngx_trp_relay_check_key(ngx_trp_peer_t *peer)
                       "%s may not publish \"%V\" any more, group: \"%V\"",
                       ngx_trp_peer_text(peer).data, &service->sn.str,
                       &peer->agent->group->sn.str);
-        ngx_trp_tunnel_fail(peer->tunnel);
+        ngx_trp_tunnel_lose(peer->tunnel, "its service may not be published");
     }
 }
 

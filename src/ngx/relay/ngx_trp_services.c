@@ -14,6 +14,7 @@
 #include "relay/ngx_trp_services.h"
 #include "relay/ngx_trp_pair.h"
 #include "relay/ngx_trp_service_zone.h"
+#include "tunnel/ngx_trp_tunnel_output.h"
 #include "tunnel/trp_publish.h"
 
 
@@ -130,6 +131,7 @@ ngx_trp_services_publish(ngx_trp_services_t *services, ngx_trp_peer_t *peer,
         ngx_log_error(NGX_LOG_WARN, log, 0,
                       "%s publishes too many names, group: \"%V\"",
                       ngx_trp_peer_text(peer).data, &agent->group->sn.str);
+        ngx_trp_tunnel_why(peer->tunnel, "it publishes too many names");
         return NGX_ERROR;
     }
 

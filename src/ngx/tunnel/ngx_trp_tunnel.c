@@ -31,6 +31,7 @@ static ssize_t ngx_trp_tunnel_recv_nothing(ngx_trp_tunnel_t *t, int n);
 static ssize_t ngx_trp_tunnel_recv_nothing_plain(ngx_trp_tunnel_t *t,
     ssize_t n);
 static void ngx_trp_tunnel_log_closed(ngx_trp_tunnel_t *t, ngx_err_t err);
+static const char *ngx_trp_tunnel_why_closed(ngx_err_t err);
 static ngx_int_t ngx_trp_tunnel_recv_later(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_close_connection(ngx_connection_t *c);
 
@@ -123,6 +124,7 @@ ngx_trp_tunnel_read_handler(ngx_event_t *rev)
 
         if (c->error) {
             ngx_log_error(NGX_LOG_INFO, c->log, 0, "shutdown timeout");
+            ngx_trp_tunnel_why(t, "shutdown timeout");
             ngx_trp_tunnel_close(t);
             return;
         }
@@ -358,10 +360,13 @@ ngx_trp_tunnel_recv_nothing(ngx_trp_tunnel_t *t, int n)
 
             /* it was asked to close */
 
+            ngx_trp_tunnel_why(t, ngx_trp_tunnel_why_closed(err));
+
         } else if (sslerr == SSL_ERROR_ZERO_RETURN || ERR_peek_error() == 0) {
             ngx_trp_tunnel_log_closed(t, err);
 
         } else {
+            ngx_trp_tunnel_why(t, "TLS failed");
             ngx_ssl_error(NGX_LOG_INFO, c->log, err,
                           "reading from tunnel failed");
         }
@@ -400,6 +405,32 @@ ngx_trp_tunnel_log_closed(ngx_trp_tunnel_t *t, ngx_err_t err)
     ngx_log_error(NGX_LOG_INFO, t->connection->log, err,
                   "peer closed tunnel%s",
                   t->busy ? " in the middle of a stream" : "");
+
+    ngx_trp_tunnel_why(t, ngx_trp_tunnel_why_closed(err));
+}
+
+
+/* what a socket has reported, 0: the end */
+
+static const char *
+ngx_trp_tunnel_why_closed(ngx_err_t err)
+{
+    switch (err) {
+
+    case 0:
+        return "closed by the peer";
+
+    case NGX_ECONNRESET:
+    case NGX_EPIPE:
+        return "connection was reset";
+
+    case NGX_ETIMEDOUT:
+    case NGX_EHOSTUNREACH:
+    case NGX_ENETUNREACH:
+        return "peer's host does not answer";
+    }
+
+    return "connection failed";
 }
 
 
@@ -498,7 +529,7 @@ ngx_trp_tunnel_space(ngx_trp_tunnel_t *t, size_t *size)
     if (trp_reader_needs_buf(reader)) {
         reader->buf = ngx_alloc(reader->frame.len, t->connection->log);
         if (reader->buf == NULL) {
-            ngx_trp_tunnel_fail(t);
+            ngx_trp_tunnel_lose(t, "no memory");
             return NULL;
         }
     }
@@ -533,6 +564,9 @@ ngx_trp_tunnel_error(ngx_trp_tunnel_t *t, ngx_uint_t code)
 {
     u_char        buf[NGX_TRP_OPEN_MAX];
     trp_refuse_t  error;
+
+    ngx_trp_tunnel_why(t, (code == TRP_CODE_PROTOCOL)
+                          ? "peer broke the protocol" : trp_code_text(code));
 
     /* in the middle of a stream it could be taken for data */
 
@@ -573,7 +607,7 @@ ngx_trp_tunnel_drop(ngx_trp_tunnel_t *t)
     if (t->dropped > NGX_TRP_LINGER_SIZE) {
         ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
                       "tunnel carries too much of an abandoned stream");
-        ngx_trp_tunnel_fail(t);
+        ngx_trp_tunnel_lose(t, "too much of an abandoned stream");
         return NGX_ERROR;
     }
 
@@ -647,7 +681,7 @@ ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
                           error.text.len, error.text.data);
         }
 
-        ngx_trp_tunnel_fail(t);
+        ngx_trp_tunnel_lose(t, "peer reported an error");
         return NGX_ERROR;
 
     case TRP_OPEN:
@@ -671,7 +705,7 @@ ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
     rc = t->handlers->frame(t, frame);
 
     if (rc == NGX_ERROR) {
-        ngx_trp_tunnel_fail(t);
+        ngx_trp_tunnel_lose(t, "peer broke the protocol");
     }
 
     return rc;

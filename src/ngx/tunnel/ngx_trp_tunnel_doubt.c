@@ -244,7 +244,7 @@ ngx_trp_tunnel_forsake(ngx_trp_tunnel_t *t)
                       "setsockopt(SO_LINGER) failed");
     }
 
-    ngx_trp_tunnel_fail(t);
+    ngx_trp_tunnel_lose(t, "peer did not answer");
 }
 
 

@@ -271,7 +271,7 @@ ngx_trp_tunnel_tell(ngx_trp_tunnel_t *t, ngx_uint_t type, size_t len,
                       "frame of type %ui does not fit state %d, %xd/%xd",
                       type, (int) t->state.state, (int) t->state.sent,
                       (int) t->state.seen);
-        ngx_trp_tunnel_fail(t);
+        ngx_trp_tunnel_lose(t, "a frame of ours did not fit");
         return NGX_ERROR;
     }
 
@@ -309,7 +309,7 @@ ngx_trp_tunnel_reserve(ngx_trp_tunnel_t *t, size_t size)
     }
 
     if (ngx_trp_out_grow(&t->out, need, t->connection->log) != NGX_OK) {
-        ngx_trp_tunnel_fail(t);
+        ngx_trp_tunnel_lose(t, "no memory");
         return NULL;
     }
 
@@ -552,7 +552,7 @@ ngx_trp_tunnel_write_failed(ngx_trp_tunnel_t *t, ngx_int_t rc)
     }
 
     c->error = 1;
-    ngx_trp_tunnel_fail(t);
+    ngx_trp_tunnel_lose(t, "writing failed");
 }
 
 
@@ -583,4 +583,12 @@ ngx_trp_tunnel_fail(ngx_trp_tunnel_t *t)
     ERR_clear_error();
 
     ngx_trp_tunnel_post(t);
+}
+
+
+void
+ngx_trp_tunnel_lose(ngx_trp_tunnel_t *t, const char *why)
+{
+    ngx_trp_tunnel_why(t, why);
+    ngx_trp_tunnel_fail(t);
 }

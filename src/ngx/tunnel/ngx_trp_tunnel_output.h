@@ -24,6 +24,10 @@
 
 void ngx_trp_tunnel_fail(ngx_trp_tunnel_t *t);
 
+/* the same, and why, for a log; the first one to know counts */
+
+void ngx_trp_tunnel_lose(ngx_trp_tunnel_t *t, const char *why);
+
 
 /*
  * Control frames always fit.  ngx_trp_tunnel_data() frames as much as fits and
@@ -64,6 +68,17 @@ void ngx_trp_tunnel_flush_after(ngx_trp_tunnel_t *t, ngx_msec_t msec);
 /* bytes in a socket that its peer has not acknowledged */
 
 size_t ngx_trp_tunnel_unsent(ngx_connection_t *c);
+
+
+/* sets only why it will be closed */
+
+static ngx_inline void
+ngx_trp_tunnel_why(ngx_trp_tunnel_t *t, const char *why)
+{
+    if (t->why == NULL) {
+        t->why = why;
+    }
+}
 
 
 /* internal: posts the tunnel's event */

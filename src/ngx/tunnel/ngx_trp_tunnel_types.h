@@ -95,6 +95,8 @@ typedef struct {
 } ngx_trp_tunnel_doubt_t;
 
 
+/* one of thousands, in one piece of memory: its parts are fields of it */
+
 struct ngx_trp_tunnel_s {
     ngx_connection_t                 *connection;
     ngx_trp_tunnels_t                *tunnels;
@@ -118,6 +120,7 @@ struct ngx_trp_tunnel_s {
     ngx_msec_t                        heartbeat;
     ngx_msec_t                        received;   /* time of the last input */
     const char                       *deadline;   /* what the timer waits for */
+    const char                       *why;        /* it is to be closed */
     size_t                            dropped;
     size_t                            unsent;     /* at the last beat */
     size_t                            turn;       /* bytes read in this run */

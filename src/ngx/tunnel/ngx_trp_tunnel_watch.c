@@ -111,18 +111,21 @@ ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t)
     if (t->deadline) {
         ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
                       "tunnel timed out while %s", t->deadline);
+        ngx_trp_tunnel_why(t, "timed out");
         return NGX_ERROR;
     }
 
     if (t->busy && ngx_trp_tunnel_lost_host(t)) {
         ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
                       "tunnel's peer does not acknowledge data");
+        ngx_trp_tunnel_why(t, "peer does not acknowledge data");
         return NGX_ERROR;
     }
 
     if (t->abandoned && ngx_trp_tunnel_stuck(t)) {
         ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
                       "tunnel's peer does not consume the end of a stream");
+        ngx_trp_tunnel_why(t, "peer does not consume the end of a stream");
         return NGX_ERROR;
     }
 
@@ -152,6 +155,7 @@ ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t)
     if (t->missed == NGX_TRP_BEATS) {
         ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
                       "tunnel's peer is silent for %M ms", silent);
+        ngx_trp_tunnel_why(t, "peer is silent");
         return NGX_ERROR;
     }
 
