@@ -7,7 +7,7 @@
 /*
  * The kinds of rows in the table of an operator's view: what their texts,
  * counters and gauges mean.  Those that a reader shows, and how it calls them,
- * are in http/ngx_trp_status_fields.c.
+ * are in http/ngx_trp_http_fields.c.
  *
  * Times are seconds since the Epoch; a counter that is a time is set, not
  * added to.  Traffic is payload of streams, in bytes, as the row's owner sees

@@ -18,62 +18,74 @@
 #define NGX_TRP_STATUS_TRIES  10
 
 
-static ngx_int_t ngx_trp_status_copy(ngx_trp_status_shared_t *shared,
+static ngx_int_t ngx_trp_status_copy(ngx_trp_status_reader_t *reader,
     ngx_trp_status_row_t *row, ngx_trp_status_copy_t *copy);
-static void ngx_trp_status_copy_parts(ngx_trp_status_shared_t *shared,
+static void ngx_trp_status_copy_parts(ngx_trp_status_reader_t *reader,
     ngx_trp_status_row_t *row, ngx_trp_status_copy_t *copy);
 
 
 ngx_int_t
-ngx_trp_status_summary(ngx_cycle_t *cycle, ngx_trp_status_summary_t *summary)
+ngx_trp_status_reader(ngx_cycle_t *cycle, ngx_trp_status_reader_t *reader)
 {
-    ngx_shm_zone_t           *shm_zone;
-    ngx_trp_status_zone_t    *zone;
-    ngx_trp_status_shared_t  *shared;
+    ngx_pid_t               pid;
+    ngx_uint_t              i;
+    ngx_shm_zone_t         *shm_zone;
+    ngx_trp_status_zone_t  *zone;
 
     shm_zone = ngx_trp_status_zone_find(cycle);
 
-    if (shm_zone == NULL) {
+    if (shm_zone == NULL || !ngx_trp_status_zone_known(shm_zone)) {
         return NGX_DECLINED;
     }
 
     zone = shm_zone->data;
-    shared = zone->shared;
+    reader->shared = zone->shared;
 
-    summary->since = shared->since;
-    summary->rows = shared->nrows;
-    summary->homeless = shared->homeless;
-    summary->used = shared->used;
+    for (i = 0; i < NGX_TRP_STATUS_WORKERS; i++) {
+        pid = zone->shared->workers[i].pid;
+
+        reader->alive[i] = (pid && ngx_trp_status_alive(pid, 0)) ? pid : 0;
+    }
 
     return NGX_OK;
 }
 
 
-ngx_int_t
-ngx_trp_status_read(ngx_cycle_t *cycle, ngx_uint_t i,
-    ngx_trp_status_copy_t *copy)
+void
+ngx_trp_status_summary(ngx_trp_status_reader_t *reader,
+    ngx_trp_status_summary_t *summary)
 {
-    ngx_uint_t                n;
-    ngx_shm_zone_t           *shm_zone;
-    ngx_atomic_uint_t         version;
-    ngx_trp_status_row_t     *row;
-    ngx_trp_status_zone_t    *zone;
     ngx_trp_status_shared_t  *shared;
 
-    shm_zone = ngx_trp_status_zone_find(cycle);
+    shared = reader->shared;
 
-    if (shm_zone == NULL) {
+    summary->since = shared->since;
+    summary->rows = shared->nrows;
+    summary->homeless = shared->homeless;
+    summary->used = shared->used;
+}
+
+
+ngx_uint_t
+ngx_trp_status_kind(ngx_trp_status_reader_t *reader, ngx_uint_t i)
+{
+    return (i < reader->shared->used) ? reader->shared->rows[i].kind : 0;
+}
+
+
+ngx_int_t
+ngx_trp_status_read(ngx_trp_status_reader_t *reader, ngx_uint_t i,
+    ngx_trp_status_copy_t *copy)
+{
+    ngx_uint_t             n;
+    ngx_atomic_uint_t      version;
+    ngx_trp_status_row_t  *row;
+
+    if (i >= reader->shared->used) {
         return NGX_DECLINED;
     }
 
-    zone = shm_zone->data;
-    shared = zone->shared;
-
-    if (i >= shared->used) {
-        return NGX_DECLINED;
-    }
-
-    row = &shared->rows[i];
+    row = &reader->shared->rows[i];
 
     for (n = 0; n < NGX_TRP_STATUS_TRIES; n++) {
         version = row->version;
@@ -85,7 +97,7 @@ ngx_trp_status_read(ngx_cycle_t *cycle, ngx_uint_t i,
             continue;
         }
 
-        if (ngx_trp_status_copy(shared, row, copy) != NGX_OK) {
+        if (ngx_trp_status_copy(reader, row, copy) != NGX_OK) {
             return NGX_DECLINED;
         }
 
@@ -103,7 +115,7 @@ ngx_trp_status_read(ngx_cycle_t *cycle, ngx_uint_t i,
 /* may see a change half done, so nothing that is read is trusted */
 
 static ngx_int_t
-ngx_trp_status_copy(ngx_trp_status_shared_t *shared,
+ngx_trp_status_copy(ngx_trp_status_reader_t *reader,
     ngx_trp_status_row_t *row, ngx_trp_status_copy_t *copy)
 {
     size_t      offset, len;
@@ -131,9 +143,11 @@ ngx_trp_status_copy(ngx_trp_status_shared_t *shared,
         copy->counters[i] = row->counters[i];
     }
 
-    ngx_trp_status_copy_parts(shared, row, copy);
+    ngx_trp_status_copy_parts(reader, row, copy);
 
-    if (copy->nparts == 0 && ngx_time() - copy->since >= shared->inactive) {
+    if (copy->nparts == 0
+        && ngx_time() - copy->since >= reader->shared->inactive)
+    {
         return NGX_DECLINED;
     }
 
@@ -142,14 +156,15 @@ ngx_trp_status_copy(ngx_trp_status_shared_t *shared,
 
 
 static void
-ngx_trp_status_copy_parts(ngx_trp_status_shared_t *shared,
+ngx_trp_status_copy_parts(ngx_trp_status_reader_t *reader,
     ngx_trp_status_row_t *row, ngx_trp_status_copy_t *copy)
 {
-    ngx_pid_t               pid;
-    ngx_uint_t              i, n;
-    ngx_queue_t            *q;
-    ngx_trp_status_part_t  *part;
+    ngx_uint_t                i, n;
+    ngx_queue_t              *q;
+    ngx_trp_status_part_t    *part;
+    ngx_trp_status_shared_t  *shared;
 
+    shared = reader->shared;
     copy->nparts = 0;
 
     q = ngx_queue_head(&row->parts);
@@ -167,13 +182,12 @@ ngx_trp_status_copy_parts(ngx_trp_status_shared_t *shared,
         }
 
         q = ngx_queue_next(q);
-        pid = shared->workers[part->worker].pid;
 
-        if (pid == 0 || !ngx_trp_status_alive(pid, 0)) {
+        if (reader->alive[part->worker] == 0) {
             continue;
         }
 
-        copy->pids[copy->nparts] = pid;
+        copy->pids[copy->nparts] = reader->alive[part->worker];
 
         for (i = 0; i < NGX_TRP_STATUS_GAUGES; i++) {
             copy->gauges[copy->nparts][i] = part->gauges[i];

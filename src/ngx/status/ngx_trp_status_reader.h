@@ -20,9 +20,17 @@
 #pragma GCC visibility push(hidden)
 
 
-/* the parts of more workers than these are not seen one by one */
+/* more parts of a row than these are not seen */
 
-#define NGX_TRP_STATUS_PARTS  16
+#define NGX_TRP_STATUS_PARTS  NGX_TRP_STATUS_WORKERS
+
+
+/* good for some rows: which workers live is asked once */
+
+typedef struct {
+    ngx_trp_status_shared_t  *shared;
+    ngx_pid_t                 alive[NGX_TRP_STATUS_WORKERS];   /* 0: none */
+} ngx_trp_status_reader_t;
 
 
 typedef struct {
@@ -46,10 +54,17 @@ typedef struct {
 } ngx_trp_status_summary_t;
 
 
-/* NGX_DECLINED: this nginx has no such zone */
+/* NGX_DECLINED: this nginx has no such zone, or one of another build */
 
-ngx_int_t ngx_trp_status_summary(ngx_cycle_t *cycle,
+ngx_int_t ngx_trp_status_reader(ngx_cycle_t *cycle,
+    ngx_trp_status_reader_t *reader);
+
+void ngx_trp_status_summary(ngx_trp_status_reader_t *reader,
     ngx_trp_status_summary_t *summary);
+
+/* of the row with this index, at a glance; 0: it is free */
+
+ngx_uint_t ngx_trp_status_kind(ngx_trp_status_reader_t *reader, ngx_uint_t i);
 
 /*
  * The row with this index: NGX_OK; NGX_DECLINED: it is free, or has been gone
@@ -57,7 +72,7 @@ ngx_int_t ngx_trp_status_summary(ngx_cycle_t *cycle,
  * of dead workers are left out.
  */
 
-ngx_int_t ngx_trp_status_read(ngx_cycle_t *cycle, ngx_uint_t i,
+ngx_int_t ngx_trp_status_read(ngx_trp_status_reader_t *reader, ngx_uint_t i,
     ngx_trp_status_copy_t *copy);
 
 

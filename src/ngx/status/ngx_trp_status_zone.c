@@ -123,6 +123,17 @@ ngx_trp_status_zone_find(ngx_cycle_t *cycle)
 }
 
 
+ngx_uint_t
+ngx_trp_status_zone_known(ngx_shm_zone_t *shm_zone)
+{
+    ngx_trp_status_zone_t  *zone;
+
+    zone = shm_zone->data;
+
+    return zone->magic == NGX_TRP_STATUS_MAGIC && zone->build == NGX_TRP_BUILD;
+}
+
+
 static ngx_shm_zone_t *
 ngx_trp_status_zone_create(ngx_conf_t *cf, ngx_str_t *name, size_t size)
 {
@@ -155,11 +166,7 @@ ngx_trp_status_zone_create(ngx_conf_t *cf, ngx_str_t *name, size_t size)
 static ngx_int_t
 ngx_trp_status_zone_check(ngx_conf_t *cf, ngx_shm_zone_t *shm_zone)
 {
-    ngx_trp_status_zone_t  *zone;
-
-    zone = shm_zone->data;
-
-    if (zone->magic == NGX_TRP_STATUS_MAGIC && zone->build == NGX_TRP_BUILD) {
+    if (ngx_trp_status_zone_known(shm_zone)) {
         return NGX_OK;
     }
 
@@ -179,8 +186,7 @@ ngx_trp_status_zone_check(ngx_conf_t *cf, ngx_shm_zone_t *shm_zone)
 static void
 ngx_trp_status_zone_renew(ngx_shm_zone_t *shm_zone)
 {
-    ngx_shm_zone_t         *old;
-    ngx_trp_status_zone_t  *zone;
+    ngx_shm_zone_t  *old;
 
     if (ngx_cycle == NULL || ngx_cycle->conf_ctx == NULL) {
         return;
@@ -192,9 +198,7 @@ ngx_trp_status_zone_renew(ngx_shm_zone_t *shm_zone)
         return;
     }
 
-    zone = old->data;
-
-    if (zone->magic != NGX_TRP_STATUS_MAGIC || zone->build != NGX_TRP_BUILD) {
+    if (!ngx_trp_status_zone_known(old)) {
         shm_zone->noreuse = 1;
     }
 }

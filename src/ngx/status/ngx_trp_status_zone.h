@@ -38,6 +38,10 @@ ngx_shm_zone_t *ngx_trp_status_zone_add(ngx_conf_t *cf, size_t size);
 
 ngx_shm_zone_t *ngx_trp_status_zone_find(ngx_cycle_t *cycle);
 
+/* 0: its modules are of another build, what is in it cannot be read */
+
+ngx_uint_t ngx_trp_status_zone_known(ngx_shm_zone_t *shm_zone);
+
 
 #pragma GCC visibility pop
 
