@@ -11,7 +11,8 @@ NGINX = nginx
 CORE = $(wildcard src/core/*/*.c)
 UNITS = $(patsubst t/unit/%.c,%,$(wildcard t/unit/*/*_test.c))
 FUZZERS = $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/fuzz_*.c))
-MODULES = relay entry reverse
+MODULES = ngx_trp_relay_module ngx_trp_entry_module ngx_trp_reverse_module
+MODULES += ngx_http_trp_status_module
 
 C_FLAGS = -std=c99 -D_DEFAULT_SOURCE -Wall -Wextra -Werror -g
 C_FLAGS += -Isrc/core -It/unit -MMD -MP -DTRP_DEBUG
@@ -183,13 +184,13 @@ install: all
 	@[ -n "$(MODULES_PATH)" ] \
 		|| { echo 'no modules path in nginx -V, set MODULES_PATH'; exit 1; }
 	install -d $(DESTDIR)$(MODULES_PATH)
-	install -m 644 $(MODULES:%=$(OBJS)/ngx_trp_%_module.so) \
+	install -m 644 $(MODULES:%=$(OBJS)/%.so) \
 		$(DESTDIR)$(MODULES_PATH)
 	@if [ -e /etc/debian_version ]; then \
 		conf=$(DESTDIR)$(AVAILABLE)/mod-stream-trp.conf; \
 		install -d $(DESTDIR)$(AVAILABLE); \
 		for name in $(MODULES); do \
-			echo "load_module modules/ngx_trp_$${name}_module.so;"; \
+			echo "load_module modules/$$name.so;"; \
 		done > $$conf; \
 		chmod 644 $$conf; \
 		echo "installed $$conf, to enable:"; \

@@ -92,7 +92,7 @@ say 'Relay, entry and reverse: examples/*/nginx.conf'
 
 prefix() {
     mkdir -p "$dir/$1/logs" "$dir/$1/modules"
-    ln -s "$stream" "$root"/objs/ngx_trp_*.so "$dir/$1/modules/"
+    ln -s "$stream" "$root"/objs/ngx_*trp_*.so "$dir/$1/modules/"
     ln -s "$cert" "$dir/$1/cert"
 
     sed -e "s/\b4433\b/$relay/" -e "s/\b5001\b/$web_in/" \

@@ -77,6 +77,7 @@ options+=(--with-stream --with-stream_ssl_module
 
 stamp=$(printf '%s\n' "$src" "${options[@]}"
         cat "$root/config" "$src/src/core/nginx.h"
+        grep -m 1 '^Changes with' "$root/CHANGES"
         cd "$root" && ls src/*/*)
 
 unset MAKEFLAGS MFLAGS MAKELEVEL NGX_CONF_FLAGS

@@ -129,7 +129,7 @@ else
                                          s/.*--modules-path=\([^ ]*\).*/\1/p')
 
     for so in ${stream:+"$stream/ngx_stream_module.so"} \
-        "$objs"/ngx_trp_*_module.so
+        "$objs"/ngx_*trp_*_module.so
     do
         TEST_NGINX_GLOBALS="${TEST_NGINX_GLOBALS}load_module $so; "
     done

@@ -26,6 +26,20 @@ daemon off;
 events {
 }
 
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    access_log off;
+
+    server {
+        listen 127.0.0.1:8091;
+
+        location /trp/ {
+            trp_status;
+        }
+    }
+}
+
 stream {
     %%TEST_GLOBALS_STREAM%%
 

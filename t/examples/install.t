@@ -12,7 +12,8 @@ use File::Temp qw/ tempdir /;
 
 BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
-my @roles = qw/ relay entry reverse /;
+my @names = ((map { "ngx_trp_${_}_module" } qw/ relay entry reverse /),
+    'ngx_http_trp_status_module');
 my $objs = $ENV{OBJS} || ($ENV{SANITIZE} ? 'objs/asan' : 'objs');
 
 chdir '../..' or die "can't enter the project: $!\n";
@@ -27,16 +28,16 @@ my $modules = '/usr/lib/nginx/modules';
 
 my ($dir, $said) = install('MODULES_PATH=' . $modules);
 
-is(join(' ', map { -e "$dir$modules/ngx_trp_${_}_module.so" ? $_ : () }
-    @roles), "@roles", 'modules');
+is(join(' ', map { -e "$dir$modules/$_.so" ? $_ : () } @names), "@names",
+    'modules');
 
 SKIP: {
     skip 'not Debian', 6 if !-e '/etc/debian_version';
 
     my $file = "$dir/available/mod-stream-trp.conf";
 
-    is(text($file), join('', map { "load_module modules/ngx_trp_${_}_module.so;"
-        . "\n" } @roles), 'file that loads them');
+    is(text($file), join('', map { "load_module modules/$_.so;\n" } @names),
+        'file that loads them');
     like($said, qr!^ln -s /available/mod-stream-trp\.conf \S+/70-mod-!m,
         'how to enable it');
     like($said, qr/scripts\/packages run/, 'what is missing');
@@ -47,8 +48,8 @@ SKIP: {
 
     ($dir, $said) = install('NGINX=no-nginx-here');
 
-    is(join(' ', map { -e "$dir$modules/ngx_trp_${_}_module.so" ? $_ : () }
-        @roles), "@roles", 'modules, no nginx');
+    is(join(' ', map { -e "$dir$modules/$_.so" ? $_ : () } @names), "@names",
+        'modules, no nginx');
     isnt(text("$dir/available/mod-stream-trp.conf"), '', 'file, no nginx');
 
     # every package is named
