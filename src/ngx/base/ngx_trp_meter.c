@@ -13,7 +13,9 @@
 #include "base/ngx_trp_meter.h"
 
 
-static ngx_trp_meter_t *ngx_trp_metered_short(ngx_trp_metered_t *metered);
+static ngx_trp_meter_t *ngx_trp_metered_short(ngx_trp_metered_t *metered,
+    ngx_uint_t patient);
+static void ngx_trp_metered_turn(ngx_trp_metered_t *metered);
 static void ngx_trp_meter_arm(ngx_trp_meter_t *meter);
 static void ngx_trp_meter_handler(ngx_event_t *ev);
 
@@ -38,6 +40,10 @@ ngx_trp_meter_done(ngx_trp_meter_t *meter)
     if (meter->timer.timer_set) {
         ngx_del_timer(&meter->timer);
     }
+
+    if (meter->timer.posted) {
+        ngx_delete_posted_event(&meter->timer);
+    }
 }
 
 
@@ -52,9 +58,9 @@ ngx_trp_metered_ask(ngx_trp_metered_t *metered, size_t size)
         return 0;
     }
 
-    meter = ngx_trp_metered_short(metered);
+    meter = ngx_trp_metered_short(metered, 1);
 
-    metered->turn = NULL;
+    ngx_trp_metered_turn(metered);
 
     if (meter) {
         ngx_queue_insert_tail(&meter->queue, &metered->queue);
@@ -77,14 +83,33 @@ ngx_trp_metered_ask(ngx_trp_metered_t *metered, size_t size)
 ngx_uint_t
 ngx_trp_metered_try(ngx_trp_metered_t *metered)
 {
-    return metered->waits == NULL && ngx_trp_metered_short(metered) == NULL;
+    return metered->waits == NULL
+           && ngx_trp_metered_short(metered, 0) == NULL;
+}
+
+
+/* it makes use of its turn; the last one of a round opens the next */
+
+static void
+ngx_trp_metered_turn(ngx_trp_metered_t *metered)
+{
+    ngx_trp_meter_t  *meter;
+
+    meter = metered->turn;
+    metered->turn = NULL;
+
+    if (meter && metered->round == meter->round && --meter->awaited == 0
+        && !ngx_queue_empty(&meter->queue))
+    {
+        ngx_post_event(&meter->timer, &ngx_posted_events);
+    }
 }
 
 
 /* a meter that has nothing left, or for which others have waited longer */
 
 static ngx_trp_meter_t *
-ngx_trp_metered_short(ngx_trp_metered_t *metered)
+ngx_trp_metered_short(ngx_trp_metered_t *metered, ngx_uint_t patient)
 {
     ngx_uint_t        i;
     ngx_trp_meter_t  *meter;
@@ -96,7 +121,7 @@ ngx_trp_metered_short(ngx_trp_metered_t *metered)
             continue;
         }
 
-        if (!ngx_queue_empty(&meter->queue)
+        if (!ngx_queue_empty(&meter->queue) || (patient && meter->awaited)
             || trp_bucket_wait(&meter->bucket, meter->rate, ngx_current_msec))
         {
             return meter;
@@ -125,6 +150,8 @@ ngx_trp_metered_leave(ngx_trp_metered_t *metered)
         ngx_queue_remove(&metered->queue);
         metered->waits = NULL;
     }
+
+    ngx_trp_metered_turn(metered);
 
     metered->n = 0;
 }
@@ -164,6 +191,11 @@ ngx_trp_meter_handler(ngx_event_t *ev)
     /* what it will be like when they have taken theirs */
     bucket = meter->bucket;
 
+    /* nobody opens another round meanwhile */
+
+    meter->round++;
+    meter->awaited = 1;
+
     while (!ngx_queue_empty(&meter->queue)
            && trp_bucket_wait(&bucket, meter->rate, ngx_current_msec) == 0)
     {
@@ -173,11 +205,15 @@ ngx_trp_meter_handler(ngx_event_t *ev)
         ngx_queue_remove(q);
         metered->waits = NULL;
         metered->turn = meter;
+        metered->round = meter->round;
+        meter->awaited++;
 
         trp_bucket_take(&bucket, chunk);
 
         metered->wake(metered->data);
     }
+
+    meter->awaited--;
 
     if (!ngx_queue_empty(&meter->queue)) {
         ngx_add_timer(ev, ngx_max(trp_bucket_wait(&bucket, meter->rate,

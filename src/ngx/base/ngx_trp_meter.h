@@ -31,6 +31,11 @@ typedef struct {
     trp_bucket_t      bucket;
     ngx_queue_t       queue;             /* ngx_trp_metered_t */
     ngx_event_t       timer;
+
+    /* those woken together take a chunk each, before any takes another */
+
+    ngx_uint_t        round;
+    ngx_uint_t        awaited;           /* have not yet taken theirs */
 } ngx_trp_meter_t;
 
 
@@ -42,6 +47,7 @@ typedef struct {
     ngx_uint_t        n;
     ngx_trp_meter_t  *waits;             /* NULL: it does not */
     ngx_trp_meter_t  *turn;              /* it has waited for this one */
+    ngx_uint_t        round;             /* when its turn came */
 
     /* it may ask again */
     void            (*wake)(void *data);

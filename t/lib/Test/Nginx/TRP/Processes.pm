@@ -13,7 +13,7 @@ use Test::Nginx ();
 
 our @EXPORT = qw/
     nginx_test nginx_pid worker_pids
-    fd_count private_memory anon_memory cpu_time tcp_count dialling
+    fd_count private_memory anon_memory cpu_time cpu_wait tcp_count dialling
 /;
 our @EXPORT_OK = qw/ text_of /;
 
@@ -154,6 +154,21 @@ sub cpu_time {
     }
 
     return 100 * $total / POSIX::sysconf(POSIX::_SC_CLK_TCK());
+}
+
+
+# seconds that processes were ready to run, but had no CPU: how much of what
+# takes long is the machine's fault; 0 where the kernel does not say
+
+sub cpu_wait {
+    my $total = 0;
+
+    for my $pid (@_) {
+        my (undef, $wait) = split ' ', _proc($pid, 'schedstat');
+        $total += $wait || 0;
+    }
+
+    return $total / 1_000_000_000;
 }
 
 
