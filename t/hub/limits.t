@@ -10,6 +10,8 @@ use Test::More;
 
 BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
+use IO::Select;
+
 use Test::Nginx;
 use Test::Nginx::TRP;
 use Test::Nginx::TRP::Conf;
@@ -26,7 +28,7 @@ $hub->write_file('authorized_keys', join "\n", trp_keys($reverse, 'reverse'));
 serve($reverse, port(8090), 'echo');
 
 $hub->run();
-$reverse->run()->plan(12 + 2);
+$reverse->run()->plan(13 + 2);
 
 ok(wait_log($hub, qr/has a tunnel/, count => 4), 'tunnels');
 
@@ -43,7 +45,8 @@ ok(wait_for(sub { visit(port(8080)) }), 'there is room again');
 
 # a stream that nobody reads counts until it is over
 
-my $slow = user();
+my $slow;
+ok(wait_for(sub { $slow = user() }), 'one that nobody reads');
 is(end_of(connect_to(port(8080))), 'reset', 'full');
 abort($slow);
 ok(wait_for(sub { visit(port(8080)) }), 'after a reset');
@@ -55,16 +58,27 @@ hub_conf($hub, relay => 'trp_relay_limit_group opens=5r/s;');
 reload_and_wait($hub);
 ok(wait_for(sub { visit(port(8080)) }), 'reload');
 
-my @ends = map { visit(port(8080)) ? 'ok' : 'no' } 1 .. 30;
+# all at once, however slow the machine is: they come while the worker is stopped
+
+my @worker = worker_pids($hub);
+kill 'STOP', @worker;
+my @many = map { connect_to(port(8080)) } 1 .. 30;
+syswrite $_, 'x' for @many;
+kill 'CONT', @worker;
+
+my @ends = map { IO::Select->new($_)->can_read(30)
+    && sysread($_, my $data, 1) ? 'ok' : 'no' } @many;
 cmp_ok(scalar(grep { $_ eq 'no' } @ends), '>', 10, 'too fast');
 cmp_ok(scalar(grep { $_ eq 'ok' } @ends), '>', 3, 'but not all');
+close $_ for @many;
 ok(wait_log($hub, qr/streams are opened too fast in the group/), 'log');
 ok(wait_for(sub { visit(port(8080)) }), 'slower');
 
 
+# one that is served
+
 sub user {
     my $s = connect_to(port(8080));
     syswrite $s, 'x';
-    sysread $s, my ($data), 1;
-    return $s;
+    return sysread($s, my $data, 1) ? $s : undef;
 }
