@@ -70,7 +70,8 @@ $relay->write_file('authorized_keys',
 $relay->run()->plan(3);
 
 my $dir = $relay->testdir();
-my ($worker) = worker_pids($relay);
+my $worker;
+wait_for(sub { ($worker) = worker_pids($relay) });
 my $ids = 0;
 
 # The first of them has such a weight that it has all turns, once the others

@@ -141,7 +141,8 @@ my %kinds = (
 
 $relay->run()->plan(5 * keys(%kinds) + 8 + 2 * 2);
 
-my ($worker) = worker_pids($relay);
+my $worker;
+wait_for(sub { ($worker) = worker_pids($relay) });
 
 # once before, so that memory is what it is after a flood
 

@@ -57,7 +57,8 @@ $relay->write_file('authorized_keys', join "\n", trp_keys($relay, 'any'),
 $relay->run()->plan(2 * 8 + 14);
 
 my $dir = $relay->testdir();
-my ($worker) = worker_pids($relay);
+my $worker;
+wait_for(sub { ($worker) = worker_pids($relay) });
 
 my $open = frame('OPEN', open_payload(port => 80));
 my $closed = frame('OPEN', open_payload(port => 81));
