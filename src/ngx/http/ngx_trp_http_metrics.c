@@ -42,6 +42,7 @@ static ngx_uint_t ngx_trp_http_metrics_next(ngx_trp_http_cursor_t *cursor);
 ngx_int_t
 ngx_trp_http_metrics(ngx_trp_http_cursor_t *cursor, ngx_buf_t *b)
 {
+    u_char                      *before, *first;
     ngx_int_t                    rc;
     ngx_trp_status_copy_t        row;
     const ngx_trp_http_kind_t   *kind;
@@ -63,13 +64,25 @@ ngx_trp_http_metrics(ngx_trp_http_cursor_t *cursor, ngx_buf_t *b)
                 break;
             }
 
+            before = b->last;
+
             if (!cursor->pass) {
                 ngx_trp_http_metrics_head(b, kind->prefix, field->metric,
                                           field->help);
-                cursor->pass = 1;
             }
 
+            first = b->last;
+
             ngx_trp_http_metrics_row(kind, cursor->field, &row, b);
+
+            /* nothing is said of a metric without samples */
+
+            if (b->last == first) {
+                b->last = before;
+
+            } else {
+                cursor->pass = 1;
+            }
         }
 
         if (rc == NGX_AGAIN) {
