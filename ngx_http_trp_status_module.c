@@ -6,9 +6,9 @@
 
 /*
  * The operator's view over HTTP: a location with "trp_status" answers with the
- * table of agents, relays, routes and users as JSON and as metrics.  It is a
- * module of "http {}", in a file of its own, and reads what the stream modules
- * of trp write in the same nginx.
+ * table of agents, relays, routes and users as JSON, as metrics and as a page.
+ * It is a module of "http {}", in a file of its own, and reads what the stream
+ * modules of trp write in the same nginx.
  */
 
 
@@ -19,6 +19,7 @@
 #include "http/ngx_trp_http_answer.h"
 #include "http/ngx_trp_http_json.h"
 #include "http/ngx_trp_http_metrics.h"
+#include "http/ngx_trp_http_page.h"
 
 
 typedef struct {
@@ -26,6 +27,12 @@ typedef struct {
     ngx_str_t                    type;
     ngx_trp_http_write_pt        write;
 } ngx_http_trp_status_page_t;
+
+
+typedef struct {
+    ngx_trp_http_turns_t         turns;
+    ngx_trp_http_page_t         *page;     /* NULL: no location shows it */
+} ngx_http_trp_status_main_conf_t;
 
 
 static ngx_int_t ngx_http_trp_status_handler(ngx_http_request_t *r);
@@ -103,8 +110,8 @@ ngx_http_trp_status_handler(ngx_http_request_t *r)
 {
     ngx_int_t                          rc;
     ngx_str_t                          name;
-    ngx_trp_http_turns_t              *turns;
     ngx_trp_http_answer_t             *answer;
+    ngx_http_trp_status_main_conf_t   *tmcf;
     const ngx_http_trp_status_page_t  *page;
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
@@ -124,7 +131,7 @@ ngx_http_trp_status_handler(ngx_http_request_t *r)
         }
     }
 
-    if (page->write == NULL) {
+    if (page->write == NULL && name.len) {
         return NGX_HTTP_NOT_FOUND;
     }
 
@@ -133,9 +140,13 @@ ngx_http_trp_status_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    turns = ngx_http_get_module_main_conf(r, ngx_http_trp_status_module);
+    tmcf = ngx_http_get_module_main_conf(r, ngx_http_trp_status_module);
 
-    answer = ngx_trp_http_answer_create(r, turns, page->write);
+    if (name.len == 0) {
+        return ngx_trp_http_page_send(r, tmcf->page);
+    }
+
+    answer = ngx_trp_http_answer_create(r, &tmcf->turns, page->write);
     if (answer == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -270,19 +281,28 @@ ngx_http_trp_status_writable(ngx_http_request_t *r)
 static void *
 ngx_http_trp_status_create_main_conf(ngx_conf_t *cf)
 {
-    return ngx_pcalloc(cf->pool, sizeof(ngx_trp_http_turns_t));
+    return ngx_pcalloc(cf->pool, sizeof(ngx_http_trp_status_main_conf_t));
 }
 
 
 static char *
 ngx_http_trp_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_core_loc_conf_t  *clcf;
+    ngx_http_core_loc_conf_t         *clcf;
+    ngx_http_trp_status_main_conf_t  *tmcf;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_trp_status_module);
 
     if (clcf->handler == ngx_http_trp_status_handler) {
         return "is duplicate";
+    }
+
+    if (tmcf->page == NULL) {
+        tmcf->page = ngx_trp_http_page_create(cf);
+        if (tmcf->page == NULL) {
+            return NGX_CONF_ERROR;
+        }
     }
 
     clcf->handler = ngx_http_trp_status_handler;
@@ -300,13 +320,13 @@ ngx_http_trp_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static ngx_int_t
 ngx_http_trp_status_init_process(ngx_cycle_t *cycle)
 {
-    ngx_trp_http_turns_t  *turns;
+    ngx_http_trp_status_main_conf_t  *tmcf;
 
-    turns = ngx_http_cycle_get_module_main_conf(cycle,
-                                                ngx_http_trp_status_module);
+    tmcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_trp_status_module);
 
-    if (turns) {
-        ngx_trp_http_turns_init(turns, cycle);
+    if (tmcf) {
+        ngx_trp_http_turns_init(&tmcf->turns, cycle);
     }
 
     return NGX_OK;

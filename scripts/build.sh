@@ -76,7 +76,7 @@ options+=(--with-stream --with-stream_ssl_module
           --with-ld-opt="$ldflags ${LDFLAGS:-}" --builddir="$objs")
 
 stamp=$(printf '%s\n' "$src" "${options[@]}"
-        cat "$root/config" "$src/src/core/nginx.h"
+        cat "$root/config" "$root/config.make" "$src/src/core/nginx.h"
         grep -m 1 '^Changes with' "$root/CHANGES"
         cd "$root" && ls src/*/*)
 
