@@ -31,7 +31,7 @@ typedef struct {
     ngx_array_t              servers;       /* ngx_trp_relay_srv_conf_t * */
     ngx_trp_workers_t       *workers;       /* NULL: there is only one */
     ngx_uint_t               locals;        /* 1: an entry uses them */
-    ngx_shm_zone_t          *zone;          /* reloads, an ngx_atomic_t */
+    ngx_shm_zone_t          *zone;          /* an ngx_trp_relay_shared_t */
     ngx_shm_zone_t          *services;      /* published names */
     size_t                   services_size;
 } ngx_trp_relay_main_conf_t;
@@ -680,26 +680,26 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 static ngx_int_t
 ngx_trp_relay_init_zone(ngx_shm_zone_t *zone, void *data)
 {
-    ngx_atomic_t     *reloads;
-    ngx_slab_pool_t  *shpool;
+    ngx_slab_pool_t         *shpool;
+    ngx_trp_relay_shared_t  *shared;
 
     shpool = (ngx_slab_pool_t *) zone->shm.addr;
-    reloads = data;
+    shared = data;
 
-    if (reloads == NULL) {
-        reloads = zone->shm.exists ? shpool->data
-                                   : ngx_slab_calloc(shpool,
-                                                     sizeof(ngx_atomic_t));
+    if (shared == NULL) {
+        shared = zone->shm.exists
+                 ? shpool->data
+                 : ngx_slab_calloc(shpool, sizeof(ngx_trp_relay_shared_t));
     }
 
-    if (reloads == NULL) {
+    if (shared == NULL) {
         return NGX_ERROR;
     }
 
-    (void) ngx_atomic_fetch_add(reloads, 1);
+    (void) ngx_atomic_fetch_add(&shared->reloads, 1);
 
-    shpool->data = (void *) reloads;
-    zone->data = (void *) reloads;
+    shpool->data = shared;
+    zone->data = shared;
 
     return NGX_OK;
 }

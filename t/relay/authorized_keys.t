@@ -127,7 +127,7 @@ check($relay, 'reverse', @$_) for @reverses;
 for my $agent ($entry, $reverse) {
     my $bad = grep { $_->[3] } $agent == $entry ? @entries : @reverses;
 
-    ok(wait_log($agent, qr/\[error\].* peer reports "not authorized"/,
+    ok(wait_log($agent, qr/\[error\].* relay reports "not authorized"/,
         count => $bad), 'agent is told');
 }
 
@@ -139,7 +139,7 @@ sub check {
     my ($t, $role, $key, $group, $name, $reason) = @_;
 
     ok(wait_log($t, $reason
-        ? qr/\[info\].* "$name" for group "$group" is not authorized: $reason/
+        ? qr/\[warn\].* "$name" for group "$group" is not authorized: $reason/
         : qr/\[info\].* $role "$name" \($key\) has a tunnel in group "$group"/),
         "$role $name: " . ($reason || 'ok'));
 }

@@ -12,13 +12,13 @@
 
 
 #include "relay/ngx_trp_relay.h"
-#include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_key_file.h"
 #include "relay/ngx_trp_choice.h"
 #include "relay/ngx_trp_joint.h"
 #include "relay/ngx_trp_local.h"
 #include "relay/ngx_trp_pair.h"
 #include "relay/ngx_trp_services.h"
+#include "status/ngx_trp_status_kinds.h"
 #include "tunnel/ngx_trp_near.h"
 #include "tunnel/trp_auth.h"
 #include "tunnel/trp_publish.h"
@@ -54,15 +54,15 @@ static void ngx_trp_relay_workers_tunnel(void *data,
 static void ngx_trp_relay_near(ngx_trp_relay_t *relay,
     ngx_trp_workers_near_t *near, ngx_socket_t fd);
 static void ngx_trp_relay_workers_exiting(void *data);
+static u_char *ngx_trp_relay_log_error(ngx_log_t *log, u_char *buf,
+    size_t len);
 static void ngx_trp_relay_hello(ngx_trp_peer_t *peer);
 static void ngx_trp_relay_readable(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_writable(ngx_trp_tunnel_t *t);
 static ngx_int_t ngx_trp_relay_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame);
 static ngx_int_t ngx_trp_relay_auth(ngx_trp_peer_t *peer, trp_frame_t *frame);
-static const char *ngx_trp_relay_check_auth(ngx_trp_peer_t *peer,
-    trp_auth_t *auth);
-static void ngx_trp_relay_reject(ngx_trp_peer_t *peer, const char *reason,
-    trp_auth_t *auth, ngx_uint_t code);
+static void ngx_trp_relay_reject(ngx_trp_peer_t *peer,
+    ngx_trp_refusal_t *refusal, trp_auth_t *auth);
 static ngx_int_t ngx_trp_relay_join(ngx_trp_peer_t *peer, trp_auth_t *auth,
     size_t len);
 static ngx_int_t ngx_trp_relay_wait(ngx_trp_peer_t *peer, size_t len);
@@ -103,7 +103,7 @@ static const ngx_trp_workers_handlers_t  ngx_trp_relay_workers_handlers = {
 
 ngx_trp_relay_worker_t *
 ngx_trp_relay_start_worker(ngx_cycle_t *cycle, ngx_trp_workers_t *workers,
-    ngx_atomic_t *counter, ngx_shm_zone_t *services)
+    ngx_trp_relay_shared_t *shared, ngx_shm_zone_t *services)
 {
     ngx_trp_relay_worker_t  *worker;
 
@@ -114,9 +114,14 @@ ngx_trp_relay_start_worker(ngx_cycle_t *cycle, ngx_trp_workers_t *workers,
 
     ngx_queue_init(&worker->relays);
 
-    worker->counter = counter;
-    worker->reloads = *counter;
+    worker->shared = shared;
+    worker->reloads = shared->reloads;
     worker->services = services;
+
+    ngx_trp_warnings_init(&worker->refusals.strangers, &shared->strangers,
+                          "strangers that were refused", cycle->log);
+    ngx_trp_warnings_init(&worker->refusals.owners, &shared->owners,
+                          "agents that were refused", cycle->log);
 
     worker->event.data = worker;
     worker->event.log = cycle->log;
@@ -302,12 +307,49 @@ ngx_trp_relay_serve(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
         return;
     }
 
+    relay->log_error = c->log->handler;
+
+    c->log->handler = ngx_trp_relay_log_error;
+    c->log->data = peer;
+
     ngx_trp_tunnel_deadline(peer->tunnel, ngx_trp_relay_time_left(relay, c),
                             "waiting for authentication");
 
     ngx_trp_relay_hello(peer);
 
     ngx_post_event(c->read, &ngx_posted_events);
+}
+
+
+/* many agents may be behind one address: after that, who it is */
+
+static u_char *
+ngx_trp_relay_log_error(ngx_log_t *log, u_char *buf, size_t len)
+{
+    u_char           *p;
+    trp_str_t         comment;
+    ngx_trp_peer_t   *peer;
+    ngx_trp_agent_t  *agent;
+
+    peer = log->data;
+
+    log->data = peer->session;
+    p = peer->relay->log_error(log, buf, len);
+    log->data = peer;
+
+    agent = peer->agent;
+
+    if (agent == NULL) {
+        return p;
+    }
+
+    comment = peer->key->comment;
+
+    return ngx_snprintf(p, len - (p - buf), ", %s: \"%V\" (%*s), group: \"%V\"",
+                        (agent->role == TRP_ROLE_REVERSE) ? "reverse"
+                                                          : "entry",
+                        &agent->name, ngx_min(comment.len, TRP_LABEL_MAX),
+                        comment.data, &agent->group->sn.str);
 }
 
 
@@ -512,21 +554,25 @@ ngx_trp_relay_auth(ngx_trp_peer_t *peer, trp_frame_t *frame)
     u_char                     buf[TRP_HEADER_LEN + 1];
     trp_auth_t                 auth;
     ngx_uint_t                 slot;
-    const char                *reason;
     ngx_trp_tunnel_t          *t;
+    ngx_trp_refusal_t          refusal;
 
     t = peer->tunnel;
 
+    ngx_memzero(&refusal, sizeof(ngx_trp_refusal_t));
+
     if (trp_auth_get(&auth, t->reader.buf, frame->len) != TRP_OK) {
-        ngx_trp_relay_reject(peer, "invalid AUTH frame", NULL,
-                             TRP_CODE_NOT_AUTHORIZED);
+        refusal.why = "invalid AUTH frame";
+        refusal.counter = NGX_TRP_SERVER_REFUSED_PROTOCOL;
+
+        ngx_trp_relay_reject(peer, &refusal, NULL);
         return NGX_OK;
     }
 
-    reason = ngx_trp_relay_check_auth(peer, &auth);
-
-    if (reason) {
-        ngx_trp_relay_reject(peer, reason, &auth, TRP_CODE_NOT_AUTHORIZED);
+    if (ngx_trp_refusal_check(&refusal, peer, &auth, peer->relay->conf->keys)
+        != NGX_OK)
+    {
+        ngx_trp_relay_reject(peer, &refusal, &auth);
         return NGX_OK;
     }
 
@@ -545,96 +591,20 @@ ngx_trp_relay_auth(ngx_trp_peer_t *peer, trp_frame_t *frame)
 }
 
 
-/* NULL, or the reason for a refusal, which the agent is never told */
-
-static const char *
-ngx_trp_relay_check_auth(ngx_trp_peer_t *peer, trp_auth_t *auth)
-{
-    u_char                 exporter[TRP_EXPORTER_LEN];
-    in_port_t              port;
-    trp_addr_t             addr;
-    trp_authorized_key_t  *key;
-
-    if (ngx_trp_tunnel_exporter(peer->tunnel, exporter) != NGX_OK) {
-        return "TLS connection has no unique exporter value";
-    }
-
-    key = ngx_trp_key_find(peer->relay->conf->keys, auth->public_key);
-
-    if (key == NULL) {
-        return "key is not in the authorized keys";
-    }
-
-    peer->key = key;
-
-    if (trp_auth_verify(auth, peer->nonce, exporter) != TRP_OK) {
-        return "signature is wrong";
-    }
-
-    if (auth->version < TRP_VERSION) {
-        return "version is too old";
-    }
-
-    if (auth->role != TRP_ROLE_ENTRY && auth->role != TRP_ROLE_REVERSE) {
-        return "role is unknown";
-    }
-
-    if (!(key->roles & auth->role)) {
-        return "key is not for this role";
-    }
-
-    if (!trp_authorized_key_allows_group(key, auth->group)) {
-        return "key is not for this group";
-    }
-
-    if (trp_authorized_key_expired(key, ngx_time())) {
-        return "key has expired";
-    }
-
-    ngx_trp_addr_from_sockaddr(&addr, &port,
-                               peer->tunnel->connection->sockaddr);
-
-    if (!trp_authorized_key_allows_from(key, &addr)) {
-        return "key may not be used from this address";
-    }
-
-    return NULL;
-}
-
+/* over a limit, the agent is told which one */
 
 static void
-ngx_trp_relay_reject(ngx_trp_peer_t *peer, const char *reason,
-    trp_auth_t *auth, ngx_uint_t code)
+ngx_trp_relay_reject(ngx_trp_peer_t *peer, ngx_trp_refusal_t *refusal,
+    trp_auth_t *auth)
 {
-    char               key[TRP_FINGERPRINT_LEN];
-    trp_str_t          comment;
-    ngx_trp_tunnel_t  *t;
+    ngx_trp_refusal_log(refusal, peer, auth, &peer->relay->worker->refusals);
 
-    t = peer->tunnel;
-
-    if (auth) {
-        trp_key_fingerprint(key, auth->public_key);
-
-        ngx_str_null(&comment);
-
-        if (peer->key) {
-            comment = peer->key->comment;
-        }
-
-        ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
-                      "%s \"%*s\" for group \"%*s\" is not authorized: %s, "
-                      "key: %s (%*s)",
-                      (auth->role == TRP_ROLE_REVERSE) ? "reverse" : "entry",
-                      auth->name.len, auth->name.data,
-                      auth->group.len, auth->group.data, reason, key,
-                      ngx_min(comment.len, TRP_LABEL_MAX), comment.data);
-
-    } else {
-        ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
-                      "agent is not authorized: %s", reason);
+    if (refusal->counter == NGX_TRP_SERVER_REFUSED_LIMIT) {
+        ngx_trp_tunnel_error(peer->tunnel, TRP_CODE_LIMIT, refusal->why);
+        return;
     }
 
-    ngx_trp_tunnel_error(t, code);
+    ngx_trp_tunnel_error(peer->tunnel, TRP_CODE_NOT_AUTHORIZED, NULL);
 }
 
 
@@ -643,14 +613,16 @@ ngx_trp_relay_reject(ngx_trp_peer_t *peer, const char *reason,
 static ngx_int_t
 ngx_trp_relay_join(ngx_trp_peer_t *peer, trp_auth_t *auth, size_t len)
 {
-    ngx_int_t         rc;
-    const char       *over;
-    ngx_trp_relay_t  *relay;
+    ngx_int_t           rc;
+    ngx_trp_relay_t    *relay;
+    ngx_trp_refusal_t   refusal;
 
     relay = peer->relay;
 
+    ngx_memzero(&refusal, sizeof(ngx_trp_refusal_t));
+
     rc = ngx_trp_pair_join(&relay->pair, peer, auth, &relay->conf->limits,
-                           &over);
+                           &refusal.why);
 
     if (rc == NGX_AGAIN && peer->retry == NULL) {
         return ngx_trp_relay_wait(peer, len);
@@ -667,7 +639,10 @@ ngx_trp_relay_join(ngx_trp_peer_t *peer, trp_auth_t *auth, size_t len)
     }
 
     if (rc != NGX_OK) {
-        ngx_trp_relay_reject(peer, over, auth, TRP_CODE_LIMIT);
+        refusal.counter = NGX_TRP_SERVER_REFUSED_LIMIT;
+        refusal.owner = 1;
+
+        ngx_trp_relay_reject(peer, &refusal, auth);
         return NGX_OK;
     }
 
@@ -1060,8 +1035,8 @@ ngx_trp_relay_reload_handler(ngx_event_t *ev)
 
     worker = ev->data;
 
-    if (worker->reloads != *worker->counter) {
-        worker->reloads = *worker->counter;
+    if (worker->reloads != worker->shared->reloads) {
+        worker->reloads = worker->shared->reloads;
 
         for (q = ngx_queue_head(&worker->relays);
              q != ngx_queue_sentinel(&worker->relays);

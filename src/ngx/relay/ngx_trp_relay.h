@@ -17,6 +17,7 @@
 #include "base/ngx_trp_conf.h"
 #include "base/ngx_trp_guard.h"
 #include "relay/ngx_trp_pair_types.h"
+#include "relay/ngx_trp_refusal.h"
 #include "relay/ngx_trp_steer.h"
 
 
@@ -42,16 +43,26 @@ typedef struct {
 } ngx_trp_relay_conf_t;
 
 
+/* of all workers, in shared memory; initially all zero */
+
+typedef struct {
+    ngx_atomic_t               reloads;
+    ngx_trp_warnings_shared_t  strangers;
+    ngx_trp_warnings_shared_t  owners;
+} ngx_trp_relay_shared_t;
+
+
 /* what all relays of a worker share */
 
 typedef struct {
     ngx_queue_t              relays;        /* ngx_trp_relay_t */
     ngx_trp_workers_t       *workers;       /* NULL: no other ones */
     ngx_trp_steer_t         *steer;         /* NULL, too */
-    ngx_atomic_t            *counter;       /* reloads, in shared memory */
+    ngx_trp_relay_shared_t  *shared;
     ngx_shm_zone_t          *services;      /* of published names */
     ngx_atomic_uint_t        reloads;       /* the last one that was seen */
     ngx_event_t              event;
+    ngx_trp_refusal_logs_t   refusals;
     u_char                  *scratch;
 } ngx_trp_relay_worker_t;
 
@@ -66,13 +77,14 @@ struct ngx_trp_relay_s {
     ngx_trp_pair_t               pair;
     ngx_trp_services_t           services;
     trp_authorized_key_t         near;      /* of users in other workers */
+    ngx_log_handler_pt           log_error; /* nginx's own, of a connection */
 };
 
 
 /* in a worker; NULL: no memory */
 
 ngx_trp_relay_worker_t *ngx_trp_relay_start_worker(ngx_cycle_t *cycle,
-    ngx_trp_workers_t *workers, ngx_atomic_t *counter,
+    ngx_trp_workers_t *workers, ngx_trp_relay_shared_t *shared,
     ngx_shm_zone_t *services);
 ngx_trp_relay_t *ngx_trp_relay_start(ngx_cycle_t *cycle,
     ngx_trp_relay_worker_t *worker, const ngx_trp_relay_conf_t *conf);

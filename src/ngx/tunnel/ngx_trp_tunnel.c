@@ -555,14 +555,14 @@ ngx_trp_tunnel_invalid(ngx_trp_tunnel_t *t)
                   "peer sent invalid frame, type %d, length %d",
                   (int) t->reader.frame.type, (int) t->reader.frame.len);
 
-    ngx_trp_tunnel_error(t, TRP_CODE_PROTOCOL);
+    ngx_trp_tunnel_error(t, TRP_CODE_PROTOCOL, NULL);
 }
 
 
 void
-ngx_trp_tunnel_error(ngx_trp_tunnel_t *t, ngx_uint_t code)
+ngx_trp_tunnel_error(ngx_trp_tunnel_t *t, ngx_uint_t code, const char *why)
 {
-    u_char        buf[NGX_TRP_OPEN_MAX];
+    u_char        text[TRP_TEXT_MAX], buf[NGX_TRP_OPEN_MAX];
     trp_refuse_t  error;
 
     ngx_trp_tunnel_why(t, (code == TRP_CODE_PROTOCOL)
@@ -573,8 +573,11 @@ ngx_trp_tunnel_error(ngx_trp_tunnel_t *t, ngx_uint_t code)
     if (!t->busy) {
         error.code = (uint8_t) code;
         error.retry = 0;
-        error.text.data = (u_char *) trp_code_text(code);
-        error.text.len = ngx_strlen(error.text.data);
+        error.text.data = text;
+        error.text.len = ngx_snprintf(text, TRP_TEXT_MAX, "%s%s%s",
+                                      trp_code_text(code), why ? ": " : "",
+                                      why ? why : "")
+                         - text;
 
         ngx_trp_tunnel_send_frame(t, buf,
                                   trp_refuse_put(buf, TRP_ERRMSG, &error));
@@ -642,7 +645,7 @@ ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
         ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
                       "peer sent unexpected frame, type %d, in state %d",
                       (int) frame->type, (int) t->state.state);
-        ngx_trp_tunnel_error(t, TRP_CODE_PROTOCOL);
+        ngx_trp_tunnel_error(t, TRP_CODE_PROTOCOL, NULL);
         return NGX_ERROR;
     }
 
@@ -677,7 +680,8 @@ ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
             level = t->state.relay ? NGX_LOG_INFO : NGX_LOG_ERR;
 
             ngx_log_error(level, t->connection->log, 0,
-                          "peer reports \"%*s\"",
+                          "%s reports \"%*s\"",
+                          t->state.relay ? "agent" : "relay",
                           error.text.len, error.text.data);
         }
 

@@ -41,11 +41,12 @@ ngx_int_t ngx_trp_tunnel_start(ngx_trp_tunnel_t *t);
 void ngx_trp_tunnel_close(ngx_trp_tunnel_t *t);
 
 /*
- * Sends ERROR, and closes the tunnel from its own event; the same, with a line
- * in the log, for an invalid frame.
+ * Sends ERROR, and closes the tunnel from its own event; the peer is told "why"
+ * unless that is NULL.  The same, with a line in the log, for an invalid frame.
  */
 
-void ngx_trp_tunnel_error(ngx_trp_tunnel_t *t, ngx_uint_t code);
+void ngx_trp_tunnel_error(ngx_trp_tunnel_t *t, ngx_uint_t code,
+    const char *why);
 void ngx_trp_tunnel_invalid(ngx_trp_tunnel_t *t);
 
 
