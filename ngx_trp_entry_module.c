@@ -21,6 +21,7 @@
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_fake.h"
 #include "names/ngx_trp_defer.h"
+#include "status/ngx_trp_status_zone.h"
 #include "stock/ngx_trp_ends.h"
 #include "stock/ngx_trp_limit_conn.h"
 #include "stock/ngx_trp_listener.h"
@@ -35,7 +36,11 @@ typedef struct {
     ngx_array_t              routes;       /* of all servers */
     ngx_array_t              upstreams;    /* uscf, with "trp_entry" */
     u_char                  *inherited;    /* listening sockets */
-    ngx_trp_entry_udp_t      udp;          /* of this worker */
+    ngx_shm_zone_t          *zone;         /* of status; NULL: not needed */
+
+    /* of this worker */
+    ngx_trp_entry_udp_t      udp;
+    ngx_trp_status_t        *status;
 } ngx_trp_entry_main_conf_t;
 
 
@@ -75,6 +80,7 @@ static ngx_int_t ngx_trp_entry_info(ngx_stream_session_t *s,
 
 static ngx_int_t ngx_trp_entry_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_entry_postconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_trp_entry_add_zone(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_entry_check_servers(ngx_conf_t *cf,
     ngx_stream_core_main_conf_t *cmcf);
 static void ngx_trp_entry_set_pass(ngx_conf_t *cf,
@@ -101,6 +107,7 @@ static ngx_int_t ngx_trp_entry_init_upstream(ngx_conf_t *cf,
 static ngx_int_t ngx_trp_entry_init_module(ngx_cycle_t *cycle);
 static ngx_uint_t ngx_trp_entry_has_routes(void **srv_conf);
 static ngx_int_t ngx_trp_entry_init_process(ngx_cycle_t *cycle);
+static void ngx_trp_entry_exit_process(ngx_cycle_t *cycle);
 
 
 /* variables that a route sets, before the limits and the upstream use them */
@@ -458,7 +465,7 @@ ngx_module_t  ngx_trp_entry_module = {
     ngx_trp_entry_init_process,            /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_trp_entry_exit_process,            /* exit process */
     NULL,                                  /* exit master */
     NGX_TRP_DEFER_PADDING(ngx_trp_entry_uses)
 };
@@ -899,7 +906,9 @@ ngx_trp_entry_postconfiguration(ngx_conf_t *cf)
 
     cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
 
-    if (ngx_trp_entry_check_servers(cf, cmcf) != NGX_OK) {
+    if (ngx_trp_entry_check_servers(cf, cmcf) != NGX_OK
+        || ngx_trp_entry_add_zone(cf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -930,6 +939,37 @@ ngx_trp_entry_postconfiguration(ngx_conf_t *cf)
     *h = ngx_trp_entry_log_handler;
 
     return NGX_OK;
+}
+
+
+/* for a row of each route, and of each relay in each group */
+
+static ngx_int_t
+ngx_trp_entry_add_zone(ngx_conf_t *cf)
+{
+    ngx_uint_t                        i, rows, groups;
+    ngx_trp_entry_srv_conf_t         *escf;
+    ngx_trp_entry_main_conf_t        *emcf;
+    ngx_stream_upstream_srv_conf_t  **us;
+
+    emcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_entry_module);
+
+    if (emcf->upstreams.nelts == 0 && emcf->routes.nelts == 0) {
+        return NGX_OK;
+    }
+
+    rows = emcf->routes.nelts;
+    us = emcf->upstreams.elts;
+
+    for (i = 0; i < emcf->upstreams.nelts; i++) {
+        escf = ngx_stream_conf_upstream_srv_conf(us[i], ngx_trp_entry_module);
+        groups = escf->up.group ? escf->up.groups_max : 1;
+        rows += groups * us[i]->servers->nelts;
+    }
+
+    emcf->zone = ngx_trp_status_zone_rows(cf, rows);
+
+    return emcf->zone ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -1426,8 +1466,13 @@ ngx_trp_entry_init_process(ngx_cycle_t *cycle)
 
     ngx_trp_listener_start_resets(cycle, ngx_trp_target_claimed);
 
-    if (emcf->upstreams.nelts == 0 && emcf->routes.nelts == 0) {
+    if (emcf->zone == NULL) {
         return NGX_OK;
+    }
+
+    emcf->status = ngx_trp_status_start(cycle, emcf->zone);
+    if (emcf->status == NULL) {
+        return NGX_ERROR;
     }
 
     fd = ngx_trp_fake_socket(cycle->log);
@@ -1448,11 +1493,24 @@ ngx_trp_entry_init_process(ngx_cycle_t *cycle)
         escf = ngx_stream_conf_upstream_srv_conf(us[i], ngx_trp_entry_module);
 
         escf->worker = ngx_trp_entry_start(cycle, &escf->up, us[i],
-                                           capacity, fd);
+                                           emcf->status, capacity, fd);
         if (escf->worker == NULL) {
             return NGX_ERROR;
         }
     }
 
     return NGX_OK;
+}
+
+
+static void
+ngx_trp_entry_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_trp_entry_main_conf_t  *emcf;
+
+    emcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_trp_entry_module);
+
+    if (emcf && emcf->status) {
+        ngx_trp_status_stop(emcf->status);
+    }
 }

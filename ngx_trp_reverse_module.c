@@ -16,6 +16,7 @@
 #include "names/ngx_trp_defer.h"
 #include "reverse/ngx_trp_reverse_access.h"
 #include "reverse/ngx_trp_reverse_connect.h"
+#include "status/ngx_trp_status_zone.h"
 #include "stock/ngx_trp_limit_conn.h"
 #include "stock/ngx_trp_pid_file.h"
 #include "stock/ngx_trp_stock.h"
@@ -25,6 +26,8 @@
 
 typedef struct {
     ngx_array_t              servers;          /* ngx_trp_reverse_conf_t * */
+    ngx_shm_zone_t          *zone;             /* of status */
+    ngx_trp_status_t        *status;           /* of this worker */
 } ngx_trp_reverse_main_conf_t;
 
 
@@ -39,6 +42,8 @@ static ngx_int_t ngx_trp_reverse_info(ngx_stream_session_t *s,
 
 static ngx_int_t ngx_trp_reverse_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_reverse_postconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_trp_reverse_add_zone(ngx_conf_t *cf,
+    ngx_trp_reverse_main_conf_t *rmcf);
 static ngx_int_t ngx_trp_reverse_check_listen(ngx_conf_t *cf,
     ngx_trp_conf_listen_t *listen, void *data);
 static ngx_int_t ngx_trp_reverse_init_server(ngx_conf_t *cf,
@@ -58,6 +63,7 @@ static ngx_int_t ngx_trp_reverse_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_reverse_init_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_reverse_start(ngx_cycle_t *cycle,
     ngx_trp_reverse_worker_t *worker, const ngx_trp_reverse_conf_t *conf);
+static void ngx_trp_reverse_exit_process(ngx_cycle_t *cycle);
 
 
 /* variables that are set when a user arrives */
@@ -395,7 +401,7 @@ ngx_module_t  ngx_trp_reverse_module = {
     ngx_trp_reverse_init_process,          /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_trp_reverse_exit_process,          /* exit process */
     NULL,                                  /* exit master */
     NGX_TRP_DEFER_PADDING(ngx_trp_reverse_uses)
 };
@@ -563,6 +569,10 @@ ngx_trp_reverse_postconfiguration(ngx_conf_t *cf)
         }
     }
 
+    if (ngx_trp_reverse_add_zone(cf, rmcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
 
     if (ngx_trp_conf_each_listen(cf, cmcf, ngx_trp_reverse_check_listen, NULL)
@@ -593,6 +603,31 @@ ngx_trp_reverse_postconfiguration(ngx_conf_t *cf)
     *h = ngx_trp_reverse_log_handler;
 
     return NGX_OK;
+}
+
+
+/* for a row of each server {}, and of each of its relays */
+
+static ngx_int_t
+ngx_trp_reverse_add_zone(ngx_conf_t *cf, ngx_trp_reverse_main_conf_t *rmcf)
+{
+    ngx_uint_t                i, rows;
+    ngx_trp_reverse_conf_t  **rscf;
+
+    if (rmcf->servers.nelts == 0) {
+        return NGX_OK;
+    }
+
+    rows = 0;
+    rscf = rmcf->servers.elts;
+
+    for (i = 0; i < rmcf->servers.nelts; i++) {
+        rows += 1 + rscf[i]->upstream->servers->nelts;
+    }
+
+    rmcf->zone = ngx_trp_status_zone_rows(cf, rows);
+
+    return rmcf->zone ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -989,10 +1024,14 @@ ngx_trp_reverse_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    rmcf->status = ngx_trp_status_start(cycle, rmcf->zone);
     worker = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_reverse_worker_t));
-    if (worker == NULL) {
+
+    if (rmcf->status == NULL || worker == NULL) {
         return NGX_ERROR;
     }
+
+    worker->status = rmcf->status;
 
     worker->fd = ngx_trp_fake_socket(cycle->log);
 
@@ -1028,8 +1067,8 @@ ngx_trp_reverse_start(ngx_cycle_t *cycle, ngx_trp_reverse_worker_t *worker,
         return NGX_ERROR;
     }
 
-    agent = ngx_trp_agent_start(cycle, &conf->agent, &worker->capacity,
-                                "trp_reverse");
+    agent = ngx_trp_agent_start(cycle, &conf->agent, worker->status,
+                                &worker->capacity, "trp_reverse");
     if (agent == NULL) {
         return NGX_ERROR;
     }
@@ -1049,4 +1088,18 @@ ngx_trp_reverse_start(ngx_cycle_t *cycle, ngx_trp_reverse_worker_t *worker,
     }
 
     return ngx_trp_relays_start(&reverse->relays);
+}
+
+
+static void
+ngx_trp_reverse_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_trp_reverse_main_conf_t  *rmcf;
+
+    rmcf = ngx_stream_cycle_get_module_main_conf(cycle,
+                                                 ngx_trp_reverse_module);
+
+    if (rmcf && rmcf->status) {
+        ngx_trp_status_stop(rmcf->status);
+    }
 }

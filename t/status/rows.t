@@ -75,15 +75,15 @@ rows($t,
     { kind => 'SERVICE', keys => 2, texts => [ 'web', 'office', 'alice' ],
         gauges => { 0 => 1, 1 => 2 }, counters => { 0 => 3 } },
 
-    { kind => 'RELAY', keys => 4, gauges => { 0 => 3, 1 => 2, 2 => 1 },
-        texts => [ 'entry', 'office', 'relay.example:4433',
+    { kind => 'RELAY', keys => 5, gauges => { 0 => 3, 1 => 2, 2 => 1 },
+        texts => [ 'entry', 'hall', 'office', 'relay.example:4433',
             '203.0.113.5:4433', 'timed out' ],
         counters => { 0 => 1, 1 => 2, 2 => 3, 3 => 1796000001,
             4 => 1796000002 } },
-    { kind => 'RELAY', keys => 4, gauges => { 3 => 6, 4 => 1796000009 },
-        texts => [ 'entry', 'office', 'other.example:4433', '' ] },
-    { kind => 'RELAY', keys => 4, gone => 1,
-        texts => [ 'entry', 'office', 'gone.example:4433', '' ] },
+    { kind => 'RELAY', keys => 5, gauges => { 3 => 6, 4 => 1796000009 },
+        texts => [ 'entry', 'hall', 'office', 'other.example:4433', '' ] },
+    { kind => 'RELAY', keys => 5, gone => 1,
+        texts => [ 'entry', 'hall', 'office', 'gone.example:4433', '' ] },
 
     { kind => 'ROUTE', keys => 3, gauges => { 0 => 1 },
         texts => [ '0.0.0.0:80', '10.0.0.5:80', 'relay' ],
@@ -155,12 +155,14 @@ is_deeply($json->{services}, [ { name => 'web', group => 'office',
     comment => 'alice', agents => 2, streams => 4, streams_total => 3 } ],
     'services');
 
-is_deeply($json->{relays}, [ { role => 'entry', group => 'office',
+is_deeply($json->{relays}, [ { role => 'entry', name => 'hall',
+    group => 'office',
     host => 'relay.example:4433', address => '203.0.113.5:4433',
     state => 'up', since => 1796000002, tunnels => 6, idle => 4, dialing => 2,
     failures => 0, next => undef, tunnels_total => 1, failed_total => 2,
     lost_total => 3, error => 'timed out', failed_at => 1796000001 },
-    { role => 'entry', group => 'office', host => 'other.example:4433',
+    { role => 'entry', name => 'hall', group => 'office',
+    host => 'other.example:4433',
     address => '', state => 'waiting', since => undef, tunnels => 0,
     idle => 0, dialing => 0, failures => 6, next => 1796000009,
     tunnels_total => 0, failed_total => 0, lost_total => 0, error => '',
@@ -206,7 +208,8 @@ is_deeply([ sort keys %$json ], [ sort qw/ version trp nginx time since zone
 my $answer = http_get('/trp/metrics');
 my %m = status_metrics($answer);
 my $agent = 'role="reverse",name="home",group="office",key="KEY"';
-my $relay = 'role="entry",group="office",host="relay.example:4433",'
+my $relay = 'role="entry",name="hall",group="office",'
+    . 'host="relay.example:4433",'
     . 'address="203.0.113.5:4433"';
 
 is($m{'trp_worker_start_time_seconds{pid="4711"}'}, 1796050000, 'worker');

@@ -226,9 +226,10 @@ ngx_trp_agent_load(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
 
 ngx_trp_agent_worker_t *
 ngx_trp_agent_start(ngx_cycle_t *cycle, const ngx_trp_agent_conf_t *conf,
-    ngx_trp_capacity_t *capacity, const char *prefix)
+    ngx_trp_status_t *status, ngx_trp_capacity_t *capacity,
+    const char *prefix)
 {
-    ngx_uint_t        share, level;
+    ngx_uint_t               share, level;
     ngx_trp_agent_worker_t  *agent;
 
     agent = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_agent_worker_t));
@@ -241,6 +242,7 @@ ngx_trp_agent_start(ngx_cycle_t *cycle, const ngx_trp_agent_conf_t *conf,
     }
 
     agent->conf = conf;
+    agent->status = status;
     agent->capacity = capacity;
 
     ngx_queue_init(&agent->hosts);

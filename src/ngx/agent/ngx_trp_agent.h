@@ -19,6 +19,7 @@
 #include "names/ngx_trp_name.h"
 #include "base/ngx_trp_capacity.h"
 #include "base/ngx_trp_ssl.h"
+#include "status/ngx_trp_status.h"
 #include "tunnel/ngx_trp_tunnel.h"
 #include "turnc/ngx_trp_turnc_conf.h"
 
@@ -61,6 +62,7 @@ typedef struct {
 typedef struct {
     const ngx_trp_agent_conf_t  *conf;
 
+    ngx_trp_status_t     *status;
     ngx_trp_tunnels_t     tunnels;
     ngx_queue_t           hosts;              /* ngx_trp_relay_host_t */
     ngx_trp_capacity_t   *capacity;           /* of all agents of the role */
@@ -99,8 +101,8 @@ ngx_int_t ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
 /* in a worker, before the tunnels are dialled; NULL: no memory */
 
 ngx_trp_agent_worker_t *ngx_trp_agent_start(ngx_cycle_t *cycle,
-    const ngx_trp_agent_conf_t *conf, ngx_trp_capacity_t *capacity,
-    const char *prefix);
+    const ngx_trp_agent_conf_t *conf, ngx_trp_status_t *status,
+    ngx_trp_capacity_t *capacity, const char *prefix);
 
 
 #pragma GCC visibility pop

@@ -10,6 +10,7 @@
 
 
 #include "agent/ngx_trp_dial.h"
+#include "agent/ngx_trp_dial_log.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_connect.h"
 #include "tunnel/ngx_trp_tunnel.h"
@@ -24,7 +25,7 @@ typedef struct {
     ngx_trp_turnc_connect_t  *connect;
     ngx_trp_pool_t           *pool;
     ngx_pool_cleanup_t       *cleanup;   /* of the connection */
-    ngx_log_t                 log;
+    ngx_trp_dial_log_t        log;
     ngx_event_t               timer;
 } ngx_trp_dial_turn_t;
 
@@ -41,8 +42,6 @@ static void ngx_trp_dial_turn_drain(ngx_trp_turnc_connect_t *tc);
 static void ngx_trp_dial_turn_timeout(ngx_event_t *ev);
 static void ngx_trp_dial_turn_failed(ngx_trp_dial_turn_t *dial);
 static void ngx_trp_dial_turn_cleanup(void *data);
-static u_char *ngx_trp_dial_log_error(ngx_log_t *log, u_char *buf,
-    size_t len);
 static ngx_int_t ngx_trp_dial_alpn(ngx_trp_dialer_t *d);
 static void ngx_trp_dial_handler(ngx_trp_dialer_t *d, ngx_trp_dialer_e rc);
 static ngx_int_t ngx_trp_dial_check_alpn(ngx_connection_t *c);
@@ -90,20 +89,28 @@ ngx_trp_dial(ngx_trp_pool_t *pool)
 static ngx_int_t
 ngx_trp_dial_relay(ngx_trp_pool_t *pool)
 {
-    ngx_int_t          rc;
-    ngx_trp_link_t    *link;
-    ngx_connection_t  *c;
+    ngx_int_t            rc;
+    ngx_err_t            err;
+    ngx_trp_link_t      *link;
+    ngx_connection_t    *c;
+    ngx_trp_dial_log_t   dl;
 
-    /* it is enough to log once that this host has no route */
+    ngx_trp_dial_log_init(&dl, pool, "connecting to relay");
 
-    if (pool->dials.failures
-        && ngx_trp_connect_way(pool->sockaddr, pool->socklen))
-    {
+    /* it is enough to log from time to time that this host has no route */
+
+    err = pool->dials.failures
+          ? ngx_trp_connect_way(pool->sockaddr, pool->socklen) : 0;
+
+    if (err) {
+        dl.terse = 1;
+        ngx_log_error(NGX_LOG_ERR, &dl.log, err, "connect() to %V failed",
+                      &pool->source.name);
         return NGX_ERROR;
     }
 
     rc = ngx_trp_connect(&c, pool->sockaddr, pool->socklen, &pool->source.name,
-                         SOCK_STREAM, pool->log, NGX_ERROR_ERR);
+                         SOCK_STREAM, &dl.log, NGX_ERROR_ERR);
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
         return NGX_ERROR;
@@ -131,27 +138,24 @@ ngx_trp_dial_relay(ngx_trp_pool_t *pool)
 static ngx_trp_link_t *
 ngx_trp_dial_create_link(ngx_trp_pool_t *pool, ngx_connection_t *c)
 {
-    ngx_log_t       *log;
-    ngx_pool_t      *mem;
-    ngx_trp_link_t  *link;
+    ngx_pool_t          *mem;
+    ngx_trp_link_t      *link;
+    ngx_trp_dial_log_t  *dl;
 
     link = ngx_pcalloc(c->pool, sizeof(ngx_trp_link_t));
-    log = ngx_palloc(c->pool, sizeof(ngx_log_t));
+    dl = ngx_palloc(c->pool, sizeof(ngx_trp_dial_log_t));
 
-    if (link == NULL || log == NULL) {
+    if (link == NULL || dl == NULL) {
         goto failed;
     }
 
-    *log = *pool->log;
-    log->handler = ngx_trp_dial_log_error;
-    log->data = pool;
-    log->action = "connecting to relay";
-    log->connection = c->number;
+    ngx_trp_dial_log_init(dl, pool, "connecting to relay");
+    dl->log.connection = c->number;
 
-    c->log = log;
-    c->pool->log = log;
-    c->read->log = log;
-    c->write->log = log;
+    c->log = &dl->log;
+    c->pool->log = &dl->log;
+    c->read->log = &dl->log;
+    c->write->log = &dl->log;
 
     link->tunnel = ngx_trp_tunnel_create(c, &pool->agent->tunnels,
                                          pool->dialled->tunnel,
@@ -163,6 +167,7 @@ ngx_trp_dial_create_link(ngx_trp_pool_t *pool, ngx_connection_t *c)
     link->tunnel->state.opener = (pool->open == NULL);
 
     link->pool = pool;
+    link->log = dl;
     link->dialing = 1;
 
     /* one timer covers all steps until the relay is ready */
@@ -228,16 +233,14 @@ ngx_trp_dial_turn(ngx_trp_pool_t *pool)
     dial->connect = tc;
     dial->pool = pool;
 
-    dial->log = *pool->log;
-    dial->log.handler = ngx_trp_dial_log_error;
-    dial->log.data = pool;
-    dial->log.action = "connecting to relay through TURN server";
+    ngx_trp_dial_log_init(&dial->log, pool,
+                          "connecting to relay through TURN server");
 
     dial->timer.data = dial;
-    dial->timer.log = &dial->log;
+    dial->timer.log = &dial->log.log;
     dial->timer.handler = ngx_trp_dial_turn_timeout;
 
-    tc->log = &dial->log;
+    tc->log = &dial->log.log;
     tc->done = ngx_trp_dial_turn_done;
     tc->drain = ngx_trp_dial_turn_drain;
     tc->data = dial;
@@ -325,6 +328,9 @@ ngx_trp_dial_turn_done(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
 
     ngx_del_timer(&dial->timer);
 
+    /* the connection may outlive the pool */
+    ngx_trp_dial_log_done(&dial->log);
+
     /* a failure destroys the connection's pool, and "dial" with it */
 
     link = ngx_trp_dial_create_link(pool, tc->connection);
@@ -372,6 +378,9 @@ ngx_trp_dial_turn_failed(ngx_trp_dial_turn_t *dial)
         ngx_del_timer(&dial->timer);
     }
 
+    ngx_trp_dial_log_failed(&dial->log);
+    ngx_trp_dial_log_done(&dial->log);
+
     /* "dial" is in the pool that this destroys */
     ngx_trp_turnc_disconnect(dial->connect);
 
@@ -387,26 +396,6 @@ ngx_trp_dial_turn_cleanup(void *data)
     ngx_trp_dial_turn_t *dial = data;
 
     ngx_trp_turnc_disconnect(dial->connect);
-}
-
-
-static u_char *
-ngx_trp_dial_log_error(ngx_log_t *log, u_char *buf, size_t len)
-{
-    u_char          *p;
-    ngx_trp_pool_t  *pool;
-
-    p = buf;
-    pool = log->data;
-
-    if (log->action) {
-        p = ngx_snprintf(p, len, " while %s", log->action);
-        len -= p - buf;
-        buf = p;
-    }
-
-    return ngx_snprintf(buf, len, ", relay: %V, group: \"%V\"",
-                        &pool->source.name, pool->source.group);
 }
 
 
@@ -520,7 +509,7 @@ ngx_trp_dial_frame(ngx_trp_link_t *link, trp_frame_t *frame)
                       SSL_session_reused(t->connection->ssl->connection)
                       ? ", TLS session resumed" : "");
 
-        t->connection->log->action = NULL;
+        ngx_trp_dial_log_ready(link->log);
 
         ngx_trp_tunnel_watch(t);
         link->pool->dialled->ready(link, &ready);

@@ -13,6 +13,7 @@
 #include "agent/ngx_trp_pool.h"
 #include "agent/ngx_trp_announce.h"
 #include "agent/ngx_trp_dial.h"
+#include "agent/ngx_trp_dial_log.h"
 #include "tunnel/ngx_trp_tunnel.h"
 #include "tunnel/ngx_trp_tunnel_doubt.h"
 
@@ -105,10 +106,10 @@ ngx_trp_pool_create(ngx_trp_agent_worker_t *agent, ngx_pool_t *mem,
 
     pool->sockaddr = ngx_palloc(mem, socklen);
     pool->source.name.data = ngx_pstrdup(mem, name);
-    pool->host.data = ngx_pstrdup(mem, server);
+    pool->server.data = ngx_pstrdup(mem, server);
 
     if (pool->sockaddr == NULL || pool->source.name.data == NULL
-        || pool->host.data == NULL)
+        || pool->server.data == NULL)
     {
         return NULL;
     }
@@ -116,8 +117,8 @@ ngx_trp_pool_create(ngx_trp_agent_worker_t *agent, ngx_pool_t *mem,
     ngx_memcpy(pool->sockaddr, sockaddr, socklen);
     pool->socklen = socklen;
     pool->source.name.len = name->len;
-    pool->host.len = server->len;
-    pool->host = ngx_trp_pool_host(&pool->host);
+    pool->server.len = server->len;
+    pool->host = ngx_trp_pool_host(&pool->server);
 
     pool->source.ops = &ngx_trp_pool_source_ops;
     pool->source.group = &agent->conf->group;
@@ -228,15 +229,19 @@ ngx_trp_pool_event_handler(ngx_event_t *ev)
     ev->timedout = 0;
     pool->cramped = 0;
 
+    ngx_trp_pool_view(pool);
+
     for (n = ngx_trp_pool_missing(pool); n; n--) {
 
         if (!ngx_trp_gate_enter(pool->dials.gate, &pool->dials.turn)) {
+            ngx_trp_pool_view(pool);
             return;
         }
 
         if (ngx_trp_dial(pool) != NGX_OK) {
             ngx_trp_gate_leave(pool->dials.gate, NGX_TRP_GATE_NEITHER);
             ngx_trp_pool_backoff(pool, &pool->dials.failures);
+            ngx_trp_pool_view_failed(pool);
             ngx_trp_pool_reroute(pool);
             return;
         }
@@ -249,6 +254,7 @@ ngx_trp_pool_event_handler(ngx_event_t *ev)
                        &pool->source.name, pool->ndialing, pool->total);
     }
 
+    ngx_trp_pool_view(pool);
     ngx_trp_gate_pass(pool->dials.gate);
 }
 
@@ -375,6 +381,9 @@ ngx_trp_pool_found(ngx_trp_pool_t *pool, ngx_addr_t *addr)
         return NGX_ERROR;
     }
 
+    /* a row has one address */
+    ngx_trp_pool_view_close(pool);
+
     /* the previous address may still be referred to */
 
     ngx_memcpy(sockaddr, addr->sockaddr, addr->socklen);
@@ -418,6 +427,7 @@ ngx_trp_pool_retire(ngx_trp_pool_t *pool, ngx_uint_t retired)
         ngx_trp_pool_drain_idle(pool);
     }
 
+    ngx_trp_pool_view(pool);
     ngx_trp_pool_reroute(pool);
     ngx_trp_pool_post(pool);
 }
@@ -449,6 +459,7 @@ ngx_trp_pool_stop(ngx_trp_pool_t *pool)
     }
 
     ngx_trp_pool_drain_idle(pool);
+    ngx_trp_pool_view(pool);
 }
 
 
@@ -600,6 +611,8 @@ ngx_trp_pool_take(ngx_trp_link_t *link)
     link->idle = 0;
     pool->nidle--;
     pool->nvain_idle -= link->vain;
+
+    ngx_trp_pool_view_idle(pool);
 }
 
 
@@ -642,6 +655,8 @@ ngx_trp_pool_put(ngx_trp_link_t *link)
     pool->nidle++;
     pool->nvain_idle += link->vain;
 
+    ngx_trp_pool_view_idle(pool);
+
     ngx_log_debug3(NGX_LOG_DEBUG_STREAM, link->tunnel->connection->log, 0,
                    "trp pool \"%V\": the tunnel is idle, %ui of %ui",
                    &pool->source.name, pool->nidle, pool->total);
@@ -671,6 +686,7 @@ ngx_trp_pool_ready(ngx_trp_link_t *link, trp_ready_t *ready)
     ngx_trp_announce_ready(link, ready->flags);
 
     ngx_trp_pool_dialled(pool, NGX_TRP_GATE_READY);
+    ngx_trp_pool_view_ready(pool);
     ngx_trp_pool_put(link);
     ngx_trp_pool_post(pool);
 }
@@ -683,6 +699,7 @@ ngx_trp_pool_undialled(ngx_trp_pool_t *pool)
     ngx_trp_pool_dialled(pool, NGX_TRP_GATE_NEITHER);
 
     ngx_trp_pool_backoff(pool, &pool->dials.failures);
+    ngx_trp_pool_view_failed(pool);
     ngx_trp_pool_reroute(pool);
     ngx_trp_pool_post(pool);
 }
@@ -906,8 +923,10 @@ ngx_trp_pool_closed(ngx_trp_tunnel_t *t)
     pool->nsuspect -= link->suspect;
 
     if (link->dialing) {
+        ngx_trp_dial_log_failed(link->log);
         ngx_trp_pool_dialled(pool, NGX_TRP_GATE_FAILED);
         ngx_trp_pool_backoff(pool, &pool->dials.failures);
+        ngx_trp_pool_view_failed(pool);
 
     } else if (ngx_current_msec - link->ready >= NGX_TRP_POOL_SHORT_LIFE) {
         pool->dials.wasted = 0;
@@ -916,6 +935,12 @@ ngx_trp_pool_closed(ngx_trp_tunnel_t *t)
         pool->dials.wasted_last = ngx_current_msec;
         ngx_trp_pool_backoff(pool, &pool->dials.wasted);
     }
+
+    if (!link->dialing) {
+        ngx_trp_pool_view_lost(pool, t->draining || link->ready == 0);
+    }
+
+    ngx_trp_dial_log_done(link->log);
 
     if (t->holder) {
         t->holder->ops->lost(t->holder);

@@ -21,6 +21,8 @@
 #include "agent/ngx_trp_gate.h"
 #include "base/ngx_trp_dialer.h"
 #include "hub/ngx_trp_source.h"
+#include "status/ngx_trp_status.h"
+#include "status/ngx_trp_status_kinds.h"
 
 
 #pragma GCC visibility push(hidden)
@@ -78,6 +80,18 @@ typedef struct {
 } ngx_trp_pool_services_t;
 
 
+/* what an operator sees of it */
+
+typedef struct {
+    ngx_trp_status_entry_t  entry;
+    ngx_atomic_t           counters[NGX_TRP_STATUS_COUNTERS];  /* without row */
+    u_char                 text[128];     /* that was logged last, */
+    size_t                 len;
+    void                  *kept;          /* of this attempt, or NULL */
+    unsigned               opened:1;
+} ngx_trp_pool_view_t;
+
+
 /* so many fields, because all of them are needed to dial and size one pool */
 
 struct ngx_trp_pool_s {
@@ -93,6 +107,7 @@ struct ngx_trp_pool_s {
 
     struct sockaddr       *sockaddr;
     socklen_t              socklen;
+    ngx_str_t              server;        /* in the configuration, and port */
     ngx_str_t              host;          /* name for TLS: SNI, certificate */
 
     ngx_queue_t            idle;          /* ngx_trp_link_t */
@@ -110,6 +125,7 @@ struct ngx_trp_pool_s {
 
     ngx_trp_pool_dials_t   dials;
     ngx_trp_pool_services_t  services;
+    ngx_trp_pool_view_t    view;
 
     ngx_event_t            event;         /* refill: posted, or after a wait */
     ngx_event_t            shrink;
@@ -131,6 +147,7 @@ struct ngx_trp_link_s {
     ngx_trp_pool_t        *pool;
     ngx_trp_tunnel_t      *tunnel;
     ngx_trp_dialer_t       dialer;        /* until there is TLS */
+    void                  *log;           /* ngx_trp_dial_log_t */
     ngx_msec_t             ready;         /* when it was authenticated */
     unsigned               idle:1;
     unsigned               vain:1;        /* the relay has no reverse for it */

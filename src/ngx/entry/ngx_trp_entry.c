@@ -65,8 +65,8 @@ static const ngx_trp_stream_handlers_t  ngx_trp_entry_stream_handlers = {
 
 ngx_trp_entry_t *
 ngx_trp_entry_start(ngx_cycle_t *cycle, const ngx_trp_entry_conf_t *conf,
-    ngx_stream_upstream_srv_conf_t *us, ngx_trp_capacity_t *capacity,
-    ngx_socket_t fd)
+    ngx_stream_upstream_srv_conf_t *us, ngx_trp_status_t *status,
+    ngx_trp_capacity_t *capacity, ngx_socket_t fd)
 {
     ngx_trp_entry_t  *entry;
 
@@ -83,7 +83,7 @@ ngx_trp_entry_start(ngx_cycle_t *cycle, const ngx_trp_entry_conf_t *conf,
         return ngx_trp_entry_start_local(entry, cycle);
     }
 
-    entry->agent = ngx_trp_agent_start(cycle, &conf->agent, capacity,
+    entry->agent = ngx_trp_agent_start(cycle, &conf->agent, status, capacity,
                                        "trp_entry");
     if (entry->agent == NULL) {
         return NULL;

@@ -24,7 +24,7 @@
 
 ngx_trp_entry_t *ngx_trp_entry_start(ngx_cycle_t *cycle,
     const ngx_trp_entry_conf_t *conf, ngx_stream_upstream_srv_conf_t *us,
-    ngx_trp_capacity_t *capacity, ngx_socket_t fd);
+    ngx_trp_status_t *status, ngx_trp_capacity_t *capacity, ngx_socket_t fd);
 
 /*
  * In "init_peer", after that of the balancer: what the proxy asks for from now

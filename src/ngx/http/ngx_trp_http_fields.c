@@ -227,6 +227,7 @@ static const ngx_trp_http_field_t  ngx_trp_http_service_fields[] = {
 static const ngx_trp_http_field_t  ngx_trp_http_relay_fields[] = {
 
     ngx_trp_http_text(NGX_TRP_RELAY_ROLE, "role"),
+    ngx_trp_http_text(NGX_TRP_RELAY_NAME, "name"),
     ngx_trp_http_text(NGX_TRP_RELAY_GROUP, "group"),
     ngx_trp_http_text(NGX_TRP_RELAY_HOST, "host"),
     ngx_trp_http_text(NGX_TRP_RELAY_ADDRESS, "address"),
@@ -458,7 +459,8 @@ const ngx_trp_http_kind_t  ngx_trp_http_kinds[] = {
       { "name", "group" }, ngx_trp_http_service_fields, 0 },
 
     { NGX_TRP_STATUS_RELAY, "relays", "trp_agent_relay_",
-      { "role", "group", "host", "address" }, ngx_trp_http_relay_fields, 0 },
+      { "role", "name", "group", "host", "address" },
+      ngx_trp_http_relay_fields, 0 },
 
     { NGX_TRP_STATUS_ROUTE, "routes", "trp_entry_route_",
       { "listen", "destination", "upstream" }, ngx_trp_http_route_fields, 0 },

@@ -20,7 +20,7 @@
 #pragma GCC visibility push(hidden)
 
 
-#define NGX_TRP_HTTP_LABELS  4
+#define NGX_TRP_HTTP_LABELS  5
 
 typedef enum {
     NGX_TRP_HTTP_END = 0,

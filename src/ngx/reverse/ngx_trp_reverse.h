@@ -46,6 +46,7 @@ typedef struct {
 typedef struct {
     ngx_socket_t                     fd;       /* of ngx_trp_fake_socket() */
     ngx_trp_capacity_t               capacity;
+    ngx_trp_status_t                *status;
     ngx_stream_upstream_srv_conf_t  *several;  /* of several addresses */
 } ngx_trp_reverse_worker_t;
 

@@ -162,6 +162,7 @@ enum {
 
 enum {
     NGX_TRP_RELAY_ROLE = 0,
+    NGX_TRP_RELAY_NAME,                  /* of the agent */
     NGX_TRP_RELAY_GROUP,
     NGX_TRP_RELAY_HOST,                  /* as configured, with its port */
     NGX_TRP_RELAY_ADDRESS,

@@ -17,6 +17,9 @@
 #define NGX_TRP_STATUS_MAGIC     ((size_t) 0x7472707374617475ULL)
 #define NGX_TRP_STATUS_INACTIVE  86400
 
+/* at least so many rows, which takes half a megabyte */
+#define NGX_TRP_STATUS_ROWS      500
+
 /* pages that are left to the slab pool itself */
 #define NGX_TRP_STATUS_SLACK     4
 
@@ -98,6 +101,29 @@ ngx_trp_status_zone_add(ngx_conf_t *cf, size_t size)
     }
 
     return shm_zone;
+}
+
+
+/* during a reload, there are twice as many workers */
+
+ngx_shm_zone_t *
+ngx_trp_status_zone_rows(ngx_conf_t *cf, ngx_uint_t rows)
+{
+    size_t            size;
+    ngx_uint_t        workers;
+    ngx_core_conf_t  *ccf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
+                                           ngx_core_module);
+
+    workers = (ccf->worker_processes == NGX_CONF_UNSET)
+              ? 1 : ccf->worker_processes;
+
+    size = (NGX_TRP_STATUS_ROWS + rows * workers)
+           * (sizeof(ngx_trp_status_row_t) + 2 * sizeof(ngx_trp_status_part_t)
+              + 2 * sizeof(ngx_trp_status_row_t *));
+
+    return ngx_trp_status_zone_add(cf, ngx_align(size, ngx_pagesize));
 }
 
 

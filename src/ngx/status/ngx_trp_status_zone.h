@@ -34,6 +34,10 @@ ngx_shm_zone_t *ngx_trp_status_zone_set(ngx_conf_t *cf, ngx_str_t *name,
     size_t size, time_t inactive);
 ngx_shm_zone_t *ngx_trp_status_zone_add(ngx_conf_t *cf, size_t size);
 
+/* the same for so many rows with a part of each worker, and some more */
+
+ngx_shm_zone_t *ngx_trp_status_zone_rows(ngx_conf_t *cf, ngx_uint_t rows);
+
 /* the zone of a cycle, or NULL */
 
 ngx_shm_zone_t *ngx_trp_status_zone_find(ngx_cycle_t *cycle);
