@@ -98,7 +98,7 @@ $t->write_file('authorized_keys', join "\n", trp_keys($t, 'entry', 'reverse'));
 serve($t, port(8090), 'echo');
 my $full = full_listener(port(8092));
 
-$t->run()->plan(58);
+$t->run()->plan(61);
 
 my @user = (user => 'bob', password => 'secret');
 my $echo = '127.0.0.1:' . port(8090);
@@ -144,15 +144,19 @@ my $count = 0;
 for my $case (
     [ 'SOCKS4', pack('C C n C4 x', 4, 1, $port, 127, 0, 0, 1) ],
     [ 'HTTP', "CONNECT 127.0.0.1:$port HTTP/1.1\r\n\r\n" ],
-    [ 'a null byte', "\0" ],
+    [ 'SSH', "SSH-2.0-OpenSSH_9.2p1\r\n" ],
     [ 'TLS', client_hello() ],
-    [ 'noise', "\x99" . noise(100_000) ])
+    [ 'a null byte', "\0", 'it begins with "\\\\x00"' ],
+    [ 'noise', "\x99" . noise(100_000), 'it begins with "\\\\x99' ])
 {
-    my ($name, $bytes) = @$case;
+    my ($name, $bytes, $what) = @$case;
     my $c = socks(port(8080), $echo, raw => $bytes);
 
     like($c->end_of(), qr/^(?:eof|reset)$/, "$name: closed");
-    ok(wait_log($t, qr/\[info\].* $no_socks.* client: /, count => ++$count),
+    $count++;
+    $what ||= "this looks like $name";
+
+    ok(wait_log($t, qr/\[info\].* $no_socks, $what.* client: /),
         "$name: a line");
     is(count_log($t, $no_socks), $count, "$name: one line");
 }

@@ -234,6 +234,10 @@ ngx_trp_relay_accept(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
                                                              : NGX_ERROR;
     }
 
+    if (rc == NGX_ABORT) {
+        return NGX_STREAM_BAD_REQUEST;
+    }
+
     if (rc == NGX_DONE) {
         ngx_trp_workers_forget(c);
     }
@@ -276,6 +280,7 @@ ngx_trp_relay_serve(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
     len = 0;
 
     if (c->ssl) {
+        SSL_set_msg_callback(c->ssl->connection, NULL);
         SSL_get0_alpn_selected(c->ssl->connection, &alpn, &len);
     }
 

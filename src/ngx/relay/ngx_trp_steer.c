@@ -12,9 +12,12 @@
 
 #include "relay/ngx_trp_steer.h"
 #include "base/ngx_trp_addr.h"
+#include "base/trp_looks.h"
 
 
 #define NGX_TRP_STEER_HELLO  (5 + 16384)     /* one TLS record, or many */
+
+#define NGX_TRP_STEER_START  8               /* of it, in the log */
 
 /* addresses whose last connection was MOVED, and for how long that counts */
 #define NGX_TRP_STEER_MOVES  64
@@ -38,6 +41,8 @@ struct ngx_trp_steer_s {
 };
 
 
+static ngx_uint_t ngx_trp_steer_no_tls(ngx_connection_t *c, u_char *buf,
+    size_t n);
 static int ngx_trp_steer_slot(ngx_trp_steer_t *st, ngx_connection_t *c,
     u_char *buf, size_t n);
 static ngx_trp_steer_move_t *ngx_trp_steer_find(ngx_trp_steer_t *st,
@@ -86,6 +91,10 @@ ngx_trp_steer_connection(ngx_trp_steer_t *st, ngx_connection_t *c)
         return NGX_DECLINED;
     }
 
+    if (ngx_trp_steer_no_tls(c, buf, n)) {
+        return NGX_ABORT;
+    }
+
     slot = ngx_trp_steer_slot(st, c, buf, n);
 
     if (slot == TRP_AGAIN && n < NGX_TRP_STEER_HELLO
@@ -106,6 +115,37 @@ ngx_trp_steer_connection(ngx_trp_steer_t *st, ngx_connection_t *c)
     }
 
     return NGX_DONE;
+}
+
+
+/* OpenSSL would call it a "wrong version number" */
+
+static ngx_uint_t
+ngx_trp_steer_no_tls(ngx_connection_t *c, u_char *buf, size_t n)
+{
+    trp_str_t    start;
+    const char  *name;
+
+    if (buf[0] == SSL3_RT_HANDSHAKE || buf[0] == SSL3_RT_ALERT) {
+        return 0;
+    }
+
+    start.data = buf;
+    start.len = n;
+
+    name = trp_looks_like(start);
+
+    if (name) {
+        ngx_log_error(NGX_LOG_INFO, c->log, 0,
+                      "client does not speak TLS, this looks like %s", name);
+
+    } else {
+        ngx_log_error(NGX_LOG_INFO, c->log, 0,
+                      "client does not speak TLS, it begins with \"%s\"",
+                      ngx_trp_text(buf, ngx_min(n, NGX_TRP_STEER_START)).data);
+    }
+
+    return 1;
 }
 
 

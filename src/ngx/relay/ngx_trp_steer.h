@@ -44,7 +44,7 @@ ngx_uint_t ngx_trp_steer_here(ngx_trp_steer_t *st, ngx_uint_t slot);
 /*
  * Peeks at what the client has sent.  NGX_DECLINED: the connection stays here.
  * NGX_AGAIN: more bytes are needed.  NGX_DONE: it was passed to another worker,
- * ngx_trp_workers_forget() it.
+ * ngx_trp_workers_forget() it.  NGX_ABORT, logged: this is no TLS.
  */
 
 ngx_int_t ngx_trp_steer_connection(ngx_trp_steer_t *st, ngx_connection_t *c);

@@ -13,6 +13,7 @@
 
 #include "socks5/ngx_trp_socks5.h"
 #include "base/ngx_trp_addr.h"
+#include "base/trp_looks.h"
 #include "base/trp_str.h"
 #include "socks5/ngx_trp_socks5_rules.h"
 #include "stock/ngx_trp_ends.h"
@@ -29,6 +30,10 @@
 
 #define NGX_TRP_SOCKS5_DRAIN     65536
 
+/* of what is not SOCKS5, in the log */
+
+#define NGX_TRP_SOCKS5_START     8
+
 
 static void ngx_trp_socks5_closed(ngx_trp_target_t *target);
 static ngx_int_t ngx_trp_socks5_wait(ngx_trp_socks5_t *sk);
@@ -37,6 +42,7 @@ static void ngx_trp_socks5_timeout(ngx_event_t *ev);
 static ngx_int_t ngx_trp_socks5_parse(ngx_trp_socks5_t *sk);
 static trp_str_t ngx_trp_socks5_input(ngx_trp_socks5_t *sk);
 static ngx_int_t ngx_trp_socks5_greeting(ngx_trp_socks5_t *sk, size_t *used);
+static void ngx_trp_socks5_log_stranger(ngx_log_t *log, trp_str_t data);
 static ngx_int_t ngx_trp_socks5_authenticate(ngx_trp_socks5_t *sk,
     size_t *used);
 static void ngx_trp_socks5_log_user(ngx_trp_socks5_t *sk, ngx_str_t *user);
@@ -303,9 +309,7 @@ ngx_trp_socks5_greeting(ngx_trp_socks5_t *sk, size_t *used)
     }
 
     if (rc == TRP_ERROR) {
-        ngx_log_error(NGX_LOG_INFO, log, 0,
-                      "client does not speak SOCKS5, its first byte is %02xd",
-                      (int) data.data[0]);
+        ngx_trp_socks5_log_stranger(log, data);
         return NGX_STREAM_BAD_REQUEST;
     }
 
@@ -334,6 +338,27 @@ ngx_trp_socks5_greeting(ngx_trp_socks5_t *sk, size_t *used)
                                 : NGX_TRP_SOCKS5_REQUEST;
 
     return NGX_DECLINED;
+}
+
+
+static void
+ngx_trp_socks5_log_stranger(ngx_log_t *log, trp_str_t data)
+{
+    size_t       len;
+    const char  *name;
+
+    name = trp_looks_like(data);
+    len = ngx_min(data.len, NGX_TRP_SOCKS5_START);
+
+    if (name) {
+        ngx_log_error(NGX_LOG_INFO, log, 0,
+                      "client does not speak SOCKS5, this looks like %s", name);
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, log, 0,
+                  "client does not speak SOCKS5, it begins with \"%s\"",
+                  ngx_trp_text(data.data, len).data);
 }
 
 
