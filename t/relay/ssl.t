@@ -56,11 +56,11 @@ my @tests = (
         'client SSL certificate verify error: \(2[01]:unable to' ],
 
     [ 'no-relay', '8086', "$ca name relay.example",
-        'server does not speak trp\/2, it is no relay' ],
+        'server does not speak trp\/2: is it a relay\?' ],
     [ 'no-relay-no-sni', '8086', "$ca name relay.example server_name off",
-        'server does not speak trp\/2, it is no relay' ],
+        'server does not speak trp\/2: is it a relay\?' ],
     [ 'no-tls', '8087', $ca,
-        '(?:SSL_do_handshake\(\) failed|peer closed .* in SSL handshake)' ],
+        'server does not speak TLS, it begins with "hello": is it a relay\?' ],
 );
 
 $relay->write_file_expand('nginx.conf', <<'EOC');
@@ -132,7 +132,7 @@ stream {
 
     server {
         listen 127.0.0.1:8087;
-        return ok;
+        return "hello, world";
     }
 }
 

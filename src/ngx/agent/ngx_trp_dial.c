@@ -44,7 +44,6 @@ static void ngx_trp_dial_turn_failed(ngx_trp_dial_turn_t *dial);
 static void ngx_trp_dial_turn_cleanup(void *data);
 static ngx_int_t ngx_trp_dial_alpn(ngx_trp_dialer_t *d);
 static void ngx_trp_dial_handler(ngx_trp_dialer_t *d, ngx_trp_dialer_e rc);
-static ngx_int_t ngx_trp_dial_check_alpn(ngx_connection_t *c);
 static ngx_int_t ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame);
 
 
@@ -184,6 +183,7 @@ ngx_trp_dial_create_link(ngx_trp_pool_t *pool, ngx_connection_t *c)
     link->dialer.host = &pool->host;
     link->dialer.session = &pool->dials.session;
     link->dialer.action = "SSL handshaking to relay";
+    link->dialer.alpn = TRP_ALPN;
     link->dialer.prepare = ngx_trp_dial_alpn;
 
     return link;
@@ -442,7 +442,7 @@ ngx_trp_dial_handler(ngx_trp_dialer_t *d, ngx_trp_dialer_e rc)
 
     c->data = t;
 
-    if (rc != NGX_TRP_DIALER_READY || ngx_trp_dial_check_alpn(c) != NGX_OK) {
+    if (rc != NGX_TRP_DIALER_READY) {
         ngx_trp_tunnel_close(t);
         return;
     }
@@ -460,26 +460,6 @@ ngx_trp_dial_handler(ngx_trp_dialer_t *d, ngx_trp_dialer_e rc)
     }
 
     ngx_post_event(c->read, &ngx_posted_events);
-}
-
-
-static ngx_int_t
-ngx_trp_dial_check_alpn(ngx_connection_t *c)
-{
-    unsigned       len;
-    const u_char  *alpn;
-
-    SSL_get0_alpn_selected(c->ssl->connection, &alpn, &len);
-
-    if (len != sizeof(TRP_ALPN) - 1
-        || ngx_memcmp(alpn, TRP_ALPN, sizeof(TRP_ALPN) - 1) != 0)
-    {
-        ngx_log_error(NGX_LOG_ERR, c->log, 0,
-                      "server does not speak " TRP_ALPN ", it is no relay");
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
 }
 
 

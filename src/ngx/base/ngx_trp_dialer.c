@@ -13,11 +13,18 @@
 
 #include "base/ngx_trp_dialer.h"
 #include "base/ngx_trp_connect.h"
+#include "base/trp_looks.h"
 
 
 static void ngx_trp_dialer_connect_handler(ngx_event_t *ev);
 static void ngx_trp_dialer_handshake_handler(ngx_event_t *ev);
 static ngx_int_t ngx_trp_dialer_ssl(ngx_trp_dialer_t *d);
+static void ngx_trp_dialer_message(int sent, int version, int type,
+    const void *data, size_t len, SSL *ssl, void *arg);
+static ngx_int_t ngx_trp_dialer_check(ngx_trp_dialer_t *d, ngx_int_t rc);
+static ngx_uint_t ngx_trp_dialer_selected(ngx_trp_dialer_t *d);
+static void ngx_trp_dialer_no_tls(ngx_trp_dialer_t *d);
+static void ngx_trp_dialer_forget(ngx_trp_dialer_t *d);
 static ngx_uint_t ngx_trp_dialer_over(ngx_trp_dialer_t *d, ngx_event_t *ev);
 static void ngx_trp_dialer_connect_error(ngx_trp_dialer_t *d, ngx_err_t err);
 static void ngx_trp_dialer_end(ngx_trp_dialer_t *d, ngx_trp_dialer_e rc);
@@ -116,6 +123,13 @@ ngx_trp_dialer_ssl(ngx_trp_dialer_t *d)
 
     SSL_set_mode(c->ssl->connection, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 
+    d->answered = 0;
+    d->no_tls = 0;
+    d->no_alpn = 0;
+
+    SSL_set_msg_callback(c->ssl->connection, ngx_trp_dialer_message);
+    SSL_set_msg_callback_arg(c->ssl->connection, d);
+
     return d->prepare ? d->prepare(d) : NGX_OK;
 }
 
@@ -143,15 +157,129 @@ ngx_trp_dialer_handshake_handler(ngx_event_t *ev)
         return;
     }
 
-    if (rc != NGX_OK
-        || ngx_trp_ssl_verify(d->ssl, c, d->host, d->peer, d->level)
-           != NGX_OK)
-    {
-        ngx_trp_dialer_end(d, NGX_TRP_DIALER_FAILED);
+    rc = ngx_trp_dialer_check(d, rc);
+
+    ngx_trp_dialer_end(d, (rc == NGX_OK) ? NGX_TRP_DIALER_READY
+                                         : NGX_TRP_DIALER_FAILED);
+}
+
+
+/*
+ * What is no TLS at all, and an alert, are best seen here: OpenSSL's errors are
+ * "wrong version number" and the like.
+ */
+
+static void
+ngx_trp_dialer_message(int sent, int version, int type, const void *data,
+    size_t len, SSL *ssl, void *arg)
+{
+    ngx_trp_dialer_t *d = arg;
+
+    const u_char  *p;
+
+    p = data;
+
+    if (sent) {
         return;
     }
 
-    ngx_trp_dialer_end(d, NGX_TRP_DIALER_READY);
+    if (type == SSL3_RT_HEADER && !d->answered
+        && len >= NGX_TRP_DIALER_START)
+    {
+        d->answered = 1;
+        d->no_tls = (p[0] != SSL3_RT_HANDSHAKE && p[0] != SSL3_RT_ALERT);
+
+        ngx_memcpy(d->start, p, NGX_TRP_DIALER_START);
+
+    } else if (type == SSL3_RT_ALERT && len == 2) {
+        d->no_alpn = (d->alpn && p[1] == SSL_AD_NO_APPLICATION_PROTOCOL);
+    }
+
+    if (d->no_tls || d->no_alpn) {
+        ngx_trp_ssl_explained(d->connection);
+    }
+}
+
+
+/* "rc" is that of the handshake; a failure has one line in the log */
+
+static ngx_int_t
+ngx_trp_dialer_check(ngx_trp_dialer_t *d, ngx_int_t rc)
+{
+    ngx_uint_t         selected;
+    ngx_connection_t  *c;
+
+    c = d->connection;
+
+    if (d->no_tls) {
+        ngx_trp_dialer_no_tls(d);
+        return NGX_ERROR;
+    }
+
+    selected = ngx_trp_dialer_selected(d);
+
+    if (!d->no_alpn) {
+
+        if (ngx_trp_ssl_verify(d->ssl, c, d->host, d->peer, d->level,
+                               selected ? NULL : d->alpn)
+            != NGX_OK
+            || rc != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (!selected) {
+        ngx_log_error(d->level, c->log, 0,
+                      "server does not speak %s: is it a %s?",
+                      d->alpn, d->peer);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* in TLS 1.3, too, a server selects the protocol before its certificate */
+
+static ngx_uint_t
+ngx_trp_dialer_selected(ngx_trp_dialer_t *d)
+{
+    unsigned       len;
+    const u_char  *alpn;
+
+    if (d->alpn == NULL) {
+        return 1;
+    }
+
+    SSL_get0_alpn_selected(d->connection->ssl->connection, &alpn, &len);
+
+    return len == ngx_strlen(d->alpn) && ngx_memcmp(alpn, d->alpn, len) == 0;
+}
+
+
+static void
+ngx_trp_dialer_no_tls(ngx_trp_dialer_t *d)
+{
+    trp_str_t    start;
+    const char  *name;
+
+    start.data = d->start;
+    start.len = NGX_TRP_DIALER_START;
+
+    name = trp_looks_like(start);
+
+    if (name) {
+        ngx_log_error(d->level, d->connection->log, 0,
+                      "server does not speak TLS, this looks like %s: "
+                      "is it a %s?", name, d->peer);
+        return;
+    }
+
+    ngx_log_error(d->level, d->connection->log, 0,
+                  "server does not speak TLS, it begins with \"%s\": "
+                  "is it a %s?", ngx_trp_text(start.data, start.len).data,
+                  d->peer);
 }
 
 
@@ -161,6 +289,7 @@ static ngx_uint_t
 ngx_trp_dialer_over(ngx_trp_dialer_t *d, ngx_event_t *ev)
 {
     if (d->connection->close) {
+        ngx_trp_dialer_forget(d);
         d->handler(d, NGX_TRP_DIALER_EXITING);
         return 1;
     }
@@ -212,5 +341,22 @@ ngx_trp_dialer_end(ngx_trp_dialer_t *d, ngx_trp_dialer_e rc)
         ngx_del_timer(rev);
     }
 
+    ngx_trp_dialer_forget(d);
+
     d->handler(d, rc);
+}
+
+
+/* the connection's TLS may outlive the dialer */
+
+static void
+ngx_trp_dialer_forget(ngx_trp_dialer_t *d)
+{
+    ngx_ssl_connection_t  *ssl;
+
+    ssl = d->connection->ssl;
+
+    if (d->ssl && ssl && ssl->connection) {
+        SSL_set_msg_callback(ssl->connection, NULL);
+    }
 }

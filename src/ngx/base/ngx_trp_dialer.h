@@ -25,6 +25,11 @@
 #pragma GCC visibility push(hidden)
 
 
+/* a record's header */
+
+#define NGX_TRP_DIALER_START  5
+
+
 typedef struct ngx_trp_dialer_s  ngx_trp_dialer_t;
 
 
@@ -59,9 +64,16 @@ struct ngx_trp_dialer_s {
     ngx_str_t            *host;         /* for SNI, and to verify */
     ngx_ssl_session_t   **session;      /* see ngx_trp_ssl.h; or NULL */
     const char           *action;       /* log->action during TLS, or NULL */
+    const char           *alpn;         /* what it must select, or NULL */
 
     /* called when c->ssl is set, before anything is sent; or NULL */
     ngx_int_t           (*prepare)(ngx_trp_dialer_t *d);
+
+    /* the dialer's: how the server's answer begins, and what is wrong */
+    u_char                start[NGX_TRP_DIALER_START];
+    unsigned              answered:1;
+    unsigned              no_tls:1;
+    unsigned              no_alpn:1;    /* it says so in an alert */
 };
 
 

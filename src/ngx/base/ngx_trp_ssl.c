@@ -317,8 +317,7 @@ ngx_trp_ssl_load(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf, const char *prefix,
 
 /*
  * Every certificate in the file is trusted, whether it is a root or not.  The
- * handshake succeeds even if verification fails; the result is checked after
- * it.  It is the first error, not the last one as with nginx's callback.
+ * handshake fails with the first error, so that the server is told by an alert.
  */
 
 ngx_int_t
@@ -335,7 +334,7 @@ ngx_trp_ssl_trust(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf)
         return NGX_ERROR;
     }
 
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, ngx_trp_ssl_verify_callback);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, ngx_trp_ssl_verify_callback);
 
     if (X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx),
                                     X509_V_FLAG_PARTIAL_CHAIN)
@@ -358,7 +357,8 @@ ngx_trp_ssl_trust(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf)
 static int
 ngx_trp_ssl_verify_callback(int ok, X509_STORE_CTX *store)
 {
-    X509  *cert;
+    X509            *cert;
+    ngx_ssl_conn_t  *ssl;
 
     if (ok) {
         return ok;
@@ -384,7 +384,20 @@ ngx_trp_ssl_verify_callback(int ok, X509_STORE_CTX *store)
         return 1;
     }
 
+    ssl = X509_STORE_CTX_get_ex_data(store,
+                                     SSL_get_ex_data_X509_STORE_CTX_idx());
+
+    ngx_trp_ssl_explained(ngx_ssl_get_connection(ssl));
+
     return 0;
+}
+
+
+void
+ngx_trp_ssl_explained(ngx_connection_t *c)
+{
+    c->ssl->handshake_rejected = 1;
+    c->log_error = NGX_ERROR_INFO;
 }
 
 
@@ -588,7 +601,8 @@ ngx_trp_ssl_save_session(ngx_connection_t *c)
 
 ngx_int_t
 ngx_trp_ssl_verify(const ngx_trp_ssl_conf_t *conf,
-    ngx_connection_t *c, ngx_str_t *host, const char *peer, ngx_uint_t level)
+    ngx_connection_t *c, ngx_str_t *host, const char *peer, ngx_uint_t level,
+    const char *lacks)
 {
     long              rc;
     const ngx_str_t  *name;
@@ -611,6 +625,15 @@ ngx_trp_ssl_verify(const ngx_trp_ssl_conf_t *conf,
                       "than \"%s_ssl_verify_depth %ui\" allows, expected name "
                       "\"%V\"", peer, rc, X509_verify_cert_error_string(rc),
                       conf->prefix, conf->verify_depth, name);
+        return NGX_ERROR;
+    }
+
+    if (lacks) {
+        ngx_log_error(level, c->log, 0,
+                      "%s SSL certificate verify error: (%l:%s), expected name "
+                      "\"%V\", nor does the server speak %s: is it a %s?",
+                      peer, rc, X509_verify_cert_error_string(rc), name, lacks,
+                      peer);
         return NGX_ERROR;
     }
 

@@ -89,10 +89,22 @@ ngx_int_t ngx_trp_ssl_create_connection(const ngx_trp_ssl_conf_t *conf,
 ngx_int_t ngx_trp_ssl_nest(const ngx_trp_ssl_conf_t *conf,
     ngx_connection_t *c, ngx_str_t *host, ngx_ssl_session_t **session);
 
-/* after the handshake; NGX_ERROR, logged, if the certificate is not valid */
+/*
+ * After the handshake, or when it has failed; NGX_ERROR, logged, if the
+ * certificate is not valid.  "lacks", or NULL, is a protocol that the server
+ * does not speak, either.
+ */
 
 ngx_int_t ngx_trp_ssl_verify(const ngx_trp_ssl_conf_t *conf,
-    ngx_connection_t *c, ngx_str_t *host, const char *peer, ngx_uint_t level);
+    ngx_connection_t *c, ngx_str_t *host, const char *peer, ngx_uint_t level,
+    const char *lacks);
+
+/*
+ * In a callback, when the handshake is about to fail for a reason that will be
+ * logged: ngx_ssl_handshake() has only a line at level "info".
+ */
+
+void ngx_trp_ssl_explained(ngx_connection_t *c);
 
 
 #pragma GCC visibility pop
