@@ -16,6 +16,7 @@
 #include "hub/ngx_trp_hub.h"
 #include "relay/ngx_trp_local.h"
 #include "relay/ngx_trp_pair.h"
+#include "relay/ngx_trp_rejected.h"
 #include "relay/ngx_trp_relay.h"
 #include "relay/ngx_trp_session.h"
 #include "relay/ngx_trp_service_zone.h"
@@ -65,6 +66,8 @@ static ngx_int_t ngx_trp_relay_info(ngx_stream_session_t *s,
 static int ngx_trp_relay_select_alpn(ngx_ssl_conn_t *ssl_conn,
     const unsigned char **out, unsigned char *outlen, const unsigned char *in,
     unsigned int inlen, void *arg);
+static void ngx_trp_relay_message(int sent, int version, int type,
+    const void *data, size_t len, SSL *ssl, void *arg);
 static ngx_int_t ngx_trp_relay_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_relay_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_relay_check_listen(ngx_conf_t *cf,
@@ -452,6 +455,31 @@ ngx_trp_relay_select_alpn(ngx_ssl_conn_t *ssl_conn,
 }
 
 
+/* until the handshake is done, see ngx_trp_relay_serve() */
+
+static void
+ngx_trp_relay_message(int sent, int version, int type, const void *data,
+    size_t len, SSL *ssl, void *arg)
+{
+    ngx_connection_t          *c;
+    ngx_stream_session_t      *s;
+    ngx_trp_relay_srv_conf_t  *rscf;
+
+    if (sent || type != SSL3_RT_ALERT || len != 2) {
+        return;
+    }
+
+    c = ngx_ssl_get_connection(ssl);
+    s = c->data;
+
+    rscf = ngx_stream_get_module_srv_conf(s, ngx_trp_relay_module);
+
+    if (rscf->relay.enabled) {
+        ngx_trp_rejected_alert(rscf->worker, c, data);
+    }
+}
+
+
 static ngx_int_t
 ngx_trp_relay_preconfiguration(ngx_conf_t *cf)
 {
@@ -670,6 +698,7 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 
     SSL_CTX_set_alpn_select_cb(sscf->ssl.ctx, ngx_trp_relay_select_alpn,
                                NULL);
+    SSL_CTX_set_msg_callback(sscf->ssl.ctx, ngx_trp_relay_message);
 
     return NGX_CONF_OK;
 }
