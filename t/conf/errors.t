@@ -175,7 +175,8 @@ for my $role (qw/ entry reverse /) {
             [ 'auth.ec', 'is an ECDSA key' ],
             [ 'auth.x25519', 'is not an Ed25519 key' ],
             [ 'auth.encrypted', 'is encrypted, remove the passphrase' ],
-            [ 'auth.pub', 'is a public key, the private key is needed' ],
+            [ 'auth.pub', 'is a public key, the private key is needed, '
+                . 'write "\S+\/auth"' ],
             [ 'auth.cut', 'is cut off, it has no END line' ],
             [ 'auth.empty', 'is empty' ],
             [ 'auth.raw', 'has a public half that does not belong to its' ],
@@ -237,8 +238,11 @@ my $other = trp_keys($t, 'other');
 (my $blob = $key) =~ s/ auth$//;
 
 my @lines = (
-    [ 'nonsense', 'has an unknown option' ],
-    [ "nonsense=\"1\" $key", 'has an unknown option' ],
+    [ 'nonsense', 'has an unknown option: "nonsense"' ],
+    [ "nonsense=\"1\" $key", 'has an unknown option: "nonsense"' ],
+    [ "role=\"entry\",no-pty $key", 'has an unknown option: "no-pty"' ],
+    [ "\xc3\xa4 $key", 'has an unknown option: "\\\\xC3\\\\xA4"' ],
+    [ '-----BEGIN OPENSSH PRIVATE KEY-----', 'is of a private key, write' ],
     [ substr($blob, 12), 'has no key type, write "ssh-ed25519" before the' ],
     [ 'ssh-ed25519', 'has no key after the key type' ],
     [ 'ssh-rsa AAAAB3NzaC1yc2E=', 'has a key of another type, only' ],
@@ -250,9 +254,10 @@ my @lines = (
 
     [ "role=\"admin\" $key", 'has an invalid role, write "entry" or "rev' ],
     [ "role=\"\" $key", 'has an invalid role' ],
-    [ "role=entry $key", 'has an option whose value is not in double quotes' ],
-    [ "role=\"entry $key", 'has an option with an unclosed quote' ],
-    [ "role $key", 'has an option without a value' ],
+    [ "role=entry $key",
+        'has an option whose value is not in double quotes: "role"' ],
+    [ "role=\"entry $key", 'has an option with an unclosed quote: "role"' ],
+    [ "role $key", 'has an option without a value: "role"' ],
     [ "role=\"entry\",role=\"entry\" $key", 'has a duplicate option' ],
     [ "role=\"entry\", group=\"a\" $key", 'has an empty option' ],
     [ "role=\"entry\"group=\"a\" $key", 'has text after a quoted value' ],

@@ -23,6 +23,7 @@ static void
 fuzz_line(trp_str_t line)
 {
     int                    rc;
+    trp_str_t              option;
     trp_addr_t             addr;
     const char            *err;
     trp_acl_rule_t        *rules;
@@ -30,10 +31,14 @@ fuzz_line(trp_str_t line)
 
     err = NULL;
     rules = NULL;
-    rc = trp_authorized_key_parse(&key, line, &err);
+    rc = trp_authorized_key_parse(&key, line, &err, &option);
 
     if (rc != TRP_OK) {
-        if (key.roles != 0 || (rc == TRP_ERROR && err == NULL)) {
+        if (key.roles != 0 || (rc == TRP_ERROR && err == NULL)
+            || (option.len && (option.data < line.data
+                               || option.data + option.len
+                                  > line.data + line.len)))
+        {
             abort();
         }
 

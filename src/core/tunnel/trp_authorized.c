@@ -35,9 +35,9 @@ typedef struct {
 
 
 static const char *trp_authorized_key_read(trp_authorized_key_t *key,
-    trp_str_t line);
+    trp_str_t line, trp_str_t *option);
 static const char *trp_options_read(trp_authorized_key_t *key,
-    trp_str_t *line);
+    trp_str_t *line, trp_str_t *option);
 static const char *trp_option_value(trp_str_t *line, trp_str_t *value);
 static const char *trp_authorized_key_blob(trp_authorized_key_t *key,
     trp_str_t text);
@@ -62,6 +62,8 @@ static int trp_list_next(trp_str_t *list, trp_str_t *item, uint8_t alt);
 
 static const trp_str_t  trp_ssh_blob_start = trp_string("AAAA");
 
+static const trp_str_t  trp_pem_begin = trp_string("-----BEGIN ");
+
 static const trp_str_t  trp_role_entry = trp_string("entry");
 static const trp_str_t  trp_role_reverse = trp_string("reverse");
 
@@ -82,9 +84,11 @@ static const trp_option_t  trp_options[] = {
 
 int
 trp_authorized_key_parse(trp_authorized_key_t *key, trp_str_t line,
-    const char **err)
+    const char **err, trp_str_t *option)
 {
     memset(key, 0, sizeof(trp_authorized_key_t));
+
+    option->len = 0;
 
     trp_str_trim(&line);
 
@@ -92,7 +96,7 @@ trp_authorized_key_parse(trp_authorized_key_t *key, trp_str_t line,
         return TRP_DECLINED;
     }
 
-    *err = trp_authorized_key_read(key, line);
+    *err = trp_authorized_key_read(key, line, option);
 
     if (*err) {
         memset(key, 0, sizeof(trp_authorized_key_t));
@@ -104,7 +108,8 @@ trp_authorized_key_parse(trp_authorized_key_t *key, trp_str_t line,
 
 
 static const char *
-trp_authorized_key_read(trp_authorized_key_t *key, trp_str_t line)
+trp_authorized_key_read(trp_authorized_key_t *key, trp_str_t line,
+    trp_str_t *option)
 {
     trp_str_t    type, blob;
     const char  *err;
@@ -119,8 +124,13 @@ trp_authorized_key_read(trp_authorized_key_t *key, trp_str_t line)
         return "has no key type, write \"ssh-ed25519\" before the key";
     }
 
+    if (trp_str_starts(line, trp_pem_begin)) {
+        return "is of a private key, write the line of the file with the "
+               "public key, \".pub\"";
+    }
+
     if (!trp_ssh_type_known(line)) {
-        err = trp_options_read(key, &line);
+        err = trp_options_read(key, &line, option);
         if (err) {
             return err;
         }
@@ -145,7 +155,8 @@ trp_authorized_key_read(trp_authorized_key_t *key, trp_str_t line)
 /* parses the options and removes them, with the blanks after, from the line */
 
 static const char *
-trp_options_read(trp_authorized_key_t *key, trp_str_t *line)
+trp_options_read(trp_authorized_key_t *key, trp_str_t *line,
+    trp_str_t *option)
 {
     size_t       i, n;
     unsigned     seen;
@@ -179,6 +190,8 @@ trp_options_read(trp_authorized_key_t *key, trp_str_t *line)
             }
         }
 
+        *option = name;
+
         if (i == TRP_OPTIONS) {
             return "has an unknown option";
         }
@@ -193,6 +206,10 @@ trp_options_read(trp_authorized_key_t *key, trp_str_t *line)
         if (err) {
             return err;
         }
+
+        /* what is wrong with a value says whose */
+
+        option->len = 0;
 
         err = trp_options[i].parse(key, value);
         if (err) {

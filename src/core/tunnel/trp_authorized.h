@@ -62,11 +62,12 @@ typedef struct {
  * Parses one line without its newline.  TRP_OK; TRP_DECLINED for a blank line
  * or a comment; TRP_ERROR with *err, the rest of an error message that starts
  * with the file and line: "has an unknown option".  All values are validated.
+ * "option" is what the message is about, or empty if it is named there.
  * Unless TRP_OK is returned, the key is all zero and allows no role.
  */
 
 int trp_authorized_key_parse(trp_authorized_key_t *key, trp_str_t line,
-    const char **err);
+    const char **err, trp_str_t *option);
 
 
 /*

@@ -149,6 +149,26 @@ trp_key_parse(uint8_t secret[TRP_KEY_SECRET_LEN], trp_str_t file)
 }
 
 
+int
+trp_key_is_public(trp_str_t file)
+{
+    trp_str_t    text, label, body;
+    const char  *err;
+
+    text = file;
+    trp_str_trim(&text);
+
+    if (!trp_str_starts(text, trp_pem_begin)) {
+        return trp_ssh_type_known(text) || trp_str_starts(text, trp_rfc4716);
+    }
+
+    err = trp_pem_split(text, &label, &body);
+
+    return err == NULL
+           && trp_key_kind_error(trp_pem_kinds, label) == trp_key_public;
+}
+
+
 static const char *
 trp_key_read(uint8_t *secret, trp_str_t file)
 {

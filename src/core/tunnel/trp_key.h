@@ -33,6 +33,10 @@
 
 const char *trp_key_parse(uint8_t secret[TRP_KEY_SECRET_LEN], trp_str_t file);
 
+/* 1 if the file has a public key of any kind, which need not be secret */
+
+int trp_key_is_public(trp_str_t file);
+
 
 /* "SHA256:…" as printed by ssh-keygen -l, null-terminated */
 

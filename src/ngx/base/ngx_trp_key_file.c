@@ -34,6 +34,8 @@ static ngx_int_t ngx_trp_key_file_rules(ngx_conf_t *cf,
     trp_authorized_key_t *key);
 static ngx_int_t ngx_trp_key_file_read(ngx_conf_t *cf, const char *what,
     ngx_str_t *file, ngx_uint_t secret, size_t max, ngx_str_t *text);
+static ngx_int_t ngx_trp_key_file_check(ngx_conf_t *cf, const char *what,
+    ngx_str_t *file, ngx_str_t *text, ngx_file_info_t *fi);
 static ngx_uint_t ngx_trp_key_file_is_open(ngx_file_info_t *fi);
 static void ngx_trp_key_file_wipe(void *data);
 
@@ -115,7 +117,7 @@ ngx_trp_key_file_authorized(ngx_conf_t *cf, ngx_str_t *file)
 {
     int                    rc;
     u_char                *p, *last, *end;
-    trp_str_t              line;
+    trp_str_t              line, option;
     ngx_str_t              text;
     ngx_uint_t             number;
     const char            *err;
@@ -154,7 +156,7 @@ ngx_trp_key_file_authorized(ngx_conf_t *cf, ngx_str_t *file)
         line.data = p;
         line.len = end - p;
 
-        rc = trp_authorized_key_parse(&parsed, line, &err);
+        rc = trp_authorized_key_parse(&parsed, line, &err, &option);
 
         if (rc == TRP_DECLINED) {
             continue;
@@ -162,6 +164,14 @@ ngx_trp_key_file_authorized(ngx_conf_t *cf, ngx_str_t *file)
 
         if (rc == TRP_OK && ngx_trp_key_find(keys, parsed.public_key)) {
             err = "repeats a key from above";
+        }
+
+        if (err && option.len) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "authorized keys file \"%V\", line %ui, %s: "
+                               "\"%s\"", file, number, err,
+                               ngx_trp_text(option.data, option.len).data);
+            return NULL;
         }
 
         if (err) {
@@ -342,13 +352,6 @@ ngx_trp_key_file_read(ngx_conf_t *cf, const char *what, ngx_str_t *file,
         goto done;
     }
 
-    if (secret && ngx_trp_key_file_is_open(&fi)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "%s file \"%V\" can be read by others, "
-                           "run \"chmod 600 %V\"", what, file, file);
-        goto done;
-    }
-
     if ((size_t) ngx_file_size(&fi) > max) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "%s file \"%V\" is larger than %uz bytes",
@@ -373,7 +376,7 @@ ngx_trp_key_file_read(ngx_conf_t *cf, const char *what, ngx_str_t *file,
         goto done;
     }
 
-    rc = NGX_OK;
+    rc = secret ? ngx_trp_key_file_check(cf, what, file, text, &fi) : NGX_OK;
 
 done:
 
@@ -383,6 +386,48 @@ done:
     }
 
     return rc;
+}
+
+
+/* the most common mistake first: the mode of a public key does not matter */
+
+static ngx_int_t
+ngx_trp_key_file_check(ngx_conf_t *cf, const char *what, ngx_str_t *file,
+    ngx_str_t *text, ngx_file_info_t *fi)
+{
+    size_t  len;
+
+    if (trp_key_is_public(ngx_trp_str(text))) {
+        len = file->len - (sizeof(".pub") - 1);
+
+        if (file->len > sizeof(".pub")
+            && ngx_strncmp(&file->data[len], ".pub", sizeof(".pub") - 1) == 0)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "%s file \"%V\" is a public key, the private "
+                               "key is needed, write \"%*s\"",
+                               what, file, len, file->data);
+
+        } else {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "%s file \"%V\" is a public key, the private "
+                               "key is needed", what, file);
+        }
+
+        return NGX_ERROR;
+    }
+
+    if (!ngx_trp_key_file_is_open(fi)) {
+        return NGX_OK;
+    }
+
+    sodium_memzero(text->data, text->len);
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "%s file \"%V\" can be read by others, "
+                       "run \"chmod 600 %V\"", what, file, file);
+
+    return NGX_ERROR;
 }
 
 

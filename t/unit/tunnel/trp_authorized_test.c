@@ -130,6 +130,11 @@ all_zero(const void *data, size_t len)
 }
 
 
+/* what the last error is about */
+
+static trp_str_t  about;
+
+
 /* puts the key after "options" and reads the line */
 
 static const char *
@@ -141,7 +146,8 @@ authorized_n(trp_authorized_key_t *key, const char *line, size_t len)
     err = "err was not set";
     memset(key, 0xa5, sizeof(trp_authorized_key_t));
 
-    rc = trp_authorized_key_parse(key, text_n(line, len), &err);
+    rc = trp_authorized_key_parse(key, text_n(line, len), &err,
+                                  &about);
 
     if (rc != TRP_OK && !all_zero(key, sizeof(trp_authorized_key_t))) {
         return "left something in the key";
@@ -482,7 +488,9 @@ test_bad(void)
         { "ecdsa-sha2-nistp256 AAAA", KEY_TYPE },
         { "sk-ssh-ed25519@openssh.com AAAA", KEY_TYPE },
         { "sk-ecdsa-sha2-nistp256@openssh.com AAAA", KEY_TYPE },
-        { "-----BEGIN PRIVATE KEY-----", "has an unknown option" },
+        { "-----BEGIN PRIVATE KEY-----",
+          "is of a private key, write the line of the file with the public "
+          "key, \".pub\"" },
         { "ssh-ed25519 !", BASE64 },
         { "ssh-ed25519 AAA", BASE64 },
         { "ssh-ed25519 AAAA", WHOLE },
@@ -510,6 +518,14 @@ test_bad(void)
     }
 
     is_str(authorized(&key, rsa_pub), KEY_TYPE, "a real RSA key");
+    is_int(about.len, 0, "no option");
+
+    is_str(options(&key, "role=\"entry\",no-pty"), "has an unknown option",
+           "an option of OpenSSH");
+    ok(about.len == 6 && memcmp(about.data, "no-pty", 6) == 0,
+       "which is named");
+    (void) options(&key, "role=\"other\"");
+    is_int(about.len, 0, "what is wrong with a value names the option");
 
     snprintf(line, sizeof(line), "ssh-ed25519 %s", ecdsa_blob);
     is_str(authorized(&key, line), BASE64, "ECDSA under a false name");

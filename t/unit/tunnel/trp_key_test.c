@@ -375,8 +375,9 @@ test_good(void)
 static void
 test_bad(void)
 {
-    size_t   i;
-    uint8_t  secret[TRP_KEY_SECRET_LEN], raw[66];
+    size_t     i;
+    uint8_t    secret[TRP_KEY_SECRET_LEN], raw[66];
+    trp_str_t  file;
 
     static const struct {
         const char  *in;
@@ -445,6 +446,12 @@ test_bad(void)
     for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         is_str(parse(bad[i].in), bad[i].err, "bad key %d: %.*s", (int) i,
                (int) strcspn(bad[i].in, "\r\n"), bad[i].in);
+
+        file.data = (const uint8_t *) bad[i].in;
+        file.len = strlen(bad[i].in);
+
+        is_int(trp_key_is_public(file), strcmp(bad[i].err, PUBLIC) == 0,
+               "whether it is public");
     }
 
     memcpy(raw, p8_secret, 64);
