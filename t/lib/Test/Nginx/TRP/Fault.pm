@@ -120,7 +120,7 @@ sub fault_network {
 #     proxy    true: tunnels and connections to the destination go through
 #              a proxy, see proxy()
 #     release  when destinations answer users that are held, by role
-#     heartbeat, proxy_timeout
+#     heartbeat, open_timeout, connect_timeout, proxy_timeout
 #     alerts   regex of alerts in the error.log that are expected
 #     expect   what users see: "ok" or "abort"; by default, either is good
 
@@ -178,6 +178,8 @@ sub new {
         act => 'over',
         go_on => 'during',
         heartbeat => '500ms',
+        open_timeout => '6s',
+        connect_timeout => '10s',
         proxy_timeout => '10s',
         %opts,
     }, $class;
@@ -245,7 +247,7 @@ EOC
     my $users = !$self->{hub} ? '' : <<"EOC";
     upstream relay {
         trp_entry local;
-        trp_entry_open_timeout 6s;
+        trp_entry_open_timeout $self->{open_timeout};
     }
 
 $server
@@ -266,7 +268,7 @@ $users
         trp_relay;
         trp_authorized_keys authorized_keys;
         trp_relay_auth_timeout 3s;
-        trp_relay_open_timeout 6s;
+        trp_relay_open_timeout $self->{open_timeout};
         trp_relay_heartbeat $self->{heartbeat};
     }
 }
@@ -284,7 +286,7 @@ stream {
         trp_entry_key entry;
         trp_entry_pool idle=$tunnels max=$tunnels;
         trp_entry_connect_timeout 3s;
-        trp_entry_open_timeout 6s;
+        trp_entry_open_timeout $self->{open_timeout};
         trp_entry_heartbeat $self->{heartbeat};
         trp_entry_ssl_trusted_certificate localhost.crt;
     }
@@ -310,7 +312,7 @@ stream {
         trp_reverse_heartbeat $self->{heartbeat};
         trp_reverse_ssl_trusted_certificate localhost.crt;
 
-        proxy_connect_timeout 10s;
+        proxy_connect_timeout $self->{connect_timeout};
         proxy_timeout $self->{proxy_timeout};
         proxy_half_close on;
         proxy_pass \$trp_destination;
