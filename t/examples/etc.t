@@ -38,7 +38,7 @@ plan(skip_all => 'no namespaces')
 # the first port of each
 
 my %ports = (entry => 5001, hub => 5001, relay => 4433, reverse => 0, turn => 3478,
-    'one-machine' => 5001, 'reverse-turn' => 5001, 'socks-tunnel' => 1080,
+    monitoring => 4433, 'one-machine' => 5001, 'reverse-turn' => 5001, 'socks-tunnel' => 1080,
     'socks-turn' => 1080);
 
 # all of this happens once more, in there
