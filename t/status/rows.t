@@ -10,7 +10,7 @@ use Test::More;
 
 BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
-use Test::Nginx;
+use Test::Nginx qw/ :DEFAULT http_content /;
 use Test::Nginx::TRP;
 use Test::Nginx::TRP::Programs;
 use Test::Nginx::TRP::Rows;
@@ -231,7 +231,7 @@ is(scalar(grep { /expiry|next_try|last_loss/ } keys %m), 3,
 
 my (%seen, %help, $last, $apart);
 
-for (split /\n/, http_body($answer)) {
+for (split /\n/, http_content($answer)) {
     $help{$1}++ if /^# HELP (\S+) \S.*\.$/;
     next if !/^(\w+)/;
     $apart ||= $1 if $seen{$1}++ && $last ne $1;
@@ -244,7 +244,7 @@ is_deeply([ sort keys %help ], [ sort keys %seen ], 'help for each');
 SKIP: {
     skip 'no promtool', 1 if !executable('promtool');
 
-    $t->write_file('metrics', http_body($answer));
+    $t->write_file('metrics', http_content($answer));
     my $said = output({ in => $t->testdir() . '/metrics', err => 1 },
         'promtool', 'check', 'metrics');
 

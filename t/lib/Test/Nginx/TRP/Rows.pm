@@ -23,7 +23,9 @@ use FindBin;
 use JSON::PP;
 use List::Util qw/ uniq /;
 
-our @EXPORT = qw/ rows_module rows status_json status_metrics http_body /;
+use Test::Nginx qw/ http_content /;
+
+our @EXPORT = qw/ rows_module rows status_json status_metrics /;
 
 my %kinds = (WORKER => 1, SERVER => 2, AGENT => 3, GROUP => 4, SERVICE => 5,
     RELAY => 6, ROUTE => 7, REVERSE => 8, TURN => 9, TURN_USER => 10,
@@ -72,32 +74,11 @@ sub rows {
 }
 
 
-# the body of an answer, chunked or not
-
-sub http_body {
-    my ($answer) = @_;
-    my ($head, $body) = split /\r\n\r\n/, $answer || '', 2;
-
-    return $body if ($head || '') !~ /^Transfer-Encoding: chunked/mi;
-
-    my $all = '';
-
-    while ($body =~ s/\A([0-9a-f]+)\r\n//i) {
-        my $n = hex $1;
-        return $all if $n == 0;
-        $all .= substr $body, 0, $n, '';
-        $body =~ s/\A\r\n// or return;
-    }
-
-    return;
-}
-
-
 # what the JSON says: a hash
 
 sub status_json {
     my ($answer) = @_;
-    return decode_json(http_body($answer));
+    return decode_json(http_content($answer) || '{}');
 }
 
 
@@ -106,7 +87,7 @@ sub status_json {
 sub status_metrics {
     my ($answer) = @_;
     return map { /^(\w.*) (\S+)$/ ? ($1, $2) : () }
-        split /\n/, http_body($answer);
+        split /\n/, http_content($answer) || '';
 }
 
 
