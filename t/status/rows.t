@@ -90,7 +90,7 @@ rows($t,
         counters => { 0 => 1, 1 => 2, 2 => 3, 13 => 4 } },
 
     { kind => 'REVERSE', keys => 2, texts => [ 'office', 'home' ],
-        gauges => { 0 => 1 }, counters => { 0 => 1, 1 => 2, 2 => 3 } },
+        gauges => { 0 => 1 }, counters => { 0 => 1, 1 => 2, 2 => 3, 13 => 4 } },
 
     { kind => 'TURN', keys => 1, texts => [ 'example.org' ],
         gauges => { map { $_ => $_ + 1 } 0 .. 3 },
@@ -108,7 +108,7 @@ rows($t,
         gauges => { 0 => 1 }, counters => { map { $_ => $_ + 1 } 0 .. 3 } },
 );
 
-$t->plan(30);
+$t->plan(32);
 $t->run();
 
 my $json = wait_for(sub {
@@ -175,7 +175,7 @@ is_deeply($json->{routes}, [ { listen => '0.0.0.0:80',
     destination => '10.0.0.5:80', upstream => 'relay', %streams,
     refused_streams_total => { refused => 4 } } ], 'routes');
 is_deeply($json->{reverses}, [ { group => 'office', name => 'home', %streams,
-    refused_streams_total => {} } ], 'reverses');
+    refused_streams_total => { refused => 4 } } ], 'reverses');
 
 is_deeply($json->{turn}, [ { realm => 'example.org', allocations => 2,
     permissions => 4, channels => 6, connections => 8, allocations_total => 1,
@@ -226,6 +226,34 @@ is($m{"trp_agent_relay_tunnels{$relay,state=\"dialing\"}"}, 2, 'relay');
 is($m{'trp_socks5_user_denied_total{name="carol"}'}, 4, 'user of socks5');
 is(scalar(grep { /expiry|next_try|last_loss/ } keys %m), 3,
     'times that are not known are left out');
+
+# docs/status.md has a section for each array, with its fields and metrics
+
+my $docs = do {
+    open my $fh, '<', "$FindBin::Bin/../../docs/status.md"
+        or die "can't open docs/status.md: $!\n";
+    local $/;
+    <$fh>;
+};
+
+my %sections = $docs =~ /^### (\w+)\n(.*?)(?=^##)/gms;
+my %fields;
+
+for my $kind (grep { ref $json->{$_} eq 'ARRAY' } keys %$json) {
+    $fields{$kind} = [ sort keys %{$json->{$kind}[0]} ];
+}
+
+$fields{agents} = [ sort @{$fields{agents}}, 'since' ];
+
+is_deeply({ map {
+    $_ => [ sort $sections{$_} =~ /^\| `(\w+)` \|/mg ]
+} keys %sections }, \%fields, 'each field is documented');
+
+my %named = map { $_ => 1 } $docs =~ /^\|(?: `\w+` \|)? `(trp_\w+)` \|/mg;
+my %there = map { /^(\w+)/ ? ($1 => 1) : () } keys %m;
+
+is_deeply([ sort keys %named ], [ sort keys %there ],
+    'each metric is documented');
 
 # all samples of a name stand together, each with help and a type
 
