@@ -264,14 +264,16 @@ enum {
     NGX_TRP_USER_TEXTS
 };
 
+/* the same numbers as those of streams, as far as they go */
+
 enum {
-    NGX_TRP_USER_NOW = 0                 /* allocations, streams */
+    NGX_TRP_USER_NOW = NGX_TRP_STREAMS_NOW             /* or allocations */
 };
 
 enum {
-    NGX_TRP_USER_OPENED = 0,             /* allocations, streams */
-    NGX_TRP_USER_RECEIVED,
-    NGX_TRP_USER_SENT,
+    NGX_TRP_USER_OPENED = NGX_TRP_STREAMS_OPENED,      /* or allocations */
+    NGX_TRP_USER_RECEIVED = NGX_TRP_STREAMS_RECEIVED,
+    NGX_TRP_USER_SENT = NGX_TRP_STREAMS_SENT,
     NGX_TRP_USER_DENIED                  /* peers, destinations */
 };
 
