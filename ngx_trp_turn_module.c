@@ -13,6 +13,7 @@
 
 #include "base/ngx_trp.h"
 #include "base/ngx_trp_conf.h"
+#include "status/ngx_trp_status_zone.h"
 #include "stock/ngx_trp_limit_conn.h"
 #include "stock/ngx_trp_pid_file.h"
 #include "stock/ngx_trp_stock.h"
@@ -23,7 +24,10 @@
 #include "turn/ngx_trp_turn_worker.h"
 
 
-#define NGX_TRP_TURN_ZONE_SIZE  (8 * 1024 * 1024)
+#define NGX_TRP_TURN_ZONE_SIZE    (8 * 1024 * 1024)
+
+/* of the operator's view: some thousand users */
+#define NGX_TRP_TURN_STATUS_SIZE  (4 * 1024 * 1024)
 
 
 typedef struct {
@@ -575,7 +579,15 @@ ngx_trp_turn_init_main_conf(ngx_conf_t *cf, void *conf)
 
     ngx_str_t  name = ngx_string("trp_turn");
 
-    if (tmcf->servers.nelts == 0 || tmcf->zone) {
+    if (tmcf->servers.nelts == 0) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_trp_status_zone_add(cf, NGX_TRP_TURN_STATUS_SIZE) == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (tmcf->zone) {
         return NGX_CONF_OK;
     }
 

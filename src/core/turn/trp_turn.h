@@ -166,6 +166,11 @@ size_t trp_turn_attach_answer(trp_turn_t *turn, uint8_t *buf,
     const trp_turn_request_t *request, uint32_t id, int ok);
 
 
+/* how many answers to requests of a method had this code */
+
+uint64_t trp_turn_counted(const trp_turn_stats_t *stats, unsigned method,
+    unsigned code);
+
 /* what the indices of trp_turn_stats_t.responses mean; NULL, 0: the end */
 
 const char *trp_turn_method_name(unsigned i);

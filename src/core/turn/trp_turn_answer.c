@@ -15,6 +15,7 @@
 #include "turn/trp_turn_command.h"
 
 
+static unsigned trp_turn_method_index(unsigned method);
 static unsigned trp_turn_code_index(unsigned code);
 
 
@@ -169,15 +170,38 @@ trp_turn_sign(trp_turn_t *turn, trp_stun_writer_t *w,
 void
 trp_turn_count(trp_turn_t *turn, unsigned method, unsigned code)
 {
+    turn->stats.responses[trp_turn_method_index(method)]
+                         [trp_turn_code_index(code)]++;
+
+    if (method == TRP_STUN_ALLOCATE && code != 200
+        && (turn->request.signed_sha1 || turn->request.signed_sha256))
+    {
+        turn->stats.refused++;
+    }
+}
+
+
+uint64_t
+trp_turn_counted(const trp_turn_stats_t *stats, unsigned method,
+    unsigned code)
+{
+    return stats->responses[trp_turn_method_index(method)]
+                           [trp_turn_code_index(code)];
+}
+
+
+static unsigned
+trp_turn_method_index(unsigned method)
+{
     unsigned  i;
 
     for (i = 1; i < TRP_TURN_NMETHODS; i++) {
         if (trp_turn_methods[i].method == method) {
-            break;
+            return i;
         }
     }
 
-    turn->stats.responses[i % TRP_TURN_NMETHODS][trp_turn_code_index(code)]++;
+    return 0;
 }
 
 

@@ -23,21 +23,38 @@ static const trp_turn_command_t *trp_turn_end(trp_turn_t *turn,
 
 
 void
-trp_turn_report(trp_turn_t *turn, const trp_turn_tuple_t *client,
-    trp_str_t username, const trp_taddr_t *peer, trp_turn_report_e why)
+trp_turn_report_user(trp_turn_t *turn, trp_str_t username,
+    trp_turn_report_e why)
 {
     trp_turn_command_t  *command;
 
+    turn->stats.unauthenticated++;
+
     command = trp_turn_command(turn, TRP_TURN_REPORT);
 
-    command->to = client;
+    command->to = &turn->from;
     command->data = username.data;
     command->len = username.len;
     command->why = (uint8_t) why;
+}
 
-    if (peer) {
-        command->peer = *peer;
-    }
+
+void
+trp_turn_report_peer(trp_turn_t *turn, trp_turn_alloc_t *alloc,
+    const trp_taddr_t *peer)
+{
+    trp_turn_command_t  *command;
+
+    turn->stats.denied++;
+
+    command = trp_turn_command(turn, TRP_TURN_REPORT);
+
+    command->alloc = alloc;
+    command->to = &alloc->tuple;
+    command->data = alloc->username.data;
+    command->len = alloc->username.len;
+    command->peer = *peer;
+    command->why = TRP_TURN_PEER_DENIED;
 }
 
 

@@ -27,10 +27,12 @@
 trp_turn_command_t *trp_turn_command(trp_turn_t *turn,
     trp_turn_command_e type);
 
-/* a line for the log; "peer" may be NULL */
+/* lines for the log: a request is not authentic; a peer is denied */
 
-void trp_turn_report(trp_turn_t *turn, const trp_turn_tuple_t *client,
-    trp_str_t username, const trp_taddr_t *peer, trp_turn_report_e why);
+void trp_turn_report_user(trp_turn_t *turn, trp_str_t username,
+    trp_turn_report_e why);
+void trp_turn_report_peer(trp_turn_t *turn, trp_turn_alloc_t *alloc,
+    const trp_taddr_t *peer);
 
 /* for asserts: 1 if no command waits, or none with data in turn->answer */
 

@@ -112,7 +112,7 @@ trp_turn_authenticate(trp_turn_t *turn, const trp_stun_t *m)
     }
 
     if (name.data == NULL) {
-        trp_turn_report(turn, &turn->from, name, NULL, TRP_TURN_UNKNOWN_USER);
+        trp_turn_report_user(turn, name, TRP_TURN_UNKNOWN_USER);
         trp_turn_challenge(turn, m, 401);
         return TRP_DECLINED;
     }
@@ -217,7 +217,7 @@ trp_turn_find_key(trp_turn_t *turn, const trp_stun_t *m, trp_str_t name,
         turn->request.signed_sha256 = 0;
     }
 
-    trp_turn_report(turn, &turn->from, name, NULL, why);
+    trp_turn_report_user(turn, name, why);
 
     return TRP_DECLINED;
 }

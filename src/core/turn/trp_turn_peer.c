@@ -57,7 +57,7 @@ static void trp_turn_drop(trp_turn_t *turn, trp_turn_alloc_t *alloc,
 /* one check for permissions, channels, indications and connections */
 
 unsigned
-trp_turn_check_peer(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
+trp_turn_check_peer(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     const trp_taddr_t *peer, int with_port, unsigned *restricted)
 {
     unsigned  code;
@@ -65,10 +65,7 @@ trp_turn_check_peer(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
     code = trp_turn_peer_code(turn, alloc, peer, with_port, restricted);
 
     if (code == 403) {
-        turn->stats.denied++;
-
-        trp_turn_report(turn, &alloc->tuple, alloc->username, peer,
-                        TRP_TURN_PEER_DENIED);
+        trp_turn_report_peer(turn, alloc, peer);
     }
 
     return code;

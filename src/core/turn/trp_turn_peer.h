@@ -74,7 +74,7 @@ int trp_turn_permitted(const trp_turn_alloc_t *alloc,
  * the port: whether the peer may be reached on any port.
  */
 
-unsigned trp_turn_check_peer(trp_turn_t *turn, const trp_turn_alloc_t *alloc,
+unsigned trp_turn_check_peer(trp_turn_t *turn, trp_turn_alloc_t *alloc,
     const trp_taddr_t *peer, int with_port, unsigned *restricted);
 
 /* 1 if an allocation of the same protocol is bound to this port */

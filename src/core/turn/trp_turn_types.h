@@ -192,7 +192,10 @@ typedef enum {
     /* "connection" has ended: close it, then trp_turn_connection_release() */
     TRP_TURN_DISCONNECT,
 
-    /* for the log: "why" the client "to", or its user in "data", was refused */
+    /*
+     * for the log: "why" the client "to", or its user in "data", was refused;
+     * "alloc" if a peer was
+     */
     TRP_TURN_REPORT
 } trp_turn_command_e;
 
@@ -328,6 +331,8 @@ typedef struct {
     trp_turn_traffic_t       dropped;
     uint64_t                 denied;       /* peers */
     uint64_t                 silenced;     /* strangers over their budget */
+    uint64_t                 unauthenticated;  /* with wrong credentials */
+    uint64_t                 refused;      /* Allocate of authentic users */
     uint64_t                 responses[TRP_TURN_NMETHODS][TRP_TURN_NCODES];
 } trp_turn_stats_t;
 

@@ -18,6 +18,7 @@
 #include "turn/ngx_trp_turn_log.h"
 #include "turn/ngx_trp_turn_peers_tcp.h"
 #include "turn/ngx_trp_turn_relayed.h"
+#include "turn/ngx_trp_turn_status.h"
 #include "turn/ngx_trp_turn_tcp.h"
 #include "turn/ngx_trp_turn_udp.h"
 #include "turn/ngx_trp_turn_zone_owners.h"
@@ -83,6 +84,11 @@ ngx_trp_turn_carry_out(ngx_trp_turn_server_t *server,
         break;
 
     case TRP_TURN_REPORT:
+
+        if (command->alloc) {
+            ngx_trp_turn_status_denied(command->alloc->data);
+        }
+
         ngx_trp_turn_log_report(server, command);
         break;
 
@@ -195,6 +201,8 @@ ngx_trp_turn_bind(ngx_trp_turn_server_t *server,
     if (origin->client == NULL) {
         ngx_trp_turn_udp_add(alloc);
     }
+
+    ngx_trp_turn_status_add(alloc);
 
     trp_turn_bound(server->turn, a, TRP_TURN_BOUND, families, port);
 }
@@ -330,6 +338,7 @@ ngx_trp_turn_free(ngx_trp_turn_server_t *server, trp_turn_alloc_t *a)
         ngx_trp_turn_peers_tcp_close(connection);
     }
 
+    ngx_trp_turn_status_remove(alloc);
     ngx_trp_turn_log_alloc(alloc);
 
     ngx_trp_turn_batch_flush(&server->worker->batch);

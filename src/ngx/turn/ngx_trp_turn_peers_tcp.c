@@ -622,6 +622,31 @@ ngx_trp_turn_peers_tcp_count(ngx_trp_turn_peer_tcp_t *peer,
 }
 
 
+void
+ngx_trp_turn_peers_tcp_traffic(trp_turn_connection_t *connection,
+    trp_turn_traffic_t *up, trp_turn_traffic_t *down)
+{
+    ngx_trp_turn_tally_t     *tally;
+    ngx_trp_turn_peer_tcp_t  *peer;
+
+    peer = connection->data;
+
+    if (peer == NULL) {
+        return;
+    }
+
+    tally = ngx_trp_turn_zone_tally(peer->alloc->server->worker->zone,
+                                    peer->tally);
+
+    if (tally) {
+        up->bytes += tally->up.bytes;
+        up->packets += tally->up.packets;
+        down->bytes += tally->down.bytes;
+        down->packets += tally->down.packets;
+    }
+}
+
+
 /* ends those that were lent to a worker that has ended */
 
 void

@@ -47,6 +47,11 @@ void ngx_trp_turn_peers_tcp_lend(ngx_trp_turn_worker_t *worker,
 void ngx_trp_turn_peers_tcp_detached(ngx_trp_turn_worker_t *worker,
     ngx_trp_turn_message_t *message);
 
+/* adds what went over a connection that has not ended yet */
+
+void ngx_trp_turn_peers_tcp_traffic(trp_turn_connection_t *connection,
+    trp_turn_traffic_t *up, trp_turn_traffic_t *down);
+
 /* another worker has ended */
 
 void ngx_trp_turn_peers_tcp_tidy(ngx_trp_turn_worker_t *worker);

@@ -10,6 +10,7 @@
  *     ngx_trp_turn_worker.c     start, end, and messages from other workers
  *     ngx_trp_turn_commands.c   carries out the commands of the core
  *     ngx_trp_turn_data.c       clients' connections to peers (ConnectionBind)
+ *     ngx_trp_turn_status.c     servers and users for the operator's view
  *     ngx_trp_turn_peers_tcp.c  TCP connections of peers (RFC 6062)
  *     ngx_trp_turn_tcp.c        clients over TCP and TLS
  *     ngx_trp_turn_relayed.c    relayed addresses: to and from peers
@@ -37,6 +38,7 @@
 #include "base/ngx_trp.h"
 #include "base/ngx_trp_guard.h"
 #include "base/trp_assert.h"
+#include "status/ngx_trp_status.h"
 #include "turn/ngx_trp_turn_batch.h"
 #include "turn/ngx_trp_turn_splice.h"
 #include "turn/ngx_trp_turn_workers.h"
@@ -52,6 +54,8 @@ typedef struct ngx_trp_turn_client_s    ngx_trp_turn_client_t;
 typedef struct ngx_trp_turn_record_s    ngx_trp_turn_record_t;
 typedef struct ngx_trp_turn_origin_s    ngx_trp_turn_origin_t;
 typedef struct ngx_trp_turn_chunk_s     ngx_trp_turn_chunk_t;
+typedef struct ngx_trp_turn_status_s    ngx_trp_turn_status_t;
+typedef struct ngx_trp_turn_user_s      ngx_trp_turn_user_t;
 
 
 /* whether an address was this machine's at "time" */
@@ -110,8 +114,17 @@ typedef struct {
     time_t                     warned;     /* of lack of room in the zone */
     time_t                     tidied;
     ngx_atomic_uint_t          removals;   /* of accounts, as last seen */
+    ngx_trp_turn_status_t     *status;
     ngx_log_t                 *log;
 } ngx_trp_turn_worker_t;
+
+
+/* of a server in the operator's view; "told": counts up to now */
+
+typedef struct {
+    ngx_trp_status_entry_t     entry;
+    ngx_atomic_uint_t          told[NGX_TRP_STATUS_COUNTERS];
+} ngx_trp_turn_row_t;
 
 
 /* of a server in this worker */
@@ -125,6 +138,7 @@ struct ngx_trp_turn_server_s {
     trp_rate_t                 reports;
     ngx_uint_t                 unreported;
     uint64_t                   realm;      /* a hash */
+    ngx_trp_turn_row_t         row;
     ngx_log_t                 *log;
     unsigned                   running:1;  /* ngx_trp_turn_run() is */
 };
@@ -148,6 +162,10 @@ typedef struct {
     ngx_connection_t          *relayed[2]; /* IPv4, IPv6 */
     trp_addr_t                 source[2];  /* family 0: any */
     ngx_queue_t                queue;      /* of the listener */
+    ngx_queue_t                shown;      /* of worker->status */
+    ngx_trp_turn_user_t       *user;       /* NULL: without memory */
+    trp_turn_traffic_t         told_up;    /* to the operator's view */
+    trp_turn_traffic_t         told_down;
     ngx_trp_turn_owner_t       owner;
     ngx_uint_t                 number;
     ngx_listening_t           *listening;

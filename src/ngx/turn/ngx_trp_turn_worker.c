@@ -19,6 +19,7 @@
 #include "turn/ngx_trp_turn_debug.h"
 #include "turn/ngx_trp_turn_peers_tcp.h"
 #include "turn/ngx_trp_turn_relayed.h"
+#include "turn/ngx_trp_turn_status.h"
 #include "turn/ngx_trp_turn_udp.h"
 #include "turn/ngx_trp_turn_zone_slots.h"
 #include "turn/ngx_trp_turn_zone_stats.h"
@@ -166,6 +167,10 @@ ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
         }
     }
 
+    if (ngx_trp_turn_status_init(worker, cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     worker->stats.data = worker;
     worker->stats.log = cycle->log;
     worker->stats.handler = ngx_trp_turn_stats_handler;
@@ -265,6 +270,7 @@ ngx_trp_turn_exit_worker(ngx_trp_turn_worker_t *worker)
 
     ngx_trp_turn_relayed_exit(worker);
     ngx_trp_turn_publish(worker);
+    ngx_trp_turn_status_exit(worker);
 
     ngx_trp_turn_zone_leave(worker->zone,
                             ngx_trp_turn_workers_slot(worker->workers));
@@ -365,11 +371,18 @@ ngx_trp_turn_message(void *data, ngx_trp_turn_message_t *message,
 static void
 ngx_trp_turn_stats_handler(ngx_event_t *ev)
 {
+    ngx_msec_t              again;
     ngx_trp_turn_worker_t  *worker;
 
     worker = ev->data;
 
     ngx_trp_turn_publish(worker);
+
+    again = ngx_trp_turn_status_publish(worker);
+
+    if (again) {
+        ngx_add_timer(ev, again);
+    }
 
     if (worker->removals != worker->zone->shared->removals) {
         worker->removals = worker->zone->shared->removals;

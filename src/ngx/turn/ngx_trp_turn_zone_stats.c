@@ -86,6 +86,8 @@ ngx_trp_turn_zone_add_stats(trp_turn_stats_t *sum, trp_turn_stats_t *stats,
     sum->dropped.packets += stats->dropped.packets;
     sum->denied += stats->denied;
     sum->silenced += stats->silenced;
+    sum->unauthenticated += stats->unauthenticated;
+    sum->refused += stats->refused;
 
     for (i = 0; i < TRP_TURN_NMETHODS; i++) {
         for (j = 0; j < TRP_TURN_NCODES; j++) {
