@@ -12,13 +12,26 @@
 
 #include "base/ngx_trp.h"
 #include "base/ngx_trp_conf.h"
-#include "stock/ngx_trp_ends.h"
 #include "socks5/ngx_trp_socks5.h"
+#include "status/ngx_trp_status_zone.h"
+#include "stock/ngx_trp_ends.h"
 #include "stock/ngx_trp_stock.h"
 #include "stock/ngx_trp_variables.h"
 
 
+/* of the operator's view: some thousand users */
+#define NGX_TRP_SOCKS5_STATUS_SIZE  (4 * 1024 * 1024)
+
+
+typedef struct {
+    ngx_array_t               confs;     /* ngx_trp_socks5_conf_t * */
+    ngx_trp_socks5_worker_t  *worker;
+} ngx_trp_socks5_main_conf_t;
+
+
 static ngx_int_t ngx_trp_socks5_preread_handler(ngx_stream_session_t *s);
+static ngx_trp_socks5_t *ngx_trp_socks5_start(ngx_stream_session_t *s,
+    ngx_trp_socks5_conf_t *conf);
 static void ngx_trp_socks5_content_handler(ngx_stream_session_t *s);
 static ngx_int_t ngx_trp_socks5_log_handler(ngx_stream_session_t *s);
 static ngx_int_t ngx_trp_socks5_info(ngx_stream_session_t *s,
@@ -32,9 +45,14 @@ static ngx_int_t ngx_trp_socks5_init_listen(ngx_conf_t *cf,
     ngx_trp_conf_listen_t *listen, void *data);
 static ngx_int_t ngx_trp_socks5_init_servers(ngx_conf_t *cf,
     ngx_stream_core_main_conf_t *cmcf);
+static ngx_int_t ngx_trp_socks5_add_server(ngx_conf_t *cf,
+    ngx_trp_socks5_conf_t *conf);
+static void *ngx_trp_socks5_create_main_conf(ngx_conf_t *cf);
 static void *ngx_trp_socks5_create_srv_conf(ngx_conf_t *cf);
 static char *ngx_trp_socks5_merge_srv_conf(ngx_conf_t *cf, void *parent,
     void *child);
+static ngx_int_t ngx_trp_socks5_init_process(ngx_cycle_t *cycle);
+static void ngx_trp_socks5_exit_process(ngx_cycle_t *cycle);
 
 
 /* variables known after the handshake, before the upstream */
@@ -121,7 +139,7 @@ static ngx_stream_module_t  ngx_trp_socks5_module_ctx = {
     ngx_trp_socks5_preconfiguration,       /* preconfiguration */
     ngx_trp_socks5_postconfiguration,      /* postconfiguration */
 
-    NULL,                                  /* create main configuration */
+    ngx_trp_socks5_create_main_conf,       /* create main configuration */
     NULL,                                  /* init main configuration */
 
     ngx_trp_socks5_create_srv_conf,        /* create server configuration */
@@ -136,10 +154,10 @@ ngx_module_t  ngx_trp_socks5_module = {
     NGX_STREAM_MODULE,                     /* module type */
     NULL,                                  /* init master */
     NULL,                                  /* init module */
-    NULL,                                  /* init process */
+    ngx_trp_socks5_init_process,           /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_trp_socks5_exit_process,           /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -160,15 +178,31 @@ ngx_trp_socks5_preread_handler(ngx_stream_session_t *s)
     sk = ngx_stream_get_module_ctx(s, ngx_trp_socks5_module);
 
     if (sk == NULL) {
-        sk = ngx_trp_socks5_create(s, conf);
+        sk = ngx_trp_socks5_start(s, conf);
         if (sk == NULL) {
             return NGX_ERROR;
         }
-
-        ngx_stream_set_ctx(s, sk, ngx_trp_socks5_module);
     }
 
     return ngx_trp_socks5_handshake(sk);
+}
+
+
+static ngx_trp_socks5_t *
+ngx_trp_socks5_start(ngx_stream_session_t *s, ngx_trp_socks5_conf_t *conf)
+{
+    ngx_trp_socks5_t            *sk;
+    ngx_trp_socks5_main_conf_t  *smcf;
+
+    smcf = ngx_stream_get_module_main_conf(s, ngx_trp_socks5_module);
+
+    sk = ngx_trp_socks5_create(s, &smcf->worker->servers[conf->number]);
+
+    if (sk) {
+        ngx_stream_set_ctx(s, sk, ngx_trp_socks5_module);
+    }
+
+    return sk;
 }
 
 
@@ -209,7 +243,7 @@ ngx_trp_socks5_log_handler(ngx_stream_session_t *s)
     sk = ngx_stream_get_module_ctx(s, ngx_trp_socks5_module);
 
     if (sk) {
-        ngx_trp_socks5_finish(&sk->target);
+        ngx_trp_socks5_end(sk);
         return NGX_OK;
     }
 
@@ -371,6 +405,10 @@ ngx_trp_socks5_init_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
         conf->handler = cscf[i]->handler;
         cscf[i]->handler = ngx_trp_socks5_content_handler;
 
+        if (ngx_trp_socks5_add_server(cf, conf) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
         if (ngx_trp_stock_check(cf, ngx_trp_stock_socks5, srv_conf,
                                 "trp_socks5", conf->place.file_name,
                                 conf->place.line)
@@ -398,6 +436,48 @@ ngx_trp_socks5_init_servers(ngx_conf_t *cf, ngx_stream_core_main_conf_t *cmcf)
     }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_socks5_add_server(ngx_conf_t *cf, ngx_trp_socks5_conf_t *conf)
+{
+    ngx_trp_socks5_conf_t       **confs;
+    ngx_trp_socks5_main_conf_t   *smcf;
+
+    smcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_socks5_module);
+
+    confs = ngx_array_push(&smcf->confs);
+
+    if (confs == NULL
+        || ngx_trp_status_zone_add(cf, NGX_TRP_SOCKS5_STATUS_SIZE) == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    *confs = conf;
+    conf->number = smcf->confs.nelts - 1;
+
+    return NGX_OK;
+}
+
+
+static void *
+ngx_trp_socks5_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_trp_socks5_main_conf_t  *smcf;
+
+    smcf = ngx_pcalloc(cf->pool, sizeof(ngx_trp_socks5_main_conf_t));
+
+    if (smcf == NULL
+        || ngx_array_init(&smcf->confs, cf->pool, 1,
+                          sizeof(ngx_trp_socks5_conf_t *))
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return smcf;
 }
 
 
@@ -451,4 +531,39 @@ ngx_trp_socks5_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_trp_socks5_init_process(ngx_cycle_t *cycle)
+{
+    ngx_trp_socks5_main_conf_t  *smcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    smcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_trp_socks5_module);
+
+    if (smcf == NULL || smcf->confs.nelts == 0) {
+        return NGX_OK;
+    }
+
+    smcf->worker = ngx_trp_socks5_status_init(cycle, &smcf->confs);
+
+    return smcf->worker ? NGX_OK : NGX_ERROR;
+}
+
+
+static void
+ngx_trp_socks5_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_trp_socks5_main_conf_t  *smcf;
+
+    smcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_trp_socks5_module);
+
+    if (smcf && smcf->worker) {
+        ngx_trp_socks5_status_exit(smcf->worker);
+    }
 }

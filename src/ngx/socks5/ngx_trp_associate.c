@@ -423,6 +423,7 @@ ngx_trp_associate_datagram(ngx_trp_associate_t *as, ngx_sockaddr_t *sa,
     as->socklen = socklen;
 
     as->received += len;
+    as->socks->flow.received += len;
     ngx_trp_associate_wake(as);
 
     (void) trp_addr_unmap(&to.addr);
@@ -524,6 +525,8 @@ ngx_trp_associate_allowed(ngx_trp_associate_t *as, trp_socks5_addr_t *to)
         return 1;
     }
 
+    ngx_trp_socks5_count_denied(as->socks);
+
     if (!as->denied) {
         as->denied = 1;
         host = to->host;
@@ -590,6 +593,7 @@ ngx_trp_associate_received(ngx_trp_associate_dest_t *dest,
     }
 
     as->sent += n;
+    as->socks->flow.sent += n;
     ngx_trp_associate_wake(as);
 }
 
@@ -655,6 +659,9 @@ ngx_trp_associate_count(ngx_trp_associate_t *as)
 {
     as->client->sent += as->sent;
     as->socks->session->received += as->received;
+
+    as->socks->flow.received -= as->received;
+    as->socks->flow.sent -= as->sent;
 }
 
 

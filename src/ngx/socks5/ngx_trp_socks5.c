@@ -62,6 +62,7 @@ static const char *ngx_trp_socks5_front_name(ngx_trp_target_t *target);
 static ngx_int_t ngx_trp_socks5_front_addr(ngx_trp_target_t *target,
     const trp_addr_t *addr);
 static void ngx_trp_socks5_front_denied(ngx_trp_target_t *target);
+static void ngx_trp_socks5_count(ngx_trp_socks5_t *sk, ngx_uint_t counter);
 static ngx_int_t ngx_trp_socks5_send(ngx_trp_socks5_t *sk, u_char *p,
     size_t len);
 static ngx_int_t ngx_trp_socks5_reply(ngx_trp_socks5_t *sk,
@@ -79,7 +80,7 @@ static const ngx_trp_target_front_t  ngx_trp_socks5_front = {
 
 
 ngx_trp_socks5_t *
-ngx_trp_socks5_create(ngx_stream_session_t *s, ngx_trp_socks5_conf_t *conf)
+ngx_trp_socks5_create(ngx_stream_session_t *s, ngx_trp_socks5_server_t *server)
 {
     ngx_connection_t  *c;
     ngx_trp_socks5_t  *sk;
@@ -104,7 +105,8 @@ ngx_trp_socks5_create(ngx_stream_session_t *s, ngx_trp_socks5_conf_t *conf)
     }
 
     sk->session = s;
-    sk->conf = conf;
+    sk->server = server;
+    sk->conf = server->conf;
 
     sk->timer.data = sk;
     sk->timer.log = c->log;
@@ -309,6 +311,7 @@ ngx_trp_socks5_greeting(ngx_trp_socks5_t *sk, size_t *used)
     }
 
     if (rc == TRP_ERROR) {
+        ngx_trp_socks5_count(sk, NGX_TRP_STREAMS_INVALID);
         ngx_trp_socks5_log_stranger(log, data);
         return NGX_STREAM_BAD_REQUEST;
     }
@@ -327,6 +330,7 @@ ngx_trp_socks5_greeting(ngx_trp_socks5_t *sk, size_t *used)
     if (rc == TRP_DECLINED) {
         sk->told = 1;
 
+        ngx_trp_socks5_count(sk, NGX_TRP_STREAMS_UNAUTHENTICATED);
         ngx_log_error(NGX_LOG_INFO, log, 0,
                       "SOCKS5 client does not offer %s",
                       sk->conf->users ? "user name and password"
@@ -378,6 +382,7 @@ ngx_trp_socks5_authenticate(ngx_trp_socks5_t *sk, size_t *used)
     }
 
     if (rc == TRP_ERROR) {
+        ngx_trp_socks5_count(sk, NGX_TRP_STREAMS_INVALID);
         ngx_log_error(NGX_LOG_INFO, sk->session->connection->log, 0,
                       "SOCKS5 client sent no user name");
         return NGX_STREAM_BAD_REQUEST;
@@ -405,6 +410,7 @@ ngx_trp_socks5_authenticate(ngx_trp_socks5_t *sk, size_t *used)
     if (found != NGX_OK) {
         sk->told = 1;
 
+        ngx_trp_socks5_count(sk, NGX_TRP_STREAMS_UNAUTHENTICATED);
         ngx_trp_socks5_log_user(sk, &user);
         return NGX_STREAM_FORBIDDEN;
     }
@@ -459,7 +465,13 @@ ngx_trp_socks5_check_user(ngx_trp_socks5_t *sk, ngx_str_t *name,
 
     rc = ngx_trp_socks5_compare(sk, user ? user : &users[0], password);
 
-    return user ? rc : NGX_DECLINED;
+    if (user == NULL || rc != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    sk->who = &sk->server->users[user - users];
+
+    return NGX_OK;
 }
 
 
@@ -524,6 +536,7 @@ ngx_trp_socks5_request(ngx_trp_socks5_t *sk, size_t *used)
     }
 
     if (data.data[0] != 5) {
+        ngx_trp_socks5_count(sk, NGX_TRP_STREAMS_INVALID);
         ngx_log_error(NGX_LOG_INFO, sk->session->connection->log, 0,
                       "SOCKS5 client sent an invalid request");
         return NGX_STREAM_BAD_REQUEST;
@@ -531,6 +544,8 @@ ngx_trp_socks5_request(ngx_trp_socks5_t *sk, size_t *used)
 
     sk->requested = 1;
     sk->command = command;
+
+    ngx_trp_socks5_status_begin(sk->server, sk->who, &sk->flow, sk->session);
 
     if (rc == TRP_DECLINED) {
         return ngx_trp_socks5_refuse(sk, TRP_SOCKS5_ADDRESS_NOT_SUPPORTED,
@@ -569,7 +584,11 @@ ngx_trp_socks5_request(ngx_trp_socks5_t *sk, size_t *used)
                                      "\"trp_socks5_deny\"");
     }
 
-    sk->target.udp = (sk->command == TRP_SOCKS5_UDP_ASSOCIATE);
+    if (sk->command == TRP_SOCKS5_UDP_ASSOCIATE) {
+        sk->target.udp = 1;
+        ngx_trp_socks5_count(sk, NGX_TRP_STREAMS_ASSOCIATED);
+    }
+
     sk->state = NGX_TRP_SOCKS5_READY;
 
     return NGX_DECLINED;
@@ -587,6 +606,7 @@ ngx_trp_socks5_refuse(ngx_trp_socks5_t *sk, trp_socks5_reply_e reply,
 
     if (reply == TRP_SOCKS5_NOT_ALLOWED) {
         sk->target.code = TRP_CODE_NOT_ALLOWED;
+        ngx_trp_socks5_count_denied(sk);
     }
 
     (void) ngx_trp_socks5_reply(sk, reply, NULL);
@@ -740,6 +760,8 @@ ngx_trp_socks5_front_denied(ngx_trp_target_t *target)
 
     sk = target->data;
 
+    ngx_trp_socks5_count_denied(sk);
+
     ngx_log_error(NGX_LOG_INFO, sk->session->connection->log, 0,
                   "SOCKS5 request was refused: not allowed by "
                   "\"trp_socks5_allow\" and \"trp_socks5_deny\", "
@@ -802,6 +824,32 @@ ngx_trp_socks5_finish(ngx_trp_target_t *target)
             break;
         }
     }
+}
+
+
+void
+ngx_trp_socks5_end(ngx_trp_socks5_t *sk)
+{
+    ngx_trp_socks5_finish(&sk->target);
+
+    ngx_trp_socks5_status_end(sk->server, sk->who, &sk->flow,
+                              sk->target.code);
+}
+
+
+void
+ngx_trp_socks5_count_denied(ngx_trp_socks5_t *sk)
+{
+    if (sk->who) {
+        ngx_trp_status_count(&sk->who->entry, NGX_TRP_USER_DENIED, 1);
+    }
+}
+
+
+static void
+ngx_trp_socks5_count(ngx_trp_socks5_t *sk, ngx_uint_t counter)
+{
+    ngx_trp_status_count(&sk->server->entry, counter, 1);
 }
 
 

@@ -17,6 +17,7 @@
 #include "base/ngx_trp.h"
 #include "base/ngx_trp_target.h"
 #include "socks5/ngx_trp_socks5_conf.h"
+#include "socks5/ngx_trp_socks5_status.h"
 #include "socks5/trp_socks5.h"
 
 
@@ -34,27 +35,30 @@ typedef enum {
 /* lives in the pool of the client's connection */
 
 typedef struct {
-    ngx_stream_session_t   *session;
-    ngx_trp_socks5_conf_t  *conf;
-    ngx_trp_socks5_state_e  state;
-    ngx_event_t             timer;       /* for the whole handshake */
+    ngx_stream_session_t     *session;
+    ngx_trp_socks5_server_t  *server;
+    ngx_trp_socks5_conf_t    *conf;
+    ngx_trp_socks5_state_e    state;
+    ngx_event_t               timer;     /* for the whole handshake */
 
-    ngx_str_t               user;        /* the authenticated user */
-    ngx_uint_t              command;     /* trp_socks5_command_e */
+    ngx_str_t                 user;      /* the authenticated user */
+    ngx_trp_socks5_who_t     *who;       /* the same; NULL: there is none */
+    ngx_trp_flow_t            flow;      /* from the request on */
+    ngx_uint_t                command;   /* trp_socks5_command_e */
 
-    ngx_trp_target_t        target;
+    ngx_trp_target_t          target;
 
-    ngx_uint_t             *closed;      /* set when the session ends */
+    ngx_uint_t               *closed;    /* set when the session ends */
 
-    unsigned                requested:1; /* the client expects a reply */
-    unsigned                told:1;      /* the reply was sent */
+    unsigned                  requested:1;   /* the client expects a reply */
+    unsigned                  told:1;        /* the reply was sent */
 } ngx_trp_socks5_t;
 
 
 /* NULL without memory */
 
 ngx_trp_socks5_t *ngx_trp_socks5_create(ngx_stream_session_t *s,
-    ngx_trp_socks5_conf_t *conf);
+    ngx_trp_socks5_server_t *server);
 
 /*
  * In the preread phase.  NGX_DONE: waits for the client, and will run the
@@ -85,6 +89,14 @@ ngx_int_t ngx_trp_socks5_succeed(ngx_trp_target_t *target,
  */
 
 void ngx_trp_socks5_finish(ngx_trp_target_t *target);
+
+/* in the log phase */
+
+void ngx_trp_socks5_end(ngx_trp_socks5_t *sk);
+
+/* counts what the user has asked for, and may not have */
+
+void ngx_trp_socks5_count_denied(ngx_trp_socks5_t *sk);
 
 
 #pragma GCC visibility pop

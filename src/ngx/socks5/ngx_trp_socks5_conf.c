@@ -398,7 +398,17 @@ ngx_trp_socks5_check_listen(ngx_conf_t *cf, ngx_trp_socks5_conf_t *conf,
     in_port_t   port;
     trp_addr_t  addr;
 
-    conf->listens++;
+    if (conf->listens++ == 0) {
+        conf->listen.data = ngx_pnalloc(cf->pool, NGX_SOCKADDR_STRLEN);
+        if (conf->listen.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        conf->listen.len = ngx_sock_ntop(listen->sockaddr,
+                                         sizeof(ngx_sockaddr_t),
+                                         conf->listen.data,
+                                         NGX_SOCKADDR_STRLEN, 1);
+    }
 
     if (listen->type != SOCK_STREAM) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,

@@ -34,6 +34,8 @@ typedef struct {
     ngx_uint_t                     enabled;
     ngx_uint_t                     public;
     ngx_uint_t                     listens;
+    ngx_str_t                      listen;     /* the first one */
+    ngx_uint_t                     number;     /* of the server */
 
     ngx_array_t                   *users;  /* ngx_trp_socks5_user_t */
     ngx_array_t                   *allow;  /* trp_acl_rule_t */
