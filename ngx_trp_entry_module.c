@@ -861,7 +861,13 @@ ngx_trp_entry_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
 
     if (ctx->entry) {
         info->name = ctx->entry->conf->agent.name;
+        info->entry = info->name;
         info->aborted = ngx_trp_entry_aborted(ctx);
+    }
+
+    if (ctx->home) {
+        info->reverse = ctx->home->local.name;
+        info->reverse_key = ctx->home->local.key;
     }
 
     return NGX_OK;

@@ -429,6 +429,14 @@ ngx_trp_relay_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
     info->destination = joint->destination;
     info->group = joint->group;
     info->name = joint->name;
+    info->entry = joint->entry->agent->name;
+    info->entry_key = joint->entry->key;
+
+    if (joint->reverse) {
+        info->reverse = joint->reverse->agent->name;
+        info->reverse_key = joint->reverse->key;
+    }
+
     info->status = joint->code;
     info->id = joint->open.id;
     info->aborted = (!joint->up || !joint->down);

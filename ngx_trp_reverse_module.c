@@ -526,6 +526,8 @@ ngx_trp_reverse_info(ngx_stream_session_t *s, ngx_trp_info_t *info)
     info->destination = ctx->destination;
     info->group = ctx->conf->agent.group;
     info->name = ctx->conf->agent.name;
+    info->entry = st->name;
+    info->reverse = ctx->conf->agent.name;
     info->id = st->id;
     info->status = (st->accepted || st->why) ? TRP_CODE_NONE
                                              : ngx_trp_reverse_code(ctx);

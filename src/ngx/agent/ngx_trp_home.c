@@ -80,6 +80,9 @@ ngx_trp_home_reroute(ngx_trp_home_t *home)
 
     ngx_trp_home_leave(home);
 
+    home->local.key = NULL;
+    ngx_str_null(&home->local.name);
+
     return ngx_trp_home_near(home);
 }
 

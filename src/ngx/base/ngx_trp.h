@@ -47,6 +47,10 @@ typedef struct {
     ngx_str_t           host;          /* destination as the user's route has */
     in_port_t           port;
     ngx_str_t           destination;   /* "host:port" to connect to */
+    ngx_str_t           entry;         /* names of the agents, if known */
+    ngx_str_t           reverse;
+    const trp_authorized_key_t  *entry_key;    /* NULL: not known here */
+    const trp_authorized_key_t  *reverse_key;
     ngx_uint_t          status;        /* trp_code_e */
     const u_char       *id;            /* of the stream; NULL: not yet known */
     unsigned            aborted:1;     /* ended by a reset or a lost tunnel */

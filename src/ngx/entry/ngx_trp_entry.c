@@ -668,8 +668,9 @@ ngx_trp_entry_free_peer(ngx_peer_connection_t *pc, void *data,
     }
 
     if (ctx->home) {
+
+        /* it is kept for the log: it knows who has served the user */
         ngx_trp_home_leave(ctx->home);
-        ctx->home = NULL;
     }
 
     if (ctx->associate) {

@@ -47,6 +47,12 @@ typedef struct {
     ngx_msec_t             timeout;      /* how long it waits */
     ngx_event_t            timer;
     ngx_msec_t             left;         /* to wait when that has run out */
+
+    /* the reverse that has the stream, or had it last, for the log */
+
+    ngx_str_t              name;
+    u_char                 name_text[TRP_LABEL_MAX];
+    const trp_authorized_key_t  *key;    /* NULL: none yet */
 } ngx_trp_local_t;
 
 

@@ -252,6 +252,12 @@ ngx_trp_local_take(ngx_trp_local_t *local, ngx_trp_peer_t *reverse)
     }
 
     local->reverse = reverse;
+
+    local->key = reverse->key;
+    local->name.len = reverse->agent->name.len;
+    local->name.data = local->name_text;
+    ngx_memcpy(local->name_text, reverse->agent->name.data, local->name.len);
+
     local->source.spare = ngx_trp_pair_spare(reverse->agent);
 
     reverse->local = local;

@@ -17,8 +17,12 @@ typedef enum {
     NGX_TRP_VAR_DESTINATION = 0,
     NGX_TRP_VAR_HOST,
     NGX_TRP_VAR_PORT,
+    NGX_TRP_VAR_ENTRY_KEY,
+    NGX_TRP_VAR_ENTRY_NAME,
     NGX_TRP_VAR_GROUP,
     NGX_TRP_VAR_NAME,
+    NGX_TRP_VAR_REVERSE_KEY,
+    NGX_TRP_VAR_REVERSE_NAME,
     NGX_TRP_VAR_STATUS,
     NGX_TRP_VAR_STREAM_ID
 } ngx_trp_variable_e;
@@ -38,14 +42,20 @@ static ngx_int_t ngx_trp_variable(ngx_stream_session_t *s,
     ngx_stream_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_trp_variable_value(ngx_stream_session_t *s,
     ngx_trp_info_t *info, ngx_trp_variable_e variable, ngx_str_t *value);
+static ngx_int_t ngx_trp_variable_key(ngx_stream_session_t *s,
+    const trp_authorized_key_t *key, ngx_str_t *value);
 
 
 static const ngx_str_t  ngx_trp_variable_names[] = {
     ngx_string("trp_destination"),
     ngx_string("trp_destination_host"),
     ngx_string("trp_destination_port"),
+    ngx_string("trp_entry_key"),
+    ngx_string("trp_entry_name"),
     ngx_string("trp_group"),
     ngx_string("trp_name"),
+    ngx_string("trp_reverse_key"),
+    ngx_string("trp_reverse_name"),
     ngx_string("trp_status"),
     ngx_string("trp_stream_id")
 };
@@ -103,14 +113,16 @@ ngx_trp_variable(ngx_stream_session_t *s, ngx_stream_variable_value_t *v,
         return tv->next(s, v, tv->next_data);
     }
 
+    if (rc == NGX_OK) {
+        rc = ngx_trp_variable_value(s, &info, tv->variable, &value);
+    }
+
     if (rc == NGX_DECLINED) {
         v->not_found = 1;
         return NGX_OK;
     }
 
-    if (rc != NGX_OK
-        || ngx_trp_variable_value(s, &info, tv->variable, &value) != NGX_OK)
-    {
+    if (rc != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -123,6 +135,8 @@ ngx_trp_variable(ngx_stream_session_t *s, ngx_stream_variable_value_t *v,
     return NGX_OK;
 }
 
+
+/* NGX_DECLINED: it is not known here */
 
 static ngx_int_t
 ngx_trp_variable_value(ngx_stream_session_t *s, ngx_trp_info_t *info,
@@ -156,6 +170,20 @@ ngx_trp_variable_value(ngx_stream_session_t *s, ngx_trp_info_t *info,
         *value = info->name;
         break;
 
+    case NGX_TRP_VAR_ENTRY_NAME:
+        *value = info->entry;
+        return value->len ? NGX_OK : NGX_DECLINED;
+
+    case NGX_TRP_VAR_REVERSE_NAME:
+        *value = info->reverse;
+        return value->len ? NGX_OK : NGX_DECLINED;
+
+    case NGX_TRP_VAR_ENTRY_KEY:
+        return ngx_trp_variable_key(s, info->entry_key, value);
+
+    case NGX_TRP_VAR_REVERSE_KEY:
+        return ngx_trp_variable_key(s, info->reverse_key, value);
+
     case NGX_TRP_VAR_STREAM_ID:
         ngx_str_null(value);
 
@@ -177,6 +205,35 @@ ngx_trp_variable_value(ngx_stream_session_t *s, ngx_trp_info_t *info,
                                   ? "aborted" : trp_code_text(info->status));
         value->len = ngx_strlen(value->data);
     }
+
+    return NGX_OK;
+}
+
+
+/* its comment, or else its fingerprint */
+
+static ngx_int_t
+ngx_trp_variable_key(ngx_stream_session_t *s, const trp_authorized_key_t *key,
+    ngx_str_t *value)
+{
+    if (key == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (key->comment.len) {
+        value->len = key->comment.len;
+        value->data = (u_char *) key->comment.data;
+
+        return NGX_OK;
+    }
+
+    value->data = ngx_pnalloc(s->connection->pool, TRP_FINGERPRINT_LEN);
+    if (value->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    trp_key_fingerprint((char *) value->data, key->public_key);
+    value->len = ngx_strlen(value->data);
 
     return NGX_OK;
 }

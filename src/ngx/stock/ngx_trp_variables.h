@@ -6,7 +6,8 @@
 
 /*
  * $trp_destination, $trp_destination_host, $trp_destination_port,
- * $trp_group, $trp_name, $trp_status, $trp_stream_id.
+ * $trp_entry_key, $trp_entry_name, $trp_group, $trp_name, $trp_reverse_key,
+ * $trp_reverse_name, $trp_status, $trp_stream_id.
  *
  * Each module adds them all.  If nginx has several of the modules loaded, a
  * variable asks one after the other; the first that knows the session answers.
