@@ -221,7 +221,7 @@ ngx_trp_dial_log_error(ngx_trp_dial_log_t *dl, ngx_uint_t level,
     }
 
     dl->said = dl->dialing;
-    dl->view = ngx_trp_pool_view_error(dl->pool, text);
+    dl->view = ngx_trp_pool_view_error(dl->pool, text, dl->dialing);
 
     more[0] = '\0';
 

@@ -27,6 +27,10 @@
 
 #define NGX_TRP_POOL_VIEW_TEXTS     4
 
+/* rounds in vain that are not worth a word while there are other tunnels */
+
+#define NGX_TRP_POOL_VIEW_ROUNDS    2
+
 /* of a row's texts, bytes: some of the space is left for the error */
 
 #define NGX_TRP_POOL_VIEW_HOST      128
@@ -210,8 +214,8 @@ ngx_trp_pool_view_ready(ngx_trp_pool_t *pool)
                                                   : NGX_LOG_INFO;
 
         ngx_log_error(level, pool->log, 0,
-                      "connected to relay %V again, after %T s, group: \"%V\", "
-                      "name: \"%V\"", &pool->source.name, since,
+                      "connected to relay %V, after %T s without a tunnel, "
+                      "group: \"%V\", name: \"%V\"", &pool->source.name, since,
                       pool->source.group, &pool->conf->name);
     }
 }
@@ -275,7 +279,8 @@ ngx_trp_pool_view_failed(ngx_trp_pool_t *pool)
 
 
 ngx_trp_pool_view_e
-ngx_trp_pool_view_error(ngx_trp_pool_t *pool, const ngx_str_t *text)
+ngx_trp_pool_view_error(ngx_trp_pool_t *pool, const ngx_str_t *text,
+    ngx_uint_t dialing)
 {
     time_t               now, first, last, pause;
     uint32_t             hash;
@@ -295,6 +300,12 @@ ngx_trp_pool_view_error(ngx_trp_pool_t *pool, const ngx_str_t *text)
 
     if (down != NGX_TRP_POOL_VIEW_KNOWN) {
         return down;
+    }
+
+    if (dialing && pool->dials.failures < NGX_TRP_POOL_VIEW_ROUNDS) {
+
+        /* the relay has gone, which the other workers are about to learn? */
+        return NGX_TRP_POOL_VIEW_KNOWN;
     }
 
     now = ngx_time();

@@ -58,7 +58,7 @@ void ngx_trp_pool_view_failed(ngx_trp_pool_t *pool);
 /* an error of dialling or of a tunnel, as it is logged; is it to be told? */
 
 ngx_trp_pool_view_e ngx_trp_pool_view_error(ngx_trp_pool_t *pool,
-    const ngx_str_t *text);
+    const ngx_str_t *text, ngx_uint_t dialing);
 
 /* for how long there has been no tunnel in any worker, or there has been one */
 
