@@ -151,8 +151,8 @@ const kinds = [
             tunnels,
             column.count('streams', 'Streams'),
             ...traffic,
-            { id: 'lost', label: 'Last loss', value: r => r.data.lost,
-                text: lastLoss },
+            { id: 'lost', label: 'Last loss', slim: true,
+                value: r => r.data.lost, text: lastLoss },
         ],
     },
     {

@@ -50,11 +50,10 @@ function among(list, test) {
 const panels = [
     {
         title: 'Relay', of: [ 'servers' ],
-        figures: ({ servers, agents, groups }) => [
+        figures: ({ servers, agents }) => [
             [ 'Agents up', among(agents, a => a.up) ],
             [ 'Tunnels', count(total(servers, 'tunnels')) ],
             [ 'Streams', count(total(servers, 'streams')) ],
-            [ 'Waiting', count(total(groups, 'waiting')) ],
         ],
     },
     {

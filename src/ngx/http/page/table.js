@@ -8,6 +8,7 @@
  *     text(row)       what is shown, by default value(row)
  *     draw(place, row)   does more than to set the text
  *     number          true: aligned as a number, the largest first
+ *     slim            true: a long text that wraps early
  * A row is { id, data, history, hay }.
  *
  * Elements of rows are kept from one update to the next, so that focus,
@@ -269,7 +270,8 @@ class Table {
                     role: c.heads ? 'rowheader' : 'cell',
                     'class': c.number ? 'number' : 'text',
                     'data-label': c.label,
-                }, c.heads ? this.opener(row.id) : el('span', {}))));
+                }, c.heads ? this.opener(row.id)
+                    : el('span', c.slim ? { 'class': 'slim' } : {}))));
 
             for (const head of line.querySelectorAll('th')) {
                 head.setAttribute('scope', 'row');
@@ -406,10 +408,10 @@ class Legend {
         this.sent = el('span', {});
         this.most = el('span', {});
         this.element = el('p', { 'class': 'legend' },
-            el('span', { 'class': 'key received' }), 'received ', this.received,
-            el('span', { 'class': 'key sent' }), 'sent ', this.sent,
-            el('span', { 'class': 'most' },
-                'last 5 minutes, at most ', this.most));
+            el('span', { 'class': 'key received' }, 'received ',
+                this.received), ' ',
+            el('span', { 'class': 'key sent' }, 'sent ', this.sent), ' ',
+            el('span', {}, 'in 5 minutes at most ', this.most));
     }
 
     update(history, row) {
