@@ -199,13 +199,14 @@ const kinds = [
     },
     {
         id: 'relays', title: 'Relays of this agent',
-        key: [ 'role', 'group', 'host', 'address' ], find: [ 'error', 'state' ],
-        sort: 'state',
+        key: [ 'role', 'name', 'group', 'host', 'address' ],
+        find: [ 'error', 'state' ], sort: 'state',
         columns: [
             column.state('State', relayState),
             column.name('host', 'Relay'),
             column.text('address', 'Address'),
             column.text('role', 'Role'),
+            column.text('name', 'Agent'),
             column.text('group', 'Group'),
             column.since('since', 'Since'),
             tunnels,
@@ -214,8 +215,8 @@ const kinds = [
                 { title: 'in a row, now' }),
             { id: 'next', label: 'Next try', number: true,
                 value: r => r.data.next, text: nextTry },
-            { id: 'error', label: 'Last error', value: r => r.data.failed_at,
-                text: lastError },
+            { id: 'error', label: 'Last error', slim: true,
+                value: r => r.data.failed_at, text: lastError },
         ],
     },
     {

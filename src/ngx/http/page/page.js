@@ -238,9 +238,16 @@ class Page {
     }
 
     rows(kind, list, now) {
+        const seen = new Set();
+
         const rows = list.map(data => {
             const name = kind.key.map(field => data[field]);
-            const id = [ kind.id, ...name ].join('\0');
+            let id = [ kind.id, ...name ].join('\0');
+
+            /* read while the table was changed */
+
+            while (seen.has(id)) id += '\0';
+            seen.add(id);
 
             return {
                 id, data, now,

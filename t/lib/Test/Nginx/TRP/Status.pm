@@ -155,7 +155,7 @@ sub _groups {
 sub _agents_view {
     my ($seconds, $now) = @_;
 
-    my %relay = (role => 'entry', group => 'office', tunnels_total => 31,
+    my %relay = (role => 'entry', name => 'hall', group => 'office', tunnels_total => 31,
         failed_total => 4, lost_total => 2);
 
     my %streams = (streams => 2, streams_total => 400 + $seconds,
