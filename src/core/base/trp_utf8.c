@@ -69,27 +69,46 @@ trp_utf8_length(trp_str_t text)
 size_t
 trp_utf8_clean(uint8_t *buf, size_t size, trp_str_t text)
 {
-    size_t                n, len, left;
-    const void           *from;
+    size_t          i, n;
+    uint8_t        *p, *end;
+    trp_str_t       left;
+    const uint8_t  *from;
+
     static const uint8_t  unknown[] = { 0xef, 0xbf, 0xbd };
 
-    len = 0;
+    p = buf;
+    end = buf + size;
 
-    for (left = text.len; left; left -= n, text.data += n) {
-        text.len = left;
-        n = trp_utf8_length(text);
+    for (i = 0; i < text.len; i += n) {
 
-        from = n ? (const void *) text.data : unknown;
+        /* most of it is ASCII */
 
-        if (size - len < (n ? n : sizeof(unknown))) {
+        if (text.data[i] < 0x80) {
+
+            if (p == end) {
+                break;
+            }
+
+            *p++ = text.data[i];
+            n = 1;
+            continue;
+        }
+
+        left.data = text.data + i;
+        left.len = text.len - i;
+
+        n = trp_utf8_length(left);
+        from = n ? left.data : unknown;
+
+        if ((size_t) (end - p) < (n ? n : sizeof(unknown))) {
             break;
         }
 
-        memcpy(buf + len, from, n ? n : sizeof(unknown));
-        len += n ? n : sizeof(unknown);
+        memcpy(p, from, n ? n : sizeof(unknown));
+        p += n ? n : sizeof(unknown);
 
         n = n ? n : 1;
     }
 
-    return len;
+    return p - buf;
 }

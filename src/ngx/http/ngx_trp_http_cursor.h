@@ -5,8 +5,8 @@
 
 
 /*
- * How far an answer has come.  It is written in turns: what a turn looks at and
- * what it writes are bounded, so that a worker has time for others between two
+ * How far an answer has come.  It is written in turns, which take a tenth of a
+ * millisecond or little more, so that a worker has time for others between two
  * of them, and an answer needs no memory but one buffer.
  */
 
@@ -33,8 +33,8 @@ typedef struct {
     ngx_uint_t                     field;     /* of the kind */
     ngx_uint_t                     row;       /* the next one */
     ngx_uint_t                     rows;      /* found in this pass */
-    ngx_uint_t                     glances;   /* left in this turn */
-    ngx_uint_t                     reads;     /* left in this turn */
+    ngx_uint_t                     looks;     /* in this turn */
+    uint64_t                       end;       /* of it, in nanoseconds */
     unsigned                       begun:1;   /* the answer */
     unsigned                       pass:1;    /* over the rows is under way */
 } ngx_trp_http_cursor_t;

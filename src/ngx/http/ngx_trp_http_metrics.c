@@ -322,25 +322,23 @@ ngx_trp_http_metrics_label(u_char *p, const char *name, const ngx_str_t *value)
 
     len = trp_utf8_clean(buf, sizeof(buf), text);
 
-    p = ngx_sprintf(p, "%s=\"", name);
+    p = ngx_cpymem(p, name, ngx_strlen(name));
+    *p++ = '=';
+    *p++ = '"';
 
     for (i = 0; i < len; i++) {
 
-        switch (buf[i]) {
-
-        case LF:
+        if (buf[i] == LF) {
             *p++ = '\\';
             *p++ = 'n';
-            break;
-
-        case '\\':
-        case '"':
-            *p++ = '\\';
-            /* fall through */
-
-        default:
-            *p++ = buf[i];
+            continue;
         }
+
+        if (buf[i] == '\\' || buf[i] == '"') {
+            *p++ = '\\';
+        }
+
+        *p++ = buf[i];
     }
 
     *p++ = '"';
