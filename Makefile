@@ -43,6 +43,7 @@ help:
 	@echo 'make bench-turn   the TURN server, against coturn'
 	@echo 'make bench-socks  SOCKS5, against microsocks, dante, stock nginx'
 	@echo 'make bench-udp    routes of UDP, against stock nginx'
+	@echo 'make bench-status readers of the status of 10,000 agents'
 	@echo 'make soak         mixed load with reloads, MINUTES=$(MINUTES)'
 	@echo 'make clean'
 	@echo
@@ -72,6 +73,9 @@ bench-socks:
 
 bench-udp:
 	@bench/udp
+
+bench-status:
+	@bench/status
 
 soak: all
 	@bench/soak $(MINUTES)
@@ -206,7 +210,7 @@ clean:
 
 
 .PHONY: all help check unit unit-asan replay fuzz test test-asan demo bench
-.PHONY: bench-turn bench-socks bench-udp soak install clean
+.PHONY: bench-turn bench-socks bench-udp bench-status soak install clean
 
 -include $(wildcard objs/unit/*/*.d objs/unit/core/*/*.d objs/replay/*.d)
 -include $(wildcard objs/unit-asan/*/*.d objs/unit-asan/core/*/*.d)

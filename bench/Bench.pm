@@ -117,7 +117,8 @@ sub nginx {
 
     my $load = join ' ', map { "load_module $_;" }
         $conf =~ /\bstream\s*\{/ ? "$modules/ngx_stream_module.so" : (),
-        map { "$root/objs/ngx_trp_${_}_module.so" } @$roles;
+        map { "$root/objs/ngx_${_}_module.so" }
+        map { $_ eq 'status' ? 'http_trp_status' : "trp_$_" } @$roles;
 
     mkdir "$dir/$name";
     open my $fh, '>', "$dir/$name.conf" or die "open: $!\n";
