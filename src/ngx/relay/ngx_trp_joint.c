@@ -205,7 +205,8 @@ ngx_trp_joint_pair(ngx_trp_joint_t *joint, ngx_msec_t timeout)
                       ngx_trp_peer_text(joint->entry).data,
                       ngx_trp_id_text(joint->open.id).data);
 
-        ngx_trp_joint_refuse(joint, TRP_CODE_NO_AGENT, 1);
+        ngx_trp_joint_refuse(joint, TRP_CODE_NO_AGENT, "no reverse was there",
+                             1);
         return;
     }
 
@@ -224,7 +225,7 @@ static void
 ngx_trp_joint_absent(ngx_trp_seeker_t *seeker)
 {
     ngx_trp_joint_refuse(trp_of(ngx_trp_joint_t, seeker, seeker),
-                         TRP_CODE_NO_AGENT, 0);
+                         TRP_CODE_NO_AGENT, "no reverse was there", 0);
 }
 
 
@@ -258,6 +259,7 @@ ngx_trp_joint_wait(ngx_trp_joint_t *joint, ngx_msec_t timeout)
 static void
 ngx_trp_joint_timeout(ngx_event_t *ev)
 {
+    ngx_uint_t        there;
     ngx_trp_peer_t   *entry, *reverse;
     ngx_trp_joint_t  *joint;
 
@@ -287,14 +289,16 @@ ngx_trp_joint_timeout(ngx_event_t *ev)
         return;
     }
 
+    there = entry->agent->group->nreverses;
+
     ngx_log_error(NGX_LOG_ERR, ev->log, NGX_ETIMEDOUT,
                   "no reverse in group \"%V\" %s for \"%V\", %s, stream: %s",
-                  &joint->group,
-                  entry->agent->group->nreverses ? "was free" : "was there",
+                  &joint->group, there ? "was free" : "was there",
                   &joint->destination, ngx_trp_peer_text(entry).data,
                   ngx_trp_id_text(joint->open.id).data);
 
     ngx_trp_joint_refuse(joint, TRP_CODE_NO_AGENT,
+                         there ? "no reverse was free" : "no reverse was there",
                          ngx_trp_joint_elsewhere(joint));
 }
 
@@ -329,7 +333,7 @@ ngx_trp_joint_refuse_draining(ngx_trp_joint_t *joint, const char *why)
                   ngx_trp_peer_text(joint->entry).data,
                   ngx_trp_id_text(joint->open.id).data);
 
-    ngx_trp_joint_refuse(joint, TRP_CODE_DRAINING, 1);
+    ngx_trp_joint_refuse(joint, TRP_CODE_DRAINING, NULL, 1);
 }
 
 
@@ -406,7 +410,8 @@ ngx_trp_joint_connect(ngx_trp_joint_t *joint, ngx_trp_peer_t *reverse)
 
 
 void
-ngx_trp_joint_refuse(ngx_trp_joint_t *joint, ngx_uint_t code, ngx_uint_t retry)
+ngx_trp_joint_refuse(ngx_trp_joint_t *joint, ngx_uint_t code, const char *why,
+    ngx_uint_t retry)
 {
     trp_refuse_t     refuse;
     ngx_trp_peer_t  *entry;
@@ -417,6 +422,11 @@ ngx_trp_joint_refuse(ngx_trp_joint_t *joint, ngx_uint_t code, ngx_uint_t retry)
 
     refuse.code = (uint8_t) code;
     refuse.retry = (uint8_t) retry;
+
+    if (why) {
+        refuse.text.len = ngx_strlen(why);
+        refuse.text.data = (u_char *) why;
+    }
 
     joint->code = code;
     joint->retried = retry;
@@ -777,7 +787,7 @@ ngx_trp_joint_frame(ngx_trp_peer_t *peer, trp_frame_t *frame)
         if (joint->seeker.waiting) {
 
             /* the user is gone, and the reverse no longer needed */
-            ngx_trp_joint_refuse(joint, TRP_CODE_FAILED, 0);
+            ngx_trp_joint_refuse(joint, TRP_CODE_FAILED, NULL, 0);
         }
     }
 }

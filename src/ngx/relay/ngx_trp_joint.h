@@ -53,10 +53,13 @@ void ngx_trp_joint_pair(ngx_trp_joint_t *joint, ngx_msec_t timeout);
 
 ngx_uint_t ngx_trp_joint_waits(ngx_trp_peer_t *peer);
 
-/* the relay itself ends a stream that has no reverse; the caller logs why */
+/*
+ * The relay itself ends a stream that has no reverse; the caller logs why, and
+ * the entry is told "why" unless it is NULL.
+ */
 
 void ngx_trp_joint_refuse(ngx_trp_joint_t *joint, ngx_uint_t code,
-    ngx_uint_t retry);
+    const char *why, ngx_uint_t retry);
 
 
 /* the same, but without a fault: its entry dials again, "why" is logged */

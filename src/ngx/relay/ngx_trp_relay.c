@@ -834,7 +834,8 @@ ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame)
                       "group: \"%V\", stream: %s",
                       ngx_trp_peer_text(peer).data, &joint->destination,
                       &joint->group, ngx_trp_id_text(open->id).data);
-        ngx_trp_joint_refuse(joint, TRP_CODE_NOT_ALLOWED, 0);
+        ngx_trp_joint_refuse(joint, TRP_CODE_NOT_ALLOWED,
+                             "by \"permitopen\"", 0);
         return NGX_OK;
     }
 
@@ -854,7 +855,8 @@ ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame)
                       "group: \"%V\", stream: %s", &joint->destination,
                       ngx_trp_peer_text(peer).data, &joint->group,
                       ngx_trp_id_text(open->id).data);
-        ngx_trp_joint_refuse(joint, TRP_CODE_FAILED, 0);
+        ngx_trp_joint_refuse(joint, TRP_CODE_FAILED, "it was opened before",
+                             0);
         return NGX_OK;
     }
 
@@ -865,7 +867,7 @@ ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame)
                       "%s may not open \"%V\": %s, group: \"%V\", stream: %s",
                       ngx_trp_peer_text(peer).data, &joint->destination, over,
                       &joint->group, ngx_trp_id_text(open->id).data);
-        ngx_trp_joint_refuse(joint, TRP_CODE_LIMIT, 0);
+        ngx_trp_joint_refuse(joint, TRP_CODE_LIMIT, over, 0);
         return NGX_OK;
     }
 
@@ -927,7 +929,7 @@ ngx_trp_relay_find_service(ngx_trp_joint_t *joint)
                   ngx_trp_peer_text(entry).data,
                   ngx_trp_id_text(joint->open.id).data);
 
-    ngx_trp_joint_refuse(joint, TRP_CODE_NOT_PUBLISHED,
+    ngx_trp_joint_refuse(joint, TRP_CODE_NOT_PUBLISHED, NULL,
                          ngx_trp_joint_elsewhere(joint));
 
     return NGX_DECLINED;
