@@ -127,7 +127,8 @@ check($relay, 'reverse', @$_) for @reverses;
 for my $agent ($entry, $reverse) {
     my $bad = grep { $_->[3] } $agent == $entry ? @entries : @reverses;
 
-    ok(wait_log($agent, qr/\[error\].* relay reports "not authorized"/,
+    ok(wait_log($agent,
+        qr/\[error\].* relay reports "not authorized".*, key: SHA256:/,
         count => $bad), 'agent is told');
 }
 

@@ -447,7 +447,7 @@ ngx_trp_dial_handler(ngx_trp_dialer_t *d, ngx_trp_dialer_e rc)
         return;
     }
 
-    c->log->action = "authenticating to relay";
+    c->log->action = NGX_TRP_DIAL_LOG_AUTH;
 
     if (ngx_trp_tunnel_start(t) != NGX_OK) {
         ngx_trp_tunnel_close(t);

@@ -12,6 +12,8 @@
 
 #include "agent/ngx_trp_dial_log.h"
 
+#include <sodium.h>
+
 
 static u_char *ngx_trp_dial_log_context(ngx_log_t *log, u_char *buf,
     size_t len);
@@ -104,21 +106,33 @@ ngx_trp_dial_log_done(ngx_trp_dial_log_t *dl)
 static u_char *
 ngx_trp_dial_log_context(ngx_log_t *log, u_char *buf, size_t len)
 {
-    u_char          *p;
+    char             key[TRP_FINGERPRINT_LEN];
+    u_char          *p, *last, public_key[TRP_KEY_PUBLIC_LEN];
     ngx_trp_pool_t  *pool;
 
     p = buf;
+    last = buf + len;
     pool = log->data;
 
     if (log->action) {
-        p = ngx_snprintf(p, len, " while %s", log->action);
-        len -= p - buf;
-        buf = p;
+        p = ngx_slprintf(p, last, " while %s", log->action);
     }
 
-    return ngx_snprintf(buf, len, ", relay: %V, group: \"%V\", name: \"%V\"",
-                        &pool->source.name, pool->source.group,
-                        &pool->conf->name);
+    p = ngx_slprintf(p, last, ", relay: %V, group: \"%V\", name: \"%V\"",
+                     &pool->source.name, pool->source.group,
+                     &pool->conf->name);
+
+    if (log->action && ngx_strcmp(log->action, NGX_TRP_DIAL_LOG_AUTH) == 0) {
+
+        /* to be found in the relay's log, which says why it is refused */
+
+        crypto_sign_ed25519_sk_to_pk(public_key, pool->conf->secret);
+        trp_key_fingerprint(key, public_key);
+
+        p = ngx_slprintf(p, last, ", key: %s", key);
+    }
+
+    return p;
 }
 
 

@@ -22,6 +22,11 @@
 #pragma GCC visibility push(hidden)
 
 
+/* what an agent is doing when the relay may refuse its key */
+
+#define NGX_TRP_DIAL_LOG_AUTH  "authenticating to relay"
+
+
 typedef struct {
     ngx_log_t             log;
     ngx_trp_pool_t       *pool;
