@@ -260,7 +260,7 @@ ok(wait_log($t, qr/ not allowed 403$/, count => $denied,
 
 my $line = qr/ not allowed by "trp_socks5_allow"|has to be in "trp_socks5_allow"/;
 
-is(count_log($t, qr/\[(?:info|error)\].*$line/), $denied, 'a line for each');
+is(count_log($t, qr/\[(?:info|warn|error)\].*$line/), $denied, 'a line for each');
 is(count_log($t, qr/$line.*127\.0\.0\.5:22.* client: 127\.0\.0\.1/), 4,
     'with destination and client');
 is(count_log($t, qr/\[alert\]/), 0, 'no alerts');

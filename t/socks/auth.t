@@ -124,7 +124,7 @@ trp_cert($t);
 $t->write_file('authorized_keys', join "\n", trp_keys($t, 'entry', 'reverse'));
 serve($t, port(8090), 'echo');
 
-$t->run()->plan(40 + 4 * keys %hashes);
+$t->run()->plan(41 + 4 * keys %hashes);
 
 # without users
 
@@ -164,8 +164,9 @@ for my $case ([ 'bob', 'Secret' ], [ 'bob', 'secre' ], [ 'bob', 'secrets' ],
 
 ok(wait_log($t, qr/^${\port(8081)} -? 403$/, file => 'access.log',
     count => 15), 'no name in the log then');
-is(count_log($t, qr/\[error\].* user "bob" was not found, or the password /
-    . qr/does not match.*client: 127\.0\.0\.1, server: /), 5, 'but a line');
+is(count_log($t, qr/\[$_->[0]\].* user "bob" was not found, or the password /
+    . qr/does not match.*client: 127\.0\.0\.1, server: /), $_->[1],
+    "but a line: $_->[0]") for [ warn => 1 ], [ info => 4 ];
 is(count_log($t, qr/ password .*(?:secre|pass:word|$long_password)/), 0,
     'without a password');
 

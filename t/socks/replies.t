@@ -232,7 +232,7 @@ is((grep { $_->rep() || $_->echo('SEE') eq 'SEE' } @all), 20, 'echo');
 $_->close() for @all;
 
 is(count_log($entry, qr/\[(?:alert|crit|emerg)\]/), 0, 'no alerts');
-ok(wait_log($entry, qr/\[info\].* request was refused: not allowed by .*/
+ok(wait_log($entry, qr/\[warn\].* request was refused: not allowed by .*/
     . qr/"trp_socks5_deny", destination: 127\.0\.0\.6:/), 'line about deny');
 ok(wait_log($relay, qr/may not open "localhost:80" by "permitopen"/),
     'line of the relay');

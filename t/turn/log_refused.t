@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
 # Tests for lines about users that do not authenticate and peers that are
-# denied: who it was, from where; not too many of them; and no character that
-# a terminal would obey.
+# denied: who it was, from where; a warning for each of a kind, and not too many
+# of them; and no character that a terminal would obey.
 
 use strict;
 use warnings;
@@ -58,7 +58,7 @@ stream {
 
 EOC
 
-$t->run()->plan(18);
+$t->run()->plan(22);
 
 my $server = '127.0.0.1:' . port(8478, udp => 1);
 
@@ -99,13 +99,26 @@ $c->allocate();
 is($c->permit('10.0.0.1:80')->{code}, 403, 'permission');
 said('peer 10.0.0.1:80 is denied, user: "alice"', $c);
 
+# the same once more is no warning, nor are peers like those
+
+$c = client(8478, 'alice', 'wrong');
+$c->allocate();
+said('user "alice" has another password', $c, 'info');
+
+$c = client(8478, 'alice', 'secret');
+$c->allocate();
+$c->permit('10.0.0.2:80');
+said('peer 10.0.0.2:80 is denied, user: "alice"', $c, 'info');
+$c->permit('192.168.0.1:80');
+said('peer 192.168.0.1:80 is denied, user: "alice"', $c);
+
 # who has no nonce says nothing that is worth a line
 
-my $lines = count_log($t, qr/\[info\]/);
+my $lines = count_log($t, qr/\[(?:info|warn)\]/);
 $c->call('refresh', [], nonce => 'x', user => 'mallory', retry => 0)
     for 1 .. 20;
 $c->call('refresh', [], anonymous => 1) for 1 .. 20;
-is(count_log($t, qr/\[info\]/), $lines, 'nothing of strangers');
+is(count_log($t, qr/\[(?:info|warn)\]/), $lines, 'nothing of strangers');
 
 # many of them: in all they are as many as there were
 
@@ -130,12 +143,22 @@ open my $fh, '<', $t->testdir() . '/error.log' or die "no log: $!\n";
 
 is($lines + $left + 1, 300 + $n, 'all others are counted');
 
+# many names do not fill the log with warnings
+
+my $before = count_log($t, qr/\[warn\]/);
+$start = time();
+client(8478, "name$_", 'secret')->allocate() for 1 .. 100;
+
+cmp_ok(count_log($t, qr/\[warn\]/) - $before, '<=',
+    21 + (time() - $start) * 5, 'not too many warnings');
+
 
 sub said {
-    my ($text, $c) = @_;
+    my ($text, $c, $level) = @_;
+    $level ||= 'warn';
     my $line = "TURN $text, client: " . $c->addr() . ", server: $server";
 
-    ok(wait_log($t, qr/\[info\].*\Q$line\E$/), $text)
+    ok(wait_log($t, qr/\[$level\].*\Q$line\E$/), $text)
         or diag($line);
 }
 

@@ -511,7 +511,7 @@ ngx_trp_associate_allowed(ngx_trp_associate_t *as, trp_socks5_addr_t *to)
 
     u_char      text[TRP_ADDR_TEXT_LEN];
     ngx_int_t   rc;
-    trp_str_t   host;
+    ngx_str_t   host;
 
     if (to->addr.family) {
         rc = ngx_trp_socks5_check_addr(as->socks->conf, no_name, &to->addr,
@@ -529,17 +529,17 @@ ngx_trp_associate_allowed(ngx_trp_associate_t *as, trp_socks5_addr_t *to)
 
     if (!as->denied) {
         as->denied = 1;
-        host = to->host;
+
+        host.len = to->host.len;
+        host.data = (u_char *) to->host.data;
 
         if (to->addr.family) {
             host.len = trp_addr_text(text, &to->addr);
             host.data = text;
         }
 
-        ngx_log_error(NGX_LOG_INFO, as->client->log, 0,
-                      "datagram to \"%*s\", port %ui, is not allowed by "
-                      "\"trp_socks5_allow\" and \"trp_socks5_deny\"",
-                      host.len, host.data, (ngx_uint_t) to->port);
+        ngx_trp_socks5_log_denied(as->socks, "datagram was dropped", &host,
+                                  to->port);
     }
 
     return 0;

@@ -432,7 +432,12 @@ ngx_trp_socks5_authenticate(ngx_trp_socks5_t *sk, size_t *used)
 static void
 ngx_trp_socks5_log_user(ngx_trp_socks5_t *sk, ngx_str_t *user)
 {
-    ngx_log_error(NGX_LOG_ERR, sk->session->connection->log, 0,
+    ngx_uint_t  level;
+
+    level = ngx_trp_socks5_status_level(&sk->server->worker->failed, user,
+                                        &sk->session->connection->addr_text);
+
+    ngx_log_error(level, sk->session->connection->log, 0,
                   "SOCKS5 user \"%s\" was not found, or the password does "
                   "not match", ngx_trp_text(user->data, user->len).data);
 }
@@ -579,9 +584,12 @@ ngx_trp_socks5_request(ngx_trp_socks5_t *sk, size_t *used)
     if (sk->command == TRP_SOCKS5_CONNECT
         && ngx_trp_socks5_allowed(sk) == NGX_DECLINED)
     {
-        return ngx_trp_socks5_refuse(sk, TRP_SOCKS5_NOT_ALLOWED,
-                                     "not allowed by \"trp_socks5_allow\" and "
-                                     "\"trp_socks5_deny\"");
+        ngx_trp_socks5_front_denied(&sk->target);
+
+        sk->target.code = TRP_CODE_NOT_ALLOWED;
+        (void) ngx_trp_socks5_reply(sk, TRP_SOCKS5_NOT_ALLOWED, NULL);
+
+        return NGX_STREAM_FORBIDDEN;
     }
 
     if (sk->command == TRP_SOCKS5_UDP_ASSOCIATE) {
@@ -604,15 +612,9 @@ ngx_trp_socks5_refuse(ngx_trp_socks5_t *sk, trp_socks5_reply_e reply,
                   sk->target.destination.len ? ", destination: " : "",
                   &sk->target.destination);
 
-    if (reply == TRP_SOCKS5_NOT_ALLOWED) {
-        sk->target.code = TRP_CODE_NOT_ALLOWED;
-        ngx_trp_socks5_count_denied(sk);
-    }
-
     (void) ngx_trp_socks5_reply(sk, reply, NULL);
 
-    return (reply == TRP_SOCKS5_NOT_ALLOWED) ? NGX_STREAM_FORBIDDEN
-                                             : NGX_STREAM_BAD_REQUEST;
+    return NGX_STREAM_BAD_REQUEST;
 }
 
 
@@ -761,11 +763,8 @@ ngx_trp_socks5_front_denied(ngx_trp_target_t *target)
     sk = target->data;
 
     ngx_trp_socks5_count_denied(sk);
-
-    ngx_log_error(NGX_LOG_INFO, sk->session->connection->log, 0,
-                  "SOCKS5 request was refused: not allowed by "
-                  "\"trp_socks5_allow\" and \"trp_socks5_deny\", "
-                  "destination: %V", &target->destination);
+    ngx_trp_socks5_log_denied(sk, "SOCKS5 request was refused", &target->host,
+                              target->port);
 }
 
 
@@ -843,6 +842,31 @@ ngx_trp_socks5_count_denied(ngx_trp_socks5_t *sk)
     if (sk->who) {
         ngx_trp_status_count(&sk->who->entry, NGX_TRP_USER_DENIED, 1);
     }
+}
+
+
+void
+ngx_trp_socks5_log_denied(ngx_trp_socks5_t *sk, const char *what,
+    ngx_str_t *host, in_port_t port)
+{
+    ngx_str_t   name;
+    ngx_uint_t  level;
+
+    name = ngx_trp_host_port(sk->session->connection->pool, host, port);
+
+    if (name.data == NULL) {
+        return;
+    }
+
+    level = ngx_trp_socks5_status_level(&sk->server->worker->denied, &sk->user,
+                                        host);
+
+    ngx_log_error(level, sk->session->connection->log, 0,
+                  "%s: not allowed by \"trp_socks5_allow\" and "
+                  "\"trp_socks5_deny\", destination: %V%s%s%s", what, &name,
+                  sk->user.len ? ", user: \"" : "",
+                  ngx_trp_text(sk->user.data, sk->user.len).data,
+                  sk->user.len ? "\"" : "");
 }
 
 

@@ -94,9 +94,11 @@ void ngx_trp_socks5_finish(ngx_trp_target_t *target);
 
 void ngx_trp_socks5_end(ngx_trp_socks5_t *sk);
 
-/* counts what the user has asked for, and may not have */
+/* a destination is denied, and a line says so, at this level */
 
 void ngx_trp_socks5_count_denied(ngx_trp_socks5_t *sk);
+void ngx_trp_socks5_log_denied(ngx_trp_socks5_t *sk, const char *what,
+    ngx_str_t *host, in_port_t port);
 
 
 #pragma GCC visibility pop

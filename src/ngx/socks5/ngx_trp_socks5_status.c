@@ -14,11 +14,18 @@
 #include "socks5/ngx_trp_socks5_status.h"
 #include "status/ngx_trp_status_zone.h"
 
+#include <sodium.h>
+
 
 /* seconds, of a user without sessions */
 #define NGX_TRP_SOCKS5_IDLE  60
 
+/* bytes of a name, at most */
+#define NGX_TRP_SOCKS5_NAME  255
 
+
+static ngx_int_t ngx_trp_socks5_status_warnings(ngx_cycle_t *cycle,
+    ngx_trp_warnings_t *warnings, const char *what);
 static ngx_int_t ngx_trp_socks5_status_server(ngx_cycle_t *cycle,
     ngx_trp_socks5_server_t *server);
 static void ngx_trp_socks5_status_open(ngx_trp_socks5_server_t *server,
@@ -50,6 +57,15 @@ ngx_trp_socks5_status_init(ngx_cycle_t *cycle, ngx_array_t *confs)
         return NULL;
     }
 
+    if (ngx_trp_socks5_status_warnings(cycle, &worker->failed, "SOCKS5 users")
+        != NGX_OK
+        || ngx_trp_socks5_status_warnings(cycle, &worker->denied,
+                                          "SOCKS5 destinations")
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
     ngx_trp_flows_init(&worker->flows, cycle->log);
     ngx_queue_init(&worker->idle);
 
@@ -73,6 +89,25 @@ ngx_trp_socks5_status_init(ngx_cycle_t *cycle, ngx_array_t *confs)
     }
 
     return worker;
+}
+
+
+/* not shared: of other workers, each has warnings of its own */
+
+static ngx_int_t
+ngx_trp_socks5_status_warnings(ngx_cycle_t *cycle,
+    ngx_trp_warnings_t *warnings, const char *what)
+{
+    ngx_trp_warnings_shared_t  *shared;
+
+    shared = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_warnings_shared_t));
+    if (shared == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_trp_warnings_init(warnings, shared, what, cycle->log);
+
+    return NGX_OK;
 }
 
 
@@ -103,6 +138,25 @@ ngx_trp_socks5_status_exit(ngx_trp_socks5_worker_t *worker)
 {
     ngx_trp_flows_exit(&worker->flows);
     ngx_trp_status_stop(worker->status);
+}
+
+
+ngx_uint_t
+ngx_trp_socks5_status_level(ngx_trp_warnings_t *warnings, ngx_str_t *name,
+    ngx_str_t *other)
+{
+    u_char    text[2 * NGX_TRP_SOCKS5_NAME + 1], *p;
+    uint64_t  id;
+
+    static const u_char  key[crypto_shorthash_KEYBYTES];
+
+    p = ngx_cpymem(text, name->data, ngx_min(name->len, NGX_TRP_SOCKS5_NAME));
+    *p++ = '\0';
+    p = ngx_cpymem(p, other->data, ngx_min(other->len, NGX_TRP_SOCKS5_NAME));
+
+    (void) crypto_shorthash((u_char *) &id, text, p - text, key);
+
+    return ngx_trp_warnings_level(warnings, id);
 }
 
 

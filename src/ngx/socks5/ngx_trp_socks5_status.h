@@ -5,7 +5,8 @@
 
 
 /*
- * SOCKS5 servers and their users in the table of an operator's view.
+ * SOCKS5 servers and their users in the table of an operator's view, and which
+ * of the lines about them are warnings.
  */
 
 
@@ -14,6 +15,7 @@
 
 
 #include "base/ngx_trp.h"
+#include "base/ngx_trp_warnings.h"
 #include "socks5/ngx_trp_socks5_conf.h"
 #include "status/ngx_trp_status_kinds.h"
 #include "stock/ngx_trp_flows.h"
@@ -49,6 +51,8 @@ typedef struct {
 struct ngx_trp_socks5_worker_s {
     ngx_trp_status_t            *status;
     ngx_trp_flows_t              flows;
+    ngx_trp_warnings_t           failed;     /* lines about users */
+    ngx_trp_warnings_t           denied;     /* and about destinations */
     ngx_queue_t                  idle;       /* users, the first left longest */
     ngx_event_t                  timer;      /* closes the rows of those */
     ngx_trp_socks5_server_t     *servers;    /* in the order of "confs" */
@@ -61,6 +65,11 @@ struct ngx_trp_socks5_worker_s {
 ngx_trp_socks5_worker_t *ngx_trp_socks5_status_init(ngx_cycle_t *cycle,
     ngx_array_t *confs);
 void ngx_trp_socks5_status_exit(ngx_trp_socks5_worker_t *worker);
+
+/* the level of a line about a name, and an address or another name */
+
+ngx_uint_t ngx_trp_socks5_status_level(ngx_trp_warnings_t *warnings,
+    ngx_str_t *name, ngx_str_t *other);
 
 /* a request, of a user or NULL; and the end of its session, with a code */
 

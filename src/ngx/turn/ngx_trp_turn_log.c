@@ -6,7 +6,7 @@
 
 /*
  * Writes a line for each allocation, whose final state is kept in a record, and
- * lines about refusals, at most 10 per second; and provides the variables.
+ * lines about refusals, not too many; and provides the variables.
  */
 
 
@@ -19,7 +19,7 @@
 /* "ADDRESS:PORT, " with brackets */
 #define NGX_TRP_TURN_ADDR_LEN  (TRP_ADDR_TEXT_LEN + sizeof("[]:65535, ") - 1)
 
-/* lines about refusals: per second, and at once */
+/* lines about refusals that are no warnings: per second, and at once */
 #define NGX_TRP_TURN_REPORTS   10
 
 
@@ -50,6 +50,8 @@ typedef struct {
 } ngx_trp_turn_source_t;
 
 
+static ngx_uint_t ngx_trp_turn_log_level(ngx_trp_turn_server_t *server,
+    const trp_turn_command_t *command);
 static ngx_trp_turn_record_t *ngx_trp_turn_log_record(
     ngx_trp_turn_alloc_t *alloc, ngx_pool_t *pool);
 static ngx_int_t ngx_trp_turn_log_addr(ngx_str_t *text,
@@ -168,18 +170,23 @@ void
 ngx_trp_turn_log_report(ngx_trp_turn_server_t *server,
     const trp_turn_command_t *command)
 {
-    u_char                   text[3][NGX_TRP_TURN_ADDR_LEN];
-    u_char                   more[sizeof(", 18446744073709551615 more lines "
-                                         "were left out")];
-    ngx_str_t                client, local, peer;
-    ngx_trp_text_t           user;
+    u_char           text[3][NGX_TRP_TURN_ADDR_LEN];
+    u_char           more[sizeof(", 18446744073709551615 more lines "
+                                 "were left out")];
+    ngx_str_t        client, local, peer;
+    ngx_uint_t       level;
+    ngx_trp_text_t   user;
 
     static const char  *reasons[] = {
         "is not known", "has a time that is over", "has another password"
     };
 
-    if (trp_rate_take(&server->reports, NGX_TRP_TURN_REPORTS, ngx_current_msec)
-        != TRP_OK)
+    level = ngx_trp_turn_log_level(server, command);
+
+    if (level == NGX_LOG_INFO
+        && trp_rate_take(&server->reports, NGX_TRP_TURN_REPORTS,
+                         ngx_current_msec)
+           != TRP_OK)
     {
         server->unreported++;
         return;
@@ -196,7 +203,7 @@ ngx_trp_turn_log_report(ngx_trp_turn_server_t *server,
     user = ngx_trp_text(command->data, command->len);
     more[0] = '\0';
 
-    if (server->unreported) {
+    if (level == NGX_LOG_INFO && server->unreported) {
         *ngx_sprintf(more, ", %ui more lines were left out",
                      server->unreported) = '\0';
         server->unreported = 0;
@@ -208,15 +215,61 @@ ngx_trp_turn_log_report(ngx_trp_turn_server_t *server,
 
         ngx_trp_turn_log_addr(&peer, &command->peer);
 
-        ngx_log_error(NGX_LOG_INFO, server->log, 0,
+        ngx_log_error(level, server->log, 0,
                       "TURN peer %V is denied, user: \"%s\", client: %V, "
                       "server: %V%s", &peer, user.data, &client, &local, more);
         return;
     }
 
-    ngx_log_error(NGX_LOG_INFO, server->log, 0,
+    ngx_log_error(level, server->log, 0,
                   "TURN user \"%s\" %s, client: %V, server: %V%s",
                   user.data, reasons[command->why], &client, &local, more);
+}
+
+
+/*
+ * Each user and client is worth one warning.  Clients ask for peers at private
+ * addresses as a matter of course, so of peers, those with the same first byte
+ * are.
+ */
+
+static ngx_uint_t
+ngx_trp_turn_log_level(ngx_trp_turn_server_t *server,
+    const trp_turn_command_t *command)
+{
+    u_char                 *p, buf[1 + 16 + TRP_STUN_USERNAME_MAX];
+    trp_str_t               name;
+    const trp_addr_t       *client;
+    ngx_trp_turn_zone_t    *zone;
+    ngx_trp_turn_worker_t  *worker;
+
+    worker = server->worker;
+    zone = worker->zone;
+
+    if (command->why == TRP_TURN_PEER_DENIED) {
+        buf[0] = command->peer.addr.family;
+        buf[1] = command->peer.addr.bytes[0];
+
+        return ngx_trp_warnings_level(&worker->peers,
+                                      ngx_trp_turn_zone_hash(zone, buf, 2));
+    }
+
+    name.data = command->data;
+    name.len = command->len;
+
+    client = &command->to->client.addr;
+
+    p = buf;
+    *p++ = command->why;
+    p = ngx_cpymem(p, client->bytes, trp_addr_len(client));
+
+    if (name.len) {
+        name = trp_turn_user_stable(name);
+        p = ngx_cpymem(p, name.data, ngx_min(name.len, TRP_STUN_USERNAME_MAX));
+    }
+
+    return ngx_trp_warnings_level(&worker->users,
+                                  ngx_trp_turn_zone_hash(zone, buf, p - buf));
 }
 
 

@@ -115,6 +115,8 @@ typedef struct {
     time_t                     tidied;
     ngx_atomic_uint_t          removals;   /* of accounts, as last seen */
     ngx_trp_turn_status_t     *status;
+    ngx_trp_warnings_t         users;      /* lines about those refused */
+    ngx_trp_warnings_t         peers;      /* and about those denied */
     ngx_log_t                 *log;
 } ngx_trp_turn_worker_t;
 

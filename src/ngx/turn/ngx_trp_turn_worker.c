@@ -137,6 +137,11 @@ ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
 
     worker->removals = worker->zone->shared->removals;
 
+    ngx_trp_warnings_init(&worker->users, &worker->zone->shared->users,
+                          "TURN users", cycle->log);
+    ngx_trp_warnings_init(&worker->peers, &worker->zone->shared->peers,
+                          "TURN peers", cycle->log);
+
     if (ngx_trp_turn_batch_init(&worker->batch, cycle) != NGX_OK
         || ngx_trp_turn_workers_init_worker(cycle, worker->workers,
                                             ngx_trp_turn_message, worker)

@@ -20,6 +20,7 @@
 
 
 #include "base/ngx_trp.h"
+#include "base/ngx_trp_warnings.h"
 #include "turn/trp_turn.h"
 
 
@@ -129,6 +130,8 @@ typedef struct {
     ngx_trp_turn_home_t          homes[NGX_TRP_TURN_HOMES + 1];
     ngx_trp_turn_reservation_t   reservations[NGX_TRP_TURN_RESERVATIONS];
     trp_turn_stats_t             past;     /* of slots that are free again */
+    ngx_trp_warnings_shared_t    users;    /* lines about those refused */
+    ngx_trp_warnings_shared_t    peers;    /* and about those denied */
     ngx_trp_turn_tally_t         tallies[NGX_TRP_TURN_TALLIES];
 
     ngx_uint_t                   nslots;
