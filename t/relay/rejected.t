@@ -114,7 +114,7 @@ $relay->write_file('authorized_keys', trp_keys($agent, 'any'));
 
 $relay->run();
 $agent->run();
-$relay->plan(3 * @tests + 4 + 2);
+$relay->plan(3 * @tests + 5 + 2);
 
 my $rejected = 'rejected the certificate of this relay';
 
@@ -123,11 +123,18 @@ for my $test (@tests) {
 
     ok(wait_log($agent, qr/\[error\].* verify error: .*$here.* "$group"/),
         "$group: the agent");
-    ok(wait_log($relay, qr/ agent $rejected: $there.*, client: 127\.0\.0\.1,/),
+    ok(wait_log($relay,
+            qr/\[warn\].* agent $rejected: $there.*, client: 127\.0\.0\.1,/),
         "$group: the relay");
     ok(!count_log($agent, qr/tunnel is ready.* group: "$group"/),
         "$group: no tunnel");
 }
+
+# agents dial again
+
+wait_log($relay, qr/\[info\].* agent $rejected/);
+is(count_log($relay, qr/\[warn\].* agent $rejected/), scalar @tests,
+    'one warning each');
 
 is(count_log($agent, qr/\[(?:crit|alert)\]/), 0, 'nothing is critical');
 is(count_log($agent, qr/\[error\].*SSL_do_handshake/), 0, 'one error each');

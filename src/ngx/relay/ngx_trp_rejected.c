@@ -12,8 +12,12 @@
 
 #include "relay/ngx_trp_rejected.h"
 
+#include <sodium.h>
+
 
 static const char *ngx_trp_rejected_hint(ngx_uint_t alert);
+static ngx_uint_t ngx_trp_rejected_level(ngx_trp_relay_t *relay,
+    ngx_connection_t *c, ngx_uint_t alert);
 
 
 void
@@ -21,7 +25,7 @@ ngx_trp_rejected_alert(ngx_trp_relay_t *relay, ngx_connection_t *c,
     const u_char *data)
 {
     unsigned       len;
-    ngx_uint_t     alert;
+    ngx_uint_t     alert, level;
     const char    *hint;
     const u_char  *alpn;
 
@@ -34,7 +38,11 @@ ngx_trp_rejected_alert(ngx_trp_relay_t *relay, ngx_connection_t *c,
 
     SSL_get0_alpn_selected(c->ssl->connection, &alpn, &len);
 
-    ngx_log_error(NGX_LOG_INFO, c->log, 0,
+    /* nobody else has asked for the protocol of a relay */
+
+    level = len ? ngx_trp_rejected_level(relay, c, alert) : NGX_LOG_INFO;
+
+    ngx_log_error(level, c->log, 0,
                   "%s rejected the certificate of this relay: %s%s",
                   len ? "agent" : "client",
                   SSL_alert_desc_string_long((int) alert), hint);
@@ -64,4 +72,24 @@ ngx_trp_rejected_hint(ngx_uint_t alert)
     default:
         return NULL;
     }
+}
+
+
+/* an agent that dials again and again is worth one warning */
+
+static ngx_uint_t
+ngx_trp_rejected_level(ngx_trp_relay_t *relay, ngx_connection_t *c,
+    ngx_uint_t alert)
+{
+    u_char    *p, buf[128];
+    uint64_t   id;
+
+    static const u_char  seed[crypto_shorthash_KEYBYTES];
+
+    p = ngx_snprintf(buf, sizeof(buf), "rejected %ui %ui %V", alert,
+                     relay->conf->number, &c->addr_text);
+
+    (void) crypto_shorthash((u_char *) &id, buf, p - buf, seed);
+
+    return ngx_trp_warnings_level(&relay->worker->refusals.strangers, id);
 }
