@@ -598,6 +598,7 @@ ngx_trp_entry_create_ctx(ngx_stream_session_t *s, ngx_trp_target_t *target)
     ctx->target->informs = 1;
 
     randombytes_buf(ctx->id, TRP_STREAM_ID_LEN);
+    ctx->target->id = ctx->id;
 
     ngx_stream_set_ctx(s, ctx, ngx_trp_entry_module);
 
@@ -629,6 +630,12 @@ ngx_trp_entry_find_ctx(ngx_stream_session_t *s, ngx_trp_entry_ctx_t **ctx)
     *ctx = ngx_trp_entry_create_ctx(s, target);
     if (*ctx == NULL) {
         return NGX_ERROR;
+    }
+
+    if (!target->udp) {
+        ngx_log_debug2(NGX_LOG_DEBUG_STREAM, s->connection->log, 0,
+                       "trp stream %s: accepted, the client wants \"%V\"",
+                       ngx_trp_id_text((*ctx)->id).data, &target->destination);
     }
 
     if (target->front && !target->udp && target->addr.family == 0) {

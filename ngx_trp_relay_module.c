@@ -313,6 +313,10 @@ ngx_trp_relay_pass(void *server, ngx_str_t *group, ngx_connection_t *c)
         return NGX_DECLINED;
     }
 
+    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, c->log, 0,
+                   "trp user of group \"%V\" goes to the worker with slot %ui",
+                   group, slot);
+
     ngx_trp_workers_forget(c);
 
     return NGX_OK;

@@ -120,7 +120,7 @@ is(story($entry, number($c), qr/authentication: ok$/, qr/request: command 1, /,
 
 $c = socks(port(8080), '127.0.0.1:' . port(8099), %bob);
 is(story($entry, number($c), qr/request: command 1, /, qr/takes tunnel/,
-    qr/reply: 5 \(refused\)$/), 'all', 'refused');
+    qr/reply: 5 \(refused\), stream \w{16}$/), 'all', 'refused');
 
 is(count_log($entry, qr/\[debug\].* trp .*(?:password-|-password)/), 0,
     'no password');

@@ -560,7 +560,7 @@ ngx_trp_stream_accept(ngx_trp_stream_t *st)
         return;
     }
 
-    if (st->taken && st->taken < NGX_TRP_EARLY_SIZE / 2) {
+    if (st->taken && st->taken < NGX_TRP_EARLY_SIZE / 2 && !st->ops->udp) {
         ngx_trp_tunnel_flush_after(st->tunnel, NGX_TRP_ACCEPT_TIME);
     }
 }
@@ -933,10 +933,12 @@ ngx_trp_stream_close(ngx_trp_stream_t *st, trp_refuse_t *refuse)
 
     st->closed = 1;
 
-    ngx_log_debug4(NGX_LOG_DEBUG_STREAM, st->timer.log, 0,
+    ngx_log_debug6(NGX_LOG_DEBUG_STREAM, st->timer.log, 0,
                    "trp stream %s: the proxy closes it, read: %s, written: %s, "
-                   "%s", ngx_trp_id_text(st->id).data,
+                   "%uz bytes read, %O written, %s",
+                   ngx_trp_id_text(st->id).data,
                    ngx_trp_stream_ends[st->in], ngx_trp_stream_ends[st->out],
+                   st->taken, st->connection->sent,
                    st->tunnel ? "its tunnel finishes it" : "no tunnel has it");
 
     if (!st->entry) {

@@ -63,6 +63,10 @@ ngx_trp_stream_udp_recv(ngx_connection_t *c, u_char *buf, size_t size)
         c->read->ready = 0;
     }
 
+    if (n > 0) {
+        st->taken += n;
+    }
+
     return n;
 }
 

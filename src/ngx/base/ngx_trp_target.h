@@ -59,6 +59,9 @@ struct ngx_trp_target_s {
     in_port_t                      port;
     ngx_str_t                      destination;  /* host and port as text */
 
+    /* that of the carrier's stream, for the debug log; or NULL */
+    const u_char                  *id;
+
     /* why it has failed, trp_code_e; set by the carrier */
     ngx_uint_t                     code;
 

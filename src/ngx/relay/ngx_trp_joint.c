@@ -987,12 +987,14 @@ ngx_trp_joint_close(ngx_trp_joint_t *joint)
         ngx_free(joint->early);
     }
 
-    ngx_log_debug5(NGX_LOG_DEBUG_STREAM, joint->pool->log, 0,
+    ngx_log_debug7(NGX_LOG_DEBUG_STREAM, joint->pool->log, 0,
                    "trp stream %s is over: %s%s, ends: %ui of the entry, "
-                   "%ui of the reverse", ngx_trp_id_text(joint->open.id).data,
+                   "%ui of the reverse, bytes: %O from the entry, %O to it",
+                   ngx_trp_id_text(joint->open.id).data,
                    trp_code_text(joint->code),
                    joint->retried ? ", may be opened again" : "",
-                   (ngx_uint_t) joint->up, (ngx_uint_t) joint->down);
+                   (ngx_uint_t) joint->up, (ngx_uint_t) joint->down,
+                   joint->received, joint->sent);
 
     if (joint->why && (!joint->up || !joint->down)) {
         ngx_trp_joint_log_abort(joint);

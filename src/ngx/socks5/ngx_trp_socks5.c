@@ -896,9 +896,12 @@ ngx_trp_socks5_reply(ngx_trp_socks5_t *sk, trp_socks5_reply_e reply,
 
     sk->target.replied = 1;
 
-    ngx_log_debug2(NGX_LOG_DEBUG_STREAM, sk->session->connection->log, 0,
-                   "trp socks5 reply: %d (%s)",
-                   (int) reply, trp_code_text(sk->target.code));
+    ngx_log_debug4(NGX_LOG_DEBUG_STREAM, sk->session->connection->log, 0,
+                   "trp socks5 reply: %d (%s)%s%s",
+                   (int) reply, trp_code_text(sk->target.code),
+                   sk->target.id ? ", stream " : "",
+                   sk->target.id ? ngx_trp_id_text(sk->target.id).data
+                                 : (u_char *) "");
 
     len = trp_socks5_reply_put(buf, reply, &addr, port);
 
