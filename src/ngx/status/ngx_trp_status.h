@@ -62,15 +62,29 @@ typedef struct {
 /* a row that has gone in silence, see ngx_trp_status_overdue() */
 
 typedef struct {
+    ngx_uint_t              kind;
     time_t                  gone;
+    ngx_uint_t              quiet;       /* as _close() had it, or _KILLED */
     u_char                  data[NGX_TRP_STATUS_TEXT_SIZE];
     ngx_str_t               texts[NGX_TRP_STATUS_TEXTS];   /* in "data" */
 } ngx_trp_status_gone_t;
 
 
+/* what is said of a row after its end */
+
+typedef struct {
+    ngx_uint_t              counter;     /* one more */
+    ngx_uint_t              time;        /* a counter that is "when" */
+    time_t                  when;
+    ngx_uint_t              text;        /* that is "why" */
+    ngx_str_t               why;
+} ngx_trp_status_loss_t;
+
+
 /*
  * In a worker, for each module that uses the zone.  Parts of workers that have
- * died are closed.  NULL: no memory.
+ * died are closed.  The first module also looks after the worker's own row.
+ * NULL: no memory.
  */
 
 ngx_trp_status_t *ngx_trp_status_start(ngx_cycle_t *cycle,
@@ -98,10 +112,15 @@ void ngx_trp_status_open(ngx_trp_status_t *status, ngx_uint_t kind,
 void ngx_trp_status_set(ngx_trp_status_entry_t *entry, ngx_uint_t i,
     const ngx_str_t *text);
 
+/* an entry that counts for nobody, for an owner that has no row yet */
+
+void ngx_trp_status_none(ngx_trp_status_t *status,
+    ngx_trp_status_entry_t *entry);
+
 /*
- * Closes the part: 1 if it was the last one, so that the row is gone now.  A
- * row that is "quiet" is one of which _overdue() tells if it does not come
- * back.  The entry may be opened again.
+ * Closes the part: 1 if it was the last one, so that the row is gone now.  With
+ * "quiet", a number of the caller's from 2 on, _overdue() tells of the row if
+ * it does not come back.  The entry may be opened again.
  */
 
 ngx_uint_t ngx_trp_status_close(ngx_trp_status_entry_t *entry,
@@ -117,12 +136,20 @@ ngx_atomic_uint_t ngx_trp_status_sum(ngx_trp_status_entry_t *entry,
     ngx_uint_t i);
 
 /*
- * A row of this kind that has been gone, quietly, for so many seconds; it is no
- * longer quiet then.  NGX_DECLINED: there is none.
+ * The row with this name, which may be gone, has been lost: that is counted and
+ * kept as its last words.
  */
 
-ngx_int_t ngx_trp_status_overdue(ngx_trp_status_t *status, ngx_uint_t kind,
-    time_t seconds, ngx_trp_status_gone_t *gone);
+void ngx_trp_status_lost(ngx_trp_status_t *status, ngx_uint_t kind,
+    const ngx_str_t *texts, ngx_uint_t n, const ngx_trp_status_loss_t *loss);
+
+/*
+ * A row that has been gone, quietly, for so many seconds; it is no longer quiet
+ * then.  NGX_DECLINED: there is none.
+ */
+
+ngx_int_t ngx_trp_status_overdue(ngx_trp_status_t *status, time_t seconds,
+    ngx_trp_status_gone_t *gone);
 
 
 static ngx_inline void

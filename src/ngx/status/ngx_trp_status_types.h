@@ -28,6 +28,8 @@
 
 #define NGX_TRP_STATUS_WORKERS    256    /* more have no parts */
 
+#define NGX_TRP_STATUS_KILLED     1      /* quiet: the worker of an agent */
+
 
 typedef struct ngx_trp_status_row_s   ngx_trp_status_row_t;
 typedef struct ngx_trp_status_part_s  ngx_trp_status_part_t;
@@ -35,19 +37,22 @@ typedef struct ngx_trp_status_part_s  ngx_trp_status_part_t;
 
 /*
  * "version" is odd while anything but counters and gauges is being changed.
- * The row and its lists are changed under the lock only.
+ * The row and its lists are changed under the lock only.  What a row and a part
+ * say of themselves, "kind", "row" and "worker", is true at all times, so that
+ * the lists can be made anew when the holder of the lock was killed.
  */
 
 struct ngx_trp_status_row_s {
     ngx_atomic_t             version;
     ngx_atomic_t             kind;       /* 0: free */
     ngx_queue_t              queue;      /* in zone->gone or zone->free */
+    ngx_queue_t              quiets;     /* in zone->quiet, if it is "quiet" */
     ngx_queue_t              parts;
     ngx_trp_status_row_t    *next;       /* of this hash */
     uint32_t                 hash;
     uint32_t                 key;        /* texts that are its name */
     time_t                   since;      /* it has parts; or has none */
-    unsigned                 quiet:1;
+    uint16_t                 quiet;      /* gone, and not told of; or 0 */
     uint16_t                 len[NGX_TRP_STATUS_TEXTS];
     u_char                   text[NGX_TRP_STATUS_TEXT_SIZE];
     ngx_atomic_t             counters[NGX_TRP_STATUS_COUNTERS];
@@ -72,8 +77,11 @@ typedef struct {
 typedef struct {
     time_t                   since;
     time_t                   inactive;
+    ngx_atomic_t             holder;     /* of the lock, who changes lists */
     ngx_queue_t              free;       /* rows */
     ngx_queue_t              gone;       /* rows, those gone first in front */
+    ngx_queue_t              users;      /* the same, those of users */
+    ngx_queue_t              quiet;      /* rows of both, the same order */
     ngx_queue_t              spare;      /* parts */
     ngx_uint_t               nrows;
     ngx_uint_t               nparts;

@@ -12,6 +12,7 @@
 
 
 #include "status/ngx_trp_status_zone.h"
+#include "status/ngx_trp_status_table.h"
 
 
 #define NGX_TRP_STATUS_MAGIC     ((size_t) 0x7472707374617475ULL)
@@ -27,6 +28,8 @@
 #define NGX_TRP_STATUS_TAG       ((void *) &ngx_core_module)
 
 
+static ngx_int_t ngx_trp_status_zone_rename(ngx_conf_t *cf,
+    ngx_shm_zone_t *shm_zone, ngx_str_t *name);
 static ngx_shm_zone_t *ngx_trp_status_zone_create(ngx_conf_t *cf,
     ngx_str_t *name, size_t size);
 static ngx_int_t ngx_trp_status_zone_check(ngx_conf_t *cf,
@@ -34,6 +37,7 @@ static ngx_int_t ngx_trp_status_zone_check(ngx_conf_t *cf,
 static void ngx_trp_status_zone_renew(ngx_shm_zone_t *shm_zone);
 static ngx_int_t ngx_trp_status_zone_init(ngx_shm_zone_t *shm_zone,
     void *data);
+static void ngx_trp_status_zone_inherit(ngx_trp_status_zone_t *zone);
 static ngx_trp_status_shared_t *ngx_trp_status_zone_format(
     ngx_slab_pool_t *pool);
 
@@ -69,11 +73,50 @@ ngx_trp_status_zone_set(ngx_conf_t *cf, ngx_str_t *name, size_t size,
         return NULL;
     }
 
+    if (ngx_trp_status_zone_rename(cf, shm_zone, name) != NGX_OK) {
+        return NULL;
+    }
+
+    shm_zone->shm.size = size;
+
     zone->inactive = inactive;
     zone->file = cf->conf_file->file.name;
     zone->line = cf->conf_file->line;
 
     return shm_zone;
+}
+
+
+/* a module before the directive may have given it a name of its own */
+
+static ngx_int_t
+ngx_trp_status_zone_rename(ngx_conf_t *cf, ngx_shm_zone_t *shm_zone,
+    ngx_str_t *name)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_shm_zone_t   *other;
+
+    for (part = &cf->cycle->shared_memory.part; part; part = part->next) {
+        other = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (&other[i] != shm_zone && other[i].shm.name.len == name->len
+                && ngx_strncmp(other[i].shm.name.data, name->data, name->len)
+                   == 0)
+            {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "the zone \"%V\" is already used for "
+                                   "something else, write another name", name);
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    shm_zone->shm.name = *name;
+
+    return NGX_OK;
 }
 
 
@@ -251,6 +294,8 @@ ngx_trp_status_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     } else {
         zone->shared = ngx_trp_status_zone_format(zone->pool);
         zone->pool->data = zone->shared;
+
+        ngx_trp_status_zone_inherit(zone);
     }
 
     if (zone->shared == NULL) {
@@ -262,6 +307,42 @@ ngx_trp_status_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     zone->shared->inactive = zone->inactive;
 
     return NGX_OK;
+}
+
+
+/* a reload may have given it another size or another name */
+
+static void
+ngx_trp_status_zone_inherit(ngx_trp_status_zone_t *zone)
+{
+    ngx_shm_zone_t         *shm_zone;
+    ngx_trp_status_zone_t  *old;
+
+    if (zone->shared == NULL || ngx_cycle == NULL
+        || ngx_cycle->conf_ctx == NULL)
+    {
+        return;
+    }
+
+    shm_zone = ngx_trp_status_zone_find((ngx_cycle_t *) ngx_cycle);
+
+    if (shm_zone == NULL || shm_zone->data == NULL) {
+        return;
+    }
+
+    old = shm_zone->data;
+
+    if (old == zone || !ngx_trp_status_zone_known(shm_zone)
+        || old->shared == NULL)
+    {
+        return;
+    }
+
+    zone->shared->inactive = zone->inactive;
+
+    ngx_trp_status_adopt(zone->shared, ngx_trp_status_lock(old));
+
+    ngx_trp_status_unlock(old);
 }
 
 
@@ -287,6 +368,8 @@ ngx_trp_status_zone_format(ngx_slab_pool_t *pool)
 
     ngx_queue_init(&shared->free);
     ngx_queue_init(&shared->gone);
+    ngx_queue_init(&shared->users);
+    ngx_queue_init(&shared->quiet);
     ngx_queue_init(&shared->spare);
 
     /* two parts for each row, and at least one place in the hash table */
