@@ -18,13 +18,21 @@
 #include "relay/ngx_trp_pair.h"
 #include "relay/ngx_trp_rejected.h"
 #include "relay/ngx_trp_relay.h"
+#include "relay/ngx_trp_relay_status.h"
 #include "relay/ngx_trp_session.h"
 #include "relay/ngx_trp_service_zone.h"
 #include "relay/ngx_trp_services.h"
 #include "relay/ngx_trp_workers.h"
+#include "status/ngx_trp_status_zone.h"
 #include "stock/ngx_trp_limit_conn.h"
 #include "stock/ngx_trp_pid_file.h"
 #include "stock/ngx_trp_variables.h"
+
+
+/* the default of "trp_relay_zone", and what published names have at least */
+#define NGX_TRP_RELAY_ZONE           (16 * 1024 * 1024)
+#define NGX_TRP_RELAY_ZONE_SERVICES  (1024 * 1024)
+#define NGX_TRP_RELAY_ZONE_INACTIVE  86400
 
 
 typedef struct {
@@ -34,7 +42,8 @@ typedef struct {
     ngx_uint_t               locals;        /* 1: an entry uses them */
     ngx_shm_zone_t          *zone;          /* an ngx_trp_relay_shared_t */
     ngx_shm_zone_t          *services;      /* published names */
-    size_t                   services_size;
+    ngx_shm_zone_t          *status;
+    ngx_trp_relay_worker_t  *worker;        /* in this worker */
 } ngx_trp_relay_main_conf_t;
 
 
@@ -70,20 +79,26 @@ static void ngx_trp_relay_message(int sent, int version, int type,
     const void *data, size_t len, SSL *ssl, void *arg);
 static ngx_int_t ngx_trp_relay_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_trp_relay_postconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_trp_relay_add_zones(ngx_conf_t *cf,
+    ngx_trp_relay_main_conf_t *rmcf);
 static ngx_int_t ngx_trp_relay_check_listen(ngx_conf_t *cf,
     ngx_trp_conf_listen_t *listen, void *data);
+static ngx_int_t ngx_trp_relay_set_listen(ngx_conf_t *cf,
+    ngx_trp_relay_conf_t *relay, ngx_trp_conf_listen_t *listen);
 static void *ngx_trp_relay_create_main_conf(ngx_conf_t *cf);
 static void *ngx_trp_relay_create_srv_conf(ngx_conf_t *cf);
 static char *ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static ngx_int_t ngx_trp_relay_init_zone(ngx_shm_zone_t *zone, void *data);
 static char *ngx_trp_relay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-static char *ngx_trp_relay_check_zone(ngx_conf_t *cf, void *post, void *data);
+static char *ngx_trp_relay_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_trp_relay_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_int_t ngx_trp_relay_init_module(ngx_cycle_t *cycle);
 static ngx_trp_workers_t *ngx_trp_relay_old_workers(ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_relay_init_process(ngx_cycle_t *cycle);
+static void ngx_trp_relay_exit_process(ngx_cycle_t *cycle);
 
 
 static const ngx_trp_hub_ops_t  ngx_trp_relay_hub_ops = {
@@ -99,11 +114,6 @@ static const ngx_trp_hub_ops_t  ngx_trp_relay_hub_ops = {
 
 static ngx_conf_num_bounds_t  ngx_trp_relay_max_bounds = {
     ngx_conf_check_num_bounds, 1, 1000000
-};
-
-
-static ngx_conf_post_t  ngx_trp_relay_zone_post = {
-    ngx_trp_relay_check_zone
 };
 
 
@@ -159,11 +169,11 @@ static ngx_command_t  ngx_trp_relay_commands[] = {
       NULL },
 
     { ngx_string("trp_relay_zone"),
-      NGX_STREAM_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_size_slot,
+      NGX_STREAM_MAIN_CONF|NGX_CONF_TAKE123,
+      ngx_trp_relay_zone,
       NGX_STREAM_MAIN_CONF_OFFSET,
-      offsetof(ngx_trp_relay_main_conf_t, services_size),
-      &ngx_trp_relay_zone_post },
+      0,
+      NULL },
 
     { ngx_string("trp_relay_open_timeout"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
@@ -212,7 +222,7 @@ ngx_module_t  ngx_trp_relay_module = {
     ngx_trp_relay_init_process,            /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_trp_relay_exit_process,            /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -524,18 +534,33 @@ ngx_trp_relay_postconfiguration(ngx_conf_t *cf)
 
     rmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_relay_module);
 
-    ngx_conf_init_size_value(rmcf->services_size, 1024 * 1024);
-
-    if (rmcf->servers.nelts) {
-        rmcf->services = ngx_trp_service_zone_add(cf, rmcf->services_size,
-                                                  &ngx_trp_relay_module);
-        if (rmcf->services == NULL) {
-            return NGX_ERROR;
-        }
+    if (rmcf->servers.nelts && ngx_trp_relay_add_zones(cf, rmcf) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     return ngx_trp_conf_each_listen(cf, cmcf, ngx_trp_relay_check_listen,
                                     NULL);
+}
+
+
+static ngx_int_t
+ngx_trp_relay_add_zones(ngx_conf_t *cf, ngx_trp_relay_main_conf_t *rmcf)
+{
+    size_t  size;
+
+    if (rmcf->status == NULL) {
+        rmcf->status = ngx_trp_status_zone_add(cf, NGX_TRP_RELAY_ZONE);
+
+        if (rmcf->status == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    size = ngx_max(rmcf->status->shm.size / 8, NGX_TRP_RELAY_ZONE_SERVICES);
+
+    rmcf->services = ngx_trp_service_zone_add(cf, size, &ngx_trp_relay_module);
+
+    return rmcf->services ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -551,6 +576,12 @@ ngx_trp_relay_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
 
     if (!rscf->relay.enabled) {
         return NGX_OK;
+    }
+
+    if (rscf->relay.listen.len == 0
+        && ngx_trp_relay_set_listen(cf, &rscf->relay, listen) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     if (!listen->ssl) {
@@ -584,6 +615,42 @@ ngx_trp_relay_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
 }
 
 
+/* the name of the relay's row in the status */
+
+static ngx_int_t
+ngx_trp_relay_set_listen(ngx_conf_t *cf, ngx_trp_relay_conf_t *relay,
+    ngx_trp_conf_listen_t *listen)
+{
+    socklen_t  len;
+
+    relay->listen.data = ngx_pnalloc(cf->pool, NGX_SOCKADDR_STRLEN);
+    if (relay->listen.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    switch (listen->sockaddr->sa_family) {
+
+    case AF_INET:
+        len = sizeof(struct sockaddr_in);
+        break;
+
+#if (NGX_HAVE_INET6)
+    case AF_INET6:
+        len = sizeof(struct sockaddr_in6);
+        break;
+#endif
+
+    default:
+        len = sizeof(struct sockaddr_un);
+    }
+
+    relay->listen.len = ngx_sock_ntop(listen->sockaddr, len,
+                                      relay->listen.data, NGX_SOCKADDR_STRLEN,
+                                      1);
+    return NGX_OK;
+}
+
+
 static void *
 ngx_trp_relay_create_main_conf(ngx_conf_t *cf)
 {
@@ -602,8 +669,6 @@ ngx_trp_relay_create_main_conf(ngx_conf_t *cf)
     }
 
     ngx_trp_hub_init(&rmcf->hub, &ngx_trp_relay_hub_ops);
-
-    rmcf->services_size = NGX_CONF_UNSET_SIZE;
 
     return rmcf;
 }
@@ -712,6 +777,8 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
                                NULL);
     SSL_CTX_set_msg_callback(sscf->ssl.ctx, ngx_trp_relay_message);
 
+    conf->expires = ngx_trp_relay_status_expires(sscf->ssl.ctx);
+
     return NGX_CONF_OK;
 }
 
@@ -795,13 +862,64 @@ ngx_trp_relay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-static char *
-ngx_trp_relay_check_zone(ngx_conf_t *cf, void *post, void *data)
-{
-    size_t *size = data;
+/* trp_relay_zone NAME SIZE [inactive=TIME] */
 
-    return (*size < 8 * ngx_pagesize)
-           ? "is too small, write at least 32k" : NGX_CONF_OK;
+static char *
+ngx_trp_relay_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_trp_relay_main_conf_t *rmcf = conf;
+
+    time_t      inactive;
+    ssize_t     size;
+    ngx_str_t  *value, text;
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2) {
+        return "needs a name and a size, write \"trp_relay_zone trp 16m\"";
+    }
+
+    size = ngx_parse_size(&value[2]);
+
+    if (size == NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid size \"%V\" in \"%V\", write as in "
+                           "\"trp_relay_zone trp 16m\"", &value[2],
+                           &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (size < NGX_TRP_STATUS_SIZE_MIN) {
+        return "is too small, write at least 64k";
+    }
+
+    inactive = NGX_TRP_RELAY_ZONE_INACTIVE;
+
+    if (cf->args->nelts == 4) {
+
+        if (ngx_strncmp(value[3].data, "inactive=", 9) != 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\" in \"%V\", write "
+                               "\"inactive=TIME\"", &value[3], &cmd->name);
+            return NGX_CONF_ERROR;
+        }
+
+        text.data = value[3].data + 9;
+        text.len = value[3].len - 9;
+
+        inactive = ngx_parse_time(&text, 1);
+
+        if (inactive == (time_t) NGX_ERROR || inactive == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid time in \"%V\", write as in "
+                               "\"inactive=1d\"", &value[3]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    rmcf->status = ngx_trp_status_zone_set(cf, &value[1], size, inactive);
+
+    return rmcf->status ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -894,6 +1012,7 @@ static ngx_int_t
 ngx_trp_relay_init_process(ngx_cycle_t *cycle)
 {
     ngx_uint_t                  i;
+    ngx_trp_status_t           *status;
     ngx_trp_relay_worker_t     *worker;
     ngx_trp_relay_srv_conf_t  **srv;
     ngx_trp_relay_main_conf_t  *rmcf;
@@ -909,11 +1028,19 @@ ngx_trp_relay_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    status = ngx_trp_status_start(cycle, rmcf->status);
+    if (status == NULL) {
+        return NGX_ERROR;
+    }
+
     worker = ngx_trp_relay_start_worker(cycle, rmcf->workers,
-                                        rmcf->zone->data, rmcf->services);
+                                        rmcf->zone->data, rmcf->services,
+                                        status);
     if (worker == NULL) {
         return NGX_ERROR;
     }
+
+    rmcf->worker = worker;
 
     ngx_trp_service_zone_tidy(rmcf->services);
 
@@ -927,5 +1054,18 @@ ngx_trp_relay_init_process(ngx_cycle_t *cycle)
         }
     }
 
-    return NGX_OK;
+    return ngx_trp_relay_status_start(cycle, worker);
+}
+
+
+static void
+ngx_trp_relay_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_trp_relay_main_conf_t  *rmcf;
+
+    rmcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_trp_relay_module);
+
+    if (rmcf && rmcf->worker) {
+        ngx_trp_relay_status_stop(rmcf->worker);
+    }
 }

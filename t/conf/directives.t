@@ -47,7 +47,7 @@ stream {
         "$trp_destination_port $trp_group $trp_name $trp_status";
     access_log %%TESTDIR%%/access.log trp;
 
-    trp_relay_zone 2m;
+    trp_relay_zone agents 2m inactive=1h;
 
     server {
         listen 127.0.0.1:8080 ssl;

@@ -17,7 +17,7 @@ use Test::Nginx::TRP::Conf;
 
 my $relay = Test::Nginx->new()->has(qw/ stream stream_ssl socket_ssl_alpn /);
 
-hub_conf($relay, stream => 'trp_relay_zone 64k;');
+hub_conf($relay, stream => 'trp_relay_zone trp 64k;');
 trp_cert($relay);
 
 my ($one, $two) = trp_keys($relay, 'one', 'two');
@@ -26,12 +26,18 @@ $relay->write_file('authorized_keys', join "\n",
     map { "permitlisten=\"*\" $_" } $one, $two);
 $relay->run()->plan(7);
 
-my $first = publisher('one', 1, map { "name$_.example" } 1 .. 1000);
-my %codes = map { code($first) => 1 } 1 .. 1000;
+# there is room for some thousand
+
+my @first = map {
+    my $n = $_;
+    publisher('one', 1, "one$n", map { "name$n-$_.example" } 1 .. 1000);
+} 1 .. 5;
+
+my %codes = map { my $c = $_; map { code($c) => 1 } 1 .. 1000 } @first;
 
 is(join(' ', sort keys %codes), '0 9', 'some have found room, others not');
 
-my $second = publisher('two', 1, 'last.example');
+my $second = publisher('two', 1, 'two', 'last.example');
 is(code($second), 9, 'no room');
 
 ok(!$second->read(timeout => 2.5), 'it is not told again');
@@ -39,20 +45,20 @@ is(count_log($relay, qr/no room for "last\.example"/), 1, 'logged once');
 
 # another list
 
-$first->close();
-$first = publisher('one', 2, 'name1.example');
-is(code($first), 0, 'a shorter list');
+$first[0]->close();
+my $shorter = publisher('one', 2, 'one1', 'name1-1.example');
+is(code($shorter), 0, 'a shorter list');
 is(code($second, timeout => 20), 0, 'room for the other one');
 
 is(count_log($relay, qr/no room for "last\.example"/), 1, 'still once');
 
 
 sub publisher {
-    my ($key, $list, @names) = @_;
+    my ($key, $list, $name, @names) = @_;
 
     my $c = Test::Nginx::TRP::Client->new(port => port(8443));
     my $ready = $c->login(key => $relay->testdir() . "/$key",
-        role => 'reverse', name => $key,
+        role => 'reverse', name => $name,
         flags => "\0" . pack 'Q>', $list);
 
     die "not ready\n" if !$ready || $ready->{type} ne 'READY';

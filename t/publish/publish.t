@@ -38,7 +38,7 @@ stream {
     $format
     access_log %%TESTDIR%%/stream.log trp;
 
-    trp_relay_zone 64k;
+    trp_relay_zone trp 64k;
 
     server {
         listen 127.0.0.1:8433 ssl;

@@ -36,6 +36,7 @@ struct ngx_trp_guest_s {
     ngx_msec_t               since;
     ngx_event_t              timer;
     unsigned                 here:1;
+    unsigned                 settled:1;
 };
 
 
@@ -351,8 +352,25 @@ ngx_trp_guard_leave(ngx_trp_guest_t *guest)
 }
 
 
+void
+ngx_trp_guard_settle(ngx_trp_guest_t *guest)
+{
+    if (guest) {
+        guest->settled = 1;
+    }
+}
+
+
 static void
 ngx_trp_guard_cleanup(void *data)
 {
-    ngx_trp_guard_leave(data);
+    ngx_trp_guest_t *guest = data;
+
+    /* it has no guard if it was not let in */
+
+    if (guest->guard && !guest->settled) {
+        guest->guard->strays++;
+    }
+
+    ngx_trp_guard_leave(guest);
 }

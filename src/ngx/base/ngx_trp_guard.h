@@ -36,6 +36,7 @@ typedef struct {
 
     ngx_queue_t            guests;       /* ngx_trp_guest_t, oldest first */
     ngx_uint_t             n;
+    ngx_uint_t             strays;       /* gone, and nobody knows what for */
     ngx_rbtree_t           rbtree;       /* by address */
     ngx_rbtree_node_t      sentinel;
     ngx_queue_t           *counts;       /* addresses by number of guests */
@@ -79,6 +80,10 @@ void ngx_trp_guard_deadline(ngx_trp_guest_t *guest, ngx_msec_t msec);
 /* it has authenticated; may be called again, and with NULL */
 
 void ngx_trp_guard_leave(ngx_trp_guest_t *guest);
+
+/* it is no stray: it has authenticated, was refused, goes to another worker */
+
+void ngx_trp_guard_settle(ngx_trp_guest_t *guest);
 
 
 #pragma GCC visibility pop

@@ -47,6 +47,7 @@ typedef struct {
     ngx_msec_t             timeout;      /* how long it waits */
     ngx_event_t            timer;
     ngx_msec_t             left;         /* to wait when that has run out */
+    ngx_uint_t             code;         /* it was refused last; trp_code_e */
 
     /* the reverse that has the stream, or had it last, for the log */
 

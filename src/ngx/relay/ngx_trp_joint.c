@@ -16,6 +16,7 @@
 #include "relay/ngx_trp_bandwidth.h"
 #include "relay/ngx_trp_choice.h"
 #include "relay/ngx_trp_pair.h"
+#include "relay/ngx_trp_presence.h"
 #include "relay/ngx_trp_services.h"
 #include "relay/ngx_trp_session.h"
 #include "tunnel/ngx_trp_tunnel_doubt.h"
@@ -836,6 +837,8 @@ ngx_trp_joint_count_refusal(ngx_trp_peer_t *peer, trp_refuse_t *refuse)
     joint->code = refuse->code;
     joint->retried = refuse->retry;
 
+    ngx_trp_presence_refusal(peer->agent, refuse->code);
+
     ngx_log_error(NGX_LOG_INFO, peer->tunnel->connection->log, 0,
                   "%s refused \"%V\": %s%s, group: \"%V\", %s, stream: %s",
                   ngx_trp_peer_text(peer).data, &joint->destination,
@@ -1007,7 +1010,17 @@ ngx_trp_joint_close(ngx_trp_joint_t *joint)
         ngx_trp_session_log(joint);
     }
 
+    if (joint->code != TRP_CODE_NONE && !joint->retried
+        && (joint->why == NULL || joint->reverse))
+    {
+        ngx_trp_presence_refused(joint->seeker.group, joint->entry->agent,
+                                 joint->code);
+    }
+
     if (joint->opened) {
+        joint->entry->agent->busy--;
+
+        ngx_trp_presence_agent(joint->entry->agent);
         ngx_trp_pair_closed(joint->entry->agent->group,
                             joint->entry->agent->member);
     }

@@ -15,6 +15,7 @@
 #include "relay/ngx_trp_bandwidth.h"
 #include "relay/ngx_trp_choice.h"
 #include "relay/ngx_trp_pair.h"
+#include "relay/ngx_trp_presence.h"
 #include "relay/ngx_trp_services.h"
 #include "tunnel/ngx_trp_tunnel_doubt.h"
 
@@ -64,6 +65,7 @@ ngx_trp_local_enter(ngx_trp_pair_t *pair, ngx_trp_local_t *local,
     *why = ngx_trp_pair_opened(group, NULL);
 
     if (*why) {
+        ngx_trp_presence_refused(group, NULL, TRP_CODE_LIMIT);
         ngx_trp_pair_exit(group);
         return NGX_BUSY;
     }
@@ -102,6 +104,10 @@ ngx_trp_local_leave(ngx_trp_local_t *local)
 
     if (local->seeker.service) {
         ngx_trp_services_put(local->seeker.service);
+    }
+
+    if (local->code != TRP_CODE_NONE) {
+        ngx_trp_presence_refused(group, NULL, local->code);
     }
 
     ngx_trp_pair_closed(group, NULL);
@@ -251,6 +257,7 @@ ngx_trp_local_take(ngx_trp_local_t *local, ngx_trp_peer_t *reverse)
         ngx_trp_local_forget(local->reverse);
     }
 
+    local->code = TRP_CODE_NONE;
     local->reverse = reverse;
 
     local->key = reverse->key;
@@ -328,6 +335,8 @@ ngx_trp_local_fail(ngx_trp_local_t *local)
 
     holder = ngx_trp_local_stop(local);
 
+    local->code = TRP_CODE_NO_AGENT;
+
     holder->ops->fail(holder, TRP_CODE_NO_AGENT,
                       local->seeker.group->nreverses ? "no reverse was free"
                                                      : "no reverse was there");
@@ -384,6 +393,9 @@ ngx_trp_local_refused(ngx_trp_peer_t *peer, trp_frame_t *frame)
 
     refuse.retry &= ngx_trp_choice_refused(peer->agent, &peer->local->seeker,
                                            refuse.code);
+
+    peer->local->code = refuse.code;
+    ngx_trp_presence_refusal(peer->agent, refuse.code);
 
     ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
                   "%s refused: %s%s, group: \"%V\", stream: %s",

@@ -14,6 +14,7 @@
 #include "relay/ngx_trp_pair.h"
 #include "relay/ngx_trp_bandwidth.h"
 #include "relay/ngx_trp_choice.h"
+#include "relay/ngx_trp_presence.h"
 #include "tunnel/ngx_trp_tunnel_doubt.h"
 
 
@@ -138,6 +139,7 @@ ngx_trp_pair_join(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
     ngx_queue_insert_tail(&agent->peers, &peer->all);
     peer->agent = agent;
 
+    ngx_trp_presence_joined(peer);
     ngx_trp_pair_watch(group);
 
     return NGX_OK;
@@ -188,6 +190,7 @@ ngx_trp_pair_join_near(ngx_trp_pair_t *pair, ngx_trp_peer_t *peer,
     ngx_queue_insert_tail(&agent->peers, &peer->all);
     peer->agent = agent;
 
+    ngx_trp_presence_joined(peer);
     ngx_trp_pair_watch(group);
 
     return NGX_OK;
@@ -488,6 +491,7 @@ ngx_trp_pair_group(ngx_trp_pair_t *pair, trp_str_t name,
     ngx_rbtree_init(&group->services, &pair->sentinel,
                     ngx_str_rbtree_insert_value);
     ngx_trp_choice_init_group(group);
+    ngx_trp_presence_init_group(group);
 
     ngx_rbtree_insert(&pair->rbtree, &group->sn.node);
 
@@ -595,6 +599,8 @@ ngx_trp_pair_create_agent(ngx_trp_member_t *member, uint32_t hash,
     agent->rest.end = ngx_trp_pair_end_agent;
     agent->rest.data = agent;
 
+    ngx_trp_presence_init_agent(agent);
+
     ngx_queue_init(&agent->peers);
     ngx_queue_init(&agent->idle);
     ngx_queue_insert_tail(&group->agents, &agent->queue);
@@ -624,9 +630,17 @@ ngx_trp_pair_count(ngx_trp_agent_t *agent, ngx_int_t n)
 
     } else {
         pair->entries += n;
+        pair->nears += agent->near ? n : 0;
     }
 
     agent->tunnels += n;
+
+    if (agent->role == TRP_ROLE_ENTRY && !agent->near
+        && agent->tunnels == (n > 0))
+    {
+        agent->group->nentries += n;
+    }
+
     agent->member->usage.tunnels += n;
 
     if (!agent->near) {
@@ -698,6 +712,7 @@ ngx_trp_pair_leave(ngx_trp_peer_t *peer)
     peer->agent = NULL;
 
     ngx_trp_pair_count(agent, -1);
+    ngx_trp_presence_left(peer, agent);
     ngx_trp_pair_watch(agent->group);
     ngx_trp_pair_wake(agent->group);
     ngx_trp_pair_release_agent(agent);
@@ -919,6 +934,7 @@ ngx_trp_pair_end_group(void *data)
     }
 
     ngx_rbtree_delete(&group->pair->rbtree, &group->sn.node);
+    ngx_trp_presence_end_group(group);
 
     if (group->refusals) {
         ngx_free(group->refusals);
@@ -995,6 +1011,9 @@ ngx_trp_pair_opened(ngx_trp_group_t *group, ngx_trp_member_t *member)
     }
 
     all->streams++;
+    group->pair->streams++;
+
+    ngx_trp_presence_opened(group);
 
     return NULL;
 }
@@ -1008,6 +1027,9 @@ ngx_trp_pair_closed(ngx_trp_group_t *group, ngx_trp_member_t *member)
     }
 
     group->usage.streams--;
+    group->pair->streams--;
+
+    ngx_trp_presence_group(group);
 }
 
 
@@ -1020,6 +1042,9 @@ ngx_trp_pair_busy(ngx_trp_peer_t *reverse)
 
     reverse->agent->member->carried++;
     ngx_trp_choice_member(reverse->agent->member);
+
+    ngx_trp_presence_stream(reverse->agent);
+    ngx_trp_presence_agent(reverse->agent);
 }
 
 
@@ -1032,6 +1057,8 @@ ngx_trp_pair_free(ngx_trp_peer_t *reverse)
 
     reverse->agent->member->carried--;
     ngx_trp_choice_member(reverse->agent->member);
+
+    ngx_trp_presence_agent(reverse->agent);
 }
 
 
@@ -1135,6 +1162,8 @@ ngx_trp_pair_wait(ngx_trp_seeker_t *seeker)
     seeker->group->nwaiting++;
     seeker->group->nservices += (seeker->service != NULL);
     seeker->waiting = 1;
+
+    ngx_trp_presence_group(seeker->group);
 }
 
 
@@ -1147,5 +1176,7 @@ ngx_trp_pair_unwait(ngx_trp_seeker_t *seeker)
         seeker->group->nservices -= (seeker->service != NULL);
         seeker->waiting = 0;
         seeker->impatient = 0;
+
+        ngx_trp_presence_group(seeker->group);
     }
 }

@@ -17,6 +17,7 @@
 #include "base/ngx_trp_capacity.h"
 #include "hub/ngx_trp_hub.h"
 #include "base/ngx_trp_guard.h"
+#include "status/ngx_trp_status.h"
 #include "tunnel/ngx_trp_tunnel.h"
 
 
@@ -69,6 +70,11 @@ typedef struct {
     ngx_uint_t             size;         /* connections of the worker */
     ngx_uint_t             entries;      /* tunnels of all groups */
     ngx_uint_t             reverses;
+    ngx_uint_t             nears;        /* among those of entries */
+    ngx_uint_t             streams;
+    ngx_log_t             *log;
+    ngx_trp_status_t      *status;
+    ngx_trp_status_entry_t  *server;     /* the relay's own row */
 } ngx_trp_pair_t;
 
 
@@ -119,7 +125,9 @@ struct ngx_trp_group_s {
     ngx_uint_t             nservices;    /* those that wait for a service */
     ngx_uint_t             nlocals;      /* streams of this nginx */
     ngx_queue_t            candidates;   /* ngx_trp_peer_t, without a tunnel */
-    ngx_uint_t             nreverses;    /* among the agents */
+    ngx_trp_status_entry_t  status;
+    ngx_uint_t             nentries;     /* among the agents, not near ones */
+    ngx_uint_t             nreverses;    /* the same */
     ngx_uint_t             nsilent;      /* among those */
     ngx_trp_usage_t        usage;
     trp_recent_t           lost;         /* accepted; does the entry know? */
@@ -136,6 +144,7 @@ struct ngx_trp_group_s {
     ngx_event_t            absence;      /* waits for a reverse */
     unsigned               absent:1;     /* there was none for some time */
     unsigned               wanted:1;     /* by streams of this nginx */
+    unsigned               listed:1;     /* has a row */
 };
 
 
@@ -179,7 +188,9 @@ struct ngx_trp_service_s {
     ngx_str_node_t         sn;           /* by name */
     ngx_trp_group_t       *group;
     ngx_queue_t            offers;       /* ngx_trp_offer_t, granted ones */
+    ngx_uint_t             noffers;
     ngx_uint_t             streams;      /* that refer to it */
+    ngx_trp_status_entry_t  status;      /* while it has offers */
 };
 
 
@@ -215,7 +226,8 @@ struct ngx_trp_agent_s {
     ngx_queue_t            idle;         /* ngx_trp_peer_t, of a reverse */
     ngx_uint_t             role;         /* TRP_ROLE_* */
     ngx_uint_t             tunnels;
-    ngx_uint_t             busy;
+    ngx_uint_t             busy;         /* streams */
+    ngx_trp_status_entry_t  status;      /* while it has tunnels */
 
     ngx_uint_t             weight;
     uint64_t               pass;         /* grows by 1/weight at its turns */

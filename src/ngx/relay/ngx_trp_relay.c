@@ -17,6 +17,7 @@
 #include "relay/ngx_trp_joint.h"
 #include "relay/ngx_trp_local.h"
 #include "relay/ngx_trp_pair.h"
+#include "relay/ngx_trp_presence.h"
 #include "relay/ngx_trp_services.h"
 #include "status/ngx_trp_status_kinds.h"
 #include "tunnel/ngx_trp_near.h"
@@ -31,6 +32,9 @@
 
 /* agents close; those that do not are closed after this time */
 #define NGX_TRP_RELAY_CLOSE_TIME  5000
+
+/* why a tunnel is closed: no line in the log says it as well */
+#define NGX_TRP_RELAY_KEY_REMOVED  "its key was removed"
 
 /* a dead peer is detected sooner, see ngx_trp_tunnel_probe() */
 #define NGX_TRP_RELAY_PROBE_TIME  6000
@@ -78,6 +82,7 @@ static void ngx_trp_relay_idle(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_drain(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_reload_handler(ngx_event_t *ev);
 static void ngx_trp_relay_check_key(ngx_trp_peer_t *peer);
+static trp_authorized_key_t *ngx_trp_relay_key(ngx_trp_peer_t *peer);
 static ngx_trp_service_t *ngx_trp_relay_carries(ngx_trp_peer_t *peer);
 static void ngx_trp_relay_closed(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_silent(ngx_trp_tunnel_t *t, ngx_uint_t safe);
@@ -103,7 +108,8 @@ static const ngx_trp_workers_handlers_t  ngx_trp_relay_workers_handlers = {
 
 ngx_trp_relay_worker_t *
 ngx_trp_relay_start_worker(ngx_cycle_t *cycle, ngx_trp_workers_t *workers,
-    ngx_trp_relay_shared_t *shared, ngx_shm_zone_t *services)
+    ngx_trp_relay_shared_t *shared, ngx_shm_zone_t *services,
+    ngx_trp_status_t *status)
 {
     ngx_trp_relay_worker_t  *worker;
 
@@ -117,6 +123,7 @@ ngx_trp_relay_start_worker(ngx_cycle_t *cycle, ngx_trp_workers_t *workers,
     worker->shared = shared;
     worker->reloads = shared->reloads;
     worker->services = services;
+    worker->status = status;
 
     ngx_trp_warnings_init(&worker->refusals.strangers, &shared->strangers,
                           "strangers that were refused", cycle->log);
@@ -181,7 +188,15 @@ ngx_trp_relay_start(ngx_cycle_t *cycle, ngx_trp_relay_worker_t *worker,
         return NULL;
     }
 
+    ngx_trp_status_open(worker->status, NGX_TRP_STATUS_SERVER, &conf->listen,
+                        NGX_TRP_SERVER_TEXTS, &relay->status, NULL);
+
     ngx_trp_pair_init(&relay->pair, cycle);
+
+    relay->pair.log = conf->log;
+    relay->pair.status = worker->status;
+    relay->pair.server = &relay->status;
+
     ngx_trp_services_init(&relay->services, worker->services, cycle->log);
 
     ngx_queue_insert_tail(&worker->relays, &relay->queue);
@@ -207,11 +222,22 @@ ngx_trp_relay_accept(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
     if (*guest == NULL) {
         rc = ngx_trp_guard_enter(&relay->guard, c, guest);
 
+        if (rc == NGX_BUSY) {
+            ngx_trp_status_count(&relay->status, NGX_TRP_SERVER_REFUSED_LIMIT,
+                                 1);
+        }
+
         if (rc != NGX_OK) {
             return (rc == NGX_BUSY) ? NGX_STREAM_SERVICE_UNAVAILABLE : rc;
         }
 
         ngx_trp_guard_deadline(*guest, ngx_trp_relay_time_left(relay, c));
+
+        if (!c->requests) {
+
+            /* no other worker has counted it */
+            ngx_trp_status_count(&relay->status, NGX_TRP_SERVER_ACCEPTED, 1);
+        }
     }
 
     if (c->read->timedout) {
@@ -239,6 +265,7 @@ ngx_trp_relay_accept(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
     }
 
     if (rc == NGX_DONE) {
+        ngx_trp_guard_settle(*guest);
         ngx_trp_workers_forget(c);
     }
 
@@ -586,6 +613,8 @@ ngx_trp_relay_auth(ngx_trp_peer_t *peer, trp_frame_t *frame)
     if (!ngx_trp_steer_here(peer->relay->worker->steer, slot)) {
         ngx_trp_steer_moved(peer->relay->worker->steer, t->connection, slot);
 
+        ngx_trp_guard_settle(peer->guest);
+
         ngx_trp_tunnel_send_frame(t, buf, trp_moved_put(buf, (uint8_t) slot));
         ngx_trp_tunnel_deadline(t, NGX_TRP_RELAY_CLOSE_TIME,
                                 "waiting for the agent to redial");
@@ -602,6 +631,10 @@ static void
 ngx_trp_relay_reject(ngx_trp_peer_t *peer, ngx_trp_refusal_t *refusal,
     trp_auth_t *auth)
 {
+    ngx_trp_guard_settle(peer->guest);
+
+    ngx_trp_status_count(&peer->relay->status, refusal->counter, 1);
+
     ngx_trp_refusal_log(refusal, peer, auth, &peer->relay->worker->refusals);
 
     if (refusal->counter == NGX_TRP_SERVER_REFUSED_LIMIT) {
@@ -739,6 +772,10 @@ ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth)
     t = peer->tunnel;
 
     ngx_trp_guard_leave(peer->guest);
+    ngx_trp_guard_settle(peer->guest);
+
+    ngx_trp_status_count(&peer->relay->status, NGX_TRP_SERVER_AUTHENTICATED,
+                         1);
 
     t->state.opener = (auth->role == TRP_ROLE_REVERSE);
 
@@ -872,6 +909,11 @@ ngx_trp_relay_open(ngx_trp_peer_t *peer, trp_frame_t *frame)
     }
 
     joint->opened = 1;
+
+    peer->agent->busy++;
+
+    ngx_trp_presence_stream(peer->agent);
+    ngx_trp_presence_agent(peer->agent);
 
     if (open->proto == TRP_PROTO_PUBLISHED
         && ngx_trp_relay_find_service(joint) != NGX_OK)
@@ -1022,6 +1064,12 @@ ngx_trp_relay_drain(ngx_trp_tunnel_t *t)
 
     ngx_trp_pair_unpark(peer);
 
+    if (ngx_exiting && !peer->near && ngx_trp_relay_key(peer) == NULL) {
+
+        /* it is told to redial as all others, and will be refused */
+        ngx_trp_tunnel_why(t, NGX_TRP_RELAY_KEY_REMOVED);
+    }
+
     ngx_trp_tunnel_send(t, TRP_DRAIN);
     ngx_trp_tunnel_deadline(t, NGX_TRP_RELAY_CLOSE_TIME,
                             "waiting for the agent to redial");
@@ -1082,23 +1130,15 @@ ngx_trp_relay_check_key(ngx_trp_peer_t *peer)
         ngx_add_timer(&worker->event, NGX_TRP_RELAY_RELOAD_TIME);
     }
 
-    if (relay->reread == NULL) {
-        relay->reread = ngx_trp_key_file_reread(ngx_cycle->pool,
-                                                &relay->conf->authorized_keys);
-        if (relay->reread == NULL) {
-            relay->reread = relay->conf->keys;
-        }
-    }
-
     log = peer->tunnel->connection->log;
-    key = ngx_trp_key_find(relay->reread, peer->key->public_key);
+    key = ngx_trp_relay_key(peer);
 
     if (key == NULL) {
         ngx_log_error(NGX_LOG_INFO, log, 0,
                       "%s is not authorized any more, group: \"%V\"",
                       ngx_trp_peer_text(peer).data,
                       &peer->agent->group->sn.str);
-        ngx_trp_tunnel_lose(peer->tunnel, "its key was removed");
+        ngx_trp_tunnel_lose(peer->tunnel, NGX_TRP_RELAY_KEY_REMOVED);
         return;
     }
 
@@ -1118,6 +1158,27 @@ ngx_trp_relay_check_key(ngx_trp_peer_t *peer)
                       &peer->agent->group->sn.str);
         ngx_trp_tunnel_lose(peer->tunnel, "its service may not be published");
     }
+}
+
+
+/* the peer's key in the file as it is now, or NULL */
+
+static trp_authorized_key_t *
+ngx_trp_relay_key(ngx_trp_peer_t *peer)
+{
+    ngx_trp_relay_t  *relay;
+
+    relay = peer->relay;
+
+    if (relay->reread == NULL) {
+        relay->reread = ngx_trp_key_file_reread(ngx_cycle->pool,
+                                                &relay->conf->authorized_keys);
+        if (relay->reread == NULL) {
+            relay->reread = relay->conf->keys;
+        }
+    }
+
+    return ngx_trp_key_find(relay->reread, peer->key->public_key);
 }
 
 

@@ -39,6 +39,8 @@ typedef struct {
     ngx_trp_limits_t         limits;
     ngx_trp_conf_place_t     place;
     ngx_uint_t               number;        /* among the relays */
+    ngx_str_t                listen;        /* its first address */
+    time_t                   expires;       /* its first certificate; 0 */
     ngx_log_t               *log;
 } ngx_trp_relay_conf_t;
 
@@ -60,6 +62,7 @@ typedef struct {
     ngx_trp_steer_t         *steer;         /* NULL, too */
     ngx_trp_relay_shared_t  *shared;
     ngx_shm_zone_t          *services;      /* of published names */
+    ngx_trp_status_t        *status;
     ngx_atomic_uint_t        reloads;       /* the last one that was seen */
     ngx_event_t              event;
     ngx_trp_refusal_logs_t   refusals;
@@ -78,6 +81,9 @@ struct ngx_trp_relay_s {
     ngx_trp_services_t           services;
     trp_authorized_key_t         near;      /* of users in other workers */
     ngx_log_handler_pt           log_error; /* nginx's own, of a connection */
+    ngx_trp_status_entry_t       status;
+    ngx_trp_traffic_t            counted;   /* in the row, of reverses */
+    ngx_uint_t                   strays;    /* the same */
 };
 
 
@@ -85,7 +91,7 @@ struct ngx_trp_relay_s {
 
 ngx_trp_relay_worker_t *ngx_trp_relay_start_worker(ngx_cycle_t *cycle,
     ngx_trp_workers_t *workers, ngx_trp_relay_shared_t *shared,
-    ngx_shm_zone_t *services);
+    ngx_shm_zone_t *services, ngx_trp_status_t *status);
 ngx_trp_relay_t *ngx_trp_relay_start(ngx_cycle_t *cycle,
     ngx_trp_relay_worker_t *worker, const ngx_trp_relay_conf_t *conf);
 

@@ -15,6 +15,7 @@
 #include "relay/ngx_trp_pair.h"
 #include "relay/ngx_trp_service_zone.h"
 #include "tunnel/ngx_trp_tunnel_output.h"
+#include "status/ngx_trp_status_kinds.h"
 #include "tunnel/trp_publish.h"
 
 
@@ -35,6 +36,10 @@ static ngx_uint_t ngx_trp_services_try(ngx_trp_services_t *services,
     ngx_trp_agent_t *agent, ngx_uint_t *granted);
 static ngx_uint_t ngx_trp_services_grant(ngx_trp_services_t *services,
     ngx_trp_offer_t *offer, ngx_uint_t *same);
+static void ngx_trp_services_list(ngx_trp_service_t *service,
+    trp_authorized_key_t *key);
+static void ngx_trp_services_unlist(ngx_trp_service_t *service);
+static void ngx_trp_services_show(ngx_trp_service_t *service);
 static ngx_trp_service_owner_t ngx_trp_services_owner(
     ngx_trp_agent_t *agent);
 static ngx_trp_peer_t *ngx_trp_services_peer(ngx_trp_agent_t *agent);
@@ -376,7 +381,59 @@ ngx_trp_services_grant(ngx_trp_services_t *services, ngx_trp_offer_t *offer,
     ngx_queue_insert_tail(&service->offers, &offer->queue);
     offer->service = service;
 
+    ngx_trp_services_list(service, ngx_trp_services_peer(agent)->key);
+
     return TRP_CODE_NONE;
+}
+
+
+/* a service is in the status while somebody publishes it */
+
+static void
+ngx_trp_services_list(ngx_trp_service_t *service, trp_authorized_key_t *key)
+{
+    ngx_str_t        texts[NGX_TRP_SERVICE_KEYS], comment;
+    ngx_trp_pair_t  *pair;
+
+    pair = service->group->pair;
+
+    if (service->noffers++ == 0) {
+        texts[NGX_TRP_SERVICE_NAME] = service->sn.str;
+        texts[NGX_TRP_SERVICE_GROUP] = service->group->sn.str;
+
+        comment.data = (u_char *) key->comment.data;
+        comment.len = ngx_min(key->comment.len, TRP_LABEL_MAX);
+
+        ngx_trp_status_open(pair->status, NGX_TRP_STATUS_SERVICE, texts,
+                            NGX_TRP_SERVICE_KEYS, &service->status, NULL);
+        ngx_trp_status_set(&service->status, NGX_TRP_SERVICE_COMMENT,
+                           &comment);
+    }
+
+    ngx_trp_services_show(service);
+}
+
+
+static void
+ngx_trp_services_unlist(ngx_trp_service_t *service)
+{
+    service->noffers--;
+
+    ngx_trp_services_show(service);
+
+    if (service->noffers == 0) {
+        (void) ngx_trp_status_close(&service->status, 0);
+    }
+}
+
+
+static void
+ngx_trp_services_show(ngx_trp_service_t *service)
+{
+    ngx_trp_status_gauge(&service->status, NGX_TRP_SERVICE_AGENTS,
+                         service->noffers);
+    ngx_trp_status_gauge(&service->status, NGX_TRP_SERVICE_STREAMS,
+                         service->streams);
 }
 
 
@@ -562,6 +619,7 @@ ngx_trp_services_withdraw(ngx_trp_services_t *services,
         }
 
         ngx_queue_remove(&offer->queue);
+        ngx_trp_services_unlist(service);
 
         if (ngx_queue_empty(&service->offers)) {
             agent->member->usage.services--;
@@ -619,6 +677,9 @@ ngx_trp_services_get(ngx_trp_services_t *services, ngx_trp_group_t *group,
 
     service->streams++;
 
+    ngx_trp_status_count(&service->status, NGX_TRP_SERVICE_OPENED, 1);
+    ngx_trp_services_show(service);
+
     return service;
 }
 
@@ -627,6 +688,7 @@ void
 ngx_trp_services_put(ngx_trp_service_t *service)
 {
     service->streams--;
+    ngx_trp_services_show(service);
 
     ngx_trp_services_release(service);
 }
@@ -654,6 +716,7 @@ ngx_trp_services_create(ngx_trp_group_t *group, const ngx_str_t *name)
 
     service->group = group;
     ngx_queue_init(&service->offers);
+    ngx_trp_status_none(group->pair->status, &service->status);
 
     service->sn.node.key = ngx_crc32_short(name->data, name->len);
     service->sn.str.len = name->len;

@@ -123,7 +123,7 @@ ngx_trp_status_zone_rename(ngx_conf_t *cf, ngx_shm_zone_t *shm_zone,
 ngx_shm_zone_t *
 ngx_trp_status_zone_add(ngx_conf_t *cf, size_t size)
 {
-    ngx_str_t               name = ngx_string("trp_status");
+    ngx_str_t               name = ngx_string("trp");
     ngx_shm_zone_t         *shm_zone;
     ngx_trp_status_zone_t  *zone;
 

@@ -360,8 +360,6 @@ ngx_trp_tunnel_recv_nothing(ngx_trp_tunnel_t *t, int n)
 
             /* it was asked to close */
 
-            ngx_trp_tunnel_why(t, ngx_trp_tunnel_why_closed(err));
-
         } else if (sslerr == SSL_ERROR_ZERO_RETURN || ERR_peek_error() == 0) {
             ngx_trp_tunnel_log_closed(t, err);
 
@@ -652,6 +650,15 @@ ngx_trp_tunnel_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
     switch (frame->type) {
 
     case TRP_DATA:
+
+        if (!t->abandoned) {
+            t->tunnels->traffic[t->state.opener].received += frame->len;
+
+            if (t->traffic) {
+                (void) ngx_atomic_fetch_add(&t->traffic[0], frame->len);
+            }
+        }
+
         return NGX_OK;
 
     case TRP_PING:

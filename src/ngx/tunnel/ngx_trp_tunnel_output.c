@@ -275,7 +275,14 @@ ngx_trp_tunnel_tell(ngx_trp_tunnel_t *t, ngx_uint_t type, size_t len,
         return NGX_ERROR;
     }
 
-    if (type == TRP_OPEN) {
+    if (type == TRP_DATA) {
+        t->tunnels->traffic[t->state.opener].sent += len;
+
+        if (t->traffic) {
+            (void) ngx_atomic_fetch_add(&t->traffic[1], len);
+        }
+
+    } else if (type == TRP_OPEN) {
         t->busy = 1;
 
     } else if (t->busy && trp_tunnel_idle(&t->state)) {

@@ -65,11 +65,20 @@ typedef struct {
 } ngx_trp_tunnel_handlers_t;
 
 
+/* payload of streams, in bytes, from a tunnel's peer and to it */
+
+typedef struct {
+    uint64_t             received;
+    uint64_t             sent;
+} ngx_trp_traffic_t;
+
+
 /* shared by the tunnels of a configuration in a worker */
 
 typedef struct {
     ngx_trp_bio_conf_t   bio;
     ngx_trp_tunnel_t    *last;   /* its output waits for the handler's end */
+    ngx_trp_traffic_t    traffic[2];   /* by state.opener */
 } ngx_trp_tunnels_t;
 
 
@@ -116,6 +125,9 @@ struct ngx_trp_tunnel_s {
 
     ngx_trp_metered_t                *input;      /* NULL: without limit */
     ngx_trp_metered_t                *output;
+
+    /* received and sent, counted elsewhere as well; or NULL */
+    ngx_atomic_t                     *traffic;
 
     ngx_msec_t                        heartbeat;
     ngx_msec_t                        received;   /* time of the last input */
