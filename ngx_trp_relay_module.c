@@ -470,6 +470,7 @@ ngx_trp_relay_select_alpn(ngx_ssl_conn_t *ssl_conn,
                               in, inlen)
         != OPENSSL_NPN_NEGOTIATED)
     {
+        ngx_trp_rejected_alpn(ngx_ssl_get_connection(ssl_conn), in, inlen);
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     }
 

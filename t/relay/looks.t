@@ -41,7 +41,7 @@ my @cases = (
     [ "\0" x 1000, ', it begins with "(?:\\\\x00){8}"' ],
 );
 
-$t->plan(2 * @cases + 4);
+$t->plan(2 * @cases + 8);
 
 for my $case (@cases) {
     my ($bytes, $text) = @$case;
@@ -72,6 +72,21 @@ SKIP: {
 }
 
 ok(wait_log($t, qr/looks like HTTP while /, count => 4), 'HTTP');
+
+# other protocols in TLS
+
+my $not = 'client does not speak trp/2, it offers';
+
+output(qw/ curl -sk --no-alpn /, 'https://127.0.0.1:' . port(8443) . '/');
+ok(wait_log($t, qr/$not no protocol while /), 'TLS without ALPN');
+
+output(qw/ curl -sk /, 'https://127.0.0.1:' . port(8443) . '/');
+ok(wait_log($t, qr/$not (?:"h2", )?"http\/1\.1" while /), 'HTTPS');
+
+output({ err => 1 }, qw/ openssl s_client -alpn /, 'trp/1,a"b',
+    '-connect', '127.0.0.1:' . port(8443));
+ok(wait_log($t, qr/$not "trp\/1", "a\\x22b" while /), 'of another version');
+is(count_log($t, qr/SSL_do_handshake/), 0, 'and nothing is said twice');
 is(count_log($t, qr/\[(?:warn|error|crit)\]/), 0, 'nothing but info');
 
 

@@ -6,13 +6,20 @@
 
 /*
  * Knows by the alert of TLS why an agent rejects the relay's certificate.  For
- * OpenSSL, and so for the stock module, this is one failed handshake of many.
+ * OpenSSL, and so for the stock module, all of this is a failed handshake.
  */
 
 
 #include "relay/ngx_trp_rejected.h"
+#include "base/ngx_trp_ssl.h"
 
 #include <sodium.h>
+
+
+/* of what a client offers, in the log */
+
+#define NGX_TRP_REJECTED_LIST  128
+#define NGX_TRP_REJECTED_NAME  16
 
 
 static const char *ngx_trp_rejected_hint(ngx_uint_t alert);
@@ -92,4 +99,30 @@ ngx_trp_rejected_level(ngx_trp_relay_t *relay, ngx_connection_t *c,
     (void) crypto_shorthash((u_char *) &id, buf, p - buf, seed);
 
     return ngx_trp_warnings_level(&relay->worker->refusals.strangers, id);
+}
+
+
+void
+ngx_trp_rejected_alpn(ngx_connection_t *c, const u_char *list, size_t len)
+{
+    size_t           i, n;
+    u_char          *p, *last;
+    ngx_trp_text_t   name;
+    u_char           text[NGX_TRP_REJECTED_LIST];
+
+    p = text;
+    last = text + sizeof(text);
+
+    for (i = 0; i < len; i += 1 + n) {
+        n = ngx_min(list[i], len - i - 1);
+        name = ngx_trp_text(&list[i + 1], ngx_min(n, NGX_TRP_REJECTED_NAME));
+
+        p = ngx_slprintf(p, last, "%s\"%s\"", i ? ", " : "", name.data);
+    }
+
+    ngx_log_error(NGX_LOG_INFO, c->log, 0,
+                  "client does not speak " TRP_ALPN ", it offers %*s",
+                  p - text, text);
+
+    ngx_trp_ssl_explained(c);
 }

@@ -5,8 +5,9 @@
 
 
 /*
- * Agents that reject the relay's certificate, which their operators may not be
- * able to see, but the relay's can.
+ * TLS handshakes that fail: agents that reject the relay's certificate, which
+ * their operators may not be able to see, but the relay's can; and clients that
+ * are no agents.
  */
 
 
@@ -24,6 +25,11 @@
 
 void ngx_trp_rejected_alert(ngx_trp_relay_t *relay, ngx_connection_t *c,
     const u_char *data);
+
+/* a client's list of protocols by ALPN has not that of a relay */
+
+void ngx_trp_rejected_alpn(ngx_connection_t *c, const u_char *list,
+    size_t len);
 
 
 #pragma GCC visibility pop

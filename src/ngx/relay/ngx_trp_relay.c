@@ -307,13 +307,18 @@ ngx_trp_relay_serve(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
     len = 0;
 
     if (c->ssl) {
+
+        /* what a stranger has sent is not read, which is no critical error */
+        c->ssl->no_wait_shutdown = 1;
+
         SSL_set_msg_callback(c->ssl->connection, NULL);
         SSL_get0_alpn_selected(c->ssl->connection, &alpn, &len);
     }
 
     if (len != sizeof(TRP_ALPN) - 1) {
         ngx_log_error(NGX_LOG_INFO, c->log, 0,
-                      "client does not speak " TRP_ALPN);
+                      "client does not speak " TRP_ALPN
+                      ", it offers no protocol");
         ngx_stream_finalize_session(s, NGX_STREAM_BAD_REQUEST);
         return;
     }
