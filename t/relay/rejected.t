@@ -14,9 +14,10 @@ use IO::Socket::SSL::Utils;
 
 use Test::Nginx;
 use Test::Nginx::TRP;
+use Test::Nginx::TRP::Operator;
 use Test::Nginx::TRP::Programs;
 
-my $relay = Test::Nginx->new()->has(qw/ stream stream_ssl /);
+my $relay = Test::Nginx->new()->has(qw/ stream stream_ssl http /);
 my $agent = Test::Nginx->new();
 
 # group, port of the relay, what the agent trusts, and what both say
@@ -78,7 +79,23 @@ stream {
 
 EOC
 
-$relay->write_file_expand('nginx.conf', $head . <<"EOC");
+my $http = <<'EOC';
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    server {
+        listen 127.0.0.1:8099;
+
+        location /trp/ {
+            trp_status;
+        }
+    }
+}
+
+EOC
+
+$relay->write_file_expand('nginx.conf',
+    $head =~ s/(?=stream)/$http/r . <<"EOC");
     trp_authorized_keys authorized_keys;
 
 $servers
@@ -114,7 +131,7 @@ $relay->write_file('authorized_keys', trp_keys($agent, 'any'));
 
 $relay->run();
 $agent->run();
-$relay->plan(3 * @tests + 5 + 2);
+$relay->plan(3 * @tests + 2 * keys(%certificates) + 6 + 2);
 
 my $rejected = 'rejected the certificate of this relay';
 
@@ -136,6 +153,13 @@ wait_log($relay, qr/\[info\].* agent $rejected/);
 is(count_log($relay, qr/\[warn\].* agent $rejected/), scalar @tests,
     'one warning each');
 
+for my $port (sort keys %certificates) {
+    my $row = row_is('servers', { listen => '127.0.0.1:' . port($port),
+        rejected_certificates_total => sub { $_[0] > 0 } });
+    ok($row, "counted: $certificates{$port}");
+    ok(!$row->{refused_agents_total}{protocol}, 'and not as a stranger');
+}
+
 is(count_log($agent, qr/\[(?:crit|alert)\]/), 0, 'nothing is critical');
 is(count_log($agent, qr/\[error\].*SSL_do_handshake/), 0, 'one error each');
 
@@ -144,6 +168,8 @@ is(count_log($agent, qr/\[error\].*SSL_do_handshake/), 0, 'one error each');
 output({ err => 1 }, qw/ openssl s_client -verify_return_error -CAfile /,
     "$dir/other.crt", '-connect', '127.0.0.1:' . port(8443));
 
+ok(row_is('servers', { listen => '127.0.0.1:' . port(8443),
+    refused_agents_total => sub { $_[0]{protocol} } }), 'counted as such');
 ok(wait_log($relay, qr/ client $rejected: unknown CA/), 'a stranger');
 is(count_log($relay, qr/\[(?:warn|error|crit)\].* client $rejected/), 0,
     'is nothing to warn of');

@@ -12,6 +12,7 @@
 
 #include "relay/ngx_trp_rejected.h"
 #include "base/ngx_trp_ssl.h"
+#include "status/ngx_trp_status_kinds.h"
 
 #include <sodium.h>
 
@@ -45,9 +46,17 @@ ngx_trp_rejected_alert(ngx_trp_relay_t *relay, ngx_connection_t *c,
 
     SSL_get0_alpn_selected(c->ssl->connection, &alpn, &len);
 
-    /* nobody else has asked for the protocol of a relay */
+    level = NGX_LOG_INFO;
 
-    level = len ? ngx_trp_rejected_level(relay, c, alert) : NGX_LOG_INFO;
+    if (len) {
+
+        /* it has asked for the protocol of a relay: it is no stranger */
+
+        ngx_trp_guard_settle(ngx_trp_guard_find(c));
+        ngx_trp_status_count(&relay->status, NGX_TRP_SERVER_REJECTED, 1);
+
+        level = ngx_trp_rejected_level(relay, c, alert);
+    }
 
     ngx_log_error(level, c->log, 0,
                   "%s rejected the certificate of this relay: %s%s",
