@@ -16,6 +16,7 @@
 #include "entry/ngx_trp_entry_group.h"
 #include "entry/ngx_trp_entry_pools.h"
 #include "entry/ngx_trp_entry_service.h"
+#include "entry/ngx_trp_entry_status.h"
 #include "entry/ngx_trp_route.h"
 #include "agent/ngx_trp_stream_log.h"
 #include "base/ngx_trp_addr.h"
@@ -36,11 +37,12 @@ typedef struct {
     ngx_array_t              routes;       /* of all servers */
     ngx_array_t              upstreams;    /* uscf, with "trp_entry" */
     u_char                  *inherited;    /* listening sockets */
+    ngx_array_t              rows;         /* ngx_trp_entry_row_t */
     ngx_shm_zone_t          *zone;         /* of status; NULL: not needed */
 
     /* of this worker */
     ngx_trp_entry_udp_t      udp;
-    ngx_trp_status_t        *status;
+    ngx_trp_entry_view_t     view;
 } ngx_trp_entry_main_conf_t;
 
 
@@ -557,12 +559,15 @@ ngx_trp_entry_access_handler(ngx_stream_session_t *s)
 
     ctx->by = route;
 
+    emcf = ngx_stream_get_module_main_conf(s, ngx_trp_entry_module);
+
+    ngx_trp_entry_view_begin(&emcf->view, ctx, route->row);
+
     ngx_log_debug2(NGX_LOG_DEBUG_STREAM, c->log, 0,
                    "trp stream %s: accepted, the route leads to \"%V\"",
                    ngx_trp_id_text(ctx->id).data, &ctx->target->destination);
 
     if (c->type == SOCK_DGRAM) {
-        emcf = ngx_stream_get_module_main_conf(s, ngx_trp_entry_module);
         ngx_trp_entry_udp_begin(&emcf->udp, &ctx->udp, c);
     }
 
@@ -677,7 +682,8 @@ ngx_trp_entry_evaluate(ngx_stream_session_t *s, ngx_trp_entry_ctx_t *ctx)
 static ngx_int_t
 ngx_trp_entry_find_service(ngx_stream_session_t *s, ngx_trp_entry_ctx_t **ctx)
 {
-    ngx_trp_entry_srv_conf_t  *escf;
+    ngx_trp_entry_srv_conf_t   *escf;
+    ngx_trp_entry_main_conf_t  *emcf;
 
     escf = ngx_stream_get_module_srv_conf(s, ngx_trp_entry_module);
 
@@ -687,8 +693,15 @@ ngx_trp_entry_find_service(ngx_stream_session_t *s, ngx_trp_entry_ctx_t **ctx)
 
     *ctx = ngx_trp_entry_create_ctx(s, NULL);
 
-    if (*ctx == NULL
-        || ngx_trp_target_set(s, (*ctx)->target) != NGX_OK
+    if (*ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    emcf = ngx_stream_get_module_main_conf(s, ngx_trp_entry_module);
+
+    ngx_trp_entry_view_begin(&emcf->view, *ctx, escf->service.row);
+
+    if (ngx_trp_target_set(s, (*ctx)->target) != NGX_OK
         || ngx_trp_entry_service_target(*ctx, &escf->service) != NGX_OK)
     {
         return NGX_ERROR;
@@ -789,6 +802,8 @@ ngx_trp_entry_log_handler(ngx_stream_session_t *s)
             target->code = TRP_CODE_FAILED;
         }
     }
+
+    ngx_trp_entry_view_end(ctx, ngx_trp_entry_code(ctx));
 
     if (ctx->stream.connection == NULL) {
 
@@ -971,7 +986,9 @@ ngx_trp_entry_add_zone(ngx_conf_t *cf)
         return NGX_OK;
     }
 
-    rows = emcf->routes.nelts;
+    ngx_trp_entry_rows_pass(&emcf->rows);
+
+    rows = emcf->rows.nelts;
     us = emcf->upstreams.elts;
 
     for (i = 0; i < emcf->upstreams.nelts; i++) {
@@ -1177,12 +1194,22 @@ ngx_trp_entry_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
 {
     ngx_trp_conf_place_t         place;
     ngx_trp_entry_srv_conf_t    *escf;
+    ngx_trp_entry_main_conf_t   *emcf;
     ngx_stream_core_srv_conf_t  *cscf;
 
     escf = listen->ctx->srv_conf[ngx_trp_entry_module.ctx_index];
     cscf = listen->ctx->srv_conf[ngx_stream_core_module.ctx_index];
 
     if (escf->service.enabled) {
+        emcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_entry_module);
+
+        if (ngx_trp_entry_row_listen(cf, &emcf->rows, escf->service.row,
+                                     listen->sockaddr)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
         return ngx_trp_entry_service_check_listen(cf, &escf->service, listen);
     }
 
@@ -1244,6 +1271,9 @@ ngx_trp_entry_create_main_conf(ngx_conf_t *cf)
     if (ngx_array_init(&emcf->routes, cf->pool, 4,
                        sizeof(ngx_trp_route_t *))
         != NGX_OK
+        || ngx_array_init(&emcf->rows, cf->pool, 4,
+                          sizeof(ngx_trp_entry_row_t))
+           != NGX_OK
         || ngx_array_init(&emcf->upstreams, cf->pool, 1,
                           sizeof(ngx_stream_upstream_srv_conf_t *))
            != NGX_OK)
@@ -1281,7 +1311,9 @@ ngx_trp_entry_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_trp_entry_srv_conf_t *escf = conf;
 
+    char                       *rv;
     const char                 *other;
+    ngx_trp_route_t             route;
     ngx_stream_conf_ctx_t      *ctx;
     ngx_trp_entry_main_conf_t  *emcf;
 
@@ -1296,7 +1328,15 @@ ngx_trp_entry_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     emcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_entry_module);
 
-    return ngx_trp_route_set(cf, &escf->routes, &emcf->routes);
+    rv = ngx_trp_route_set(cf, &escf->routes, &emcf->routes, emcf->rows.nelts,
+                           &route);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    return (ngx_trp_entry_row_add(cf, &emcf->rows, &route) == NGX_OK)
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -1305,7 +1345,21 @@ ngx_trp_entry_publish(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_trp_entry_srv_conf_t *escf = conf;
 
-    return ngx_trp_entry_service_set(cf, &escf->service);
+    char                       *rv;
+    ngx_trp_entry_main_conf_t  *emcf;
+
+    rv = ngx_trp_entry_service_set(cf, &escf->service);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    emcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_entry_module);
+
+    escf->service.row = emcf->rows.nelts;
+
+    return (ngx_trp_entry_row_add(cf, &emcf->rows, NULL) == NGX_OK)
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -1483,8 +1537,9 @@ ngx_trp_entry_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    emcf->status = ngx_trp_status_start(cycle, emcf->zone);
-    if (emcf->status == NULL) {
+    if (ngx_trp_entry_view_start(&emcf->view, cycle, emcf->zone, &emcf->rows)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -1506,7 +1561,7 @@ ngx_trp_entry_init_process(ngx_cycle_t *cycle)
         escf = ngx_stream_conf_upstream_srv_conf(us[i], ngx_trp_entry_module);
 
         escf->worker = ngx_trp_entry_start(cycle, &escf->up, us[i],
-                                           emcf->status, capacity, fd);
+                                           emcf->view.status, capacity, fd);
         if (escf->worker == NULL) {
             return NGX_ERROR;
         }
@@ -1523,7 +1578,7 @@ ngx_trp_entry_exit_process(ngx_cycle_t *cycle)
 
     emcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_trp_entry_module);
 
-    if (emcf && emcf->status) {
-        ngx_trp_status_stop(emcf->status);
+    if (emcf && emcf->view.status) {
+        ngx_trp_entry_view_exit(&emcf->view);
     }
 }

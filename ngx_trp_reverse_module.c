@@ -16,6 +16,7 @@
 #include "names/ngx_trp_defer.h"
 #include "reverse/ngx_trp_reverse_access.h"
 #include "reverse/ngx_trp_reverse_connect.h"
+#include "status/ngx_trp_status_kinds.h"
 #include "status/ngx_trp_status_zone.h"
 #include "stock/ngx_trp_limit_conn.h"
 #include "stock/ngx_trp_pid_file.h"
@@ -27,7 +28,7 @@
 typedef struct {
     ngx_array_t              servers;          /* ngx_trp_reverse_conf_t * */
     ngx_shm_zone_t          *zone;             /* of status */
-    ngx_trp_status_t        *status;           /* of this worker */
+    ngx_trp_reverse_worker_t  *worker;
 } ngx_trp_reverse_main_conf_t;
 
 
@@ -443,7 +444,7 @@ ngx_trp_reverse_post_accept_handler(ngx_stream_session_t *s)
         return NGX_DECLINED;
     }
 
-    ctx->session = s;
+    ngx_trp_reverse_begin(ctx, s);
 
     return ngx_trp_reverse_map(ctx);
 }
@@ -491,6 +492,8 @@ ngx_trp_reverse_log_handler(ngx_stream_session_t *s)
         /* it may have changed in a worker that exits */
         s->connection->type = SOCK_DGRAM;
     }
+
+    ngx_trp_reverse_end(ctx);
 
     if (st->accepted || st->logged || st->why) {
         ngx_trp_stream_log_end(st, s->connection->log);
@@ -1026,14 +1029,19 @@ ngx_trp_reverse_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    rmcf->status = ngx_trp_status_start(cycle, rmcf->zone);
     worker = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_reverse_worker_t));
-
-    if (rmcf->status == NULL || worker == NULL) {
+    if (worker == NULL) {
         return NGX_ERROR;
     }
 
-    worker->status = rmcf->status;
+    worker->status = ngx_trp_status_start(cycle, rmcf->zone);
+    if (worker->status == NULL) {
+        return NGX_ERROR;
+    }
+
+    rmcf->worker = worker;
+
+    ngx_trp_flows_init(&worker->flows, cycle->log);
 
     worker->fd = ngx_trp_fake_socket(cycle->log);
 
@@ -1061,6 +1069,7 @@ static ngx_int_t
 ngx_trp_reverse_start(ngx_cycle_t *cycle, ngx_trp_reverse_worker_t *worker,
     const ngx_trp_reverse_conf_t *conf)
 {
+    ngx_str_t                texts[NGX_TRP_REVERSE_TEXTS];
     ngx_trp_reverse_t       *reverse;
     ngx_trp_agent_worker_t  *agent;
 
@@ -1077,6 +1086,12 @@ ngx_trp_reverse_start(ngx_cycle_t *cycle, ngx_trp_reverse_worker_t *worker,
 
     reverse->conf = conf;
     reverse->worker = worker;
+
+    texts[NGX_TRP_REVERSE_GROUP] = conf->agent.group;
+    texts[NGX_TRP_REVERSE_NAME] = conf->agent.name;
+
+    ngx_trp_status_open(worker->status, NGX_TRP_STATUS_REVERSE, texts,
+                        NGX_TRP_REVERSE_TEXTS, &reverse->row, NULL);
 
     reverse->relays.mem = cycle->pool;
     reverse->relays.group = &conf->agent.group;
@@ -1101,7 +1116,8 @@ ngx_trp_reverse_exit_process(ngx_cycle_t *cycle)
     rmcf = ngx_stream_cycle_get_module_main_conf(cycle,
                                                  ngx_trp_reverse_module);
 
-    if (rmcf && rmcf->status) {
-        ngx_trp_status_stop(rmcf->status);
+    if (rmcf && rmcf->worker) {
+        ngx_trp_flows_exit(&rmcf->worker->flows);
+        ngx_trp_status_stop(rmcf->worker->status);
     }
 }

@@ -25,6 +25,7 @@
 typedef struct {
     ngx_trp_conf_place_t          place;
     ngx_stream_complex_value_t   *name;       /* NULL: the port */
+    ngx_uint_t                    row;        /* of status */
     unsigned                      enabled:1;
 } ngx_trp_entry_service_t;
 

@@ -24,6 +24,7 @@
 #include "entry/ngx_trp_route.h"
 #include "socks5/ngx_trp_associate_share.h"
 #include "stock/ngx_trp_balancer.h"
+#include "stock/ngx_trp_flows.h"
 
 
 #pragma GCC visibility push(hidden)
@@ -123,6 +124,7 @@ typedef struct {
     ngx_trp_balancer_t            balancer;
     ngx_uint_t                    tries;      /* relays that were tried */
     ngx_trp_entry_udp_session_t   udp;
+    ngx_trp_flow_t                flow;       /* in the front's row */
 } ngx_trp_entry_ctx_t;
 
 

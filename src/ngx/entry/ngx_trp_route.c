@@ -38,6 +38,8 @@ static char *ngx_trp_route_parameters(ngx_conf_t *cf, ngx_trp_route_t *route,
     ngx_str_t *bind, ngx_str_t *args, ngx_uint_t *nargs);
 static void ngx_trp_route_warn(ngx_conf_t *cf, ngx_trp_route_t *route,
     ngx_str_t *text, ngx_str_t *bind);
+static ngx_int_t ngx_trp_route_set_listen(ngx_conf_t *cf,
+    ngx_trp_route_t *route, ngx_str_t *bind);
 static ngx_int_t ngx_trp_route_check_bind(ngx_conf_t *cf, ngx_str_t *bind);
 static char *ngx_trp_route_listen(ngx_conf_t *cf,
     ngx_trp_route_lists_t *lists, ngx_trp_route_t *route, ngx_str_t *bind,
@@ -283,8 +285,40 @@ ngx_trp_route_variable(ngx_array_t *own)
 }
 
 
+ngx_int_t
+ngx_trp_route_text(ngx_pool_t *pool, const ngx_trp_route_t *route,
+    ngx_str_t *text)
+{
+    ngx_uint_t  last;
+
+    if (route->value) {
+        *text = route->value->value;
+        return NGX_OK;
+    }
+
+    if (!route->route.each) {
+        *text = route->destination;
+        return NGX_OK;
+    }
+
+    text->data = ngx_pnalloc(pool, route->destination.len + sizeof("-65535"));
+    if (text->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    last = route->route.port + route->route.listen_last
+           - route->route.listen_port;
+
+    text->len = ngx_sprintf(text->data, "%V-%ui", &route->destination, last)
+                - text->data;
+
+    return NGX_OK;
+}
+
+
 char *
-ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all)
+ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all,
+    ngx_uint_t row, ngx_trp_route_t *set)
 {
     char                   *rv;
     ngx_str_t              *value, bind, *args;
@@ -297,6 +331,8 @@ ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all)
     if (ngx_trp_route_parse(cf, &route) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
+
+    route.row = row;
 
     if (*own == NULL) {
         *own = ngx_array_create(cf->pool, 4, sizeof(ngx_trp_route_t *));
@@ -331,6 +367,12 @@ ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all)
     if (bind.data && ngx_trp_route_check_bind(cf, &bind) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
+
+    if (ngx_trp_route_set_listen(cf, &route, &bind) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    *set = route;
 
     return ngx_trp_route_listen(cf, &lists, &route, &bind, args, n);
 }
@@ -485,6 +527,52 @@ ngx_trp_route_check_bind(ngx_conf_t *cf, ngx_str_t *bind)
                            "write \"bind=[%V]\"", bind, bind);
         return NGX_ERROR;
     }
+
+    return NGX_OK;
+}
+
+
+/* for the operator, in one line for all addresses */
+
+static ngx_int_t
+ngx_trp_route_set_listen(ngx_conf_t *cf, ngx_trp_route_t *route,
+    ngx_str_t *bind)
+{
+    u_char      *p;
+    size_t       len;
+    ngx_str_t    any = ngx_string("*");
+    trp_str_t   *path;
+
+    path = &route->route.listen_path;
+
+    if (path->len) {
+        route->listen.len = path->len;
+        route->listen.data = (u_char *) path->data;
+
+        return NGX_OK;
+    }
+
+    len = bind->len + sizeof("*:65535-65535/udp");
+
+    p = ngx_pnalloc(cf->pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    route->listen.data = p;
+
+    p = ngx_sprintf(p, "%V:%ui", bind->data ? bind : &any,
+                    (ngx_uint_t) route->route.listen_port);
+
+    if (route->route.listen_last != route->route.listen_port) {
+        p = ngx_sprintf(p, "-%ui", (ngx_uint_t) route->route.listen_last);
+    }
+
+    if (route->type == SOCK_DGRAM) {
+        p = ngx_cpymem(p, "/udp", sizeof("/udp") - 1);
+    }
+
+    route->listen.len = p - route->listen.data;
 
     return NGX_OK;
 }

@@ -26,6 +26,9 @@ typedef struct {
     int                          type;      /* SOCK_STREAM, SOCK_DGRAM */
     ngx_sockaddr_t               sockaddr;  /* with the first port */
 
+    ngx_str_t                    listen;    /* as text, "/udp" after it */
+    ngx_uint_t                   row;       /* of status */
+
     ngx_str_t                    host;
     ngx_str_t                    destination;  /* host and port as text */
     ngx_stream_complex_value_t  *value;     /* of it, or NULL: it is fixed */
@@ -35,10 +38,17 @@ typedef struct {
 /*
  * Adds the routes that "trp_route" describes to those of a server {}, which
  * are NULL if there are none yet, and to those of all servers.  Both are sorted
- * by address and port.  Returns what a setter does.
+ * by address and port.  All of them have the row "row".  Returns what a setter
+ * does; "set" has what they have in common.
  */
 
-char *ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all);
+char *ngx_trp_route_set(ngx_conf_t *cf, ngx_array_t **own, ngx_array_t *all,
+    ngx_uint_t row, ngx_trp_route_t *set);
+
+/* where the routes lead to, as text: a range of ports, variables */
+
+ngx_int_t ngx_trp_route_text(ngx_pool_t *pool, const ngx_trp_route_t *route,
+    ngx_str_t *text);
 
 /* that listens on exactly this address, with its port; or NULL */
 

@@ -16,6 +16,7 @@
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_conf.h"
 #include "base/ngx_trp_connect.h"
+#include "status/ngx_trp_status_kinds.h"
 #include "tunnel/ngx_trp_tunnel.h"
 #include "tunnel/trp_publish.h"
 
@@ -24,6 +25,8 @@
 #define NGX_TRP_REVERSE_FIRST_TIME  30000
 
 
+static void ngx_trp_reverse_abandon(ngx_trp_link_t *link,
+    ngx_uint_t code, ngx_uint_t retry);
 static ngx_int_t ngx_trp_reverse_find_service(ngx_trp_link_t *link,
     trp_open_t *open);
 static const trp_publish_t *ngx_trp_reverse_get_service(
@@ -58,7 +61,6 @@ void
 ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
 {
     ngx_uint_t              udp, tcp, known, full, published;
-    trp_refuse_t            refuse;
     ngx_connection_t       *c;
     ngx_trp_reverse_ctx_t  *ctx;
 
@@ -99,12 +101,8 @@ ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
     }
 
     if (ctx == NULL) {
-        ngx_memzero(&refuse, sizeof(trp_refuse_t));
-
-        refuse.code = full ? TRP_CODE_LIMIT : TRP_CODE_FAILED;
-        refuse.retry = ((tcp || udp) && !known);
-
-        ngx_trp_tunnel_abandon(link->tunnel, &refuse, 1);
+        ngx_trp_reverse_abandon(link, full ? TRP_CODE_LIMIT : TRP_CODE_FAILED,
+                                (tcp || udp) && !known);
         return;
     }
 
@@ -133,12 +131,34 @@ ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open)
 }
 
 
+/* there is no session that could be refused */
+
+static void
+ngx_trp_reverse_abandon(ngx_trp_link_t *link, ngx_uint_t code,
+    ngx_uint_t retry)
+{
+    trp_refuse_t        refuse;
+    ngx_trp_reverse_t  *reverse;
+
+    ngx_memzero(&refuse, sizeof(trp_refuse_t));
+
+    refuse.code = (uint8_t) code;
+    refuse.retry = (uint8_t) retry;
+
+    ngx_trp_tunnel_abandon(link->tunnel, &refuse, 1);
+
+    reverse = link->pool->data;
+
+    ngx_trp_status_count(&reverse->row, NGX_TRP_STREAMS_OPENED, 1);
+    ngx_trp_status_count(&reverse->row, NGX_TRP_STREAMS_REFUSED + code, 1);
+}
+
+
 /* OPEN gets the destination that "trp_reverse_publish" has for the service */
 
 static ngx_int_t
 ngx_trp_reverse_find_service(ngx_trp_link_t *link, trp_open_t *open)
 {
-    trp_refuse_t          refuse;
     ngx_trp_reverse_t    *reverse;
     const trp_publish_t  *publish;
 
@@ -161,12 +181,7 @@ ngx_trp_reverse_find_service(ngx_trp_link_t *link, trp_open_t *open)
                   open->host.len, open->host.data, (int) open->port,
                   ngx_trp_id_text(open->id).data);
 
-    ngx_memzero(&refuse, sizeof(trp_refuse_t));
-
-    refuse.code = TRP_CODE_NOT_PUBLISHED;
-    refuse.retry = 1;
-
-    ngx_trp_tunnel_abandon(link->tunnel, &refuse, 1);
+    ngx_trp_reverse_abandon(link, TRP_CODE_NOT_PUBLISHED, 1);
 
     return NGX_DECLINED;
 }
@@ -228,6 +243,7 @@ ngx_trp_reverse_create_stream(ngx_trp_link_t *link, trp_open_t *open)
 
     ctx->conf = reverse->conf;
     ctx->worker = reverse->worker;
+    ctx->row = &reverse->row;
 
     if (ngx_trp_reverse_set_names(ctx, pool, open) != NGX_OK) {
         goto failed;
@@ -430,6 +446,34 @@ ngx_trp_reverse_cleanup(void *data)
     refuse.retry = 1;
 
     ngx_trp_stream_close(&ctx->stream, &refuse);
+}
+
+
+void
+ngx_trp_reverse_begin(ngx_trp_reverse_ctx_t *ctx, ngx_stream_session_t *s)
+{
+    ctx->session = s;
+    ctx->flow.rows[0] = ctx->row;
+
+    ngx_trp_flow_begin(&ctx->worker->flows, &ctx->flow, s);
+}
+
+
+void
+ngx_trp_reverse_end(ngx_trp_reverse_ctx_t *ctx)
+{
+    ngx_uint_t  code;
+
+    ngx_trp_flow_end(&ctx->flow);
+
+    if (ctx->stream.accepted || ctx->stream.why) {
+        return;
+    }
+
+    code = ngx_trp_reverse_code(ctx);
+    code = (code < NGX_TRP_STATUS_CODES) ? code : TRP_CODE_FAILED;
+
+    ngx_trp_status_count(ctx->row, NGX_TRP_STREAMS_REFUSED + code, 1);
 }
 
 

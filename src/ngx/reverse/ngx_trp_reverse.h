@@ -19,6 +19,7 @@
 #include "base/ngx_trp_capacity.h"
 #include "names/ngx_trp_lookup.h"
 #include "stock/ngx_trp_listener.h"
+#include "stock/ngx_trp_flows.h"
 #include "base/trp_acl.h"
 
 
@@ -47,6 +48,7 @@ typedef struct {
     ngx_socket_t                     fd;       /* of ngx_trp_fake_socket() */
     ngx_trp_capacity_t               capacity;
     ngx_trp_status_t                *status;
+    ngx_trp_flows_t                  flows;
     ngx_stream_upstream_srv_conf_t  *several;  /* of several addresses */
 } ngx_trp_reverse_worker_t;
 
@@ -56,6 +58,7 @@ typedef struct {
 typedef struct {
     const ngx_trp_reverse_conf_t    *conf;
     ngx_trp_reverse_worker_t        *worker;
+    ngx_trp_status_entry_t           row;
     ngx_trp_relays_t                 relays;
 } ngx_trp_reverse_t;
 
@@ -67,6 +70,8 @@ typedef struct {
     ngx_stream_session_t            *session;
     ngx_trp_reverse_worker_t        *worker;
     const ngx_trp_reverse_conf_t    *conf;
+    ngx_trp_status_entry_t          *row;
+    ngx_trp_flow_t                   flow;     /* in this row */
 
     trp_addr_t                       addr;
     ngx_str_t                        host;
@@ -97,6 +102,12 @@ void ngx_trp_reverse_open(ngx_trp_link_t *link, trp_open_t *open);
 /* NULL if the session is not that of a stream */
 
 ngx_trp_reverse_ctx_t *ngx_trp_reverse_get_ctx(ngx_stream_session_t *s);
+
+/* the session has begun, and ended */
+
+void ngx_trp_reverse_begin(ngx_trp_reverse_ctx_t *ctx,
+    ngx_stream_session_t *s);
+void ngx_trp_reverse_end(ngx_trp_reverse_ctx_t *ctx);
 
 /* trp_code_e: why a session ended before its destination answered */
 
