@@ -20,6 +20,7 @@
 #include "http/ngx_trp_http_json.h"
 #include "http/ngx_trp_http_metrics.h"
 #include "http/ngx_trp_http_page.h"
+#include "status/ngx_trp_status_zone.h"
 
 
 typedef struct {
@@ -303,6 +304,12 @@ ngx_http_trp_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         if (tmcf->page == NULL) {
             return NGX_CONF_ERROR;
         }
+    }
+
+    /* the stream modules make it as large as they need it */
+
+    if (ngx_trp_status_zone_add(cf, NGX_TRP_STATUS_SIZE_MIN) == NULL) {
+        return NGX_CONF_ERROR;
     }
 
     clcf->handler = ngx_http_trp_status_handler;
