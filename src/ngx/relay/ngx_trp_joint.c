@@ -15,6 +15,7 @@
 #include "base/ngx_trp_addr.h"
 #include "relay/ngx_trp_bandwidth.h"
 #include "relay/ngx_trp_choice.h"
+#include "relay/ngx_trp_groups.h"
 #include "relay/ngx_trp_pair.h"
 #include "relay/ngx_trp_presence.h"
 #include "relay/ngx_trp_services.h"
@@ -261,6 +262,7 @@ static void
 ngx_trp_joint_timeout(ngx_event_t *ev)
 {
     ngx_uint_t        there;
+    ngx_trp_pair_t   *pair;
     ngx_trp_peer_t   *entry, *reverse;
     ngx_trp_joint_t  *joint;
 
@@ -290,12 +292,15 @@ ngx_trp_joint_timeout(ngx_event_t *ev)
         return;
     }
 
+    pair = entry->agent->group->pair;
     there = entry->agent->group->nreverses;
 
     ngx_log_error(NGX_LOG_ERR, ev->log, NGX_ETIMEDOUT,
-                  "no reverse in group \"%V\" %s for \"%V\", %s, stream: %s",
-                  &joint->group, there ? "was free" : "was there",
-                  &joint->destination, ngx_trp_peer_text(entry).data,
+                  "no reverse in group \"%V\" was %s for \"%V\"%s, %s, "
+                  "stream: %s", &joint->group, there ? "free" : "there",
+                  &joint->destination,
+                  there ? (u_char *) "" : ngx_trp_groups_text(pair).data,
+                  ngx_trp_peer_text(entry).data,
                   ngx_trp_id_text(joint->open.id).data);
 
     ngx_trp_joint_refuse(joint, TRP_CODE_NO_AGENT,

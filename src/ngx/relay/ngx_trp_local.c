@@ -14,6 +14,7 @@
 #include "relay/ngx_trp_local.h"
 #include "relay/ngx_trp_bandwidth.h"
 #include "relay/ngx_trp_choice.h"
+#include "relay/ngx_trp_groups.h"
 #include "relay/ngx_trp_pair.h"
 #include "relay/ngx_trp_presence.h"
 #include "relay/ngx_trp_services.h"
@@ -331,15 +332,25 @@ ngx_trp_local_timeout(ngx_event_t *ev)
 static void
 ngx_trp_local_fail(ngx_trp_local_t *local)
 {
+    u_char             why[sizeof("no reverse was there") + NGX_TRP_GROUPS_LEN];
+    ngx_trp_group_t   *group;
     ngx_trp_holder_t  *holder;
 
+    group = local->seeker.group;
     holder = ngx_trp_local_stop(local);
 
     local->code = TRP_CODE_NO_AGENT;
 
-    holder->ops->fail(holder, TRP_CODE_NO_AGENT,
-                      local->seeker.group->nreverses ? "no reverse was free"
-                                                     : "no reverse was there");
+    if (group->nreverses) {
+        holder->ops->fail(holder, TRP_CODE_NO_AGENT, "no reverse was free");
+        return;
+    }
+
+    *ngx_snprintf(why, sizeof(why) - 1, "no reverse was there%s",
+                  ngx_trp_groups_text(group->pair).data)
+        = '\0';
+
+    holder->ops->fail(holder, TRP_CODE_NO_AGENT, (char *) why);
 }
 
 

@@ -75,6 +75,7 @@ typedef struct {
     ngx_log_t             *log;
     ngx_trp_status_t      *status;
     ngx_trp_status_entry_t  *server;     /* the relay's own row */
+    ngx_msec_t             listed;       /* when groups last were; 0: never */
 } ngx_trp_pair_t;
 
 
