@@ -15,10 +15,11 @@ use warnings;
 use Exporter qw/ import /;
 
 use Test::Nginx;
+use Test::Nginx::TRP::Client;
 use Test::Nginx::TRP::Rows;
 use Test::Nginx::TRP::Waiting;
 
-our @EXPORT = qw/ status_relay_conf status metrics row_is rows_of /;
+our @EXPORT = qw/ status_relay_conf status metrics row_is rows_of raw_agent /;
 
 
 # A relay, and a route of users of its own nginx, 8080 to 8090 of the reverse's
@@ -117,9 +118,28 @@ sub row_is {
 }
 
 
+# An agent of the relay, in the worker of its group; options as for agent() of
+# Test::Nginx::TRP::Client, but for the port.
+
+sub raw_agent {
+    my (%opts) = @_;
+
+    for (1 .. 5) {
+        my $c = Test::Nginx::TRP::Client->new(port => port(8443));
+        my $frame = $c->login(role => 'reverse', %opts);
+
+        return $c if $frame && $frame->{type} eq 'READY';
+        die "no tunnel\n" if !$frame || $frame->{type} ne 'MOVED';
+    }
+
+    die "always moved\n";
+}
+
+
 sub _same {
     my ($got, $want) = @_;
 
+    return !defined $got if !defined $want;
     return ref $want eq 'CODE' ? $want->($got // 0)
         : defined $got && (ref $want ? $got =~ $want : $got eq $want);
 }
