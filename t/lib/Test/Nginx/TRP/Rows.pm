@@ -10,7 +10,7 @@ package Test::Nginx::TRP::Rows;
 #     rows($t, { kind => AGENT, keys => 4, texts => [ ... ],
 #         counters => { 0 => 5 }, gauges => { 0 => 1 }, times => 100 }, ...);
 #
-#     load_module rows.so;                    in nginx.conf
+#     load_module rows.so;                    in nginx.conf; "storm" likewise
 #     rows %%TESTDIR%%/rows 1m;
 #
 # Texts are bytes.  Kinds and indices are those of ngx_trp_status_kinds.h.
@@ -33,7 +33,7 @@ my %kinds = (WORKER => 1, SERVER => 2, AGENT => 3, GROUP => 4, SERVICE => 5,
 
 
 sub rows_module {
-    my ($t) = @_;
+    my ($t, $name) = (@_, 'rows');
 
     my ($objs) = ($ENV{TEST_NGINX_GLOBALS} || '')
         =~ m!load_module (\S+)/ngx_http_trp_status_module\.so!;
@@ -51,11 +51,12 @@ sub rows_module {
     $src =~ s/\n.*//s;
 
     my $command = "cd $src && $cc -shared -fPIC $cflags $incs -o "
-        . $t->testdir() . "/rows.so $root/t/status/rows/ngx_trp_rows_module.c"
+        . $t->testdir() . "/$name.so "
+        . "$root/t/status/$name/ngx_trp_${name}_module.c"
         . " $root/src/ngx/status/*.c -ljansson 2>&1";
 
     my $said = qx{$command};
-    die "can't build the module of rows:\n$said" if $?;
+    die "can't build the module $name:\n$said" if $?;
 
     return 1;
 }
