@@ -1017,6 +1017,9 @@ test_ports(void)
     w.bound = TRP_TURN_BOUND;
     is_int(allocate(&w, &alice), 200, "then there are");
     is_int(responses("allocate", 486), 1, "counted");
+    is_int(trp_turn_counted(&w.turn.stats, TRP_STUN_ALLOCATE, 486), 1,
+           "found by its code");
+    is_int(w.turn.stats.refused, 2, "both are refused");
     end("quota");
 
     /* the first and the last port */
@@ -1649,6 +1652,9 @@ test_own_address(void)
     is_str(w.report, "", "nothing of who may be anybody");
     hello(&w, &bob);
     is_str(w.report, "", "nor of a stranger");
+    is_int(w.turn.stats.denied, 2, "peers are counted");
+    is_int(w.turn.stats.unauthenticated, 3, "and so are users");
+    is_int(w.turn.stats.refused, 0, "who did not ask for an allocation");
     end("reports");
 
     /* a media server on this host, but not its ssh */

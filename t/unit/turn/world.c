@@ -781,6 +781,10 @@ world_report(world_t *w, const trp_turn_command_t *c)
         world_wrong(w, "two reports");
     }
 
+    if ((c->alloc != NULL) != (c->why == TRP_TURN_PEER_DENIED)) {
+        world_wrong(w, "a peer is denied to an allocation, and only a peer");
+    }
+
     snprintf(w->report, sizeof(w->report), "%s %.*s %u", reasons[c->why],
              (int) c->len, c->data ? (const char *) c->data : "",
              c->peer.port);
