@@ -158,7 +158,7 @@ $u->send_to($forbidden, 'to forbidden') for 1 .. 3;
 $u->send_to($denied, 'to denied') for 1 .. 3;
 is(answer($u, $four), "hello $four", 'after destinations that are denied');
 ok(!seen($entry, qr/to (?:forbidden|denied)/), 'which get nothing');
-ok(wait_log($entry, qr/\[(?:info|error)\].*(?:not allowed|"trp_socks5_deny")/),
+ok(wait_log($entry, qr/\[warn\].*(?:not allowed|"trp_socks5_deny")/),
     'a line about ours');
 ok(wait_log($entry, qr/\[(?:info|error)\].* 403 /), "and about the server's");
 

@@ -150,9 +150,11 @@ ngx_trp_socks5_status_level(ngx_trp_warnings_t *warnings, ngx_str_t *name,
 
     static const u_char  key[crypto_shorthash_KEYBYTES];
 
-    p = ngx_cpymem(text, name->data, ngx_min(name->len, NGX_TRP_SOCKS5_NAME));
+    /* both may be empty */
+
+    p = ngx_snprintf(text, NGX_TRP_SOCKS5_NAME, "%V", name);
     *p++ = '\0';
-    p = ngx_cpymem(p, other->data, ngx_min(other->len, NGX_TRP_SOCKS5_NAME));
+    p = ngx_snprintf(p, NGX_TRP_SOCKS5_NAME, "%V", other);
 
     (void) crypto_shorthash((u_char *) &id, text, p - text, key);
 
