@@ -103,7 +103,7 @@ rows($t, { kind => 'AGENT', keys => 4, times => AGENTS,
     gauges => { 0 => 4, 1 => 3, 2 => 1 },
     counters => { map { $_ => 1000000 * $_ } 0 .. 4 } });
 
-$t->plan(27);
+$t->plan(28);
 $t->run();
 
 my $worker = wait_for(sub { (worker_pids($t))[0] });
@@ -211,6 +211,13 @@ ok(reload_and_wait($t), 'reload');
 like($first . rest($last),
     qr/^trp_relay_agent_sent_bytes_total\{[^}]*"agent-2999".*\n\z/ms,
     'an answer through a reload');
+
+# also those that wait for their turn, and for no client
+
+my @waiting = map { get('/trp/status.json') } 1 .. 20;
+kill 'QUIT', worker_pids($t);
+is(scalar(grep { /\n\}\n\z/ } map { rest($_) } @waiting), 20,
+    'answers in their turns');
 
 
 # json has all rows, metrics has all of each

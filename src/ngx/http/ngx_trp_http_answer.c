@@ -161,9 +161,14 @@ ngx_trp_http_answer_header(ngx_http_request_t *r, const ngx_str_t *type)
 }
 
 
+/* with a timer, since a worker that has none exits when it is told to */
+
 static void
 ngx_trp_http_answer_queue(ngx_trp_http_answer_t *answer)
 {
+    ngx_event_t               *wev;
+    ngx_http_core_loc_conf_t  *clcf;
+
     if (!answer->queued) {
         ngx_queue_insert_tail(&answer->turns->answers, &answer->queue);
         answer->queued = 1;
@@ -171,6 +176,15 @@ ngx_trp_http_answer_queue(ngx_trp_http_answer_t *answer)
 
     if (!answer->turns->event.posted) {
         ngx_post_event(&answer->turns->event, &ngx_posted_next_events);
+    }
+
+    wev = answer->request->connection->write;
+
+    if (!wev->timer_set) {
+        clcf = ngx_http_get_module_loc_conf(answer->request->main,
+                                            ngx_http_core_module);
+
+        ngx_add_timer(wev, clcf->send_timeout);
     }
 }
 
