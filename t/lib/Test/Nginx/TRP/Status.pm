@@ -264,6 +264,10 @@ events {
 http {
     %%TEST_GLOBALS_HTTP%%
 
+    # browsers connect in advance, and nginx waits for that when it exits
+
+    client_header_timeout 1s;
+
     server {
         listen       127.0.0.1:8080;
         server_name  localhost;
