@@ -403,9 +403,11 @@ ngx_trp_pool_found(ngx_trp_pool_t *pool, ngx_addr_t *addr)
 
 
 void
-ngx_trp_pool_not_found(ngx_trp_pool_t *pool)
+ngx_trp_pool_not_found(ngx_trp_pool_t *pool, const char *why)
 {
     pool->dials.failures = 1;
+
+    ngx_trp_pool_view_unresolved(pool, why);
 
     ngx_trp_pool_reroute(pool);
 }

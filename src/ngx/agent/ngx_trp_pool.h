@@ -42,7 +42,7 @@ ngx_str_t ngx_trp_pool_host(const ngx_str_t *server);
  */
 
 ngx_int_t ngx_trp_pool_found(ngx_trp_pool_t *pool, ngx_addr_t *addr);
-void ngx_trp_pool_not_found(ngx_trp_pool_t *pool);
+void ngx_trp_pool_not_found(ngx_trp_pool_t *pool, const char *why);
 
 /* the relay is no longer used, or is used again; existing streams go on */
 

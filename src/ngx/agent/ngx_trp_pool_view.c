@@ -278,6 +278,28 @@ ngx_trp_pool_view_failed(ngx_trp_pool_t *pool)
 }
 
 
+void
+ngx_trp_pool_view_unresolved(ngx_trp_pool_t *pool, const char *why)
+{
+    u_char     buf[128];
+    ngx_str_t  text;
+
+    ngx_trp_pool_view_failed(pool);
+
+    if (!pool->view.opened) {
+        return;
+    }
+
+    /* this is logged where names are resolved */
+
+    text.data = buf;
+    text.len = ngx_snprintf(buf, sizeof(buf), "could not be resolved: %s", why)
+               - buf;
+
+    ngx_trp_status_set(&pool->view.entry, NGX_TRP_RELAY_ERROR, &text);
+}
+
+
 ngx_trp_pool_view_e
 ngx_trp_pool_view_error(ngx_trp_pool_t *pool, const ngx_str_t *text,
     ngx_uint_t dialing)

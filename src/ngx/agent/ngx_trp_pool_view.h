@@ -55,6 +55,10 @@ void ngx_trp_pool_view_lost(ngx_trp_pool_t *pool, ngx_uint_t on_purpose);
 
 void ngx_trp_pool_view_failed(ngx_trp_pool_t *pool);
 
+/* its name has no address yet */
+
+void ngx_trp_pool_view_unresolved(ngx_trp_pool_t *pool, const char *why);
+
 /* an error of dialling or of a tunnel, as it is logged; is it to be told? */
 
 ngx_trp_pool_view_e ngx_trp_pool_view_error(ngx_trp_pool_t *pool,

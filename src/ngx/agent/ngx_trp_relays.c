@@ -62,7 +62,8 @@ static void ngx_trp_relays_name_changed(ngx_trp_relay_name_t *rn,
     ngx_trp_name_t *name);
 static ngx_trp_pool_t *ngx_trp_relays_name_pool(ngx_trp_relay_name_t *rn,
     ngx_addr_t *addr);
-static void ngx_trp_relays_name_failed(ngx_trp_relay_name_t *rn);
+static void ngx_trp_relays_name_failed(ngx_trp_relay_name_t *rn,
+    ngx_trp_name_t *name);
 static ngx_trp_pool_t *ngx_trp_relays_name_choose(ngx_trp_relay_name_t *rn,
     ngx_trp_pool_t *leave);
 static ngx_trp_pool_t *ngx_trp_relays_add(ngx_trp_relays_t *relays,
@@ -308,7 +309,7 @@ ngx_trp_relays_add_name(ngx_trp_relays_t *relays,
         ngx_trp_relays_name_changed(rn, &host->name);
 
     } else if (host->name.failures) {
-        ngx_trp_relays_name_failed(rn);
+        ngx_trp_relays_name_failed(rn, &host->name);
     }
 
     return NGX_OK;
@@ -371,7 +372,8 @@ ngx_trp_relays_host_failed(ngx_trp_name_t *name)
          q = ngx_queue_next(q))
     {
         ngx_trp_relays_name_failed(ngx_queue_data(q, ngx_trp_relay_name_t,
-                                                  follows));
+                                                  follows),
+                                   name);
     }
 }
 
@@ -450,7 +452,7 @@ ngx_trp_relays_name_pool(ngx_trp_relay_name_t *rn, ngx_addr_t *addr)
 
 
 static void
-ngx_trp_relays_name_failed(ngx_trp_relay_name_t *rn)
+ngx_trp_relays_name_failed(ngx_trp_relay_name_t *rn, ngx_trp_name_t *name)
 {
     ngx_uint_t        i;
     ngx_trp_pool_t  **pools;
@@ -459,7 +461,7 @@ ngx_trp_relays_name_failed(ngx_trp_relay_name_t *rn)
 
     for (i = 0; i < rn->relays->pools.nelts; i++) {
         if (pools[i]->owner == rn && pools[i]->unknown) {
-            ngx_trp_pool_not_found(pools[i]);
+            ngx_trp_pool_not_found(pools[i], name->why);
         }
     }
 }

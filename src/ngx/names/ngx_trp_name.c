@@ -601,6 +601,7 @@ ngx_trp_name_failed(ngx_trp_name_t *name, const char *why)
     wait = ngx_min(wait, NGX_TRP_NAME_RETRY_MAX);
 
     name->failures++;
+    name->why = why;
 
     ngx_add_timer(&name->event, wait / 2 + ngx_random() % wait);
 

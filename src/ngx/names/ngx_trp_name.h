@@ -56,6 +56,7 @@ struct ngx_trp_name_s {
     ngx_trp_lookup_t       lookup;
     ngx_event_t            event;
     ngx_uint_t             failures;    /* in a row */
+    const char            *why;         /* of the last one */
     unsigned               lacks4:1;    /* logged that there is no route */
     unsigned               lacks6:1;
 };

@@ -19,7 +19,7 @@
 #define NGX_TRP_STATUS_INACTIVE  86400
 
 /* at least so many rows, which takes half a megabyte */
-#define NGX_TRP_STATUS_ROWS      500
+#define NGX_TRP_STATUS_ROWS      512
 
 /* pages that are left to the slab pool itself */
 #define NGX_TRP_STATUS_SLACK     4
@@ -147,13 +147,16 @@ ngx_trp_status_zone_add(ngx_conf_t *cf, size_t size)
 }
 
 
-/* during a reload, there are twice as many workers */
+/*
+ * During a reload, there are twice as many workers.  One more row does not
+ * change the size, with which the zone would begin anew.
+ */
 
 ngx_shm_zone_t *
 ngx_trp_status_zone_rows(ngx_conf_t *cf, ngx_uint_t rows)
 {
     size_t            size;
-    ngx_uint_t        workers;
+    ngx_uint_t        n, workers;
     ngx_core_conf_t  *ccf;
 
     ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
@@ -162,9 +165,13 @@ ngx_trp_status_zone_rows(ngx_conf_t *cf, ngx_uint_t rows)
     workers = (ccf->worker_processes == NGX_CONF_UNSET)
               ? 1 : ccf->worker_processes;
 
-    size = (NGX_TRP_STATUS_ROWS + rows * workers)
-           * (sizeof(ngx_trp_status_row_t) + 2 * sizeof(ngx_trp_status_part_t)
-              + 2 * sizeof(ngx_trp_status_row_t *));
+    for (n = NGX_TRP_STATUS_ROWS; n < 2 * rows * workers; n *= 2) {
+        /* void */
+    }
+
+    size = n * (sizeof(ngx_trp_status_row_t)
+                + 2 * sizeof(ngx_trp_status_part_t)
+                + 2 * sizeof(ngx_trp_status_row_t *));
 
     return ngx_trp_status_zone_add(cf, ngx_align(size, ngx_pagesize));
 }
