@@ -25,6 +25,8 @@ static ngx_uint_t ngx_trp_ssl_same_strings(const ngx_array_t *one,
 static void ngx_trp_ssl_cleanup(void *data);
 static ngx_int_t ngx_trp_ssl_create_context(ngx_conf_t *cf,
     ngx_trp_ssl_conf_t *conf);
+static void ngx_trp_ssl_message(int sent, int version, int type,
+    const void *data, size_t len, SSL *ssl, void *arg);
 static ngx_int_t ngx_trp_ssl_load(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf,
     const char *prefix, const char *peer);
 static int ngx_trp_ssl_verify_callback(int ok, X509_STORE_CTX *store);
@@ -267,7 +269,23 @@ ngx_trp_ssl_create_context(ngx_conf_t *cf, ngx_trp_ssl_conf_t *conf)
 
     conf->ssl = &context->ssl;
 
-    return ngx_ssl_create(conf->ssl, conf->protocols, NULL);
+    if (ngx_ssl_create(conf->ssl, conf->protocols, NULL) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* a dialer's own is set too late: since OpenSSL 3.2 some must be there */
+
+    SSL_CTX_set_msg_callback(conf->ssl->ctx, ngx_trp_ssl_message);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_trp_ssl_message(int sent, int version, int type, const void *data,
+    size_t len, SSL *ssl, void *arg)
+{
+    /* void */
 }
 
 
