@@ -17,7 +17,7 @@ use Test::Nginx::TRP::Rows;
 
 my $t = Test::Nginx->new()->has(qw/ http /);
 
-plan(skip_all => 'modules are not dynamic') if !rows_module($t);
+plan(skip_all => 'no build of the modules') if !rows_module($t);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 

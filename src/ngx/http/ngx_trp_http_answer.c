@@ -40,6 +40,7 @@ static ngx_int_t ngx_trp_http_answer_send(ngx_trp_http_answer_t *answer,
     ngx_uint_t last);
 static void ngx_trp_http_answer_proceed(ngx_trp_http_answer_t *answer);
 static void ngx_trp_http_answer_wait(ngx_http_request_t *r);
+static void ngx_trp_http_answer_timer(ngx_http_request_t *r);
 
 
 void
@@ -161,13 +162,12 @@ ngx_trp_http_answer_header(ngx_http_request_t *r, const ngx_str_t *type)
 }
 
 
-/* with a timer, since a worker that has none exits when it is told to */
+/* a worker that has no timers exits, so one is kept all the time */
 
 static void
 ngx_trp_http_answer_queue(ngx_trp_http_answer_t *answer)
 {
-    ngx_event_t               *wev;
-    ngx_http_core_loc_conf_t  *clcf;
+    ngx_trp_http_answer_timer(answer->request);
 
     if (!answer->queued) {
         ngx_queue_insert_tail(&answer->turns->answers, &answer->queue);
@@ -176,15 +176,6 @@ ngx_trp_http_answer_queue(ngx_trp_http_answer_t *answer)
 
     if (!answer->turns->event.posted) {
         ngx_post_event(&answer->turns->event, &ngx_posted_next_events);
-    }
-
-    wev = answer->request->connection->write;
-
-    if (!wev->timer_set) {
-        clcf = ngx_http_get_module_loc_conf(answer->request->main,
-                                            ngx_http_core_module);
-
-        ngx_add_timer(wev, clcf->send_timeout);
     }
 }
 
@@ -243,6 +234,7 @@ static void
 ngx_trp_http_answer_turn(ngx_trp_http_answer_t *answer)
 {
     ngx_int_t                rc;
+    ngx_event_t             *wev;
     ngx_http_request_t      *r;
     ngx_trp_status_reader_t  reader;
 
@@ -267,6 +259,12 @@ ngx_trp_http_answer_turn(ngx_trp_http_answer_t *answer)
     }
 
     if (rc == NGX_OK) {
+        wev = r->connection->write;
+
+        if (wev->timer_set && !wev->delayed) {
+            ngx_del_timer(wev);
+        }
+
         ngx_http_finalize_request(r, ngx_trp_http_answer_send(answer, 1));
         return;
     }
@@ -299,20 +297,13 @@ ngx_trp_http_answer_send(ngx_trp_http_answer_t *answer, ngx_uint_t last)
 static void
 ngx_trp_http_answer_proceed(ngx_trp_http_answer_t *answer)
 {
-    ngx_buf_t    *b;
-    ngx_event_t  *wev;
+    ngx_buf_t  *b;
 
     b = answer->buf;
 
     if (ngx_buf_size(b) != 0) {
         ngx_trp_http_answer_wait(answer->request);
         return;
-    }
-
-    wev = answer->request->connection->write;
-
-    if (wev->timer_set && !wev->delayed) {
-        ngx_del_timer(wev);
     }
 
     b->pos = b->start;
@@ -331,12 +322,27 @@ ngx_trp_http_answer_wait(ngx_http_request_t *r)
     wev = r->connection->write;
     clcf = ngx_http_get_module_loc_conf(r->main, ngx_http_core_module);
 
-    if (!wev->delayed) {
-        ngx_add_timer(wev, clcf->send_timeout);
-    }
+    ngx_trp_http_answer_timer(r);
 
     if (ngx_handle_write_event(wev, clcf->send_lowat) != NGX_OK) {
         ngx_http_finalize_request(r, NGX_ERROR);
+    }
+}
+
+
+static void
+ngx_trp_http_answer_timer(ngx_http_request_t *r)
+{
+    ngx_event_t               *wev;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    wev = r->connection->write;
+
+    /* "limit_rate" has its own */
+
+    if (!wev->delayed) {
+        clcf = ngx_http_get_module_loc_conf(r->main, ngx_http_core_module);
+        ngx_add_timer(wev, clcf->send_timeout);
     }
 }
 
@@ -350,6 +356,18 @@ ngx_trp_http_answer_writable(ngx_trp_http_answer_t *answer)
     r = answer->request;
     wev = r->connection->write;
 
+    if (answer->queued) {
+
+        /* it is not the client that is waited for */
+
+        if (wev->timedout) {
+            wev->timedout = 0;
+            ngx_trp_http_answer_timer(r);
+        }
+
+        return;
+    }
+
     if (wev->timedout) {
         ngx_log_error(NGX_LOG_INFO, r->connection->log, NGX_ETIMEDOUT,
                       "client timed out");
@@ -357,10 +375,6 @@ ngx_trp_http_answer_writable(ngx_trp_http_answer_t *answer)
         r->connection->timedout = 1;
 
         ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
-        return;
-    }
-
-    if (answer->queued) {
         return;
     }
 

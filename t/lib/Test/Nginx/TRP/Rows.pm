@@ -35,8 +35,12 @@ my %kinds = (WORKER => 1, SERVER => 2, AGENT => 3, GROUP => 4, SERVICE => 5,
 sub rows_module {
     my ($t, $name) = (@_, 'rows');
 
+    # beside the module, or the nginx that has it
+
     my ($objs) = ($ENV{TEST_NGINX_GLOBALS} || '')
         =~ m!load_module (\S+)/ngx_http_trp_status_module\.so!;
+
+    ($objs) = ($ENV{TRP_NGINX} || '') =~ m!(.*)/nginx$! if !defined $objs;
 
     return if !defined $objs || !-e "$objs/.configured";
 
