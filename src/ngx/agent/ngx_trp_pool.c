@@ -939,7 +939,10 @@ ngx_trp_pool_closed(ngx_trp_tunnel_t *t)
     }
 
     if (!link->dialing) {
-        ngx_trp_pool_view_lost(pool, t->draining || link->ready == 0);
+        ngx_trp_pool_view_lost(pool, (t->draining || link->ready == 0)
+                                     ? NULL
+                                     : t->why ? t->why
+                                              : "closed by this side");
     }
 
     ngx_trp_dial_log_done(link->log);

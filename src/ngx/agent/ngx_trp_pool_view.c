@@ -222,7 +222,7 @@ ngx_trp_pool_view_ready(ngx_trp_pool_t *pool)
 
 
 void
-ngx_trp_pool_view_lost(ngx_trp_pool_t *pool, ngx_uint_t on_purpose)
+ngx_trp_pool_view_lost(ngx_trp_pool_t *pool, const char *why)
 {
     ngx_atomic_t  *counters;
 
@@ -234,7 +234,7 @@ ngx_trp_pool_view_lost(ngx_trp_pool_t *pool, ngx_uint_t on_purpose)
 
     counters = pool->view.entry.counters;
 
-    if (!on_purpose) {
+    if (why) {
         (void) ngx_atomic_fetch_add(&counters[NGX_TRP_RELAY_LOST], 1);
     }
 
@@ -246,10 +246,19 @@ ngx_trp_pool_view_lost(ngx_trp_pool_t *pool, ngx_uint_t on_purpose)
         return;
     }
 
-    if (ngx_atomic_cmp_set(&counters[NGX_TRP_RELAY_STATE],
-                           NGX_TRP_POOL_VIEW_UP, NGX_TRP_POOL_VIEW_GONE))
+    if (!ngx_atomic_cmp_set(&counters[NGX_TRP_RELAY_STATE],
+                            NGX_TRP_POOL_VIEW_UP, NGX_TRP_POOL_VIEW_GONE))
     {
-        counters[NGX_TRP_RELAY_SINCE] = ngx_time();
+        return;
+    }
+
+    counters[NGX_TRP_RELAY_SINCE] = ngx_time();
+
+    if (why && !pool->retired) {
+        ngx_log_error(NGX_LOG_NOTICE, pool->log, 0,
+                      "lost the last tunnel to relay %V: %s, group: \"%V\", "
+                      "name: \"%V\"", &pool->source.name, why,
+                      pool->source.group, &pool->conf->name);
     }
 }
 

@@ -46,10 +46,10 @@ void ngx_trp_pool_view(ngx_trp_pool_t *pool);
     ngx_trp_status_gauge(&(pool)->view.entry, NGX_TRP_RELAY_IDLE,            \
                          (pool)->nidle)
 
-/* a tunnel is ready; one that was so is lost, or has been closed on purpose */
+/* a tunnel is ready; one that was so is lost, "why" NULL: on purpose */
 
 void ngx_trp_pool_view_ready(ngx_trp_pool_t *pool);
-void ngx_trp_pool_view_lost(ngx_trp_pool_t *pool, ngx_uint_t on_purpose);
+void ngx_trp_pool_view_lost(ngx_trp_pool_t *pool, const char *why);
 
 /* an attempt to dial has failed */
 

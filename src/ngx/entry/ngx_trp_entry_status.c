@@ -40,6 +40,9 @@ ngx_trp_entry_row_add(ngx_conf_t *cf, ngx_array_t *rows,
     ctx = cf->ctx;
     row->srv_conf = ctx->srv_conf;
 
+    ngx_str_set(&row->listen, "");
+    ngx_str_set(&row->upstream, "");
+
     if (route == NULL) {
         ngx_str_set(&row->destination, "published");
         return NGX_OK;
@@ -60,7 +63,7 @@ ngx_trp_entry_row_listen(ngx_conf_t *cf, ngx_array_t *rows, ngx_uint_t n,
     row = rows->elts;
     row += n;
 
-    if (row->listen.data) {
+    if (row->listen.len) {
         return NGX_OK;
     }
 
