@@ -2,6 +2,7 @@
 
 # Prometheus itself, with the configuration and the rules of
 # examples/monitoring, reads a relay: in plain text, and with TLS and a password.
+# It tells of an agent that has gone.
 
 use strict;
 use warnings;
@@ -15,11 +16,13 @@ use JSON::PP;
 
 use Test::Nginx;
 use Test::Nginx::TRP;
+use Test::Nginx::TRP::Client;
 use Test::Nginx::TRP::Programs;
 
 my $examples = "$FindBin::Bin/../../examples/monitoring";
 
-my $t = Test::Nginx->new()->has(qw/ stream stream_ssl http http_ssl /);
+my $t = Test::Nginx->new()->has(qw/ stream stream_ssl http http_ssl
+    socket_ssl_alpn /);
 
 plan(skip_all => 'no prometheus') if !executable('prometheus');
 
@@ -47,9 +50,9 @@ for ([ '127\.0\.0\.1:9113' => "127.0.0.1:$plain" ],
 
 $t->write_file('password', 'secret');
 $t->write_file('prometheus.yml', $conf);
-$t->write_file('rules.yml', text('rules.yml'));
+$t->write_file('rules.yml', text('rules.yml') =~ s/for: \d+[mh]/for: 1s/gr);
 
-$t->plan(6);
+$t->plan(9);
 
 is($parts, 7, 'the configuration');
 
@@ -80,6 +83,38 @@ is(join(' ', map { $_->{name} } grep { $_->{health} ne 'ok' } @rules), '',
     'all of them work');
 is(join(' ', map { $_->{name} } grep { $_->{state} eq 'firing' } @rules), '',
     'no alert');
+
+# an agent comes and goes
+
+my $agent;
+
+wait_for(sub {
+    $agent = Test::Nginx::TRP::Client->new(port => port(8080));
+
+    # there are several workers, one of which is right
+
+    my $answer = $agent->login(key => "$dir/cert/auth", role => 'reverse',
+        name => 'vm', group => 'office');
+    return $answer && $answer->{type} eq 'READY';
+});
+
+ok(wait_for(sub {
+    $agent->answer_pings();
+    my @is = @{get('query?query=trp_relay_agent_up')->{result} || []};
+    return grep { $_->{metric}{name} eq 'vm' && $_->{value}[1] } @is;
+}, 60), 'it is up');
+
+$agent->close();
+
+my @firing;
+wait_for(sub {
+    @firing = grep { $_->{state} eq 'firing' } @{get('alerts')->{alerts} || []};
+    return scalar @firing;
+}, 60);
+
+is(join(' ', map { $_->{labels}{alertname} } @firing), 'TrpAgentDown',
+    'it is down');
+is($firing[0]{annotations}{summary}, 'reverse vm is down', 'which one');
 
 
 # what its API answers
