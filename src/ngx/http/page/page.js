@@ -253,8 +253,13 @@ class Page {
                 id, data, now,
                 history: kind.traffic ? this.history.add(id,
                     data.received_bytes_total, data.sent_bytes_total) : null,
-                hay: [ ...name, ...(kind.find || []).map(f => data[f]) ]
-                    .map(visible).join('\n').toLowerCase(),
+
+                /* what is searched, made when it is */
+
+                get hay() {
+                    return [ ...name, ...(kind.find || []).map(f => data[f]) ]
+                        .map(visible).join('\n').toLowerCase();
+                },
             };
         });
 

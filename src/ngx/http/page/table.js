@@ -168,7 +168,7 @@ class Table {
 
         keyed.sort((a, b) => a.place - b.place
             || sign * compare(a.value, b.value)
-            || collator.compare(a.row.id, b.row.id));
+            || (a.row.id < b.row.id ? -1 : 1));
 
         this.order = keyed.map(({ row }) => row);
     }
