@@ -880,6 +880,14 @@ ngx_trp_relay_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "needs a name and a size, write \"trp_relay_zone trp 16m\"";
     }
 
+    if (ngx_strncmp(value[1].data, "trp_", 4) == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" in \"%V\" is like the names of other "
+                           "zones of trp, write a name without \"trp_\"",
+                           &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
     size = ngx_parse_size(&value[2]);
 
     if (size == NGX_ERROR) {

@@ -83,6 +83,23 @@ my @tests = (
             qr/"$name" directive is duplicate/ ]
     } qw/ auth_timeout open_timeout heartbeat /),
 
+    map({ my ($args, $re) = @$_;
+        [ 'relay', 'server {', "trp_relay_zone $args; server {", $re ]
+    } [ '1m', qr/"trp_relay_zone" directive needs a name and a size, write "t/
+            . qr/rp_relay_zone trp 16m"/ ],
+        [ 'trp x', qr/invalid size "x" in "trp_relay_zone", write as in "trp_r/
+            . qr/elay_zone trp 16m"/ ],
+        [ 'trp 32k', qr/"trp_relay_zone" directive is too small, write at /
+            . qr/least 64k/ ],
+        [ 'trp 1m idle=1d', qr/invalid parameter "idle=1d" in "trp_relay_zone"/
+            . qr/, write "inactive=TIME"/ ],
+        [ 'trp 1m inactive=x', qr/invalid time in "inactive=x", write as in "i/
+            . qr/nactive=1d"/ ],
+        [ 'trp_services 1m', qr/"trp_services" in "trp_relay_zone" is like the/
+            . qr/ names of other zones of trp, write a name without "trp_"/ ],
+        [ "trp 1m;\ntrp_relay_zone b 1m", qr/the zone "trp" is already set in /
+            . qr/.*nginx\.conf:\d+, leave one of them out/ ]),
+
     [ 'entry', 'trp_entry;', "trp_entry;\ntrp_entry;",
         qr/"trp_entry" directive is duplicate/ ],
     [ 'entry', 'trp_entry;', "trp_entry;\nleast_conn;",
