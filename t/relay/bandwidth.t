@@ -20,6 +20,7 @@ use Test::Nginx::TRP;
 
 use constant RATE => 512 * 1024;
 use constant BYTES => 2 * RATE;
+use constant CHUNK => 16384;
 
 my $relay = Test::Nginx->new()->has(qw/ stream stream_ssl /);
 my $hub = Test::Nginx->new();
@@ -158,12 +159,13 @@ cmp_ok((time() - $start) / 8, '<', 0.9 * BYTES / RATE, 'without limit, up');
 
 
 # The time that a transfer takes to what it should: never less, but for the
-# tenth of a second's worth that the limit lets pass at first, and a chunk.  More
-# only if the machine is busy: the best of some tries counts, without the time
+# tenth of a second's worth that the limit lets pass at first, and a chunk of
+# each that is overdrawn in the end; the clock may be some ms old.  More only if the machine is busy: the best of some tries counts, without the time
 # that the processes have waited for a CPU.
 
 sub speed {
     my ($transfer) = @_;
+    my $least = 1 - (RATE / 10 + 2 * CHUNK) / BYTES - 0.005;
     my @pids = ($$, map { worker_pids($_) } $relay, $hub, $entry, $reverse);
     my @all;
 
@@ -175,7 +177,7 @@ sub speed {
             time() - $start, cpu_wait(@pids) - $wait;
 
         push @all, sprintf '%.2f (waited %.2f)', $time, $waited;
-        return "too fast: $all[-1]" if $time < 0.93;
+        return "too fast: $all[-1]" if $time < $least;
         return 'as it should be' if $time - $waited <= 1.1;
     }
 
