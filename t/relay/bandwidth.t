@@ -160,8 +160,9 @@ cmp_ok((time() - $start) / 8, '<', 0.9 * BYTES / RATE, 'without limit, up');
 
 # The time that a transfer takes to what it should: never less, but for the
 # tenth of a second's worth that the limit lets pass at first, and a chunk of
-# each that is overdrawn in the end; the clock may be some ms old.  More only if the machine is busy: the best of some tries counts, without the time
-# that the processes have waited for a CPU.
+# each that is overdrawn in the end; the clock may be some ms old.  More only
+# if the machine is busy: the best of some tries counts, without the time that
+# the processes have waited for a CPU.
 
 sub speed {
     my ($transfer) = @_;
