@@ -85,7 +85,14 @@ sub certificate {
     my $dir = $t->testdir();
 
     system("openssl req -x509 -newkey $type -nodes -subj /CN=localhost "
-        . "-days $days -keyout $dir/$name.key -out $dir/$name.crt "
+        . "-days $days -keyout $dir/new.key -out $dir/new.crt "
         . ">> $dir/openssl.out 2>&1") == 0
         or die "can't make a certificate\n";
+
+    # nginx may keep what it has read from the same file in the same second
+
+    for my $type (qw/ key crt /) {
+        rename "$dir/new.$type", "$dir/$name.$type"
+            or die "can't rename new.$type: $!\n";
+    }
 }
