@@ -36,6 +36,12 @@ typedef struct {
 } ngx_http_trp_status_main_conf_t;
 
 
+typedef struct {
+    ngx_flag_t                   enabled;
+    ngx_str_t                    prefix;   /* empty: the location has none */
+} ngx_http_trp_status_loc_conf_t;
+
+
 static ngx_int_t ngx_http_trp_status_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_trp_status_name(ngx_http_request_t *r,
     ngx_str_t *name);
@@ -43,6 +49,9 @@ static ngx_int_t ngx_http_trp_status_redirect(ngx_http_request_t *r);
 static void ngx_http_trp_status_writable(ngx_http_request_t *r);
 
 static void *ngx_http_trp_status_create_main_conf(ngx_conf_t *cf);
+static void *ngx_http_trp_status_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_trp_status_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
 static char *ngx_http_trp_status(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_int_t ngx_http_trp_status_init_process(ngx_cycle_t *cycle);
@@ -67,7 +76,7 @@ static ngx_command_t  ngx_http_trp_status_commands[] = {
     { ngx_string("trp_status"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
       ngx_http_trp_status,
-      0,
+      NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
 
@@ -85,8 +94,8 @@ static ngx_http_module_t  ngx_http_trp_status_module_ctx = {
     NULL,                                  /* create server configuration */
     NULL,                                  /* merge server configuration */
 
-    NULL,                                  /* create location configuration */
-    NULL                                   /* merge location configuration */
+    ngx_http_trp_status_create_loc_conf,   /* create location configuration */
+    ngx_http_trp_status_merge_loc_conf     /* merge location configuration */
 };
 
 
@@ -166,56 +175,51 @@ ngx_http_trp_status_handler(ngx_http_request_t *r)
 
 /*
  * What follows the location's prefix and a slash; the last part of the path if
- * the location is none of a prefix.  NGX_DECLINED: there is no slash.
+ * the location is none of a prefix, or the path has been rewritten to another
+ * one.  NGX_DECLINED: there is no slash.
  */
 
 static ngx_int_t
 ngx_http_trp_status_name(ngx_http_request_t *r, ngx_str_t *name)
 {
-    size_t                     skip;
-    u_char                    *p;
-    ngx_http_core_loc_conf_t  *clcf;
+    u_char                          *p, *last;
+    ngx_str_t                       *prefix;
+    ngx_http_trp_status_loc_conf_t  *tlcf;
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    tlcf = ngx_http_get_module_loc_conf(r, ngx_http_trp_status_module);
 
-    *name = r->uri;
+    prefix = &tlcf->prefix;
+    p = r->uri.data;
+    last = p + r->uri.len;
 
-    if (clcf->exact_match || clcf->named
-#if (NGX_PCRE)
-        || clcf->regex
-#endif
-        || r->uri.len < clcf->name.len)
+    if (prefix->len == 0
+        || r->uri.len < prefix->len
+        || ngx_memcmp(p, prefix->data, prefix->len) != 0)
     {
-        for (p = name->data + name->len; p > name->data; p--) {
+        for (p = last; p > r->uri.data; p--) {
 
             if (p[-1] == '/') {
                 break;
             }
         }
 
-        name->len -= p - name->data;
-        name->data = p;
+    } else {
+        p += prefix->len;
 
-        return NGX_OK;
-    }
+        if (p[-1] != '/') {
 
-    skip = clcf->name.len;
+            if (p == last) {
+                return NGX_DECLINED;
+            }
 
-    if (skip == r->uri.len && r->uri.data[skip - 1] != '/') {
-        return NGX_DECLINED;
-    }
+            /* another word, which no name is, begins with the prefix */
 
-    if (r->uri.data[skip - 1] != '/') {
-
-        if (r->uri.data[skip] != '/') {
-            return NGX_OK;
+            p = (*p == '/') ? p + 1 : r->uri.data;
         }
-
-        skip++;
     }
 
-    name->data += skip;
-    name->len -= skip;
+    name->len = last - p;
+    name->data = p;
 
     return NGX_OK;
 }
@@ -286,16 +290,48 @@ ngx_http_trp_status_create_main_conf(ngx_conf_t *cf)
 }
 
 
+static void *
+ngx_http_trp_status_create_loc_conf(ngx_conf_t *cf)
+{
+    return ngx_pcalloc(cf->pool, sizeof(ngx_http_trp_status_loc_conf_t));
+}
+
+
+/* "if" and "limit_except" make locations of their own within one */
+
+static char *
+ngx_http_trp_status_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_core_loc_conf_t        *clcf;
+    ngx_http_trp_status_loc_conf_t  *prev = parent;
+    ngx_http_trp_status_loc_conf_t  *conf = child;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->noname && prev->enabled) {
+        *conf = *prev;
+
+        if (clcf->lmt_excpt && clcf->handler == NULL) {
+            clcf->handler = ngx_http_trp_status_handler;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 static char *
 ngx_http_trp_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
+    ngx_http_trp_status_loc_conf_t  *tlcf = conf;
+
     ngx_http_core_loc_conf_t         *clcf;
     ngx_http_trp_status_main_conf_t  *tmcf;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_trp_status_module);
 
-    if (clcf->handler == ngx_http_trp_status_handler) {
+    if (tlcf->enabled) {
         return "is duplicate";
     }
 
@@ -313,6 +349,17 @@ ngx_http_trp_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     clcf->handler = ngx_http_trp_status_handler;
+
+    tlcf->enabled = 1;
+
+    if (!clcf->exact_match && !clcf->named
+#if (NGX_PCRE)
+        && clcf->regex == NULL
+#endif
+       )
+    {
+        tlcf->prefix = clcf->name;
+    }
 
     /* "/trp" is answered with a redirect to "/trp/" */
 

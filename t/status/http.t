@@ -48,16 +48,69 @@ http {
             trp_status;
         }
 
+        location /rewritten/ {
+            rewrite ^/rewritten/(.*) /numbers/$1 break;
+            trp_status;
+        }
+
+        location /if/ {
+            if ($request_method = GET) {
+                set $a b;
+            }
+
+            trp_status;
+        }
+
+        location = /if/exact/metrics {
+            if ($request_method = GET) {
+                set $a b;
+            }
+
+            trp_status;
+        }
+
+        location ~ ^/if/regex/.*$ {
+            if ($request_method = GET) {
+                set $a b;
+            }
+
+            trp_status;
+        }
+
+        location /except/ {
+            limit_except POST {
+                allow all;
+            }
+
+            trp_status;
+        }
+
+        location /named/ {
+            try_files /none @named;
+        }
+
+        location @named {
+            trp_status;
+        }
+
         location /closed/ {
             trp_status;
             deny all;
+        }
+    }
+
+    server {
+        listen 127.0.0.1:8081;
+
+        location "" {
+            trp_status;
         }
     }
 }
 
 EOC
 
-$t->plan(24);
+$t->plan(35);
 $t->run();
 
 my $json = http_get('/trp/status.json');
@@ -91,6 +144,31 @@ like(http_get('/numbers/metrics'), qr/^HTTP\S+ 200 .*^trp_info/ms,
     'exact location');
 like(http_get('/re/x/status.json'), qr/^HTTP\S+ 200 .*"version"/ms,
     'location of a regex');
+
+like(http_get('/named/metrics'), qr/^HTTP\S+ 200 .*^trp_info/ms,
+    'named location');
+like(http_get('/rewritten/metrics'), qr/^HTTP\S+ 200 .*^trp_info/ms,
+    'rewritten');
+like(http_get('/rewritten/'), qr/^HTTP\S+ 200 .*<!DOCTYPE/ms,
+    'rewritten, the page');
+like(http_get('/if/'), qr/^HTTP\S+ 200 .*<!DOCTYPE/ms, 'if');
+like(http_get('/if/metrics'), qr/^HTTP\S+ 200 .*^trp_info/ms,
+    'if, a name');
+like(http_get('/if/exact/metrics'), qr/^HTTP\S+ 200 .*^trp_info/ms,
+    'if in an exact location');
+like(http_get('/if/regex/status.json'), qr/^HTTP\S+ 200 .*"version"/ms,
+    'if in a location of a regex');
+like(http_get('/except/metrics'), qr/^HTTP\S+ 200 .*^trp_info/ms,
+    'limit_except');
+like(http_get('/except'), qr!^HTTP\S+ 301 .*^Location: \S+/except/\r!ms,
+    'limit_except, no slash');
+
+my $empty = '127.0.0.1:' . port(8081);
+
+like(http_get('/metrics', PeerAddr => $empty), qr/^HTTP\S+ 200 .*^trp_info/ms,
+    'empty location');
+like(http_get('/', PeerAddr => $empty), qr/^HTTP\S+ 200 .*<!DOCTYPE/ms,
+    'empty location, the page');
 
 # methods and versions
 
