@@ -316,13 +316,15 @@ ngx_trp_presence_agent(ngx_trp_agent_t *agent)
 }
 
 
+/* a worker that exits has the same agents as the one that comes after it */
+
 void
 ngx_trp_presence_group(ngx_trp_group_t *group)
 {
     ngx_trp_status_gauge(&group->status, NGX_TRP_GROUP_ENTRIES,
-                         group->nentries);
+                         ngx_exiting ? 0 : group->nentries);
     ngx_trp_status_gauge(&group->status, NGX_TRP_GROUP_REVERSES,
-                         group->nreverses);
+                         ngx_exiting ? 0 : group->nreverses);
     ngx_trp_status_gauge(&group->status, NGX_TRP_GROUP_WAITING,
                          group->nwaiting);
     ngx_trp_status_gauge(&group->status, NGX_TRP_GROUP_STREAMS,

@@ -1055,6 +1055,7 @@ ngx_trp_relay_drain(ngx_trp_tunnel_t *t)
 
         /* users that come from now on are served by other workers */
         ngx_trp_services_withdraw(&peer->relay->services, peer->agent);
+        ngx_trp_presence_group(peer->agent->group);
     }
 
     if (ngx_trp_joint_waits(peer)) {
