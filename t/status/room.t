@@ -21,7 +21,7 @@ status_relay_conf($relay, zone => 'trp 64k',
 trp_cert($relay);
 $relay->write_file('authorized_keys', scalar trp_keys($relay, 'key'));
 
-$relay->run()->plan(13);
+$relay->run()->plan(14);
 
 my $rows = status()->{zone}{rows};
 
@@ -50,6 +50,11 @@ $_->close() for splice @agents, 0, 20;
 ok(wait_for(sub { count_log($relay, qr/\[notice\].* is gone/) == 20 }),
     'each is gone');
 ok(row_is('agents', { up => 0 }), 'some are listed as gone');
+
+$agents[-1]->close();
+ok(wait_log($relay, qr/"a-@{[ $rows + 5 ]}" \(key\) at 127\.0\.0\.1 is gone: closed by the peer, group/),
+    'since when one was there is not known if it was not listed');
+pop @agents;
 
 push @agents, map { agent("new$_") } 1 .. 10;
 

@@ -184,6 +184,8 @@ ngx_trp_presence_gone(ngx_trp_peer_t *peer, ngx_trp_agent_t *agent)
 {
     u_char                  buf[ngx_base64_encoded_length(
                                                      NGX_TRP_PRESENCE_BLOB)];
+    u_char                  there[sizeof(", it was there for  s")
+                                  + NGX_TIME_T_LEN];
     time_t                  since;
     ngx_str_t               texts[NGX_TRP_AGENT_KEYS], comment;
     ngx_uint_t              quiet;
@@ -195,7 +197,7 @@ ngx_trp_presence_gone(ngx_trp_peer_t *peer, ngx_trp_agent_t *agent)
     group = agent->group;
 
     quiet = ngx_trp_presence_quiet(peer);
-    since = agent->status.row ? agent->status.row->since : ngx_time();
+    since = agent->status.row ? agent->status.row->since : 0;
 
     if (!ngx_trp_status_close(&agent->status, quiet) || quiet) {
         return;
@@ -223,11 +225,17 @@ ngx_trp_presence_gone(ngx_trp_peer_t *peer, ngx_trp_agent_t *agent)
 
     comment = ngx_trp_presence_comment(peer);
 
+    there[0] = '\0';
+
+    if (since) {
+        *ngx_sprintf(there, ", it was there for %T s", loss.when - since)
+            = '\0';
+    }
+
     ngx_log_error(NGX_LOG_NOTICE, group->pair->log, 0,
-                  "%s \"%V\" (%V) at %V is gone: %V, it was there for %T s, "
-                  "group: \"%V\"", ngx_trp_presence_role(agent->role),
-                  &agent->name, &comment, &c->addr_text, &loss.why,
-                  loss.when - since, &group->sn.str);
+                  "%s \"%V\" (%V) at %V is gone: %V%s, group: \"%V\"",
+                  ngx_trp_presence_role(agent->role), &agent->name, &comment,
+                  &c->addr_text, &loss.why, there, &group->sn.str);
 }
 
 
