@@ -22,7 +22,7 @@ trp_cert($relay);
 my ($key, $other) = trp_keys($relay, 'key', 'other');
 
 $relay->write_file('authorized_keys', "$key\n$other");
-$relay->run()->plan(23);
+$relay->run()->plan(29);
 
 # each is lost in its own way
 
@@ -90,6 +90,29 @@ is($c->expect('DRAIN') && 'DRAIN', 'DRAIN', 'it is told to leave');
 $c->close();
 
 lost('revoked', qr/^its key was removed$/);
+
+# one that expires, one that is for another group
+
+my %lines = (
+    'its key has expired' => "expiry-time=\"202001312359\" $key",
+    'its key is for another role or group now' => "group=\"b\" $key",
+);
+
+for my $why (sort keys %lines) {
+    my $name = (split / /, $why)[3];
+
+    $c = agent($name);
+    $relay->write_file('authorized_keys', $lines{$why});
+    $relay->reload();
+
+    is($c->expect('DRAIN') && 'DRAIN', 'DRAIN', "$name: told to leave");
+    $c->close();
+
+    lost($name, qr/^$why$/);
+
+    $relay->write_file('authorized_keys', $key);
+    reload_and_wait($relay);
+}
 
 
 sub agent {

@@ -80,6 +80,7 @@ static ngx_uint_t ngx_trp_relay_may_open(ngx_trp_joint_t *joint);
 static ngx_int_t ngx_trp_relay_find_service(ngx_trp_joint_t *joint);
 static void ngx_trp_relay_idle(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_drain(ngx_trp_tunnel_t *t);
+static const char *ngx_trp_relay_refused(ngx_trp_peer_t *peer);
 static void ngx_trp_relay_reload_handler(ngx_event_t *ev);
 static void ngx_trp_relay_check_key(ngx_trp_peer_t *peer);
 static trp_authorized_key_t *ngx_trp_relay_key(ngx_trp_peer_t *peer);
@@ -1070,15 +1071,45 @@ ngx_trp_relay_drain(ngx_trp_tunnel_t *t)
 
     ngx_trp_pair_unpark(peer);
 
-    if (ngx_exiting && !peer->near && ngx_trp_relay_key(peer) == NULL) {
+    if (ngx_exiting && !peer->near) {
 
-        /* it is told to redial as all others, and will be refused */
-        ngx_trp_tunnel_why(t, NGX_TRP_RELAY_KEY_REMOVED);
+        /* it is told to redial as all others, but may be refused */
+        ngx_trp_tunnel_why(t, ngx_trp_relay_refused(peer));
     }
 
     ngx_trp_tunnel_send(t, TRP_DRAIN);
     ngx_trp_tunnel_deadline(t, NGX_TRP_RELAY_CLOSE_TIME,
                             "waiting for the agent to redial");
+}
+
+
+/* why the new worker will refuse the peer; or NULL */
+
+static const char *
+ngx_trp_relay_refused(ngx_trp_peer_t *peer)
+{
+    ngx_trp_agent_t       *agent;
+    trp_authorized_key_t  *key;
+
+    agent = peer->agent;
+    key = ngx_trp_relay_key(peer);
+
+    if (key == NULL) {
+        return NGX_TRP_RELAY_KEY_REMOVED;
+    }
+
+    if (!(key->roles & agent->role)
+        || !trp_authorized_key_allows_group(key,
+                                          ngx_trp_str(&agent->group->sn.str)))
+    {
+        return "its key is for another role or group now";
+    }
+
+    if (trp_authorized_key_expired(key, ngx_time())) {
+        return "its key has expired";
+    }
+
+    return NULL;
 }
 
 
