@@ -158,6 +158,12 @@ ngx_trp_dial_log_writer(ngx_log_t *log, ngx_uint_t level, u_char *buf,
             ngx_trp_dial_log_keep(dl, &text);
         }
 
+        if (dl->dialing && ngx_exiting) {
+
+            /* there are new workers to tell it */
+            level = ngx_max(level, NGX_LOG_INFO);
+        }
+
         ngx_trp_dial_log_pass(dl, level, &line, "");
         return;
     }

@@ -335,6 +335,9 @@ ngx_trp_pool_shrink_handler(ngx_event_t *ev)
     pool = ev->data;
 
     if (ngx_exiting) {
+
+        /* no tunnel of a relay that cannot be reached has ended */
+        ngx_trp_pool_view(pool);
         return;
     }
 

@@ -58,7 +58,9 @@ ngx_trp_pool_view(ngx_trp_pool_t *pool)
 {
     ngx_trp_status_entry_t  *entry;
 
-    if (pool->retired && pool->total == 0) {
+    if (pool->total == 0
+        && (pool->retired || (ngx_exiting && pool->nwaiting == 0)))
+    {
         ngx_trp_pool_view_close(pool);
         return;
     }
@@ -226,6 +228,10 @@ ngx_trp_pool_view_lost(ngx_trp_pool_t *pool, const char *why)
 {
     ngx_atomic_t  *counters;
 
+    if (why && pool->view.opened) {
+        ngx_trp_status_count(&pool->view.entry, NGX_TRP_RELAY_LOST, 1);
+    }
+
     ngx_trp_pool_view(pool);
 
     if (!pool->view.opened) {
@@ -233,10 +239,6 @@ ngx_trp_pool_view_lost(ngx_trp_pool_t *pool, const char *why)
     }
 
     counters = pool->view.entry.counters;
-
-    if (why) {
-        (void) ngx_atomic_fetch_add(&counters[NGX_TRP_RELAY_LOST], 1);
-    }
 
     /* the pool of a new worker takes over, and may not have dialled yet */
 

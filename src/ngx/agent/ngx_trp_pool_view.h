@@ -35,7 +35,8 @@ typedef enum {
 
 /*
  * After each change: shows how many tunnels there are.  The row comes when the
- * pool has something to do, and goes with its last tunnel when it has retired.
+ * pool has something to do, and goes with its last tunnel when it has retired,
+ * or when the worker exits: the relay may no longer be in the configuration.
  */
 
 void ngx_trp_pool_view(ngx_trp_pool_t *pool);
