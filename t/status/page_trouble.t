@@ -18,7 +18,7 @@ use Test::Nginx::TRP::Status;
 my $missing = browser_missing();
 plan(skip_all => $missing) if $missing;
 
-my $t = Test::Nginx->new()->has(qw/ http /)->plan(18);
+my $t = Test::Nginx->new()->has(qw/ http /)->plan(22);
 
 my $b = open_page($t, status());
 
@@ -63,6 +63,13 @@ write_status_text($t, '{"version":1,"agents":[');
 like(trouble('no JSON'), qr/^No news from the server: the answer is no JSON/,
     'broken off');
 
+write_status_text($t, 'null');
+like(trouble('no status'), qr/^No news from the server: the answer is no status/,
+    'other JSON');
+
+write_status_text($t, '{"error":"who are you?"}');
+like(trouble('no status'), qr/the answer is no status/, 'other JSON, an object');
+
 write_status_text($t, '{"version":2}');
 like(trouble('version'), qr/has version 2, this page knows 1: load it again/,
     'another version');
@@ -83,6 +90,19 @@ like(trouble('no connection'), qr/no connection/, 'server is gone');
 
 $t->run();
 recovers('server is back');
+
+# the server does not answer, in less time than the page has
+
+my ($worker) = worker_pids($t);
+
+$b->value('page.timeout = AbortSignal.timeout,'
+    . 'AbortSignal.timeout = () => page.timeout.call(AbortSignal, 300), 1');
+kill 'STOP', $worker;
+like(trouble('too long'), qr/it takes too long\. What is shown is from 2026-/,
+    'server stalls');
+kill 'CONT', $worker;
+recovers('server goes on');
+$b->value('AbortSignal.timeout = page.timeout, 1');
 
 # while it is paused, nothing is read
 

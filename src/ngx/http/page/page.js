@@ -183,6 +183,10 @@ class Page {
         const time = performance.now();
         const status = await answer.json();
 
+        if (!Number.isInteger(status?.version)) {
+            throw new Error('the answer is no status');
+        }
+
         if (status.version !== version) {
             throw new Error(`status.json has version ${status.version}, this `
                 + `page knows ${version}: load it again`);
@@ -217,7 +221,10 @@ class Page {
 
     update(status, time) {
         this.history.begin(time);
-        this.first = this.first || status;
+
+        /* a new table: its counters have begun again */
+
+        if (this.first?.since !== status.since) this.first = status;
 
         const now = { time: status.time, history: this.history };
 
@@ -318,27 +325,35 @@ class Page {
 
     tellChanges(status) {
         const up = new Map();
+        const reached = new Set(status.relays.filter(r => r.state === 'up')
+            .map(r => r.host));
+
+        const tell = (id, name, is) => up.set([ name, ...id ].join('\0'),
+            { name, is });
 
         for (const a of status.agents) {
-            up.set(`agent ${visible(a.name) || visible(a.comment)}`, a.up);
+            tell([ a.role, a.name, a.group, a.key ],
+                `agent ${visible(a.name) || visible(a.comment)}`, a.up);
         }
 
-        for (const r of status.relays) {
-            up.set(`relay ${visible(r.host)}`,
-                r.state === 'up' || Boolean(up.get(`relay ${visible(r.host)}`)));
+        /* one of its addresses is enough */
+
+        for (const { host } of status.relays) {
+            tell([], `relay ${visible(host)}`, reached.has(host));
         }
 
-        const changes = { up: [], down: [] };
+        const changes = { up: new Set(), down: new Set() };
 
-        for (const [ name, is ] of up) {
-            const was = this.up ? this.up.get(name) : is;
+        for (const [ id, { name, is } ] of up) {
+            const was = this.up ? this.up.get(id)?.is : is;
+
             if (was !== is && (is || was !== undefined)) {
-                changes[is ? 'up' : 'down'].push(name);
+                changes[is ? 'up' : 'down'].add(name);
             }
         }
 
-        const text = [ 'down', 'up' ].filter(way => changes[way].length)
-            .map(way => `${names(changes[way])} ${way}`).join('; ');
+        const text = [ 'down', 'up' ].filter(way => changes[way].size)
+            .map(way => `${names([ ...changes[way] ])} ${way}`).join('; ');
 
         if (text) this.announce(text);
         this.up = up;
