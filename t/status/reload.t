@@ -40,7 +40,7 @@ $relay->write_file('authorized_keys', scalar trp_keys($reverse, 'reverse'));
 
 serve($reverse, port(8090), 'echo');
 
-$relay->run()->plan(34 + 2);
+$relay->run()->plan(35 + 2);
 $reverse->run();
 
 my $before = row_is('agents', { role => 'reverse', up => 1 });
@@ -93,7 +93,10 @@ ok(row_is('agents', { role => 'reverse', up => 1 }), 'up');
 user(1);
 is_total(12, 11001, 'another name');
 
-is((rows_of('agents', {}))[0]{losses_total}, 0, 'no losses');
+my ($after) = rows_of('agents', {});
+
+is($after->{losses_total}, 0, 'no losses');
+is($after->{since}, $before->{since}, 'it has been there all the time');
 is(count_log($relay, qr/\[notice\].* reverse ".*" .* has come,/), 1,
     'it has come once');
 is(count_log($relay, qr/\[notice\].* reverse ".*" .* (?:is gone|is back)/), 0,

@@ -241,6 +241,7 @@ ngx_trp_status_make(ngx_trp_status_shared_t *shared, ngx_uint_t kind,
     row->key = n;
     row->hash = ngx_trp_status_hash(kind, texts, n);
     row->since = ngx_time();
+    row->came = row->since;
     row->quiet = 0;
 
     ngx_memzero(row->len, sizeof(row->len));
@@ -460,10 +461,13 @@ ngx_trp_status_part_open(ngx_trp_status_shared_t *shared,
     ngx_trp_status_change(row);
 
     if (ngx_queue_empty(&row->parts)) {
+
+        /* who has gone quietly, and is back, has been there all the time */
+
+        row->since = row->quiet ? row->came : ngx_time();
+
         ngx_trp_status_told(row);
         ngx_queue_remove(&row->queue);
-
-        row->since = ngx_time();
     }
 
     ngx_memzero((void *) part->gauges, sizeof(part->gauges));
@@ -496,6 +500,7 @@ ngx_trp_status_part_close(ngx_trp_status_shared_t *shared,
     last = ngx_queue_empty(&row->parts);
 
     if (last) {
+        row->came = row->since;
         row->since = ngx_time();
         row->quiet = quiet;
     }
@@ -618,9 +623,11 @@ ngx_trp_status_adopt_row(ngx_trp_status_shared_t *shared,
 
     if (ngx_queue_empty(&old->parts)) {
         row->since = old->since;
+        row->came = old->came;
         row->quiet = old->quiet;
 
     } else if (old->kind == NGX_TRP_STATUS_AGENT) {
+        row->came = old->since;
         row->quiet = NGX_TRP_STATUS_KILLED;
     }
 

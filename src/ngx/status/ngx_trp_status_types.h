@@ -52,6 +52,7 @@ struct ngx_trp_status_row_s {
     uint32_t                 hash;
     uint32_t                 key;        /* texts that are its name */
     time_t                   since;      /* it has parts; or has none */
+    time_t                   came;       /* "since" of before it has gone */
     uint16_t                 quiet;      /* gone, and not told of; or 0 */
     uint16_t                 len[NGX_TRP_STATUS_TEXTS];
     u_char                   text[NGX_TRP_STATUS_TEXT_SIZE];
