@@ -35,7 +35,10 @@ cmp_ok(@blocks, '>=', 14, 'blocks');
 for my $block (@blocks) {
     my ($name, $text) = @$block;
 
-    # a whole file, or what is in its stream {}
+    # a whole file, or what is in its stream {}, or in its http {}
+
+    my $level = $text =~ /^# in http \{\}/ ? 'http' : 'stream';
+    my $globals = '%%TEST_GLOBALS_' . uc($level) . '%%';
 
     $text = $1 if $text =~ /^stream \{\n(.*?)^\}$/ms;
     $text =~ s!/var/log/nginx/!$dir/!g;
@@ -50,8 +53,8 @@ daemon off;
 events {
 }
 
-stream {
-    %%TEST_GLOBALS_STREAM%%
+$level {
+    $globals
 
 $text
 }
