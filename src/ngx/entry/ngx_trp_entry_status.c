@@ -166,12 +166,7 @@ ngx_trp_entry_view_end(ngx_trp_entry_ctx_t *ctx, ngx_uint_t code)
 {
     ngx_trp_flow_end(&ctx->flow);
 
-    if (ctx->flow.rows[0] && code != TRP_CODE_NONE) {
-
-        /* a relay may know more codes */
-        code = (code < NGX_TRP_STATUS_CODES) ? code : TRP_CODE_FAILED;
-
-        ngx_trp_status_count(ctx->flow.rows[0],
-                             NGX_TRP_STREAMS_REFUSED + code, 1);
+    if (ctx->flow.rows[0]) {
+        ngx_trp_flow_refused(ctx->flow.rows[0], code);
     }
 }

@@ -150,7 +150,7 @@ ngx_trp_reverse_abandon(ngx_trp_link_t *link, ngx_uint_t code,
     reverse = link->pool->data;
 
     ngx_trp_status_count(&reverse->row, NGX_TRP_STREAMS_OPENED, 1);
-    ngx_trp_status_count(&reverse->row, NGX_TRP_STREAMS_REFUSED + code, 1);
+    ngx_trp_flow_refused(&reverse->row, code);
 }
 
 
@@ -462,18 +462,11 @@ ngx_trp_reverse_begin(ngx_trp_reverse_ctx_t *ctx, ngx_stream_session_t *s)
 void
 ngx_trp_reverse_end(ngx_trp_reverse_ctx_t *ctx)
 {
-    ngx_uint_t  code;
-
     ngx_trp_flow_end(&ctx->flow);
 
-    if (ctx->stream.accepted || ctx->stream.why) {
-        return;
+    if (!ctx->stream.accepted && !ctx->stream.why) {
+        ngx_trp_flow_refused(ctx->row, ngx_trp_reverse_code(ctx));
     }
-
-    code = ngx_trp_reverse_code(ctx);
-    code = (code < NGX_TRP_STATUS_CODES) ? code : TRP_CODE_FAILED;
-
-    ngx_trp_status_count(ctx->row, NGX_TRP_STREAMS_REFUSED + code, 1);
 }
 
 

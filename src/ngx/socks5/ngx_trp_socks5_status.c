@@ -215,10 +215,7 @@ ngx_trp_socks5_status_end(ngx_trp_socks5_server_t *server,
 
     ngx_trp_flow_end(flow);
 
-    if (code && code < NGX_TRP_STATUS_CODES) {
-        ngx_trp_status_count(&server->entry, NGX_TRP_STREAMS_REFUSED + code,
-                             1);
-    }
+    ngx_trp_flow_refused(&server->entry, code);
 
     if (user == NULL || --user->n) {
         return;

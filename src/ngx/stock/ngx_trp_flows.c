@@ -106,6 +106,21 @@ ngx_trp_flow_end(ngx_trp_flow_t *flow)
 }
 
 
+/* a relay may know more codes */
+
+void
+ngx_trp_flow_refused(ngx_trp_status_entry_t *row, ngx_uint_t code)
+{
+    if (code == TRP_CODE_NONE) {
+        return;
+    }
+
+    code = (code < NGX_TRP_STATUS_CODES) ? code : TRP_CODE_FAILED;
+
+    ngx_trp_status_count(row, NGX_TRP_STREAMS_REFUSED + code, 1);
+}
+
+
 /* the timer stops when there are none */
 
 static void

@@ -68,6 +68,10 @@ void ngx_trp_flow_begin(ngx_trp_flows_t *flows, ngx_trp_flow_t *flow,
 
 void ngx_trp_flow_end(ngx_trp_flow_t *flow);
 
+/* a stream was refused, by a trp_code_e; TRP_CODE_NONE: it was not */
+
+void ngx_trp_flow_refused(ngx_trp_status_entry_t *row, ngx_uint_t code);
+
 
 #pragma GCC visibility pop
 
