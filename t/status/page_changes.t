@@ -20,7 +20,7 @@ use Test::Nginx::TRP::Status;
 my $missing = browser_missing();
 plan(skip_all => $missing) if $missing;
 
-my $t = Test::Nginx->new()->has(qw/ http /)->plan(9);
+my $t = Test::Nginx->new()->has(qw/ http /)->plan(11);
 
 # an entry and a reverse of one name, as one machine may have them
 
@@ -83,7 +83,14 @@ my $server = $status{servers}[0];
 $server->{refused_agents_total} = { key => 5, group => 1 };
 $status{time} += 10;
 changed();
-attention('2 agents were refused in the last 10 s: key 2', 'refused');
+attention('refused 2 connections of agents in the last 10 s: key 2', 'refused');
+
+$server->{rejected_certificates_total} = 1;
+$status{turn}[0]{denied_total} += 2;
+changed();
+attention("rejected this relay's certificate 1 time in the last 10 s",
+    'rejected certificates');
+attention('denied 2 requests for TURN peers in the last 10 s', 'denied peers');
 
 # the table is a new one: counters begin again
 
@@ -96,7 +103,8 @@ attention('^Nothing.$', 'nothing is known to be new');
 $status{time} += 3;
 $server->{refused_agents_total} = { key => 2 };
 changed();
-attention('1 agent was refused in the last 3 s: key 1', 'refused again');
+attention('refused 1 connection of agents in the last 3 s: key 1',
+    'refused again');
 
 is_deeply([ $b->complaints() ], [], 'no complaints');
 ok($b->value('page.parts.trouble.hidden'), 'no trouble');

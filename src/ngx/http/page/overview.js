@@ -217,17 +217,18 @@ function refusals(status, first, say) {
     const denied = sum(grown('turn', 'denied_total'));
 
     if (sum(agents)) {
-        say(false, `${plural(sum(agents), 'agent was', 'agents were')} `
-            + `refused ${since}: ${codes(agents)}`, 'servers');
+        say(false, 'refused '
+            + `${plural(sum(agents), 'connection')} of agents `
+            + `${since}: ${codes(agents)}`, 'servers');
     }
 
     if (rejected) {
-        say(true, `${plural(rejected, 'agent has', 'agents have')} rejected `
-            + `this relay's certificate ${since}`, 'servers');
+        say(true, 'agents rejected this relay\'s certificate '
+            + `${plural(rejected, 'time')} ${since}`, 'servers');
     }
 
     if (denied) {
-        say(false, `${plural(denied, 'TURN peer was', 'TURN peers were')} `
-            + `denied ${since}`, 'turn');
+        say(false, `denied ${plural(denied, 'request')} for TURN peers `
+            + since, 'turn');
     }
 }
