@@ -22,7 +22,7 @@ trp_cert($relay);
 my ($key, $other) = trp_keys($relay, 'key', 'other');
 
 $relay->write_file('authorized_keys', "$key\n$other");
-$relay->run()->plan(29);
+$relay->run()->plan(32);
 
 # each is lost in its own way
 
@@ -113,6 +113,17 @@ for my $why (sort keys %lines) {
     $relay->write_file('authorized_keys', $key);
     reload_and_wait($relay);
 }
+
+# one that does not come back after a reload that replaces the table
+
+$c = agent('away');
+status_relay_conf($relay, zone => 'trp 128k');
+$relay->reload();
+
+is($c->expect('DRAIN') && 'DRAIN', 'DRAIN', 'another table: told to leave');
+$c->close();
+
+lost('away', qr/^the relay's worker has exited$/);
 
 
 sub agent {

@@ -285,6 +285,7 @@ ngx_trp_presence_overdue(ngx_trp_status_t *status,
         ngx_str_set(&loss.why, "the relay's worker was killed");
         break;
 
+    case NGX_TRP_STATUS_ADOPTED:
     case NGX_TRP_PRESENCE_DRAINED:
         ngx_str_set(&loss.why, "the relay's worker has exited");
         break;

@@ -24,7 +24,7 @@
 /* why an agent has gone that is likely to be back soon */
 
 typedef enum {
-    NGX_TRP_PRESENCE_DRAINED = 2,        /* this worker exits */
+    NGX_TRP_PRESENCE_DRAINED = 3,        /* this worker exits */
     NGX_TRP_PRESENCE_LEFT                /* the agent's worker exits */
 } ngx_trp_presence_quiet_e;
 

@@ -119,7 +119,7 @@ void ngx_trp_status_none(ngx_trp_status_t *status,
 
 /*
  * Closes the part: 1 if it was the last one, so that the row is gone now.  With
- * "quiet", a number of the caller's from 2 on, _overdue() tells of the row if
+ * "quiet", a number of the caller's from 3 on, _overdue() tells of the row if
  * it does not come back.  The entry may be opened again.
  */
 

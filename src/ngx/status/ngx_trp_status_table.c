@@ -628,7 +628,7 @@ ngx_trp_status_adopt_row(ngx_trp_status_shared_t *shared,
 
     } else if (old->kind == NGX_TRP_STATUS_AGENT) {
         row->came = old->since;
-        row->quiet = NGX_TRP_STATUS_KILLED;
+        row->quiet = NGX_TRP_STATUS_ADOPTED;
     }
 
     if (row->quiet) {

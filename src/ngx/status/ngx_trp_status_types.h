@@ -28,7 +28,10 @@
 
 #define NGX_TRP_STATUS_WORKERS    256    /* more have no parts */
 
-#define NGX_TRP_STATUS_KILLED     1      /* quiet: the worker of an agent */
+/* quiet: why an agent is gone, for all that the table itself knows */
+
+#define NGX_TRP_STATUS_KILLED     1      /* its worker was killed */
+#define NGX_TRP_STATUS_ADOPTED    2      /* it was there in another table */
 
 
 typedef struct ngx_trp_status_row_s   ngx_trp_status_row_t;
