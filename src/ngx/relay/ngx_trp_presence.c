@@ -161,6 +161,11 @@ ngx_trp_presence_list(ngx_trp_group_t *group)
         ngx_trp_status_open(group->pair->status, NGX_TRP_STATUS_GROUP,
                             &group->sn.str, NGX_TRP_GROUP_TEXTS,
                             &group->status, NULL);
+
+        /* those that have waited for this agent */
+
+        ngx_trp_status_count(&group->status, NGX_TRP_GROUP_OPENED,
+                             group->usage.streams);
     }
 }
 
