@@ -13,6 +13,8 @@
 
 #include "base/ngx_trp_warnings.h"
 
+#include <sodium.h>
+
 
 /* milliseconds after which lines that were left out are told */
 #define NGX_TRP_WARNINGS_TIME  10000
@@ -43,6 +45,19 @@ ngx_trp_warnings_init(ngx_trp_warnings_t *warnings,
     warnings->event.log = log;
     warnings->event.handler = ngx_trp_warnings_handler;
     warnings->event.cancelable = 1;
+}
+
+
+uint64_t
+ngx_trp_warnings_id(const u_char *data, size_t len)
+{
+    uint64_t  id;
+
+    static const u_char  key[crypto_shorthash_KEYBYTES];
+
+    (void) crypto_shorthash((u_char *) &id, data, len, key);
+
+    return id;
 }
 
 

@@ -53,6 +53,10 @@ typedef struct {
 void ngx_trp_warnings_init(ngx_trp_warnings_t *warnings,
     ngx_trp_warnings_shared_t *shared, const char *what, ngx_log_t *log);
 
+/* an id of what a line is about */
+
+uint64_t ngx_trp_warnings_id(const u_char *data, size_t len);
+
 /*
  * The level of a line: NGX_LOG_WARN, or NGX_LOG_INFO if the same one, by its
  * "id", was written not long ago, or if there are too many.

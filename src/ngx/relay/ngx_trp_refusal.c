@@ -17,8 +17,6 @@
 #include "tunnel/ngx_trp_tunnel.h"
 #include "tunnel/trp_auth.h"
 
-#include <sodium.h>
-
 
 /* texts of authorized_keys in a line */
 #define NGX_TRP_REFUSAL_TEXT  128
@@ -209,10 +207,7 @@ ngx_trp_refusal_id(const ngx_trp_refusal_t *refusal, ngx_trp_peer_t *peer,
     trp_auth_t *auth)
 {
     u_char            *p, buf[512];
-    uint64_t           id;
     ngx_connection_t  *c;
-
-    static const u_char  seed[crypto_shorthash_KEYBYTES];
 
     c = peer->tunnel->connection;
 
@@ -226,7 +221,5 @@ ngx_trp_refusal_id(const ngx_trp_refusal_t *refusal, ngx_trp_peer_t *peer,
         p = ngx_cpymem(p, auth->name.data, auth->name.len);
     }
 
-    (void) crypto_shorthash((u_char *) &id, buf, p - buf, seed);
-
-    return id;
+    return ngx_trp_warnings_id(buf, p - buf);
 }

@@ -14,8 +14,6 @@
 #include "base/ngx_trp_ssl.h"
 #include "status/ngx_trp_status_kinds.h"
 
-#include <sodium.h>
-
 
 /* of what a client offers, in the log */
 
@@ -97,17 +95,13 @@ static ngx_uint_t
 ngx_trp_rejected_level(ngx_trp_relay_t *relay, ngx_connection_t *c,
     ngx_uint_t alert)
 {
-    u_char    *p, buf[128];
-    uint64_t   id;
-
-    static const u_char  seed[crypto_shorthash_KEYBYTES];
+    u_char  *p, buf[128];
 
     p = ngx_snprintf(buf, sizeof(buf), "rejected %ui %ui %V", alert,
                      relay->conf->number, &c->addr_text);
 
-    (void) crypto_shorthash((u_char *) &id, buf, p - buf, seed);
-
-    return ngx_trp_warnings_level(&relay->worker->refusals.strangers, id);
+    return ngx_trp_warnings_level(&relay->worker->refusals.strangers,
+                                  ngx_trp_warnings_id(buf, p - buf));
 }
 
 

@@ -14,8 +14,6 @@
 #include "socks5/ngx_trp_socks5_status.h"
 #include "status/ngx_trp_status_zone.h"
 
-#include <sodium.h>
-
 
 /* seconds, of a user without sessions */
 #define NGX_TRP_SOCKS5_IDLE  60
@@ -145,10 +143,7 @@ ngx_uint_t
 ngx_trp_socks5_status_level(ngx_trp_warnings_t *warnings, ngx_str_t *name,
     ngx_str_t *other)
 {
-    u_char    text[2 * NGX_TRP_SOCKS5_NAME + 1], *p;
-    uint64_t  id;
-
-    static const u_char  key[crypto_shorthash_KEYBYTES];
+    u_char  text[2 * NGX_TRP_SOCKS5_NAME + 1], *p;
 
     /* both may be empty */
 
@@ -156,9 +151,8 @@ ngx_trp_socks5_status_level(ngx_trp_warnings_t *warnings, ngx_str_t *name,
     *p++ = '\0';
     p = ngx_snprintf(p, NGX_TRP_SOCKS5_NAME, "%V", other);
 
-    (void) crypto_shorthash((u_char *) &id, text, p - text, key);
-
-    return ngx_trp_warnings_level(warnings, id);
+    return ngx_trp_warnings_level(warnings,
+                                  ngx_trp_warnings_id(text, p - text));
 }
 
 
