@@ -399,8 +399,6 @@ ngx_int_t
 ngx_trp_status_overdue(ngx_trp_status_t *status, time_t seconds,
     ngx_trp_status_gone_t *gone)
 {
-    size_t                    offset;
-    ngx_uint_t                i;
     ngx_queue_t              *q;
     ngx_trp_status_row_t     *row;
     ngx_trp_status_shared_t  *shared;
@@ -425,13 +423,7 @@ ngx_trp_status_overdue(ngx_trp_status_t *status, time_t seconds,
     gone->quiet = row->quiet;
 
     ngx_memcpy(gone->data, row->text, NGX_TRP_STATUS_TEXT_SIZE);
-    offset = 0;
-
-    for (i = 0; i < NGX_TRP_STATUS_TEXTS; i++) {
-        gone->texts[i].len = row->len[i];
-        gone->texts[i].data = gone->data + offset;
-        offset += row->len[i];
-    }
+    ngx_trp_status_texts(gone->texts, gone->data, row->len);
 
     ngx_trp_status_told(row);
 

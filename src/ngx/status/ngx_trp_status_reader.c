@@ -11,6 +11,7 @@
 
 #include "status/ngx_trp_status_reader.h"
 #include "status/ngx_trp_status_process.h"
+#include "status/ngx_trp_status_table.h"
 #include "status/ngx_trp_status_zone.h"
 
 
@@ -118,7 +119,6 @@ static ngx_int_t
 ngx_trp_status_copy(ngx_trp_status_reader_t *reader,
     ngx_trp_status_row_t *row, ngx_trp_status_copy_t *copy)
 {
-    size_t      offset, len;
     ngx_uint_t  i;
 
     copy->kind = row->kind;
@@ -129,15 +129,7 @@ ngx_trp_status_copy(ngx_trp_status_reader_t *reader,
     }
 
     ngx_memcpy(copy->data, row->text, NGX_TRP_STATUS_TEXT_SIZE);
-    offset = 0;
-
-    for (i = 0; i < NGX_TRP_STATUS_TEXTS; i++) {
-        len = ngx_min((size_t) row->len[i], NGX_TRP_STATUS_TEXT_SIZE - offset);
-
-        copy->texts[i].len = len;
-        copy->texts[i].data = copy->data + offset;
-        offset += len;
-    }
+    ngx_trp_status_texts(copy->texts, copy->data, row->len);
 
     for (i = 0; i < NGX_TRP_STATUS_COUNTERS; i++) {
         copy->counters[i] = row->counters[i];

@@ -391,6 +391,23 @@ ngx_trp_status_change(ngx_trp_status_row_t *row)
 }
 
 
+void
+ngx_trp_status_texts(ngx_str_t *texts, u_char *data, const uint16_t *len)
+{
+    size_t      offset;
+    ngx_uint_t  i;
+
+    offset = 0;
+
+    for (i = 0; i < NGX_TRP_STATUS_TEXTS; i++) {
+        texts[i].len = ngx_min((size_t) len[i],
+                               NGX_TRP_STATUS_TEXT_SIZE - offset);
+        texts[i].data = data + offset;
+        offset += texts[i].len;
+    }
+}
+
+
 /* the texts lie one behind the other */
 
 void
@@ -595,18 +612,11 @@ static void
 ngx_trp_status_adopt_row(ngx_trp_status_shared_t *shared,
     ngx_trp_status_row_t *old)
 {
-    size_t                 offset;
     ngx_str_t              texts[NGX_TRP_STATUS_TEXTS];
     ngx_uint_t             i;
     ngx_trp_status_row_t  *row;
 
-    offset = 0;
-
-    for (i = 0; i < NGX_TRP_STATUS_TEXTS; i++) {
-        texts[i].len = old->len[i];
-        texts[i].data = old->text + offset;
-        offset += old->len[i];
-    }
+    ngx_trp_status_texts(texts, old->text, old->len);
 
     row = ngx_trp_status_make(shared, old->kind, texts, old->key);
     if (row == NULL) {

@@ -45,6 +45,14 @@ void ngx_trp_status_forget(ngx_trp_status_shared_t *shared,
 
 void ngx_trp_status_told(ngx_trp_status_row_t *row);
 
+/*
+ * Texts of these lengths, which lie one behind the other in "data"; those that
+ * are too long are cut.
+ */
+
+void ngx_trp_status_texts(ngx_str_t *texts, u_char *data,
+    const uint16_t *len);
+
 /* what is set is cut if there is no room for it */
 
 void ngx_trp_status_write(ngx_trp_status_row_t *row, ngx_uint_t i,
