@@ -22,7 +22,18 @@
     (((role) == TRP_ROLE_REVERSE) ? "reverse" : "entry")
 
 
+/* the name of an agent's row */
+
+typedef struct {
+    ngx_str_t                texts[NGX_TRP_AGENT_KEYS];
+    u_char                   key[ngx_base64_encoded_length(
+                                                     NGX_TRP_PRESENCE_BLOB)];
+} ngx_trp_presence_name_t;
+
+
 static void ngx_trp_presence_came(ngx_trp_peer_t *peer);
+static void ngx_trp_presence_name(ngx_trp_presence_name_t *name,
+    const ngx_trp_agent_t *agent);
 static void ngx_trp_presence_key(ngx_str_t *text, const u_char *public_key);
 static void ngx_trp_presence_list(ngx_trp_group_t *group);
 static void ngx_trp_presence_gone(ngx_trp_peer_t *peer,
@@ -82,29 +93,21 @@ ngx_trp_presence_joined(ngx_trp_peer_t *peer)
 static void
 ngx_trp_presence_came(ngx_trp_peer_t *peer)
 {
-    u_char                  buf[ngx_base64_encoded_length(
-                                                     NGX_TRP_PRESENCE_BLOB)];
-    ngx_str_t               texts[NGX_TRP_AGENT_KEYS], comment;
-    ngx_trp_agent_t        *agent;
-    ngx_trp_group_t        *group;
-    ngx_connection_t       *c;
-    ngx_trp_status_past_t   past;
+    ngx_str_t                comment;
+    ngx_trp_agent_t         *agent;
+    ngx_trp_group_t         *group;
+    ngx_connection_t        *c;
+    ngx_trp_status_past_t    past;
+    ngx_trp_presence_name_t  name;
 
     c = peer->tunnel->connection;
     agent = peer->agent;
     group = agent->group;
 
-    texts[NGX_TRP_AGENT_ROLE].data =
-                                (u_char *) ngx_trp_presence_role(agent->role);
-    texts[NGX_TRP_AGENT_ROLE].len = ngx_strlen(texts[NGX_TRP_AGENT_ROLE].data);
-    texts[NGX_TRP_AGENT_NAME] = agent->name;
-    texts[NGX_TRP_AGENT_GROUP] = group->sn.str;
+    ngx_trp_presence_name(&name, agent);
 
-    texts[NGX_TRP_AGENT_KEY].data = buf;
-    ngx_trp_presence_key(&texts[NGX_TRP_AGENT_KEY], agent->member->public_key);
-
-    ngx_trp_status_open(group->pair->status, NGX_TRP_STATUS_AGENT, texts,
-                        NGX_TRP_AGENT_KEYS, &agent->status, &past);
+    ngx_trp_status_open(group->pair->status, NGX_TRP_STATUS_AGENT,
+                        name.texts, NGX_TRP_AGENT_KEYS, &agent->status, &past);
 
     comment = ngx_trp_presence_comment(peer);
 
@@ -126,6 +129,25 @@ ngx_trp_presence_came(ngx_trp_peer_t *peer)
                       &comment, &c->addr_text, ngx_time() - past.gone,
                       &group->sn.str);
     }
+}
+
+
+static void
+ngx_trp_presence_name(ngx_trp_presence_name_t *name,
+    const ngx_trp_agent_t *agent)
+{
+    ngx_str_t  *texts;
+
+    texts = name->texts;
+
+    texts[NGX_TRP_AGENT_ROLE].data =
+                                (u_char *) ngx_trp_presence_role(agent->role);
+    texts[NGX_TRP_AGENT_ROLE].len = ngx_strlen(texts[NGX_TRP_AGENT_ROLE].data);
+    texts[NGX_TRP_AGENT_NAME] = agent->name;
+    texts[NGX_TRP_AGENT_GROUP] = agent->group->sn.str;
+
+    texts[NGX_TRP_AGENT_KEY].data = name->key;
+    ngx_trp_presence_key(&texts[NGX_TRP_AGENT_KEY], agent->member->public_key);
 }
 
 
@@ -187,16 +209,15 @@ ngx_trp_presence_left(ngx_trp_peer_t *peer, ngx_trp_agent_t *agent)
 static void
 ngx_trp_presence_gone(ngx_trp_peer_t *peer, ngx_trp_agent_t *agent)
 {
-    u_char                  buf[ngx_base64_encoded_length(
-                                                     NGX_TRP_PRESENCE_BLOB)];
-    u_char                  there[sizeof(", it was there for  s")
-                                  + NGX_TIME_T_LEN];
-    time_t                  since;
-    ngx_str_t               texts[NGX_TRP_AGENT_KEYS], comment;
-    ngx_uint_t              quiet;
-    ngx_trp_group_t        *group;
-    ngx_connection_t       *c;
-    ngx_trp_status_loss_t   loss;
+    u_char                   there[sizeof(", it was there for  s")
+                                   + NGX_TIME_T_LEN];
+    time_t                   since;
+    ngx_str_t                comment;
+    ngx_uint_t               quiet;
+    ngx_trp_group_t         *group;
+    ngx_connection_t        *c;
+    ngx_trp_status_loss_t    loss;
+    ngx_trp_presence_name_t  name;
 
     c = peer->tunnel->connection;
     group = agent->group;
@@ -216,17 +237,10 @@ ngx_trp_presence_gone(ngx_trp_peer_t *peer, ngx_trp_agent_t *agent)
                                                   : "closed by this relay");
     loss.why.len = ngx_strlen(loss.why.data);
 
-    texts[NGX_TRP_AGENT_ROLE].data =
-                                (u_char *) ngx_trp_presence_role(agent->role);
-    texts[NGX_TRP_AGENT_ROLE].len = ngx_strlen(texts[NGX_TRP_AGENT_ROLE].data);
-    texts[NGX_TRP_AGENT_NAME] = agent->name;
-    texts[NGX_TRP_AGENT_GROUP] = group->sn.str;
+    ngx_trp_presence_name(&name, agent);
 
-    texts[NGX_TRP_AGENT_KEY].data = buf;
-    ngx_trp_presence_key(&texts[NGX_TRP_AGENT_KEY], agent->member->public_key);
-
-    ngx_trp_status_lost(group->pair->status, NGX_TRP_STATUS_AGENT, texts,
-                        NGX_TRP_AGENT_KEYS, &loss);
+    ngx_trp_status_lost(group->pair->status, NGX_TRP_STATUS_AGENT,
+                        name.texts, NGX_TRP_AGENT_KEYS, &loss);
 
     comment = ngx_trp_presence_comment(peer);
 
