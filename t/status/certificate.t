@@ -16,32 +16,7 @@ use Test::Nginx::TRP::Rows;
 
 my $t = Test::Nginx->new()->has(qw/ http stream stream_ssl /);
 
-$t->write_file_expand('nginx.conf', <<'EOC');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    access_log off;
-
-    server {
-        listen 127.0.0.1:8080;
-
-        location /trp/ {
-            trp_status;
-        }
-    }
-}
-
-stream {
-    %%TEST_GLOBALS_STREAM%%
-
+status_conf($t, stream => <<'EOC');
     server {
         listen 127.0.0.1:8081 ssl;
         ssl_certificate rsa.crt;
@@ -52,8 +27,6 @@ stream {
         trp_relay;
         trp_authorized_keys authorized_keys;
     }
-}
-
 EOC
 
 $t->write_file('authorized_keys', '');

@@ -19,33 +19,10 @@ my $t = Test::Nginx->new()->has(qw/ http /);
 
 plan(skip_all => 'no build of the modules') if !rows_module($t);
 
-$t->write_file_expand('nginx.conf', <<'EOC');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
+status_conf($t, main => <<'EOM');
 load_module %%TESTDIR%%/rows.so;
 rows %%TESTDIR%%/rows 1m;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    access_log off;
-
-    server {
-        listen 127.0.0.1:8080;
-
-        location /trp/ {
-            trp_status;
-        }
-    }
-}
-
-EOC
+EOM
 
 # bytes, and what is shown of them
 

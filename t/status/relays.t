@@ -22,35 +22,10 @@ my $agent = Test::Nginx->new();
 
 relay_conf($relay, 8443);
 
-$agent->write_file_expand('nginx.conf', <<'EOC');
-
-%%TEST_GLOBALS%%
-
+status_conf($agent, main => <<'EOM', stream => <<'EOC');
 error_log %%TESTDIR%%/notice.log notice;
-
-daemon off;
 worker_processes 2;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    access_log off;
-
-    server {
-        listen 127.0.0.1:8080;
-
-        location /trp/ {
-            trp_status;
-        }
-    }
-}
-
-stream {
-    %%TEST_GLOBALS_STREAM%%
-
+EOM
     upstream relay {
         server 127.0.0.1:8443;
         trp_entry;
@@ -79,8 +54,6 @@ stream {
         trp_reverse_ssl_trusted_certificate localhost.crt;
         proxy_pass $trp_destination;
     }
-}
-
 EOC
 
 trp_cert($relay, $agent);

@@ -47,33 +47,8 @@ stream {
 
 EOC
 
-$agent->write_file_expand('nginx.conf', <<'EOC');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-worker_processes 2;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    access_log off;
-
-    server {
-        listen 127.0.0.1:8080;
-
-        location /trp/ {
-            trp_status;
-        }
-    }
-}
-
-stream {
-    %%TEST_GLOBALS_STREAM%%
-
+status_conf($agent, main => 'worker_processes 2;',
+    stream => <<'EOC');
     error_log %%TESTDIR%%/error.log info;
 
     resolver 127.0.0.1:%%PORT_8982_UDP%% valid=1s;
@@ -108,8 +83,6 @@ stream {
         trp_route %%PORT_8082%%:1 bind=127.0.0.1;
         proxy_pass grouped;
     }
-}
-
 EOC
 
 trp_ca($relay, 'ca');

@@ -23,34 +23,8 @@ my $agent = Test::Nginx->new();
 
 relay_conf($relay, 8443);
 
-$agent->write_file_expand('nginx.conf', <<'EOC');
-
-%%TEST_GLOBALS%%
-
-error_log %%TESTDIR%%/notice.log notice;
-
-daemon off;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    access_log off;
-
-    server {
-        listen 127.0.0.1:8080;
-
-        location /trp/ {
-            trp_status;
-        }
-    }
-}
-
-stream {
-    %%TEST_GLOBALS_STREAM%%
-
+status_conf($agent, main => 'error_log %%TESTDIR%%/notice.log notice;',
+    stream => <<'EOC');
     upstream relay {
         server 127.0.0.1:8443;
         server 127.0.0.1:8444;
@@ -65,8 +39,6 @@ stream {
         trp_route %%PORT_8081%%:1 bind=127.0.0.1;
         proxy_pass relay;
     }
-}
-
 EOC
 
 trp_cert($relay, $agent);

@@ -22,34 +22,11 @@ my $t = Test::Nginx->new()->has(qw/ http /);
 
 plan(skip_all => 'modules are not dynamic') if !rows_module($t, 'storm');
 
-$t->write_file_expand('nginx.conf', <<'EOC');
-
-%%TEST_GLOBALS%%
-
-daemon off;
+status_conf($t, main => <<'EOM');
 worker_processes 3;
-
 load_module %%TESTDIR%%/storm.so;
 storm 256k %%TESTDIR%%/calm;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    access_log off;
-
-    server {
-        listen 127.0.0.1:8080;
-
-        location /trp/ {
-            trp_status;
-        }
-    }
-}
-
-EOC
+EOM
 
 $t->run()->plan(10);
 

@@ -15,37 +15,13 @@ use JSON::PP;
 
 use Test::Nginx qw/ :DEFAULT http_content /;
 use Test::Nginx::TRP;
+use Test::Nginx::TRP::Rows qw/ status_conf /;
 use Test::Nginx::TRP::TURN;
 
 my $t = Test::Nginx->new()->has(qw/ http stream /);
 
-$t->write_file_expand('nginx.conf', <<'EOC');
-
-%%TEST_GLOBALS%%
-
-daemon off;
-worker_shutdown_timeout 100ms;
-
-events {
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    access_log off;
-
-    server {
-        listen 127.0.0.1:8080;
-
-        location /trp/ {
-            trp_status;
-        }
-    }
-}
-
-stream {
-    %%TEST_GLOBALS_STREAM%%
-
+status_conf($t, main => 'worker_shutdown_timeout 100ms;',
+    stream => <<'EOC');
     error_log %%TESTDIR%%/error.log info;
 
     trp_relay_zone small 256k;
@@ -57,8 +33,6 @@ stream {
         trp_turn_secret north;
         trp_turn_external_address 127.0.0.1;
     }
-}
-
 EOC
 
 $t->run()->plan(7);

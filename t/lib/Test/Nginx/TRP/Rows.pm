@@ -10,8 +10,12 @@ package Test::Nginx::TRP::Rows;
 #     rows($t, { kind => AGENT, keys => 4, texts => [ ... ],
 #         counters => { 0 => 5 }, gauges => { 0 => 1 }, times => 100 }, ...);
 #
-#     load_module rows.so;                    in nginx.conf; "storm" likewise
+#     status_conf($t, main => <<'EOC');       and "stream": nginx.conf, with
+#     load_module %%TESTDIR%%/rows.so;        the status at 8080
 #     rows %%TESTDIR%%/rows 1m;
+#     EOC
+#
+# "storm" likewise.
 #
 # Texts are bytes.  Kinds and indices are those of ngx_trp_status_kinds.h.
 
@@ -25,7 +29,7 @@ use List::Util qw/ uniq /;
 
 use Test::Nginx qw/ http_content /;
 
-our @EXPORT = qw/ rows_module rows status_json status_metrics /;
+our @EXPORT = qw/ rows_module rows status_conf status_json status_metrics /;
 
 my %kinds = (WORKER => 1, SERVER => 2, AGENT => 3, GROUP => 4, SERVICE => 5,
     RELAY => 6, ROUTE => 7, REVERSE => 8, TURN => 9, TURN_USER => 10,
@@ -76,6 +80,49 @@ sub rows {
         $row{gone} = JSON::PP::true if $row{gone};
         $json->encode(\%row);
     } @rows);
+}
+
+
+# An nginx whose status is at 8080: "main" settings, and what is in "stream".
+
+sub status_conf {
+    my ($t, %conf) = @_;
+    my $main = $conf{main} // '';
+    my $stream = defined $conf{stream} ? <<"EOC" : '';
+stream {
+    %%TEST_GLOBALS_STREAM%%
+
+$conf{stream}
+}
+
+EOC
+
+    $t->write_file_expand('nginx.conf', <<"EOC");
+
+%%TEST_GLOBALS%%
+
+daemon off;
+$main
+
+events {
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    access_log off;
+
+    server {
+        listen 127.0.0.1:8080;
+
+        location /trp/ {
+            trp_status;
+        }
+    }
+}
+
+$stream
+EOC
 }
 
 
