@@ -14,6 +14,8 @@
 #include "base/ngx_trp_key_file.h"
 
 
+static ngx_int_t ngx_trp_agent_ways(ngx_conf_t *cf,
+    ngx_trp_agent_conf_t *conf);
 static ngx_int_t ngx_trp_agent_load(ngx_conf_t *cf,
     ngx_trp_agent_conf_t *conf, const char *prefix);
 
@@ -185,14 +187,35 @@ ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
 
     ngx_trp_conf_swap_place(cf, &conf->place);
 
-    if (rc != NGX_OK || !conf->turn.enabled) {
-        return rc;
+    if (rc != NGX_OK || ngx_trp_agent_ways(cf, conf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (!conf->turn.enabled) {
+        return NGX_OK;
     }
 
     return ngx_trp_turnc_init_conf(cf, &conf->turn,
                                    role == TRP_ROLE_ENTRY
                                    ? "trp_entry_turn"
                                    : "trp_reverse_turn");
+}
+
+
+/* what the relay is reached through, by the directives that are set */
+
+static ngx_int_t
+ngx_trp_agent_ways(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf)
+{
+    ngx_trp_way_t  set;
+
+    ngx_memzero(&set, sizeof(ngx_trp_way_t));
+
+    set.turn = conf->turn.enabled;
+
+    conf->ways = ngx_trp_way_only(cf, &set);
+
+    return conf->ways ? NGX_OK : NGX_ERROR;
 }
 
 

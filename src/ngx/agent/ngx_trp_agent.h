@@ -14,6 +14,7 @@
 #define _NGX_TRP_AGENT_H_INCLUDED_
 
 
+#include "agent/ngx_trp_way.h"
 #include "base/ngx_trp.h"
 #include "base/ngx_trp_conf.h"
 #include "names/ngx_trp_name.h"
@@ -51,7 +52,8 @@ typedef struct {
 
     ngx_trp_ssl_conf_t    ssl;
     ngx_trp_name_conf_t   names;              /* relays and TURN servers */
-    ngx_trp_turnc_conf_t  turn;               /* the way to the relay */
+    ngx_array_t          *ways;               /* ngx_trp_way_t, to the relay */
+    ngx_trp_turnc_conf_t  turn;
 
     unsigned              max_set:1;
 } ngx_trp_agent_conf_t;

@@ -24,16 +24,19 @@
 typedef struct {
     ngx_trp_turnc_connect_t  *connect;
     ngx_trp_pool_t           *pool;
+    const ngx_trp_way_t      *way;
     ngx_pool_cleanup_t       *cleanup;   /* of the connection */
     ngx_trp_dial_log_t        log;
     ngx_event_t               timer;
 } ngx_trp_dial_turn_t;
 
 
-static ngx_int_t ngx_trp_dial_relay(ngx_trp_pool_t *pool);
+static ngx_int_t ngx_trp_dial_relay(ngx_trp_pool_t *pool,
+    const ngx_trp_way_t *way);
 static ngx_trp_link_t *ngx_trp_dial_create_link(ngx_trp_pool_t *pool,
-    ngx_connection_t *c);
-static ngx_int_t ngx_trp_dial_turn(ngx_trp_pool_t *pool);
+    const ngx_trp_way_t *way, ngx_connection_t *c);
+static ngx_int_t ngx_trp_dial_turn(ngx_trp_pool_t *pool,
+    const ngx_trp_way_t *way);
 static ngx_trp_turnc_server_t *ngx_trp_dial_turn_server(
     ngx_trp_agent_worker_t *agent);
 static void ngx_trp_dial_turn_done(ngx_trp_turnc_connect_t *tc,
@@ -78,15 +81,15 @@ ngx_trp_dial_start(ngx_trp_agent_worker_t *agent)
 
 
 ngx_int_t
-ngx_trp_dial(ngx_trp_pool_t *pool)
+ngx_trp_dial(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
 {
-    return pool->conf->turn.enabled ? ngx_trp_dial_turn(pool)
-                                    : ngx_trp_dial_relay(pool);
+    return way->turn ? ngx_trp_dial_turn(pool, way)
+                     : ngx_trp_dial_relay(pool, way);
 }
 
 
 static ngx_int_t
-ngx_trp_dial_relay(ngx_trp_pool_t *pool)
+ngx_trp_dial_relay(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
 {
     ngx_int_t            rc;
     ngx_err_t            err;
@@ -121,7 +124,7 @@ ngx_trp_dial_relay(ngx_trp_pool_t *pool)
         return NGX_ERROR;
     }
 
-    link = ngx_trp_dial_create_link(pool, c);
+    link = ngx_trp_dial_create_link(pool, way, c);
     if (link == NULL) {
         return NGX_ERROR;
     }
@@ -135,7 +138,8 @@ ngx_trp_dial_relay(ngx_trp_pool_t *pool)
 /* the connection is closed if that fails */
 
 static ngx_trp_link_t *
-ngx_trp_dial_create_link(ngx_trp_pool_t *pool, ngx_connection_t *c)
+ngx_trp_dial_create_link(ngx_trp_pool_t *pool, const ngx_trp_way_t *way,
+    ngx_connection_t *c)
 {
     ngx_pool_t          *mem;
     ngx_trp_link_t      *link;
@@ -166,6 +170,7 @@ ngx_trp_dial_create_link(ngx_trp_pool_t *pool, ngx_connection_t *c)
     link->tunnel->state.opener = (pool->open == NULL);
 
     link->pool = pool;
+    link->way = way;
     link->log = dl;
     link->dialing = 1;
 
@@ -202,7 +207,7 @@ failed:
 /* a connection to the relay through a TURN server (RFC 6062) */
 
 static ngx_int_t
-ngx_trp_dial_turn(ngx_trp_pool_t *pool)
+ngx_trp_dial_turn(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
 {
     in_port_t                 port;
     ngx_trp_dial_turn_t      *dial;
@@ -232,6 +237,7 @@ ngx_trp_dial_turn(ngx_trp_pool_t *pool)
 
     dial->connect = tc;
     dial->pool = pool;
+    dial->way = way;
 
     ngx_trp_dial_log_init(&dial->log, pool,
                           "connecting to relay through TURN server");
@@ -313,10 +319,12 @@ ngx_trp_dial_turn_done(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
 {
     ngx_trp_link_t       *link;
     ngx_trp_pool_t       *pool;
+    const ngx_trp_way_t  *way;
     ngx_trp_dial_turn_t  *dial;
 
     dial = tc->data;
     pool = dial->pool;
+    way = dial->way;
 
     if (code != TRP_CODE_NONE) {
         ngx_trp_dial_turn_failed(dial);
@@ -333,9 +341,9 @@ ngx_trp_dial_turn_done(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
 
     /* a failure destroys the connection's pool, and "dial" with it */
 
-    link = ngx_trp_dial_create_link(pool, tc->connection);
+    link = ngx_trp_dial_create_link(pool, way, tc->connection);
     if (link == NULL) {
-        pool->dialled->failed(pool);
+        pool->dialled->failed(pool, way);
         return;
     }
 
@@ -370,9 +378,11 @@ ngx_trp_dial_turn_timeout(ngx_event_t *ev)
 static void
 ngx_trp_dial_turn_failed(ngx_trp_dial_turn_t *dial)
 {
-    ngx_trp_pool_t  *pool;
+    ngx_trp_pool_t       *pool;
+    const ngx_trp_way_t  *way;
 
     pool = dial->pool;
+    way = dial->way;
 
     if (dial->timer.timer_set) {
         ngx_del_timer(&dial->timer);
@@ -384,7 +394,7 @@ ngx_trp_dial_turn_failed(ngx_trp_dial_turn_t *dial)
     /* "dial" is in the pool that this destroys */
     ngx_trp_turnc_disconnect(dial->connect);
 
-    pool->dialled->failed(pool);
+    pool->dialled->failed(pool, way);
 }
 
 

@@ -24,11 +24,12 @@
 ngx_int_t ngx_trp_dial_start(ngx_trp_agent_worker_t *agent);
 
 /*
+ * By a way of the agent's, which is kept as link->way: pool->way may change.
  * NGX_OK: under way; the result is told by pool->dialled, or by the tunnel's
  * "closed" handler.  NGX_ERROR: dialling could not begin.
  */
 
-ngx_int_t ngx_trp_dial(ngx_trp_pool_t *pool);
+ngx_int_t ngx_trp_dial(ngx_trp_pool_t *pool, const ngx_trp_way_t *way);
 
 /* HELLO, READY, MOVED */
 

@@ -44,7 +44,8 @@ static void ngx_trp_pool_put(ngx_trp_link_t *link);
 
 static void ngx_trp_pool_ready(ngx_trp_link_t *link, trp_ready_t *ready);
 static void ngx_trp_pool_moved(ngx_trp_link_t *link, ngx_uint_t slot);
-static void ngx_trp_pool_undialled(ngx_trp_pool_t *pool);
+static void ngx_trp_pool_undialled(ngx_trp_pool_t *pool,
+    const ngx_trp_way_t *way);
 
 static void ngx_trp_pool_idle(ngx_trp_tunnel_t *t);
 static ngx_int_t ngx_trp_pool_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame);
@@ -126,6 +127,7 @@ ngx_trp_pool_create(ngx_trp_agent_worker_t *agent, ngx_pool_t *mem,
 
     pool->agent = agent;
     pool->conf = agent->conf;
+    pool->way = agent->conf->ways->elts;
     pool->mem = mem;
     pool->dialled = &ngx_trp_pool_dial_handlers;
     pool->dials.slot = -1;
@@ -238,7 +240,7 @@ ngx_trp_pool_event_handler(ngx_event_t *ev)
             return;
         }
 
-        if (ngx_trp_dial(pool) != NGX_OK) {
+        if (ngx_trp_dial(pool, pool->way) != NGX_OK) {
             ngx_trp_gate_leave(pool->dials.gate, NGX_TRP_GATE_NEITHER);
             ngx_trp_pool_backoff(pool, &pool->dials.failures);
             ngx_trp_pool_view_failed(pool);
@@ -698,7 +700,7 @@ ngx_trp_pool_ready(ngx_trp_link_t *link, trp_ready_t *ready)
 
 
 static void
-ngx_trp_pool_undialled(ngx_trp_pool_t *pool)
+ngx_trp_pool_undialled(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
 {
     ngx_trp_pool_count(pool, -1);
     ngx_trp_pool_dialled(pool, NGX_TRP_GATE_NEITHER);

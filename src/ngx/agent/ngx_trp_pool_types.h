@@ -43,7 +43,8 @@ typedef struct {
     void                   (*moved)(ngx_trp_link_t *link, ngx_uint_t slot);
 
     /* dialling has failed before there was a link */
-    void                   (*failed)(ngx_trp_pool_t *pool);
+    void                   (*failed)(ngx_trp_pool_t *pool,
+                                     const ngx_trp_way_t *way);
 
 } ngx_trp_dial_handlers_t;
 
@@ -98,6 +99,7 @@ struct ngx_trp_pool_s {
     ngx_trp_source_t                source;   /* its name: the address */
     ngx_trp_agent_worker_t         *agent;
     const ngx_trp_agent_conf_t     *conf;     /* of the agent */
+    const ngx_trp_way_t            *way;      /* to be dialled by */
     const ngx_trp_dial_handlers_t  *dialled;
 
     ngx_trp_pool_open_pt   open;          /* NULL: an entry's pool */
@@ -145,6 +147,7 @@ struct ngx_trp_pool_s {
 struct ngx_trp_link_s {
     ngx_queue_t            queue;         /* in pool->idle */
     ngx_trp_pool_t        *pool;
+    const ngx_trp_way_t   *way;           /* it was dialled by */
     ngx_trp_tunnel_t      *tunnel;
     ngx_trp_dialer_t       dialer;        /* until there is TLS */
     void                  *log;           /* ngx_trp_dial_log_t */
