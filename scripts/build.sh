@@ -75,7 +75,15 @@ options+=(--with-stream --with-stream_ssl_module
           --with-cc="$cc" --with-cc-opt="$cflags ${CFLAGS:-}"
           --with-ld-opt="$ldflags ${LDFLAGS:-}" --builddir="$objs")
 
-stamp=$(printf '%s\n' "$src" "${options[@]}"
+# these may be installed, or another version of them
+
+libraries=$(printf '%s\n' '#if __has_include(<ngtcp2/version.h>)' \
+                '#include <ngtcp2/version.h>' '#endif' \
+                '#include <openssl/opensslv.h>' \
+            | "$cc" -E -dM -xc ${CFLAGS:-} - 2>/dev/null \
+            | grep -E ' (NGTCP2_VERSION|OPENSSL_VERSION_TEXT) ' || true)
+
+stamp=$(printf '%s\n' "$src" "${options[@]}" "$libraries"
         cat "$root/config" "$root/config.make" "$src/src/core/nginx.h"
         grep -m 1 '^Changes with' "$root/CHANGES"
         cd "$root" && ls src/*/*)
