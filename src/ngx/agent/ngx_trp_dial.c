@@ -184,12 +184,15 @@ ngx_trp_dial_create_link(ngx_trp_pool_t *pool, const ngx_trp_way_t *way,
     link->dialer.data = link;
     link->dialer.peer = "relay";
     link->dialer.level = NGX_LOG_ERR;
-    link->dialer.ssl = &pool->conf->ssl;
-    link->dialer.host = &pool->host;
-    link->dialer.session = &pool->dials.session;
-    link->dialer.action = "SSL handshaking to relay";
-    link->dialer.alpn = TRP_ALPN;
-    link->dialer.prepare = ngx_trp_dial_alpn;
+
+    link->tls.step.action = "SSL handshaking to relay";
+    link->tls.ssl = &pool->conf->ssl;
+    link->tls.host = &pool->host;
+    link->tls.session = &pool->dials.session;
+    link->tls.alpn = TRP_ALPN;
+    link->tls.prepare = ngx_trp_dial_alpn;
+
+    ngx_trp_dialer_add_tls(&link->dialer, &link->tls);
 
     return link;
 
@@ -347,7 +350,7 @@ ngx_trp_dial_turn_done(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
         return;
     }
 
-    ngx_trp_dialer_handshake(&link->dialer);
+    ngx_trp_dialer_run(&link->dialer);
 }
 
 

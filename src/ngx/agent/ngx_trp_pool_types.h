@@ -150,6 +150,7 @@ struct ngx_trp_link_s {
     const ngx_trp_way_t   *way;           /* it was dialled by */
     ngx_trp_tunnel_t      *tunnel;
     ngx_trp_dialer_t       dialer;        /* until there is TLS */
+    ngx_trp_dialer_tls_t   tls;           /* its last step */
     void                  *log;           /* ngx_trp_dial_log_t */
     ngx_msec_t             ready;         /* when it was authenticated */
     unsigned               idle:1;

@@ -121,8 +121,6 @@ ngx_trp_websocket_connect(ngx_trp_websocket_conf_t *conf, ngx_addr_t *addr,
     ws->dialer.data = ws;
     ws->dialer.peer = "portal";
     ws->dialer.level = level;
-    ws->dialer.host = &conf->host;
-    ws->dialer.action = "SSL handshaking to portal";
 
     ngx_trp_dialer_wait(&ws->dialer, rc);
 
@@ -221,7 +219,7 @@ ngx_trp_websocket_dialer_handler(ngx_trp_dialer_t *d, ngx_trp_dialer_e rc)
         c->write->handler = ngx_trp_websocket_event_handler;
 
         ws->step = (rc != NGX_TRP_DIALER_READY) ? ngx_trp_websocket_failed
-                   : d->ssl ? ngx_trp_websocket_upgrade
+                   : d->steps ? ngx_trp_websocket_upgrade
                             : ngx_trp_websocket_connected;
     }
 
@@ -239,8 +237,12 @@ ngx_trp_websocket_connected(ngx_trp_websocket_t *ws)
     ws->handlers->connected(ws->data);
 
     if (ws->conf->ssl.ssl) {
-        ws->dialer.ssl = &ws->conf->ssl;
-        ngx_trp_dialer_handshake(&ws->dialer);
+        ws->tls.step.action = "SSL handshaking to portal";
+        ws->tls.ssl = &ws->conf->ssl;
+        ws->tls.host = &ws->conf->host;
+
+        ngx_trp_dialer_add_tls(&ws->dialer, &ws->tls);
+        ngx_trp_dialer_run(&ws->dialer);
         return;
     }
 

@@ -55,6 +55,7 @@ struct ngx_trp_websocket_s {
     const ngx_trp_websocket_handlers_t  *handlers;
     void                                *data;
     ngx_trp_dialer_t                     dialer;
+    ngx_trp_dialer_tls_t                 tls;
 
     /* what the next event of the connection is for */
 

@@ -204,10 +204,12 @@ ngx_trp_turnc_alloc_dial(ngx_trp_turnc_alloc_t *a, ngx_pool_t *pool)
     a->dialer.timeout = server->conf->connect_timeout;
 
     if (server->conf->transport == TRP_TRANSPORT_TLS) {
-        a->dialer.ssl = &server->conf->ssl;
-        a->dialer.host = &server->host;
-        a->dialer.session = &server->session;
-        a->dialer.action = "SSL handshaking";
+        a->tls.step.action = "SSL handshaking";
+        a->tls.ssl = &server->conf->ssl;
+        a->tls.host = &server->host;
+        a->tls.session = &server->session;
+
+        ngx_trp_dialer_add_tls(&a->dialer, &a->tls);
     }
 
     ngx_trp_dialer_wait(&a->dialer, rc);

@@ -460,6 +460,9 @@ ngx_trp_turnc_data_dial(ngx_trp_turnc_connect_t *tc)
 
     tc->connection = c;
 
+    ngx_memzero(&tc->dialer, sizeof(ngx_trp_dialer_t));
+    ngx_memzero(&tc->tls, sizeof(ngx_trp_dialer_tls_t));
+
     tc->dialer.connection = c;
     tc->dialer.handler = ngx_trp_turnc_data_dialer_handler;
     tc->dialer.data = tc;
@@ -469,10 +472,12 @@ ngx_trp_turnc_data_dial(ngx_trp_turnc_connect_t *tc)
     tc->dialer.timeout = server->conf->connect_timeout;
 
     if (server->conf->transport == TRP_TRANSPORT_TLS) {
-        tc->dialer.ssl = &server->conf->ssl;
-        tc->dialer.host = &server->host;
-        tc->dialer.session = &server->session;
-        tc->dialer.prepare = ngx_trp_turnc_data_prepare;
+        tc->tls.ssl = &server->conf->ssl;
+        tc->tls.host = &server->host;
+        tc->tls.session = &server->session;
+        tc->tls.prepare = ngx_trp_turnc_data_prepare;
+
+        ngx_trp_dialer_add_tls(&tc->dialer, &tc->tls);
     }
 
     ngx_trp_dialer_wait(&tc->dialer, rc);

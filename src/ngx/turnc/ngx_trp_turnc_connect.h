@@ -50,6 +50,7 @@ struct ngx_trp_turnc_connect_s {
 
     ngx_connection_t           *connection; /* for data */
     ngx_trp_dialer_t            dialer;
+    ngx_trp_dialer_tls_t        tls;
     ngx_uint_t                  tries;
     ngx_msec_t                  start;
     ngx_msec_t                  asked;     /* Connect was sent */

@@ -165,6 +165,7 @@ struct ngx_trp_turnc_alloc_s {
 
     ngx_connection_t        *connection;
     ngx_trp_dialer_t         dialer;
+    ngx_trp_dialer_tls_t     tls;
     trp_turnc_t             *client;
     ngx_queue_t              users;      /* ngx_trp_turnc_user_t */
     ngx_uint_t               nusers;
