@@ -341,7 +341,7 @@ ngx_trp_turn_free(ngx_trp_turn_server_t *server, trp_turn_alloc_t *a)
     ngx_trp_turn_status_remove(alloc);
     ngx_trp_turn_log_alloc(alloc);
 
-    ngx_trp_turn_batch_flush(&server->worker->batch);
+    ngx_trp_udp_batch_flush(&server->worker->batch);
 
     if (alloc->origin.client) {
         ngx_trp_turn_tcp_freed(alloc->origin.client);

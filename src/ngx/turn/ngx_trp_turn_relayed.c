@@ -513,7 +513,7 @@ ngx_trp_turn_relayed_handler(ngx_event_t *rev)
     ngx_uint_t              i, first, more, turns;
     trp_taddr_t             peer;
     ngx_connection_t       *c;
-    ngx_trp_turn_batch_t   *batch;
+    ngx_trp_udp_batch_t   *batch;
     ngx_trp_turn_alloc_t   *alloc;
     ngx_trp_turn_server_t  *server;
 
@@ -530,8 +530,8 @@ ngx_trp_turn_relayed_handler(ngx_event_t *rev)
         return;
     }
 
-    for (turns = 0; turns < NGX_TRP_TURN_BATCHES; turns++) {
-        n = ngx_trp_turn_batch_recv(batch, c->fd, &first, &more);
+    for (turns = 0; turns < NGX_TRP_UDP_BATCHES; turns++) {
+        n = ngx_trp_udp_batch_recv(batch, c->fd, &first, &more);
 
         if (n <= 0) {
 
@@ -545,9 +545,9 @@ ngx_trp_turn_relayed_handler(ngx_event_t *rev)
         }
 
         for (i = first; i < first + n; i++) {
-            data = ngx_trp_turn_batch_data(batch, i, &len);
+            data = ngx_trp_udp_batch_data(batch, i, &len);
 
-            ngx_trp_turn_taddr(&peer, ngx_trp_turn_batch_from(batch, i));
+            ngx_trp_turn_taddr(&peer, ngx_trp_udp_batch_from(batch, i));
             ngx_trp_turn_relayed_peer(alloc, &peer);
 
             trp_turn_peer_data(server->turn, alloc->alloc, &peer, data, len);
@@ -649,7 +649,7 @@ ngx_trp_turn_relayed_send(ngx_trp_turn_alloc_t *alloc,
     ngx_uint_t             v6;
     trp_addr_t             from;
     trp_taddr_t            to;
-    ngx_trp_turn_batch_t  *batch;
+    ngx_trp_udp_batch_t  *batch;
 
     v6 = (command->peer.addr.family == 6);
     batch = &alloc->server->worker->batch;
@@ -659,7 +659,7 @@ ngx_trp_turn_relayed_send(ngx_trp_turn_alloc_t *alloc,
     }
 
     if (command->dont_fragment != ((alloc->dont_fragment >> v6) & 1)) {
-        ngx_trp_turn_batch_flush(batch);
+        ngx_trp_udp_batch_flush(batch);
         ngx_trp_turn_relayed_dont_fragment(alloc->relayed[v6]->fd, v6,
                                            command->dont_fragment);
         alloc->dont_fragment ^= 1 << v6;
@@ -671,7 +671,7 @@ ngx_trp_turn_relayed_send(ngx_trp_turn_alloc_t *alloc,
 
     /* data from a stream is in a buffer that is needed at once */
 
-    ngx_trp_turn_batch_send(batch, alloc->relayed[v6]->fd, &to, &from,
+    ngx_trp_udp_batch_send(batch, alloc->relayed[v6]->fd, &to, &from,
                             command->data, command->len,
                             alloc->origin.client != NULL);
 }

@@ -131,7 +131,7 @@ ngx_trp_turn_close_connection(ngx_trp_turn_worker_t *worker,
     ngx_connection_t **c)
 {
     if (*c) {
-        ngx_trp_turn_batch_flush(&worker->batch);
+        ngx_trp_udp_batch_flush(&worker->batch);
         ngx_close_connection(*c);
         *c = NULL;
     }

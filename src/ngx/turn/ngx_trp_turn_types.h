@@ -20,7 +20,6 @@
  *     ngx_trp_turn_log.c        a line for each allocation, and variables
  *     ngx_trp_turn_socket.c     sockets and their addresses
  *     ngx_trp_turn_splice.c     two connections, joined
- *     ngx_trp_turn_batch.c      datagrams, many at a time
  *     ngx_trp_turn_workers.c    messages between workers
  *     ngx_trp_turn_zone*.c      what workers share
  *
@@ -39,7 +38,7 @@
 #include "base/ngx_trp_guard.h"
 #include "base/trp_assert.h"
 #include "status/ngx_trp_status.h"
-#include "turn/ngx_trp_turn_batch.h"
+#include "udp/ngx_trp_udp_batch.h"
 #include "turn/ngx_trp_turn_splice.h"
 #include "turn/ngx_trp_turn_workers.h"
 #include "turn/ngx_trp_turn_zone.h"
@@ -101,7 +100,7 @@ typedef struct {
     u_char                    *inherited;  /* 1 for a listen that was */
     ngx_array_t                listeners;  /* ngx_trp_turn_listener_t */
     ngx_uint_t                 reading;    /* listeners that are read */
-    ngx_trp_turn_batch_t       batch;
+    ngx_trp_udp_batch_t       batch;
     ngx_queue_t                attached;   /* ngx_trp_turn_client_t */
     ngx_queue_t                lent;       /* peers: to other workers */
     uint64_t                   cookies;    /* given to "attached" */

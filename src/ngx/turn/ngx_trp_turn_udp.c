@@ -27,6 +27,7 @@
 #include "turn/ngx_trp_turn_socket.h"
 #include "turn/ngx_trp_turn_zone_owners.h"
 #include "turn/ngx_trp_turn_zone_slots.h"
+#include "udp/ngx_trp_udp_listen.h"
 
 
 /* connecting n sockets takes n^2 time: for more, other workers pass it on */
@@ -63,10 +64,9 @@ struct ngx_trp_turn_listener_s {
 
 static ngx_int_t ngx_trp_turn_udp_server(ngx_trp_turn_worker_t *worker,
     ngx_listening_t *ls);
-static void **ngx_trp_turn_udp_srv_conf(ngx_listening_t *ls, ngx_uint_t i);
+static ngx_int_t ngx_trp_turn_udp_number(void *data, void **srv_conf);
 static ngx_int_t ngx_trp_turn_udp_take(ngx_trp_turn_worker_t *worker,
     ngx_trp_turn_server_t *server, ngx_listening_t *ls, ngx_uint_t inherited);
-static ngx_int_t ngx_trp_turn_udp_release(ngx_listening_t *ls);
 static ngx_int_t ngx_trp_turn_udp_start(ngx_trp_turn_listener_t *l);
 static void ngx_trp_turn_udp_wait_handler(ngx_event_t *ev);
 static void ngx_trp_turn_udp_handler(ngx_event_t *rev);
@@ -117,8 +117,7 @@ ngx_trp_turn_udp_init_worker(ngx_trp_turn_worker_t *worker,
     ngx_cycle_t *cycle)
 {
     ngx_int_t                 number;
-    ngx_uint_t                i, n;
-    ngx_core_conf_t          *ccf;
+    ngx_uint_t                i;
     ngx_listening_t          *ls;
     ngx_trp_turn_server_t   **server;
     ngx_trp_turn_listener_t  *l;
@@ -129,9 +128,6 @@ ngx_trp_turn_udp_init_worker(ngx_trp_turn_worker_t *worker,
     {
         return NGX_ERROR;
     }
-
-    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
-    n = ccf->master ? (ngx_uint_t) ccf->worker_processes : 1;
 
     server = worker->servers.elts;
     ls = cycle->listening.elts;
@@ -145,17 +141,9 @@ ngx_trp_turn_udp_init_worker(ngx_trp_turn_worker_t *worker,
 
         /* only one worker may read a socket, so that clients stay with it */
 
-#if (NGX_HAVE_REUSEPORT)
-        if (ls[i].reuseport) {
-            if (ls[i].worker != ngx_worker) {
-                continue;
-            }
+        if (!ngx_trp_udp_listen_here(cycle, i)) {
 
-        } else
-#endif
-        if (n > 1 && i % n != ngx_worker) {
-
-            if (ngx_trp_turn_udp_release(&ls[i]) != NGX_OK) {
+            if (ngx_trp_udp_listen_release(&ls[i]) != NGX_OK) {
                 return NGX_ERROR;
             }
 
@@ -191,121 +179,46 @@ ngx_trp_turn_udp_init_worker(ngx_trp_turn_worker_t *worker,
 }
 
 
-/*
- * The number of the server that a socket belongs to, or NGX_DECLINED.  All
- * addresses of a socket must be of the same server.
- */
+/* all UDP listens of a port are of the same server */
+
+static ngx_int_t
+ngx_trp_turn_udp_number(void *data, void **srv_conf)
+{
+    ngx_trp_turn_worker_t *worker = data;
+
+    ngx_uint_t             i;
+    ngx_trp_turn_conf_t  **conf;
+
+    conf = worker->confs->elts;
+
+    for (i = 0; i < worker->confs->nelts; i++) {
+        if (conf[i]->srv_conf == srv_conf) {
+            return i;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
 
 static ngx_int_t
 ngx_trp_turn_udp_server(ngx_trp_turn_worker_t *worker, ngx_listening_t *ls)
 {
-    void                  **srv_conf;
-    ngx_int_t               found;
-    ngx_uint_t              i, j;
-    ngx_stream_port_t      *port;
-    ngx_trp_turn_conf_t   **conf;
-
-    if (ls->type != SOCK_DGRAM || ls->handler != ngx_stream_init_connection) {
-        return NGX_DECLINED;
-    }
-
-    port = ls->servers;
-    conf = worker->confs->elts;
-    found = NGX_DECLINED;
-
-    for (i = 0; i < port->naddrs; i++) {
-        srv_conf = ngx_trp_turn_udp_srv_conf(ls, i);
-
-        for (j = 0; j < worker->confs->nelts; j++) {
-            if (conf[j]->srv_conf == srv_conf) {
-                break;
-            }
-        }
-
-        if (j == worker->confs->nelts
-            || (found != NGX_DECLINED && (ngx_uint_t) found != j))
-        {
-            if (i || j < worker->confs->nelts) {
-                ngx_log_error(NGX_LOG_ALERT, worker->log, 0,
-                              "\"trp_turn\" needs all UDP listens of port %d, "
-                              "write \"bind\" to those of other servers",
-                              ngx_inet_get_port(ls->sockaddr));
-            }
-
-            return NGX_DECLINED;
-        }
-
-        found = j;
-    }
-
-    return found;
+    return ngx_trp_udp_listen_number(ls, ngx_trp_turn_udp_number, worker,
+                                     "trp_turn", worker->log);
 }
 
-
-static void **
-ngx_trp_turn_udp_srv_conf(ngx_listening_t *ls, ngx_uint_t i)
-{
-    ngx_stream_port_t       *port;
-    ngx_stream_in_addr_t    *addr;
-    ngx_stream_addr_conf_t  *conf;
-#if (NGX_HAVE_INET6)
-    ngx_stream_in6_addr_t   *addr6;
-#endif
-
-    port = ls->servers;
-
-    switch (ls->sockaddr->sa_family) {
-
-#if (NGX_HAVE_INET6)
-    case AF_INET6:
-        addr6 = port->addrs;
-        conf = &addr6[i].conf;
-        break;
-#endif
-
-    default: /* AF_INET */
-        addr = port->addrs;
-        conf = &addr[i].conf;
-        break;
-    }
-
-#if (nginx_version >= 1025005)
-    return conf->default_server->ctx->srv_conf;
-#else
-    return conf->ctx->srv_conf;
-#endif
-}
-
-
-/*
- * Takes the socket itself, not just the handler: when a worker exits, nginx
- * restores its own handler and closes the socket before it calls any module.
- */
 
 static ngx_int_t
 ngx_trp_turn_udp_take(ngx_trp_turn_worker_t *worker,
     ngx_trp_turn_server_t *server, ngx_listening_t *ls, ngx_uint_t inherited)
 {
-    ngx_socket_t              s;
     ngx_connection_t         *c;
     ngx_trp_turn_listener_t  *l;
 
-    if (ngx_trp_turn_udp_release(ls) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    s = fcntl(ls->fd, F_DUPFD_CLOEXEC, 0);
-
-    if (s == (ngx_socket_t) -1) {
-        ngx_log_error(NGX_LOG_EMERG, worker->log, ngx_socket_errno,
-                      "fcntl(F_DUPFD_CLOEXEC) %V failed", &ls->addr_text);
-        return NGX_ERROR;
-    }
-
-    c = ngx_get_connection(s, worker->log);
+    c = ngx_trp_udp_listen_take(ls, worker->log);
 
     if (c == NULL) {
-        (void) ngx_close_socket(s);
         return NGX_ERROR;
     }
 
@@ -324,31 +237,6 @@ ngx_trp_turn_udp_take(ngx_trp_turn_worker_t *worker,
     l->inherited = inherited;
 
     ngx_trp_turn_taddr(&l->local, ls->sockaddr);
-
-    return NGX_OK;
-}
-
-
-/* makes nginx stop reading the socket in this worker */
-
-static ngx_int_t
-ngx_trp_turn_udp_release(ngx_listening_t *ls)
-{
-    ngx_connection_t  *c;
-
-    c = ls->connection;
-
-    if (c == NULL) {
-        return NGX_OK;
-    }
-
-    if (ngx_trp_event_del(c->read) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    ngx_free_connection(c);
-    c->fd = (ngx_socket_t) -1;
-    ls->connection = NULL;
 
     return NGX_OK;
 }
@@ -442,7 +330,7 @@ ngx_trp_turn_udp_handler(ngx_event_t *rev)
         return;
     }
 
-    (void) ngx_trp_turn_udp_read(l, c, NGX_TRP_TURN_BATCHES);
+    (void) ngx_trp_turn_udp_read(l, c, NGX_TRP_UDP_BATCHES);
 }
 
 
@@ -455,13 +343,13 @@ ngx_trp_turn_udp_read(ngx_trp_turn_listener_t *l, ngx_connection_t *c,
     ngx_int_t              n;
     ngx_uint_t             i, first, more;
     ngx_socket_t           fd;
-    ngx_trp_turn_batch_t  *batch;
+    ngx_trp_udp_batch_t  *batch;
 
     fd = c->fd;
     batch = &l->worker->batch;
 
     do {
-        n = ngx_trp_turn_batch_recv(batch, c->fd, &first, &more);
+        n = ngx_trp_udp_batch_recv(batch, c->fd, &first, &more);
 
         if (n <= 0) {
             return 0;
@@ -491,13 +379,13 @@ ngx_trp_turn_udp_datagram(ngx_trp_turn_listener_t *l, ngx_connection_t *c,
     size_t                  len;
     u_char                 *data;
     trp_turn_tuple_t        tuple;
-    ngx_trp_turn_batch_t   *batch;
+    ngx_trp_udp_batch_t   *batch;
     ngx_trp_turn_alloc_t   *owner;
     ngx_trp_turn_origin_t   origin;
 
     batch = &l->worker->batch;
 
-    data = ngx_trp_turn_batch_data(batch, i, &len);
+    data = ngx_trp_udp_batch_data(batch, i, &len);
 
     if (len == 0
         || (!trp_stun_is_message(data[0]) && !trp_stun_is_channel(data[0])))
@@ -507,7 +395,7 @@ ngx_trp_turn_udp_datagram(ngx_trp_turn_listener_t *l, ngx_connection_t *c,
 
     ngx_memzero(&tuple, sizeof(trp_turn_tuple_t));
 
-    ngx_trp_turn_taddr(&tuple.client, ngx_trp_turn_batch_from(batch, i));
+    ngx_trp_turn_taddr(&tuple.client, ngx_trp_udp_batch_from(batch, i));
 
     if (tuple.client.port == 0) {
         return;
@@ -521,7 +409,7 @@ ngx_trp_turn_udp_datagram(ngx_trp_turn_listener_t *l, ngx_connection_t *c,
         tuple.server = owner->alloc->tuple.server;
 
     } else if (l->wildcard) {
-        (void) ngx_trp_turn_batch_to(batch, i, &tuple.server.addr);
+        (void) ngx_trp_udp_batch_to(batch, i, &tuple.server.addr);
     }
 
     if (ngx_trp_turn_udp_elsewhere(l->worker, &tuple, data, len) == NGX_OK) {
@@ -608,7 +496,7 @@ ngx_trp_turn_udp_handed(ngx_trp_turn_worker_t *worker,
 
     (void) ngx_trp_turn_input(alloc->server, &origin, tuple, data, len);
 
-    ngx_trp_turn_batch_flush(&worker->batch);
+    ngx_trp_udp_batch_flush(&worker->batch);
 }
 
 
@@ -617,7 +505,7 @@ ngx_trp_turn_udp_send(ngx_trp_turn_origin_t *origin,
     ngx_trp_turn_alloc_t *alloc, const trp_turn_tuple_t *tuple,
     const u_char *data, size_t len, ngx_uint_t now)
 {
-    ngx_trp_turn_batch_t     *batch;
+    ngx_trp_udp_batch_t     *batch;
     ngx_trp_turn_listener_t  *l;
 
     l = origin->listener;
@@ -631,13 +519,13 @@ ngx_trp_turn_udp_send(ngx_trp_turn_origin_t *origin,
     }
 
     if (origin->socket) {
-        ngx_trp_turn_batch_send(batch, origin->socket->fd, &tuple->client,
+        ngx_trp_udp_batch_send(batch, origin->socket->fd, &tuple->client,
                                 NULL, data, len, now);
         return;
     }
 
     if (l->connection) {
-        ngx_trp_turn_batch_send(batch, l->connection->fd, &tuple->client,
+        ngx_trp_udp_batch_send(batch, l->connection->fd, &tuple->client,
                                 l->wildcard ? &tuple->server.addr : NULL,
                                 data, len, now);
     }
@@ -719,7 +607,7 @@ ngx_trp_turn_udp_exit(ngx_trp_turn_listener_t *l)
 
     (void) ngx_trp_event_del(c->read);
 
-    ngx_trp_turn_batch_flush(&worker->batch);
+    ngx_trp_udp_batch_flush(&worker->batch);
 
     n = 0;
 
@@ -743,7 +631,7 @@ ngx_trp_turn_udp_exit(ngx_trp_turn_listener_t *l)
 
     (void) ngx_trp_turn_udp_read(l, c, NGX_TRP_TURN_DRAIN);
 
-    ngx_trp_turn_batch_flush(&worker->batch);
+    ngx_trp_udp_batch_flush(&worker->batch);
 
     if (l->keep) {
 

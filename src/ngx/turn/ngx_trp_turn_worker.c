@@ -142,7 +142,9 @@ ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
     ngx_trp_warnings_init(&worker->peers, &worker->zone->shared->peers,
                           "TURN peers", cycle->log);
 
-    if (ngx_trp_turn_batch_init(&worker->batch, cycle) != NGX_OK
+    if (ngx_trp_udp_batch_init(&worker->batch, cycle, NGX_TRP_UDP_BATCH,
+                               TRP_TURN_HEADROOM, TRP_TURN_TAILROOM)
+        != NGX_OK
         || ngx_trp_turn_workers_init_worker(cycle, worker->workers,
                                             ngx_trp_turn_message, worker)
            != NGX_OK)

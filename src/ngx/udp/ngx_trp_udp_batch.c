@@ -11,69 +11,76 @@
  */
 
 
-#include "turn/ngx_trp_turn_batch.h"
+#include "udp/ngx_trp_udp_batch.h"
 #include "base/ngx_trp_addr.h"
 #include "base/trp_assert.h"
 
 #include <netinet/udp.h>
 
 
-#define NGX_TRP_TURN_DATAGRAM_MAX  65536
+#define NGX_TRP_UDP_DATAGRAM_MAX  65536
 
 /* fits any path, so that it is not fragmented */
-#define NGX_TRP_TURN_SEGMENT_MAX  1232
+#define NGX_TRP_UDP_SEGMENT_MAX  1232
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT  103
 #endif
 
-#define NGX_TRP_TURN_BUFFER                                                   \
-    ngx_align(TRP_TURN_HEADROOM + NGX_TRP_TURN_DATAGRAM_MAX                   \
-                                + TRP_TURN_TAILROOM,                          \
-              64)
+#ifndef UDP_GRO
+#define UDP_GRO      104
+#endif
 
 
-static void ngx_trp_turn_batch_handler(ngx_event_t *ev);
-static void ngx_trp_turn_batch_reset(ngx_trp_turn_batch_t *batch,
+static void ngx_trp_udp_batch_handler(ngx_event_t *ev);
+static void ngx_trp_udp_batch_reset(ngx_trp_udp_batch_t *batch,
     ngx_uint_t i);
-static void ngx_trp_turn_batch_send_one(ngx_trp_turn_datagram_t *d,
+static void ngx_trp_udp_batch_send_one(ngx_trp_udp_datagram_t *d,
     struct iovec *piece);
-static void ngx_trp_turn_batch_message(struct msghdr *msg,
-    ngx_trp_turn_datagram_t *d, struct iovec *pieces, ngx_uint_t n,
-    ngx_trp_turn_control_t *control);
-static void ngx_trp_turn_batch_control(struct msghdr *msg, int level,
+static void ngx_trp_udp_batch_message(struct msghdr *msg,
+    ngx_trp_udp_datagram_t *d, struct iovec *pieces, ngx_uint_t n,
+    ngx_trp_udp_control_t *control);
+static void ngx_trp_udp_batch_controls(struct msghdr *msg,
+    const trp_addr_t *source, size_t segment, ngx_trp_udp_control_t *control);
+static void ngx_trp_udp_batch_control(struct msghdr *msg, int level,
     int type, const void *data, size_t len);
-static ngx_uint_t ngx_trp_turn_batch_segments(ngx_trp_turn_batch_t *batch,
+static ngx_uint_t ngx_trp_udp_batch_segments(ngx_trp_udp_batch_t *batch,
     ngx_uint_t i);
-static void ngx_trp_turn_batch_send_all(ngx_trp_turn_batch_t *batch,
-    ngx_trp_turn_datagram_t *d, ngx_uint_t n);
+static void ngx_trp_udp_batch_send_all(ngx_trp_udp_batch_t *batch,
+    ngx_trp_udp_datagram_t *d, ngx_uint_t n);
 
 
 ngx_int_t
-ngx_trp_turn_batch_init(ngx_trp_turn_batch_t *batch, ngx_cycle_t *cycle)
+ngx_trp_udp_batch_init(ngx_trp_udp_batch_t *batch, ngx_cycle_t *cycle,
+    ngx_uint_t n, size_t headroom, size_t tailroom)
 {
+    size_t      size;
     ngx_uint_t  i;
 
-    batch->buffers = ngx_palloc(cycle->pool,
-                                NGX_TRP_TURN_BATCH * NGX_TRP_TURN_BUFFER);
+    trp_assert(n <= NGX_TRP_UDP_BATCH);
+
+    size = ngx_align(headroom + NGX_TRP_UDP_DATAGRAM_MAX + tailroom, 64);
+
+    batch->buffers = ngx_palloc(cycle->pool, n * size);
+
     if (batch->buffers == NULL) {
         return NGX_ERROR;
     }
 
+    batch->n = n;
     batch->log = cycle->log;
     batch->event.data = batch;
     batch->event.log = cycle->log;
-    batch->event.handler = ngx_trp_turn_batch_handler;
+    batch->event.handler = ngx_trp_udp_batch_handler;
 
-    for (i = 0; i < NGX_TRP_TURN_BATCH; i++) {
-        batch->iov[i].iov_base = batch->buffers + i * NGX_TRP_TURN_BUFFER
-                                 + TRP_TURN_HEADROOM;
-        batch->iov[i].iov_len = NGX_TRP_TURN_DATAGRAM_MAX;
+    for (i = 0; i < n; i++) {
+        batch->iov[i].iov_base = batch->buffers + i * size + headroom;
+        batch->iov[i].iov_len = NGX_TRP_UDP_DATAGRAM_MAX;
 
         batch->in[i].msg_hdr.msg_iov = &batch->iov[i];
         batch->in[i].msg_hdr.msg_iovlen = 1;
 
-        ngx_trp_turn_batch_reset(batch, i);
+        ngx_trp_udp_batch_reset(batch, i);
     }
 
     return NGX_OK;
@@ -81,7 +88,7 @@ ngx_trp_turn_batch_init(ngx_trp_turn_batch_t *batch, ngx_cycle_t *cycle)
 
 
 static void
-ngx_trp_turn_batch_reset(ngx_trp_turn_batch_t *batch, ngx_uint_t i)
+ngx_trp_udp_batch_reset(ngx_trp_udp_batch_t *batch, ngx_uint_t i)
 {
     struct msghdr  *msg;
 
@@ -90,19 +97,19 @@ ngx_trp_turn_batch_reset(ngx_trp_turn_batch_t *batch, ngx_uint_t i)
     msg->msg_name = &batch->names[i];
     msg->msg_namelen = sizeof(ngx_sockaddr_t);
     msg->msg_control = &batch->controls[i];
-    msg->msg_controllen = sizeof(ngx_trp_turn_control_t);
+    msg->msg_controllen = sizeof(ngx_trp_udp_control_t);
 }
 
 
 static void
-ngx_trp_turn_batch_handler(ngx_event_t *ev)
+ngx_trp_udp_batch_handler(ngx_event_t *ev)
 {
-    ngx_trp_turn_batch_flush(ev->data);
+    ngx_trp_udp_batch_flush(ev->data);
 }
 
 
 ngx_int_t
-ngx_trp_turn_batch_recv(ngx_trp_turn_batch_t *batch, ngx_socket_t fd,
+ngx_trp_udp_batch_recv(ngx_trp_udp_batch_t *batch, ngx_socket_t fd,
     ngx_uint_t *first, ngx_uint_t *more)
 {
     int         n;
@@ -110,17 +117,17 @@ ngx_trp_turn_batch_recv(ngx_trp_turn_batch_t *batch, ngx_socket_t fd,
 
     /* nothing points to the buffers, or they are full */
 
-    if (batch->nout == 0 || batch->used == NGX_TRP_TURN_BATCH) {
-        ngx_trp_turn_batch_flush(batch);
+    if (batch->nout == 0 || batch->used == batch->n) {
+        ngx_trp_udp_batch_flush(batch);
 
         for (i = 0; i < batch->used; i++) {
-            ngx_trp_turn_batch_reset(batch, i);
+            ngx_trp_udp_batch_reset(batch, i);
         }
 
         batch->used = 0;
     }
 
-    n = recvmmsg(fd, &batch->in[batch->used], NGX_TRP_TURN_BATCH - batch->used,
+    n = recvmmsg(fd, &batch->in[batch->used], batch->n - batch->used,
                  MSG_DONTWAIT, NULL);
 
     *more = 0;
@@ -131,14 +138,14 @@ ngx_trp_turn_batch_recv(ngx_trp_turn_batch_t *batch, ngx_socket_t fd,
 
     *first = batch->used;
     batch->used += n;
-    *more = (batch->used == NGX_TRP_TURN_BATCH);
+    *more = (batch->used == batch->n);
 
     return n;
 }
 
 
 u_char *
-ngx_trp_turn_batch_data(ngx_trp_turn_batch_t *batch, ngx_uint_t i, size_t *len)
+ngx_trp_udp_batch_data(ngx_trp_udp_batch_t *batch, ngx_uint_t i, size_t *len)
 {
     trp_assert(i < batch->used);
 
@@ -149,14 +156,14 @@ ngx_trp_turn_batch_data(ngx_trp_turn_batch_t *batch, ngx_uint_t i, size_t *len)
 
 
 struct sockaddr *
-ngx_trp_turn_batch_from(ngx_trp_turn_batch_t *batch, ngx_uint_t i)
+ngx_trp_udp_batch_from(ngx_trp_udp_batch_t *batch, ngx_uint_t i)
 {
     return &batch->names[i].sockaddr;
 }
 
 
 ngx_uint_t
-ngx_trp_turn_batch_to(ngx_trp_turn_batch_t *batch, ngx_uint_t i,
+ngx_trp_udp_batch_to(ngx_trp_udp_batch_t *batch, ngx_uint_t i,
     trp_addr_t *addr)
 {
     struct msghdr       *msg;
@@ -193,15 +200,47 @@ ngx_trp_turn_batch_to(ngx_trp_turn_batch_t *batch, ngx_uint_t i,
 
 
 void
-ngx_trp_turn_batch_send(ngx_trp_turn_batch_t *batch, ngx_socket_t fd,
+ngx_trp_udp_batch_marks(ngx_trp_udp_batch_t *batch, ngx_uint_t i,
+    size_t *segment, ngx_uint_t *ecn)
+{
+    int              n;
+    struct msghdr   *msg;
+    struct cmsghdr  *cmsg;
+
+    *segment = 0;
+    *ecn = 0;
+
+    msg = &batch->in[i].msg_hdr;
+
+    for (cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
+
+        if (cmsg->cmsg_level == IPPROTO_IP && cmsg->cmsg_type == IP_TOS) {
+            *ecn = *(u_char *) CMSG_DATA(cmsg) & 3;
+
+        } else if (cmsg->cmsg_level == IPPROTO_IPV6
+                   && cmsg->cmsg_type == IPV6_TCLASS)
+        {
+            ngx_memcpy(&n, CMSG_DATA(cmsg), sizeof(int));
+            *ecn = n & 3;
+
+        } else if (cmsg->cmsg_level == SOL_UDP && cmsg->cmsg_type == UDP_GRO) {
+            ngx_memcpy(&n, CMSG_DATA(cmsg), sizeof(int));
+            *segment = n;
+        }
+    }
+}
+
+
+void
+ngx_trp_udp_batch_send(ngx_trp_udp_batch_t *batch, ngx_socket_t fd,
     const trp_taddr_t *to, const trp_addr_t *source, const u_char *data,
     size_t len, ngx_uint_t now)
 {
     struct iovec             *piece, one;
-    ngx_trp_turn_datagram_t  *d, datagram;
+    ngx_trp_udp_datagram_t  *d, datagram;
 
-    if (!now && batch->nout == NGX_TRP_TURN_BATCH) {
-        ngx_trp_turn_batch_flush(batch);
+    if (!now && batch->nout == NGX_TRP_UDP_BATCH) {
+        ngx_trp_udp_batch_flush(batch);
     }
 
     d = now ? &datagram : &batch->out[batch->nout];
@@ -223,7 +262,7 @@ ngx_trp_turn_batch_send(ngx_trp_turn_batch_t *batch, ngx_socket_t fd,
     }
 
     if (now) {
-        ngx_trp_turn_batch_send_one(d, piece);
+        ngx_trp_udp_batch_send_one(d, piece);
         return;
     }
 
@@ -236,12 +275,12 @@ ngx_trp_turn_batch_send(ngx_trp_turn_batch_t *batch, ngx_socket_t fd,
 
 
 static void
-ngx_trp_turn_batch_send_one(ngx_trp_turn_datagram_t *d, struct iovec *piece)
+ngx_trp_udp_batch_send_one(ngx_trp_udp_datagram_t *d, struct iovec *piece)
 {
     struct msghdr            msg;
-    ngx_trp_turn_control_t   control;
+    ngx_trp_udp_control_t   control;
 
-    ngx_trp_turn_batch_message(&msg, d, piece, 1, &control);
+    ngx_trp_udp_batch_message(&msg, d, piece, 1, &control);
 
     /* the error may be a pending one, from ICMP, of another datagram */
 
@@ -252,13 +291,9 @@ ngx_trp_turn_batch_send_one(ngx_trp_turn_datagram_t *d, struct iovec *piece)
 
 
 static void
-ngx_trp_turn_batch_message(struct msghdr *msg, ngx_trp_turn_datagram_t *d,
-    struct iovec *pieces, ngx_uint_t n, ngx_trp_turn_control_t *control)
+ngx_trp_udp_batch_message(struct msghdr *msg, ngx_trp_udp_datagram_t *d,
+    struct iovec *pieces, ngx_uint_t n, ngx_trp_udp_control_t *control)
 {
-    uint16_t             size;
-    struct in_pktinfo    pkt;
-    struct in6_pktinfo   pkt6;
-
     ngx_memzero(msg, sizeof(struct msghdr));
 
     msg->msg_iov = pieces;
@@ -269,28 +304,43 @@ ngx_trp_turn_batch_message(struct msghdr *msg, ngx_trp_turn_datagram_t *d,
         msg->msg_namelen = d->socklen;
     }
 
+    ngx_trp_udp_batch_controls(msg, &d->source,
+                               (n > 1) ? pieces[0].iov_len : 0, control);
+}
+
+
+/* where to send from, and "segment", unless that is 0 */
+
+static void
+ngx_trp_udp_batch_controls(struct msghdr *msg, const trp_addr_t *source,
+    size_t segment, ngx_trp_udp_control_t *control)
+{
+    uint16_t             size;
+    struct in_pktinfo    pkt;
+    struct in6_pktinfo   pkt6;
+
     msg->msg_control = control;
 
-    if (d->source.family == 4) {
+    if (source->family == 4) {
         ngx_memzero(&pkt, sizeof(pkt));
-        ngx_memcpy(&pkt.ipi_spec_dst, d->source.bytes, 4);
+        ngx_memcpy(&pkt.ipi_spec_dst, source->bytes, 4);
 
-        ngx_trp_turn_batch_control(msg, IPPROTO_IP, IP_PKTINFO, &pkt,
-                                   sizeof(pkt));
+        ngx_trp_udp_batch_control(msg, IPPROTO_IP, IP_PKTINFO, &pkt,
+                                  sizeof(pkt));
 
-    } else if (d->source.family == 6) {
+    } else if (source->family == 6) {
         ngx_memzero(&pkt6, sizeof(pkt6));
-        ngx_memcpy(&pkt6.ipi6_addr, d->source.bytes, 16);
+        ngx_memcpy(&pkt6.ipi6_addr, source->bytes, 16);
 
-        ngx_trp_turn_batch_control(msg, IPPROTO_IPV6, IPV6_PKTINFO, &pkt6,
-                                   sizeof(pkt6));
+        ngx_trp_udp_batch_control(msg, IPPROTO_IPV6, IPV6_PKTINFO, &pkt6,
+                                  sizeof(pkt6));
     }
 
-    if (n > 1) {
-        size = (uint16_t) pieces[0].iov_len;
+    if (segment) {
+        size = (uint16_t) segment;
 
-        ngx_trp_turn_batch_control(msg, SOL_UDP, UDP_SEGMENT, &size,
-                                   sizeof(size));
+        ngx_trp_udp_batch_control(msg, SOL_UDP, UDP_SEGMENT, &size,
+                                  sizeof(size));
     }
 
     if (msg->msg_controllen == 0) {
@@ -299,8 +349,49 @@ ngx_trp_turn_batch_message(struct msghdr *msg, ngx_trp_turn_datagram_t *d,
 }
 
 
+ssize_t
+ngx_trp_udp_send(ngx_socket_t fd, struct sockaddr *to, socklen_t socklen,
+    const trp_addr_t *source, const u_char *data, size_t len, size_t segment)
+{
+    ssize_t                 n;
+    ngx_uint_t              tries;
+    struct iovec            piece;
+    struct msghdr           msg;
+    ngx_trp_udp_control_t   control;
+
+    ngx_memzero(&msg, sizeof(struct msghdr));
+
+    piece.iov_base = (void *) data;
+    piece.iov_len = len;
+
+    msg.msg_iov = &piece;
+    msg.msg_iovlen = 1;
+    msg.msg_name = to;
+    msg.msg_namelen = socklen;
+
+    ngx_trp_udp_batch_controls(&msg, source, (len > segment) ? segment : 0,
+                               &control);
+
+    /* an error may be a pending one, from ICMP, of another datagram */
+
+    for (tries = 0; tries < 2; tries++) {
+        n = sendmsg(fd, &msg, 0);
+
+        if (n != -1 || ngx_socket_errno == NGX_EAGAIN) {
+            break;
+        }
+    }
+
+    if (n == -1) {
+        return (ngx_socket_errno == NGX_EAGAIN) ? NGX_AGAIN : NGX_ERROR;
+    }
+
+    return n;
+}
+
+
 static void
-ngx_trp_turn_batch_control(struct msghdr *msg, int level, int type,
+ngx_trp_udp_batch_control(struct msghdr *msg, int level, int type,
     const void *data, size_t len)
 {
     struct cmsghdr  *cmsg;
@@ -319,7 +410,7 @@ ngx_trp_turn_batch_control(struct msghdr *msg, int level, int type,
 
 
 void
-ngx_trp_turn_batch_flush(ngx_trp_turn_batch_t *batch)
+ngx_trp_udp_batch_flush(ngx_trp_udp_batch_t *batch)
 {
     ngx_uint_t  i, n, k, segments;
 
@@ -331,9 +422,9 @@ ngx_trp_turn_batch_flush(ngx_trp_turn_batch_t *batch)
         /* messages to one socket, of one datagram or more */
 
         do {
-            segments = ngx_trp_turn_batch_segments(batch, n);
+            segments = ngx_trp_udp_batch_segments(batch, n);
 
-            ngx_trp_turn_batch_message(&batch->messages[k].msg_hdr,
+            ngx_trp_udp_batch_message(&batch->messages[k].msg_hdr,
                                        &batch->out[n], &batch->pieces[n],
                                        segments, &batch->sources[k]);
             k++;
@@ -341,7 +432,7 @@ ngx_trp_turn_batch_flush(ngx_trp_turn_batch_t *batch)
 
         } while (n < batch->nout && batch->out[n].fd == batch->out[i].fd);
 
-        ngx_trp_turn_batch_send_all(batch, &batch->out[i], k);
+        ngx_trp_udp_batch_send_all(batch, &batch->out[i], k);
 
         i = n;
     }
@@ -353,16 +444,16 @@ ngx_trp_turn_batch_flush(ngx_trp_turn_batch_t *batch)
 /* the number of datagrams, from "i" on, that make one message */
 
 static ngx_uint_t
-ngx_trp_turn_batch_segments(ngx_trp_turn_batch_t *batch, ngx_uint_t i)
+ngx_trp_udp_batch_segments(ngx_trp_udp_batch_t *batch, ngx_uint_t i)
 {
     size_t                    len;
     ngx_uint_t                n;
-    ngx_trp_turn_datagram_t  *d, *next;
+    ngx_trp_udp_datagram_t  *d, *next;
 
     d = &batch->out[i];
     len = batch->pieces[i].iov_len;
 
-    if (batch->no_gso || len == 0 || len > NGX_TRP_TURN_SEGMENT_MAX) {
+    if (batch->no_gso || len == 0 || len > NGX_TRP_UDP_SEGMENT_MAX) {
         return 1;
     }
 
@@ -388,8 +479,8 @@ ngx_trp_turn_batch_segments(ngx_trp_turn_batch_t *batch, ngx_uint_t i)
 /* "n" messages to one socket, the first of which begins with "d" */
 
 static void
-ngx_trp_turn_batch_send_all(ngx_trp_turn_batch_t *batch,
-    ngx_trp_turn_datagram_t *d, ngx_uint_t n)
+ngx_trp_udp_batch_send_all(ngx_trp_udp_batch_t *batch,
+    ngx_trp_udp_datagram_t *d, ngx_uint_t n)
 {
     int              sent;
     ngx_uint_t       i, j, tries;
@@ -424,7 +515,7 @@ ngx_trp_turn_batch_send_all(ngx_trp_turn_batch_t *batch,
             }
 
             for (j = 0; j < msg->msg_iovlen; j++) {
-                ngx_trp_turn_batch_send_one(
+                ngx_trp_udp_batch_send_one(
                         &batch->out[&msg->msg_iov[j] - batch->pieces],
                         &msg->msg_iov[j]);
             }
