@@ -11,11 +11,11 @@
 
 #include "agent/ngx_trp_dial.h"
 #include "agent/ngx_trp_dial_log.h"
+#include "agent/ngx_trp_turn_servers.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_connect.h"
 #include "tunnel/ngx_trp_tunnel.h"
 #include "turnc/ngx_trp_turnc_connect.h"
-#include "turnc/ngx_trp_turnc_server.h"
 #include "tunnel/trp_auth.h"
 
 #include <sodium.h>
@@ -37,8 +37,6 @@ static ngx_trp_link_t *ngx_trp_dial_create_link(ngx_trp_pool_t *pool,
     const ngx_trp_way_t *way, ngx_connection_t *c);
 static ngx_int_t ngx_trp_dial_turn(ngx_trp_pool_t *pool,
     const ngx_trp_way_t *way);
-static ngx_trp_turnc_server_t *ngx_trp_dial_turn_server(
-    ngx_trp_agent_worker_t *agent);
 static void ngx_trp_dial_turn_done(ngx_trp_turnc_connect_t *tc,
     ngx_uint_t code);
 static void ngx_trp_dial_turn_drain(ngx_trp_turnc_connect_t *tc);
@@ -48,36 +46,6 @@ static void ngx_trp_dial_turn_cleanup(void *data);
 static ngx_int_t ngx_trp_dial_alpn(ngx_trp_dialer_t *d);
 static void ngx_trp_dial_handler(ngx_trp_dialer_t *d, ngx_trp_dialer_e rc);
 static ngx_int_t ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame);
-
-
-ngx_int_t
-ngx_trp_dial_start(ngx_trp_agent_worker_t *agent)
-{
-    ngx_trp_name_t              *name;
-    const ngx_trp_turnc_conf_t  *turn;
-
-    turn = &agent->conf->turn;
-
-    if (!turn->enabled || turn->url.naddrs) {
-        return NGX_OK;
-    }
-
-    name = ngx_pcalloc(ngx_cycle->pool, sizeof(ngx_trp_name_t));
-    if (name == NULL) {
-        return NGX_ERROR;
-    }
-
-    name->conf = &agent->conf->names;
-    name->what = "TURN server";
-    name->host = turn->url.host;
-    name->port = turn->url.port;
-
-    agent->turn_name = name;
-
-    ngx_trp_name_start(name);
-
-    return NGX_OK;
-}
 
 
 ngx_int_t
@@ -217,7 +185,7 @@ ngx_trp_dial_turn(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
     ngx_trp_turnc_server_t   *server;
     ngx_trp_turnc_connect_t  *tc;
 
-    server = ngx_trp_dial_turn_server(pool->agent);
+    server = ngx_trp_turn_servers_next(pool->agent);
     if (server == NULL) {
         return NGX_ERROR;
     }
@@ -262,58 +230,6 @@ ngx_trp_dial_turn(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
     ngx_trp_turnc_connect(tc);
 
     return NGX_OK;
-}
-
-
-/*
- * The servers take turns, so one that fails is not asked next.  NULL also if
- * the name has no address yet, which is logged where names are resolved.
- */
-
-static ngx_trp_turnc_server_t *
-ngx_trp_dial_turn_server(ngx_trp_agent_worker_t *agent)
-{
-    ngx_uint_t                   naddrs;
-    ngx_addr_t                  *addr;
-    ngx_queue_t                 *q;
-    ngx_trp_name_t              *name;
-    ngx_trp_turnc_server_t      *server;
-    const ngx_trp_turnc_conf_t  *turn;
-
-    name = agent->turn_name;
-    turn = &agent->conf->turn;
-
-    addr = name ? name->addrs : turn->url.addrs;
-    naddrs = name ? name->naddrs : turn->url.naddrs;
-
-    if (naddrs == 0) {
-        return NULL;
-    }
-
-    addr += agent->turn_next++ % naddrs;
-
-    for (q = ngx_queue_head(&agent->turn_servers);
-         q != ngx_queue_sentinel(&agent->turn_servers);
-         q = ngx_queue_next(q))
-    {
-        server = ngx_queue_data(q, ngx_trp_turnc_server_t, queue);
-
-        if (ngx_cmp_sockaddr(server->sockaddr, server->socklen, addr->sockaddr,
-                             addr->socklen, 1)
-            == NGX_OK)
-        {
-            return server;
-        }
-    }
-
-    server = ngx_trp_turnc_server_create(turn, addr->sockaddr,
-                                         addr->socklen, &addr->name,
-                                         &turn->url.host);
-    if (server) {
-        ngx_queue_insert_tail(&agent->turn_servers, &server->queue);
-    }
-
-    return server;
 }
 
 

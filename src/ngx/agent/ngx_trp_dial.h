@@ -19,10 +19,6 @@
 #pragma GCC visibility push(hidden)
 
 
-/* starts to resolve the TURN server's name; once for an agent in a worker */
-
-ngx_int_t ngx_trp_dial_start(ngx_trp_agent_worker_t *agent);
-
 /*
  * By a way of the agent's, which is kept as link->way: pool->way may change.
  * NGX_OK: under way; the result is told by pool->dialled, or by the tunnel's

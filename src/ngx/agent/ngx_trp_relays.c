@@ -12,7 +12,7 @@
 
 #include "agent/ngx_trp_relays.h"
 #include "names/ngx_trp_defer.h"
-#include "agent/ngx_trp_dial.h"
+#include "agent/ngx_trp_turn_servers.h"
 
 
 /* "server NAME resolve": new addresses show up in the shared zone */
@@ -98,7 +98,7 @@ ngx_trp_relays_init(ngx_trp_agent_worker_t *agent,
         }
     }
 
-    return ngx_trp_dial_start(agent);
+    return ngx_trp_turn_servers_start(agent);
 }
 
 
