@@ -16,6 +16,9 @@
 # When everything runs, up to AGAIN (3) files that fail run once more, alone;
 # those that pass then are named in the summary.  AGAIN=0: a failure is final,
 # as it is with sanitizers and valgrind.
+#
+# Where the modules have no QUIC, its tests run on Debian 13 then, by
+# scripts/chroot, if this is root; QUIC=0: not.
 
 set -eu
 
@@ -224,6 +227,38 @@ if [ "$TRP_VALGRIND" ]; then
     found=$(find "$TRP_VALGRIND" -type f -size +0 | wc -l)
     note "  processes in which valgrind found something: $found"
     [ "$found" = 0 ] || failed=1
+fi
+
+# what is skipped without QUIC, on a Debian that has it
+
+quic_elsewhere() {
+    # shellcheck disable=SC2046
+    set -- $(grep -rl --include='*.t' quic_missing t | LC_ALL=C sort)
+
+    log=$objs/quic.log
+    echo "== QUIC: $# files on Debian 13, to $log"
+
+    env -u OBJS -u CC -u LD_PRELOAD scripts/chroot trixie sh -c \
+        'make --no-print-directory unit && t/run.sh "$@"' t/run.sh "$@" \
+        > "$log" 2>&1 && rc=0 || rc=1
+
+    sed -n '/^== summary/,$p' "$log"
+    [ "$rc" = 0 ] || tail -n 60 "$log"
+    return "$rc"
+}
+
+if [ "$only" = 0 ] && [ "${QUIC:-}" != 0 ] && [ -d t/quic ] \
+    && ! grep -q NGX_TRP_QUIC "$objs/ngx_auto_config.h"
+then
+    if [ "$(id -u)" != 0 ]; then
+        note 'QUIC: not tested, this build has none, and Debian 13 needs root'
+    elif [ "${NGINX_SRC:-}${VALGRIND:-}" ]; then
+        note 'QUIC: not tested, this build has none'
+    elif ! scripts/chroot trixie true > "$objs/quic.log" 2>&1; then
+        note "QUIC: not tested, no chroot of Debian 13, see $objs/quic.log"
+    else
+        run 'QUIC, on Debian 13' quic_elsewhere
+    fi
 fi
 
 case $total in
