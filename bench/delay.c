@@ -8,10 +8,20 @@
  * A link with a delay: a TUN device in each of two network namespaces, and
  * every packet that leaves by one comes out of the other one so much later.
  *
- *     delay MILLISECONDS PID NAME PID NAME
+ *     delay MILLISECONDS[,SETTING=NUMBER ...] PID NAME PID NAME
+ *
+ * Settings, for each direction:
+ *
+ *     rate=MBIT       per second, headers of IP included; no limit
+ *     queue=MS        of packets that wait for the rate, more are lost (50)
+ *     loss=PERCENT    of packets, at random (0)
+ *     reorder=PERCENT of packets that come a quarter of the delay later, behind
+ *                     those that were sent after them (0)
+ *     seed=NUMBER     of what is random; otherwise by the clock
  *
  * The namespaces are those of the processes.  Says "ready" when the devices
- * are there; they go when it is killed.
+ * are there; they go when it is killed, by SIGTERM with a line that says how
+ * many packets were passed on and lost.
  */
 
 #define _GNU_SOURCE
@@ -22,6 +32,7 @@
 #include <linux/if_tun.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,11 +54,23 @@ typedef struct {
     int        fd;
     packet_t  *queue[PACKETS];   /* what has come from fd */
     unsigned   head, tail;
+    uint64_t   idle;             /* since when, or from when, it is */
+    uint64_t   passed, lost;
 } end_t;
 
 
-static end_t     ends[2];
-static uint64_t  delay;
+static end_t                  ends[2];
+static uint64_t               delay, queue = 50000000, random_state;
+static double                 ns_per_byte, loss, reorder;
+static volatile sig_atomic_t  ended;
+
+
+static void
+terminate(int signo)
+{
+    (void) signo;
+    ended = 1;
+}
 
 
 static void
@@ -65,6 +88,69 @@ clock_ns(void)
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+
+/* xorshift64* */
+
+static int
+happens(double percent)
+{
+    if (percent <= 0) {
+        return 0;
+    }
+
+    random_state ^= random_state >> 12;
+    random_state ^= random_state << 25;
+    random_state ^= random_state >> 27;
+
+    return (random_state * UINT64_C(2685821657736338717) >> 11)
+           * (100.0 / (UINT64_C(1) << 53)) < percent;
+}
+
+
+static void
+settings(char *text)
+{
+    char    *name, *value;
+    double   number;
+
+    delay = atof(strtok(text, ",")) * 1000000;
+    random_state = clock_ns();
+
+    while ((name = strtok(NULL, ",")) != NULL) {
+        value = strchr(name, '=');
+
+        if (value == NULL) {
+            fprintf(stderr, "delay: \"%s\" has no value\n", name);
+            exit(2);
+        }
+
+        *value++ = '\0';
+        number = atof(value);
+
+        if (strcmp(name, "rate") == 0) {
+            ns_per_byte = number > 0 ? 8000 / number : 0;
+
+        } else if (strcmp(name, "queue") == 0) {
+            queue = number * 1000000;
+
+        } else if (strcmp(name, "loss") == 0) {
+            loss = number;
+
+        } else if (strcmp(name, "reorder") == 0) {
+            reorder = number;
+
+        } else if (strcmp(name, "seed") == 0) {
+            random_state = number;
+
+        } else {
+            fprintf(stderr, "delay: unknown setting \"%s\"\n", name);
+            exit(2);
+        }
+    }
+
+    random_state = random_state * 2 + 1;
 }
 
 
@@ -98,17 +184,53 @@ device(const char *pid, const char *name)
 }
 
 
+/* when a packet comes out at the other end; 0: it is lost */
+
+static uint64_t
+due(end_t *e, ssize_t len)
+{
+    uint64_t  now;
+
+    now = clock_ns();
+
+    if (happens(loss)) {
+        return 0;
+    }
+
+    if (ns_per_byte) {
+
+        if (e->idle < now) {
+            e->idle = now;
+        }
+
+        if (e->idle - now > queue) {
+            return 0;
+        }
+
+        e->idle += len * ns_per_byte;
+        now = e->idle;
+    }
+
+    return now + delay + (happens(reorder) ? delay / 4 : 0);
+}
+
+
 static void
 take(end_t *e)
 {
     ssize_t    n;
+    uint64_t   when;
+    unsigned   i;
     packet_t  *p;
 
     static uint8_t  buf[65536];
 
     while ((n = read(e->fd, buf, sizeof(buf))) > 0) {
 
-        if (e->tail - e->head == PACKETS) {
+        when = e->tail - e->head == PACKETS ? 0 : due(e, n);
+
+        if (when == 0) {
+            e->lost++;
             continue;
         }
 
@@ -118,10 +240,22 @@ take(end_t *e)
             die("malloc");
         }
 
-        p->due = clock_ns() + delay;
+        p->due = when;
         p->len = n;
         memcpy(p->data, buf, n);
-        e->queue[e->tail++ % PACKETS] = p;
+
+        /* those that come later stand behind it */
+
+        for (i = e->tail++; i != e->head; i--) {
+            if (e->queue[(i - 1) % PACKETS]->due <= when) {
+                break;
+            }
+
+            e->queue[i % PACKETS] = e->queue[(i - 1) % PACKETS];
+        }
+
+        e->queue[i % PACKETS] = p;
+        e->passed++;
     }
 }
 
@@ -158,12 +292,14 @@ main(int argc, char **argv)
     struct timespec  ts;
 
     if (argc != 6) {
-        fprintf(stderr, "usage: delay MILLISECONDS PID NAME PID NAME\n");
+        fprintf(stderr, "usage: delay MILLISECONDS[,SETTING=NUMBER ...] "
+                        "PID NAME PID NAME\n");
         return 2;
     }
 
-    delay = atof(argv[1]) * 1000000;
+    settings(argv[1]);
     prctl(PR_SET_TIMERSLACK, 1);
+    signal(SIGTERM, terminate);
 
     for (i = 0; i < 2; i++) {
         ends[i].fd = device(argv[2 + 2 * i], argv[3 + 2 * i]);
@@ -174,7 +310,7 @@ main(int argc, char **argv)
     printf("ready\n");
     fflush(stdout);
 
-    for ( ;; ) {
+    while (!ended) {
         next = give(&ends[0], &ends[1]);
         other = give(&ends[1], &ends[0]);
         next = other < next ? other : next;
@@ -192,4 +328,12 @@ main(int argc, char **argv)
             }
         }
     }
+
+    for (i = 0; i < 2; i++) {
+        printf("%llu passed, %llu lost\n",
+               (unsigned long long) ends[i].passed,
+               (unsigned long long) ends[i].lost);
+    }
+
+    return 0;
 }
