@@ -208,17 +208,16 @@ ngx_trp_turn_accounts_end(ngx_trp_turn_worker_t *worker,
 
     ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
 
-    message.type = NGX_TRP_TURN_MESSAGE_REMOVE_ACCOUNT;
+    message.mesh.type = NGX_TRP_TURN_MESSAGE_REMOVE_ACCOUNT;
 
-    for (i = 0; i < worker->zone->shared->nslots; i++) {
+    for (i = 0; i < worker->zone->shared->slots.n; i++) {
 
-        if (i != ngx_trp_turn_workers_slot(worker->workers)
-            && worker->zone->shared->slots[i].state
-               != NGX_TRP_TURN_SLOT_FREE)
+        if (i != ngx_trp_mesh_slot(worker->mesh)
+            && worker->zone->shared->slots.slots[i].state
+               != NGX_TRP_SLOT_FREE)
         {
-            (void) ngx_trp_turn_workers_send(worker->workers, i, &message,
-                                             hash, TRP_TURN_ACCOUNT_LEN,
-                                             (ngx_socket_t) -1);
+            (void) ngx_trp_mesh_send(worker->mesh, i, &message.mesh, hash,
+                                     TRP_TURN_ACCOUNT_LEN, (ngx_socket_t) -1);
         }
     }
 

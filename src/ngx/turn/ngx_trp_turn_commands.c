@@ -252,7 +252,7 @@ ngx_trp_turn_enter(ngx_trp_turn_alloc_t *alloc, in_port_t port)
     zone = server->worker->zone;
 
     owner->hash = ngx_trp_turn_zone_hash_tuple(zone, &a->tuple);
-    owner->slot = ngx_trp_turn_workers_slot(server->worker->workers);
+    owner->slot = ngx_trp_mesh_slot(server->worker->mesh);
     owner->port = port;
     owner->tcp = (a->protocol == TRP_PROTO_TCP);
 

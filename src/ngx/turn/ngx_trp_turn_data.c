@@ -19,7 +19,6 @@
 #include "turn/ngx_trp_turn_socket.h"
 #include "turn/ngx_trp_turn_splice.h"
 #include "turn/ngx_trp_turn_tcp.h"
-#include "turn/ngx_trp_turn_zone_slots.h"
 #include "turn/ngx_trp_turn_zone_stats.h"
 
 
@@ -79,9 +78,9 @@ ngx_trp_turn_data_attach(ngx_trp_turn_server_t *server,
 
     slot = trp_turn_connection_slot(command->id);
 
-    client->epoch = ngx_trp_turn_zone_epoch(worker->zone, slot);
+    client->epoch = ngx_trp_slots_epoch(&worker->zone->slots, slot);
 
-    if (slot == ngx_trp_turn_workers_slot(worker->workers)) {
+    if (slot == ngx_trp_mesh_slot(worker->mesh)) {
         s = ngx_trp_turn_peers_tcp_attach(client, username, &tally);
 
         ngx_trp_turn_data_attached(client, s, tally);
@@ -122,23 +121,23 @@ ngx_trp_turn_data_ask_for(ngx_trp_turn_client_t *client, trp_str_t username)
     slot = trp_turn_connection_slot(client->id);
 
     if (client->epoch == 0
-        || client->epoch != ngx_trp_turn_zone_epoch(worker->zone, slot))
+        || client->epoch != ngx_trp_slots_epoch(&worker->zone->slots, slot))
     {
         return NGX_ERROR;
     }
 
     ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
 
-    message.type = NGX_TRP_TURN_MESSAGE_ATTACH;
+    message.mesh.type = NGX_TRP_TURN_MESSAGE_ATTACH;
+    message.mesh.way = 1;
     message.realm = client->server->realm;
     message.cookie = client->cookie;
     message.id = client->id;
 
     client->unasked = 0;
 
-    if (ngx_trp_turn_workers_send(worker->workers, slot, &message,
-                                  username.data, username.len,
-                                  (ngx_socket_t) -1)
+    if (ngx_trp_mesh_send(worker->mesh, slot, &message.mesh,
+                          username.data, username.len, (ngx_socket_t) -1)
         == NGX_OK)
     {
         return NGX_OK;
@@ -305,8 +304,8 @@ ngx_trp_turn_data_send_detached(ngx_trp_turn_client_t *client)
 
     ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
 
-    message.type = NGX_TRP_TURN_MESSAGE_DETACHED;
-    message.slot = ngx_trp_turn_workers_slot(worker->workers);
+    message.mesh.type = NGX_TRP_TURN_MESSAGE_DETACHED;
+    message.mesh.slot = ngx_trp_mesh_slot(worker->mesh);
     message.realm = client->server->realm;
     message.id = client->id;
     message.cookie = client->cookie;
@@ -315,13 +314,13 @@ ngx_trp_turn_data_send_detached(ngx_trp_turn_client_t *client)
 
     slot = trp_turn_connection_slot(client->id);
 
-    if (slot == message.slot) {
+    if (slot == message.mesh.slot) {
         ngx_trp_turn_peers_tcp_detached(worker, &message);
         return;
     }
 
     if (!client->unasked) {
-        ngx_trp_turn_workers_post(worker->workers, slot, &message);
+        ngx_trp_mesh_post(worker->mesh, slot, &message.mesh);
     }
 }
 
@@ -341,7 +340,7 @@ ngx_trp_turn_data_message(ngx_trp_turn_worker_t *worker,
         return;
     }
 
-    if (message->type == NGX_TRP_TURN_MESSAGE_DETACH) {
+    if (message->mesh.type == NGX_TRP_TURN_MESSAGE_DETACH) {
         client->failed = 1;
         ngx_trp_turn_tcp_close(client, NGX_STREAM_OK);
         return;
@@ -398,7 +397,9 @@ ngx_trp_turn_data_tidy(ngx_trp_turn_worker_t *worker)
 
         slot = trp_turn_connection_slot(client->id);
 
-        if (client->epoch == ngx_trp_turn_zone_epoch(worker->zone, slot)) {
+        if (client->epoch
+            == ngx_trp_slots_epoch(&worker->zone->slots, slot))
+        {
             continue;
         }
 

@@ -273,7 +273,7 @@ const char *
 ngx_trp_turn_debug_message(ngx_trp_turn_message_e type)
 {
     static const char *const  names[] = {
-        "datagram", "hello", "attach", "attached", "detached", "detach",
+        "hello", "datagram", "attach", "attached", "detached", "detach",
         "remove account"
     };
 

@@ -22,7 +22,6 @@
 #include "turn/ngx_trp_turn_relayed.h"
 #include "turn/ngx_trp_turn_socket.h"
 #include "turn/ngx_trp_turn_tcp.h"
-#include "turn/ngx_trp_turn_zone_slots.h"
 #include "turn/ngx_trp_turn_zone_stats.h"
 
 
@@ -391,11 +390,11 @@ ngx_trp_turn_peers_tcp_close(trp_turn_connection_t *connection)
 
         ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
 
-        message.type = NGX_TRP_TURN_MESSAGE_DETACH;
+        message.mesh.type = NGX_TRP_TURN_MESSAGE_DETACH;
         message.cookie = peer->cookie;
 
-        ngx_trp_turn_workers_post(peer->alloc->server->worker->workers,
-                                  peer->slot, &message);
+        ngx_trp_mesh_post(peer->alloc->server->worker->mesh, peer->slot,
+                          &message.mesh);
     }
 
     ngx_free(peer);
@@ -422,7 +421,7 @@ ngx_trp_turn_peers_tcp_attach(ngx_trp_turn_client_t *client,
     trp_assert(peer->client == NULL && !peer->lent);
 
     peer->client = client;
-    peer->slot = ngx_trp_turn_workers_slot(worker->workers);
+    peer->slot = ngx_trp_mesh_slot(worker->mesh);
     peer->cookie = client->cookie;
 
     s = ngx_trp_turn_peers_tcp_take(peer);
@@ -455,16 +454,16 @@ ngx_trp_turn_peers_tcp_lend(ngx_trp_turn_worker_t *worker,
 
     ngx_memzero(&answer, sizeof(ngx_trp_turn_message_t));
 
-    answer.type = NGX_TRP_TURN_MESSAGE_ATTACHED;
+    answer.mesh.type = NGX_TRP_TURN_MESSAGE_ATTACHED;
     answer.cookie = message->cookie;
     answer.tally = peer ? peer->tally : NGX_TRP_TURN_NO_TALLY;
 
-    rc = ngx_trp_turn_workers_send(worker->workers, message->slot, &answer,
-                                   NULL, 0, s);
+    rc = ngx_trp_mesh_send(worker->mesh, message->mesh.slot, &answer.mesh,
+                           NULL, 0, s);
 
     if (peer) {
-        peer->slot = message->slot;
-        peer->epoch = message->epoch;
+        peer->slot = message->mesh.slot;
+        peer->epoch = message->mesh.epoch;
         peer->cookie = message->cookie;
         peer->lent = 1;
 
@@ -531,7 +530,7 @@ ngx_trp_turn_peers_tcp_take(ngx_trp_turn_peer_tcp_t *peer)
     worker = peer->alloc->server->worker;
 
     peer->tally = ngx_trp_turn_zone_take_tally(worker->zone,
-                                  ngx_trp_turn_workers_slot(worker->workers),
+                                  ngx_trp_mesh_slot(worker->mesh),
                                   peer->connection->id);
 
     (void) ngx_trp_event_del(c->read);
@@ -572,7 +571,7 @@ ngx_trp_turn_peers_tcp_detached(ngx_trp_turn_worker_t *worker,
 
         /* it may be attached to another client */
 
-        if (peer && peer->slot == message->slot
+        if (peer && peer->slot == message->mesh.slot
             && peer->cookie == message->cookie)
         {
             ngx_trp_turn_peers_tcp_end(peer);
@@ -662,7 +661,9 @@ ngx_trp_turn_peers_tcp_tidy(ngx_trp_turn_worker_t *worker)
         next = ngx_queue_next(q);
         peer = ngx_queue_data(q, ngx_trp_turn_peer_tcp_t, queue);
 
-        if (peer->epoch != ngx_trp_turn_zone_epoch(worker->zone, peer->slot)) {
+        if (peer->epoch
+            != ngx_trp_slots_epoch(&worker->zone->slots, peer->slot))
+        {
             ngx_trp_turn_peers_tcp_end(peer);
         }
     }

@@ -20,7 +20,6 @@
  *     ngx_trp_turn_log.c        a line for each allocation, and variables
  *     ngx_trp_turn_socket.c     sockets and their addresses
  *     ngx_trp_turn_splice.c     two connections, joined
- *     ngx_trp_turn_workers.c    messages between workers
  *     ngx_trp_turn_zone*.c      what workers share
  *
  * Each may use those below it.  The core's commands go down: the file that
@@ -40,7 +39,7 @@
 #include "status/ngx_trp_status.h"
 #include "udp/ngx_trp_udp_batch.h"
 #include "turn/ngx_trp_turn_splice.h"
-#include "turn/ngx_trp_turn_workers.h"
+#include "turn/ngx_trp_turn_message.h"
 #include "turn/ngx_trp_turn_zone.h"
 
 
@@ -93,7 +92,7 @@ typedef struct {
 
 typedef struct {
     ngx_trp_turn_zone_t       *zone;
-    ngx_trp_turn_workers_t    *workers;
+    ngx_trp_mesh_t            *mesh;       /* to other workers */
     ngx_array_t               *confs;      /* ngx_trp_turn_conf_t * */
     ngx_array_t                servers;    /* ngx_trp_turn_server_t * */
     ngx_trp_turn_command_pt    carry_out;

@@ -26,7 +26,6 @@
 #include "turn/ngx_trp_turn.h"
 #include "turn/ngx_trp_turn_socket.h"
 #include "turn/ngx_trp_turn_zone_owners.h"
-#include "turn/ngx_trp_turn_zone_slots.h"
 #include "udp/ngx_trp_udp_listen.h"
 
 
@@ -171,8 +170,8 @@ ngx_trp_turn_udp_init_worker(ngx_trp_turn_worker_t *worker,
     }
 
     if (worker->listeners.nelts == 0) {
-        ngx_trp_turn_zone_switched(worker->zone,
-                                   ngx_trp_turn_workers_slot(worker->workers));
+        ngx_trp_slots_switched(&worker->zone->slots,
+                               ngx_trp_mesh_slot(worker->mesh));
     }
 
     return NGX_OK;
@@ -268,8 +267,8 @@ ngx_trp_turn_udp_start(ngx_trp_turn_listener_t *l)
 
     if (l->inherited) {
 
-        if (ngx_trp_turn_zone_older_reads(worker->zone,
-                                  ngx_trp_turn_workers_slot(worker->workers)))
+        if (ngx_trp_slots_older_reads(&worker->zone->slots,
+                                      ngx_trp_mesh_slot(worker->mesh)))
         {
             ngx_log_debug1(NGX_LOG_DEBUG_STREAM, worker->log, 0,
                            "trp turn listener %V: waits for an older worker",
@@ -298,8 +297,8 @@ ngx_trp_turn_udp_wait_handler(ngx_event_t *ev)
     }
 
     if (l->waits++ < NGX_TRP_TURN_WAITS
-        && ngx_trp_turn_zone_older_reads(worker->zone,
-                                  ngx_trp_turn_workers_slot(worker->workers)))
+        && ngx_trp_slots_older_reads(&worker->zone->slots,
+                                     ngx_trp_mesh_slot(worker->mesh)))
     {
         ngx_add_timer(ev, NGX_TRP_TURN_WAIT);
         return;
@@ -435,7 +434,7 @@ ngx_trp_turn_udp_elsewhere(ngx_trp_turn_worker_t *worker,
     ngx_uint_t               slot, own;
     ngx_trp_turn_message_t   message;
 
-    own = ngx_trp_turn_workers_slot(worker->workers);
+    own = ngx_trp_mesh_slot(worker->mesh);
 
     /* a short request is not authenticated: any worker may answer it */
 
@@ -456,11 +455,11 @@ ngx_trp_turn_udp_elsewhere(ngx_trp_turn_worker_t *worker,
 
     ngx_memzero(&message, sizeof(ngx_trp_turn_message_t));
 
-    message.type = NGX_TRP_TURN_MESSAGE_DATAGRAM;
+    message.mesh.type = NGX_TRP_TURN_MESSAGE_DATAGRAM;
     message.tuple = *tuple;
 
-    if (ngx_trp_turn_workers_send(worker->workers, slot, &message, data, len,
-                                  (ngx_socket_t) -1)
+    if (ngx_trp_mesh_send(worker->mesh, slot, &message.mesh, data, len,
+                          (ngx_socket_t) -1)
         == NGX_OK)
     {
         return NGX_OK;
@@ -471,7 +470,8 @@ ngx_trp_turn_udp_elsewhere(ngx_trp_turn_worker_t *worker,
      * send it again, while an answer from here would deny the allocation.
      */
 
-    return ngx_trp_turn_zone_alive(worker->zone, slot) ? NGX_OK : NGX_DECLINED;
+    return ngx_trp_slots_alive(&worker->zone->slots, slot) ? NGX_OK
+                                                           : NGX_DECLINED;
 }
 
 
@@ -649,8 +649,8 @@ ngx_trp_turn_udp_exit(ngx_trp_turn_listener_t *l)
     }
 
     if (--worker->reading == 0) {
-        ngx_trp_turn_zone_switched(worker->zone,
-                                   ngx_trp_turn_workers_slot(worker->workers));
+        ngx_trp_slots_switched(&worker->zone->slots,
+                               ngx_trp_mesh_slot(worker->mesh));
     }
 }
 

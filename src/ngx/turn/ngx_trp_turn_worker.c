@@ -30,12 +30,14 @@
 #define NGX_TRP_TURN_WATCH_TIME  400       /* milliseconds */
 
 
+static ngx_int_t ngx_trp_turn_check_workers(ngx_cycle_t *cycle,
+    ngx_trp_turn_zone_t *zone, ngx_trp_turn_worker_t *old);
 static ngx_int_t ngx_trp_turn_init_confs(ngx_trp_turn_worker_t *worker,
     ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_turn_init_server(ngx_trp_turn_worker_t *worker,
     const ngx_trp_turn_conf_t *conf, ngx_cycle_t *cycle);
 static void ngx_trp_turn_shutdown(ngx_trp_turn_server_t *server);
-static void ngx_trp_turn_message(void *data, ngx_trp_turn_message_t *message,
+static void ngx_trp_turn_message(void *data, ngx_trp_mesh_message_t *mm,
     u_char *payload, size_t len, ngx_socket_t fd);
 static void ngx_trp_turn_stats_handler(ngx_event_t *ev);
 static void ngx_trp_turn_watch(ngx_trp_turn_worker_t *worker);
@@ -59,10 +61,17 @@ ngx_trp_turn_create_worker(ngx_cycle_t *cycle, ngx_array_t *confs,
     worker->confs = confs;
     worker->log = cycle->log;
 
-    worker->workers = ngx_trp_turn_workers_create(cycle, zone,
-                                                  old ? old->workers : NULL);
+    ngx_trp_turn_zone_init_slots(zone);
 
-    if (worker->workers == NULL
+    if (ngx_trp_turn_check_workers(cycle, zone, old) != NGX_OK) {
+        return NULL;
+    }
+
+    worker->mesh = ngx_trp_mesh_create(cycle, &zone->slots,
+                                       old ? old->mesh : NULL,
+                                       sizeof(ngx_trp_turn_message_t), "TURN");
+
+    if (worker->mesh == NULL
         || ngx_trp_turn_init_confs(worker, cycle) != NGX_OK
         || ngx_trp_turn_udp_init_sockets(worker, cycle) != NGX_OK)
     {
@@ -70,6 +79,31 @@ ngx_trp_turn_create_worker(ngx_cycle_t *cycle, ngx_array_t *confs,
     }
 
     return worker;
+}
+
+
+static ngx_int_t
+ngx_trp_turn_check_workers(ngx_cycle_t *cycle, ngx_trp_turn_zone_t *zone,
+    ngx_trp_turn_worker_t *old)
+{
+    ngx_uint_t        n;
+    ngx_core_conf_t  *ccf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    n = zone->slots.shared->n;
+
+    if (!ccf->master || old || (ngx_uint_t) ccf->worker_processes <= n) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                  "\"trp_turn\" cannot have %i worker processes, write "
+                  "\"worker_processes %ui\" or less%s",
+                  ccf->worker_processes, n,
+                  (n < NGX_TRP_SLOTS) ? ", or a larger \"trp_turn_zone\"" : "");
+
+    return NGX_ERROR;
 }
 
 
@@ -145,19 +179,18 @@ ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
     if (ngx_trp_udp_batch_init(&worker->batch, cycle, NGX_TRP_UDP_BATCH,
                                TRP_TURN_HEADROOM, TRP_TURN_TAILROOM)
         != NGX_OK
-        || ngx_trp_turn_workers_init_worker(cycle, worker->workers,
-                                            ngx_trp_turn_message, worker)
+        || ngx_trp_mesh_init_worker(cycle, worker->mesh, ngx_trp_turn_message,
+                                    worker)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    ngx_trp_turn_zone_enter(worker->zone,
-                            ngx_trp_turn_workers_slot(worker->workers));
+    ngx_trp_slots_enter(&worker->zone->slots, ngx_trp_mesh_slot(worker->mesh));
 
     ngx_log_debug1(NGX_LOG_DEBUG_STREAM, worker->log, 0,
                    "trp turn worker has slot %ui",
-                   ngx_trp_turn_workers_slot(worker->workers));
+                   ngx_trp_mesh_slot(worker->mesh));
 
     if (ngx_array_init(&worker->servers, cycle->pool, worker->confs->nelts,
                        sizeof(ngx_trp_turn_server_t *))
@@ -188,11 +221,11 @@ ngx_trp_turn_init_worker(ngx_trp_turn_worker_t *worker, ngx_cycle_t *cycle)
     worker->watch.handler = ngx_trp_turn_watch_handler;
     worker->watch.cancelable = 1;
 
-    worker->ends = worker->zone->shared->ends;
+    worker->ends = worker->zone->shared->slots.ends;
 
     /* before older workers could need anything from this one */
 
-    (void) ngx_trp_turn_workers_greet(worker->workers);
+    (void) ngx_trp_mesh_greet(worker->mesh);
 
     ngx_trp_turn_watch(worker);
 
@@ -252,7 +285,7 @@ ngx_trp_turn_init_server(ngx_trp_turn_worker_t *worker,
 
     rc = trp_turn_init(server->turn, &conf->core, &shared, &memory,
                        worker->zone->shared->nonce_key, seed,
-                       ngx_trp_turn_workers_slot(worker->workers));
+                       ngx_trp_mesh_slot(worker->mesh));
 
     server->timer.data = server;
     server->timer.log = cycle->log;
@@ -279,8 +312,7 @@ ngx_trp_turn_exit_worker(ngx_trp_turn_worker_t *worker)
     ngx_trp_turn_publish(worker);
     ngx_trp_turn_status_exit(worker);
 
-    ngx_trp_turn_zone_leave(worker->zone,
-                            ngx_trp_turn_workers_slot(worker->workers));
+    ngx_trp_slots_leave(&worker->zone->slots, ngx_trp_mesh_slot(worker->mesh));
 }
 
 
@@ -321,22 +353,26 @@ ngx_trp_turn_remove_account(ngx_trp_turn_worker_t *worker, u_char *account)
 
 
 static void
-ngx_trp_turn_message(void *data, ngx_trp_turn_message_t *message,
-    u_char *payload, size_t len, ngx_socket_t fd)
+ngx_trp_turn_message(void *data, ngx_trp_mesh_message_t *mm, u_char *payload,
+    size_t len, ngx_socket_t fd)
 {
     ngx_trp_turn_worker_t *worker = data;
 
+    ngx_trp_turn_message_t  *message;
+
+    message = trp_of(ngx_trp_turn_message_t, mesh, mm);
+
     /* of datagrams, only a client's first makes a line, elsewhere */
 
-    if (message->type != NGX_TRP_TURN_MESSAGE_DATAGRAM) {
+    if (message->mesh.type != NGX_TRP_TURN_MESSAGE_DATAGRAM) {
         ngx_log_debug3(NGX_LOG_DEBUG_STREAM, worker->log, 0,
                        "trp turn message \"%s\" from slot %ui, "
                        "connection %uD",
-                       ngx_trp_turn_debug_message(message->type),
-                       message->slot, message->id);
+                       ngx_trp_turn_debug_message(message->mesh.type),
+                       message->mesh.slot, message->id);
     }
 
-    switch (message->type) {
+    switch (message->mesh.type) {
 
     case NGX_TRP_TURN_MESSAGE_DATAGRAM:
         ngx_trp_turn_udp_handed(worker, &message->tuple, payload, len);
@@ -403,7 +439,7 @@ ngx_trp_turn_stats_handler(ngx_event_t *ev)
 static void
 ngx_trp_turn_watch(ngx_trp_turn_worker_t *worker)
 {
-    if (ngx_trp_turn_workers_slot(worker->workers) != NGX_TRP_TURN_NO_SLOT
+    if (ngx_trp_mesh_slot(worker->mesh) != NGX_TRP_TURN_NO_SLOT
         && !worker->watch.timer_set)
     {
         ngx_add_timer(&worker->watch, NGX_TRP_TURN_WATCH_TIME);
@@ -421,23 +457,22 @@ ngx_trp_turn_watch_handler(ngx_event_t *ev)
 
     worker = ev->data;
 
-    ngx_trp_turn_zone_watch(worker->zone, NGX_TRP_TURN_WATCH_TIME,
+    ngx_trp_slots_watch(&worker->zone->slots, NGX_TRP_TURN_WATCH_TIME,
                             worker->log);
 
-    if (worker->ends != worker->zone->shared->ends) {
-        worker->ends = worker->zone->shared->ends;
+    if (worker->ends != worker->zone->shared->slots.ends) {
+        worker->ends = worker->zone->shared->slots.ends;
         ngx_trp_turn_peers_tcp_tidy(worker);
         ngx_trp_turn_data_tidy(worker);
     }
 
-    again = ngx_trp_turn_workers_greet(worker->workers)
-            | ngx_trp_turn_workers_retry(worker->workers);
+    again = ngx_trp_mesh_greet(worker->mesh) | ngx_trp_mesh_retry(worker->mesh);
 
     ngx_trp_turn_data_ask(worker);
 
     if (again
-        || ngx_trp_turn_zone_others(worker->zone,
-                                  ngx_trp_turn_workers_slot(worker->workers)))
+        || ngx_trp_slots_others(&worker->zone->slots,
+                                ngx_trp_mesh_slot(worker->mesh)))
     {
         ngx_trp_turn_watch(worker);
     }
@@ -471,7 +506,7 @@ ngx_trp_turn_publish(ngx_trp_turn_worker_t *worker)
     trp_turn_stats_t        *stats;
     ngx_trp_turn_server_t  **server;
 
-    slot = ngx_trp_turn_workers_slot(worker->workers);
+    slot = ngx_trp_mesh_slot(worker->mesh);
 
     if (slot == NGX_TRP_TURN_NO_SLOT && ngx_process != NGX_PROCESS_SINGLE) {
         return;
@@ -479,7 +514,7 @@ ngx_trp_turn_publish(ngx_trp_turn_worker_t *worker)
 
     stats = (slot == NGX_TRP_TURN_NO_SLOT)
             ? &worker->zone->shared->past
-            : &worker->zone->shared->slots[slot].stats;
+            : &worker->zone->shared->stats[slot];
 
     server = worker->servers.elts;
 

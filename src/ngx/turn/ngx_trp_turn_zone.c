@@ -89,13 +89,17 @@ ngx_trp_turn_zone_create(ngx_slab_pool_t *shpool)
         return NULL;
     }
 
-    n = (shpool->end - (u_char *) shpool) / 4 / sizeof(ngx_trp_turn_slot_t);
+    n = (shpool->end - (u_char *) shpool) / 4
+        / (sizeof(ngx_trp_slot_t) + sizeof(trp_turn_stats_t));
     n = ngx_max(n, NGX_TRP_TURN_SLOTS_MIN);
 
-    sh->nslots = ngx_min(n, NGX_TRP_TURN_SLOTS);
-    sh->slots = ngx_slab_calloc(shpool, sh->nslots
-                                        * sizeof(ngx_trp_turn_slot_t));
-    if (sh->slots == NULL) {
+    n = ngx_min(n, NGX_TRP_SLOTS);
+
+    sh->slots.n = n;
+    sh->slots.slots = ngx_slab_calloc(shpool, n * sizeof(ngx_trp_slot_t));
+    sh->stats = ngx_slab_calloc(shpool, n * sizeof(trp_turn_stats_t));
+
+    if (sh->slots.slots == NULL || sh->stats == NULL) {
         return NULL;
     }
 

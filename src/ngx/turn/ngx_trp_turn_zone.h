@@ -20,6 +20,7 @@
 
 
 #include "base/ngx_trp.h"
+#include "base/ngx_trp_slots.h"
 #include "base/ngx_trp_warnings.h"
 #include "turn/trp_turn.h"
 
@@ -27,7 +28,6 @@
 #pragma GCC visibility push(hidden)
 
 
-#define NGX_TRP_TURN_SLOTS         TRP_TURN_NO_SLOT    /* at most */
 #define NGX_TRP_TURN_SLOTS_MIN     256
 #define NGX_TRP_TURN_NO_SLOT       TRP_TURN_NO_SLOT
 #define NGX_TRP_TURN_RESERVATIONS  256
@@ -40,22 +40,9 @@
 
 #define NGX_TRP_TURN_ZONE_MIN      (1024 * 1024)
 
-
-typedef enum {
-    NGX_TRP_TURN_SLOT_FREE = 0,
-    NGX_TRP_TURN_SLOT_STARTING,
-    NGX_TRP_TURN_SLOT_RUNNING,         /* reads the sockets of its listens */
-    NGX_TRP_TURN_SLOT_SWITCHED         /* reads its clients' sockets only */
-} ngx_trp_turn_slot_e;
-
-
-typedef struct {
-    ngx_atomic_t         pid;
-    ngx_atomic_t         state;
-    ngx_atomic_uint_t    generation;
-    ngx_atomic_t         epoch;        /* unique to each worker */
-    trp_turn_stats_t     stats;
-} ngx_trp_turn_slot_t;
+#if (TRP_TURN_NO_SLOT != NGX_TRP_NO_SLOT)
+#error the core has other slots
+#endif
 
 
 /* whose allocations are counted */
@@ -115,12 +102,9 @@ typedef struct {
 
 
 typedef struct {
-    ngx_atomic_t                 generation;
     ngx_atomic_t                 admitted; /* the portal has said "init" */
     ngx_atomic_t                 removals; /* of accounts */
-    ngx_atomic_t                 epochs;   /* given to workers */
-    ngx_atomic_t                 ends;     /* of workers */
-    ngx_atomic_t                 watched;  /* last, in milliseconds */
+    ngx_trp_slots_shared_t       slots;
     u_char                       nonce_key[TRP_TURN_NONCE_KEY_LEN];
     u_char                       hash_key[TRP_HASH_KEY_LEN];
     u_char                       secret[NGX_TRP_TURN_SECRET_LEN];
@@ -134,14 +118,12 @@ typedef struct {
     ngx_trp_warnings_shared_t    peers;    /* and about those denied */
     ngx_trp_turn_tally_t         tallies[NGX_TRP_TURN_TALLIES];
 
-    ngx_uint_t                   nslots;
-
     /* powers of two */
     ngx_uint_t                   nowners;
     ngx_uint_t                   nusage;
     ngx_uint_t                   naccounts;
 
-    ngx_trp_turn_slot_t         *slots;
+    trp_turn_stats_t            *stats;    /* of each slot */
     ngx_trp_turn_owner_t        *owners;
     ngx_trp_turn_usage_t        *usage;
     u_char                     (*accounts)[TRP_TURN_ACCOUNT_LEN + 1];
@@ -151,6 +133,7 @@ typedef struct {
 typedef struct {
     ngx_slab_pool_t             *pool;
     ngx_trp_turn_shared_t       *shared;
+    ngx_trp_slots_t              slots;
 } ngx_trp_turn_zone_t;
 
 

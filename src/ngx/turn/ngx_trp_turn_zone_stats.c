@@ -55,10 +55,9 @@ ngx_trp_turn_zone_sum(ngx_trp_turn_zone_t *zone, trp_turn_stats_t *stats)
 
     *stats = zone->shared->past;
 
-    for (i = 0; i < zone->shared->nslots; i++) {
-        if (zone->shared->slots[i].state != NGX_TRP_TURN_SLOT_FREE) {
-            ngx_trp_turn_zone_add_stats(stats, &zone->shared->slots[i].stats,
-                                        1);
+    for (i = 0; i < zone->shared->slots.n; i++) {
+        if (zone->shared->slots.slots[i].state != NGX_TRP_SLOT_FREE) {
+            ngx_trp_turn_zone_add_stats(stats, &zone->shared->stats[i], 1);
         }
     }
 
