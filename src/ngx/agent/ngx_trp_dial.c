@@ -14,6 +14,7 @@
 #include "agent/ngx_trp_turn_servers.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_connect.h"
+#include "tunnel/ngx_trp_transport_tls.h"
 #include "tunnel/ngx_trp_tunnel.h"
 #include "turnc/ngx_trp_turnc_connect.h"
 #include "tunnel/trp_auth.h"
@@ -109,9 +110,10 @@ static ngx_trp_link_t *
 ngx_trp_dial_create_link(ngx_trp_pool_t *pool, const ngx_trp_way_t *way,
     ngx_connection_t *c)
 {
-    ngx_pool_t          *mem;
-    ngx_trp_link_t      *link;
-    ngx_trp_dial_log_t  *dl;
+    ngx_pool_t           *mem;
+    ngx_trp_link_t       *link;
+    ngx_trp_dial_log_t   *dl;
+    ngx_trp_transport_t  *tr;
 
     link = ngx_pcalloc(c->pool, sizeof(ngx_trp_link_t));
     dl = ngx_palloc(c->pool, sizeof(ngx_trp_dial_log_t));
@@ -128,7 +130,9 @@ ngx_trp_dial_create_link(ngx_trp_pool_t *pool, const ngx_trp_way_t *way,
     c->read->log = &dl->log;
     c->write->log = &dl->log;
 
-    link->tunnel = ngx_trp_tunnel_create(c, &pool->agent->tunnels,
+    tr = ngx_trp_transport_tls_create(c, &pool->agent->tunnels.bio);
+
+    link->tunnel = ngx_trp_tunnel_create(tr, &pool->agent->tunnels,
                                          pool->dialled->tunnel,
                                          link, 0, pool->conf->heartbeat);
     if (link->tunnel == NULL) {
@@ -328,33 +332,14 @@ ngx_trp_dial_turn_cleanup(void *data)
 }
 
 
-/* the protocol, and a hint to which of the relay's workers this should go */
-
 static ngx_int_t
 ngx_trp_dial_alpn(ngx_trp_dialer_t *d)
 {
-    u_char            *p, buf[64];
-    ngx_trp_link_t    *link;
-    ngx_connection_t  *c;
+    ngx_trp_link_t  *link;
 
-    c = d->connection;
     link = d->data;
 
-    p = buf;
-    *p++ = sizeof(TRP_ALPN) - 1;
-    p = ngx_cpymem(p, TRP_ALPN, sizeof(TRP_ALPN) - 1);
-
-    if (link->pool->dials.slot != -1) {
-        *p++ = sizeof(TRP_ALPN_SLOT) - 1 + 2;
-        p = ngx_sprintf(p, TRP_ALPN_SLOT "%02i", link->pool->dials.slot);
-    }
-
-    if (SSL_set_alpn_protos(c->ssl->connection, buf, p - buf) != 0) {
-        ngx_ssl_error(NGX_LOG_ERR, c->log, 0, "SSL_set_alpn_protos() failed");
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
+    return ngx_trp_transport_tls_offer(d->connection, link->pool->dials.slot);
 }
 
 
@@ -415,8 +400,7 @@ ngx_trp_dial_frame(ngx_trp_link_t *link, trp_frame_t *frame)
 
         ngx_log_error(NGX_LOG_INFO, t->connection->log, 0,
                       "tunnel is ready, slot %d%s", (int) ready.slot,
-                      SSL_session_reused(t->connection->ssl->connection)
-                      ? ", TLS session resumed" : "");
+                      ngx_trp_tunnel_reused(t) ? ", TLS session resumed" : "");
 
         ngx_trp_dial_log_ready(link->log);
 

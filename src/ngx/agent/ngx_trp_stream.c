@@ -12,6 +12,7 @@
 
 #include "agent/ngx_trp_stream.h"
 #include "agent/ngx_trp_stream_log.h"
+#include "base/ngx_trp_connect.h"
 #include "base/ngx_trp_fake.h"
 #include "tunnel/ngx_trp_tunnel.h"
 #include "tunnel/ngx_trp_tunnel_doubt.h"
@@ -716,7 +717,8 @@ ngx_trp_stream_got_reset(ngx_trp_stream_t *st)
 
     if (st->in == NGX_TRP_STREAM_ENDED && other
         && !st->ahead.kept && !st->ops->udp
-        && (!st->consumed || other->buffered || ngx_trp_tunnel_unsent(other)))
+        && (!st->consumed || other->buffered
+            || ngx_trp_connect_unsent(other)))
     {
         st->out = NGX_TRP_STREAM_ABORTED;
         ngx_trp_fake_wake(st->connection->write);

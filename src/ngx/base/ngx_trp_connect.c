@@ -5,12 +5,16 @@
 
 
 /*
- * A non-blocking connect(), its result, and whether this host has a route to
- * an address.
+ * A non-blocking connect(), its result, whether this host has a route to an
+ * address, and what a connection's peer does not have yet.
  */
 
 
 #include "base/ngx_trp_connect.h"
+
+#if (NGX_LINUX)
+#include <linux/sockios.h>
+#endif
 
 
 /* milliseconds, for all addresses but the last; and for each of them */
@@ -94,4 +98,21 @@ ngx_trp_connect_patience(ngx_uint_t n)
     time = ngx_max(time, NGX_TRP_CONNECT_PATIENCE_MIN);
 
     return ngx_min(time, NGX_TRP_CONNECT_PATIENCE_MAX);
+}
+
+
+size_t
+ngx_trp_connect_unsent(ngx_connection_t *c)
+{
+#ifdef SIOCOUTQ
+
+    int  n;
+
+    return (ioctl(c->fd, SIOCOUTQ, &n) == 0) ? n : 0;
+
+#else
+
+    return 0;
+
+#endif
 }

@@ -50,6 +50,11 @@ ngx_err_t ngx_trp_connect_way(struct sockaddr *sockaddr, socklen_t socklen);
 ngx_msec_t ngx_trp_connect_patience(ngx_uint_t n);
 
 
+/* bytes in a socket that its peer has not acknowledged */
+
+size_t ngx_trp_connect_unsent(ngx_connection_t *c);
+
+
 #pragma GCC visibility pop
 
 

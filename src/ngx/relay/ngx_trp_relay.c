@@ -21,6 +21,7 @@
 #include "relay/ngx_trp_services.h"
 #include "status/ngx_trp_status_kinds.h"
 #include "tunnel/ngx_trp_near.h"
+#include "tunnel/ngx_trp_transport_tls.h"
 #include "tunnel/trp_auth.h"
 #include "tunnel/trp_publish.h"
 
@@ -295,28 +296,15 @@ void
 ngx_trp_relay_serve(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
     ngx_trp_guest_t *guest)
 {
-    unsigned           len;
-    const u_char      *alpn;
-    ngx_trp_peer_t    *peer;
-    ngx_connection_t  *c;
+    ngx_trp_peer_t       *peer;
+    ngx_connection_t     *c;
+    ngx_trp_transport_t  *tr;
 
     c = s->connection;
 
     c->log->action = "authenticating tunnel";
 
-    alpn = NULL;
-    len = 0;
-
-    if (c->ssl) {
-
-        /* what a stranger has sent is not read, which is no critical error */
-        c->ssl->no_wait_shutdown = 1;
-
-        SSL_set_msg_callback(c->ssl->connection, NULL);
-        SSL_get0_alpn_selected(c->ssl->connection, &alpn, &len);
-    }
-
-    if (len != sizeof(TRP_ALPN) - 1) {
+    if (!ngx_trp_transport_tls_accepted(c)) {
         ngx_log_error(NGX_LOG_INFO, c->log, 0,
                       "client does not speak " TRP_ALPN
                       ", it offers no protocol");
@@ -324,13 +312,14 @@ ngx_trp_relay_serve(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
         return;
     }
 
+    tr = ngx_trp_transport_tls_create(c, &relay->tunnels.bio);
     peer = ngx_pcalloc(c->pool, sizeof(ngx_trp_peer_t));
 
     if (peer) {
         peer->relay = relay;
         peer->session = s;
         peer->guest = guest;
-        peer->tunnel = ngx_trp_tunnel_create(c, &relay->tunnels,
+        peer->tunnel = ngx_trp_tunnel_create(tr, &relay->tunnels,
                                              &ngx_trp_relay_tunnel_handlers,
                                              peer, 1, relay->conf->heartbeat);
     }
@@ -797,8 +786,7 @@ ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth)
                   t->state.opener ? "reverse" : "entry", &peer->agent->name,
                   peer->key->comment.len, peer->key->comment.data,
                   &group->sn.str,
-                  SSL_session_reused(t->connection->ssl->connection)
-                  ? ", TLS session resumed" : "");
+                  ngx_trp_tunnel_reused(t) ? ", TLS session resumed" : "");
 
     t->connection->log->action = "serving tunnel";
 

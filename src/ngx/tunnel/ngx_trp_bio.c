@@ -100,11 +100,6 @@ ngx_trp_bio_insert(ngx_trp_bio_t *bio, ngx_trp_bio_conf_t *conf,
     bio->connection = c;
     bio->conf = conf;
 
-    if (c->ssl == NULL) {
-        bio->socket = 1;
-        return NGX_OK;
-    }
-
     ssl = c->ssl->connection;
     next = SSL_get_rbio(ssl);
 
@@ -129,6 +124,16 @@ ngx_trp_bio_insert(ngx_trp_bio_t *bio, ngx_trp_bio_conf_t *conf,
     SSL_set_bio(ssl, b, b);
 
     return NGX_OK;
+}
+
+
+void
+ngx_trp_bio_plain(ngx_trp_bio_t *bio, ngx_trp_bio_conf_t *conf,
+    ngx_connection_t *c)
+{
+    bio->connection = c;
+    bio->conf = conf;
+    bio->socket = 1;
 }
 
 
@@ -456,7 +461,7 @@ ngx_trp_bio_is_drained(ngx_trp_bio_t *bio)
 void
 ngx_trp_bio_adapt(ngx_trp_bio_t *bio)
 {
-    if (bio->full && bio->connection->ssl) {
+    if (bio->full) {
         SSL_set_read_ahead(bio->connection->ssl->connection, 0);
     }
 }
@@ -466,10 +471,6 @@ void
 ngx_trp_bio_relax(ngx_trp_bio_t *bio)
 {
     ngx_ssl_conn_t  *ssl;
-
-    if (bio->connection->ssl == NULL) {
-        return;
-    }
 
     ssl = bio->connection->ssl->connection;
 

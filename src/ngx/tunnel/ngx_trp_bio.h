@@ -67,8 +67,7 @@ ngx_int_t ngx_trp_bio_init(ngx_pool_t *pool, ngx_trp_bio_conf_t *conf);
 
 /*
  * Inserts it beneath the SSL of a connection, after the handshake.  It is freed
- * with the SSL.  Does nothing with kernel TLS.  Without an SSL the tunnel reads
- * with ngx_trp_bio_read_plain(), and ngx_trp_bio_free() is to be called.
+ * with the SSL.  Does nothing with kernel TLS.
  */
 
 ngx_int_t ngx_trp_bio_insert(ngx_trp_bio_t *bio, ngx_trp_bio_conf_t *conf,
@@ -76,9 +75,12 @@ ngx_int_t ngx_trp_bio_insert(ngx_trp_bio_t *bio, ngx_trp_bio_conf_t *conf,
 
 
 /*
- * Without TLS: the number of bytes, 0 at the end of the connection, NGX_AGAIN,
- * NGX_ERROR.
+ * Without TLS, on a socket: only to read.  The number of bytes, 0 at the end of
+ * the connection, NGX_AGAIN, NGX_ERROR.
  */
+
+void ngx_trp_bio_plain(ngx_trp_bio_t *bio, ngx_trp_bio_conf_t *conf,
+    ngx_connection_t *c);
 
 ssize_t ngx_trp_bio_read_plain(ngx_trp_bio_t *bio, u_char *buf, size_t size);
 

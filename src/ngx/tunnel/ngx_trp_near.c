@@ -10,6 +10,7 @@
 
 
 #include "tunnel/ngx_trp_near.h"
+#include "tunnel/ngx_trp_transport_unix.h"
 
 
 #define NGX_TRP_NEAR_POOL  1024
@@ -63,8 +64,9 @@ ngx_trp_near_create(ngx_socket_t fd, size_t size, ngx_trp_tunnels_t *tunnels,
     data = ngx_pcalloc(pool, size);
 
     if (data && ngx_trp_near_connection(c, log) == NGX_OK) {
-        t = ngx_trp_tunnel_create(c, tunnels, handlers, data, relay,
-                                  heartbeat);
+        t = ngx_trp_tunnel_create(ngx_trp_transport_unix_create(c,
+                                                              &tunnels->bio),
+                                  tunnels, handlers, data, relay, heartbeat);
     }
 
     if (t == NULL || ngx_trp_tunnel_start(t) != NGX_OK

@@ -35,23 +35,18 @@ typedef struct {
     ngx_int_t         (*start)(ngx_trp_transport_t *tr);
 
     /*
-     * The number of bytes; 0: the connection is over, explain() says why;
+     * The number of bytes; 0: the connection is over, and tr->err says how;
      * NGX_AGAIN: c->read->handler will be called; NGX_ERROR: it has failed, and
-     * explain() says why, too.
+     * failed() must be called.
      */
     ssize_t           (*recv)(ngx_trp_transport_t *tr, u_char *buf,
                               size_t size);
 
+    /* writes a line to the log, unless "quiet"; the same in short, or NULL */
+    const char       *(*failed)(ngx_trp_transport_t *tr, ngx_uint_t quiet);
+
     /* 1 if recv() would only find out that there is nothing */
     ngx_uint_t        (*drained)(ngx_trp_transport_t *tr);
-
-    /*
-     * Why recv() has returned 0 or NGX_ERROR, as a text for the log; an error
-     * also has a line of its own there, unless "quiet".  "err" is set for 0:
-     * what the system has reported, or 0 for a clean end.
-     */
-    const char       *(*explain)(ngx_trp_transport_t *tr, ngx_uint_t quiet,
-                                 ngx_err_t *err);
 
     /*
      * One record, at most NGX_TRP_RECORD_SIZE.  The number of bytes taken, not
@@ -70,16 +65,18 @@ typedef struct {
     /* bytes passed on that the peer's host has not acknowledged */
     size_t            (*unacknowledged)(ngx_trp_transport_t *tr);
 
-    /* the peer of a busy tunnel must be found dead within some beats, ms */
+    /*
+     * A peer's host that is gone while a stream is on the tunnel is to be
+     * noticed within some beats, in ms, even if nothing is sent.  lost(): 1 if
+     * it has not acknowledged data for so long.
+     */
     void              (*keepalive)(ngx_trp_transport_t *tr, ngx_msec_t beat,
                                    ngx_uint_t beats);
-
-    /* 1 if its host has not acknowledged data for so long */
     ngx_uint_t        (*lost)(ngx_trp_transport_t *tr, ngx_msec_t beat,
                               ngx_uint_t beats);
 
-    /* it is idle: buffers may be freed */
-    void              (*relax)(ngx_trp_transport_t *tr);
+    /* it is idle; or "ended": a stream has ended, and the next may follow */
+    void              (*relax)(ngx_trp_transport_t *tr, ngx_uint_t ended);
 
     /* TRP_EXPORTER_LEN bytes; NGX_ERROR: there is no unique value */
     ngx_int_t         (*exporter)(ngx_trp_transport_t *tr, u_char *out);
@@ -87,13 +84,12 @@ typedef struct {
     /* 1 if a TLS session was resumed */
     ngx_uint_t        (*reused)(ngx_trp_transport_t *tr);
 
-    /* close() is to tell the peer that this is no end, and to send no more */
+    /* nothing more is sent, and close() lets the peer see a reset */
     void              (*reset)(ngx_trp_transport_t *tr);
 
     /*
-     * Closes and frees the connection with its pool, and so the transport and
-     * the tunnel.  "blocked": output waits that is given up.  Before start()
-     * too.
+     * Closes the connection and frees it with its pool, and so the transport
+     * and the tunnel; also before start().  "blocked": output is given up.
      */
     void              (*close)(ngx_trp_transport_t *tr, ngx_uint_t blocked);
 
@@ -108,6 +104,8 @@ struct ngx_trp_transport_s {
 
     /* what send() has taken, and flush() has to pass on */
     const ngx_trp_out_t            *out;
+
+    ngx_err_t                       err;     /* of recv(); 0: a clean end */
 
     unsigned                        write_on_read:1;  /* recv() waits for it */
 };

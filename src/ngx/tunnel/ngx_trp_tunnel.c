@@ -13,35 +13,34 @@
 #include "tunnel/ngx_trp_tunnel.h"
 #include "tunnel/ngx_trp_frame_log.h"
 #include "tunnel/ngx_trp_tunnel_doubt.h"
-#include "base/ngx_trp_event.h"
-#include "tunnel/trp_auth.h"
 
 
 #define NGX_TRP_TURN_SIZE  262144    /* read in one turn of the event loop */
 
 
-static ngx_int_t ngx_trp_tunnel_forget_write_event(ngx_connection_t *c);
 static void ngx_trp_tunnel_read_handler(ngx_event_t *rev);
 static void ngx_trp_tunnel_write_handler(ngx_event_t *wev);
 static void ngx_trp_tunnel_event_handler(ngx_event_t *ev);
 static void ngx_trp_tunnel_free_payload(ngx_trp_tunnel_t *t);
 static ngx_int_t ngx_trp_tunnel_drop(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_consume(ngx_trp_tunnel_t *t);
-static ssize_t ngx_trp_tunnel_recv_nothing(ngx_trp_tunnel_t *t, int n);
-static ssize_t ngx_trp_tunnel_recv_nothing_plain(ngx_trp_tunnel_t *t,
-    ssize_t n);
-static void ngx_trp_tunnel_log_closed(ngx_trp_tunnel_t *t, ngx_err_t err);
+static ssize_t ngx_trp_tunnel_recv_nothing(ngx_trp_tunnel_t *t, ssize_t n);
 static const char *ngx_trp_tunnel_why_closed(ngx_err_t err);
-static ngx_int_t ngx_trp_tunnel_recv_later(ngx_trp_tunnel_t *t);
-static void ngx_trp_tunnel_close_connection(ngx_connection_t *c);
 
 
 ngx_trp_tunnel_t *
-ngx_trp_tunnel_create(ngx_connection_t *c, ngx_trp_tunnels_t *tunnels,
+ngx_trp_tunnel_create(ngx_trp_transport_t *tr, ngx_trp_tunnels_t *tunnels,
     const ngx_trp_tunnel_handlers_t *handlers, void *data, ngx_uint_t relay,
     ngx_msec_t heartbeat)
 {
+    ngx_connection_t  *c;
     ngx_trp_tunnel_t  *t;
+
+    if (tr == NULL) {
+        return NULL;
+    }
+
+    c = tr->connection;
 
     t = ngx_pcalloc(c->pool, sizeof(ngx_trp_tunnel_t));
     if (t == NULL) {
@@ -49,6 +48,7 @@ ngx_trp_tunnel_create(ngx_connection_t *c, ngx_trp_tunnels_t *tunnels,
     }
 
     t->connection = c;
+    t->transport = tr;
     t->tunnels = tunnels;
     t->handlers = handlers;
     t->data = data;
@@ -75,39 +75,17 @@ ngx_trp_tunnel_start(ngx_trp_tunnel_t *t)
 
     c = t->connection;
 
-    if (ngx_trp_bio_insert(&t->bio, &t->tunnels->bio, c) != NGX_OK
-        || ngx_trp_tunnel_forget_write_event(c) != NGX_OK)
-    {
+    if (t->transport->ops->start(t->transport) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    if (c->ssl) {
-
-        /* a record not yet written may be moved between buffers */
-
-        SSL_set_mode(c->ssl->connection, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    }
-
-    ngx_trp_tunnel_socket_options(t);
+    ngx_trp_tunnel_keepalive(t);
 
     c->idle = 1;
     c->read->handler = ngx_trp_tunnel_read_handler;
     c->write->handler = ngx_trp_tunnel_write_handler;
 
     return NGX_OK;
-}
-
-
-/*
- * With both events in epoll, bytes that were already read would wake up the
- * worker again, since the socket is writable.  So the write event is active
- * only while output waits for it.
- */
-
-static ngx_int_t
-ngx_trp_tunnel_forget_write_event(ngx_connection_t *c)
-{
-    return c->write->ready ? ngx_trp_event_del(c->write) : NGX_OK;
 }
 
 
@@ -162,14 +140,16 @@ ngx_trp_tunnel_read_handler(ngx_event_t *rev)
 static void
 ngx_trp_tunnel_write_handler(ngx_event_t *wev)
 {
-    ngx_connection_t  *c;
-    ngx_trp_tunnel_t  *t;
+    ngx_connection_t     *c;
+    ngx_trp_tunnel_t     *t;
+    ngx_trp_transport_t  *tr;
 
     c = wev->data;
     t = c->data;
+    tr = t->transport;
 
-    if (t->write_on_read) {
-        t->write_on_read = 0;
+    if (tr->write_on_read) {
+        tr->write_on_read = 0;
         ngx_post_event(c->read, &ngx_posted_events);
     }
 
@@ -183,7 +163,7 @@ ngx_trp_tunnel_write_handler(ngx_event_t *wev)
         t->handlers->writable(t);
     }
 
-    if (!t->blocked && ngx_trp_tunnel_forget_write_event(c) != NGX_OK) {
+    if (!t->blocked && tr->ops->written(tr) != NGX_OK) {
         ngx_trp_tunnel_fail(t);
     }
 }
@@ -238,9 +218,7 @@ ngx_trp_tunnel_settle(ngx_trp_tunnel_t *t)
         ngx_trp_out_free(&t->out);
     }
 
-    if (t->bio.full) {
-        ngx_trp_bio_relax(&t->bio);
-    }
+    t->transport->ops->relax(t->transport, 1);
 
     ngx_trp_tunnel_watch(t);
 
@@ -251,25 +229,20 @@ ngx_trp_tunnel_settle(ngx_trp_tunnel_t *t)
 ssize_t
 ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
 {
-    ssize_t            n;
-    ngx_connection_t  *c;
+    ssize_t               n;
+    ngx_trp_transport_t  *tr;
 
     if (t->failed) {
         return NGX_ERROR;
     }
 
-    c = t->connection;
-
-    /*
-     * not ngx_ssl_recv(): with exact sizes, as those of frames, it calls
-     * ioctl(FIONREAD) and reads on in the next iteration of the event loop
-     */
+    tr = t->transport;
 
     if (t->turn > NGX_TRP_TURN_SIZE) {
 
         /* a peer that is faster than this worker must not monopolize it */
 
-        ngx_post_event(c->read, &ngx_posted_next_events);
+        ngx_post_event(t->connection->read, &ngx_posted_next_events);
         return NGX_AGAIN;
     }
 
@@ -281,11 +254,7 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
         return NGX_AGAIN;
     }
 
-    if (ngx_trp_bio_is_drained(&t->bio)) {
-        return ngx_trp_tunnel_recv_later(t);
-    }
-
-    if (t->input && !t->abandoned) {
+    if (t->input && !t->abandoned && !tr->ops->drained(tr)) {
 
         /* what is dropped has no limit, so that the next stream comes soon */
 
@@ -296,12 +265,7 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
         }
     }
 
-    if (ERR_peek_error()) {
-        ERR_clear_error();
-    }
-
-    n = c->ssl ? SSL_read(c->ssl->connection, buf, size)
-               : ngx_trp_bio_read_plain(&t->bio, buf, size);
+    n = tr->ops->recv(tr, buf, size);
 
     if (n > 0) {
         t->received = ngx_current_msec;
@@ -316,79 +280,44 @@ ngx_trp_tunnel_recv(ngx_trp_tunnel_t *t, u_char *buf, size_t size)
             ngx_trp_tunnel_answered(t);
         }
 
-        ngx_trp_bio_adapt(&t->bio);
-
         return n;
     }
 
-    return c->ssl ? ngx_trp_tunnel_recv_nothing(t, n)
-                  : ngx_trp_tunnel_recv_nothing_plain(t, n);
+    return ngx_trp_tunnel_recv_nothing(t, n);
 }
 
 
-/* SSL_read() has returned "n", which is not positive */
+/* "n" is not positive */
 
 static ssize_t
-ngx_trp_tunnel_recv_nothing(ngx_trp_tunnel_t *t, int n)
+ngx_trp_tunnel_recv_nothing(ngx_trp_tunnel_t *t, ssize_t n)
 {
-    int                sslerr;
-    ngx_err_t          err;
-    ngx_connection_t  *c;
+    ngx_uint_t            asked;
+    ngx_trp_transport_t  *tr;
 
-    c = t->connection;
-
-    sslerr = SSL_get_error(c->ssl->connection, n);
-    err = (sslerr == SSL_ERROR_SYSCALL) ? ngx_errno : 0;
-
-    if (sslerr == SSL_ERROR_WANT_READ) {
-        return ngx_trp_tunnel_recv_later(t);
-    }
-
-    if (sslerr == SSL_ERROR_WANT_WRITE) {
-        c->write->ready = 0;
-        t->write_on_read = 1;
-
-        if (ngx_handle_write_event(c->write, 0) == NGX_OK) {
-            return NGX_AGAIN;
-        }
-
-    } else {
-        c->ssl->no_wait_shutdown = 1;
-        c->ssl->no_send_shutdown = 1;
-
-        if (t->draining && !t->busy) {
-
-            /* it was asked to close */
-
-        } else if (sslerr == SSL_ERROR_ZERO_RETURN || ERR_peek_error() == 0) {
-            ngx_trp_tunnel_log_closed(t, err);
-
-        } else {
-            ngx_trp_tunnel_why(t, "TLS failed");
-            ngx_ssl_error(NGX_LOG_INFO, c->log, err,
-                          "reading from tunnel failed");
-        }
-    }
-
-    ngx_trp_tunnel_fail(t);
-
-    return NGX_ERROR;
-}
-
-
-static ssize_t
-ngx_trp_tunnel_recv_nothing_plain(ngx_trp_tunnel_t *t, ssize_t n)
-{
-    ngx_err_t  err;
+    tr = t->transport;
 
     if (n == NGX_AGAIN) {
-        return ngx_trp_tunnel_recv_later(t);
+
+        if (!t->busy) {
+            tr->ops->relax(tr, 0);
+        }
+
+        return NGX_AGAIN;
     }
 
-    err = (n == 0) ? 0 : ngx_socket_errno;
+    /* it was asked to close */
+    asked = (t->draining && !t->busy);
 
-    if (t->busy || !t->draining) {
-        ngx_trp_tunnel_log_closed(t, err);
+    if (n == NGX_ERROR) {
+        ngx_trp_tunnel_why(t, tr->ops->failed(tr, asked));
+
+    } else if (!asked) {
+        ngx_log_error(NGX_LOG_INFO, t->connection->log, tr->err,
+                      "peer closed tunnel%s",
+                      t->busy ? " in the middle of a stream" : "");
+
+        ngx_trp_tunnel_why(t, ngx_trp_tunnel_why_closed(tr->err));
     }
 
     ngx_trp_tunnel_fail(t);
@@ -397,18 +326,7 @@ ngx_trp_tunnel_recv_nothing_plain(ngx_trp_tunnel_t *t, ssize_t n)
 }
 
 
-static void
-ngx_trp_tunnel_log_closed(ngx_trp_tunnel_t *t, ngx_err_t err)
-{
-    ngx_log_error(NGX_LOG_INFO, t->connection->log, err,
-                  "peer closed tunnel%s",
-                  t->busy ? " in the middle of a stream" : "");
-
-    ngx_trp_tunnel_why(t, ngx_trp_tunnel_why_closed(err));
-}
-
-
-/* what a socket has reported, 0: the end */
+/* what the system has reported, 0: the end */
 
 static const char *
 ngx_trp_tunnel_why_closed(ngx_err_t err)
@@ -429,27 +347,6 @@ ngx_trp_tunnel_why_closed(ngx_err_t err)
     }
 
     return "connection failed";
-}
-
-
-static ngx_int_t
-ngx_trp_tunnel_recv_later(ngx_trp_tunnel_t *t)
-{
-    ngx_event_t  *rev;
-
-    rev = t->connection->read;
-    rev->ready = 0;
-
-    if (!t->busy) {
-        ngx_trp_bio_relax(&t->bio);
-    }
-
-    if (ngx_handle_read_event(rev, 0) != NGX_OK) {
-        ngx_trp_tunnel_fail(t);
-        return NGX_ERROR;
-    }
-
-    return NGX_AGAIN;
 }
 
 
@@ -796,36 +693,6 @@ ngx_trp_tunnel_consume(ngx_trp_tunnel_t *t)
 }
 
 
-ngx_int_t
-ngx_trp_tunnel_exporter(ngx_trp_tunnel_t *t, u_char *out)
-{
-    ngx_ssl_conn_t  *ssl;
-
-    if (t->connection->ssl == NULL) {
-        return NGX_ERROR;
-    }
-
-    ssl = t->connection->ssl->connection;
-
-    /* RFC 9266, section 4.2: unique in TLS 1.2 only with RFC 7627 */
-
-    if (SSL_version(ssl) < TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1) {
-        return NGX_ERROR;
-    }
-
-    if (SSL_export_keying_material(ssl, out, TRP_EXPORTER_LEN,
-                                   TRP_EXPORTER_LABEL,
-                                   sizeof(TRP_EXPORTER_LABEL) - 1,
-                                   (u_char *) "", 0, 1)
-        != 1)
-    {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
 void
 ngx_trp_tunnel_close(ngx_trp_tunnel_t *t)
 {
@@ -858,43 +725,5 @@ ngx_trp_tunnel_close(ngx_trp_tunnel_t *t)
 
     c->idle = 0;
 
-    if (c->ssl) {
-        c->ssl->no_wait_shutdown = 1;
-        c->ssl->no_send_shutdown |= t->blocked;
-
-    } else {
-        ngx_trp_bio_free(&t->bio);
-    }
-
-    ngx_trp_tunnel_close_connection(c);
-}
-
-
-static void
-ngx_trp_tunnel_close_connection(ngx_connection_t *c)
-{
-    ngx_pool_t  *pool;
-
-    if (c->ssl) {
-
-        if (ngx_ssl_shutdown(c) == NGX_AGAIN) {
-            c->ssl->handler = ngx_trp_tunnel_close_connection;
-
-            /* what the log's text is made of may be freed before */
-            c->log->handler = NULL;
-            return;
-        }
-
-        /*
-         * TLS beneath the tunnel's is shut down when it is freed, after nginx
-         * has checked for errors; this fails if the connection is dead
-         */
-
-        ERR_clear_error();
-    }
-
-    pool = c->pool;
-
-    ngx_close_connection(c);
-    ngx_destroy_pool(pool);
+    t->transport->ops->close(t->transport, t->blocked);
 }

@@ -5,8 +5,7 @@
 
 
 /*
- * A tunnel: frames on a TLS connection, common to agents and the relay; or on a
- * Unix socket without TLS, between two workers of one nginx.
+ * A tunnel: frames on a transport, common to agents and the relay.
  *
  * A tunnel is allocated from its connection's pool and freed with the
  * connection, only by ngx_trp_tunnel_close().  That is called from the tunnel's
@@ -28,12 +27,13 @@
 
 
 /*
- * Creates a tunnel for a connection, in its pool, and sets c->data.  NULL: no
- * memory.  ngx_trp_tunnel_start() takes over the connection's events once the
- * TLS handshake is done; NGX_ERROR: no memory.
+ * Creates a tunnel on a transport, in the pool of its connection, and sets
+ * c->data.  NULL: no memory, or "tr" is NULL.  ngx_trp_tunnel_start() takes
+ * over the connection's events once the handshake is done; NGX_ERROR: no
+ * memory.
  */
 
-ngx_trp_tunnel_t *ngx_trp_tunnel_create(ngx_connection_t *c,
+ngx_trp_tunnel_t *ngx_trp_tunnel_create(ngx_trp_transport_t *tr,
     ngx_trp_tunnels_t *tunnels, const ngx_trp_tunnel_handlers_t *handlers,
     void *data, ngx_uint_t relay, ngx_msec_t heartbeat);
 ngx_int_t ngx_trp_tunnel_start(ngx_trp_tunnel_t *t);
@@ -101,9 +101,12 @@ void ngx_trp_tunnel_abandon(ngx_trp_tunnel_t *t, trp_refuse_t *refuse,
     ngx_uint_t aborted);
 
 
-/* writes the TLS exporter value; NGX_ERROR if the connection has none */
+/* of the transport: the TLS exporter value; 1 if a session was resumed */
 
-ngx_int_t ngx_trp_tunnel_exporter(ngx_trp_tunnel_t *t, u_char *out);
+#define ngx_trp_tunnel_exporter(t, out)                                      \
+    (t)->transport->ops->exporter((t)->transport, out)
+
+#define ngx_trp_tunnel_reused(t)  (t)->transport->ops->reused((t)->transport)
 
 
 #pragma GCC visibility pop

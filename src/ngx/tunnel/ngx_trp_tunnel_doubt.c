@@ -100,7 +100,7 @@ ngx_trp_tunnel_doubt(ngx_trp_tunnel_t *t)
         return half;
     }
 
-    unsent = ngx_trp_tunnel_pending(t) + ngx_trp_tunnel_unsent(t->connection);
+    unsent = ngx_trp_tunnel_unsent(t);
 
     if (ngx_trp_tunnel_lives(t, unsent)) {
         doubt->asked = 0;
@@ -128,8 +128,7 @@ ngx_trp_tunnel_doubted(ngx_trp_tunnel_t *t)
         return;
     }
 
-    doubt->unsent = ngx_trp_tunnel_pending(t)
-                    + ngx_trp_tunnel_unsent(t->connection);
+    doubt->unsent = ngx_trp_tunnel_unsent(t);
     doubt->had = (doubt->unsent == 0);
     doubt->asked = 1;
 
@@ -223,26 +222,10 @@ ngx_trp_tunnel_ask(ngx_trp_tunnel_t *t)
 void
 ngx_trp_tunnel_forsake(ngx_trp_tunnel_t *t)
 {
-    struct linger      linger;
-    ngx_connection_t  *c;
+    /* no output is flushed */
 
-    c = t->connection;
-
-    /* no output is flushed, nor is TLS shut down */
-
-    c->error = 1;
-    c->ssl->no_send_shutdown = 1;
-
-    linger.l_onoff = 1;
-    linger.l_linger = 0;
-
-    if (setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &linger,
-                   sizeof(struct linger))
-        == -1)
-    {
-        ngx_log_error(NGX_LOG_ALERT, c->log, ngx_socket_errno,
-                      "setsockopt(SO_LINGER) failed");
-    }
+    t->connection->error = 1;
+    t->transport->ops->reset(t->transport);
 
     ngx_trp_tunnel_lose(t, "peer did not answer");
 }

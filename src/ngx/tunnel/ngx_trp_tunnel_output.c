@@ -15,10 +15,6 @@
 #include "tunnel/ngx_trp_tunnel_output.h"
 #include "tunnel/ngx_trp_frame_log.h"
 
-#if (NGX_LINUX)
-#include <linux/sockios.h>
-#endif
-
 
 #define NGX_TRP_OUT_MIN      512
 #define NGX_TRP_OUT_CONTROL  256     /* after a full record */
@@ -32,8 +28,6 @@ static ngx_int_t ngx_trp_tunnel_tell(ngx_trp_tunnel_t *t, ngx_uint_t type,
 static ngx_int_t ngx_trp_tunnel_push(ngx_trp_tunnel_t *t);
 static ngx_int_t ngx_trp_tunnel_write(ngx_trp_tunnel_t *t, u_char **p,
     u_char *last);
-static ssize_t ngx_trp_tunnel_record(ngx_connection_t *c, u_char *p,
-    size_t size);
 static void ngx_trp_tunnel_write_failed(ngx_trp_tunnel_t *t, ngx_int_t rc);
 static u_char *ngx_trp_tunnel_reserve(ngx_trp_tunnel_t *t, size_t size);
 static void ngx_trp_tunnel_wrote(ngx_trp_tunnel_t *t);
@@ -412,15 +406,9 @@ ngx_trp_tunnel_flush(ngx_trp_tunnel_t *t)
         return;
     }
 
-    rc = ngx_trp_bio_flush(&t->bio);
+    rc = t->transport->ops->flush(t->transport);
 
     if (rc != NGX_OK) {
-
-        if (rc == NGX_ERROR) {
-            ngx_log_error(NGX_LOG_INFO, t->connection->log, ngx_socket_errno,
-                          "writing to tunnel failed");
-        }
-
         ngx_trp_tunnel_write_failed(t, rc);
         return;
     }
@@ -434,7 +422,7 @@ ngx_trp_tunnel_flush(ngx_trp_tunnel_t *t)
 }
 
 
-/* encrypts the output as TLS records */
+/* hands the output to the transport, which encrypts it */
 
 static ngx_int_t
 ngx_trp_tunnel_push(ngx_trp_tunnel_t *t)
@@ -475,15 +463,14 @@ ngx_trp_tunnel_push(ngx_trp_tunnel_t *t)
 static ngx_int_t
 ngx_trp_tunnel_write(ngx_trp_tunnel_t *t, u_char **p, u_char *last)
 {
-    ssize_t            n;
-    ngx_connection_t  *c;
+    ssize_t               n;
+    ngx_trp_transport_t  *tr;
 
-    c = t->connection;
+    tr = t->transport;
 
     while (*p < last) {
 
-        n = ngx_trp_tunnel_record(c, *p, ngx_min(last - *p,
-                                                 NGX_TRP_RECORD_SIZE));
+        n = tr->ops->send(tr, *p, ngx_min(last - *p, NGX_TRP_RECORD_SIZE));
 
         if (n == NGX_AGAIN || n == NGX_ERROR) {
             ngx_trp_tunnel_write_failed(t, n);
@@ -497,86 +484,16 @@ ngx_trp_tunnel_write(ngx_trp_tunnel_t *t, u_char **p, u_char *last)
 }
 
 
-/*
- * As ngx_ssl_write(), which empties OpenSSL's queue of errors for each record,
- * even if it is empty.  What to do when SSL_write() has to read is left to it.
- */
-
-static ssize_t
-ngx_trp_tunnel_record(ngx_connection_t *c, u_char *p, size_t size)
-{
-    int        n, sslerr;
-    ngx_err_t  err;
-
-    if (c->send != ngx_ssl_write || c->ssl->saved_read_handler
-        || ERR_peek_error())
-    {
-        return c->send(c, p, size);
-    }
-
-    n = SSL_write(c->ssl->connection, p, size);
-
-    if (n > 0) {
-        c->sent += n;
-        return n;
-    }
-
-    sslerr = SSL_get_error(c->ssl->connection, n);
-    err = (sslerr == SSL_ERROR_SYSCALL) ? ngx_errno : 0;
-
-    switch (sslerr) {
-
-    case SSL_ERROR_WANT_WRITE:
-        c->write->ready = 0;
-        return NGX_AGAIN;
-
-    case SSL_ERROR_WANT_READ:
-        return c->send(c, p, size);
-    }
-
-    c->ssl->no_wait_shutdown = 1;
-    c->ssl->no_send_shutdown = 1;
-
-    ngx_ssl_error(NGX_LOG_INFO, c->log, err, "writing to tunnel failed");
-
-    return NGX_ERROR;
-}
-
-
 static void
 ngx_trp_tunnel_write_failed(ngx_trp_tunnel_t *t, ngx_int_t rc)
 {
-    ngx_connection_t  *c;
-
-    c = t->connection;
-
     if (rc == NGX_AGAIN) {
         t->blocked = 1;
-
-        if (ngx_handle_write_event(c->write, 0) == NGX_OK) {
-            return;
-        }
+        return;
     }
 
-    c->error = 1;
+    t->connection->error = 1;
     ngx_trp_tunnel_lose(t, "writing failed");
-}
-
-
-size_t
-ngx_trp_tunnel_unsent(ngx_connection_t *c)
-{
-#ifdef SIOCOUTQ
-
-    int  n;
-
-    return (ioctl(c->fd, SIOCOUTQ, &n) == 0) ? n : 0;
-
-#else
-
-    return 0;
-
-#endif
 }
 
 
@@ -584,11 +501,6 @@ void
 ngx_trp_tunnel_fail(ngx_trp_tunnel_t *t)
 {
     t->failed = 1;
-
-    /* OpenSSL's errors must not be taken for those of the next connection */
-
-    ERR_clear_error();
-
     ngx_trp_tunnel_post(t);
 }
 

@@ -65,9 +65,14 @@ void ngx_trp_tunnel_flush_later(ngx_trp_tunnel_t *t);
 void ngx_trp_tunnel_flush_after(ngx_trp_tunnel_t *t, ngx_msec_t msec);
 
 
-/* bytes in a socket that its peer has not acknowledged */
+/* bytes of output that the peer's host does not have yet */
 
-size_t ngx_trp_tunnel_unsent(ngx_connection_t *c);
+static ngx_inline size_t
+ngx_trp_tunnel_unsent(ngx_trp_tunnel_t *t)
+{
+    return ngx_trp_tunnel_pending(t)
+           + t->transport->ops->unacknowledged(t->transport);
+}
 
 
 /* sets only why it will be closed */
@@ -85,7 +90,7 @@ ngx_trp_tunnel_why(ngx_trp_tunnel_t *t, const char *why)
 
 void ngx_trp_tunnel_post(ngx_trp_tunnel_t *t);
 
-/* writes all unsent output to the socket */
+/* passes on all output */
 
 void ngx_trp_tunnel_flush(ngx_trp_tunnel_t *t);
 

@@ -16,6 +16,7 @@
 
 #include "base/ngx_trp_meter.h"
 #include "tunnel/ngx_trp_bio.h"
+#include "tunnel/ngx_trp_transport.h"
 #include "tunnel/trp_tunnel.h"
 
 
@@ -107,7 +108,8 @@ typedef struct {
 /* one of thousands, in one piece of memory: its parts are fields of it */
 
 struct ngx_trp_tunnel_s {
-    ngx_connection_t                 *connection;
+    ngx_connection_t                 *connection; /* the transport's */
+    ngx_trp_transport_t              *transport;
     ngx_trp_tunnels_t                *tunnels;
     const ngx_trp_tunnel_handlers_t  *handlers;
     void                             *data;       /* of the handlers' owner */
@@ -115,7 +117,6 @@ struct ngx_trp_tunnel_s {
 
     trp_tunnel_t                      state;
     trp_reader_t                      reader;
-    ngx_trp_bio_t                     bio;
 
     ngx_trp_out_t                     out;        /* frames, not yet in TLS */
 
@@ -146,7 +147,6 @@ struct ngx_trp_tunnel_s {
     unsigned                          failed:1;
     unsigned                          missed:2;   /* beats without an answer */
     unsigned                          probing:4;  /* shorter beats to go */
-    unsigned                          write_on_read:1;
 
 #if (NGX_DEBUG)
     u_char                            stream_id[TRP_STREAM_ID_LEN];
@@ -157,7 +157,8 @@ struct ngx_trp_tunnel_s {
 /* the output that has not left this process, bytes */
 
 #define ngx_trp_tunnel_pending(t)                                            \
-    (ngx_trp_out_pending(&(t)->out) + ngx_trp_bio_pending(&(t)->bio))
+    (ngx_trp_out_pending(&(t)->out)                                          \
+     + ngx_trp_out_pending((t)->transport->out))
 
 
 #pragma GCC visibility pop

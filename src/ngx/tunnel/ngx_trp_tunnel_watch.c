@@ -14,8 +14,6 @@
 #include "tunnel/ngx_trp_tunnel_doubt.h"
 #include "tunnel/ngx_trp_tunnel_output.h"
 
-#include <netinet/tcp.h>
-
 
 #define NGX_TRP_BEATS        3       /* missed until a peer counts as dead */
 
@@ -24,72 +22,22 @@
 
 #define NGX_TRP_STUCK_BEATS  360     /* the same for a stream that has ended */
 
-#define NGX_TRP_UNSENT       524288  /* that the kernel takes in advance */
 
-
-static void ngx_trp_tunnel_keepalive(ngx_trp_tunnel_t *t);
 static ngx_msec_t ngx_trp_tunnel_beat(ngx_trp_tunnel_t *t);
-static ngx_uint_t ngx_trp_tunnel_lost_host(ngx_trp_tunnel_t *t);
 static ngx_uint_t ngx_trp_tunnel_stuck(ngx_trp_tunnel_t *t);
 
 
 /*
  * Heartbeats run on idle tunnels only: under backpressure a tunnel is not read,
- * and a PONG would be stuck behind data.  On busy ones the kernel tells whether
- * the peer's host is alive: keepalive when nothing is in flight, else what
- * ngx_trp_tunnel_lost_host() checks.  Failing to set these is not fatal.
+ * and a PONG would be stuck behind data.  On busy ones the transport tells
+ * whether the peer's host is alive.
  */
 
 void
-ngx_trp_tunnel_socket_options(ngx_trp_tunnel_t *t)
-{
-    int           value;
-    ngx_socket_t  s;
-
-    if (t->connection->ssl == NULL) {
-        return;
-    }
-
-    s = t->connection->fd;
-
-    (void) ngx_tcp_nodelay(t->connection);
-
-#ifdef TCP_NOTSENT_LOWAT
-
-    value = NGX_TRP_UNSENT;
-    (void) setsockopt(s, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &value, sizeof(int));
-
-#endif
-
-    value = 1;
-    (void) setsockopt(s, SOL_SOCKET, SO_KEEPALIVE, &value, sizeof(int));
-
-    ngx_trp_tunnel_keepalive(t);
-}
-
-
-static void
 ngx_trp_tunnel_keepalive(ngx_trp_tunnel_t *t)
 {
-#if (NGX_HAVE_KEEPALIVE_TUNABLE)
-
-    int           value;
-    ngx_socket_t  s;
-
-    if (t->connection->ssl == NULL) {
-        return;
-    }
-
-    s = t->connection->fd;
-
-    value = ngx_max(ngx_trp_tunnel_beat(t) / 1000, 1);
-    (void) setsockopt(s, IPPROTO_TCP, TCP_KEEPIDLE, &value, sizeof(int));
-    (void) setsockopt(s, IPPROTO_TCP, TCP_KEEPINTVL, &value, sizeof(int));
-
-    value = NGX_TRP_BEATS;
-    (void) setsockopt(s, IPPROTO_TCP, TCP_KEEPCNT, &value, sizeof(int));
-
-#endif
+    t->transport->ops->keepalive(t->transport, ngx_trp_tunnel_beat(t),
+                                 NGX_TRP_BEATS);
 }
 
 
@@ -103,10 +51,12 @@ ngx_trp_tunnel_beat(ngx_trp_tunnel_t *t)
 ngx_int_t
 ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t)
 {
-    ngx_msec_t         beat, next, silent;
-    ngx_connection_t  *c;
+    ngx_msec_t            beat, next, silent;
+    ngx_connection_t     *c;
+    ngx_trp_transport_t  *tr;
 
     c = t->connection;
+    tr = t->transport;
 
     if (t->deadline) {
         ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
@@ -115,7 +65,9 @@ ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t)
         return NGX_ERROR;
     }
 
-    if (t->busy && ngx_trp_tunnel_lost_host(t)) {
+    if (t->busy
+        && tr->ops->lost(tr, ngx_trp_tunnel_beat(t), NGX_TRP_BEATS))
+    {
         ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
                       "tunnel's peer does not acknowledge data");
         ngx_trp_tunnel_why(t, "peer does not acknowledge data");
@@ -137,7 +89,7 @@ ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t)
     silent = ngx_current_msec - t->received;
 
     if (silent >= t->heartbeat) {
-        ngx_trp_bio_relax(&t->bio);
+        tr->ops->relax(tr, 0);
     }
 
     next = ngx_trp_tunnel_doubt(t);
@@ -169,47 +121,6 @@ ngx_trp_tunnel_timeout(ngx_trp_tunnel_t *t)
 
 
 /*
- * Data was retransmitted repeatedly, and nothing has come back for three beats,
- * nor since the last retransmission.  TCP_USER_TIMEOUT is not the same: since
- * Linux 5.11 it also ends connections whose peer is alive and keeps its window
- * closed.
- */
-
-static ngx_uint_t
-ngx_trp_tunnel_lost_host(ngx_trp_tunnel_t *t)
-{
-#if (NGX_LINUX && defined TCP_INFO)
-
-    socklen_t        len;
-    ngx_msec_t       beat, silent;
-    struct tcp_info  info;
-
-    len = sizeof(struct tcp_info);
-
-    if (t->connection->ssl == NULL
-        || getsockopt(t->connection->fd, IPPROTO_TCP, TCP_INFO, &info, &len)
-           == -1)
-    {
-        return 0;
-    }
-
-    silent = info.tcpi_last_ack_recv;
-
-    beat = ngx_trp_tunnel_beat(t);
-
-    return (info.tcpi_retransmits > 1 || info.tcpi_probes > 1)
-           && silent > beat * NGX_TRP_BEATS
-           && silent > beat + info.tcpi_rto / 1000;
-
-#else
-
-    return 0;
-
-#endif
-}
-
-
-/*
  * The stream has ended here, and waits for a peer that reads slowly, or hangs:
  * if the peer's own reader hangs, the peer ends that itself at some time.
  */
@@ -219,7 +130,7 @@ ngx_trp_tunnel_stuck(ngx_trp_tunnel_t *t)
 {
     size_t  unsent;
 
-    unsent = ngx_trp_tunnel_pending(t) + ngx_trp_tunnel_unsent(t->connection);
+    unsent = ngx_trp_tunnel_unsent(t);
 
     if (unsent != t->unsent) {
         t->unsent = unsent;

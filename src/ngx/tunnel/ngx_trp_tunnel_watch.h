@@ -38,9 +38,9 @@ void ngx_trp_tunnel_watch(ngx_trp_tunnel_t *t);
 ngx_uint_t ngx_trp_tunnel_probe(ngx_trp_tunnel_t *t);
 
 
-/* internal: called when the TLS handshake is done */
+/* internal: called when the tunnel starts */
 
-void ngx_trp_tunnel_socket_options(ngx_trp_tunnel_t *t);
+void ngx_trp_tunnel_keepalive(ngx_trp_tunnel_t *t);
 
 /* input has arrived while the peer was being probed */
 
