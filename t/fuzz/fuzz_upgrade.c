@@ -5,15 +5,15 @@
 
 
 /*
- * The answer to a request for a WebSocket: its parts lie inside of it, and it
- * ends where it ended before more had come.
+ * A request for a WebSocket, and the answer to one: their parts lie inside of
+ * them, and they end where they ended before more had come.
  */
 
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "portal/trp_upgrade.h"
+#include "websocket/trp_upgrade.h"
 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -27,7 +27,35 @@ fuzz_inside(trp_str_t part, const uint8_t *p, size_t size)
 }
 
 
-/* the input: an answer; what was understood stays so when more bytes come */
+static void
+fuzz_request(trp_str_t text)
+{
+    size_t                 head, again;
+    trp_upgrade_request_t  r;
+
+    if (trp_upgrade_request(&r, text, &head) != TRP_OK) {
+        return;
+    }
+
+    if (head > text.len || r.slot < TRP_DECLINED || r.slot > 63
+        || !fuzz_inside(r.path, text.data, head)
+        || !fuzz_inside(r.key, text.data, head)
+        || !fuzz_inside(r.forwarded, text.data, head))
+    {
+        abort();
+    }
+
+    (void) trp_upgrade_request_check(&r);
+
+    text.len = head - 1;
+
+    if (trp_upgrade_request(&r, text, &again) != TRP_AGAIN) {
+        abort();
+    }
+}
+
+
+/* the input: either of them; what was understood stays so with more bytes */
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -48,6 +76,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text.data = p + 1;
     text.len = size;
 
+    fuzz_request(text);
+
     rc = trp_upgrade_parse(&u, text, &head);
 
     if (rc == TRP_OK) {
@@ -58,7 +88,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         }
 
-        if (trp_upgrade_check(&u, u.accept) == TRP_OK && u.status != 101) {
+        if (trp_upgrade_check(&u, u.accept, u.protocol) == TRP_OK
+            && u.status != 101)
+        {
             abort();
         }
 

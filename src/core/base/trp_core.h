@@ -28,6 +28,7 @@
  *     trp_turn     input, peer_data, yes   yes       yes, one thing a call
  *                  peer_icmp, accepted
  *     trp_turnc    input             yes   yes       yes
+ *     trp_websocket  read            -     -         -
  *
  * The others only read and write (trp_wire, trp_stun, trp_socks5, trp_upgrade,
  * trp_key, trp_resolv) or only decide (trp_auth, trp_route, trp_acl): they

@@ -12,14 +12,11 @@
 
 #include "portal/ngx_trp_websocket.h"
 #include "base/ngx_trp_connect.h"
-#include "portal/trp_upgrade.h"
+#include "websocket/ngx_trp_websocket_key.h"
+#include "websocket/trp_upgrade.h"
 
-#include <ngx_sha1.h>
 #include <sodium.h>
 
-
-#define NGX_TRP_WEBSOCKET_GUID      "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-#define NGX_TRP_WEBSOCKET_KEY_LEN   24     /* base64 of 16 bytes */
 
 #define NGX_TRP_WEBSOCKET_HEAD      8192   /* of the answer */
 #define NGX_TRP_WEBSOCKET_MESSAGE   (4 * 1024 * 1024)
@@ -141,17 +138,15 @@ failed:
 static ngx_int_t
 ngx_trp_websocket_init(ngx_trp_websocket_t *ws)
 {
-    u_char       nonce[16], digest[20];
     size_t       size;
+    u_char      *key;
     ngx_buf_t   *b;
-    ngx_str_t    key, value;
-    ngx_sha1_t   sha1;
     ngx_pool_t  *pool;
 
     pool = ws->connection->pool;
     b = &ws->request;
 
-    size = ws->conf->request.len + NGX_TRP_WEBSOCKET_KEY_LEN + 4;
+    size = ws->conf->request.len + NGX_TRP_WEBSOCKET_KEY + 4;
 
     b->start = ngx_pnalloc(pool, size);
     if (b->start == NULL) {
@@ -162,30 +157,13 @@ ngx_trp_websocket_init(ngx_trp_websocket_t *ws)
     b->last = ngx_cpymem(b->pos, ws->conf->request.data,
                          ws->conf->request.len);
 
-    randombytes_buf(nonce, sizeof(nonce));
+    key = b->last;
 
-    value.data = nonce;
-    value.len = sizeof(nonce);
-    key.data = b->last;
+    ngx_trp_websocket_key(key);
+    ngx_trp_websocket_accept(ws->accept, key, NGX_TRP_WEBSOCKET_KEY);
 
-    ngx_encode_base64(&key, &value);
-
-    b->last += key.len;
+    b->last += NGX_TRP_WEBSOCKET_KEY;
     b->last = ngx_cpymem(b->last, "\r\n\r\n", 4);
-
-    /* RFC 6455, section 4.2.2 */
-
-    ngx_sha1_init(&sha1);
-    ngx_sha1_update(&sha1, key.data, key.len);
-    ngx_sha1_update(&sha1, NGX_TRP_WEBSOCKET_GUID,
-                    sizeof(NGX_TRP_WEBSOCKET_GUID) - 1);
-    ngx_sha1_final(digest, &sha1);
-
-    value.data = digest;
-    value.len = sizeof(digest);
-    key.data = ws->accept;
-
-    ngx_encode_base64(&key, &value);
 
     b = &ws->answer;
 
@@ -413,12 +391,14 @@ ngx_trp_websocket_open(ngx_trp_websocket_t *ws, trp_upgrade_t *u)
     trp_str_t          accept;
     ngx_connection_t  *c;
 
+    static const trp_str_t  none;
+
     c = ws->connection;
 
     accept.data = ws->accept;
     accept.len = sizeof(ws->accept);
 
-    if (trp_upgrade_check(u, accept) != TRP_OK) {
+    if (trp_upgrade_check(u, accept, none) != TRP_OK) {
         ngx_log_error(ws->level, c->log, 0,
                       "portal sent an invalid answer to the upgrade");
         ngx_trp_websocket_failed(ws);

@@ -4,12 +4,12 @@
  */
 
 
-/* the answer to a request for a WebSocket */
+/* a request for a WebSocket, and the answer to it */
 
 
 #include "tap.h"
 
-#include "portal/trp_upgrade.h"
+#include "websocket/trp_upgrade.h"
 
 
 #define ACCEPT  "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -20,6 +20,8 @@
     "Connection: keep-alive, Upgrade\r\n"                                     \
     "Sec-WebSocket-Accept:  " ACCEPT " \r\n"
 
+
+static const trp_str_t  none;
 
 static trp_upgrade_t  u;
 static size_t         head;
@@ -50,7 +52,7 @@ check(const char *s, const char *accept)
     text.data = (const uint8_t *) accept;
     text.len = strlen(accept);
 
-    return trp_upgrade_check(&u, text);
+    return trp_upgrade_check(&u, text, none);
 }
 
 
@@ -140,9 +142,89 @@ test_refused(void)
 }
 
 
+#define REQUEST                                                               \
+    "GET /a?b HTTP/1.1\r\n"                                                   \
+    "Host: example.org\r\n"                                                   \
+    "Upgrade: h2c, websocket\r\n"                                             \
+    "Connection: Upgrade\r\n"                                                 \
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"                         \
+    "Sec-WebSocket-Version: 13\r\n"
+
+
+static trp_upgrade_request_t  r;
+
+
+static int
+request(const char *s)
+{
+    trp_str_t  text;
+
+    text.data = (const uint8_t *) s;
+    text.len = strlen(s);
+    head = 0;
+
+    return trp_upgrade_request(&r, text, &head);
+}
+
+
+static unsigned
+status(const char *s)
+{
+    return (request(s) == TRP_OK) ? trp_upgrade_request_check(&r) : 0;
+}
+
+
+static void
+test_request(void)
+{
+    char  buf[64];
+
+    is_int(status(REQUEST "Sec-WebSocket-Protocol: trp.2, trp-slot-07\r\n"
+                  "\r\nrest"),
+           101, "a request");
+    is_int(r.slot, 7, "its hint");
+    is_int(head, sizeof(REQUEST) - 1
+                 + sizeof("Sec-WebSocket-Protocol: trp.2, trp-slot-07\r\n") - 1
+                 + 2, "where it ends");
+
+    snprintf(buf, sizeof(buf), "%.*s", (int) r.path.len,
+             (const char *) r.path.data);
+    is_str(buf, "/a?b", "path");
+
+    is_int(status(REQUEST "Sec-WebSocket-Protocol: trp-slot-63\r\n"
+                  "sec-websocket-protocol: trp.2\r\n\r\n"),
+           101, "two lines");
+    is_int(r.slot, 63, "hint");
+
+    is_int(status(REQUEST "Sec-WebSocket-Protocol: trp.2, trp-slot-64,"
+                  "trp-slot-1,trp-slot-xx, trp-slot-\r\n\r\n"),
+           101, "no hints");
+    is_int(r.slot, TRP_DECLINED, "none");
+
+    is_int(status(REQUEST "\r\n"), 400, "no protocol");
+    is_int(status(REQUEST "Sec-WebSocket-Protocol: trp.3\r\n\r\n"), 400,
+           "another one");
+    is_int(request(REQUEST), TRP_AGAIN, "incomplete");
+    is_int(status("GET / HTTP/1.1\r\n\r\n"), 426, "no upgrade");
+    is_int(status("GET / HTTP/1.0\r\n\r\n"), 505, "an older version");
+    is_int(status("POST / HTTP/1.1\r\n\r\n"), 405, "another method");
+    is_int(request("GET /\r\n\r\n"), TRP_ERROR, "no version");
+    is_int(request("GET / HTTP/2.0\r\n\r\n"), TRP_ERROR, "a newer version");
+    is_int(request("\r\n"), TRP_ERROR, "nothing");
+
+    (void) request(REQUEST "X-Forwarded-For: 192.0.2.1, 192.0.2.2\r\n"
+                   "x-forwarded-for:2001:db8::1,  192.0.2.3 \r\n\r\n");
+
+    snprintf(buf, sizeof(buf), "%.*s", (int) r.forwarded.len,
+             (const char *) r.forwarded.data);
+    is_str(buf, "192.0.2.3", "the last address");
+}
+
+
 int
 main(void)
 {
+    test_request();
     test_good();
     test_bad();
     test_refused();
