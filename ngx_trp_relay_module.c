@@ -68,6 +68,7 @@ static ngx_int_t ngx_trp_relay_service(void *server, ngx_str_t *name,
     ngx_str_t *group);
 
 static ngx_int_t ngx_trp_relay_steer_handler(ngx_stream_session_t *s);
+static ngx_int_t ngx_trp_relay_upgrade_handler(ngx_stream_session_t *s);
 static void ngx_trp_relay_handler(ngx_stream_session_t *s);
 static ngx_int_t ngx_trp_relay_info(ngx_stream_session_t *s,
     ngx_trp_info_t *info);
@@ -195,6 +196,13 @@ static ngx_command_t  ngx_trp_relay_commands[] = {
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_relay_srv_conf_t, relay.heartbeat),
       (void *) &ngx_trp_conf_positive },
+
+    { ngx_string("trp_relay_websocket"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_relay_srv_conf_t, relay.websocket),
+      NULL },
 
       ngx_null_command
 };
@@ -393,8 +401,7 @@ ngx_trp_relay_service(void *server, ngx_str_t *name, ngx_str_t *group)
 static ngx_int_t
 ngx_trp_relay_steer_handler(ngx_stream_session_t *s)
 {
-    ngx_int_t                  rc;
-    ngx_trp_guest_t           *guest;
+    ngx_trp_relay_arrival_t   *arrival;
     ngx_trp_relay_srv_conf_t  *rscf;
 
     rscf = ngx_stream_get_module_srv_conf(s, ngx_trp_relay_module);
@@ -403,27 +410,53 @@ ngx_trp_relay_steer_handler(ngx_stream_session_t *s)
         return NGX_DECLINED;
     }
 
-    guest = ngx_stream_get_module_ctx(s, ngx_trp_relay_module);
+    arrival = ngx_stream_get_module_ctx(s, ngx_trp_relay_module);
 
-    rc = ngx_trp_relay_accept(rscf->worker, s, &guest);
+    if (arrival == NULL) {
+        arrival = ngx_pcalloc(s->connection->pool,
+                              sizeof(ngx_trp_relay_arrival_t));
+        if (arrival == NULL) {
+            return NGX_ERROR;
+        }
 
-    if (rc != NGX_DONE) {
-        ngx_stream_set_ctx(s, guest, ngx_trp_relay_module);
+        ngx_stream_set_ctx(s, arrival, ngx_trp_relay_module);
     }
 
-    return rc;
+    return ngx_trp_relay_accept(rscf->worker, s, arrival);
+}
+
+
+/* before stock nginx's own, which has nothing to do then */
+
+static ngx_int_t
+ngx_trp_relay_upgrade_handler(ngx_stream_session_t *s)
+{
+    ngx_trp_relay_arrival_t   *arrival;
+    ngx_trp_relay_srv_conf_t  *rscf;
+
+    arrival = ngx_stream_get_module_ctx(s, ngx_trp_relay_module);
+
+    if (arrival == NULL || arrival->upgrade == NULL) {
+        return NGX_DECLINED;
+    }
+
+    rscf = ngx_stream_get_module_srv_conf(s, ngx_trp_relay_module);
+
+    return ngx_trp_upgrade_handler(s, arrival->upgrade,
+                                   &rscf->worker->worker->websocket);
 }
 
 
 static void
 ngx_trp_relay_handler(ngx_stream_session_t *s)
 {
+    ngx_trp_relay_arrival_t   *arrival;
     ngx_trp_relay_srv_conf_t  *rscf;
 
     rscf = ngx_stream_get_module_srv_conf(s, ngx_trp_relay_module);
+    arrival = ngx_stream_get_module_ctx(s, ngx_trp_relay_module);
 
-    ngx_trp_relay_serve(rscf->worker, s,
-                        ngx_stream_get_module_ctx(s, ngx_trp_relay_module));
+    ngx_trp_relay_serve(rscf->worker, s, arrival->guest);
 }
 
 
@@ -532,6 +565,13 @@ ngx_trp_relay_postconfiguration(ngx_conf_t *cf)
     ngx_memmove(h + 1, h, (handlers->nelts - 1) * sizeof(*h));
 
     *h = ngx_trp_relay_steer_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_STREAM_SSL_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_trp_relay_upgrade_handler;
 
     rmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_trp_relay_module);
 
@@ -689,6 +729,7 @@ ngx_trp_relay_create_srv_conf(ngx_conf_t *cf)
     rscf->relay.open_timeout = NGX_CONF_UNSET_MSEC;
     rscf->relay.next_timeout = NGX_CONF_UNSET_MSEC;
     rscf->relay.heartbeat = NGX_CONF_UNSET_MSEC;
+    rscf->relay.websocket = NGX_CONF_UNSET;
     rscf->relay.max_unauthenticated = NGX_CONF_UNSET_UINT;
     rscf->relay.max_per_address = NGX_CONF_UNSET_UINT;
 
@@ -710,6 +751,7 @@ ngx_trp_relay_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_msec_value(conf->open_timeout, prev->open_timeout, 10000);
     ngx_conf_merge_msec_value(conf->next_timeout, prev->next_timeout, 2000);
     ngx_conf_merge_msec_value(conf->heartbeat, prev->heartbeat, 10000);
+    ngx_conf_merge_value(conf->websocket, prev->websocket, 0);
     ngx_conf_merge_uint_value(conf->max_unauthenticated,
                               prev->max_unauthenticated, 1024);
     ngx_conf_merge_uint_value(conf->max_per_address,

@@ -63,6 +63,7 @@ stream {
         trp_relay_next_timeout 3s;
         trp_relay_open_timeout 15s;
         trp_relay_heartbeat 20s;
+        trp_relay_websocket on;
         trp_relay_max_unauthenticated 500;
         trp_relay_max_per_address 100;
         trp_relay_limit_key tunnels=100 streams=100 opens=100r/s publish=10;

@@ -50,6 +50,12 @@ typedef struct {
 } ngx_trp_relay_candidate_t;
 
 
+static ngx_int_t ngx_trp_relay_admit(ngx_trp_relay_t *relay,
+    ngx_connection_t *c, ngx_trp_relay_arrival_t *arrival);
+static void ngx_trp_relay_see(ngx_stream_session_t *s,
+    ngx_trp_upgrade_t *upgrade);
+static ngx_int_t ngx_trp_relay_seen(ngx_trp_relay_t *relay,
+    ngx_connection_t *c, ngx_trp_relay_arrival_t *arrival);
 static ngx_msec_t ngx_trp_relay_time_left(const ngx_trp_relay_t *relay,
     ngx_connection_t *c);
 static void ngx_trp_relay_workers_moved(void *data, struct sockaddr *sockaddr,
@@ -139,7 +145,10 @@ ngx_trp_relay_start_worker(ngx_cycle_t *cycle, ngx_trp_workers_t *workers,
 
     worker->scratch = ngx_palloc(cycle->pool, NGX_TRP_SCRATCH_SIZE);
 
-    if (worker->scratch == NULL) {
+    if (worker->scratch == NULL
+        || ngx_trp_websocket_bio_init(cycle->pool, &worker->websocket)
+           != NGX_OK)
+    {
         return NULL;
     }
 
@@ -214,32 +223,29 @@ ngx_trp_relay_start(ngx_cycle_t *cycle, ngx_trp_relay_worker_t *worker,
 
 ngx_int_t
 ngx_trp_relay_accept(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
-    ngx_trp_guest_t **guest)
+    ngx_trp_relay_arrival_t *arrival)
 {
     ngx_int_t          rc;
     ngx_connection_t  *c;
 
     c = s->connection;
 
-    if (*guest == NULL) {
-        rc = ngx_trp_guard_enter(&relay->guard, c, guest);
-
-        if (rc == NGX_BUSY) {
-            ngx_trp_status_count(&relay->status, NGX_TRP_SERVER_REFUSED_LIMIT,
-                                 1);
-        }
+    if (arrival->guest == NULL) {
+        rc = ngx_trp_relay_admit(relay, c, arrival);
 
         if (rc != NGX_OK) {
-            return (rc == NGX_BUSY) ? NGX_STREAM_SERVICE_UNAVAILABLE : rc;
+            return rc;
         }
-
-        ngx_trp_guard_deadline(*guest, ngx_trp_relay_time_left(relay, c));
 
         if (!c->requests) {
 
             /* no other worker has counted it */
             ngx_trp_status_count(&relay->status, NGX_TRP_SERVER_ACCEPTED, 1);
         }
+    }
+
+    if (arrival->upgrade) {
+        return ngx_trp_relay_seen(relay, c, arrival);
     }
 
     if (c->read->timedout) {
@@ -250,7 +256,9 @@ ngx_trp_relay_accept(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
 
     c->log->action = "waiting for ClientHello";
 
-    rc = ngx_trp_steer_connection(relay->worker->steer, c);
+    rc = ngx_trp_steer_connection(relay->worker->steer, c,
+                                  relay->conf->websocket ? &arrival->upgrade
+                                                         : NULL);
 
     if (rc == NGX_AGAIN) {
 
@@ -267,11 +275,84 @@ ngx_trp_relay_accept(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
     }
 
     if (rc == NGX_DONE) {
-        ngx_trp_guard_settle(*guest);
+        ngx_trp_guard_settle(arrival->guest);
         ngx_trp_workers_forget(c);
     }
 
+    if (rc == NGX_DECLINED && arrival->upgrade) {
+        ngx_trp_relay_see(s, arrival->upgrade);
+    }
+
     return rc;
+}
+
+
+static ngx_int_t
+ngx_trp_relay_admit(ngx_trp_relay_t *relay, ngx_connection_t *c,
+    ngx_trp_relay_arrival_t *arrival)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_trp_guard_enter(&relay->guard, c, &arrival->guest);
+
+    if (rc == NGX_BUSY) {
+        ngx_trp_status_count(&relay->status, NGX_TRP_SERVER_REFUSED_LIMIT, 1);
+        return NGX_STREAM_SERVICE_UNAVAILABLE;
+    }
+
+    if (rc == NGX_OK) {
+        ngx_trp_guard_deadline(arrival->guest,
+                               ngx_trp_relay_time_left(relay, c));
+    }
+
+    return rc;
+}
+
+
+/*
+ * The address that a web server says the client has: to stock
+ * "set_real_ip_from", which knows whom to believe, it looks as if it were from
+ * a header of the PROXY protocol.  For that the phase begins anew.
+ */
+
+static void
+ngx_trp_relay_see(ngx_stream_session_t *s, ngx_trp_upgrade_t *upgrade)
+{
+    ngx_connection_t  *c;
+
+    c = s->connection;
+
+    if (c->proxy_protocol == NULL && upgrade->forwarded.src_addr.len) {
+        c->proxy_protocol = &upgrade->forwarded;
+
+        /* nginx adds 1 to it */
+        s->phase_handler = (ngx_uint_t) -1;
+    }
+}
+
+
+/* the client counts for its own address, not for the web server's */
+
+static ngx_int_t
+ngx_trp_relay_seen(ngx_trp_relay_t *relay, ngx_connection_t *c,
+    ngx_trp_relay_arrival_t *arrival)
+{
+    ngx_int_t  rc;
+
+    if (c->proxy_protocol == &arrival->upgrade->forwarded) {
+        c->proxy_protocol = NULL;
+
+        ngx_trp_guard_settle(arrival->guest);
+        ngx_trp_guard_leave(arrival->guest);
+
+        rc = ngx_trp_relay_admit(relay, c, arrival);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    return NGX_DECLINED;
 }
 
 

@@ -36,6 +36,7 @@ typedef struct {
     ngx_msec_t               heartbeat;
     ngx_uint_t               max_unauthenticated;
     ngx_uint_t               max_per_address;
+    ngx_flag_t               websocket;
     ngx_trp_limits_t         limits;
     ngx_trp_conf_place_t     place;
     ngx_uint_t               number;        /* among the relays */
@@ -63,6 +64,7 @@ typedef struct {
     ngx_trp_relay_shared_t  *shared;
     ngx_shm_zone_t          *services;      /* of published names */
     ngx_trp_status_t        *status;
+    ngx_trp_websocket_bio_conf_t  websocket;
     ngx_atomic_uint_t        reloads;       /* the last one that was seen */
     ngx_event_t              event;
     ngx_trp_refusal_logs_t   refusals;
@@ -95,15 +97,23 @@ ngx_trp_relay_worker_t *ngx_trp_relay_start_worker(ngx_cycle_t *cycle,
 ngx_trp_relay_t *ngx_trp_relay_start(ngx_cycle_t *cycle,
     ngx_trp_relay_worker_t *worker, const ngx_trp_relay_conf_t *conf);
 
+/* a connection before its TLS handshake; initially all zero */
+
+typedef struct {
+    ngx_trp_guest_t             *guest;
+    ngx_trp_upgrade_t           *upgrade;   /* it has come by a WebSocket */
+} ngx_trp_relay_arrival_t;
+
+
 /*
- * A handler of a phase, for a connection before its TLS handshake.  "*guest" is
- * NULL at first, and kept between the calls for one session.  NGX_DECLINED: the
- * connection is to be served here; NGX_AGAIN; NGX_DONE: the session is gone,
- * its connection is another worker's; a status: it is to be closed.
+ * A handler of a phase; "arrival" is kept between the calls for one session.
+ * NGX_DECLINED: the connection is to be served here; NGX_AGAIN; NGX_DONE: the
+ * session is gone, its connection is another worker's; a status: it is to be
+ * closed.
  */
 
 ngx_int_t ngx_trp_relay_accept(ngx_trp_relay_t *relay,
-    ngx_stream_session_t *s, ngx_trp_guest_t **guest);
+    ngx_stream_session_t *s, ngx_trp_relay_arrival_t *arrival);
 
 /* after the TLS handshake: from now on the connection is a tunnel */
 

@@ -44,7 +44,7 @@ struct ngx_trp_steer_s {
 static ngx_uint_t ngx_trp_steer_no_tls(ngx_connection_t *c, u_char *buf,
     size_t n);
 static int ngx_trp_steer_slot(ngx_trp_steer_t *st, ngx_connection_t *c,
-    u_char *buf, size_t n);
+    int slot);
 static ngx_trp_steer_move_t *ngx_trp_steer_find(ngx_trp_steer_t *st,
     struct sockaddr *sockaddr, trp_addr_t *addr);
 
@@ -72,11 +72,13 @@ ngx_trp_steer_here(ngx_trp_steer_t *st, ngx_uint_t slot)
 
 
 ngx_int_t
-ngx_trp_steer_connection(ngx_trp_steer_t *st, ngx_connection_t *c)
+ngx_trp_steer_connection(ngx_trp_steer_t *st, ngx_connection_t *c,
+    ngx_trp_upgrade_t **upgrade)
 {
-    int       slot;
-    ssize_t   n;
-    u_char    buf[NGX_TRP_STEER_HELLO];
+    int        slot;
+    ssize_t    n;
+    u_char     buf[NGX_TRP_STEER_HELLO];
+    ngx_int_t  rc;
 
     n = recv(c->fd, buf, NGX_TRP_STEER_HELLO, MSG_PEEK);
 
@@ -91,18 +93,35 @@ ngx_trp_steer_connection(ngx_trp_steer_t *st, ngx_connection_t *c)
         return NGX_DECLINED;
     }
 
-    if (ngx_trp_steer_no_tls(c, buf, n)) {
+    if (upgrade && ngx_trp_upgrade_maybe(buf)) {
+        rc = ngx_trp_upgrade_read(c, buf, n, NGX_TRP_STEER_HELLO, upgrade,
+                                  &slot);
+
+        if (rc == NGX_AGAIN) {
+            slot = TRP_AGAIN;
+
+        } else if (rc != NGX_OK) {
+            return rc;
+        }
+
+    } else if (ngx_trp_steer_no_tls(c, buf, n)) {
         return NGX_ABORT;
+
+    } else {
+        slot = trp_hello_slot(buf, n);
     }
 
-    slot = ngx_trp_steer_slot(st, c, buf, n);
+    if (slot == TRP_AGAIN && n < NGX_TRP_STEER_HELLO) {
 
-    if (slot == TRP_AGAIN && n < NGX_TRP_STEER_HELLO
-        && !c->read->pending_eof)
-    {
+        if (c->read->pending_eof) {
+            return NGX_DECLINED;
+        }
+
         c->read->ready = 0;
         return NGX_AGAIN;
     }
+
+    slot = ngx_trp_steer_slot(st, c, slot);
 
     if (slot < 0 || ngx_trp_steer_here(st, slot) || ngx_exiting) {
         return NGX_DECLINED;
@@ -150,25 +169,19 @@ ngx_trp_steer_no_tls(ngx_connection_t *c, u_char *buf, size_t n)
 
 
 /*
- * The slot of the hint; or the one that the last connection from this address
- * was MOVED to, unless another worker has just passed it here.  Agents whose
- * hints can be read are not affected: those at one address may belong to
- * different workers.
+ * The slot of the hint; or, if there is none, the one that the last connection
+ * from this address was MOVED to, unless another worker has just passed it
+ * here.  Agents whose hints can be read are not affected: those at one address
+ * may belong to different workers.
  */
 
 static int
-ngx_trp_steer_slot(ngx_trp_steer_t *st, ngx_connection_t *c, u_char *buf,
-    size_t n)
+ngx_trp_steer_slot(ngx_trp_steer_t *st, ngx_connection_t *c, int slot)
 {
-    int                    slot;
     trp_addr_t             addr;
     ngx_trp_steer_move_t  *move;
 
-    slot = trp_hello_slot(buf, n);
-
-    if (st == NULL || c->requests
-        || (slot == TRP_AGAIN && n < NGX_TRP_STEER_HELLO))
-    {
+    if (st == NULL || c->requests) {
         return slot;
     }
 

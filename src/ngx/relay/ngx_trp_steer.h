@@ -17,6 +17,7 @@
 #define _NGX_TRP_STEER_H_INCLUDED_
 
 
+#include "relay/ngx_trp_upgrade.h"
 #include "relay/ngx_trp_workers.h"
 
 
@@ -44,10 +45,12 @@ ngx_uint_t ngx_trp_steer_here(ngx_trp_steer_t *st, ngx_uint_t slot);
 /*
  * Peeks at what the client has sent.  NGX_DECLINED: the connection stays here.
  * NGX_AGAIN: more bytes are needed.  NGX_DONE: it was passed to another worker,
- * ngx_trp_workers_forget() it.  NGX_ABORT, logged: this is no TLS.
+ * ngx_trp_workers_forget() it.  NGX_ABORT, logged: this is no TLS.  "upgrade"
+ * is NULL, or set if this is a request for a WebSocket.
  */
 
-ngx_int_t ngx_trp_steer_connection(ngx_trp_steer_t *st, ngx_connection_t *c);
+ngx_int_t ngx_trp_steer_connection(ngx_trp_steer_t *st, ngx_connection_t *c,
+    ngx_trp_upgrade_t **upgrade);
 
 /*
  * An agent is told that its tunnel belongs to another slot.  All workers are

@@ -11,6 +11,7 @@
 
 
 #include "tunnel/ngx_trp_bio.h"
+#include "websocket/ngx_trp_websocket_bio.h"
 
 
 #define NGX_TRP_BIO_MIN     512
@@ -112,7 +113,9 @@ ngx_trp_bio_insert(ngx_trp_bio_t *bio, ngx_trp_bio_conf_t *conf,
         return NGX_ERROR;
     }
 
-    bio->socket = (BIO_method_type(next) == BIO_TYPE_SOCKET);
+    bio->socket = (BIO_method_type(next) == BIO_TYPE_SOCKET
+                   || BIO_ctrl(next, NGX_TRP_WEBSOCKET_BIO_SOCKET, 0, NULL)
+                      == 1);
 
     BIO_set_data(b, bio);
 
