@@ -346,6 +346,42 @@ trp_turnc_release(trp_turnc_t *client, const trp_taddr_t *addr)
 }
 
 
+uint16_t
+trp_turnc_channel(trp_turnc_t *client, const trp_taddr_t *addr, uint64_t now)
+{
+    trp_turnc_peer_t  *peer;
+
+    if (client->state != TRP_TURNC_ALLOCATED) {
+        return 0;
+    }
+
+    peer = trp_turnc_peer_find(client, addr);
+
+    if (peer == NULL || peer->state != TRP_TURNC_BOUND) {
+        return 0;
+    }
+
+    trp_assert(now >= client->now);
+
+    client->now = now;
+    client->alloc.sent = now;
+
+    trp_turnc_wait(client);
+
+    return peer->number;
+}
+
+
+void
+trp_turnc_suspect(trp_turnc_t *client, uint64_t now)
+{
+    if (client->state == TRP_TURNC_ALLOCATED) {
+        client->now = now;
+        (void) trp_turnc_doubt(client);
+    }
+}
+
+
 void
 trp_turnc_close(trp_turnc_t *client, uint64_t now)
 {

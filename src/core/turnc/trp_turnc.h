@@ -127,6 +127,18 @@ int trp_turnc_send(trp_turnc_t *client, const trp_taddr_t *peer,
     const uint8_t *p, size_t len, uint64_t now);
 void trp_turnc_release(trp_turnc_t *client, const trp_taddr_t *peer);
 
+/*
+ * The number of the peer's channel: the caller may send ChannelData for it now,
+ * without trp_turnc_send(), if it calls this each time.  0: there is none (yet).
+ */
+
+uint16_t trp_turnc_channel(trp_turnc_t *client, const trp_taddr_t *peer,
+    uint64_t now);
+
+/* the caller has a reason to believe that the allocation is lost: asks */
+
+void trp_turnc_suspect(trp_turnc_t *client, uint64_t now);
+
 
 /* deletes the allocation: Refresh with lifetime 0, sent once */
 

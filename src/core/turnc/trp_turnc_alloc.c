@@ -157,8 +157,8 @@ trp_turnc_refresh_done(trp_turnc_t *client, trp_turnc_transaction_t *t,
 {
     (void) t;
 
-    if (code == TRP_TURNC_TIMEOUT || code == TRP_TURNC_INTEGRITY
-        || code >= 500)
+    if ((code == TRP_TURNC_TIMEOUT && !client->conf.hasty)
+        || code == TRP_TURNC_INTEGRITY || code >= 500)
     {
         trp_timer_set(&client->timers, &client->alloc.refresh,
                       client->now + TRP_TURNC_PAUSE);

@@ -27,6 +27,13 @@
 #define TRP_TURNC_PATIENCE      5000
 #define TRP_TURNC_PATIENCE_MAX  40000
 
+/* in haste */
+
+#define TRP_TURNC_HASTE         1500
+
+
+static uint64_t trp_turnc_patience(const trp_turnc_t *client);
+
 
 int
 trp_turnc_doubt(trp_turnc_t *client)
@@ -65,7 +72,7 @@ trp_turnc_wait(trp_turnc_t *client)
     silence->since = client->now;
 
     if (silence->patience == 0) {
-        silence->patience = TRP_TURNC_PATIENCE;
+        silence->patience = trp_turnc_patience(client);
     }
 
     if (silence->timer.node.expires == 0) {
@@ -90,7 +97,7 @@ trp_turnc_silence_timer(trp_turnc_t *client)
     }
 
     if (silence->patience == 0) {
-        silence->patience = TRP_TURNC_PATIENCE;
+        silence->patience = trp_turnc_patience(client);
     }
 
     when = silence->since + silence->patience;
@@ -101,10 +108,17 @@ trp_turnc_silence_timer(trp_turnc_t *client)
             silence->patience *= 2;
         }
 
-        when = client->now + TRP_TURNC_PATIENCE;
+        when = client->now + trp_turnc_patience(client);
 
         (void) trp_turnc_doubt(client);
     }
 
     trp_timer_set(&client->timers, &silence->timer, when);
+}
+
+
+static uint64_t
+trp_turnc_patience(const trp_turnc_t *client)
+{
+    return client->conf.hasty ? TRP_TURNC_HASTE : TRP_TURNC_PATIENCE;
 }

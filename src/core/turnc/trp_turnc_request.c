@@ -29,6 +29,9 @@
 
 static void trp_turnc_begin(trp_turnc_t *client, trp_turnc_transaction_t *t);
 static void trp_turnc_transmit(trp_turnc_t *client, trp_turnc_transaction_t *t);
+static uint64_t trp_turnc_wait_for(const trp_turnc_t *client,
+    const trp_turnc_transaction_t *t);
+static unsigned trp_turnc_tries(const trp_turnc_t *client);
 static trp_turnc_transaction_t *trp_turnc_find(const trp_turnc_t *client,
     const trp_stun_t *m);
 static uint64_t trp_turnc_id_hash(const uint8_t *id);
@@ -94,7 +97,6 @@ static void
 trp_turnc_transmit(trp_turnc_t *client, trp_turnc_transaction_t *t)
 {
     uint8_t            buf[TRP_TURNC_MESSAGE_MAX];
-    uint64_t           wait;
     trp_stun_writer_t  w;
 
     trp_stun_begin(&w, buf, sizeof(buf), TRP_STUN_REQUEST, t->request->method,
@@ -105,21 +107,37 @@ trp_turnc_transmit(trp_turnc_t *client, trp_turnc_transaction_t *t)
     t->authenticated = client->auth.challenged;
     t->nsent++;
 
-    if (client->conf.stream) {
-        wait = TRP_TURNC_TI;
-
-    } else if (t->nsent == TRP_TURNC_RC) {
-        wait = TRP_TURNC_RTO * TRP_TURNC_RM;
-
-    } else {
-        wait = (uint64_t) TRP_TURNC_RTO << (t->nsent - 1);
-    }
-
-    trp_timer_set(&client->timers, &t->timer, client->now + wait);
+    trp_timer_set(&client->timers, &t->timer,
+                  client->now + trp_turnc_wait_for(client, t));
 
     if (trp_turnc_sign(client, &w) == TRP_OK) {
         trp_turnc_out(client, w.data, w.len);
     }
+}
+
+
+/* how long the answer to what was just sent may take */
+
+static uint64_t
+trp_turnc_wait_for(const trp_turnc_t *client, const trp_turnc_transaction_t *t)
+{
+    if (client->conf.stream) {
+        return TRP_TURNC_TI;
+    }
+
+    if (t->nsent == trp_turnc_tries(client)) {
+        return TRP_TURNC_RTO * (client->conf.hasty ? TRP_TURNC_HASTY_RM
+                                                   : TRP_TURNC_RM);
+    }
+
+    return (uint64_t) TRP_TURNC_RTO << (t->nsent - 1);
+}
+
+
+static unsigned
+trp_turnc_tries(const trp_turnc_t *client)
+{
+    return client->conf.hasty ? TRP_TURNC_HASTY_RC : TRP_TURNC_RC;
 }
 
 
@@ -128,7 +146,7 @@ trp_turnc_request_timer(trp_turnc_t *client, trp_turnc_transaction_t *t)
 {
     trp_assert(t->active && t->nsent);
 
-    if (!client->conf.stream && t->nsent < TRP_TURNC_RC) {
+    if (!client->conf.stream && t->nsent < trp_turnc_tries(client)) {
         trp_turnc_transmit(client, t);
 
         if (t->nsent > TRP_TURNC_SILENT && t->request->silent) {

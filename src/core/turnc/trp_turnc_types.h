@@ -48,6 +48,14 @@
 #define TRP_TURNC_RM            16
 #define TRP_TURNC_TI            39500
 
+/*
+ * The same for UDP if the caller has another server to turn to: 5.5 seconds in
+ * all, in place of 39.5
+ */
+
+#define TRP_TURNC_HASTY_RC      4
+#define TRP_TURNC_HASTY_RM      4
+
 /* datagrams of a peer that may wait for a permission; their length */
 
 #define TRP_TURNC_QUEUE         8
@@ -148,6 +156,8 @@ typedef struct {
     uint8_t     transport;           /* of the relayed address: trp_proto_e */
     uint8_t     family;              /* 4, 6; 0: 4, with no attribute */
     unsigned    stream:1;            /* TCP or TLS to the server */
+    unsigned    hasty:1;             /* a server that is silent for some seconds
+                                        has lost the allocation */
 } trp_turnc_conf_t;
 
 

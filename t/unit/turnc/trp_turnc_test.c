@@ -1661,6 +1661,129 @@ test_doubt(void)
 }
 
 
+/* someone who has another server to turn to */
+
+static void
+hasty(void)
+{
+    agent_init(&a);
+    a.conf.hasty = 1;
+    agent_allocate(&a, 3600);
+    agent_send(&a, "9.9.9.9:53", "x");
+    answer_code(&a, 200);
+    agent_lose(&a);
+}
+
+
+static void
+test_hasty(void)
+{
+    unsigned  n, i;
+
+    /* no server at all */
+
+    agent_init(&a);
+    a.conf.hasty = 1;
+    agent_start(&a);
+    agent_pass(&a, 3500);
+    is_int(count("allocate"), 3, "no answer to Allocate: 4 times in all");
+    agent_pass(&a, 1999);
+    is_str(a.log, "", "the last one is waited for");
+    agent_pass(&a, 1);
+    is_str(a.log, "failed 1", "but not for long");
+    over("no answer");
+
+    /* a server that falls silent */
+
+    hasty();
+    agent_pass(&a, 1);
+    agent_send(&a, "9.9.9.9:53", "x");
+    agent_pass(&a, 1499);
+    is_str(a.log, "", "data that nobody answers");
+    agent_pass(&a, 1);
+    is_str(a.log, ">refresh", "is in doubt after 1.5 s");
+    agent_pass(&a, 5499);
+    is_int(count("refresh"), 3, "it is asked for 5.5 s");
+    agent_pass(&a, 1);
+    is_str(a.log, "failed 1", "then it is over");
+    over("silent");
+
+    /* a server that answers, while data goes one way */
+
+    hasty();
+
+    for (n = 0, i = 0; i < 60; i++) {
+        agent_send(&a, "9.9.9.9:53", "x");
+        agent_pass(&a, 1000);
+
+        if (count("refresh")) {
+            n++;
+            agent_choose(&a, TRP_STUN_REFRESH);
+            answer_code(&a, 200);
+        }
+
+        agent_lose(&a);
+    }
+
+    ok(n >= 4 && n <= 8, "one way, for a minute: %u Refreshes", n);
+    over("one way");
+
+    /* there is a sign that something is wrong */
+
+    hasty();
+    agent_begin(&a);
+    trp_turnc_suspect(a.client, a.now);
+    is_str(a.log, ">refresh", "a suspicion");
+    trp_turnc_suspect(a.client, a.now);
+    is_str(a.log, ">refresh", "another one");
+    answer_code(&a, 200);
+    agent_begin(&a);
+    trp_turnc_suspect(a.client, a.now);
+    is_str(a.log, "", "soon after the answer");
+    over("suspicion");
+}
+
+
+static void
+test_channel(void)
+{
+    trp_taddr_t  peer, other;
+
+    peer = taddr("9.9.9.9:53");
+    other = taddr("9.9.9.9:54");
+
+    agent_init(&a);
+    agent_start(&a);
+    is_int(trp_turnc_channel(a.client, &peer, a.now), 0, "no allocation");
+    over("no allocation");
+
+    agent_init(&a);
+    agent_allocate(&a, 3600);
+    is_int(trp_turnc_channel(a.client, &peer, a.now), 0, "nothing was sent");
+    agent_send(&a, "9.9.9.9:53", "x");
+    is_int(trp_turnc_channel(a.client, &peer, a.now), 0, "not answered yet");
+    answer_code(&a, 200);
+    is_int(trp_turnc_channel(a.client, &peer, a.now), 0x4000, "a channel");
+    is_int(trp_turnc_channel(a.client, &other, a.now), 0, "another peer");
+    agent_release(&a, "9.9.9.9:53");
+    is_int(trp_turnc_channel(a.client, &peer, a.now), 0, "it is released");
+    agent_send(&a, "9.9.9.9:53", "x");
+    answer_code(&a, 508);
+    answer_code(&a, 200);
+    is_int(trp_turnc_channel(a.client, &peer, a.now), 0, "a permission alone");
+    over("channel");
+
+    /* what the caller sends is known as sent */
+
+    bound_peer();
+    agent_pass(&a, 1);
+    (void) trp_turnc_channel(a.client, &peer, a.now);
+    agent_pass(&a, 5000);
+    is_str(a.log, ">refresh", "data that nobody answers");
+    forgotten();
+}
+
+
 static void
 test_release(void)
 {
@@ -2252,6 +2375,8 @@ main(void)
     test_denied();
     test_forgotten();
     test_doubt();
+    test_hasty();
+    test_channel();
     test_release();
     test_exhaustion();
     test_many();
