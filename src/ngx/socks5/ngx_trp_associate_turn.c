@@ -70,7 +70,8 @@ static const ngx_trp_turnc_user_handlers_t  ngx_trp_associate_peer_handlers = {
     NULL,
     NULL,
     ngx_trp_associate_peer_received,
-    ngx_trp_associate_peer_forbidden
+    ngx_trp_associate_peer_forbidden,
+    NULL
 };
 
 

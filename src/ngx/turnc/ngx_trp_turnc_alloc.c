@@ -13,6 +13,7 @@
 
 #include "turnc/ngx_trp_turnc_alloc.h"
 #include "base/ngx_trp_connect.h"
+#include "base/ngx_trp_udp_socket.h"
 #include "base/trp_random.h"
 #include "turnc/ngx_trp_turnc_user.h"
 
@@ -25,7 +26,10 @@
 #define NGX_TRP_TURNC_IN          4096    /* control messages alone */
 #define NGX_TRP_TURNC_IN_DATA     (65536 + TRP_STUN_HEADER_LEN)
 #define NGX_TRP_TURNC_OUT_MAX     262144
-#define NGX_TRP_TURNC_READS       64      /* in one turn of the event loop */
+
+/* in one turn of the event loop */
+#define NGX_TRP_TURNC_READS       64
+#define NGX_TRP_TURNC_READ_MAX    262144
 
 
 static void ngx_trp_turnc_debug(ngx_trp_turnc_alloc_t *a, const u_char *p,
@@ -43,10 +47,11 @@ static void ngx_trp_turnc_timer_handler(ngx_event_t *ev);
 static void ngx_trp_turnc_idle_handler(ngx_event_t *ev);
 static void ngx_trp_turnc_read_handler(ngx_event_t *rev);
 static void ngx_trp_turnc_close_handler(ngx_trp_turnc_alloc_t *a);
-static ngx_int_t ngx_trp_turnc_read(ngx_trp_turnc_alloc_t *a);
-static ngx_int_t ngx_trp_turnc_read_stream(ngx_trp_turnc_alloc_t *a);
-static ngx_int_t ngx_trp_turnc_read_datagram(ngx_trp_turnc_alloc_t *a);
+static ssize_t ngx_trp_turnc_read_stream(ngx_trp_turnc_alloc_t *a);
+static ssize_t ngx_trp_turnc_read_datagrams(ngx_trp_turnc_alloc_t *a);
+static ngx_int_t ngx_trp_turnc_read_error(ngx_trp_turnc_alloc_t *a);
 static void ngx_trp_turnc_write_handler(ngx_event_t *wev);
+static void ngx_trp_turnc_writable(ngx_trp_turnc_alloc_t *a);
 static ngx_int_t ngx_trp_turnc_flush(ngx_trp_turnc_alloc_t *a);
 static void ngx_trp_turnc_send(void *data, const uint8_t *p, size_t len);
 static void ngx_trp_turnc_break(ngx_trp_turnc_alloc_t *a);
@@ -88,7 +93,7 @@ ngx_trp_turnc_alloc_create(ngx_trp_turnc_server_t *server,
     a->server = server;
     a->transport = user->transport;
     a->family = user->peer.addr.family;
-    a->datagrams = (server->conf->transport == TRP_TRANSPORT_UDP
+    a->udp.used = (server->conf->transport == TRP_TRANSPORT_UDP
                     && a->transport == TRP_PROTO_UDP);
     a->hops = hops;
     a->start = ngx_time();
@@ -147,7 +152,7 @@ failed:
 static ngx_int_t
 ngx_trp_turnc_alloc_buffers(ngx_trp_turnc_alloc_t *a, ngx_pool_t *pool)
 {
-    a->in.size = a->datagrams ? NGX_TRP_TURNC_DATAGRAM
+    a->in.size = a->udp.used ? NGX_TRP_TURNC_DATAGRAM
                  : (a->transport == TRP_PROTO_UDP) ? NGX_TRP_TURNC_IN_DATA
                                                    : NGX_TRP_TURNC_IN;
 
@@ -181,11 +186,15 @@ ngx_trp_turnc_alloc_dial(ngx_trp_turnc_alloc_t *a, ngx_pool_t *pool)
     server = a->server;
 
     rc = ngx_trp_connect(&c, &a->sockaddr.sockaddr, a->socklen, &a->name,
-                         a->datagrams ? SOCK_DGRAM : SOCK_STREAM, &a->log,
+                         a->udp.used ? SOCK_DGRAM : SOCK_STREAM, &a->log,
                          NGX_ERROR_ERR);
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
         return (rc == NGX_ERROR) ? NGX_ERROR : NGX_DECLINED;
+    }
+
+    if (a->udp.used) {
+        ngx_trp_udp_socket_init(c->fd);
     }
 
     c->pool = pool;
@@ -288,7 +297,8 @@ ngx_trp_turnc_start(ngx_trp_turnc_alloc_t *a)
     conf.secret = ngx_trp_str(&tcf->secret);
     conf.transport = (uint8_t) a->transport;
     conf.family = (uint8_t) a->family;
-    conf.stream = !a->datagrams;
+    conf.stream = !a->udp.used;
+    conf.hasty = tcf->hasty ? 1 : 0;
 
     randombytes_buf(seed, sizeof(seed));
 
@@ -302,7 +312,7 @@ ngx_trp_turnc_start(ngx_trp_turnc_alloc_t *a)
         return;
     }
 
-    if (!a->datagrams) {
+    if (!a->udp.used) {
         (void) ngx_tcp_nodelay(c);
     }
 
@@ -412,6 +422,8 @@ ngx_trp_turnc_alloc_retire(ngx_trp_turnc_alloc_t *a)
 static void
 ngx_trp_turnc_read_handler(ngx_event_t *rev)
 {
+    size_t                  total;
+    ssize_t                 n;
     ngx_uint_t              i;
     ngx_connection_t       *c;
     ngx_trp_turnc_alloc_t  *a;
@@ -424,17 +436,29 @@ ngx_trp_turnc_read_handler(ngx_event_t *rev)
         return;
     }
 
-    for (i = 0; i < NGX_TRP_TURNC_READS && !a->failed; i++) {
-        if (ngx_trp_turnc_read(a) != NGX_OK) {
+    n = 0;
+    total = 0;
+
+    for (i = 0;
+         i < NGX_TRP_TURNC_READS && total < NGX_TRP_TURNC_READ_MAX
+         && !a->failed;
+         i++)
+    {
+        n = a->udp.used ? ngx_trp_turnc_read_datagrams(a)
+                         : ngx_trp_turnc_read_stream(a);
+
+        if (n < 0) {
             break;
         }
+
+        total += n;
     }
 
     if (a->failed) {
         return;
     }
 
-    if (i == NGX_TRP_TURNC_READS) {
+    if (n >= 0) {
         ngx_post_event(rev, &ngx_posted_next_events);
 
     } else if (ngx_handle_read_event(rev, 0) != NGX_OK) {
@@ -486,15 +510,9 @@ ngx_trp_turnc_close_handler(ngx_trp_turnc_alloc_t *a)
 }
 
 
-static ngx_int_t
-ngx_trp_turnc_read(ngx_trp_turnc_alloc_t *a)
-{
-    return a->datagrams ? ngx_trp_turnc_read_datagram(a)
-                        : ngx_trp_turnc_read_stream(a);
-}
+/* the number of bytes that were read; or NGX_AGAIN or NGX_ERROR */
 
-
-static ngx_int_t
+static ssize_t
 ngx_trp_turnc_read_stream(ngx_trp_turnc_alloc_t *a)
 {
     int                len;
@@ -562,44 +580,66 @@ ngx_trp_turnc_read_stream(ngx_trp_turnc_alloc_t *a)
 
     ngx_memmove(a->in.data, p, a->in.len);
 
-    return NGX_OK;
+    return n;
+}
+
+
+static ssize_t
+ngx_trp_turnc_read_datagrams(ngx_trp_turnc_alloc_t *a)
+{
+    u_char            *p;
+    size_t             len, left, segment;
+    ssize_t            n;
+    ngx_connection_t  *c;
+
+    c = a->connection;
+
+    n = ngx_trp_udp_socket_recv(c->fd, a->in.data, a->in.size, &segment);
+
+    if (n == NGX_AGAIN) {
+        c->read->ready = 0;
+        return NGX_AGAIN;
+    }
+
+    if (n == NGX_ERROR) {
+        return ngx_trp_turnc_read_error(a);
+    }
+
+    p = a->in.data;
+    left = n;
+
+    do {
+        len = ngx_min(left, segment);
+
+        ngx_trp_turnc_debug(a, p, len);
+
+        (void) trp_turnc_input(a->client, p, len, ngx_current_msec);
+        ngx_trp_turnc_events(a);
+
+        p += len;
+        left -= len;
+
+    } while (left && !a->failed);
+
+    return n;
 }
 
 
 /* once a server has answered, an ICMP error does not end the allocation */
 
 static ngx_int_t
-ngx_trp_turnc_read_datagram(ngx_trp_turnc_alloc_t *a)
+ngx_trp_turnc_read_error(ngx_trp_turnc_alloc_t *a)
 {
-    ssize_t            n;
-    ngx_err_t          err;
-    ngx_connection_t  *c;
+    if (a->ready) {
 
-    c = a->connection;
+        if (a->server->conf->hasty) {
+            trp_turnc_suspect(a->client, ngx_current_msec);
+        }
 
-    n = recv(c->fd, a->in.data, a->in.size, 0);
-
-    if (n >= 0) {
-        ngx_trp_turnc_debug(a, a->in.data, n);
-
-        (void) trp_turnc_input(a->client, a->in.data, n, ngx_current_msec);
-        ngx_trp_turnc_events(a);
-
-        return NGX_OK;
+        return 0;
     }
 
-    err = ngx_socket_errno;
-
-    if (err == NGX_EAGAIN) {
-        c->read->ready = 0;
-        return NGX_AGAIN;
-    }
-
-    if (err == NGX_EINTR || a->ready) {
-        return NGX_OK;
-    }
-
-    ngx_log_error(NGX_LOG_ERR, &a->log, err, "recv() failed");
+    ngx_log_error(NGX_LOG_ERR, &a->log, ngx_socket_errno, "recv() failed");
     ngx_trp_turnc_alloc_fail(a, TRP_TURNC_PROTOCOL);
 
     return NGX_ERROR;
@@ -615,8 +655,53 @@ ngx_trp_turnc_write_handler(ngx_event_t *wev)
     c = wev->data;
     a = c->data;
 
-    if (!a->failed && ngx_trp_turnc_flush(a) == NGX_ERROR) {
+    if (a->failed) {
+        return;
+    }
+
+    if (a->udp.used) {
+        ngx_trp_turnc_writable(a);
+
+    } else if (ngx_trp_turnc_flush(a) == NGX_ERROR) {
         ngx_trp_turnc_alloc_fail(a, 0);
+    }
+}
+
+
+/* the users who have to wait for it cannot be told from others */
+
+static void
+ngx_trp_turnc_writable(ngx_trp_turnc_alloc_t *a)
+{
+    ngx_queue_t           *q, waiting;
+    ngx_trp_turnc_user_t  *user;
+
+    if (!a->udp.blocked) {
+        return;
+    }
+
+    a->udp.blocked = 0;
+
+    /* in each call users may leave, and the socket may be full again */
+
+    ngx_queue_init(&waiting);
+
+    if (!ngx_queue_empty(&a->users)) {
+        ngx_queue_add(&waiting, &a->users);
+        ngx_queue_init(&a->users);
+    }
+
+    while (!ngx_queue_empty(&waiting)) {
+        q = ngx_queue_head(&waiting);
+
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(&a->users, q);
+
+        user = ngx_queue_data(q, ngx_trp_turnc_user_t, queue);
+
+        if (user->handlers->writable) {
+            user->handlers->writable(user);
+        }
     }
 }
 
@@ -652,6 +737,49 @@ ngx_trp_turnc_flush(ngx_trp_turnc_alloc_t *a)
 }
 
 
+ngx_int_t
+ngx_trp_turnc_alloc_send(ngx_trp_turnc_alloc_t *a, uint16_t number, u_char *p,
+    size_t len, size_t segment)
+{
+    size_t              n, part;
+    u_char              each[TRP_CHANNEL_HEADER_LEN];
+    u_char              last[TRP_CHANNEL_HEADER_LEN];
+    ngx_int_t           rc;
+    ngx_trp_udp_head_t  head;
+
+    part = NGX_TRP_UDP_MAX / (TRP_CHANNEL_HEADER_LEN + segment);
+    part = segment * ngx_min(part, NGX_TRP_UDP_SEGMENTS);
+
+    trp_write16(each, number);
+    trp_write16(each + 2, (uint16_t) segment);
+
+    head.len = TRP_CHANNEL_HEADER_LEN;
+    head.each = each;
+
+    for (rc = NGX_OK; len && rc == NGX_OK; p += n, len -= n) {
+        n = ngx_min(len, part);
+
+        trp_write16(last, number);
+        trp_write16(last + 2, (uint16_t) ((n - 1) % segment + 1));
+
+        head.last = last;
+
+        rc = ngx_trp_udp_socket_send(a->connection->fd, &head, p, n, segment,
+                              &a->udp.no_gso);
+
+        if (rc == NGX_AGAIN) {
+            a->udp.blocked = 1;
+
+            if (ngx_handle_write_event(a->connection->write, 0) != NGX_OK) {
+                ngx_trp_turnc_break(a);
+            }
+        }
+    }
+
+    return rc;
+}
+
+
 /* errors are left to the read event, which reports them as well */
 
 static void
@@ -670,7 +798,7 @@ ngx_trp_turnc_send(void *data, const uint8_t *p, size_t len)
 
     c = a->connection;
 
-    if (a->datagrams) {
+    if (a->udp.used) {
         (void) send(c->fd, p, len, 0);
         return;
     }

@@ -34,6 +34,15 @@ ngx_int_t ngx_trp_turnc_alloc_create(ngx_trp_turnc_server_t *server,
 
 void ngx_trp_turnc_alloc_schedule(ngx_trp_turnc_alloc_t *a);
 
+/*
+ * ChannelData over UDP: datagrams of "segment" bytes each, the last of which
+ * may be shorter.  NGX_OK; NGX_AGAIN: writable() will be called; NGX_ERROR:
+ * they are lost.
+ */
+
+ngx_int_t ngx_trp_turnc_alloc_send(ngx_trp_turnc_alloc_t *a, uint16_t number,
+    u_char *p, size_t len, size_t segment);
+
 /* the last user has gone */
 
 void ngx_trp_turnc_alloc_unused(ngx_trp_turnc_alloc_t *a);

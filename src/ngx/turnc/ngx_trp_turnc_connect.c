@@ -75,6 +75,7 @@ static const ngx_trp_turnc_user_handlers_t  ngx_trp_turnc_connect_handlers = {
     ngx_trp_turnc_connect_connected,
     ngx_trp_turnc_connect_refused,
     NULL,
+    NULL,
     NULL
 };
 

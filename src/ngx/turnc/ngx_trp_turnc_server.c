@@ -393,3 +393,41 @@ ngx_trp_turnc_user_send(ngx_trp_turnc_user_t *user, u_char *p, size_t len)
 
     return rc;
 }
+
+
+ngx_int_t
+ngx_trp_turnc_user_send_many(ngx_trp_turnc_user_t *user, u_char *p, size_t len,
+    size_t segment)
+{
+    size_t                  n;
+    uint16_t                number;
+    ngx_int_t               rc;
+    ngx_trp_turnc_alloc_t  *a;
+
+    a = user->allocation;
+    rc = NGX_OK;
+
+    number = a->udp.used ? trp_turnc_channel(a->client, &user->peer,
+                                              ngx_current_msec)
+                          : 0;
+    if (number) {
+        rc = ngx_trp_turnc_alloc_send(a, number, p, len, segment);
+
+        if (rc == NGX_ERROR && a->server->conf->hasty) {
+            trp_turnc_suspect(a->client, ngx_current_msec);
+        }
+
+    } else {
+        for ( /* void */ ; len; p += n, len -= n) {
+            n = ngx_min(len, segment);
+            (void) trp_turnc_send(a->client, &user->peer, p, n,
+                                  ngx_current_msec);
+        }
+    }
+
+    if (!a->failed) {
+        ngx_trp_turnc_alloc_schedule(a);
+    }
+
+    return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_OK;
+}

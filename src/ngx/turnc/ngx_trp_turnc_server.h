@@ -68,6 +68,14 @@ ngx_int_t ngx_trp_turnc_user_connect(ngx_trp_turnc_user_t *user);
 ngx_int_t ngx_trp_turnc_user_send(ngx_trp_turnc_user_t *user, u_char *p,
     size_t len);
 
+/*
+ * Datagrams of "segment" bytes each, the last of which may be shorter.  NGX_OK:
+ * sent, waiting, or lost; NGX_AGAIN: none was sent, writable() will be called.
+ */
+
+ngx_int_t ngx_trp_turnc_user_send_many(ngx_trp_turnc_user_t *user, u_char *p,
+    size_t len, size_t segment);
+
 
 #pragma GCC visibility pop
 

@@ -39,6 +39,7 @@ typedef struct {
     ngx_trp_conf_place_t  place;
     ngx_uint_t            enabled;
     ngx_uint_t            off;           /* "off" was written */
+    ngx_uint_t            hasty;         /* see trp_turnc_types.h */
     ngx_uint_t            transport;     /* trp_transport_e */
 
     ngx_str_t             name;
@@ -100,6 +101,9 @@ typedef struct {
     /* UDP */
     void   (*received)(ngx_trp_turnc_user_t *user, u_char *p, size_t len);
     void   (*forbidden)(ngx_trp_turnc_user_t *user, ngx_uint_t code);
+
+    /* after NGX_AGAIN of ngx_trp_turnc_user_send_many(); may be NULL */
+    void   (*writable)(ngx_trp_turnc_user_t *user);
 } ngx_trp_turnc_user_handlers_t;
 
 
@@ -152,6 +156,15 @@ typedef struct {
 } ngx_trp_turnc_in_t;
 
 
+/* UDP to the server */
+
+typedef struct {
+    ngx_uint_t               no_gso;     /* the kernel cannot do it */
+    unsigned                 used:1;
+    unsigned                 blocked:1;  /* the socket's buffer is full */
+} ngx_trp_turnc_udp_t;
+
+
 struct ngx_trp_turnc_alloc_s {
     ngx_queue_t              queue;      /* in server->allocations */
     ngx_trp_turnc_server_t  *server;
@@ -185,7 +198,8 @@ struct ngx_trp_turnc_alloc_s {
 
     ngx_trp_turnc_history_t  history;
 
-    unsigned                 datagrams:1;  /* UDP to the server */
+    ngx_trp_turnc_udp_t      udp;
+
     unsigned                 ready:1;
     unsigned                 broken:1;   /* it is about to fail */
     unsigned                 failed:1;
