@@ -129,7 +129,7 @@ void trp_turnc_release(trp_turnc_t *client, const trp_taddr_t *peer);
 
 /*
  * The number of the peer's channel: the caller may send ChannelData for it now,
- * without trp_turnc_send(), if it calls this each time.  0: there is none (yet).
+ * without trp_turnc_send(), if it calls this each time.  0: there is none.
  */
 
 uint16_t trp_turnc_channel(trp_turnc_t *client, const trp_taddr_t *peer,
