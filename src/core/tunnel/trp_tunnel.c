@@ -41,6 +41,13 @@ trp_tunnel_trust(trp_tunnel_t *t)
 }
 
 
+void
+trp_tunnel_known(trp_tunnel_t *t)
+{
+    t->state = TRP_TUNNEL_READY;
+}
+
+
 int
 trp_tunnel_recv(trp_tunnel_t *t, unsigned type, size_t len)
 {

@@ -82,6 +82,10 @@ void trp_tunnel_init(trp_tunnel_t *t, int relay, int opener);
 
 void trp_tunnel_trust(trp_tunnel_t *t);
 
+/* who the agent is is known from elsewhere: READY comes first */
+
+void trp_tunnel_known(trp_tunnel_t *t);
+
 
 /*
  * A frame with "len" bytes of payload is received, or sent.  TRP_OK: it is
