@@ -264,6 +264,13 @@ static ngx_command_t  ngx_trp_reverse_commands[] = {
       offsetof(ngx_trp_reverse_conf_t, agent.ssl.conf_commands),
       NULL },
 
+    { ngx_string("trp_reverse_ways"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_1MORE,
+      ngx_trp_agent_set_ways,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_reverse_conf_t, agent.ways),
+      NULL },
+
     { ngx_string("trp_reverse_turn"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE12,
       ngx_trp_turnc_set_server,

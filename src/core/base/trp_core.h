@@ -29,6 +29,8 @@
  *                  peer_icmp, accepted
  *     trp_turnc    input             yes   yes       yes
  *     trp_websocket  read            -     -         -
+ *     trp_ways     up, down, failed, yes   yes       yes
+ *                  held, vain
  *
  * The others only read and write (trp_wire, trp_stun, trp_socks5, trp_upgrade,
  * trp_key, trp_resolv) or only decide (trp_auth, trp_route, trp_acl): they

@@ -67,6 +67,10 @@ typedef enum {
 
 #define TRP_CAN_ANSWER       0x1     /* PING before ACCEPT or REFUSE */
 
+/* another flag in AUTH: this tunnel is for no streams */
+
+#define TRP_IS_PROBE         0x2
+
 
 /* bits: an agent has exactly one role, but a key may allow both */
 
@@ -136,7 +140,7 @@ typedef struct {
     uint8_t      signature[TRP_SIGNATURE_LEN];
     uint16_t     weight;             /* of a reverse in its group, 1.. */
     uint8_t      backup;             /* a reverse, used if no other can be */
-    uint8_t      flags;              /* TRP_CAN_* */
+    uint8_t      flags;              /* TRP_CAN_*, TRP_IS_PROBE */
     uint64_t     list;               /* trp_publish_add(); 0: no services */
 } trp_auth_t;
 

@@ -15,7 +15,7 @@
 
 
 static ngx_int_t ngx_trp_agent_ways(ngx_conf_t *cf,
-    ngx_trp_agent_conf_t *conf);
+    ngx_trp_agent_conf_t *conf, const char *prefix);
 static ngx_int_t ngx_trp_agent_load(ngx_conf_t *cf,
     ngx_trp_agent_conf_t *conf, const char *prefix);
 
@@ -109,6 +109,28 @@ ngx_trp_agent_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* P_ways WAY ... [probe=TIME] [hold=TIME] */
+
+char *
+ngx_trp_agent_set_ways(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_trp_agent_conf_t  *agent;
+
+    agent = (ngx_trp_agent_conf_t *)
+            ((char *) conf + cmd->offset - offsetof(ngx_trp_agent_conf_t,
+                                                    ways));
+
+    if (agent->ways) {
+        return "is duplicate";
+    }
+
+    agent->ways = ngx_trp_way_parse(cf, &agent->ways_probe,
+                                    &agent->ways_hold);
+
+    return agent->ways ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
 void
 ngx_trp_agent_create_conf(ngx_trp_agent_conf_t *conf)
 {
@@ -116,6 +138,7 @@ ngx_trp_agent_create_conf(ngx_trp_agent_conf_t *conf)
      * set by ngx_pcalloc():
      *
      *     conf->group = conf->name = conf->key = { 0, NULL };
+     *     conf->ways = NULL;
      */
 
     conf->weight = NGX_CONF_UNSET_UINT;
@@ -125,6 +148,8 @@ ngx_trp_agent_create_conf(ngx_trp_agent_conf_t *conf)
     conf->connect_timeout = NGX_CONF_UNSET_MSEC;
     conf->next_timeout = NGX_CONF_UNSET_MSEC;
     conf->heartbeat = NGX_CONF_UNSET_MSEC;
+    conf->ways_probe = NGX_CONF_UNSET_MSEC;
+    conf->ways_hold = NGX_CONF_UNSET_MSEC;
 
     ngx_trp_ssl_create_conf(&conf->ssl);
     ngx_trp_name_create_conf(&conf->names);
@@ -154,6 +179,15 @@ ngx_trp_agent_merge_conf(ngx_conf_t *cf, const ngx_trp_agent_conf_t *prev,
                               prev->connect_timeout, 10000);
     ngx_conf_merge_msec_value(conf->next_timeout, prev->next_timeout, 2000);
     ngx_conf_merge_msec_value(conf->heartbeat, prev->heartbeat, 10000);
+
+    if (conf->ways == NULL) {
+        conf->ways = prev->ways;
+        conf->ways_probe = prev->ways_probe;
+        conf->ways_hold = prev->ways_hold;
+    }
+
+    ngx_conf_init_msec_value(conf->ways_probe, 30000);
+    ngx_conf_init_msec_value(conf->ways_hold, 10000);
 
     ngx_trp_ssl_merge_conf(&prev->ssl, &conf->ssl);
     ngx_trp_name_merge_conf(&prev->names, &conf->names);
@@ -185,14 +219,14 @@ ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
 
     rc = ngx_trp_agent_load(cf, conf, prefix);
 
-    ngx_trp_conf_swap_place(cf, &conf->place);
-
-    if (rc != NGX_OK || ngx_trp_agent_ways(cf, conf) != NGX_OK) {
-        return NGX_ERROR;
+    if (rc == NGX_OK) {
+        rc = ngx_trp_agent_ways(cf, conf, prefix);
     }
 
-    if (!conf->turn.enabled) {
-        return NGX_OK;
+    ngx_trp_conf_swap_place(cf, &conf->place);
+
+    if (rc != NGX_OK || !conf->turn.enabled) {
+        return rc;
     }
 
     return ngx_trp_turnc_init_conf(cf, &conf->turn,
@@ -202,20 +236,23 @@ ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
 }
 
 
-/* what the relay is reached through, by the directives that are set */
+/* what the relay can be reached through, by the directives that are set */
 
 static ngx_int_t
-ngx_trp_agent_ways(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf)
+ngx_trp_agent_ways(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
+    const char *prefix)
 {
-    ngx_trp_way_t  set;
+    ngx_trp_way_offer_t  offer;
 
-    ngx_memzero(&set, sizeof(ngx_trp_way_t));
+    ngx_memzero(&offer, sizeof(ngx_trp_way_offer_t));
 
-    set.turn = conf->turn.enabled;
+    offer.prefix = prefix;
 
-    conf->ways = ngx_trp_way_only(cf, &set);
+    offer.turn = conf->turn.enabled;
+    offer.turn_udp = (conf->turn.transport == TRP_TRANSPORT_UDP);
+    offer.turn_via = conf->turn.url.url;
 
-    return conf->ways ? NGX_OK : NGX_ERROR;
+    return ngx_trp_way_init(cf, &conf->ways, &offer);
 }
 
 

@@ -53,6 +53,8 @@ typedef struct {
     ngx_trp_ssl_conf_t    ssl;
     ngx_trp_name_conf_t   names;              /* relays and TURN servers */
     ngx_array_t          *ways;               /* ngx_trp_way_t, to the relay */
+    ngx_msec_t            ways_probe;         /* until the first probe, */
+    ngx_msec_t            ways_hold;          /* which has to hold so long */
     ngx_trp_turnc_conf_t  turn;
 
     unsigned              max_set:1;
@@ -85,6 +87,7 @@ typedef struct {
 
 char *ngx_trp_agent_label(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_trp_agent_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_trp_agent_set_ways(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 extern const ngx_conf_num_bounds_t  ngx_trp_agent_weight_bounds;
 

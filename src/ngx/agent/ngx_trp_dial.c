@@ -66,7 +66,7 @@ ngx_trp_dial_relay(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
     ngx_connection_t    *c;
     ngx_trp_dial_log_t   dl;
 
-    ngx_trp_dial_log_init(&dl, pool, "connecting to relay");
+    ngx_trp_dial_log_init(&dl, pool, way, "connecting to relay");
 
     /* it is enough to log from time to time that this host has no route */
 
@@ -122,7 +122,7 @@ ngx_trp_dial_create_link(ngx_trp_pool_t *pool, const ngx_trp_way_t *way,
         goto failed;
     }
 
-    ngx_trp_dial_log_init(dl, pool, "connecting to relay");
+    ngx_trp_dial_log_init(dl, pool, way, "connecting to relay");
     dl->log.connection = c->number;
 
     c->log = &dl->log;
@@ -214,7 +214,7 @@ ngx_trp_dial_turn(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
     dial->pool = pool;
     dial->way = way;
 
-    ngx_trp_dial_log_init(&dial->log, pool,
+    ngx_trp_dial_log_init(&dial->log, pool, way,
                           "connecting to relay through TURN server");
 
     dial->timer.data = dial;
@@ -471,6 +471,7 @@ ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame)
     auth.weight = (uint16_t) conf->weight;
     auth.backup = (uint8_t) conf->backup;
     auth.flags = (conf->role == TRP_ROLE_REVERSE) ? TRP_CAN_ANSWER : 0;
+    auth.flags |= link->way->probe ? TRP_IS_PROBE : 0;
     auth.list = conf->list;
     randombytes_buf(auth.nonce, TRP_NONCE_LEN);
 

@@ -31,17 +31,18 @@ static void ngx_trp_dial_log_pass(ngx_trp_dial_log_t *dl, ngx_uint_t level,
 
 void
 ngx_trp_dial_log_init(ngx_trp_dial_log_t *dl, ngx_trp_pool_t *pool,
-    const char *action)
+    const ngx_trp_way_t *way, const char *action)
 {
     ngx_memzero(dl, sizeof(ngx_trp_dial_log_t));
 
     dl->pool = pool;
+    dl->way = way;
     dl->dialing = 1;
 
     dl->log = *pool->log;
     dl->log.log_level = ngx_max(pool->log->log_level, NGX_LOG_INFO);
     dl->log.handler = ngx_trp_dial_log_context;
-    dl->log.data = pool;
+    dl->log.data = dl;
     dl->log.action = (char *) action;
     dl->log.writer = ngx_trp_dial_log_writer;
     dl->log.wdata = dl;
@@ -106,13 +107,15 @@ ngx_trp_dial_log_done(ngx_trp_dial_log_t *dl)
 static u_char *
 ngx_trp_dial_log_context(ngx_log_t *log, u_char *buf, size_t len)
 {
-    char             key[TRP_FINGERPRINT_LEN];
-    u_char          *p, *last, public_key[TRP_KEY_PUBLIC_LEN];
-    ngx_trp_pool_t  *pool;
+    char                 key[TRP_FINGERPRINT_LEN];
+    u_char              *p, *last, public_key[TRP_KEY_PUBLIC_LEN];
+    ngx_trp_pool_t      *pool;
+    ngx_trp_dial_log_t  *dl;
 
     p = buf;
     last = buf + len;
-    pool = log->data;
+    dl = log->data;
+    pool = dl->pool;
 
     if (log->action) {
         p = ngx_slprintf(p, last, " while %s", log->action);
@@ -121,6 +124,10 @@ ngx_trp_dial_log_context(ngx_log_t *log, u_char *buf, size_t len)
     p = ngx_slprintf(p, last, ", relay: %V, group: \"%V\", name: \"%V\"",
                      &pool->source.name, pool->source.group,
                      &pool->conf->name);
+
+    if (pool->choice) {
+        p = ngx_slprintf(p, last, ", way: \"%V\"", &dl->way->name);
+    }
 
     if (log->action && ngx_strcmp(log->action, NGX_TRP_DIAL_LOG_AUTH) == 0) {
 
@@ -241,7 +248,7 @@ ngx_trp_dial_log_error(ngx_trp_dial_log_t *dl, ngx_uint_t level,
     }
 
     dl->said = dl->dialing;
-    dl->view = ngx_trp_pool_view_error(dl->pool, text, dl->dialing);
+    dl->view = ngx_trp_pool_view_error(dl->pool, dl->way, text, dl->dialing);
 
     more[0] = '\0';
 

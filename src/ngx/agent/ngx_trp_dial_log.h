@@ -8,7 +8,8 @@
  * The log of a tunnel to a relay.  Relays are dialled over and over, and each
  * failure would be another line, or several: here an error is told once, then
  * at growing intervals, and in between at the level "info".  It is also the
- * relay's last error, which status shows.
+ * relay's last error, which status shows.  The failure of a probe is none: it
+ * is only known of the way.
  */
 
 
@@ -30,6 +31,7 @@
 typedef struct {
     ngx_log_t             log;
     ngx_trp_pool_t       *pool;
+    const ngx_trp_way_t  *way;
     ngx_trp_pool_view_e   view;       /* of the first error */
     unsigned              said:1;     /* there was one */
     unsigned              dialing:1;
@@ -40,7 +42,7 @@ typedef struct {
 /* must live as long as the connections that have dl->log */
 
 void ngx_trp_dial_log_init(ngx_trp_dial_log_t *dl, ngx_trp_pool_t *pool,
-    const char *action);
+    const ngx_trp_way_t *way, const char *action);
 
 /* the tunnel works: from now on, each of its errors stands for itself */
 

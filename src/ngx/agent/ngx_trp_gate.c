@@ -30,7 +30,7 @@ static void ngx_trp_gate_event_handler(ngx_event_t *ev);
 
 ngx_trp_gate_t *
 ngx_trp_gate_find(ngx_trp_capacity_t *capacity, struct sockaddr *sockaddr,
-    socklen_t socklen, const ngx_str_t *turn)
+    socklen_t socklen, const ngx_str_t *via)
 {
     ngx_queue_t     *q;
     ngx_trp_gate_t  *gate;
@@ -44,7 +44,7 @@ ngx_trp_gate_find(ngx_trp_capacity_t *capacity, struct sockaddr *sockaddr,
         if (ngx_cmp_sockaddr(&gate->sockaddr.sockaddr, gate->socklen,
                              sockaddr, socklen, 1)
             == NGX_OK
-            && ngx_trp_str_same(&gate->turn, turn))
+            && ngx_trp_str_same(&gate->via, via))
         {
             return gate;
         }
@@ -57,7 +57,7 @@ ngx_trp_gate_find(ngx_trp_capacity_t *capacity, struct sockaddr *sockaddr,
 
     ngx_memcpy(&gate->sockaddr, sockaddr, socklen);
     gate->socklen = socklen;
-    gate->turn = *turn;
+    gate->via = *via;
     gate->max = ngx_trp_gate_max();
     gate->window = ngx_min(gate->max, NGX_TRP_GATE_WINDOW_START);
 

@@ -8,10 +8,10 @@
  * Limits how many tunnels all pools of a worker dial at once to an address of a
  * relay, since the relay limits unauthenticated connections.  The window grows
  * with each tunnel that becomes ready, and is halved by each that fails.  Each
- * TURN server on the way has its own gate: to the relay it is another address,
- * and if it is dead, dialling through others goes on.  It also goes on if a
- * worker of the relay hangs: while no tunnel becomes ready, those that have
- * been dialling for long are not counted.
+ * TURN server or proxy on the way has its own gate: to the relay it is another
+ * address, and if it is dead, dialling through others goes on.  It also goes on
+ * if a worker of the relay hangs: while no tunnel becomes ready, those that
+ * have been dialling for long are not counted.
  */
 
 
@@ -36,7 +36,7 @@ typedef struct {
     socklen_t       socklen;
     ngx_sockaddr_t  sockaddr;
     unsigned        ready:1;       /* a tunnel became so lately */
-    ngx_str_t       turn;          /* "HOST:PORT" on the way, or empty */
+    ngx_str_t       via;           /* what is on the way, or empty */
 } ngx_trp_gate_t;
 
 
@@ -51,16 +51,20 @@ typedef struct {
 
 /*
  * The gate of an address, created if need be; NULL if there is no memory.
- * "turn" has to live as long as the gate.
+ * "via" has to live as long as the gate.
  */
 
 ngx_trp_gate_t *ngx_trp_gate_find(ngx_trp_capacity_t *capacity,
-    struct sockaddr *sockaddr, socklen_t socklen, const ngx_str_t *turn);
+    struct sockaddr *sockaddr, socklen_t socklen, const ngx_str_t *via);
 
 /* 1: one more may be dialled, and is counted; 0: the event is posted later */
 
 ngx_uint_t ngx_trp_gate_enter(ngx_trp_gate_t *gate,
     ngx_trp_gate_wait_t *wait);
+
+/* one more is dialled, and counted, whether the gate is open or not */
+
+#define ngx_trp_gate_force(gate)  (gate)->dialing++
 
 /* it is ready, or has failed, or its end says nothing about the relay */
 

@@ -14,6 +14,7 @@
 #include "agent/ngx_trp_announce.h"
 #include "agent/ngx_trp_dial.h"
 #include "agent/ngx_trp_dial_log.h"
+#include "agent/ngx_trp_pool_ways.h"
 #include "tunnel/ngx_trp_tunnel.h"
 #include "tunnel/ngx_trp_tunnel_doubt.h"
 
@@ -28,7 +29,10 @@
 static void ngx_trp_pool_cleanup(void *data);
 static void ngx_trp_pool_post(ngx_trp_pool_t *pool);
 static void ngx_trp_pool_event_handler(ngx_event_t *ev);
-static void ngx_trp_pool_dialled(ngx_trp_pool_t *pool, ngx_trp_gate_e how);
+static void ngx_trp_pool_dialled(ngx_trp_pool_t *pool,
+    const ngx_trp_way_t *way, ngx_trp_gate_e how);
+static void ngx_trp_pool_undone(ngx_trp_pool_t *pool,
+    const ngx_trp_way_t *way);
 static void ngx_trp_pool_backoff(ngx_trp_pool_t *pool, ngx_uint_t *count);
 static void ngx_trp_pool_reroute(ngx_trp_pool_t *pool);
 static void ngx_trp_pool_shrink_handler(ngx_event_t *ev);
@@ -54,6 +58,7 @@ static ngx_int_t ngx_trp_pool_agents(ngx_trp_link_t *link,
 static ngx_int_t ngx_trp_pool_open(ngx_trp_link_t *link, trp_frame_t *frame);
 static void ngx_trp_pool_drain(ngx_trp_tunnel_t *t);
 static void ngx_trp_pool_closed(ngx_trp_tunnel_t *t);
+static void ngx_trp_pool_probe_closed(ngx_trp_link_t *link);
 static void ngx_trp_pool_silent(ngx_trp_tunnel_t *t, ngx_uint_t safe);
 static void ngx_trp_pool_ask(ngx_trp_pool_t *pool);
 static ngx_uint_t ngx_trp_pool_asked(ngx_trp_link_t *link);
@@ -127,15 +132,12 @@ ngx_trp_pool_create(ngx_trp_agent_worker_t *agent, ngx_pool_t *mem,
 
     pool->agent = agent;
     pool->conf = agent->conf;
-    pool->way = agent->conf->ways->elts;
     pool->mem = mem;
     pool->dialled = &ngx_trp_pool_dial_handlers;
     pool->dials.slot = -1;
     pool->log = ngx_cycle->log;
 
-    pool->dials.gate = ngx_trp_gate_find(agent->capacity, sockaddr, socklen,
-                                         &agent->conf->turn.url.url);
-    if (pool->dials.gate == NULL) {
+    if (ngx_trp_pool_ways_init(pool) != NGX_OK) {
         return NULL;
     }
 
@@ -218,13 +220,15 @@ ngx_trp_pool_post(ngx_trp_pool_t *pool)
 static void
 ngx_trp_pool_event_handler(ngx_event_t *ev)
 {
-    ngx_uint_t       n;
-    ngx_trp_pool_t  *pool;
+    ngx_uint_t            n;
+    ngx_trp_gate_t       *gate;
+    ngx_trp_pool_t       *pool;
+    const ngx_trp_way_t  *way;
 
     pool = ev->data;
 
     if (ev->timer_set) {
-        ngx_trp_gate_pass(pool->dials.gate);
+        ngx_trp_gate_pass(ngx_trp_pool_gate(pool, pool->way));
         return;
     }
 
@@ -233,17 +237,19 @@ ngx_trp_pool_event_handler(ngx_event_t *ev)
 
     ngx_trp_pool_view(pool);
 
+    way = pool->way;
+    gate = ngx_trp_pool_gate(pool, way);
+
     for (n = ngx_trp_pool_missing(pool); n; n--) {
 
-        if (!ngx_trp_gate_enter(pool->dials.gate, &pool->dials.turn)) {
+        if (!ngx_trp_gate_enter(gate, &pool->dials.turn)) {
             ngx_trp_pool_view(pool);
             return;
         }
 
-        if (ngx_trp_dial(pool, pool->way) != NGX_OK) {
-            ngx_trp_gate_leave(pool->dials.gate, NGX_TRP_GATE_NEITHER);
-            ngx_trp_pool_backoff(pool, &pool->dials.failures);
-            ngx_trp_pool_view_failed(pool);
+        if (ngx_trp_dial(pool, way) != NGX_OK) {
+            ngx_trp_gate_leave(gate, NGX_TRP_GATE_NEITHER);
+            ngx_trp_pool_undone(pool, way);
             ngx_trp_pool_reroute(pool);
             return;
         }
@@ -256,19 +262,36 @@ ngx_trp_pool_event_handler(ngx_event_t *ev)
                        &pool->source.name, pool->ndialing, pool->total);
     }
 
+    if (pool->cramped) {
+        ngx_trp_pool_ways_replace(pool);
+    }
+
     ngx_trp_pool_view(pool);
-    ngx_trp_gate_pass(pool->dials.gate);
+    ngx_trp_gate_pass(gate);
 }
 
 
 static void
-ngx_trp_pool_dialled(ngx_trp_pool_t *pool, ngx_trp_gate_e how)
+ngx_trp_pool_dialled(ngx_trp_pool_t *pool, const ngx_trp_way_t *way,
+    ngx_trp_gate_e how)
 {
-    trp_assert(pool->ndialing);
+    if (!way->probe) {
+        trp_assert(pool->ndialing);
+        pool->ndialing--;
+    }
 
-    pool->ndialing--;
+    ngx_trp_gate_leave(ngx_trp_pool_gate(pool, way), how);
+}
 
-    ngx_trp_gate_leave(pool->dials.gate, how);
+
+/* a tunnel of the pool could not be dialled */
+
+static void
+ngx_trp_pool_undone(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
+{
+    ngx_trp_pool_backoff(pool, &pool->dials.failures);
+    ngx_trp_pool_view_failed(pool);
+    ngx_trp_pool_ways_failed(pool, way);
 }
 
 
@@ -374,15 +397,15 @@ ngx_int_t
 ngx_trp_pool_found(ngx_trp_pool_t *pool, ngx_addr_t *addr)
 {
     u_char           *name;
-    ngx_trp_gate_t   *gate;
     struct sockaddr  *sockaddr;
 
     sockaddr = ngx_palloc(pool->mem, addr->socklen);
     name = ngx_pstrdup(pool->mem, &addr->name);
-    gate = ngx_trp_gate_find(pool->agent->capacity, addr->sockaddr,
-                             addr->socklen, &pool->conf->turn.url.url);
 
-    if (sockaddr == NULL || name == NULL || gate == NULL) {
+    if (sockaddr == NULL || name == NULL
+        || ngx_trp_pool_ways_gates(pool, addr->sockaddr, addr->socklen)
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -397,7 +420,6 @@ ngx_trp_pool_found(ngx_trp_pool_t *pool, ngx_addr_t *addr)
     pool->socklen = addr->socklen;
     pool->source.name.data = name;
     pool->source.name.len = addr->name.len;
-    pool->dials.gate = gate;
     pool->unknown = 0;
     pool->dials.failures = 0;
 
@@ -432,6 +454,7 @@ ngx_trp_pool_retire(ngx_trp_pool_t *pool, ngx_uint_t retired)
 
     if (retired) {
         ngx_trp_pool_drain_idle(pool);
+        (void) ngx_trp_pool_ways_gone(pool);
     }
 
     ngx_trp_pool_view(pool);
@@ -466,6 +489,7 @@ ngx_trp_pool_stop(ngx_trp_pool_t *pool)
     }
 
     ngx_trp_pool_drain_idle(pool);
+    (void) ngx_trp_pool_ways_gone(pool);
     ngx_trp_pool_view(pool);
 }
 
@@ -477,7 +501,7 @@ ngx_trp_pool_gone(ngx_trp_pool_t *pool)
 {
     trp_assert(pool->retired);
 
-    if (pool->total) {
+    if (!ngx_trp_pool_ways_gone(pool) || pool->total) {
         return 0;
     }
 
@@ -493,7 +517,7 @@ ngx_trp_pool_gone(ngx_trp_pool_t *pool)
         ngx_del_timer(&pool->shrink);
     }
 
-    ngx_trp_gate_cancel(pool->dials.gate, &pool->dials.turn);
+    ngx_trp_gate_cancel(ngx_trp_pool_gate(pool, pool->way), &pool->dials.turn);
 
     return 1;
 }
@@ -617,6 +641,7 @@ ngx_trp_pool_take(ngx_trp_link_t *link)
 
     link->idle = 0;
     pool->nidle--;
+    pool->nformer -= (link->way != pool->way);
     pool->nvain_idle -= link->vain;
 
     ngx_trp_pool_view_idle(pool);
@@ -634,7 +659,7 @@ ngx_trp_pool_put(ngx_trp_link_t *link)
 
     pool = link->pool;
 
-    if (link->tunnel->failed) {
+    if (link->tunnel->failed || link->way->probe) {
         return;
     }
 
@@ -652,7 +677,9 @@ ngx_trp_pool_put(ngx_trp_link_t *link)
         return;
     }
 
-    if (ngx_exiting || pool->retired || link->tunnel->draining) {
+    if (ngx_exiting || pool->retired || link->tunnel->draining
+        || (link->way != pool->way && pool->nidle > pool->nformer))
+    {
         ngx_trp_pool_drain(link->tunnel);
         return;
     }
@@ -660,6 +687,7 @@ ngx_trp_pool_put(ngx_trp_link_t *link)
     ngx_queue_insert_head(&pool->idle, &link->queue);
     link->idle = 1;
     pool->nidle++;
+    pool->nformer += (link->way != pool->way);
     pool->nvain_idle += link->vain;
 
     ngx_trp_pool_view_idle(pool);
@@ -686,15 +714,23 @@ ngx_trp_pool_ready(ngx_trp_link_t *link, trp_ready_t *ready)
     }
 
     pool->dials.slot = ready->slot;
+
+    if (link->way->probe) {
+        ngx_trp_pool_dialled(pool, link->way, NGX_TRP_GATE_READY);
+        ngx_trp_pool_ways_probed(link);
+        return;
+    }
+
     pool->dials.moved = 0;
     pool->dials.failures = 0;
 
     ngx_trp_pool_answered(link);
     ngx_trp_announce_ready(link, ready->flags);
 
-    ngx_trp_pool_dialled(pool, NGX_TRP_GATE_READY);
+    ngx_trp_pool_dialled(pool, link->way, NGX_TRP_GATE_READY);
     ngx_trp_pool_view_ready(pool);
     ngx_trp_pool_put(link);
+    ngx_trp_pool_ways_ready(pool, link->way);
     ngx_trp_pool_post(pool);
 }
 
@@ -702,11 +738,16 @@ ngx_trp_pool_ready(ngx_trp_link_t *link, trp_ready_t *ready)
 static void
 ngx_trp_pool_undialled(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
 {
-    ngx_trp_pool_count(pool, -1);
-    ngx_trp_pool_dialled(pool, NGX_TRP_GATE_NEITHER);
+    if (way->probe) {
+        ngx_trp_pool_dialled(pool, way, NGX_TRP_GATE_NEITHER);
+        ngx_trp_pool_ways_unprobed(pool);
+        return;
+    }
 
-    ngx_trp_pool_backoff(pool, &pool->dials.failures);
-    ngx_trp_pool_view_failed(pool);
+    ngx_trp_pool_count(pool, -1);
+    ngx_trp_pool_dialled(pool, way, NGX_TRP_GATE_NEITHER);
+
+    ngx_trp_pool_undone(pool, way);
     ngx_trp_pool_reroute(pool);
     ngx_trp_pool_post(pool);
 }
@@ -721,12 +762,16 @@ ngx_trp_pool_moved(ngx_trp_link_t *link, ngx_uint_t slot)
 
     pool->dials.slot = slot;
 
+    if (link->way->probe) {
+        return;
+    }
+
     /* no failure: the next one is dialled at once, but only so many times */
 
     if (pool->dials.moved++ < NGX_TRP_POOL_MOVES) {
         link->dialing = 0;
         link->worked = 1;
-        ngx_trp_pool_dialled(pool, NGX_TRP_GATE_READY);
+        ngx_trp_pool_dialled(pool, link->way, NGX_TRP_GATE_READY);
     }
 }
 
@@ -814,7 +859,7 @@ ngx_trp_pool_agents(ngx_trp_link_t *link, trp_frame_t *frame)
         return NGX_ERROR;
     }
 
-    if (link->vain == !there) {
+    if (link->vain == !there || link->way->probe) {
         return NGX_OK;
     }
 
@@ -886,7 +931,7 @@ ngx_trp_pool_drain(ngx_trp_tunnel_t *t)
     t->draining = 1;
 
     if (link->dialing) {
-        if (!pool->nwaiting) {
+        if (!pool->nwaiting || link->way->probe) {
             ngx_trp_tunnel_fail(t);
         }
 
@@ -915,11 +960,17 @@ ngx_trp_pool_drain(ngx_trp_tunnel_t *t)
 static void
 ngx_trp_pool_closed(ngx_trp_tunnel_t *t)
 {
+    const char      *why;
     ngx_trp_link_t  *link;
     ngx_trp_pool_t  *pool;
 
     link = t->data;
     pool = link->pool;
+
+    if (link->way->probe) {
+        ngx_trp_pool_probe_closed(link);
+        return;
+    }
 
     if (link->idle) {
         ngx_trp_pool_take(link);
@@ -931,9 +982,8 @@ ngx_trp_pool_closed(ngx_trp_tunnel_t *t)
 
     if (link->dialing) {
         ngx_trp_dial_log_failed(link->log);
-        ngx_trp_pool_dialled(pool, NGX_TRP_GATE_FAILED);
-        ngx_trp_pool_backoff(pool, &pool->dials.failures);
-        ngx_trp_pool_view_failed(pool);
+        ngx_trp_pool_dialled(pool, link->way, NGX_TRP_GATE_FAILED);
+        ngx_trp_pool_undone(pool, link->way);
 
     } else if (ngx_current_msec - link->ready >= NGX_TRP_POOL_SHORT_LIFE) {
         pool->dials.wasted = 0;
@@ -944,10 +994,15 @@ ngx_trp_pool_closed(ngx_trp_tunnel_t *t)
     }
 
     if (!link->dialing) {
-        ngx_trp_pool_view_lost(pool, (t->draining || link->ready == 0)
-                                     ? NULL
-                                     : t->why ? t->why
-                                              : "closed by this side");
+        why = (t->draining || link->ready == 0)
+              ? NULL
+              : t->why ? t->why : "closed by this side";
+
+        ngx_trp_pool_view_lost(pool, why);
+
+        if (pool->total == pool->ndialing) {
+            ngx_trp_pool_ways_lost(pool, why);
+        }
     }
 
     ngx_trp_dial_log_done(link->log);
@@ -958,6 +1013,32 @@ ngx_trp_pool_closed(ngx_trp_tunnel_t *t)
 
     ngx_trp_pool_reroute(pool);
     ngx_trp_pool_post(pool);
+}
+
+
+/* an old relay may have given it a stream */
+
+static void
+ngx_trp_pool_probe_closed(ngx_trp_link_t *link)
+{
+    ngx_trp_pool_t    *pool;
+    ngx_trp_tunnel_t  *t;
+
+    t = link->tunnel;
+    pool = link->pool;
+
+    if (link->dialing) {
+        ngx_trp_dial_log_failed(link->log);
+        ngx_trp_pool_dialled(pool, link->way, NGX_TRP_GATE_FAILED);
+    }
+
+    ngx_trp_dial_log_done(link->log);
+
+    if (t->holder) {
+        t->holder->ops->lost(t->holder);
+    }
+
+    ngx_trp_pool_ways_unprobed(pool);
 }
 
 

@@ -27,7 +27,7 @@ static ngx_uint_t ngx_trp_pool_needed(ngx_trp_pool_t *pool);
 ngx_uint_t
 ngx_trp_pool_missing(ngx_trp_pool_t *pool)
 {
-    ngx_uint_t  n, want, batch;
+    ngx_uint_t  n, want, have, batch;
 
     if (pool->unknown) {
         return 0;
@@ -42,7 +42,11 @@ ngx_trp_pool_missing(ngx_trp_pool_t *pool)
 
     want = ngx_min(want, pool->conf->max);
 
-    if (want <= pool->total) {
+    /* those of a way that was left are to be replaced */
+
+    have = pool->total - pool->nformer;
+
+    if (want <= have) {
         return 0;
     }
 
@@ -66,7 +70,7 @@ ngx_trp_pool_missing(ngx_trp_pool_t *pool)
         return 0;
     }
 
-    n = ngx_min(want - pool->total, batch - pool->ndialing);
+    n = ngx_min(want - have, batch - pool->ndialing);
     n = ngx_min(n, ngx_trp_pool_may_grow(pool));
     n = ngx_min(n, ngx_trp_pool_room(pool));
 
@@ -92,7 +96,7 @@ ngx_trp_pool_may_grow(ngx_trp_pool_t *pool)
         n += pool->conf->idle - pool->total;
     }
 
-    return ngx_min(n, pool->conf->max - pool->total);
+    return ngx_min(n, pool->conf->max - ngx_min(pool->total, pool->conf->max));
 }
 
 

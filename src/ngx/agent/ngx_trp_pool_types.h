@@ -23,6 +23,7 @@
 #include "hub/ngx_trp_source.h"
 #include "status/ngx_trp_status.h"
 #include "status/ngx_trp_status_kinds.h"
+#include "tunnel/trp_ways.h"
 
 
 #pragma GCC visibility push(hidden)
@@ -57,6 +58,28 @@ typedef struct {
 typedef void (*ngx_trp_pool_open_pt)(ngx_trp_link_t *link, trp_open_t *open);
 
 
+/* what a pool has for each of its ways */
+
+typedef struct {
+    ngx_trp_gate_t        *gate;          /* of the relay's address */
+    ngx_str_t              error;         /* the last one, in "buf" */
+    u_char                 buf[96];
+} ngx_trp_pool_way_t;
+
+
+/* of a pool with several ways */
+
+typedef struct {
+    trp_ways_t             core;
+    ngx_event_t            event;
+    ngx_trp_way_t         *probes;        /* the ways, with "probe" set */
+    ngx_trp_link_t        *probe;         /* NULL: not there yet, or none */
+    time_t                 since;         /* pool->way is used */
+    unsigned               probing:1;     /* dialled, or there */
+    unsigned               dropped:1;     /* and of no use */
+} ngx_trp_pool_choice_t;
+
+
 /* what is known about dialling, and its state */
 
 typedef struct {
@@ -66,8 +89,7 @@ typedef struct {
     ngx_uint_t             wasted;        /* tunnels of no use, in a row */
     ngx_msec_t             wasted_last;   /* when the last one was lost */
 
-    ngx_trp_gate_t        *gate;          /* of the relay's address */
-    ngx_trp_gate_wait_t    turn;          /* its place there */
+    ngx_trp_gate_wait_t    turn;          /* its place at the way's gate */
 
     ngx_ssl_session_t     *session;       /* to be resumed */
 } ngx_trp_pool_dials_t;
@@ -100,6 +122,8 @@ struct ngx_trp_pool_s {
     ngx_trp_agent_worker_t         *agent;
     const ngx_trp_agent_conf_t     *conf;     /* of the agent */
     const ngx_trp_way_t            *way;      /* to be dialled by */
+    ngx_trp_pool_way_t             *ways;     /* by way->index */
+    ngx_trp_pool_choice_t          *choice;   /* NULL: there is one way */
     const ngx_trp_dial_handlers_t  *dialled;
 
     ngx_trp_pool_open_pt   open;          /* NULL: an entry's pool */
@@ -121,6 +145,7 @@ struct ngx_trp_pool_s {
     ngx_uint_t             nvain;         /* tunnels to no reverse */
     ngx_uint_t             nvain_idle;    /* those of them that are idle */
     ngx_uint_t             nsuspect;
+    ngx_uint_t             nformer;       /* idle, by another way */
 
     ngx_uint_t             peak;          /* busy at once, lately */
     ngx_uint_t             recent;        /* the same since the last look */

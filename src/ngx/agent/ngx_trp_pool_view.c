@@ -48,6 +48,8 @@ typedef enum {
 
 
 static void ngx_trp_pool_view_open(ngx_trp_pool_t *pool);
+static void ngx_trp_pool_view_open_way(ngx_trp_pool_t *pool);
+static ngx_uint_t ngx_trp_pool_view_hash(const ngx_trp_way_t *way);
 static ngx_msec_t ngx_trp_pool_view_next(ngx_trp_pool_t *pool);
 static ngx_trp_pool_view_e ngx_trp_pool_view_down(ngx_trp_pool_t *pool,
     uint32_t hash);
@@ -131,7 +133,105 @@ ngx_trp_pool_view_open(ngx_trp_pool_t *pool)
         counters[NGX_TRP_RELAY_STATE] = NGX_TRP_POOL_VIEW_FIRST;
         counters[NGX_TRP_RELAY_SINCE] = ngx_time();
         counters[NGX_TRP_RELAY_TOLD_LAST] = 0;
+        counters[NGX_TRP_RELAY_WAY] = 0;
     }
+
+    ngx_trp_pool_view_open_way(pool);
+}
+
+
+/* other workers, or those before the reload, know which way works */
+
+static void
+ngx_trp_pool_view_open_way(ngx_trp_pool_t *pool)
+{
+    ngx_uint_t        i, n, hash;
+    ngx_trp_way_t    *ways;
+
+    ways = pool->conf->ways->elts;
+    n = pool->conf->ways->nelts;
+    hash = pool->view.entry.counters[NGX_TRP_RELAY_WAY];
+
+    for (i = 0; i < n; i++) {
+        if (hash == ngx_trp_pool_view_hash(&ways[i])) {
+            break;
+        }
+    }
+
+    if (i == n) {
+
+        /* nothing is known: as configured */
+        pool->view.entry.counters[NGX_TRP_RELAY_WAY] =
+                                              ngx_trp_pool_view_hash(pool->way);
+        ngx_trp_status_set(&pool->view.entry, NGX_TRP_RELAY_BY,
+                           &pool->way->name);
+        return;
+    }
+
+    if (pool->choice && pool->total == 0 && &ways[i] != pool->way) {
+        trp_ways_start(&pool->choice->core, i, ngx_current_msec);
+        pool->way = &ways[pool->choice->core.dialled];
+    }
+}
+
+
+static ngx_uint_t
+ngx_trp_pool_view_hash(const ngx_trp_way_t *way)
+{
+    return ngx_crc32_short(way->name.data, way->name.len);
+}
+
+
+/* one of several workers tells it */
+
+void
+ngx_trp_pool_view_way(ngx_trp_pool_t *pool, const ngx_trp_way_t *from)
+{
+    ngx_str_t             why;
+    ngx_atomic_t         *counters;
+    ngx_atomic_uint_t     old, hash;
+    const ngx_trp_way_t  *way;
+
+    if (!pool->view.opened) {
+        return;
+    }
+
+    way = (ngx_trp_way_t *) pool->conf->ways->elts + pool->choice->core.used;
+    counters = pool->view.entry.counters;
+
+    old = counters[NGX_TRP_RELAY_WAY];
+    hash = ngx_trp_pool_view_hash(way);
+
+    if (old == hash
+        || !ngx_atomic_cmp_set(&counters[NGX_TRP_RELAY_WAY], old, hash))
+    {
+        return;
+    }
+
+    (void) ngx_atomic_fetch_add(&counters[NGX_TRP_RELAY_CHANGES], 1);
+
+    ngx_trp_status_set(&pool->view.entry, NGX_TRP_RELAY_BY, &way->name);
+
+    if (from->index > way->index) {
+        ngx_log_error(NGX_LOG_NOTICE, pool->log, 0,
+                      "returned to \"%V\" for relay %V, after %T s by \"%V\", "
+                      "group: \"%V\", name: \"%V\"", &way->name,
+                      &pool->source.name, ngx_time() - pool->choice->since,
+                      &from->name, pool->source.group, &pool->conf->name);
+        return;
+    }
+
+    why = pool->ways[from->index].error;
+
+    if (why.len == 0) {
+        ngx_str_set(&why, "there is no tunnel");
+    }
+
+    ngx_log_error(NGX_LOG_WARN, pool->log, 0,
+                  "fell back to \"%V\" for relay %V, as \"%V\" does not work: "
+                  "%V, group: \"%V\", name: \"%V\"", &way->name,
+                  &pool->source.name, &from->name, &why, pool->source.group,
+                  &pool->conf->name);
 }
 
 
@@ -312,13 +412,25 @@ ngx_trp_pool_view_unresolved(ngx_trp_pool_t *pool, const char *why)
 
 
 ngx_trp_pool_view_e
-ngx_trp_pool_view_error(ngx_trp_pool_t *pool, const ngx_str_t *text,
-    ngx_uint_t dialing)
+ngx_trp_pool_view_error(ngx_trp_pool_t *pool, const ngx_trp_way_t *way,
+    const ngx_str_t *text, ngx_uint_t dialing)
 {
     time_t               now, first, last, pause;
     uint32_t             hash;
     ngx_atomic_t        *counters;
+    ngx_trp_pool_way_t  *pw;
     ngx_trp_pool_view_e  down;
+
+    pw = &pool->ways[way->index];
+
+    pw->error.data = pw->buf;
+    pw->error.len = ngx_min(text->len, sizeof(pw->buf));
+
+    ngx_memcpy(pw->buf, text->data, pw->error.len);
+
+    if (way->probe) {
+        return NGX_TRP_POOL_VIEW_KNOWN;
+    }
 
     if (!pool->view.opened) {
         return NGX_TRP_POOL_VIEW_NEW;

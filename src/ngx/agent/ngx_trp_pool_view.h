@@ -63,7 +63,11 @@ void ngx_trp_pool_view_unresolved(ngx_trp_pool_t *pool, const char *why);
 /* an error of dialling or of a tunnel, as it is logged; is it to be told? */
 
 ngx_trp_pool_view_e ngx_trp_pool_view_error(ngx_trp_pool_t *pool,
-    const ngx_str_t *text, ngx_uint_t dialing);
+    const ngx_trp_way_t *way, const ngx_str_t *text, ngx_uint_t dialing);
+
+/* the pool has a tunnel by another way than the one that it used before */
+
+void ngx_trp_pool_view_way(ngx_trp_pool_t *pool, const ngx_trp_way_t *from);
 
 /* for how long there has been no tunnel in any worker, or there has been one */
 

@@ -147,6 +147,10 @@ ngx_trp_entry_local_needless(ngx_trp_agent_conf_t *conf,
         return "trp_entry_heartbeat";
     }
 
+    if (conf->ways) {
+        return "trp_entry_ways";
+    }
+
     if (ngx_memcmp(&conf->names, &unset->names, sizeof(conf->names)) != 0) {
         return "trp_entry_resolve";
     }

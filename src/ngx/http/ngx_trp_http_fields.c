@@ -240,6 +240,12 @@ static const ngx_trp_http_field_t  ngx_trp_http_relay_fields[] = {
     ngx_trp_http_plain(NGX_TRP_HTTP_RELAY_UP, 0, NULL, "up",
         "Whether there is a tunnel to the relay."),
 
+    ngx_trp_http_text(NGX_TRP_RELAY_BY, "way"),
+
+    ngx_trp_http_plain(NGX_TRP_HTTP_COUNTER, NGX_TRP_RELAY_CHANGES,
+        "way_changes_total", "way_changes_total",
+        "How often another way to the relay was taken."),
+
     ngx_trp_http_plain(NGX_TRP_HTTP_SUM, NGX_TRP_RELAY_TUNNELS,
         "tunnels", NULL, NULL),
 

@@ -255,7 +255,10 @@ struct ngx_trp_agent_s {
 };
 
 
-/* a tunnel as the relay sees it; lives in the tunnel's pool */
+/*
+ * A tunnel as the relay sees it; lives in the tunnel's pool.  So many flags,
+ * because it is in one state towards its agent and in another towards streams.
+ */
 
 struct ngx_trp_peer_s {
     ngx_queue_t            all;          /* in agent->peers */
@@ -288,6 +291,7 @@ struct ngx_trp_peer_s {
     unsigned               suspect:1;    /* would be idle, if it answered */
     unsigned               throttled:1;  /* not read until output is sent */
     unsigned               absent:1;     /* told that there is no reverse */
+    unsigned               probe:1;      /* of a way: it gets no stream */
 };
 
 

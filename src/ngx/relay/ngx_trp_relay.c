@@ -854,6 +854,7 @@ ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth)
                          1);
 
     t->state.opener = (auth->role == TRP_ROLE_REVERSE);
+    peer->probe = (auth->flags & TRP_IS_PROBE) != 0;
 
     if (t->state.opener) {
         t->doubt.timeout = peer->relay->conf->next_timeout;
@@ -1086,7 +1087,8 @@ ngx_trp_relay_idle(ngx_trp_tunnel_t *t)
 
     ngx_trp_choice_silent(peer->agent, 0);
 
-    seeker = peer->leaving ? NULL : ngx_trp_choice_next(peer->agent);
+    seeker = (peer->leaving || peer->probe)
+             ? NULL : ngx_trp_choice_next(peer->agent);
 
     if (seeker) {
         ngx_trp_pair_unwait(seeker);
@@ -1099,7 +1101,9 @@ ngx_trp_relay_idle(ngx_trp_tunnel_t *t)
         return;
     }
 
-    ngx_trp_pair_park(peer);
+    if (!peer->probe) {
+        ngx_trp_pair_park(peer);
+    }
 }
 
 

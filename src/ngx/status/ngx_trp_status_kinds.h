@@ -167,7 +167,8 @@ enum {
     NGX_TRP_RELAY_HOST,                  /* as configured, with its port */
     NGX_TRP_RELAY_ADDRESS,
     NGX_TRP_RELAY_KEYS,
-    NGX_TRP_RELAY_ERROR = NGX_TRP_RELAY_KEYS,   /* the last one */
+    NGX_TRP_RELAY_BY = NGX_TRP_RELAY_KEYS,      /* the way that is used */
+    NGX_TRP_RELAY_ERROR,                 /* the last one */
     NGX_TRP_RELAY_TEXTS
 };
 
@@ -185,9 +186,11 @@ enum {
     NGX_TRP_RELAY_LOST,                  /* tunnels in use or idle */
     NGX_TRP_RELAY_FAILED_AT,             /* time of the last failure */
     NGX_TRP_RELAY_SINCE,                 /* time: it has tunnels, or none */
+    NGX_TRP_RELAY_CHANGES,               /* of the way */
 
     /* what the log has told of it: for agents only */
 
+    NGX_TRP_RELAY_WAY,                   /* hash of its name */
     NGX_TRP_RELAY_STATE,
     NGX_TRP_RELAY_TOLD_FIRST,            /* time of the first such failure */
     NGX_TRP_RELAY_TOLD_LAST,

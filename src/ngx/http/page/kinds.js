@@ -208,6 +208,7 @@ const kinds = [
             column.text('role', 'Role'),
             column.text('name', 'Agent'),
             column.text('group', 'Group'),
+            column.text('way', 'Way'),
             column.since('since', 'Since'),
             tunnels,
             column.count('dialing', 'Dialing'),

@@ -34,13 +34,14 @@ EOC
 }
 
 
-# A relay on 8443 and users of its own nginx: 8080 leads to 8090 of a reverse's
-# machine.  "relay", "upstream" and "server" are more settings of the server
+# A relay on 8443 and users of its own nginx: 8080, or "user", leads to 8090 of a
+# reverse's machine.  "relay", "upstream" and "server" are more settings of the server
 # with "trp_relay", of the upstream and of the route's server, "stream" those of
 # stream {}, with servers.  Its access.log has $trp_status and $status.
 
 sub hub_conf {
     my ($t, %conf) = @_;
+    my $user = sprintf '%%%%PORT_%d%%%%', $conf{user} // 8080;
     my %more = map { $_ => $conf{$_} // '' }
         qw/ relay upstream server stream main /;
 
@@ -68,7 +69,7 @@ sub hub_conf {
     }
 
     server {
-        trp_route %%PORT_8080%%:%%PORT_8090%% bind=127.0.0.1;
+        trp_route $user:%%PORT_8090%% bind=127.0.0.1;
         proxy_pass hub;
         $more{server}
     }
@@ -146,12 +147,12 @@ EOC
 # A TURN server that lets clients reach anything on this machine: TCP on 8478
 # and TLS on 8479 with localhost.crt, the user alice with the password "secret",
 # the secret "north".  127.0.0.66 is denied.  8480 says how many allocations
-# there are, and how many there have been.
+# there are, and how many there have been.  There may be more settings.
 
 sub turn_conf {
-    my ($t) = @_;
+    my ($t, $more) = (@_, '');
 
-    $t->write_file_expand('nginx.conf', <<'EOC');
+    $t->write_file_expand('nginx.conf', <<'EOC' =~ s/MORE/$more/r);
 
 %%TEST_GLOBALS%%
 
@@ -177,6 +178,7 @@ stream {
     trp_turn_tcp_allocations on;
     trp_turn_unauthenticated_rate 10000r/s;
     trp_turn_quota user=1000 address=1000;
+    MORE
 
     server {
         listen 127.0.0.1:%%PORT_8478%%;

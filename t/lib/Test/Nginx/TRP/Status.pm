@@ -155,7 +155,8 @@ sub _groups {
 sub _agents_view {
     my ($seconds, $now) = @_;
 
-    my %relay = (role => 'entry', name => 'hall', group => 'office', tunnels_total => 31,
+    my %relay = (role => 'entry', name => 'hall', group => 'office',
+        way => 'direct', way_changes_total => 0, tunnels_total => 31,
         failed_total => 4, lost_total => 2);
 
     my %streams = (streams => 2, streams_total => 400 + $seconds,
