@@ -41,6 +41,7 @@ help:
 	@echo 'make demo         a tunnel on this machine, to look at'
 	@echo 'make bench        speed, as ratios to others; BENCH=--quick'
 	@echo 'make bench-turn   the TURN server, against coturn'
+	@echo 'make bench-quic   tunnels on QUIC, against those on TLS over TCP'
 	@echo 'make bench-socks  SOCKS5, against microsocks, dante, stock nginx'
 	@echo 'make bench-udp    routes of UDP, against stock nginx'
 	@echo 'make bench-status readers of the status of 10,000 agents'
@@ -67,6 +68,9 @@ bench:
 
 bench-turn:
 	@bench/turn
+
+bench-quic:
+	@bench/quic
 
 bench-socks:
 	@bench/socks
@@ -210,7 +214,7 @@ clean:
 
 
 .PHONY: all help check unit unit-asan replay fuzz test test-asan demo bench
-.PHONY: bench-turn bench-socks bench-udp bench-status soak install clean
+.PHONY: bench-turn bench-quic bench-socks bench-udp bench-status soak install clean
 
 -include $(wildcard objs/unit/*/*.d objs/unit/core/*/*.d objs/replay/*.d)
 -include $(wildcard objs/unit-asan/*/*.d objs/unit-asan/core/*/*.d)

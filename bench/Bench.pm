@@ -32,9 +32,11 @@ $SIG{PIPE} = 'IGNORE';
 # Packages and modules; returns a directory for the time of the benchmark.
 
 sub prepare {
+    my ($packages) = @_;
+
     chdir dirname(abs_path(__FILE__)) . '/..' or die "chdir: $!\n";
 
-    system('scripts/packages bench') == 0 or exit 1;
+    system('scripts/packages', $packages || 'bench') == 0 or exit 1;
     system('make') == 0 or exit 1;
 
     $root = abs_path('.');
@@ -115,9 +117,12 @@ sub end {
 sub nginx {
     my ($name, $roles, $conf, @inside) = @_;
 
+    my $objs = $ENV{OBJS} || 'objs';
+    $objs = "$root/$objs" if $objs !~ m!^/!;
+
     my $load = join ' ', map { "load_module $_;" }
         $conf =~ /\bstream\s*\{/ ? "$modules/ngx_stream_module.so" : (),
-        map { "$root/objs/ngx_${_}_module.so" }
+        map { "$objs/ngx_${_}_module.so" }
         map { $_ eq 'status' ? 'http_trp_status' : "trp_$_" } @$roles;
 
     mkdir "$dir/$name";

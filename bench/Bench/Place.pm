@@ -24,10 +24,11 @@ sub loopback {
 
 
 # Needs root and TUN devices; dies without.  netem would do as well where the
-# kernel has it, but this works the same everywhere.
+# kernel has it, but this works the same everywhere.  Settings of delay.c are
+# those of the second leg.
 
 sub distant {
-    my ($delay, $rtt) = @_;
+    my ($delay, $rtt, $settings) = @_;
     my %pid;
 
     # these end with their processes, whatever happens to the benchmark
@@ -40,6 +41,7 @@ sub distant {
     }) or die "no network namespaces\n";
 
     my $self = bless {
+        holders => [ values %pid ],
         at => { entry => '10.99.1.1', relay => '10.99.2.1',
             reverse => '10.99.2.2', service => '10.99.2.2' },
         inside => { map { $_ => [ 'nsenter', '-t', $pid{$_}, '-n', '--' ] }
@@ -53,7 +55,10 @@ sub distant {
 
         my $log = home() . "/$name.log";
 
-        push @{$self->{links}}, spawn($log, $delay, $rtt / 2, $pid{$one}, $name, $pid{$two}, $name);
+        unlink $log;
+        push @{$self->{links}}, spawn($log, $delay, join(',', $rtt / 2,
+            $settings && $name eq 'leg2' ? $settings : ()),
+            $pid{$one}, $name, $pid{$two}, $name);
 
         wait_for(sub { slurp($log) =~ /ready/ })
             or die "no network namespaces with TUN devices: ", slurp($log);
@@ -119,11 +124,30 @@ sub set {
 }
 
 
+# TCP's congestion control on the second leg
+
+sub congestion {
+    my ($self, $name) = @_;
+
+    $self->run($_->[0], qw/ ip route replace /, $_->[1], qw/ dev leg2 src /,
+        $_->[2], 'congctl', $name)
+        for [ qw/ relay 10.99.2.2 10.99.2.1 / ],
+            [ qw/ reverse 10.99.2.1 10.99.2.2 / ];
+}
+
+
 # the command that starts something there, and the address
 
 sub inside {
     my ($self, $role) = @_;
     return @{$self->{inside}{$role} || []};
+}
+
+# ends the links and the namespaces
+
+sub stop {
+    my ($self) = @_;
+    end($_) for $self->links(), @{$self->{holders} || []};
 }
 
 # what makes the delay, and is part of the load

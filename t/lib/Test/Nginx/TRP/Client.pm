@@ -383,7 +383,7 @@ sub read {
     my $deadline = time() + ($opts{timeout} || $self->{timeout});
 
     while (1) {
-        my $frame = $self->_parse();
+        my $frame = $self->parse();
 
         if (!$frame) {
             return if !$self->_fill($deadline);
@@ -441,7 +441,9 @@ sub wait_end {
 }
 
 
-sub _parse {
+# the first frame of {in}, if it is there as a whole
+
+sub parse {
     my ($self) = @_;
 
     return if length $self->{in} < 4;
