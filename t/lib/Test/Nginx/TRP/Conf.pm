@@ -11,7 +11,8 @@ use Exporter qw/ import /;
 
 use Test::Nginx;
 
-our @EXPORT = qw/ hub_conf relay_conf reverse_conf turn_conf port_range /;
+our @EXPORT = qw/ hub_conf relay_conf quic_relay_conf reverse_conf turn_conf
+    port_range /;
 
 
 # A relay on each of the ports, with only the settings that it needs.  It
@@ -29,6 +30,28 @@ sub relay_conf {
 
         trp_relay;
         trp_authorized_keys authorized_keys;
+    }
+EOC
+}
+
+
+# A relay on 8443, for TLS and for QUIC.  "relay" and "main" are more settings.
+
+sub quic_relay_conf {
+    my ($t, %conf) = @_;
+    my $relay = $conf{relay} // '';
+
+    _write($t, <<"EOC", $conf{main});
+    server {
+        listen 127.0.0.1:8443 ssl;
+        listen 127.0.0.1:%%PORT_8443_UDP%% udp reuseport;
+        ssl_certificate localhost.crt;
+        ssl_certificate_key localhost.key;
+        ssl_protocols TLSv1.3;
+
+        trp_relay;
+        trp_authorized_keys authorized_keys;
+        $relay
     }
 EOC
 }

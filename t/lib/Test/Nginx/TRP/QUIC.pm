@@ -10,18 +10,22 @@ package Test::Nginx::TRP::QUIC;
 #     my $packet = initial_packet($dcid, $scid, $frames, %options);
 #     my %seen = quic_header($packet);          # what anybody can read
 #     my $frames = initial_open($packet, $dcid, 'server');
+#     my @datagrams = exchange(quic_socket(), $packet);
 
 use strict;
 use warnings;
 
 use Exporter qw/ import /;
 
-use Test::Nginx ();
+use IO::Select;
+use IO::Socket::INET;
+
+use Test::Nginx qw/ port /;
 
 our @EXPORT = qw/
-    quic_missing
+    quic_missing quic_socket exchange
     quic_header quic_packets initial_keys initial_packet initial_open
-    crypto_frame client_hello quic_int
+    crypto_frame client_hello quic_int retry_good
 /;
 
 # RFC 9001, 5.2 and 5.8
@@ -45,6 +49,33 @@ sub quic_missing {
     }
 
     return 'this build has no QUIC';
+}
+
+
+# to the relay of the test: 8443, for UDP
+
+sub quic_socket {
+    my (%o) = @_;
+
+    return IO::Socket::INET->new(Proto => 'udp', PeerAddr => '127.0.0.1',
+        PeerPort => port(8443, udp => 1), %o) || die "no socket: $@\n";
+}
+
+
+# sends, and returns the datagrams that come until there is a pause
+
+sub exchange {
+    my ($s, $datagram, $pause) = @_;
+    my @got;
+
+    $s->send($datagram) if defined $datagram;
+
+    while (IO::Select->new($s)->can_read($pause // 1)) {
+        defined $s->recv(my $data, 65536) or last;
+        push @got, $data;
+    }
+
+    return @got;
 }
 
 
@@ -247,6 +278,21 @@ sub initial_open {
     my $frames = $gcm->decrypt_add($sealed);
 
     return $gcm->decrypt_done($tag) ? $frames : undef;
+}
+
+
+# the tag of a Retry, for the id that the client had chosen
+
+sub retry_good {
+    my ($packet, $dcid) = @_;
+
+    require Crypt::AuthEnc::GCM;
+
+    my $tag = substr $packet, -16, 16, '';
+    my $gcm = Crypt::AuthEnc::GCM->new('AES', RETRY_KEY, RETRY_NONCE);
+
+    $gcm->adata_add(pack('C/a*', $dcid) . $packet);
+    return $gcm->encrypt_done() eq $tag;
 }
 
 
