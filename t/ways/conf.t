@@ -12,6 +12,7 @@ BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
 use Test::Nginx;
 use Test::Nginx::TRP;
+use Test::Nginx::TRP::QUIC;
 
 my $t = Test::Nginx->new()->has(qw/ stream stream_ssl /);
 
@@ -57,6 +58,8 @@ for my $role (qw/ trp_entry trp_reverse /) {
 
     for (@bad) {
         my ($text, $expect) = @$_;
+        $expect = qr/"way quic" needs QUIC/
+            if $text =~ /ways.*quic/ && quic_missing();
         $expect =~ s/P_/${role}_/g;
         like(test_conf($role, $text),
             qr/\[emerg\] [^\n]*$expect[^\n]* in \S+:\d+\n/, "$role: $text");

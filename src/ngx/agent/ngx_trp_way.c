@@ -10,6 +10,7 @@
 
 
 #include "agent/ngx_trp_way.h"
+#include "base/ngx_trp_build.h"
 #include "tunnel/trp_ways.h"
 
 
@@ -325,6 +326,10 @@ ngx_trp_way_check(ngx_conf_t *cf, ngx_trp_way_t *way,
     const ngx_trp_way_offer_t *offer)
 {
     const char  *need, *why;
+
+    if (way->quic && ngx_trp_build_need_quic(cf, "way quic") != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     need = NULL;
     why = NULL;
