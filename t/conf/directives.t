@@ -254,7 +254,8 @@ SKIP: {
 }
 
 
-# the strings that look like a directive; those of TURN have t/turnc/agent_conf.t
+# the strings that look like a directive; those of TURN have
+# t/turnc/agent_conf.t, those of proxies t/proxy/conf.t
 
 sub directives {
     my ($file) = @_;
@@ -262,7 +263,7 @@ sub directives {
     open my $fh, '<:raw', $file or die "can't open $file: $!\n";
     local $/;
     my %names = map { $_ => 1 } <$fh> =~ /\0(trp_(?:route|authorized_keys
-        |(?:relay|entry|reverse)(?:_(?!turn)\w+)?))(?=\0)/gx;
+        |(?:relay|entry|reverse)(?:_(?!turn|proxy)\w+)?))(?=\0)/gx;
 
     return sort keys %names;
 }

@@ -154,6 +154,7 @@ ngx_trp_agent_create_conf(ngx_trp_agent_conf_t *conf)
     ngx_trp_ssl_create_conf(&conf->ssl);
     ngx_trp_name_create_conf(&conf->names);
     ngx_trp_turnc_create_conf(&conf->turn);
+    ngx_trp_proxy_create_conf(&conf->proxy);
 }
 
 
@@ -192,6 +193,7 @@ ngx_trp_agent_merge_conf(ngx_conf_t *cf, const ngx_trp_agent_conf_t *prev,
     ngx_trp_ssl_merge_conf(&prev->ssl, &conf->ssl);
     ngx_trp_name_merge_conf(&prev->names, &conf->names);
     ngx_trp_turnc_merge_conf(&prev->turn, &conf->turn);
+    ngx_trp_proxy_merge_conf(&prev->proxy, &conf->proxy);
 
     if (conf->name.len == 0) {
         conf->name = cf->cycle->hostname;
@@ -225,8 +227,22 @@ ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
 
     ngx_trp_conf_swap_place(cf, &conf->place);
 
-    if (rc != NGX_OK || !conf->turn.enabled) {
+    if (rc != NGX_OK) {
         return rc;
+    }
+
+    if (conf->proxy.enabled
+        && ngx_trp_proxy_init_conf(cf, &conf->proxy,
+                                   role == TRP_ROLE_ENTRY
+                                   ? "trp_entry_proxy"
+                                   : "trp_reverse_proxy")
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (!conf->turn.enabled) {
+        return NGX_OK;
     }
 
     return ngx_trp_turnc_init_conf(cf, &conf->turn,
@@ -242,7 +258,9 @@ static ngx_int_t
 ngx_trp_agent_ways(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
     const char *prefix)
 {
-    ngx_trp_way_offer_t  offer;
+    ngx_uint_t            i;
+    ngx_trp_way_t        *way;
+    ngx_trp_way_offer_t   offer;
 
     ngx_memzero(&offer, sizeof(ngx_trp_way_offer_t));
 
@@ -252,7 +270,27 @@ ngx_trp_agent_ways(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
     offer.turn_udp = (conf->turn.transport == TRP_TRANSPORT_UDP);
     offer.turn_via = conf->turn.url.url;
 
-    return ngx_trp_way_init(cf, &conf->ways, &offer);
+    offer.proxy = conf->proxy.enabled;
+    offer.proxy_via = conf->proxy.url.url;
+
+    if (ngx_trp_way_init(cf, &conf->ways, &offer) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    conf->blind = 1;
+
+    way = conf->ways->elts;
+
+    for (i = 0; i < conf->ways->nelts; i++) {
+
+        /* a TURN server connects to an address */
+
+        if (!way[i].proxy || way[i].turn) {
+            conf->blind = 0;
+        }
+    }
+
+    return NGX_OK;
 }
 
 
@@ -304,6 +342,14 @@ ngx_trp_agent_start(ngx_cycle_t *cycle, const ngx_trp_agent_conf_t *conf,
     agent->conf = conf;
     agent->status = status;
     agent->capacity = capacity;
+
+    if (conf->proxy.enabled) {
+        agent->proxy = ngx_trp_proxy_create(&conf->proxy, &conf->names);
+
+        if (agent->proxy == NULL) {
+            return NULL;
+        }
+    }
 
     ngx_queue_init(&agent->hosts);
     ngx_queue_init(&agent->turn_servers);

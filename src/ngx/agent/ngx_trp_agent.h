@@ -20,6 +20,7 @@
 #include "names/ngx_trp_name.h"
 #include "base/ngx_trp_capacity.h"
 #include "base/ngx_trp_ssl.h"
+#include "proxy/ngx_trp_proxy.h"
 #include "status/ngx_trp_status.h"
 #include "tunnel/ngx_trp_tunnel.h"
 #include "turnc/ngx_trp_turnc_conf.h"
@@ -56,8 +57,11 @@ typedef struct {
     ngx_msec_t            ways_probe;         /* until the first probe, */
     ngx_msec_t            ways_hold;          /* which has to hold so long */
     ngx_trp_turnc_conf_t  turn;
+    ngx_trp_proxy_conf_t  proxy;
 
     unsigned              max_set:1;
+    unsigned              blind:1;            /* only a proxy needs to know
+                                                 the addresses of relays */
 } ngx_trp_agent_conf_t;
 
 
@@ -71,6 +75,8 @@ typedef struct {
     ngx_queue_t           hosts;              /* ngx_trp_relay_host_t */
     ngx_trp_capacity_t   *capacity;           /* of all agents of the role */
     ngx_uint_t            limit;              /* "max", or what fits */
+
+    ngx_trp_proxy_t      *proxy;              /* NULL: none */
 
     ngx_queue_t           turn_servers;       /* addresses used so far */
     ngx_trp_name_t       *turn_name;          /* NULL: "turn" has an address */

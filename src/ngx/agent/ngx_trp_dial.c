@@ -35,7 +35,9 @@ typedef struct {
 static ngx_int_t ngx_trp_dial_relay(ngx_trp_pool_t *pool,
     const ngx_trp_way_t *way);
 static ngx_trp_link_t *ngx_trp_dial_create_link(ngx_trp_pool_t *pool,
-    const ngx_trp_way_t *way, ngx_connection_t *c);
+    const ngx_trp_way_t *way, ngx_connection_t *c, const ngx_addr_t *addr);
+static ngx_int_t ngx_trp_dial_steps(ngx_trp_link_t *link,
+    const ngx_addr_t *addr);
 static ngx_int_t ngx_trp_dial_turn(ngx_trp_pool_t *pool,
     const ngx_trp_way_t *way);
 static void ngx_trp_dial_turn_done(ngx_trp_turnc_connect_t *tc,
@@ -62,25 +64,40 @@ ngx_trp_dial_relay(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
 {
     ngx_int_t            rc;
     ngx_err_t            err;
+    ngx_addr_t           relay, *addr;
     ngx_trp_link_t      *link;
     ngx_connection_t    *c;
     ngx_trp_dial_log_t   dl;
 
-    ngx_trp_dial_log_init(&dl, pool, way, "connecting to relay");
+    relay.sockaddr = pool->sockaddr;
+    relay.socklen = pool->socklen;
+    relay.name = pool->source.name;
+
+    addr = way->proxy ? ngx_trp_proxy_addr(pool->agent->proxy) : &relay;
+
+    ngx_trp_dial_log_init(&dl, pool, way, way->proxy ? "connecting to proxy"
+                                                     : "connecting to relay");
+
+    if (addr == NULL) {
+        ngx_log_error(NGX_LOG_ERR, &dl.log, 0,
+                      "proxy \"%V\" has no address yet",
+                      &pool->conf->proxy.url.host);
+        return NGX_ERROR;
+    }
 
     /* it is enough to log from time to time that this host has no route */
 
     err = pool->dials.failures
-          ? ngx_trp_connect_way(pool->sockaddr, pool->socklen) : 0;
+          ? ngx_trp_connect_way(addr->sockaddr, addr->socklen) : 0;
 
     if (err) {
         dl.terse = 1;
         ngx_log_error(NGX_LOG_ERR, &dl.log, err, "connect() to %V failed",
-                      &pool->source.name);
+                      &addr->name);
         return NGX_ERROR;
     }
 
-    rc = ngx_trp_connect(&c, pool->sockaddr, pool->socklen, &pool->source.name,
+    rc = ngx_trp_connect(&c, addr->sockaddr, addr->socklen, &addr->name,
                          SOCK_STREAM, &dl.log, NGX_ERROR_ERR);
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
@@ -93,7 +110,7 @@ ngx_trp_dial_relay(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
         return NGX_ERROR;
     }
 
-    link = ngx_trp_dial_create_link(pool, way, c);
+    link = ngx_trp_dial_create_link(pool, way, c, addr);
     if (link == NULL) {
         return NGX_ERROR;
     }
@@ -104,11 +121,14 @@ ngx_trp_dial_relay(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
 }
 
 
-/* the connection is closed if that fails */
+/*
+ * "addr" is that of the proxy, if this way has one.  The connection is closed
+ * if that fails.
+ */
 
 static ngx_trp_link_t *
 ngx_trp_dial_create_link(ngx_trp_pool_t *pool, const ngx_trp_way_t *way,
-    ngx_connection_t *c)
+    ngx_connection_t *c, const ngx_addr_t *addr)
 {
     ngx_pool_t           *mem;
     ngx_trp_link_t       *link;
@@ -157,14 +177,9 @@ ngx_trp_dial_create_link(ngx_trp_pool_t *pool, const ngx_trp_way_t *way,
     link->dialer.peer = "relay";
     link->dialer.level = NGX_LOG_ERR;
 
-    link->tls.step.action = "SSL handshaking to relay";
-    link->tls.ssl = &pool->conf->ssl;
-    link->tls.host = &pool->host;
-    link->tls.session = &pool->dials.session;
-    link->tls.alpn = TRP_ALPN;
-    link->tls.prepare = ngx_trp_dial_alpn;
-
-    ngx_trp_dialer_add_tls(&link->dialer, &link->tls);
+    if (ngx_trp_dial_steps(link, addr) != NGX_OK) {
+        goto failed;
+    }
 
     return link;
 
@@ -176,6 +191,38 @@ failed:
     ngx_destroy_pool(mem);
 
     return NULL;
+}
+
+
+/* what comes after connect(), or after the TURN server: the ways compose */
+
+static ngx_int_t
+ngx_trp_dial_steps(ngx_trp_link_t *link, const ngx_addr_t *addr)
+{
+    ngx_trp_pool_t  *pool;
+
+    pool = link->pool;
+
+    /* with a TURN server, the proxy is in front of that */
+
+    if (link->way->proxy && addr
+        && ngx_trp_proxy_add(pool->agent->proxy, &link->dialer, addr,
+                             &pool->host, ngx_inet_get_port(pool->sockaddr))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    link->tls.step.action = "SSL handshaking to relay";
+    link->tls.ssl = &pool->conf->ssl;
+    link->tls.host = &pool->host;
+    link->tls.session = &pool->dials.session;
+    link->tls.alpn = TRP_ALPN;
+    link->tls.prepare = ngx_trp_dial_alpn;
+
+    ngx_trp_dialer_add_tls(&link->dialer, &link->tls);
+
+    return NGX_OK;
 }
 
 
@@ -264,7 +311,7 @@ ngx_trp_dial_turn_done(ngx_trp_turnc_connect_t *tc, ngx_uint_t code)
 
     /* a failure destroys the connection's pool, and "dial" with it */
 
-    link = ngx_trp_dial_create_link(pool, way, tc->connection);
+    link = ngx_trp_dial_create_link(pool, way, tc->connection, NULL);
     if (link == NULL) {
         pool->dialled->failed(pool, way);
         return;

@@ -126,7 +126,9 @@ ngx_trp_relays_add_host(ngx_trp_agent_worker_t *agent,
     host->name.failed = ngx_trp_relays_host_failed;
     host->name.data = host;
 
-    ngx_trp_name_start(&host->name);
+    if (!agent->conf->blind) {
+        ngx_trp_name_start(&host->name);
+    }
 
     return NGX_OK;
 }
@@ -294,7 +296,7 @@ ngx_trp_relays_add_name(ngx_trp_relays_t *relays,
     }
 
     pool->owner = rn;
-    pool->unknown = 1;
+    pool->unknown = !relays->agent->conf->blind;
     pool->backup = server->backup;
 
     ngx_queue_insert_tail(&relays->names, &rn->queue);

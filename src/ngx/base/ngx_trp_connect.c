@@ -11,6 +11,7 @@
 
 
 #include "base/ngx_trp_connect.h"
+#include "base/ngx_trp_event.h"
 
 #if (NGX_LINUX)
 #include <linux/sockios.h>
@@ -22,6 +23,9 @@
 #define NGX_TRP_CONNECT_PATIENCE       10000
 #define NGX_TRP_CONNECT_PATIENCE_MAX   2000
 #define NGX_TRP_CONNECT_PATIENCE_MIN   1000
+
+
+static void ngx_trp_connect_reset_event(ngx_event_t *ev);
 
 
 ngx_int_t
@@ -47,6 +51,93 @@ ngx_trp_connect(ngx_connection_t **c, struct sockaddr *sockaddr,
     *c = pc.connection;
 
     return rc;
+}
+
+
+ngx_int_t
+ngx_trp_connect_again(ngx_connection_t *c, struct sockaddr *sockaddr,
+    socklen_t socklen)
+{
+    int           rc;
+    ngx_err_t     err;
+    ngx_event_t  *rev, *wev;
+    ngx_socket_t  fd;
+
+    rev = c->read;
+    wev = c->write;
+
+    fd = ngx_socket(sockaddr->sa_family, SOCK_STREAM, 0);
+
+    if (fd == (ngx_socket_t) -1) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_nonblocking(fd) == -1) {
+        err = ngx_socket_errno;
+        (void) ngx_close_socket(fd);
+        ngx_set_errno(err);
+        return NGX_ERROR;
+    }
+
+    if (ngx_del_conn) {
+        (void) ngx_del_conn(c, NGX_CLOSE_EVENT);
+
+    } else {
+        (void) ngx_trp_event_del(rev);
+        (void) ngx_trp_event_del(wev);
+    }
+
+    if (rev->posted) {
+        ngx_delete_posted_event(rev);
+    }
+
+    if (wev->posted) {
+        ngx_delete_posted_event(wev);
+    }
+
+    (void) ngx_close_socket(c->fd);
+
+    c->fd = fd;
+    c->error = 0;
+
+    ngx_trp_connect_reset_event(rev);
+    ngx_trp_connect_reset_event(wev);
+
+    if (ngx_add_conn && ngx_add_conn(c) == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    rc = connect(fd, sockaddr, socklen);
+
+    if (rc == -1 && ngx_socket_errno != NGX_EINPROGRESS) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_add_conn == NULL
+        && (ngx_add_event(rev, NGX_READ_EVENT, NGX_LEVEL_EVENT) != NGX_OK
+            || ngx_add_event(wev, NGX_WRITE_EVENT, NGX_LEVEL_EVENT) != NGX_OK))
+    {
+        return NGX_ERROR;
+    }
+
+    wev->ready = (rc == 0);
+
+    return (rc == 0) ? NGX_OK : NGX_AGAIN;
+}
+
+
+/* events of the previous socket, which may be on their way, have no effect */
+
+static void
+ngx_trp_connect_reset_event(ngx_event_t *ev)
+{
+    ev->instance = !ev->instance;
+
+    ev->ready = 0;
+    ev->eof = 0;
+    ev->error = 0;
+    ev->pending_eof = 0;
+    ev->available = 0;
 }
 
 

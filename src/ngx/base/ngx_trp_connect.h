@@ -29,6 +29,14 @@ ngx_int_t ngx_trp_connect(ngx_connection_t **c, struct sockaddr *sockaddr,
     socklen_t socklen, ngx_str_t *name, int type, ngx_log_t *log,
     ngx_uint_t log_error);
 
+/*
+ * Another connection of TCP in place of that of "c", whose timers and pool
+ * stay.  NGX_OK, NGX_AGAIN; NGX_ERROR with errno, not logged.
+ */
+
+ngx_int_t ngx_trp_connect_again(ngx_connection_t *c,
+    struct sockaddr *sockaddr, socklen_t socklen);
+
 /* the pending result of connect(), cleared by reading; 0 if it succeeded */
 
 ngx_err_t ngx_trp_connect_error(ngx_connection_t *c);

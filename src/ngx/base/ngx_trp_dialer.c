@@ -21,6 +21,7 @@ static void ngx_trp_dialer_step_handler(ngx_event_t *ev);
 static ngx_int_t ngx_trp_dialer_next(ngx_trp_dialer_t *d,
     ngx_trp_dialer_step_t *step);
 static void ngx_trp_dialer_steps(ngx_trp_dialer_t *d);
+static void ngx_trp_dialer_again(ngx_trp_dialer_t *d);
 static ngx_int_t ngx_trp_dialer_tls_begin(ngx_trp_dialer_t *d,
     ngx_trp_dialer_step_t *step);
 static ngx_int_t ngx_trp_dialer_tls_run(ngx_trp_dialer_t *d,
@@ -33,6 +34,7 @@ static ngx_int_t ngx_trp_dialer_check(ngx_trp_dialer_tls_t *tls, ngx_int_t rc);
 static ngx_uint_t ngx_trp_dialer_selected(ngx_trp_dialer_tls_t *tls);
 static void ngx_trp_dialer_no_tls(ngx_trp_dialer_tls_t *tls);
 static const char *ngx_trp_dialer_peer(ngx_trp_dialer_t *d);
+static const ngx_str_t *ngx_trp_dialer_peer_name(ngx_trp_dialer_t *d);
 static ngx_uint_t ngx_trp_dialer_over(ngx_trp_dialer_t *d, ngx_event_t *ev);
 static void ngx_trp_dialer_connect_error(ngx_trp_dialer_t *d, ngx_err_t err);
 static void ngx_trp_dialer_end(ngx_trp_dialer_t *d, ngx_trp_dialer_e rc);
@@ -181,6 +183,11 @@ ngx_trp_dialer_steps(ngx_trp_dialer_t *d)
             return;
         }
 
+        if (rc == NGX_DONE) {
+            ngx_trp_dialer_again(d);
+            return;
+        }
+
         if (rc == NGX_OK) {
 
             ngx_trp_dialer_leave(d);
@@ -195,6 +202,40 @@ ngx_trp_dialer_steps(ngx_trp_dialer_t *d)
     }
 
     ngx_trp_dialer_end(d, NGX_TRP_DIALER_READY);
+}
+
+
+/* another connection in place of this one */
+
+static void
+ngx_trp_dialer_again(ngx_trp_dialer_t *d)
+{
+    ngx_int_t          rc;
+    ngx_connection_t  *c;
+
+    c = d->connection;
+
+    if (c->ssl) {
+        ngx_trp_ssl_drop(c);
+    }
+
+    rc = ngx_trp_connect_again(c, d->via->sockaddr, d->via->socklen);
+
+    if (rc == NGX_ERROR) {
+        d->step = NULL;
+        ngx_trp_dialer_connect_error(d, ngx_socket_errno);
+        ngx_trp_dialer_end(d, NGX_TRP_DIALER_FAILED);
+        return;
+    }
+
+    d->step = NULL;
+
+    c->read->handler = ngx_trp_dialer_connect_handler;
+    c->write->handler = ngx_trp_dialer_connect_handler;
+
+    if (rc == NGX_OK) {
+        ngx_post_event(c->write, &ngx_posted_events);
+    }
 }
 
 
@@ -268,6 +309,10 @@ ngx_trp_dialer_peek(ngx_trp_dialer_t *d, u_char *buf, size_t size)
 
         err = ngx_socket_errno;
 
+        if (err == NGX_ECONNRESET) {
+            return 0;
+        }
+
         if (err != NGX_EAGAIN && err != NGX_EINTR) {
             (void) ngx_connection_error(c, err, "recv() failed");
             return NGX_ERROR;
@@ -285,11 +330,20 @@ ngx_trp_dialer_peek(ngx_trp_dialer_t *d, u_char *buf, size_t size)
 ngx_int_t
 ngx_trp_dialer_skip(ngx_trp_dialer_t *d, u_char *buf, size_t n)
 {
+    ssize_t            rc;
     ngx_connection_t  *c;
 
     c = d->connection;
 
-    return (c->recv(c, buf, n) == (ssize_t) n) ? NGX_OK : NGX_ERROR;
+    if (n == 0) {
+        return NGX_OK;
+    }
+
+    /* nginx would not read before the event that has not been handled yet */
+
+    rc = c->ssl ? c->recv(c, buf, n) : recv(c->fd, buf, n, 0);
+
+    return (rc == (ssize_t) n) ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -489,7 +543,22 @@ ngx_trp_dialer_no_tls(ngx_trp_dialer_tls_t *tls)
 static const char *
 ngx_trp_dialer_peer(ngx_trp_dialer_t *d)
 {
+    if (d->step == NULL && d->via) {
+        return d->via_peer;
+    }
+
     return (d->step && d->step->peer) ? d->step->peer : d->peer;
+}
+
+
+static const ngx_str_t *
+ngx_trp_dialer_peer_name(ngx_trp_dialer_t *d)
+{
+    if (d->step == NULL && d->via) {
+        return &d->via->name;
+    }
+
+    return (d->step && d->step->peer) ? d->step->name : d->name;
 }
 
 
@@ -498,6 +567,8 @@ ngx_trp_dialer_peer(ngx_trp_dialer_t *d)
 static ngx_uint_t
 ngx_trp_dialer_over(ngx_trp_dialer_t *d, ngx_event_t *ev)
 {
+    const ngx_str_t  *name;
+
     if (d->connection->close) {
         ngx_trp_dialer_leave(d);
         d->handler(d, NGX_TRP_DIALER_EXITING);
@@ -508,9 +579,11 @@ ngx_trp_dialer_over(ngx_trp_dialer_t *d, ngx_event_t *ev)
         return 0;
     }
 
-    if (d->name) {
+    name = ngx_trp_dialer_peer_name(d);
+
+    if (name) {
         ngx_log_error(d->level, ev->log, NGX_ETIMEDOUT, "%s %V timed out",
-                      ngx_trp_dialer_peer(d), d->name);
+                      ngx_trp_dialer_peer(d), name);
 
     } else {
         ngx_log_error(d->level, ev->log, NGX_ETIMEDOUT, "%s timed out",
@@ -526,7 +599,16 @@ ngx_trp_dialer_over(ngx_trp_dialer_t *d, ngx_event_t *ev)
 static void
 ngx_trp_dialer_connect_error(ngx_trp_dialer_t *d, ngx_err_t err)
 {
-    u_char  text[64];
+    u_char  text[128];
+
+    if (d->via) {
+        *ngx_snprintf(text, sizeof(text) - 1, "connect() to %s %V failed",
+                      d->via_peer, &d->via->name)
+            = '\0';
+
+        (void) ngx_connection_error(d->connection, err, (char *) text);
+        return;
+    }
 
     if (d->name == NULL) {
         (void) ngx_connection_error(d->connection, err, "connect() failed");

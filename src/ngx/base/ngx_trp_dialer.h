@@ -65,6 +65,7 @@ typedef struct {
     /*
      * After that, and at each event of the connection: NGX_OK if the step is
      * done, NGX_AGAIN, NGX_ERROR.  A failure has been logged at d->level.
+     * NGX_DONE: connect() to d->via again, and begin with the first step.
      */
     ngx_int_t           (*run)(ngx_trp_dialer_t *d,
                                ngx_trp_dialer_step_t *step);
@@ -82,6 +83,7 @@ struct ngx_trp_dialer_step_s {
     const ngx_trp_dialer_kind_t  *kind;
     ngx_trp_dialer_step_t  *next;
     const char           *peer;         /* at its other end; NULL: d->peer */
+    ngx_str_t            *name;         /* of that, or NULL */
     const char           *action;       /* log->action, or NULL */
 };
 
@@ -116,6 +118,10 @@ struct ngx_trp_dialer_s {
     const char           *peer;         /* what the peer is, for the log */
     ngx_str_t            *name;         /* NULL if the log has its address */
     ngx_uint_t            level;        /* at which failures are logged */
+
+    /* where connect() goes, if that is not the peer; or NULL */
+    const ngx_addr_t     *via;
+    const char           *via_peer;
 
     /* for all of it, ms; 0: the owner has set a timer of c->read, or none */
     ngx_msec_t            timeout;
@@ -158,7 +164,7 @@ ngx_int_t ngx_trp_dialer_send(ngx_trp_dialer_t *d, ngx_buf_t *b);
 /*
  * Reads without taking bytes that belong to the next step: what is read is
  * only copied, and ngx_trp_dialer_skip() takes the first "n" bytes of it.
- * NGX_AGAIN, NGX_ERROR; 0: the peer has closed the connection.
+ * NGX_AGAIN, NGX_ERROR; 0: the peer has closed or reset the connection.
  */
 
 ssize_t ngx_trp_dialer_peek(ngx_trp_dialer_t *d, u_char *buf, size_t size);

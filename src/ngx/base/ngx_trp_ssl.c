@@ -501,6 +501,20 @@ ngx_trp_ssl_nest(const ngx_trp_ssl_conf_t *conf,
 }
 
 
+void
+ngx_trp_ssl_drop(ngx_connection_t *c)
+{
+    SSL_free(c->ssl->connection);
+
+    c->ssl = NULL;
+
+    c->recv = ngx_recv;
+    c->send = ngx_send;
+    c->recv_chain = ngx_recv_chain;
+    c->send_chain = ngx_send_chain;
+}
+
+
 /*
  * OpenSSL compares the name: ngx_ssl_check_host() does not support IP addresses
  * in certificates.

@@ -89,6 +89,10 @@ ngx_int_t ngx_trp_ssl_create_connection(const ngx_trp_ssl_conf_t *conf,
 ngx_int_t ngx_trp_ssl_nest(const ngx_trp_ssl_conf_t *conf,
     ngx_connection_t *c, ngx_str_t *host, ngx_ssl_session_t **session);
 
+/* an SSL that is not nested goes, without a word to the peer */
+
+void ngx_trp_ssl_drop(ngx_connection_t *c);
+
 /*
  * After the handshake, or when it has failed; NGX_ERROR, logged, if the
  * certificate is not valid.  "lacks", or NULL, is a protocol that the server
