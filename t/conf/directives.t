@@ -255,7 +255,8 @@ SKIP: {
 
 
 # the strings that look like a directive; those of TURN have
-# t/turnc/agent_conf.t, those of proxies t/proxy/conf.t
+# t/turnc/agent_conf.t, those of proxies t/proxy/conf.t, those of WebSockets
+# t/websocket/conf.t
 
 sub directives {
     my ($file) = @_;
@@ -263,7 +264,7 @@ sub directives {
     open my $fh, '<:raw', $file or die "can't open $file: $!\n";
     local $/;
     my %names = map { $_ => 1 } <$fh> =~ /\0(trp_(?:route|authorized_keys
-        |(?:relay|entry|reverse)(?:_(?!turn|proxy)\w+)?))(?=\0)/gx;
+        |(?:relay|entry|reverse)(?:_(?!turn|proxy|websocket)\w+)?))(?=\0)/gx;
 
     return sort keys %names;
 }

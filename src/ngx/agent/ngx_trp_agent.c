@@ -155,6 +155,7 @@ ngx_trp_agent_create_conf(ngx_trp_agent_conf_t *conf)
     ngx_trp_name_create_conf(&conf->names);
     ngx_trp_turnc_create_conf(&conf->turn);
     ngx_trp_proxy_create_conf(&conf->proxy);
+    ngx_trp_web_create_conf(&conf->web);
 }
 
 
@@ -194,6 +195,7 @@ ngx_trp_agent_merge_conf(ngx_conf_t *cf, const ngx_trp_agent_conf_t *prev,
     ngx_trp_name_merge_conf(&prev->names, &conf->names);
     ngx_trp_turnc_merge_conf(&prev->turn, &conf->turn);
     ngx_trp_proxy_merge_conf(&prev->proxy, &conf->proxy);
+    ngx_trp_web_merge_conf(&prev->web, &conf->web);
 
     if (conf->name.len == 0) {
         conf->name = cf->cycle->hostname;
@@ -227,8 +229,14 @@ ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
 
     ngx_trp_conf_swap_place(cf, &conf->place);
 
-    if (rc != NGX_OK) {
-        return rc;
+    if (rc != NGX_OK
+        || ngx_trp_web_init_conf(cf, &conf->web,
+                                 role == TRP_ROLE_ENTRY
+                                 ? "trp_entry_websocket"
+                                 : "trp_reverse_websocket")
+           != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     if (conf->proxy.enabled
@@ -265,6 +273,7 @@ ngx_trp_agent_ways(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
     ngx_memzero(&offer, sizeof(ngx_trp_way_offer_t));
 
     offer.prefix = prefix;
+    offer.websocket = conf->web.enabled;
 
     offer.turn = conf->turn.enabled;
     offer.turn_udp = (conf->turn.transport == TRP_TRANSPORT_UDP);
@@ -347,6 +356,14 @@ ngx_trp_agent_start(ngx_cycle_t *cycle, const ngx_trp_agent_conf_t *conf,
         agent->proxy = ngx_trp_proxy_create(&conf->proxy, &conf->names);
 
         if (agent->proxy == NULL) {
+            return NULL;
+        }
+    }
+
+    if (conf->web.enabled) {
+        agent->web = ngx_trp_web_create(&conf->web, &conf->names);
+
+        if (agent->web == NULL) {
             return NULL;
         }
     }

@@ -15,6 +15,7 @@
 
 
 #include "agent/ngx_trp_way.h"
+#include "agent/ngx_trp_web.h"
 #include "base/ngx_trp.h"
 #include "base/ngx_trp_conf.h"
 #include "names/ngx_trp_name.h"
@@ -58,6 +59,7 @@ typedef struct {
     ngx_msec_t            ways_hold;          /* which has to hold so long */
     ngx_trp_turnc_conf_t  turn;
     ngx_trp_proxy_conf_t  proxy;
+    ngx_trp_web_conf_t    web;
 
     unsigned              max_set:1;
     unsigned              blind:1;            /* only a proxy needs to know
@@ -81,6 +83,8 @@ typedef struct {
     ngx_queue_t           turn_servers;       /* addresses used so far */
     ngx_trp_name_t       *turn_name;          /* NULL: "turn" has an address */
     ngx_uint_t            turn_next;
+
+    ngx_trp_web_t        *web;                /* NULL: no WebSockets */
 
     /* of a reverse */
     ngx_queue_t           streams;            /* ngx_trp_stream_t */

@@ -38,6 +38,8 @@ static ngx_trp_link_t *ngx_trp_dial_create_link(ngx_trp_pool_t *pool,
     const ngx_trp_way_t *way, ngx_connection_t *c, const ngx_addr_t *addr);
 static ngx_int_t ngx_trp_dial_steps(ngx_trp_link_t *link,
     const ngx_addr_t *addr);
+static ngx_addr_t *ngx_trp_dial_target(ngx_trp_pool_t *pool,
+    const ngx_trp_way_t *way, ngx_addr_t *relay);
 static ngx_int_t ngx_trp_dial_turn(ngx_trp_pool_t *pool,
     const ngx_trp_way_t *way);
 static void ngx_trp_dial_turn_done(ngx_trp_turnc_connect_t *tc,
@@ -46,7 +48,7 @@ static void ngx_trp_dial_turn_drain(ngx_trp_turnc_connect_t *tc);
 static void ngx_trp_dial_turn_timeout(ngx_event_t *ev);
 static void ngx_trp_dial_turn_failed(ngx_trp_dial_turn_t *dial);
 static void ngx_trp_dial_turn_cleanup(void *data);
-static ngx_int_t ngx_trp_dial_alpn(ngx_trp_dialer_t *d);
+static ngx_int_t ngx_trp_dial_prepare(ngx_trp_dialer_t *d);
 static void ngx_trp_dial_handler(ngx_trp_dialer_t *d, ngx_trp_dialer_e rc);
 static ngx_int_t ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame);
 
@@ -69,19 +71,21 @@ ngx_trp_dial_relay(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
     ngx_connection_t    *c;
     ngx_trp_dial_log_t   dl;
 
-    relay.sockaddr = pool->sockaddr;
-    relay.socklen = pool->socklen;
-    relay.name = pool->source.name;
-
-    addr = way->proxy ? ngx_trp_proxy_addr(pool->agent->proxy) : &relay;
-
     ngx_trp_dial_log_init(&dl, pool, way, way->proxy ? "connecting to proxy"
                                                      : "connecting to relay");
 
+    if (way->proxy) {
+        addr = ngx_trp_proxy_addr(pool->agent->proxy);
+
+    } else {
+        addr = ngx_trp_dial_target(pool, way, &relay);
+    }
+
     if (addr == NULL) {
-        ngx_log_error(NGX_LOG_ERR, &dl.log, 0,
-                      "proxy \"%V\" has no address yet",
-                      &pool->conf->proxy.url.host);
+        ngx_log_error(NGX_LOG_ERR, &dl.log, 0, "%s \"%V\" has no address yet",
+                      way->proxy ? "proxy" : "web server",
+                      way->proxy ? &pool->conf->proxy.url.host
+                                 : &pool->conf->web.url.host);
         return NGX_ERROR;
     }
 
@@ -199,18 +203,42 @@ failed:
 static ngx_int_t
 ngx_trp_dial_steps(ngx_trp_link_t *link, const ngx_addr_t *addr)
 {
-    ngx_trp_pool_t  *pool;
+    in_port_t            port;
+    ngx_trp_pool_t      *pool;
+    ngx_trp_web_peer_t   peer;
+    const ngx_str_t     *host;
 
     pool = link->pool;
+
+    host = &pool->host;
+    port = ngx_inet_get_port(pool->sockaddr);
+
+    if (link->way->websocket && ngx_trp_web_apart(pool->agent->web)) {
+        host = &pool->conf->web.url.host;
+        port = pool->conf->web.url.port;
+    }
 
     /* with a TURN server, the proxy is in front of that */
 
     if (link->way->proxy && addr
-        && ngx_trp_proxy_add(pool->agent->proxy, &link->dialer, addr,
-                             &pool->host, ngx_inet_get_port(pool->sockaddr))
+        && ngx_trp_proxy_add(pool->agent->proxy, &link->dialer, addr, host,
+                             port)
            != NGX_OK)
     {
         return NGX_ERROR;
+    }
+
+    if (link->way->websocket) {
+        peer.host = host;
+        peer.port = port;
+        peer.slot = pool->dials.slot;
+        peer.session = &pool->dials.web;
+
+        link->web = ngx_trp_web_add(pool->agent->web, &link->dialer, &peer);
+
+        if (link->web == NULL) {
+            return NGX_ERROR;
+        }
     }
 
     link->tls.step.action = "SSL handshaking to relay";
@@ -218,11 +246,29 @@ ngx_trp_dial_steps(ngx_trp_link_t *link, const ngx_addr_t *addr)
     link->tls.host = &pool->host;
     link->tls.session = &pool->dials.session;
     link->tls.alpn = TRP_ALPN;
-    link->tls.prepare = ngx_trp_dial_alpn;
+    link->tls.prepare = ngx_trp_dial_prepare;
 
     ngx_trp_dialer_add_tls(&link->dialer, &link->tls);
 
     return NGX_OK;
+}
+
+
+/* the address at the end of a proxy or a TURN server; NULL: not known yet */
+
+static ngx_addr_t *
+ngx_trp_dial_target(ngx_trp_pool_t *pool, const ngx_trp_way_t *way,
+    ngx_addr_t *relay)
+{
+    if (way->websocket && ngx_trp_web_apart(pool->agent->web)) {
+        return ngx_trp_web_addr(pool->agent->web);
+    }
+
+    relay->sockaddr = pool->sockaddr;
+    relay->socklen = pool->socklen;
+    relay->name = pool->source.name;
+
+    return relay;
 }
 
 
@@ -232,12 +278,15 @@ static ngx_int_t
 ngx_trp_dial_turn(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
 {
     in_port_t                 port;
+    ngx_addr_t                relay, *addr;
     ngx_trp_dial_turn_t      *dial;
     ngx_trp_turnc_server_t   *server;
     ngx_trp_turnc_connect_t  *tc;
 
     server = ngx_trp_turn_servers_next(pool->agent);
-    if (server == NULL) {
+    addr = ngx_trp_dial_target(pool, way, &relay);
+
+    if (server == NULL || addr == NULL) {
         return NGX_ERROR;
     }
 
@@ -273,7 +322,7 @@ ngx_trp_dial_turn(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
     tc->drain = ngx_trp_dial_turn_drain;
     tc->data = dial;
 
-    ngx_trp_addr_from_sockaddr(&tc->user.peer.addr, &port, pool->sockaddr);
+    ngx_trp_addr_from_sockaddr(&tc->user.peer.addr, &port, addr->sockaddr);
     tc->user.peer.port = port;
 
     ngx_add_timer(&dial->timer, pool->conf->connect_timeout);
@@ -380,11 +429,15 @@ ngx_trp_dial_turn_cleanup(void *data)
 
 
 static ngx_int_t
-ngx_trp_dial_alpn(ngx_trp_dialer_t *d)
+ngx_trp_dial_prepare(ngx_trp_dialer_t *d)
 {
     ngx_trp_link_t  *link;
 
     link = d->data;
+
+    if (link->web && ngx_trp_web_insert(link->web, d->connection) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     return ngx_trp_transport_tls_offer(d->connection, link->pool->dials.slot);
 }

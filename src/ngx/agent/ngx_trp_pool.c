@@ -171,6 +171,11 @@ ngx_trp_pool_cleanup(void *data)
 {
     ngx_trp_pool_t *pool = data;
 
+    if (pool->dials.web) {
+        ngx_ssl_free_session(pool->dials.web);
+        pool->dials.web = NULL;
+    }
+
     if (pool->dials.session) {
         ngx_ssl_free_session(pool->dials.session);
         pool->dials.session = NULL;

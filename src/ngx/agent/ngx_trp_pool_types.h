@@ -92,6 +92,7 @@ typedef struct {
     ngx_trp_gate_wait_t    turn;          /* its place at the way's gate */
 
     ngx_ssl_session_t     *session;       /* to be resumed */
+    ngx_ssl_session_t     *web;           /* with the web server */
 } ngx_trp_pool_dials_t;
 
 
@@ -176,6 +177,7 @@ struct ngx_trp_link_s {
     ngx_trp_tunnel_t      *tunnel;
     ngx_trp_dialer_t       dialer;        /* until there is TLS */
     ngx_trp_dialer_tls_t   tls;           /* its last step */
+    void                  *web;           /* of ngx_trp_web_add(), or NULL */
     void                  *log;           /* ngx_trp_dial_log_t */
     ngx_msec_t             ready;         /* when it was authenticated */
     unsigned               idle:1;

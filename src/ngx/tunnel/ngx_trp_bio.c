@@ -116,6 +116,7 @@ ngx_trp_bio_insert(ngx_trp_bio_t *bio, ngx_trp_bio_conf_t *conf,
     bio->socket = (BIO_method_type(next) == BIO_TYPE_SOCKET
                    || BIO_ctrl(next, NGX_TRP_WEBSOCKET_BIO_SOCKET, 0, NULL)
                       == 1);
+    bio->websocket = (BIO_method_type(next) == NGX_TRP_WEBSOCKET_BIO);
 
     BIO_set_data(b, bio);
 
@@ -540,6 +541,16 @@ ngx_trp_bio_grow(ngx_trp_bio_t *bio, size_t size)
     ngx_trp_out_replace(&bio->out, p, need);
 
     return p + bio->out.last;
+}
+
+
+void
+ngx_trp_bio_ping(ngx_trp_bio_t *bio)
+{
+    if (bio->websocket) {
+        (void) BIO_ctrl(SSL_get_wbio(bio->connection->ssl->connection),
+                        NGX_TRP_WEBSOCKET_BIO_PING, 0, NULL);
+    }
 }
 
 

@@ -58,6 +58,7 @@ typedef struct {
 
     unsigned             socket:1;       /* directly on a socket, not on TLS */
     unsigned             full:1;         /* a read was full: read more now */
+    unsigned             websocket:1;    /* on one */
 } ngx_trp_bio_t;
 
 
@@ -105,6 +106,10 @@ void ngx_trp_bio_relax(ngx_trp_bio_t *bio);
  */
 
 ngx_int_t ngx_trp_bio_flush(ngx_trp_bio_t *bio);
+
+/* so that those between do not take it for dead, if it is a WebSocket */
+
+void ngx_trp_bio_ping(ngx_trp_bio_t *bio);
 
 #define ngx_trp_bio_pending(bio)  ngx_trp_out_pending(&(bio)->out)
 

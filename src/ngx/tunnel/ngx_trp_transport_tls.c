@@ -447,6 +447,10 @@ ngx_trp_transport_tls_lost(ngx_trp_transport_t *tr, ngx_msec_t beat,
     ngx_msec_t       silent;
     struct tcp_info  info;
 
+    /* this is asked at each beat of a busy tunnel */
+
+    ngx_trp_bio_ping(&ngx_trp_transport_tls(tr)->bio);
+
     len = sizeof(struct tcp_info);
 
     if (getsockopt(tr->connection->fd, IPPROTO_TCP, TCP_INFO, &info, &len)
