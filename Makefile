@@ -135,6 +135,24 @@ objs/unit-asan/core/%.o: src/core/%.c
 .SECONDARY: $(UNIT_CORE) $(ASAN_CORE)
 
 
+# the QUIC engine, client and server, in memory: for t/quic/engine.t, with the
+# headers of nginx and what its configure has found
+
+NGINX_HEADERS = $(or $(NGINX_SRC),/usr/share/nginx/src)
+QUIC_FLAGS = -std=gnu99 -Wall -Werror -g $(ASAN_FLAGS) -Isrc/core -Isrc/ngx
+QUIC_FLAGS += -It/unit -It/quic/engine -I$(OBJS) $(addprefix \
+	-I$(NGINX_HEADERS)/src/,core event event/modules event/quic os/unix \
+	http http/modules http/v2 http/v3 stream)
+QUIC_ENGINE = $(filter-out %_clock.c,$(wildcard src/ngx/quic/*.c))
+QUIC_WORLD = t/quic/engine/world.c t/quic/engine/stubs.c
+
+$(OBJS)/quic/engine_test: t/quic/engine/engine_test.c $(QUIC_WORLD) \
+		$(QUIC_ENGINE) $(wildcard src/ngx/quic/*.h t/quic/engine/*.h)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(QUIC_FLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) \
+		-lngtcp2 -lssl -lcrypto
+
+
 # fuzzing: new inputs go to objs/fuzz, those worth keeping to t/fuzz/corpus
 
 REPLAYS = $(FUZZERS:fuzz_%=objs/replay/%)
