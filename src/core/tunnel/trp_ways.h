@@ -8,8 +8,8 @@
  * Which of several ways to a peer is used, the best one first: falls back when
  * one does not work, and returns when a better one does.
  *
- * A way is left only when nothing is connected any more: when it cannot be
- * dialled for some seconds, or when it has been lost several times in a row.
+ * A way is left only when nothing of use is connected any more: when it cannot
+ * be dialled for some seconds, or when it has been lost several times in a row.
  * The others are tried in turn, until one is connected.
  *
  * While another than the best is used, better ones are probed.  The caller
@@ -103,7 +103,7 @@ void trp_ways_init(trp_ways_t *w, unsigned n, uint64_t probe, uint64_t hold,
 void trp_ways_start(trp_ways_t *w, unsigned way, uint64_t now);
 
 /*
- * One is connected by "way"; none is any more, which is a loss or was wanted;
+ * One is connected by "way"; none of use is any more, which may be a loss;
  * "way" could not be dialled.
  */
 

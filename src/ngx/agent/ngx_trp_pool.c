@@ -796,6 +796,10 @@ ngx_trp_pool_idle(ngx_trp_tunnel_t *t)
     link->pool->dials.wasted = 0;
 
     ngx_trp_pool_put(link);
+
+    if (link->pool->choice && link->idle) {
+        ngx_trp_pool_ways_idle(link);
+    }
 }
 
 

@@ -133,12 +133,38 @@ ngx_trp_pool_ways_ready(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
 void
 ngx_trp_pool_ways_failed(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
 {
-    if (pool->choice) {
-        trp_ways_failed(&pool->choice->core, way->index, ngx_current_msec);
-        ngx_trp_pool_ways_carry_out(pool);
+    trp_ways_t  *core;
 
-        /* or else there would never be room for others */
-        ngx_trp_pool_ways_replace(pool);
+    if (pool->choice == NULL) {
+        return;
+    }
+
+    core = &pool->choice->core;
+
+    if (pool->nidle == 0) {
+
+        /* what there is belongs to users, and may hang: no help for others */
+        trp_ways_down(core, 0, ngx_current_msec);
+    }
+
+    trp_ways_failed(core, way->index, ngx_current_msec);
+    ngx_trp_pool_ways_carry_out(pool);
+
+    /* or else there would never be room for others */
+    ngx_trp_pool_ways_replace(pool);
+}
+
+
+void
+ngx_trp_pool_ways_idle(ngx_trp_link_t *link)
+{
+    ngx_trp_pool_t  *pool;
+
+    pool = link->pool;
+
+    if (!pool->choice->core.up) {
+        trp_ways_up(&pool->choice->core, link->way->index, ngx_current_msec);
+        ngx_trp_pool_ways_carry_out(pool);
     }
 }
 

@@ -30,12 +30,14 @@ ngx_int_t ngx_trp_pool_ways_gates(ngx_trp_pool_t *pool,
 
 /*
  * A tunnel by this way is ready, or could not be dialled; the last tunnel of
- * the pool is gone, "why" NULL: on purpose.  Not to be called for probes.
+ * the pool is gone, "why" NULL: on purpose; one is idle again, in a pool that
+ * has pool->choice.  Not to be called for probes.
  */
 
 void ngx_trp_pool_ways_ready(ngx_trp_pool_t *pool, const ngx_trp_way_t *way);
 void ngx_trp_pool_ways_failed(ngx_trp_pool_t *pool, const ngx_trp_way_t *way);
 void ngx_trp_pool_ways_lost(ngx_trp_pool_t *pool, const char *why);
+void ngx_trp_pool_ways_idle(ngx_trp_link_t *link);
 
 /* a probe is ready; could not be dialled, or is lost */
 
