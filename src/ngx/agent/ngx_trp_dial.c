@@ -34,6 +34,8 @@ typedef struct {
 
 static ngx_int_t ngx_trp_dial_relay(ngx_trp_pool_t *pool,
     const ngx_trp_way_t *way);
+static const char *ngx_trp_dial_action(ngx_trp_pool_t *pool,
+    const ngx_trp_way_t *way);
 static ngx_trp_link_t *ngx_trp_dial_create_link(ngx_trp_pool_t *pool,
     const ngx_trp_way_t *way, ngx_connection_t *c, const ngx_addr_t *addr);
 static ngx_int_t ngx_trp_dial_steps(ngx_trp_link_t *link,
@@ -71,8 +73,7 @@ ngx_trp_dial_relay(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
     ngx_connection_t    *c;
     ngx_trp_dial_log_t   dl;
 
-    ngx_trp_dial_log_init(&dl, pool, way, way->proxy ? "connecting to proxy"
-                                                     : "connecting to relay");
+    ngx_trp_dial_log_init(&dl, pool, way, ngx_trp_dial_action(pool, way));
 
     if (way->proxy) {
         addr = ngx_trp_proxy_addr(pool->agent->proxy);
@@ -125,6 +126,20 @@ ngx_trp_dial_relay(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
 }
 
 
+/* what is connected to first */
+
+static const char *
+ngx_trp_dial_action(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
+{
+    if (way->proxy) {
+        return "connecting to proxy";
+    }
+
+    return (way->websocket && ngx_trp_web_apart(pool->agent->web))
+           ? "connecting to web server" : "connecting to relay";
+}
+
+
 /*
  * "addr" is that of the proxy, if this way has one.  The connection is closed
  * if that fails.
@@ -146,7 +161,7 @@ ngx_trp_dial_create_link(ngx_trp_pool_t *pool, const ngx_trp_way_t *way,
         goto failed;
     }
 
-    ngx_trp_dial_log_init(dl, pool, way, "connecting to relay");
+    ngx_trp_dial_log_init(dl, pool, way, ngx_trp_dial_action(pool, way));
     dl->log.connection = c->number;
 
     c->log = &dl->log;
