@@ -273,7 +273,9 @@ ngx_trp_agent_ways(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
     ngx_memzero(&offer, sizeof(ngx_trp_way_offer_t));
 
     offer.prefix = prefix;
+
     offer.websocket = conf->web.enabled;
+    offer.apart = (conf->web.url.host.len != 0);
 
     offer.turn = conf->turn.enabled;
     offer.turn_udp = (conf->turn.transport == TRP_TRANSPORT_UDP);
@@ -291,12 +293,7 @@ ngx_trp_agent_ways(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
     way = conf->ways->elts;
 
     for (i = 0; i < conf->ways->nelts; i++) {
-
-        /* a TURN server connects to an address */
-
-        if (!way[i].proxy || way[i].turn) {
-            conf->blind = 0;
-        }
+        conf->blind &= way[i].blind;
     }
 
     return NGX_OK;

@@ -437,9 +437,16 @@ ngx_trp_pool_found(ngx_trp_pool_t *pool, ngx_addr_t *addr)
 void
 ngx_trp_pool_not_found(ngx_trp_pool_t *pool, const char *why)
 {
+    if (pool->total > pool->ndialing) {
+
+        /* by a way that needs no address */
+        return;
+    }
+
     pool->dials.failures = 1;
 
     ngx_trp_pool_view_unresolved(pool, why);
+    ngx_trp_pool_ways_unresolved(pool, why);
 
     ngx_trp_pool_reroute(pool);
 }

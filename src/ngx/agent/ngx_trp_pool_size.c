@@ -29,7 +29,7 @@ ngx_trp_pool_missing(ngx_trp_pool_t *pool)
 {
     ngx_uint_t  n, want, have, batch;
 
-    if (pool->unknown) {
+    if (pool->unknown && !pool->way->blind) {
         return 0;
     }
 

@@ -56,6 +56,12 @@ ngx_trp_pool_ways_gates(ngx_trp_pool_t *pool, struct sockaddr *sockaddr,
     ngx_uint_t      i;
     ngx_trp_way_t  *way;
 
+    if (pool->ndialing || (pool->choice && pool->choice->probing)) {
+
+        /* their gate is that of the name, which is as good */
+        return NGX_OK;
+    }
+
     way = pool->conf->ways->elts;
 
     for (i = 0; i < pool->conf->ways->nelts; i++) {
@@ -152,6 +158,27 @@ ngx_trp_pool_ways_failed(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
 
     /* or else there would never be room for others */
     ngx_trp_pool_ways_replace(pool);
+}
+
+
+void
+ngx_trp_pool_ways_unresolved(ngx_trp_pool_t *pool, const char *why)
+{
+    ngx_trp_pool_way_t  *way;
+
+    if (pool->choice == NULL || pool->way->blind) {
+        return;
+    }
+
+    way = &pool->ways[pool->way->index];
+    way->error.data = way->buf;
+    way->error.len = ngx_snprintf(way->buf, sizeof(way->buf),
+                                  "%V could not be resolved: %s",
+                                  &pool->host, why)
+                     - way->buf;
+
+    trp_ways_failed(&pool->choice->core, pool->way->index, ngx_current_msec);
+    ngx_trp_pool_ways_carry_out(pool);
 }
 
 
@@ -303,7 +330,9 @@ ngx_trp_pool_ways_probe(ngx_trp_pool_t *pool, ngx_uint_t way)
 
     choice = pool->choice;
 
-    if (ngx_exiting || pool->retired || pool->unknown || choice->probing) {
+    if (ngx_exiting || pool->retired || choice->probing
+        || (pool->unknown && !choice->probes[way].blind))
+    {
         trp_ways_vain(&choice->core, ngx_current_msec);
         return;
     }

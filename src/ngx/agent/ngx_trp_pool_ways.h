@@ -39,6 +39,10 @@ void ngx_trp_pool_ways_failed(ngx_trp_pool_t *pool, const ngx_trp_way_t *way);
 void ngx_trp_pool_ways_lost(ngx_trp_pool_t *pool, const char *why);
 void ngx_trp_pool_ways_idle(ngx_trp_link_t *link);
 
+/* the relay's name has no address yet */
+
+void ngx_trp_pool_ways_unresolved(ngx_trp_pool_t *pool, const char *why);
+
 /* a probe is ready; could not be dialled, or is lost */
 
 void ngx_trp_pool_ways_probed(ngx_trp_link_t *link);

@@ -376,6 +376,11 @@ ngx_trp_way_check(ngx_conf_t *cf, ngx_trp_way_t *way,
         return NGX_ERROR;
     }
 
+    /* a TURN server connects to an address */
+
+    way->blind = !way->turn
+                 && (way->proxy || (way->websocket && offer->apart));
+
     if (way->turn) {
         way->via = offer->turn_via;
 

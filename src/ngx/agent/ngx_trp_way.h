@@ -35,6 +35,7 @@ typedef struct {
     unsigned    proxy:1;          /* through the proxy */
     unsigned    websocket:1;      /* in a WebSocket */
 
+    unsigned    blind:1;          /* needs no address of the relay */
     unsigned    probe:1;          /* for a tunnel that carries no streams */
 } ngx_trp_way_t;
 
@@ -50,6 +51,7 @@ typedef struct {
     unsigned     turn_udp:1;      /* its server is spoken to by UDP: QUIC */
     unsigned     proxy:1;
     unsigned     websocket:1;
+    unsigned     apart:1;         /* it is at another host than the relay's */
 } ngx_trp_way_offer_t;
 
 
