@@ -36,6 +36,7 @@ help:
 	@echo 'make unit-asan    the same with sanitizers'
 	@echo 'make replay       the inputs of t/fuzz/corpus, with sanitizers'
 	@echo 'make fuzz         libFuzzer, FUZZ_SECONDS=$(FUZZ_SECONDS) each'
+	@echo 'make fuzz-quic    a server and a client of QUIC, one malicious'
 	@echo 'make test         everything that the tests need, then all of them'
 	@echo 'make test-asan    the same with sanitizers'
 	@echo 'make demo         a tunnel on this machine, to look at'
@@ -152,6 +153,18 @@ $(OBJS)/quic/engine_test: t/quic/engine/engine_test.c $(QUIC_WORLD) \
 	$(Q)$(CC) $(QUIC_FLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) \
 		-lngtcp2 -lssl -lcrypto
 
+fuzz-quic: $(OBJS)/quic/fuzz_quic
+	@mkdir -p $(OBJS)/quic/corpus
+	$(OBJS)/quic/fuzz_quic -max_total_time=$(FUZZ_SECONDS) \
+		-len_control=0 -artifact_prefix=$(OBJS)/quic/ $(OBJS)/quic/corpus
+
+$(OBJS)/quic/fuzz_quic: t/quic/engine/fuzz_quic.c $(QUIC_WORLD) \
+		$(QUIC_ENGINE) $(wildcard src/ngx/quic/*.h t/quic/engine/*.h)
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(QUIC_FLAGS) -fsanitize=fuzzer -o $@ \
+		$(filter %.c,$^) -Wl,--wrap=EVP_EncryptUpdate \
+		-lngtcp2 -lssl -lcrypto
+
 
 # fuzzing: new inputs go to objs/fuzz, those worth keeping to t/fuzz/corpus
 
@@ -231,8 +244,9 @@ clean:
 	rm -rf objs
 
 
-.PHONY: all help check unit unit-asan replay fuzz test test-asan demo bench
-.PHONY: bench-turn bench-quic bench-socks bench-udp bench-status soak install clean
+.PHONY: all help check unit unit-asan replay fuzz fuzz-quic test test-asan demo
+.PHONY: bench bench-turn bench-quic bench-socks bench-udp bench-status soak
+.PHONY: install clean
 
 -include $(wildcard objs/unit/*/*.d objs/unit/core/*/*.d objs/replay/*.d)
 -include $(wildcard objs/unit-asan/*/*.d objs/unit-asan/core/*/*.d)

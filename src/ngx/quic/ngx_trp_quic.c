@@ -601,6 +601,7 @@ ngx_trp_quic_tell(ngx_trp_quic_t *q)
         q->tell_ready = 0;
         q->tell_streams = 0;
         q->ready = 1;
+        q->confirmed |= q->server;
 
         ngx_free(q->tls.params);
         q->tls.params = NULL;
@@ -879,7 +880,7 @@ ngx_trp_quic_path(ngx_trp_quic_t *q, ngx_trp_quic_path_t *path)
 ngx_int_t
 ngx_trp_quic_key_update(ngx_trp_quic_t *q)
 {
-    if (q->closing || q->freed
+    if (q->closing || q->freed || !q->confirmed
         || ngtcp2_conn_initiate_key_update(q->conn, ngx_trp_quic_now()) != 0)
     {
         return NGX_AGAIN;

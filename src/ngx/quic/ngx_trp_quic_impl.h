@@ -173,6 +173,7 @@ struct ngx_trp_quic_s {
     unsigned                         server:1;
     unsigned                         has_first:1;
     unsigned                         ready:1;
+    unsigned                         confirmed:1;    /* the peer is, too */
     unsigned                         tell_ready:1;
     unsigned                         tell_streams:1;
     unsigned                         tell_moved:1;

@@ -56,7 +56,11 @@ ngx_trp_quic_tls_release(SSL *ssl, size_t len, void *arg)
 {
     ngx_trp_quic_t *q = arg;
 
-    q->tls.pos += ngx_min(len, (size_t) (q->tls.last - q->tls.pos));
+    /* SSL_free() may release the last message */
+
+    if (q->ssl && q->tls.pos) {
+        q->tls.pos += ngx_min(len, (size_t) (q->tls.last - q->tls.pos));
+    }
 
     return 1;
 }
@@ -481,6 +485,17 @@ ngx_trp_quic_handshake_completed(ngtcp2_conn *conn, void *data)
 }
 
 
+static int
+ngx_trp_quic_handshake_confirmed(ngtcp2_conn *conn, void *data)
+{
+    ngx_trp_quic_t *q = data;
+
+    q->confirmed = 1;
+
+    return 0;
+}
+
+
 void
 ngx_trp_quic_tls_callbacks(ngtcp2_callbacks *callbacks)
 {
@@ -490,4 +505,5 @@ ngx_trp_quic_tls_callbacks(ngtcp2_callbacks *callbacks)
     callbacks->recv_retry = ngx_trp_quic_recv_retry;
     callbacks->version_negotiation = ngx_trp_quic_version;
     callbacks->handshake_completed = ngx_trp_quic_handshake_completed;
+    callbacks->handshake_confirmed = ngx_trp_quic_handshake_confirmed;
 }

@@ -583,7 +583,10 @@ test_keys(void)
 
     begin("key update");
     server.echo = 1;
-    both_ready();
+    world_connect();
+    is_int(ngx_trp_quic_key_update(client.q), NGX_AGAIN,
+           "not before the handshake");
+    until(5000, client.ready && server.ready);
     world_run(200);
     st = stream_new(&client, 3000000, 1);
     world_run(60);
