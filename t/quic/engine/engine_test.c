@@ -183,6 +183,44 @@ test_network(void)
 }
 
 
+/* 100 Mbit/s and 20 ms: the time is the world's, so the figures are steady */
+
+static void
+slow_link(const char *name, unsigned loss, int cubic, double least)
+{
+    double     rate;
+    uint64_t   start;
+    stream_t  *st;
+
+    world_init();
+    net.rate = 12500;
+    net.loss = loss;
+    client_conf.cubic = server_conf.cubic = cubic;
+    both_ready();
+
+    start = world_now();
+    st = stream_new(&client, 20000000, 1);
+    until(600000, server.nstreams && server.streams[0]->fin);
+
+    rate = 20000000 * 8e3 / (world_now() - start);
+    ok(server.streams[0]->fin && rate >= least, "%s: %.1f Mbit/s", name, rate);
+    ok(st->finished, "all was sent");
+
+    world_done();
+}
+
+
+static void
+test_slow(void)
+{
+    begin("a slow link");
+    slow_link("no loss", 0, 0, 75);
+    slow_link("1 % lost", 10, 0, 60);
+    slow_link("5 % lost", 50, 0, 8);
+    slow_link("CUBIC, no loss", 0, 1, 70);
+}
+
+
 /* both ways at once, by many streams */
 
 static void
@@ -767,6 +805,7 @@ main(void)
     test_exchange();
     test_ciphers();
     test_network();
+    test_slow();
     test_many();
     test_memory();
     test_stalled();

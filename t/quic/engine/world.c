@@ -103,6 +103,7 @@ static void
 net_send(end_t *end, const struct sockaddr_in *from,
     const struct sockaddr_in *to, u_char *p, size_t len)
 {
+    uint64_t   at;
     unsigned   copies;
     packet_t  *packet;
 
@@ -113,11 +114,24 @@ net_send(end_t *end, const struct sockaddr_in *from,
         return;
     }
 
+    at = world_now();
+
+    if (net.rate) {
+        at = ngx_max(at, net.busy[end->server]);
+
+        if (at > world_now() + 50 * MS) {
+            return;     /* the queue is full */
+        }
+
+        at += len * MS / net.rate;
+        net.busy[end->server] = at;
+    }
+
     copies = 1 + (world_random(1000) < net.twice);
 
     while (copies--) {
         packet = malloc(sizeof(packet_t) + len);
-        packet->at = world_now() + net.delay * MS;
+        packet->at = at + net.delay * MS;
         packet->to_server = !end->server;
         packet->from = *from;
         packet->to = *to;

@@ -82,6 +82,8 @@ struct end_s {
 typedef struct {
     ngx_msec_t              delay;          /* one way */
     unsigned                loss;           /* per thousand */
+    unsigned                rate;           /* bytes in a ms; 0: no limit */
+    uint64_t                busy[2];        /* until then, by direction */
     unsigned                twice;
     unsigned                reorder;
     unsigned                dead:1;         /* all is lost */
