@@ -508,6 +508,8 @@ trp_challenge_digest(trp_challenge_t *challenge, uint8_t *p, trp_str_t user,
     qop.data = (const uint8_t *) "auth";
     qop.len = 4;
 
+    memset(&a1, 0, sizeof(a1));
+
     a1.type = (challenge->scheme == TRP_CHALLENGE_SHA256) ? TRP_SHA256
                                                           : TRP_MD5;
     a1.rc = TRP_OK;
