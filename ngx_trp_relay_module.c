@@ -11,6 +11,7 @@
 
 
 #include "base/ngx_trp.h"
+#include "base/ngx_trp_build.h"
 #include "base/ngx_trp_conf.h"
 #include "base/ngx_trp_key_file.h"
 #include "hub/ngx_trp_hub.h"
@@ -18,6 +19,7 @@
 #include "relay/ngx_trp_pair.h"
 #include "relay/ngx_trp_rejected.h"
 #include "relay/ngx_trp_relay.h"
+#include "relay/ngx_trp_relay_quic.h"
 #include "relay/ngx_trp_relay_status.h"
 #include "relay/ngx_trp_session.h"
 #include "relay/ngx_trp_service_zone.h"
@@ -44,6 +46,9 @@ typedef struct {
     ngx_shm_zone_t          *services;      /* published names */
     ngx_shm_zone_t          *status;
     ngx_trp_relay_worker_t  *worker;        /* in this worker */
+#if (NGX_TRP_QUIC)
+    ngx_trp_relay_udp_t     *udp;           /* NULL: no "listen ... udp" */
+#endif
 } ngx_trp_relay_main_conf_t;
 
 
@@ -84,6 +89,8 @@ static ngx_int_t ngx_trp_relay_add_zones(ngx_conf_t *cf,
     ngx_trp_relay_main_conf_t *rmcf);
 static ngx_int_t ngx_trp_relay_check_listen(ngx_conf_t *cf,
     ngx_trp_conf_listen_t *listen, void *data);
+static ngx_int_t ngx_trp_relay_check_udp(ngx_conf_t *cf,
+    ngx_trp_relay_srv_conf_t *rscf, ngx_trp_conf_listen_t *listen);
 static ngx_int_t ngx_trp_relay_set_listen(ngx_conf_t *cf,
     ngx_trp_relay_conf_t *relay, ngx_trp_conf_listen_t *listen);
 static void *ngx_trp_relay_create_main_conf(ngx_conf_t *cf);
@@ -97,7 +104,11 @@ static char *ngx_trp_relay_zone(ngx_conf_t *cf, ngx_command_t *cmd,
 static char *ngx_trp_relay_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_int_t ngx_trp_relay_init_module(ngx_cycle_t *cycle);
-static ngx_trp_workers_t *ngx_trp_relay_old_workers(ngx_cycle_t *cycle);
+#if (NGX_TRP_QUIC)
+static ngx_int_t ngx_trp_relay_number(void *data, void **srv_conf);
+#endif
+static ngx_trp_relay_main_conf_t *ngx_trp_relay_old_main_conf(
+    ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_relay_init_process(ngx_cycle_t *cycle);
 static void ngx_trp_relay_exit_process(ngx_cycle_t *cycle);
 
@@ -401,6 +412,9 @@ ngx_trp_relay_service(void *server, ngx_str_t *name, ngx_str_t *group)
 static ngx_int_t
 ngx_trp_relay_steer_handler(ngx_stream_session_t *s)
 {
+#if (NGX_TRP_QUIC)
+    ngx_int_t                  rc;
+#endif
     ngx_trp_relay_arrival_t   *arrival;
     ngx_trp_relay_srv_conf_t  *rscf;
 
@@ -421,6 +435,21 @@ ngx_trp_relay_steer_handler(ngx_stream_session_t *s)
 
         ngx_stream_set_ctx(s, arrival, ngx_trp_relay_module);
     }
+
+#if (NGX_TRP_QUIC)
+
+    if (ngx_trp_relay_quic_is(s)) {
+
+        if (arrival->guest) {
+            return NGX_DECLINED;
+        }
+
+        rc = ngx_trp_relay_admit(rscf->worker, s->connection, arrival);
+
+        return (rc == NGX_OK) ? NGX_DECLINED : rc;
+    }
+
+#endif
 
     return ngx_trp_relay_accept(rscf->worker, s, arrival);
 }
@@ -450,11 +479,25 @@ ngx_trp_relay_upgrade_handler(ngx_stream_session_t *s)
 static void
 ngx_trp_relay_handler(ngx_stream_session_t *s)
 {
+#if (NGX_TRP_QUIC)
+    ngx_stream_ssl_srv_conf_t  *sscf;
+#endif
     ngx_trp_relay_arrival_t   *arrival;
     ngx_trp_relay_srv_conf_t  *rscf;
 
     rscf = ngx_stream_get_module_srv_conf(s, ngx_trp_relay_module);
     arrival = ngx_stream_get_module_ctx(s, ngx_trp_relay_module);
+
+#if (NGX_TRP_QUIC)
+
+    if (ngx_trp_relay_quic_is(s)) {
+        sscf = ngx_stream_get_module_srv_conf(s, ngx_stream_ssl_module);
+
+        ngx_trp_relay_quic_serve(rscf->worker, s, arrival->guest, &sscf->ssl);
+        return;
+    }
+
+#endif
 
     ngx_trp_relay_serve(rscf->worker, s, arrival->guest);
 }
@@ -625,7 +668,13 @@ ngx_trp_relay_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
         return NGX_ERROR;
     }
 
-    if (!listen->ssl) {
+    if (listen->type == SOCK_DGRAM
+        && ngx_trp_relay_check_udp(cf, rscf, listen) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (listen->type != SOCK_DGRAM && !listen->ssl) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"trp_relay\" in %s:%ui needs TLS, "
                       "write \"listen PORT ssl\"",
@@ -649,6 +698,66 @@ ngx_trp_relay_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
                                    rscf->relay.place.line)
            != NGX_OK)
     {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* QUIC */
+
+static ngx_int_t
+ngx_trp_relay_check_udp(ngx_conf_t *cf, ngx_trp_relay_srv_conf_t *rscf,
+    ngx_trp_conf_listen_t *listen)
+{
+    ngx_int_t                     rc;
+    const char                   *what;
+    ngx_trp_conf_place_t         *place;
+    ngx_stream_ssl_srv_conf_t    *sscf;
+    ngx_stream_core_main_conf_t  *cmcf;
+
+    place = &rscf->relay.place;
+
+    ngx_trp_conf_swap_place(cf, place);
+    rc = ngx_trp_build_need_quic(cf, "listen ... udp");
+    ngx_trp_conf_swap_place(cf, place);
+
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    what = NULL;
+    sscf = listen->ctx->srv_conf[ngx_stream_ssl_module.ctx_index];
+
+    if (SSL_CTX_get_options(sscf->ssl.ctx) & SSL_OP_NO_TLSv1_3) {
+        what = "\"ssl_protocols\" without TLSv1.3, which QUIC needs, add it";
+
+    } else if (listen->proxy_protocol) {
+        what = "\"proxy_protocol\" over UDP, write it to TCP listens only";
+
+    } else if (listen->sockaddr->sa_family == AF_INET6 && listen->wildcard
+               && !listen->ipv6only)
+    {
+        what = "\"ipv6only=off\" over UDP, write a listen for IPv4 and one "
+               "for IPv6";
+
+    } else {
+        cmcf = ngx_stream_conf_get_module_main_conf(cf,
+                                                    ngx_stream_core_module);
+
+        if (ngx_trp_conf_each_listen(cf, cmcf, ngx_trp_conf_check_port, listen)
+            != NGX_OK)
+        {
+            what = "a UDP port that another server listens on, too, write "
+                   "\"bind\" to the address";
+        }
+    }
+
+    if (what) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"trp_relay\" in %s:%ui cannot be used with %s",
+                      place->file_name, place->line, what);
         return NGX_ERROR;
     }
 
@@ -847,6 +956,18 @@ ngx_trp_relay_init_zone(ngx_shm_zone_t *zone, void *data)
         return NGX_ERROR;
     }
 
+#if (NGX_TRP_QUIC)
+
+    if (shared->udp == NULL) {
+        shared->udp = ngx_trp_relay_udp_create_shared(shpool);
+
+        if (shared->udp == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+#endif
+
     (void) ngx_atomic_fetch_add(&shared->reloads, 1);
 
     shpool->data = shared;
@@ -893,7 +1014,7 @@ ngx_trp_relay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     *srv = rscf;
     rscf->relay.number = rmcf->servers.nelts - 1;
 
-    rmcf->zone = ngx_shared_memory_add(cf, &name, 8 * ngx_pagesize,
+    rmcf->zone = ngx_shared_memory_add(cf, &name, 16 * ngx_pagesize,
                                        &ngx_trp_relay_module);
     if (rmcf->zone == NULL) {
         return NGX_CONF_ERROR;
@@ -1013,7 +1134,10 @@ ngx_trp_relay_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static ngx_int_t
 ngx_trp_relay_init_module(ngx_cycle_t *cycle)
 {
-    ngx_trp_relay_main_conf_t  *rmcf;
+#if (NGX_TRP_QUIC)
+    ngx_trp_relay_shared_t     *shared;
+#endif
+    ngx_trp_relay_main_conf_t  *rmcf, *omcf;
 
     rmcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_trp_relay_module);
 
@@ -1023,22 +1147,57 @@ ngx_trp_relay_init_module(ngx_cycle_t *cycle)
 
     ngx_trp_pid_file_check(cycle, "trp_relay");
 
-    rmcf->workers = ngx_trp_workers_create(cycle,
-                                           ngx_trp_relay_old_workers(cycle),
+    omcf = ngx_trp_relay_old_main_conf(cycle);
+
+    rmcf->workers = ngx_trp_workers_create(cycle, omcf ? omcf->workers : NULL,
                                            rmcf->locals);
+
+#if (NGX_TRP_QUIC)
+    shared = rmcf->zone->data;
+
+    rmcf->udp = ngx_trp_relay_udp_create(cycle, shared->udp,
+                                (ngx_slab_pool_t *) rmcf->zone->shm.addr,
+                                ngx_trp_relay_number, rmcf,
+                                omcf ? omcf->udp : NULL);
+#endif
 
     return NGX_OK;
 }
 
 
-/* those of the configuration before, unless its modules were other ones */
+#if (NGX_TRP_QUIC)
 
-static ngx_trp_workers_t *
-ngx_trp_relay_old_workers(ngx_cycle_t *cycle)
+/* of the relay of a server {} */
+
+static ngx_int_t
+ngx_trp_relay_number(void *data, void **srv_conf)
+{
+    ngx_trp_relay_main_conf_t *rmcf = data;
+
+    ngx_uint_t                  i;
+    ngx_trp_relay_srv_conf_t  **srv;
+
+    srv = rmcf->servers.elts;
+
+    for (i = 0; i < rmcf->servers.nelts; i++) {
+        if (srv[i] == srv_conf[ngx_trp_relay_module.ctx_index]) {
+            return i;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+#endif
+
+
+/* that of the configuration before, unless its modules were other ones */
+
+static ngx_trp_relay_main_conf_t *
+ngx_trp_relay_old_main_conf(ngx_cycle_t *cycle)
 {
     ngx_uint_t                  i;
     ngx_cycle_t                *old;
-    ngx_trp_relay_main_conf_t  *rmcf;
 
     old = (ngx_cycle_t *) ngx_cycle;
 
@@ -1049,9 +1208,8 @@ ngx_trp_relay_old_workers(ngx_cycle_t *cycle)
     for (i = 0; i < old->modules_n; i++) {
 
         if (old->modules[i] == &ngx_trp_relay_module) {
-            rmcf = ngx_stream_cycle_get_module_main_conf(old,
+            return ngx_stream_cycle_get_module_main_conf(old,
                                                          ngx_trp_relay_module);
-            return rmcf ? rmcf->workers : NULL;
         }
     }
 
@@ -1105,6 +1263,17 @@ ngx_trp_relay_init_process(ngx_cycle_t *cycle)
         }
     }
 
+#if (NGX_TRP_QUIC)
+
+    if (ngx_trp_relay_udp_start(cycle, rmcf->udp, ngx_trp_relay_quic_initial,
+                                worker)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+#endif
+
     return ngx_trp_relay_status_start(cycle, worker);
 }
 
@@ -1118,5 +1287,9 @@ ngx_trp_relay_exit_process(ngx_cycle_t *cycle)
 
     if (rmcf && rmcf->worker) {
         ngx_trp_relay_status_stop(rmcf->worker);
+
+#if (NGX_TRP_QUIC)
+        ngx_trp_relay_udp_stop(rmcf->udp);
+#endif
     }
 }

@@ -501,7 +501,7 @@ ngx_trp_turn_check_listen(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
         && ngx_trp_conf_each_listen(cf,
                ngx_stream_conf_get_module_main_conf(cf,
                                                     ngx_stream_core_module),
-               ngx_trp_turn_conf_check_shared, listen)
+               ngx_trp_conf_check_port, listen)
            != NGX_OK)
     {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,

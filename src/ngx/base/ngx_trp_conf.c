@@ -203,3 +203,34 @@ ngx_trp_conf_low_bits(ngx_conf_t *cf, ngx_str_t *text, const char *name)
                        "low address bits of \"%V\" in \"%s\" are meaningless, "
                        "a port is written after a colon", text, name);
 }
+
+
+
+/* the addresses of a port share a socket if one of them is the wildcard */
+
+ngx_int_t
+ngx_trp_conf_check_port(ngx_conf_t *cf, ngx_trp_conf_listen_t *listen,
+    void *data)
+{
+    ngx_trp_conf_listen_t *own = data;
+
+    if (listen->ctx == own->ctx
+        || listen->type != SOCK_DGRAM
+        || listen->sockaddr->sa_family != own->sockaddr->sa_family
+        || ngx_inet_get_port(listen->sockaddr)
+           != ngx_inet_get_port(own->sockaddr))
+    {
+        return NGX_OK;
+    }
+
+    if (listen->wildcard == own->wildcard) {
+
+        /* two addresses, or the same one by different names */
+        return ngx_cmp_sockaddr(listen->sockaddr, sizeof(ngx_sockaddr_t),
+                                own->sockaddr, sizeof(ngx_sockaddr_t), 0)
+               == NGX_OK ? NGX_DECLINED : NGX_OK;
+    }
+
+    return (listen->wildcard ? own->bind : listen->bind) ? NGX_OK
+                                                         : NGX_DECLINED;
+}

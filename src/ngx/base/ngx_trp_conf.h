@@ -73,6 +73,14 @@ ngx_int_t ngx_trp_conf_check_shared(ngx_conf_t *cf,
     ngx_trp_conf_listen_t *listen, const char *ours,
     ngx_trp_conf_place_t *place);
 
+/*
+ * NGX_DECLINED if a listen of another server would share its socket with
+ * "data", a UDP listen (ngx_trp_conf_each_listen()).
+ */
+
+ngx_int_t ngx_trp_conf_check_port(ngx_conf_t *cf,
+    ngx_trp_conf_listen_t *listen, void *data);
+
 /* a value with variables, compiled; NULL: an error, logged, or no memory */
 
 ngx_stream_complex_value_t *ngx_trp_conf_complex(ngx_conf_t *cf,

@@ -59,6 +59,7 @@
 typedef struct ngx_trp_relay_s  ngx_trp_relay_t;
 typedef struct ngx_trp_agent_s  ngx_trp_agent_t;
 typedef struct ngx_trp_joint_s  ngx_trp_joint_t;
+typedef struct ngx_trp_bearer_s  ngx_trp_bearer_t;
 
 
 typedef struct {
@@ -271,6 +272,7 @@ struct ngx_trp_peer_s {
     ngx_event_t           *retry;        /* posted when it may be */
     ngx_stream_session_t  *session;
     ngx_trp_guest_t       *guest;        /* until it has authenticated */
+    ngx_trp_bearer_t      *bearer;       /* NULL: a connection of its own */
     trp_authorized_key_t  *key;
 
     ngx_trp_joint_t       *joint;        /* the stream that it carries */
@@ -292,6 +294,20 @@ struct ngx_trp_peer_s {
     unsigned               throttled:1;  /* not read until output is sent */
     unsigned               absent:1;     /* told that there is no reverse */
     unsigned               probe:1;      /* of a way: it gets no stream */
+};
+
+
+/* a connection of several tunnels, the first of which has authenticated it */
+
+struct ngx_trp_bearer_s {
+    trp_authorized_key_t  *key;          /* NULL: not yet */
+    u_char                *auth;         /* AUTH, at most TRP_CONTROL_MAX */
+    size_t                 len;
+
+    /* the first tunnel has READY; one is about to be closed */
+
+    void                 (*ready)(ngx_trp_bearer_t *bearer);
+    void                 (*left)(ngx_trp_bearer_t *bearer);
 };
 
 

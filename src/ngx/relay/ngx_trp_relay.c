@@ -50,8 +50,6 @@ typedef struct {
 } ngx_trp_relay_candidate_t;
 
 
-static ngx_int_t ngx_trp_relay_admit(ngx_trp_relay_t *relay,
-    ngx_connection_t *c, ngx_trp_relay_arrival_t *arrival);
 static void ngx_trp_relay_see(ngx_stream_session_t *s,
     ngx_trp_upgrade_t *upgrade);
 static ngx_int_t ngx_trp_relay_seen(ngx_trp_relay_t *relay,
@@ -75,8 +73,9 @@ static ngx_int_t ngx_trp_relay_auth(ngx_trp_peer_t *peer, trp_frame_t *frame);
 static void ngx_trp_relay_reject(ngx_trp_peer_t *peer,
     ngx_trp_refusal_t *refusal, trp_auth_t *auth);
 static ngx_int_t ngx_trp_relay_join(ngx_trp_peer_t *peer, trp_auth_t *auth,
+    const u_char *frame, size_t len);
+static ngx_int_t ngx_trp_relay_wait(ngx_trp_peer_t *peer, const u_char *frame,
     size_t len);
-static ngx_int_t ngx_trp_relay_wait(ngx_trp_peer_t *peer, size_t len);
 static void ngx_trp_relay_retry(ngx_event_t *ev);
 static void ngx_trp_relay_stop_waiting(ngx_trp_peer_t *peer);
 static void ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth);
@@ -287,7 +286,7 @@ ngx_trp_relay_accept(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_trp_relay_admit(ngx_trp_relay_t *relay, ngx_connection_t *c,
     ngx_trp_relay_arrival_t *arrival)
 {
@@ -377,7 +376,6 @@ void
 ngx_trp_relay_serve(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
     ngx_trp_guest_t *guest)
 {
-    ngx_trp_peer_t       *peer;
     ngx_connection_t     *c;
     ngx_trp_transport_t  *tr;
 
@@ -394,38 +392,76 @@ ngx_trp_relay_serve(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
     }
 
     tr = ngx_trp_transport_tls_create(c, &relay->tunnels.bio);
+
+    if (ngx_trp_relay_bear(relay, s, tr, guest, NULL) != NGX_OK) {
+        ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
+    }
+}
+
+
+ngx_int_t
+ngx_trp_relay_bear(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
+    ngx_trp_transport_t *tr, ngx_trp_guest_t *guest, ngx_trp_bearer_t *bearer)
+{
+    trp_auth_t         auth;
+    ngx_trp_peer_t    *peer;
+    ngx_connection_t  *c;
+
+    if (tr == NULL) {
+        return NGX_ERROR;
+    }
+
+    c = tr->connection;
+
     peer = ngx_pcalloc(c->pool, sizeof(ngx_trp_peer_t));
-
-    if (peer) {
-        peer->relay = relay;
-        peer->session = s;
-        peer->guest = guest;
-        peer->tunnel = ngx_trp_tunnel_create(tr, &relay->tunnels,
-                                             &ngx_trp_relay_tunnel_handlers,
-                                             peer, 1, relay->conf->heartbeat);
+    if (peer == NULL) {
+        return NGX_ERROR;
     }
 
-    if (peer == NULL || peer->tunnel == NULL) {
-        ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
-        return;
+    peer->relay = relay;
+    peer->session = s;
+    peer->guest = guest;
+    peer->tunnel = ngx_trp_tunnel_create(tr, &relay->tunnels,
+                                         &ngx_trp_relay_tunnel_handlers,
+                                         peer, 1, relay->conf->heartbeat);
+
+    if (peer->tunnel == NULL || ngx_trp_tunnel_start(peer->tunnel) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    if (ngx_trp_tunnel_start(peer->tunnel) != NGX_OK) {
-        ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
-        return;
+    if (relay->log_error == NULL) {
+        relay->log_error = c->log->handler;
     }
-
-    relay->log_error = c->log->handler;
 
     c->log->handler = ngx_trp_relay_log_error;
     c->log->data = peer;
 
-    ngx_trp_tunnel_deadline(peer->tunnel, ngx_trp_relay_time_left(relay, c),
-                            "waiting for authentication");
+    peer->bearer = bearer;
 
-    ngx_trp_relay_hello(peer);
+    if (bearer == NULL || bearer->key == NULL) {
+        ngx_trp_tunnel_deadline(peer->tunnel,
+                                ngx_trp_relay_time_left(relay, c),
+                                "waiting for authentication");
+        ngx_trp_relay_hello(peer);
+
+    } else {
+
+        /* cannot fail: it was parsed before */
+        (void) trp_auth_get(&auth, bearer->auth, bearer->len);
+
+        peer->key = bearer->key;
+        trp_tunnel_known(&peer->tunnel->state);
+
+        if (ngx_trp_relay_join(peer, &auth, bearer->auth, bearer->len)
+            != NGX_OK)
+        {
+            ngx_trp_tunnel_fail(peer->tunnel);
+        }
+    }
 
     ngx_post_event(c->read, &ngx_posted_events);
+
+    return NGX_OK;
 }
 
 
@@ -697,7 +733,12 @@ ngx_trp_relay_auth(ngx_trp_peer_t *peer, trp_frame_t *frame)
         return NGX_OK;
     }
 
-    return ngx_trp_relay_join(peer, &auth, frame->len);
+    if (peer->bearer) {
+        ngx_memcpy(peer->bearer->auth, t->reader.buf, frame->len);
+        peer->bearer->len = frame->len;
+    }
+
+    return ngx_trp_relay_join(peer, &auth, t->reader.buf, frame->len);
 }
 
 
@@ -722,10 +763,11 @@ ngx_trp_relay_reject(ngx_trp_peer_t *peer, ngx_trp_refusal_t *refusal,
 }
 
 
-/* "len" is the length of AUTH */
+/* "frame" is the payload of AUTH */
 
 static ngx_int_t
-ngx_trp_relay_join(ngx_trp_peer_t *peer, trp_auth_t *auth, size_t len)
+ngx_trp_relay_join(ngx_trp_peer_t *peer, trp_auth_t *auth, const u_char *frame,
+    size_t len)
 {
     ngx_int_t           rc;
     ngx_trp_relay_t    *relay;
@@ -739,7 +781,7 @@ ngx_trp_relay_join(ngx_trp_peer_t *peer, trp_auth_t *auth, size_t len)
                            &refusal.why);
 
     if (rc == NGX_AGAIN && peer->retry == NULL) {
-        return ngx_trp_relay_wait(peer, len);
+        return ngx_trp_relay_wait(peer, frame, len);
     }
 
     if (rc == NGX_AGAIN && !peer->retry->timedout) {
@@ -767,7 +809,7 @@ ngx_trp_relay_join(ngx_trp_peer_t *peer, trp_auth_t *auth, size_t len)
 
 
 static ngx_int_t
-ngx_trp_relay_wait(ngx_trp_peer_t *peer, size_t len)
+ngx_trp_relay_wait(ngx_trp_peer_t *peer, const u_char *frame, size_t len)
 {
     ngx_connection_t           *c;
     ngx_trp_relay_candidate_t  *candidate;
@@ -780,7 +822,7 @@ ngx_trp_relay_wait(ngx_trp_peer_t *peer, size_t len)
         return NGX_ERROR;
     }
 
-    ngx_memcpy(candidate->auth, peer->tunnel->reader.buf, len);
+    ngx_memcpy(candidate->auth, frame, len);
     candidate->len = len;
 
     candidate->event.data = peer;
@@ -812,7 +854,9 @@ ngx_trp_relay_retry(ngx_event_t *ev)
     /* cannot fail: it was parsed before */
     (void) trp_auth_get(&auth, candidate->auth, candidate->len);
 
-    if (ngx_trp_relay_join(peer, &auth, candidate->len) != NGX_OK) {
+    if (ngx_trp_relay_join(peer, &auth, candidate->auth, candidate->len)
+        != NGX_OK)
+    {
         ngx_trp_tunnel_fail(peer->tunnel);
     }
 }
@@ -854,11 +898,17 @@ ngx_trp_relay_ready(ngx_trp_peer_t *peer, trp_auth_t *auth)
                          1);
 
     t->state.opener = (auth->role == TRP_ROLE_REVERSE);
-    peer->probe = (auth->flags & TRP_IS_PROBE) != 0;
+    peer->probe = (auth->flags & TRP_IS_PROBE)
+                  && (peer->bearer == NULL || peer->bearer->key == NULL);
 
     if (t->state.opener) {
         t->doubt.timeout = peer->relay->conf->next_timeout;
         t->doubt.able = (auth->flags & TRP_CAN_ANSWER) != 0;
+    }
+
+    if (peer->bearer && peer->bearer->key == NULL) {
+        peer->bearer->key = peer->key;
+        peer->bearer->ready(peer->bearer);
     }
 
     group = peer->agent->group;
@@ -1323,6 +1373,10 @@ ngx_trp_relay_closed(ngx_trp_tunnel_t *t)
     ngx_trp_relay_stop_waiting(peer);
     ngx_trp_services_leave(&peer->relay->services, peer);
     ngx_trp_pair_leave(peer);
+
+    if (peer->bearer) {
+        peer->bearer->left(peer->bearer);
+    }
 
 #if (NGX_STAT_STUB)
     (void) ngx_atomic_fetch_add(ngx_stat_active, -1);

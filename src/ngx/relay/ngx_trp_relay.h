@@ -18,6 +18,7 @@
 #include "base/ngx_trp_guard.h"
 #include "relay/ngx_trp_pair_types.h"
 #include "relay/ngx_trp_refusal.h"
+#include "relay/ngx_trp_relay_udp.h"
 #include "relay/ngx_trp_steer.h"
 
 
@@ -52,6 +53,9 @@ typedef struct {
     ngx_atomic_t               reloads;
     ngx_trp_warnings_shared_t  strangers;
     ngx_trp_warnings_shared_t  owners;
+#if (NGX_TRP_QUIC)
+    ngx_trp_relay_udp_shared_t  *udp;
+#endif
 } ngx_trp_relay_shared_t;
 
 
@@ -119,6 +123,22 @@ ngx_int_t ngx_trp_relay_accept(ngx_trp_relay_t *relay,
 
 void ngx_trp_relay_serve(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
     ngx_trp_guest_t *guest);
+
+
+/*
+ * A tunnel on a connection of several ones; its own is the transport's.
+ * NGX_ERROR: no memory, the caller closes the transport.
+ */
+
+ngx_int_t ngx_trp_relay_bear(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
+    ngx_trp_transport_t *tr, ngx_trp_guest_t *guest,
+    ngx_trp_bearer_t *bearer);
+
+
+/* it counts as unauthenticated, from accept() on; as ngx_trp_relay_accept() */
+
+ngx_int_t ngx_trp_relay_admit(ngx_trp_relay_t *relay, ngx_connection_t *c,
+    ngx_trp_relay_arrival_t *arrival);
 
 
 #pragma GCC visibility pop

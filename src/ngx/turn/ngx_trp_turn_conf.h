@@ -96,14 +96,6 @@ char *ngx_trp_turn_conf_init_credentials(ngx_conf_t *cf,
 char *ngx_trp_turn_conf_init_rules(ngx_conf_t *cf,
     ngx_trp_turn_srv_conf_t *conf);
 
-/*
- * NGX_DECLINED if a listen of another server would share its socket with
- * "data", a UDP listen (ngx_trp_conf_each_listen()).
- */
-
-ngx_int_t ngx_trp_turn_conf_check_shared(ngx_conf_t *cf,
-    ngx_trp_conf_listen_t *listen, void *data);
-
 
 #pragma GCC visibility pop
 

@@ -351,8 +351,10 @@ ngx_trp_udp_batch_controls(struct msghdr *msg, const trp_addr_t *source,
 
 ssize_t
 ngx_trp_udp_send(ngx_socket_t fd, struct sockaddr *to, socklen_t socklen,
-    const trp_addr_t *source, const u_char *data, size_t len, size_t segment)
+    const trp_addr_t *source, const u_char *data, size_t len, size_t segment,
+    ngx_uint_t ecn)
 {
+    int                     tos;
     ssize_t                 n;
     ngx_uint_t              tries;
     struct iovec            piece;
@@ -371,6 +373,19 @@ ngx_trp_udp_send(ngx_socket_t fd, struct sockaddr *to, socklen_t socklen,
 
     ngx_trp_udp_batch_controls(&msg, source, (len > segment) ? segment : 0,
                                &control);
+
+    if (ecn) {
+        tos = (int) ecn;
+        msg.msg_control = &control;
+
+        if (to->sa_family == AF_INET) {
+            ngx_trp_udp_batch_control(&msg, IPPROTO_IP, IP_TOS, &tos,
+                                      sizeof(tos));
+        } else {
+            ngx_trp_udp_batch_control(&msg, IPPROTO_IPV6, IPV6_TCLASS, &tos,
+                                      sizeof(tos));
+        }
+    }
 
     /* an error may be a pending one, from ICMP, of another datagram */
 

@@ -45,7 +45,7 @@ typedef struct {
 typedef union {
     struct cmsghdr        header;
     char                  space[CMSG_SPACE(sizeof(struct in6_pktinfo))
-                                + 2 * CMSG_SPACE(sizeof(int))];
+                                + 3 * CMSG_SPACE(sizeof(int))];
 } ngx_trp_udp_control_t;
 
 
@@ -124,12 +124,12 @@ void ngx_trp_udp_batch_flush(ngx_trp_udp_batch_t *batch);
  * Sends datagrams of "segment" bytes, the last of which may be shorter, as one
  * message.  Their bytes; NGX_AGAIN; NGX_ERROR with the error in
  * ngx_socket_errno, EIO where the path does not take more than one at a time.
- * "source": family 0, the socket's own.
+ * "source": family 0, the socket's own; "ecn": two bits of the IP header.
  */
 
 ssize_t ngx_trp_udp_send(ngx_socket_t fd, struct sockaddr *to,
     socklen_t socklen, const trp_addr_t *source, const u_char *data,
-    size_t len, size_t segment);
+    size_t len, size_t segment, ngx_uint_t ecn);
 
 
 #pragma GCC visibility pop
