@@ -19,6 +19,7 @@ use Socket qw/ IPPROTO_TCP TCP_NODELAY /;
 
 our @EXPORT = qw/ websocket_accept websocket_bridge websocket_frame
     websocket_open websocket_read websocket_request /;
+our @EXPORT_OK = qw/ bridge_one /;
 
 my $KEY = encode_base64('0123456789abcdef', '');
 
@@ -164,6 +165,16 @@ sub websocket_bridge {
         _bridge($c, $port, %opts);
         exit 0;
     }
+}
+
+
+# the same for the first connection to a socket that listens
+
+sub bridge_one {
+    my ($server, $port, %opts) = @_;
+    my $c = $server->accept() or return;
+
+    _bridge($c, $port, %opts);
 }
 
 
