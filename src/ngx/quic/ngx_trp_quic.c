@@ -207,14 +207,18 @@ ngx_trp_quic_settings(ngx_trp_quic_t *q, ngtcp2_callbacks *callbacks,
     settings->max_stream_window = NGX_TRP_QUIC_STREAM_MAX;
     settings->max_tx_udp_payload_size = ngx_max(q->conf.payload,
                                                 NGX_TRP_QUIC_INITIAL);
+
+    /*
+     * Not "no_pmtud": libngtcp2 1.11 has an assert against it, which a peer
+     * reaches by moving to another address and back.  No probe is as small as
+     * 1200 bytes, so none is sent then.
+     */
+
     q->probes[0] = (uint16_t) settings->max_tx_udp_payload_size;
 
     if (q->probes[0] > NGX_TRP_QUIC_INITIAL) {
         settings->pmtud_probes = q->probes;
         settings->pmtud_probeslen = 1;
-
-    } else {
-        settings->no_pmtud = 1;
     }
 
     ngtcp2_transport_params_default(params);

@@ -692,6 +692,19 @@ test_move(void)
        "the server was told");
 
     ok(!client.closed && !server.closed, "the connection lives");
+
+    /* there and back, before the new path is known to be good */
+
+    st = stream_new(&client, 5000000, 1);
+    world_run(100);
+    net.rebind = 0;
+    world_run(3);
+    net.rebind = 1;
+    world_run(3);
+    net.rebind = 0;
+    until(60000, st->closed);
+    ok(st->fin && st->received == 5000000 && !st->wrong,
+       "no byte is lost when it comes back at once");
     world_done();
 }
 
