@@ -336,6 +336,13 @@ static ngx_command_t  ngx_trp_entry_commands[] = {
       offsetof(ngx_trp_entry_srv_conf_t, up.agent.ways),
       NULL },
 
+    { ngx_string("trp_entry_quic"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_FLAG,
+      ngx_trp_agent_quic,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_entry_srv_conf_t, up.agent.quic),
+      NULL },
+
     { ngx_string("trp_entry_turn"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_UPS_CONF|NGX_CONF_TAKE12,
       ngx_trp_turnc_set_server,

@@ -271,6 +271,13 @@ static ngx_command_t  ngx_trp_reverse_commands[] = {
       offsetof(ngx_trp_reverse_conf_t, agent.ways),
       NULL },
 
+    { ngx_string("trp_reverse_quic"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_FLAG,
+      ngx_trp_agent_quic,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_reverse_conf_t, agent.quic),
+      NULL },
+
     { ngx_string("trp_reverse_turn"),
       NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE12,
       ngx_trp_turnc_set_server,

@@ -108,6 +108,7 @@ stream {
         trp_entry_next_timeout 3s;
         trp_entry_heartbeat 15s;
         trp_entry_ways direct probe=1m hold=20s;
+        trp_entry_quic off;
 
         trp_entry_ssl_verify on;
         trp_entry_ssl_verify_depth 2;
@@ -172,6 +173,7 @@ stream {
         trp_reverse_destination $trp_destination;
         trp_reverse_heartbeat 15s;
         trp_reverse_ways direct;
+        trp_reverse_quic off;
 
         trp_reverse_ssl_verify on;
         trp_reverse_ssl_verify_depth 2;

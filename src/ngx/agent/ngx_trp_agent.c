@@ -11,6 +11,8 @@
 
 
 #include "agent/ngx_trp_agent.h"
+#include "base/ngx_trp_build.h"
+#include "base/ngx_trp_fake.h"
 #include "base/ngx_trp_key_file.h"
 
 
@@ -49,6 +51,34 @@ ngx_trp_agent_label(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     *field = value[1];
 
     return NGX_CONF_OK;
+}
+
+
+/* P_quic on | off; only "on" needs a build with QUIC */
+
+char *
+ngx_trp_agent_quic(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char        *rv;
+    u_char       what[64];
+    ngx_flag_t  *flag;
+
+    rv = ngx_conf_set_flag_slot(cf, cmd, conf);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    flag = (ngx_flag_t *) ((char *) conf + cmd->offset);
+
+    if (*flag == 0) {
+        return NGX_CONF_OK;
+    }
+
+    *ngx_snprintf(what, sizeof(what) - 1, "%V on", &cmd->name) = '\0';
+
+    return (ngx_trp_build_need_quic(cf, (char *) what) == NGX_OK)
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -148,6 +178,7 @@ ngx_trp_agent_create_conf(ngx_trp_agent_conf_t *conf)
     conf->connect_timeout = NGX_CONF_UNSET_MSEC;
     conf->next_timeout = NGX_CONF_UNSET_MSEC;
     conf->heartbeat = NGX_CONF_UNSET_MSEC;
+    conf->quic = NGX_CONF_UNSET;
     conf->ways_probe = NGX_CONF_UNSET_MSEC;
     conf->ways_hold = NGX_CONF_UNSET_MSEC;
 
@@ -190,6 +221,8 @@ ngx_trp_agent_merge_conf(ngx_conf_t *cf, const ngx_trp_agent_conf_t *prev,
 
     ngx_conf_init_msec_value(conf->ways_probe, 30000);
     ngx_conf_init_msec_value(conf->ways_hold, 10000);
+
+    ngx_conf_merge_value(conf->quic, prev->quic, 0);
 
     ngx_trp_ssl_merge_conf(&prev->ssl, &conf->ssl);
     ngx_trp_name_merge_conf(&prev->names, &conf->names);
@@ -277,9 +310,17 @@ ngx_trp_agent_ways(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
     offer.websocket = conf->web.enabled;
     offer.apart = (conf->web.url.host.len != 0);
 
+    offer.quic = (conf->quic != 0);
     offer.turn = conf->turn.enabled;
     offer.turn_udp = (conf->turn.transport == TRP_TRANSPORT_UDP);
     offer.turn_via = conf->turn.url.url;
+
+    if (conf->quic && !(conf->ssl.protocols & NGX_SSL_TLSv1_3)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%s_quic\" needs TLSv1.3, write it in "
+                           "\"%s_ssl_protocols\"", prefix, prefix);
+        return NGX_ERROR;
+    }
 
     offer.proxy = conf->proxy.enabled;
     offer.proxy_via = conf->proxy.url.url;
@@ -333,7 +374,8 @@ ngx_trp_agent_start(ngx_cycle_t *cycle, const ngx_trp_agent_conf_t *conf,
     ngx_trp_status_t *status, ngx_trp_capacity_t *capacity,
     const char *prefix)
 {
-    ngx_uint_t               share, level;
+    ngx_uint_t               i, share, level;
+    const ngx_trp_way_t     *way;
     ngx_trp_agent_worker_t  *agent;
 
     agent = ngx_pcalloc(cycle->pool, sizeof(ngx_trp_agent_worker_t));
@@ -362,6 +404,21 @@ ngx_trp_agent_start(ngx_cycle_t *cycle, const ngx_trp_agent_conf_t *conf,
 
         if (agent->web == NULL) {
             return NULL;
+        }
+    }
+
+    agent->fd = (ngx_socket_t) -1;
+
+    way = conf->ways->elts;
+
+    for (i = 0; i < conf->ways->nelts; i++) {
+
+        if (way[i].quic && agent->fd == (ngx_socket_t) -1) {
+            agent->fd = ngx_trp_fake_socket(cycle->log);
+
+            if (agent->fd == (ngx_socket_t) -1) {
+                return NULL;
+            }
         }
     }
 

@@ -57,6 +57,7 @@ typedef struct {
     ngx_array_t          *ways;               /* ngx_trp_way_t, to the relay */
     ngx_msec_t            ways_probe;         /* until the first probe, */
     ngx_msec_t            ways_hold;          /* which has to hold so long */
+    ngx_flag_t            quic;
     ngx_trp_turnc_conf_t  turn;
     ngx_trp_proxy_conf_t  proxy;
     ngx_trp_web_conf_t    web;
@@ -77,6 +78,7 @@ typedef struct {
     ngx_queue_t           hosts;              /* ngx_trp_relay_host_t */
     ngx_trp_capacity_t   *capacity;           /* of all agents of the role */
     ngx_uint_t            limit;              /* "max", or what fits */
+    ngx_socket_t          fd;                 /* of ngx_trp_fake_shared() */
 
     ngx_trp_proxy_t      *proxy;              /* NULL: none */
 
@@ -97,6 +99,7 @@ typedef struct {
 
 char *ngx_trp_agent_label(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_trp_agent_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_trp_agent_quic(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_trp_agent_set_ways(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 extern const ngx_conf_num_bounds_t  ngx_trp_agent_weight_bounds;

@@ -5,12 +5,15 @@
 
 
 /*
- * A tunnel from connect() to READY, directly or through a TURN server.
+ * A tunnel from connect() to READY, directly or through a TURN server; or on a
+ * QUIC connection, see ngx_trp_dial_quic.h.
  */
 
 
 #include "agent/ngx_trp_dial.h"
+#include "agent/ngx_trp_dial_link.h"
 #include "agent/ngx_trp_dial_log.h"
+#include "agent/ngx_trp_dial_quic.h"
 #include "agent/ngx_trp_turn_servers.h"
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_connect.h"
@@ -53,11 +56,21 @@ static void ngx_trp_dial_turn_cleanup(void *data);
 static ngx_int_t ngx_trp_dial_prepare(ngx_trp_dialer_t *d);
 static void ngx_trp_dial_handler(ngx_trp_dialer_t *d, ngx_trp_dialer_e rc);
 static ngx_int_t ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame);
+static void ngx_trp_dial_told(ngx_trp_link_t *link, ngx_uint_t type,
+    ngx_uint_t flags);
 
 
 ngx_int_t
 ngx_trp_dial(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
 {
+#if (NGX_TRP_QUIC)
+
+    if (way->quic) {
+        return ngx_trp_dial_quic(pool, way);
+    }
+
+#endif
+
     return way->turn ? ngx_trp_dial_turn(pool, way)
                      : ngx_trp_dial_relay(pool, way);
 }
@@ -149,46 +162,17 @@ static ngx_trp_link_t *
 ngx_trp_dial_create_link(ngx_trp_pool_t *pool, const ngx_trp_way_t *way,
     ngx_connection_t *c, const ngx_addr_t *addr)
 {
-    ngx_pool_t           *mem;
     ngx_trp_link_t       *link;
-    ngx_trp_dial_log_t   *dl;
     ngx_trp_transport_t  *tr;
 
-    link = ngx_pcalloc(c->pool, sizeof(ngx_trp_link_t));
-    dl = ngx_palloc(c->pool, sizeof(ngx_trp_dial_log_t));
+    link = ngx_trp_dial_link_create(pool, way, c,
+                ngx_trp_transport_tls_create(c, &pool->agent->tunnels.bio));
 
-    if (link == NULL || dl == NULL) {
-        goto failed;
+    if (link == NULL) {
+        return NULL;
     }
 
-    ngx_trp_dial_log_init(dl, pool, way, ngx_trp_dial_action(pool, way));
-    dl->log.connection = c->number;
-
-    c->log = &dl->log;
-    c->pool->log = &dl->log;
-    c->read->log = &dl->log;
-    c->write->log = &dl->log;
-
-    tr = ngx_trp_transport_tls_create(c, &pool->agent->tunnels.bio);
-
-    link->tunnel = ngx_trp_tunnel_create(tr, &pool->agent->tunnels,
-                                         pool->dialled->tunnel,
-                                         link, 0, pool->conf->heartbeat);
-    if (link->tunnel == NULL) {
-        goto failed;
-    }
-
-    link->tunnel->state.opener = (pool->open == NULL);
-
-    link->pool = pool;
-    link->way = way;
-    link->log = dl;
-    link->dialing = 1;
-
-    /* one timer covers all steps until the relay is ready */
-
-    ngx_trp_tunnel_deadline(link->tunnel, pool->conf->connect_timeout,
-                            "dialling");
+    c->log->action = (char *) ngx_trp_dial_action(pool, way);
 
     link->dialer.connection = c;
     link->dialer.handler = ngx_trp_dial_handler;
@@ -197,19 +181,12 @@ ngx_trp_dial_create_link(ngx_trp_pool_t *pool, const ngx_trp_way_t *way,
     link->dialer.level = NGX_LOG_ERR;
 
     if (ngx_trp_dial_steps(link, addr) != NGX_OK) {
-        goto failed;
+        tr = link->tunnel->transport;
+        tr->ops->close(tr, 1);
+        return NULL;
     }
 
     return link;
-
-failed:
-
-    mem = c->pool;
-
-    ngx_close_connection(c);
-    ngx_destroy_pool(mem);
-
-    return NULL;
 }
 
 
@@ -461,34 +438,18 @@ ngx_trp_dial_prepare(ngx_trp_dialer_t *d)
 static void
 ngx_trp_dial_handler(ngx_trp_dialer_t *d, ngx_trp_dialer_e rc)
 {
-    ngx_trp_link_t    *link;
-    ngx_connection_t  *c;
-    ngx_trp_tunnel_t  *t;
+    ngx_trp_link_t  *link;
 
-    c = d->connection;
     link = d->data;
-    t = link->tunnel;
-
-    c->data = t;
 
     if (rc != NGX_TRP_DIALER_READY) {
-        ngx_trp_tunnel_close(t);
+        d->connection->data = link->tunnel;
+
+        ngx_trp_tunnel_close(link->tunnel);
         return;
     }
 
-    c->log->action = NGX_TRP_DIAL_LOG_AUTH;
-
-    if (ngx_trp_tunnel_start(t) != NGX_OK) {
-        ngx_trp_tunnel_close(t);
-        return;
-    }
-
-    if (ngx_exiting && !link->pool->nwaiting) {
-        ngx_trp_tunnel_fail(t);
-        return;
-    }
-
-    ngx_post_event(c->read, &ngx_posted_events);
+    ngx_trp_dial_link_start(link);
 }
 
 
@@ -520,6 +481,9 @@ ngx_trp_dial_frame(ngx_trp_link_t *link, trp_frame_t *frame)
         ngx_trp_dial_log_ready(link->log);
 
         ngx_trp_tunnel_watch(t);
+
+        ngx_trp_dial_told(link, TRP_READY, 0);
+
         link->pool->dialled->ready(link, &ready);
 
         return NGX_OK;
@@ -533,6 +497,9 @@ ngx_trp_dial_frame(ngx_trp_link_t *link, trp_frame_t *frame)
                       "relay wants the tunnel in slot %d", (int) slot);
 
         link->pool->dialled->moved(link, slot);
+
+        ngx_trp_dial_told(link, TRP_MOVED, 0);
+
         ngx_trp_tunnel_fail(t);
 
         return NGX_OK;
@@ -542,6 +509,39 @@ ngx_trp_dial_frame(ngx_trp_link_t *link, trp_frame_t *frame)
                   "relay sent invalid frame of type %d", (int) frame->type);
 
     return NGX_ERROR;
+}
+
+
+void
+ngx_trp_dial_drain(ngx_trp_link_t *link)
+{
+    ngx_trp_dial_told(link, TRP_DRAIN, 0);
+}
+
+
+static void
+ngx_trp_dial_told(ngx_trp_link_t *link, ngx_uint_t type, ngx_uint_t flags)
+{
+#if (NGX_TRP_QUIC)
+
+    if (link->quic) {
+        ngx_trp_dial_quic_told(link, type, flags);
+    }
+
+#endif
+}
+
+
+ngx_uint_t
+ngx_trp_dial_stopped(ngx_trp_pool_t *pool)
+{
+#if (NGX_TRP_QUIC)
+
+    ngx_trp_dial_quic_stop(pool);
+
+#endif
+
+    return ngx_queue_empty(&pool->quic.connections);
 }
 
 
@@ -576,6 +576,8 @@ ngx_trp_dial_hello(ngx_trp_link_t *link, trp_frame_t *frame)
         t->doubt.timeout = conf->next_timeout;
         t->doubt.able = (hello.flags & TRP_CAN_ANSWER) != 0;
     }
+
+    ngx_trp_dial_told(link, TRP_HELLO, hello.flags);
 
     ngx_memzero(&auth, sizeof(trp_auth_t));
 

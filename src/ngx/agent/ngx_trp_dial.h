@@ -31,6 +31,14 @@ ngx_int_t ngx_trp_dial(ngx_trp_pool_t *pool, const ngx_trp_way_t *way);
 
 ngx_int_t ngx_trp_dial_frame(ngx_trp_link_t *link, trp_frame_t *frame);
 
+/* the relay has sent DRAIN: what was dialled with it takes no new tunnels */
+
+void ngx_trp_dial_drain(ngx_trp_link_t *link);
+
+/* the pool has no tunnels: 1 if nothing is left that was dialled for it */
+
+ngx_uint_t ngx_trp_dial_stopped(ngx_trp_pool_t *pool);
+
 
 #pragma GCC visibility pop
 

@@ -146,6 +146,7 @@ ngx_trp_pool_create(ngx_trp_agent_worker_t *agent, ngx_pool_t *mem,
 
     ngx_queue_init(&pool->idle);
     ngx_queue_init(&pool->waiting);
+    ngx_queue_init(&pool->quic.connections);
 
     pool->event.data = pool;
     pool->event.log = pool->log;
@@ -179,6 +180,11 @@ ngx_trp_pool_cleanup(void *data)
     if (pool->dials.session) {
         ngx_ssl_free_session(pool->dials.session);
         pool->dials.session = NULL;
+    }
+
+    if (pool->quic.session) {
+        ngx_ssl_free_session(pool->quic.session);
+        pool->quic.session = NULL;
     }
 }
 
@@ -829,6 +835,7 @@ ngx_trp_pool_frame(ngx_trp_tunnel_t *t, trp_frame_t *frame)
 
     case TRP_DRAIN:
         t->draining = 1;
+        ngx_trp_dial_drain(link);
 
         if (link->idle) {
             ngx_trp_pool_take(link);

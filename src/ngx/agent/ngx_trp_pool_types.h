@@ -96,6 +96,16 @@ typedef struct {
 } ngx_trp_pool_dials_t;
 
 
+/* see ngx_trp_dial_quic.h */
+
+typedef struct ngx_trp_dial_quic_s  ngx_trp_dial_quic_t;
+
+typedef struct {
+    ngx_queue_t            connections;   /* ngx_trp_dial_quic_t */
+    ngx_ssl_session_t     *session;
+} ngx_trp_pool_quic_t;
+
+
 /* what the relay says of the services that a reverse publishes */
 
 typedef struct {
@@ -152,6 +162,7 @@ struct ngx_trp_pool_s {
     ngx_uint_t             recent;        /* the same since the last look */
 
     ngx_trp_pool_dials_t   dials;
+    ngx_trp_pool_quic_t    quic;
     ngx_trp_pool_services_t  services;
     ngx_trp_pool_view_t    view;
 
@@ -174,6 +185,7 @@ struct ngx_trp_link_s {
     ngx_queue_t            queue;         /* in pool->idle */
     ngx_trp_pool_t        *pool;
     const ngx_trp_way_t   *way;           /* it was dialled by */
+    ngx_trp_dial_quic_t   *quic;          /* it is a stream of; or NULL */
     ngx_trp_tunnel_t      *tunnel;
     ngx_trp_dialer_t       dialer;        /* until there is TLS */
     ngx_trp_dialer_tls_t   tls;           /* its last step */

@@ -12,6 +12,7 @@
 #include "base/ngx_trp_fake.h"
 
 
+static void ngx_trp_fake_init(ngx_connection_t *c, ngx_log_t *log);
 static void ngx_trp_fake_empty_handler(ngx_event_t *ev);
 
 
@@ -72,6 +73,31 @@ ngx_trp_fake_connection(ngx_socket_t fd, ngx_log_t *log)
         return NULL;
     }
 
+    ngx_trp_fake_init(c, log);
+
+    return c;
+}
+
+
+ngx_connection_t *
+ngx_trp_fake_shared(ngx_socket_t fd, ngx_log_t *log)
+{
+    ngx_connection_t  *c;
+
+    c = ngx_get_connection(fd, log);
+
+    if (c) {
+        c->shared = 1;
+        ngx_trp_fake_init(c, log);
+    }
+
+    return c;
+}
+
+
+static void
+ngx_trp_fake_init(ngx_connection_t *c, ngx_log_t *log)
+{
     c->type = SOCK_STREAM;
 
     c->tcp_nodelay = NGX_TCP_NODELAY_DISABLED;
@@ -90,8 +116,6 @@ ngx_trp_fake_connection(ngx_socket_t fd, ngx_log_t *log)
 
     c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
     c->start_time = ngx_current_msec;
-
-    return c;
 }
 
 

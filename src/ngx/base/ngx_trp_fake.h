@@ -34,6 +34,10 @@ ngx_socket_t ngx_trp_fake_socket(ngx_log_t *log);
 
 ngx_connection_t *ngx_trp_fake_connection(ngx_socket_t fd, ngx_log_t *log);
 
+/* the same without a descriptor of its own, which is not for stock nginx */
+
+ngx_connection_t *ngx_trp_fake_shared(ngx_socket_t fd, ngx_log_t *log);
+
 /* posts the event, to be handled in this iteration of the event loop */
 
 void ngx_trp_fake_wake(ngx_event_t *ev);
