@@ -471,6 +471,11 @@ ngx_trp_quic_free(ngx_trp_quic_t *q)
     }
 
     ngx_trp_quic_post(q);
+
+    /* the owner's may be freed before the event */
+
+    q->log = ngx_cycle->log;
+    q->event.log = ngx_cycle->log;
 }
 
 
