@@ -344,6 +344,23 @@ fuzz_bind(fuzz_reader_t *r)
 }
 
 
+/* the caller sends by itself */
+
+static void
+fuzz_channel(fuzz_reader_t *r)
+{
+    uint16_t     number;
+    trp_taddr_t  peer;
+
+    peer = taddr(fuzz_peer(r));
+    number = trp_turnc_channel(a.client, &peer, a.now);
+
+    if (number && (number < 0x4000 || number > 0x4fff)) {
+        agent_wrong(&a, "a channel that RFC 8656 does not have");
+    }
+}
+
+
 static void
 fuzz_time(fuzz_reader_t *r)
 {
@@ -426,6 +443,12 @@ fuzz_step(fuzz_reader_t *r)
         if (op == 0xdd) {
             trp_turnc_close(a.client, a.now);
             memset(connects, 0, sizeof(connects));
+
+        } else if (op & 0x80) {
+            trp_turnc_suspect(a.client, a.now);
+
+        } else {
+            fuzz_channel(r);
         }
 
         break;
@@ -463,6 +486,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     a.conf.stream = flags & 1;
     a.conf.transport = (flags & 2) ? 6 : 17;
     a.conf.family = (flags & 4) ? 6 : 0;
+    a.conf.hasty = (flags & 32) != 0;
 
     if (flags & 16) {
         a.conf.name = text("");
