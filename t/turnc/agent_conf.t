@@ -12,8 +12,11 @@ BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
 use Test::Nginx;
 use Test::Nginx::TRP;
+use Test::Nginx::TRP::QUIC;
 
 my $t = Test::Nginx->new()->has(qw/ stream stream_ssl /);
+
+my $missing = quic_missing();
 
 # P is "trp_entry_turn" and "trp_reverse_turn", with _user, and _secret:
 # trp_entry_turn_secret, trp_reverse_turn_secret, trp_entry_turn_ssl_verify,
@@ -23,6 +26,10 @@ my @good = (
     'P 127.0.0.1; P_user alice:secret;',
     'P tcp 127.0.0.1:3478; P_secret north alice;',
     'P tls 127.0.0.1; P_user alice:secret; P_ssl_verify off;',
+    $missing ? () : (
+        'P udp 127.0.0.1; P_user alice:secret;',
+        'P udp [::1]:3479; P_secret north alice;',
+    ),
 );
 
 # each of them
@@ -64,7 +71,10 @@ EOC
 
 my @bad = (
     [ 'P 127.0.0.1;', qr/no "P_user" and no "P_secret" is defined/ ],
-    [ 'P udp 127.0.0.1; P_user alice:secret;', qr/write "tcp" or "tls"/ ],
+    [ 'P dtls 127.0.0.1; P_user alice:secret;',
+        qr/invalid transport "dtls" in "[a-z_]+", write "udp", "tcp" or "tls"/ ],
+    [ 'P udp 127.0.0.1;', $missing ? qr/"P udp" needs QUIC/
+        : qr/no "P_user" and no "P_secret" is defined/ ],
     [ 'P unix:/x; P_user alice:secret;', qr/no address in "P unix/ ],
     [ 'P 127.0.0.1:x; P_user alice:secret;', qr/invalid port in "P / ],
     [ 'P tls 127.0.0.1; P_user alice:secret;',

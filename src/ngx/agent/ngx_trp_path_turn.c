@@ -213,7 +213,8 @@ ngx_trp_path_turn_failed(ngx_trp_turnc_user_t *user, ngx_trp_turnc_alloc_t *a,
         }
     }
 
-    level = pt->worked ? NGX_LOG_WARN : NGX_LOG_ERR;
+    level = !pt->worked ? NGX_LOG_ERR
+            : pt->failures ? NGX_LOG_INFO : NGX_LOG_WARN;
 
     ngx_log_error(level, pt->path.log, 0,
                   "TURN server %V %s: %ui (%s)", &a->name,

@@ -10,12 +10,15 @@
 
 
 #include "turnc/ngx_trp_turnc_conf.h"
+#include "base/ngx_trp_build.h"
 
 #include <sodium.h>
 
 
 static ngx_int_t ngx_trp_turnc_set_transport(
     ngx_trp_turnc_conf_t *conf, ngx_str_t *name);
+static ngx_int_t ngx_trp_turnc_set_udp(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_trp_turnc_conf_t *conf);
 
 
 const ngx_conf_num_bounds_t  ngx_trp_turnc_bounds = {
@@ -79,7 +82,7 @@ ngx_trp_turnc_set_transport(ngx_trp_turnc_conf_t *conf,
 }
 
 
-/* P_turn [tcp|tls] HOST[:PORT], or P_turn off */
+/* P_turn [udp|tcp|tls] HOST[:PORT], or P_turn off */
 
 char *
 ngx_trp_turnc_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -108,14 +111,17 @@ ngx_trp_turnc_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     name = &value[cf->args->nelts - 1];
 
     if (cf->args->nelts == 3
-        && (ngx_trp_turnc_set_transport(tcf, &value[1]) != NGX_OK
-            || tcf->transport == TRP_TRANSPORT_UDP))
+        && ngx_trp_turnc_set_transport(tcf, &value[1]) != NGX_OK)
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid transport \"%V\" in \"%V\", write \"tcp\" "
-                           "or \"tls\": tunnels are TCP connections, which "
-                           "TURN does not relay over UDP",
-                           &value[1], &cmd->name);
+                           "invalid transport \"%V\" in \"%V\", write \"udp\", "
+                           "\"tcp\" or \"tls\"", &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (tcf->transport == TRP_TRANSPORT_UDP
+        && ngx_trp_turnc_set_udp(cf, cmd, tcf) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
@@ -133,6 +139,22 @@ ngx_trp_turnc_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* tunnels are streams of a QUIC connection then, which outlives allocations */
+
+static ngx_int_t
+ngx_trp_turnc_set_udp(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_trp_turnc_conf_t *conf)
+{
+    u_char  what[64];
+
+    conf->hasty = 1;
+
+    (void) ngx_snprintf(what, sizeof(what), "%V udp%Z", &cmd->name);
+
+    return ngx_trp_build_need_quic(cf, (char *) what);
 }
 
 
@@ -229,6 +251,7 @@ ngx_trp_turnc_merge_conf(const ngx_trp_turnc_conf_t *prev,
     if (!conf->enabled && !conf->off) {
         conf->enabled = prev->enabled;
         conf->transport = prev->transport;
+        conf->hasty = prev->hasty;
         conf->url = prev->url;
         conf->place = prev->place;
     }
