@@ -58,9 +58,9 @@ static size_t trp_challenge_basic(uint8_t *p, trp_str_t user,
     trp_str_t password);
 static size_t trp_challenge_digest(trp_challenge_t *challenge, uint8_t *p,
     trp_str_t user, trp_str_t password, trp_str_t method, trp_str_t uri,
-    const uint8_t *cnonce);
+    trp_str_t cnonce);
 static uint8_t *trp_challenge_params(const trp_challenge_t *challenge,
-    uint8_t *p, trp_str_t uri, trp_str_t response, trp_str_t client,
+    uint8_t *p, trp_str_t uri, trp_str_t response, trp_str_t cnonce,
     trp_str_t nc);
 static void trp_challenge_hash(trp_challenge_hash_t *hash,
     const trp_str_t *parts, size_t n);
@@ -417,11 +417,12 @@ trp_challenge_token68(trp_str_t *text)
 
 size_t
 trp_challenge_answer(trp_challenge_t *challenge, uint8_t *p, trp_str_t user,
-    trp_str_t password, trp_str_t method, trp_str_t uri, const uint8_t *cnonce)
+    trp_str_t password, trp_str_t method, trp_str_t uri, trp_str_t cnonce)
 {
     trp_assert(challenge->scheme != TRP_CHALLENGE_NONE);
     trp_assert(user.len <= TRP_CHALLENGE_USER);
     trp_assert(password.len <= TRP_CHALLENGE_USER);
+    trp_assert(cnonce.len <= TRP_CHALLENGE_CNONCE);
 
     challenge->count++;
 
@@ -472,13 +473,13 @@ trp_challenge_basic(uint8_t *p, trp_str_t user, trp_str_t password)
 
 static size_t
 trp_challenge_digest(trp_challenge_t *challenge, uint8_t *p, trp_str_t user,
-    trp_str_t password, trp_str_t method, trp_str_t uri, const uint8_t *cnonce)
+    trp_str_t password, trp_str_t method, trp_str_t uri, trp_str_t cnonce)
 {
     int                   i;
     uint8_t              *start;
     uint8_t               count[8], plain[TRP_CHALLENGE_REALM];
     uint8_t               plain_nonce[TRP_CHALLENGE_VALUE];
-    trp_str_t             realm, nonce, nc, client, colon, qop;
+    trp_str_t             realm, nonce, nc, colon, qop;
     trp_challenge_hash_t  a1, a2, name, response;
 
     static const uint8_t  hex[] = "0123456789abcdef";
@@ -494,9 +495,6 @@ trp_challenge_digest(trp_challenge_t *challenge, uint8_t *p, trp_str_t user,
     nonce.len = trp_challenge_unquote(plain_nonce,
                           (trp_str_t) { challenge->nonce_len,
                                         challenge->nonce });
-
-    client.data = cnonce;
-    client.len = TRP_CHALLENGE_CNONCE;
 
     for (i = 0; i < 8; i++) {
         count[i] = hex[challenge->count >> (28 - 4 * i) & 15];
@@ -522,7 +520,7 @@ trp_challenge_digest(trp_challenge_t *challenge, uint8_t *p, trp_str_t user,
 
     if (challenge->session) {
         trp_challenge_hash(&a1, (trp_str_t[]) { trp_challenge_hashed(&a1),
-                                                colon, nonce, colon, client },
+                                                colon, nonce, colon, cnonce },
                            5);
     }
 
@@ -532,7 +530,7 @@ trp_challenge_digest(trp_challenge_t *challenge, uint8_t *p, trp_str_t user,
     if (challenge->auth) {
         trp_challenge_hash(&response,
                            (trp_str_t[]) { trp_challenge_hashed(&a1), colon,
-                                           nonce, colon, nc, colon, client,
+                                           nonce, colon, nc, colon, cnonce,
                                            colon, qop, colon,
                                            trp_challenge_hashed(&a2) }, 11);
 
@@ -557,7 +555,7 @@ trp_challenge_digest(trp_challenge_t *challenge, uint8_t *p, trp_str_t user,
         : trp_challenge_put_quoted(p, user);
 
     p = trp_challenge_params(challenge, p, uri, trp_challenge_hashed(&response),
-                             client, nc);
+                             cnonce, nc);
 
     return (size_t) (p - start);
 }
@@ -565,7 +563,7 @@ trp_challenge_digest(trp_challenge_t *challenge, uint8_t *p, trp_str_t user,
 
 static uint8_t *
 trp_challenge_params(const trp_challenge_t *challenge, uint8_t *p,
-    trp_str_t uri, trp_str_t response, trp_str_t client, trp_str_t nc)
+    trp_str_t uri, trp_str_t response, trp_str_t cnonce, trp_str_t nc)
 {
     p = trp_challenge_put(p, "\", realm=\"");
     p = trp_challenge_put_str(p, (trp_str_t) { challenge->realm_len,
@@ -588,7 +586,7 @@ trp_challenge_params(const trp_challenge_t *challenge, uint8_t *p,
 
     if (challenge->auth || challenge->session) {
         p = trp_challenge_put(p, ", cnonce=\"");
-        p = trp_challenge_put_str(p, client);
+        p = trp_challenge_put_str(p, cnonce);
         p = trp_challenge_put(p, "\"");
     }
 

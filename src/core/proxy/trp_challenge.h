@@ -29,8 +29,7 @@
 #define TRP_CHALLENGE_USER     255
 #define TRP_CHALLENGE_ANSWER   3072
 
-/* hexadecimal digits of a "cnonce" */
-#define TRP_CHALLENGE_CNONCE   32
+#define TRP_CHALLENGE_CNONCE   64
 
 
 /* the better one is greater */
@@ -72,14 +71,14 @@ void trp_challenge_parse(trp_challenge_t *challenge, trp_str_t value);
 
 /*
  * Writes the value of "Proxy-Authorization" for a request, at most
- * TRP_CHALLENGE_ANSWER bytes; returns the length.  "cnonce" is of random
- * hexadecimal digits.  Counts the request.  0: OpenSSL has no MD5, as a policy
+ * TRP_CHALLENGE_ANSWER bytes; returns the length.  "cnonce" is random text of
+ * at most TRP_CHALLENGE_CNONCE bytes.  Counts the request.  0: OpenSSL has no MD5, as a policy
  * forbids it.
  */
 
 size_t trp_challenge_answer(trp_challenge_t *challenge, uint8_t *p,
     trp_str_t user, trp_str_t password, trp_str_t method, trp_str_t uri,
-    const uint8_t *cnonce);
+    trp_str_t cnonce);
 
 
 #pragma GCC visibility pop

@@ -29,6 +29,7 @@ static int trp_proxy_error(trp_proxy_t *proxy, trp_proxy_error_e error);
 static void trp_proxy_text(trp_proxy_t *proxy, trp_str_t text);
 
 static int trp_proxy_request(trp_proxy_t *proxy);
+static void trp_proxy_made(trp_proxy_t *proxy, const uint8_t *end);
 static size_t trp_proxy_authority(trp_proxy_t *proxy, uint8_t *p);
 static uint8_t *trp_proxy_put(uint8_t *p, const char *text);
 static uint8_t *trp_proxy_put_str(uint8_t *p, trp_str_t text);
@@ -112,8 +113,11 @@ trp_proxy_input(trp_proxy_t *proxy, trp_str_t data, size_t *used)
     size_t  i;
 
     rc = TRP_AGAIN;
+    proxy->made = 0;
 
-    for (i = 0; rc == TRP_AGAIN && i < data.len; i++) {
+    /* what comes before a request is sent is not the answer to it */
+
+    for (i = 0; rc == TRP_AGAIN && !proxy->made && i < data.len; i++) {
         proxy->answered = 1;
         rc = proxy->state(proxy, data.data[i]);
     }
@@ -161,7 +165,7 @@ trp_proxy_request(trp_proxy_t *proxy)
 
     size_t     i, n;
     uint8_t   *p, authority[TRP_NAME_MAX_LEN + TRP_ADDR_TEXT_LEN];
-    uint8_t    cnonce[TRP_CHALLENGE_CNONCE];
+    uint8_t    cnonce[2 * TRP_PROXY_RANDOM];
     trp_str_t  uri;
 
     static const trp_str_t  method = trp_string("CONNECT");
@@ -200,7 +204,8 @@ trp_proxy_request(trp_proxy_t *proxy)
         p = trp_proxy_put(p, "Proxy-Authorization: ");
 
         n = trp_challenge_answer(&proxy->challenge, p, proxy->conf.user,
-                                 proxy->conf.password, method, uri, cnonce);
+                                 proxy->conf.password, method, uri,
+                                 (trp_str_t) { sizeof(cnonce), cnonce });
         if (n == 0) {
             return trp_proxy_error(proxy, TRP_PROXY_NO_MD5);
         }
@@ -210,12 +215,20 @@ trp_proxy_request(trp_proxy_t *proxy)
 
     p = trp_proxy_put(p, "\r\n");
 
-    proxy->out_pos = 0;
-    proxy->out_len = (size_t) (p - proxy->out);
-
-    trp_assert(proxy->out_len <= TRP_PROXY_OUT);
+    trp_proxy_made(proxy, p);
 
     return TRP_AGAIN;
+}
+
+
+static void
+trp_proxy_made(trp_proxy_t *proxy, const uint8_t *end)
+{
+    proxy->made = 1;
+    proxy->out_pos = 0;
+    proxy->out_len = (size_t) (end - proxy->out);
+
+    trp_assert(proxy->out_len <= TRP_PROXY_OUT);
 }
 
 
@@ -661,8 +674,7 @@ trp_proxy_greeting(trp_proxy_t *proxy)
         *p++ = TRP_SOCKS5_NO_AUTHENTICATION;
     }
 
-    proxy->out_pos = 0;
-    proxy->out_len = (size_t) (p - proxy->out);
+    trp_proxy_made(proxy, p);
     proxy->state = trp_proxy_method;
 }
 
@@ -704,8 +716,7 @@ trp_proxy_method(trp_proxy_t *proxy, uint8_t c)
     *p++ = (uint8_t) proxy->conf.password.len;
     p = trp_proxy_put_str(p, proxy->conf.password);
 
-    proxy->out_pos = 0;
-    proxy->out_len = (size_t) (p - proxy->out);
+    trp_proxy_made(proxy, p);
     proxy->state = trp_proxy_password;
 
     return TRP_AGAIN;
@@ -758,8 +769,7 @@ trp_proxy_socks_request(trp_proxy_t *proxy)
 
     trp_write16(p, proxy->conf.port);
 
-    proxy->out_pos = 0;
-    proxy->out_len = (size_t) (p + 2 - proxy->out);
+    trp_proxy_made(proxy, p + 2);
     proxy->state = trp_proxy_socks_reply;
 }
 

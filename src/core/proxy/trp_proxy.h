@@ -24,7 +24,7 @@
 #define TRP_PROXY_OUT      4096
 #define TRP_PROXY_LINE     2048
 #define TRP_PROXY_TEXT     96
-#define TRP_PROXY_RANDOM   (TRP_CHALLENGE_CNONCE / 2)
+#define TRP_PROXY_RANDOM   16
 
 /* the header of a response, with all of its lines */
 #define TRP_PROXY_HEADER   65536
@@ -102,6 +102,7 @@ struct trp_proxy_s {
     unsigned           close:1;    /* it does not outlive the response */
     unsigned           has_length:1;
     unsigned           detail:1;   /* the text has it */
+    unsigned           made:1;     /* there is more to send */
 
     uint8_t            out[TRP_PROXY_OUT];
     uint8_t            line[TRP_PROXY_LINE];
