@@ -37,11 +37,13 @@ typedef struct {
     ngx_socket_t                      fd;     /* of ngx_trp_fake_socket() */
     ngx_queue_t                       servers;    /* ngx_trp_turnc_server_t */
     ngx_queue_t                       names;  /* ngx_trp_turn_client_name_t */
+    ngx_trp_proxy_t                  *proxy;  /* NULL: none */
 } ngx_trp_turn_client_worker_t;
 
 
 typedef struct {
     ngx_trp_turnc_conf_t              client;
+    ngx_trp_proxy_conf_t              proxy;
     ngx_trp_balancer_conf_t           balancer;
     ngx_trp_name_conf_t               resolve;
     ngx_trp_turn_client_worker_t     *worker;     /* set when it starts */
@@ -136,6 +138,8 @@ static ngx_int_t ngx_trp_turn_client_init_upstream(ngx_conf_t *cf,
 static ngx_int_t ngx_trp_turn_client_init_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_trp_turn_client_start(
     ngx_stream_upstream_srv_conf_t *us, ngx_socket_t fd);
+static ngx_int_t ngx_trp_turn_client_init_proxy(ngx_conf_t *cf,
+    ngx_trp_turn_client_srv_conf_t *tcf);
 static ngx_int_t ngx_trp_turn_client_start_names(
     const ngx_trp_turn_client_srv_conf_t *tcf,
     ngx_stream_upstream_srv_conf_t *us);
@@ -274,6 +278,111 @@ static ngx_command_t  ngx_trp_turn_client_commands[] = {
       ngx_conf_set_keyval_slot,
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_trp_turn_client_srv_conf_t, client.ssl.conf_commands),
+      NULL },
+
+    { ngx_string("trp_turn_client_proxy"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_trp_proxy_set,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_client_srv_conf_t, proxy),
+      NULL },
+
+    { ngx_string("trp_turn_client_proxy_password_file"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_trp_proxy_set_password_file,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_client_srv_conf_t, proxy),
+      NULL },
+
+    { ngx_string("trp_turn_client_proxy_ssl_verify"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_client_srv_conf_t, proxy.ssl.verify),
+      NULL },
+
+    { ngx_string("trp_turn_client_proxy_ssl_verify_depth"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_client_srv_conf_t, proxy.ssl.verify_depth),
+      (void *) &ngx_trp_ssl_depth_bounds },
+
+    { ngx_string("trp_turn_client_proxy_ssl_name"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_client_srv_conf_t, proxy.ssl.name),
+      NULL },
+
+    { ngx_string("trp_turn_client_proxy_ssl_server_name"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_client_srv_conf_t, proxy.ssl.server_name),
+      NULL },
+
+    { ngx_string("trp_turn_client_proxy_ssl_session_reuse"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_client_srv_conf_t, proxy.ssl.session_reuse),
+      NULL },
+
+    { ngx_string("trp_turn_client_proxy_ssl_protocols"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_1MORE,
+      ngx_conf_set_bitmask_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_client_srv_conf_t, proxy.ssl.protocols),
+      (void *) &ngx_trp_ssl_protocols },
+
+    { ngx_string("trp_turn_client_proxy_ssl_ciphers"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_client_srv_conf_t, proxy.ssl.ciphers),
+      NULL },
+
+    { ngx_string("trp_turn_client_proxy_ssl_trusted_certificate"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_client_srv_conf_t, proxy.ssl.trusted_certificate),
+      NULL },
+
+    { ngx_string("trp_turn_client_proxy_ssl_crl"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_client_srv_conf_t, proxy.ssl.crl),
+      NULL },
+
+    { ngx_string("trp_turn_client_proxy_ssl_certificate"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_client_srv_conf_t, proxy.ssl.certificate),
+      NULL },
+
+    { ngx_string("trp_turn_client_proxy_ssl_certificate_key"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_client_srv_conf_t, proxy.ssl.certificate_key),
+      NULL },
+
+    { ngx_string("trp_turn_client_proxy_ssl_password_file"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_trp_ssl_password_file,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_client_srv_conf_t, proxy.ssl.passwords),
+      NULL },
+
+    { ngx_string("trp_turn_client_proxy_ssl_conf_command"),
+      NGX_STREAM_UPS_CONF|NGX_CONF_TAKE2,
+      ngx_conf_set_keyval_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_trp_turn_client_srv_conf_t, proxy.ssl.conf_commands),
       NULL },
 
       ngx_null_command
@@ -499,6 +608,8 @@ ngx_trp_turn_client_server(ngx_trp_turn_client_ctx_t *ctx,
     if (ctx->server == NULL) {
         return NGX_ERROR;
     }
+
+    ctx->server->proxy = ctx->conf->worker->proxy;
 
     ngx_queue_insert_tail(&ctx->conf->worker->servers, &ctx->server->queue);
 
@@ -1139,6 +1250,7 @@ ngx_trp_turn_client_create_srv_conf(ngx_conf_t *cf)
     }
 
     ngx_trp_turnc_create_conf(&tcf->client);
+    ngx_trp_proxy_create_conf(&tcf->proxy);
     ngx_trp_name_create_conf(&tcf->resolve);
 
     return tcf;
@@ -1184,6 +1296,7 @@ ngx_trp_turn_client_init_upstream(ngx_conf_t *cf,
 {
     ngx_trp_name_conf_t              resolve;
     ngx_trp_turnc_conf_t             defaults;
+    ngx_trp_proxy_conf_t             proxy;
     ngx_trp_turn_client_srv_conf_t  *tcf;
 
     tcf = ngx_stream_conf_upstream_srv_conf(us, ngx_trp_turn_client_module);
@@ -1210,7 +1323,38 @@ ngx_trp_turn_client_init_upstream(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
+    ngx_memzero(&proxy, sizeof(ngx_trp_proxy_conf_t));
+    ngx_trp_proxy_create_conf(&proxy);
+    ngx_trp_proxy_merge_conf(&proxy, &tcf->proxy);
+
+    if (tcf->proxy.enabled && ngx_trp_turn_client_init_proxy(cf, tcf) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     return ngx_trp_turnc_init_conf(cf, &tcf->client, "trp_turn_client");
+}
+
+
+static ngx_int_t
+ngx_trp_turn_client_init_proxy(ngx_conf_t *cf,
+    ngx_trp_turn_client_srv_conf_t *tcf)
+{
+    if (tcf->client.transport == TRP_TRANSPORT_UDP) {
+        ngx_trp_conf_swap_place(cf, &tcf->proxy.place);
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"trp_turn_client_proxy\" cannot be used with "
+                           "\"trp_turn_client udp\", which no proxy carries, "
+                           "write \"trp_turn_client tcp\" or "
+                           "\"trp_turn_client tls\"");
+
+        ngx_trp_conf_swap_place(cf, &tcf->proxy.place);
+
+        return NGX_ERROR;
+    }
+
+    return ngx_trp_proxy_init_conf(cf, &tcf->proxy, "trp_turn_client_proxy");
 }
 
 
@@ -1271,6 +1415,14 @@ ngx_trp_turn_client_start(ngx_stream_upstream_srv_conf_t *us, ngx_socket_t fd)
     tcf = ngx_stream_conf_upstream_srv_conf(us, ngx_trp_turn_client_module);
     tcf->worker = worker;
 
+    if (tcf->proxy.enabled) {
+        worker->proxy = ngx_trp_proxy_create(&tcf->proxy, &tcf->resolve);
+
+        if (worker->proxy == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
     return ngx_trp_turn_client_start_names(tcf, us);
 }
 
@@ -1312,7 +1464,16 @@ ngx_trp_turn_client_start_names(const ngx_trp_turn_client_srv_conf_t *tcf,
 
         ngx_queue_insert_tail(&tcf->worker->names, &name->queue);
 
-        ngx_trp_name_start(&name->name);
+        if (tcf->worker->proxy) {
+
+            /* which gets the name; the address is only a placeholder */
+
+            name->name.addrs = addr;
+            name->name.naddrs = 1;
+
+        } else {
+            ngx_trp_name_start(&name->name);
+        }
     }
 
     return NGX_OK;

@@ -42,6 +42,23 @@ my @good = (
         . ' trp_turn_client_ssl_certificate_key localhost.key;'
         . ' trp_turn_client_ssl_password_file passwords;'
         . ' trp_turn_client_ssl_conf_command Options PrioritizeChaCha;',
+    "trp_turn_client tcp; $user trp_turn_client_proxy http://127.0.0.1:3128;",
+    "trp_turn_client tls; $user $trust"
+        . ' trp_turn_client_proxy https://alice@proxy.example;'
+        . ' trp_turn_client_proxy_password_file passwords;'
+        . ' trp_turn_client_proxy_ssl_verify on;'
+        . ' trp_turn_client_proxy_ssl_verify_depth 2;'
+        . ' trp_turn_client_proxy_ssl_name proxy.example.org;'
+        . ' trp_turn_client_proxy_ssl_server_name off;'
+        . ' trp_turn_client_proxy_ssl_session_reuse off;'
+        . ' trp_turn_client_proxy_ssl_protocols TLSv1.3;'
+        . ' trp_turn_client_proxy_ssl_ciphers HIGH;'
+        . ' trp_turn_client_proxy_ssl_trusted_certificate localhost.crt;'
+        . ' trp_turn_client_proxy_ssl_crl ca.crl;'
+        . ' trp_turn_client_proxy_ssl_certificate localhost.crt;'
+        . ' trp_turn_client_proxy_ssl_certificate_key localhost.key;'
+        . ' trp_turn_client_proxy_ssl_password_file passwords;'
+        . ' trp_turn_client_proxy_ssl_conf_command Options PrioritizeChaCha;',
 );
 
 # what is wrong, and the message
@@ -49,6 +66,12 @@ my @good = (
 my @bad = (
     [ 'trp_turn_client;', qr/no "trp_turn_client_user" and no/ ],
     [ "trp_turn_client sctp; $user", qr/"udp", "tcp" or "tls"/ ],
+    [ "trp_turn_client; $user trp_turn_client_proxy socks5://127.0.0.1;",
+        qr/cannot be used with "trp_turn_client udp".*"trp_turn_client tls"/ ],
+    [ "trp_turn_client tcp; $user trp_turn_client_proxy https://127.0.0.1;",
+        qr/"trp_turn_client_proxy_ssl_trusted_certificate" is defined/ ],
+    [ "trp_turn_client tcp; $user trp_turn_client_proxy http://a\@[::1]:1;",
+        qr/no password for user "a" in "trp_turn_client_proxy", write/ ],
     [ "trp_turn_client; trp_turn_client; $user", qr/duplicate/ ],
     [ 'trp_turn_client; trp_turn_client_user alice;', qr/NAME:PASSWORD/ ],
     [ 'trp_turn_client; trp_turn_client_user :x;', qr/NAME:PASSWORD/ ],
@@ -68,6 +91,8 @@ my @bad = (
 plan(tests => @good + @bad + 2);
 
 trp_cert($t);
+trp_ca($t, 'ca');
+trp_crl($t, 'ca');
 $t->write_file('passwords', "secret\n");
 
 for my $line (@good) {

@@ -72,8 +72,8 @@ void trp_challenge_parse(trp_challenge_t *challenge, trp_str_t value);
 /*
  * Writes the value of "Proxy-Authorization" for a request, at most
  * TRP_CHALLENGE_ANSWER bytes; returns the length.  "cnonce" is random text of
- * at most TRP_CHALLENGE_CNONCE bytes.  Counts the request.  0: OpenSSL has no MD5, as a policy
- * forbids it.
+ * at most TRP_CHALLENGE_CNONCE bytes.  Counts the request.  0: OpenSSL has no
+ * MD5, as a policy forbids it.
  */
 
 size_t trp_challenge_answer(trp_challenge_t *challenge, uint8_t *p,

@@ -275,7 +275,7 @@ ngx_trp_dial_turn(ngx_trp_pool_t *pool, const ngx_trp_way_t *way)
     ngx_trp_turnc_server_t   *server;
     ngx_trp_turnc_connect_t  *tc;
 
-    server = ngx_trp_turn_servers_next(pool->agent);
+    server = ngx_trp_turn_servers_next(pool->agent, way->proxy);
     addr = ngx_trp_dial_target(pool, way, &relay);
 
     if (server == NULL || addr == NULL) {

@@ -126,7 +126,7 @@ static ngx_int_t
 ngx_trp_path_turn_attach(ngx_trp_path_turn_t *pt)
 {
     if (pt->server == NULL) {
-        pt->server = ngx_trp_turn_servers_next(pt->agent);
+        pt->server = ngx_trp_turn_servers_next(pt->agent, 0);
 
         if (pt->server == NULL) {
             return NGX_ERROR;

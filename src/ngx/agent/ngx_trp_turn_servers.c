@@ -16,12 +16,21 @@
 ngx_int_t
 ngx_trp_turn_servers_start(ngx_trp_agent_worker_t *agent)
 {
+    ngx_uint_t                   i, n;
+    ngx_trp_way_t               *way;
     ngx_trp_name_t              *name;
     const ngx_trp_turnc_conf_t  *turn;
 
     turn = &agent->conf->turn;
+    way = agent->conf->ways->elts;
 
-    if (!turn->enabled || turn->url.naddrs) {
+    n = 0;
+
+    for (i = 0; i < agent->conf->ways->nelts; i++) {
+        n += (way[i].turn && !way[i].proxy);
+    }
+
+    if (n == 0 || turn->url.naddrs) {
         return NGX_OK;
     }
 
@@ -44,20 +53,41 @@ ngx_trp_turn_servers_start(ngx_trp_agent_worker_t *agent)
 
 
 ngx_trp_turnc_server_t *
-ngx_trp_turn_servers_next(ngx_trp_agent_worker_t *agent)
+ngx_trp_turn_servers_next(ngx_trp_agent_worker_t *agent,
+    ngx_uint_t behind_proxy)
 {
     ngx_uint_t                   naddrs;
-    ngx_addr_t                  *addr;
+    ngx_addr_t                  *addr, unknown;
     ngx_queue_t                 *q;
+    struct sockaddr_in           sin;
     ngx_trp_name_t              *name;
+    ngx_trp_proxy_t             *proxy;
     ngx_trp_turnc_server_t      *server;
     const ngx_trp_turnc_conf_t  *turn;
 
     name = agent->turn_name;
     turn = &agent->conf->turn;
+    proxy = behind_proxy ? agent->proxy : NULL;
 
     addr = name ? name->addrs : turn->url.addrs;
     naddrs = name ? name->naddrs : turn->url.naddrs;
+
+    if (proxy && turn->url.naddrs == 0) {
+
+        /* only the port counts; no host has such an address */
+
+        ngx_memzero(&sin, sizeof(struct sockaddr_in));
+
+        sin.sin_family = AF_INET;
+        sin.sin_port = htons(turn->url.port);
+
+        unknown.sockaddr = (struct sockaddr *) &sin;
+        unknown.socklen = sizeof(struct sockaddr_in);
+        unknown.name = turn->url.url;
+
+        addr = &unknown;
+        naddrs = 1;
+    }
 
     if (naddrs == 0) {
         return NULL;
@@ -71,9 +101,10 @@ ngx_trp_turn_servers_next(ngx_trp_agent_worker_t *agent)
     {
         server = ngx_queue_data(q, ngx_trp_turnc_server_t, queue);
 
-        if (ngx_cmp_sockaddr(server->sockaddr, server->socklen, addr->sockaddr,
-                             addr->socklen, 1)
-            == NGX_OK)
+        if (server->proxy == proxy
+            && ngx_cmp_sockaddr(server->sockaddr, server->socklen,
+                                addr->sockaddr, addr->socklen, 1)
+               == NGX_OK)
         {
             return server;
         }
@@ -83,6 +114,7 @@ ngx_trp_turn_servers_next(ngx_trp_agent_worker_t *agent)
                                          addr->socklen, &addr->name,
                                          &turn->url.host);
     if (server) {
+        server->proxy = proxy;
         ngx_queue_insert_tail(&agent->turn_servers, &server->queue);
     }
 

@@ -26,12 +26,14 @@
 ngx_int_t ngx_trp_turn_servers_start(ngx_trp_agent_worker_t *agent);
 
 /*
- * The servers take turns, so one that fails is not asked next.  NULL also if
- * the name has no address yet, which is logged where names are resolved.
+ * Behind the proxy, which resolves the name, a server is another one than
+ * without.  The servers take turns, so one that fails is not asked next.  NULL
+ * also if the name has no address yet, which is logged where names are
+ * resolved.
  */
 
 ngx_trp_turnc_server_t *ngx_trp_turn_servers_next(
-    ngx_trp_agent_worker_t *agent);
+    ngx_trp_agent_worker_t *agent, ngx_uint_t behind_proxy);
 
 
 #pragma GCC visibility pop

@@ -38,6 +38,7 @@ static const ngx_str_t *ngx_trp_dialer_peer_name(ngx_trp_dialer_t *d);
 static ngx_uint_t ngx_trp_dialer_over(ngx_trp_dialer_t *d, ngx_event_t *ev);
 static void ngx_trp_dialer_connect_error(ngx_trp_dialer_t *d, ngx_err_t err);
 static void ngx_trp_dialer_end(ngx_trp_dialer_t *d, ngx_trp_dialer_e rc);
+static void ngx_trp_dialer_empty_handler(ngx_event_t *ev);
 static void ngx_trp_dialer_leave(ngx_trp_dialer_t *d);
 
 
@@ -635,7 +636,20 @@ ngx_trp_dialer_end(ngx_trp_dialer_t *d, ngx_trp_dialer_e rc)
 
     ngx_trp_dialer_leave(d);
 
+    /* an owner may keep a connection that has failed until a posted event */
+
+    d->connection->read->handler = ngx_trp_dialer_empty_handler;
+    d->connection->write->handler = ngx_trp_dialer_empty_handler;
+
     d->handler(d, rc);
+}
+
+
+static void
+ngx_trp_dialer_empty_handler(ngx_event_t *ev)
+{
+    ngx_log_debug0(NGX_LOG_DEBUG_EVENT, ev->log, 0,
+                   "trp dialer: event after the end");
 }
 
 

@@ -184,7 +184,7 @@ ngx_trp_proxy_add(ngx_trp_proxy_t *proxy, ngx_trp_dialer_t *d,
         ngx_trp_dialer_add_tls(d, tls);
     }
 
-    ps->step.action = "connecting to relay";
+    ps->step.action = "connecting through proxy";
 
     ngx_trp_dialer_add(d, &ps->step);
 

@@ -16,6 +16,7 @@
 #include "base/ngx_trp_udp_socket.h"
 #include "base/trp_random.h"
 #include "turnc/ngx_trp_turnc_user.h"
+#include "turnc/ngx_trp_turnc_via.h"
 
 #include <sodium.h>
 
@@ -180,14 +181,19 @@ static ngx_int_t
 ngx_trp_turnc_alloc_dial(ngx_trp_turnc_alloc_t *a, ngx_pool_t *pool)
 {
     ngx_int_t                rc;
+    ngx_addr_t               addr, *via;
     ngx_connection_t        *c;
     ngx_trp_turnc_server_t  *server;
 
     server = a->server;
 
-    rc = ngx_trp_connect(&c, &a->sockaddr.sockaddr, a->socklen, &a->name,
-                         a->udp.used ? SOCK_DGRAM : SOCK_STREAM, &a->log,
-                         NGX_ERROR_ERR);
+    addr.sockaddr = &a->sockaddr.sockaddr;
+    addr.socklen = a->socklen;
+    addr.name = a->name;
+
+    rc = ngx_trp_turnc_via_connect(server, &c, &addr,
+                                   a->udp.used ? SOCK_DGRAM : SOCK_STREAM,
+                                   &a->log, &via);
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
         return (rc == NGX_ERROR) ? NGX_ERROR : NGX_DECLINED;
@@ -211,6 +217,12 @@ ngx_trp_turnc_alloc_dial(ngx_trp_turnc_alloc_t *a, ngx_pool_t *pool)
     a->dialer.peer = "TURN server";
     a->dialer.level = NGX_LOG_ERR;
     a->dialer.timeout = server->conf->connect_timeout;
+
+    if (ngx_trp_turnc_via_add(server, &a->dialer, &addr, via) != NGX_OK) {
+        ngx_close_connection(c);
+        a->connection = NULL;
+        return NGX_ERROR;
+    }
 
     if (server->conf->transport == TRP_TRANSPORT_TLS) {
         a->tls.step.action = "SSL handshaking";

@@ -15,6 +15,7 @@
 #include "base/ngx_trp_addr.h"
 #include "base/ngx_trp_connect.h"
 #include "turnc/ngx_trp_turnc_user.h"
+#include "turnc/ngx_trp_turnc_via.h"
 
 
 /* 447 is also a timeout, but a refusal by the peer comes within this time */
@@ -431,6 +432,7 @@ static void
 ngx_trp_turnc_data_dial(ngx_trp_turnc_connect_t *tc)
 {
     ngx_int_t                rc;
+    ngx_addr_t               addr, *via;
     ngx_connection_t        *c;
     ngx_trp_turnc_alloc_t   *a;
     ngx_trp_turnc_server_t  *server;
@@ -438,8 +440,12 @@ ngx_trp_turnc_data_dial(ngx_trp_turnc_connect_t *tc)
     a = tc->user.allocation;
     server = tc->server;
 
-    rc = ngx_trp_connect(&c, &a->sockaddr.sockaddr, a->socklen, &a->name,
-                         SOCK_STREAM, tc->log, NGX_ERROR_ERR);
+    addr.sockaddr = &a->sockaddr.sockaddr;
+    addr.socklen = a->socklen;
+    addr.name = a->name;
+
+    rc = ngx_trp_turnc_via_connect(server, &c, &addr, SOCK_STREAM, tc->log,
+                                   &via);
 
     if (rc == NGX_ERROR) {
 
@@ -471,6 +477,11 @@ ngx_trp_turnc_data_dial(ngx_trp_turnc_connect_t *tc)
     tc->dialer.name = &server->name;
     tc->dialer.level = NGX_LOG_ERR;
     tc->dialer.timeout = server->conf->connect_timeout;
+
+    if (ngx_trp_turnc_via_add(server, &tc->dialer, &addr, via) != NGX_OK) {
+        ngx_trp_turnc_connect_end(tc, TRP_CODE_FAILED);
+        return;
+    }
 
     if (server->conf->transport == TRP_TRANSPORT_TLS) {
         tc->tls.ssl = &server->conf->ssl;

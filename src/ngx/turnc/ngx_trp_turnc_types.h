@@ -9,6 +9,7 @@
  * those above it:
  *
  *     ngx_trp_turnc_conf.c     the directives
+ *     ngx_trp_turnc_via.c      connections to a server
  *     ngx_trp_turnc_user.c     users of one allocation, and their peers
  *     ngx_trp_turnc_alloc.c    an allocation and its connection to the server
  *     ngx_trp_turnc_server.c   a server: which allocation a user gets
@@ -25,6 +26,7 @@
 #include "base/ngx_trp_dialer.h"
 #include "base/ngx_trp_out.h"
 #include "base/trp_hash.h"
+#include "proxy/ngx_trp_proxy.h"
 #include "turnc/trp_turnc.h"
 
 
@@ -64,6 +66,7 @@ typedef struct {
     socklen_t              socklen;
     ngx_str_t              name;         /* the address as text */
     ngx_str_t              host;         /* for TLS */
+    ngx_trp_proxy_t       *proxy;        /* in front of it, or NULL */
 
     ngx_queue_t            allocations;
     ngx_queue_t            waiting;       /* ngx_trp_turnc_user_t */

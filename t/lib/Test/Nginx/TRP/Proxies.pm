@@ -6,13 +6,13 @@ package Test::Nginx::TRP::Proxies;
 #
 #     squid($t, $port, auth => 'digest', hosts => '127.0.0.1 relay.example');
 #     tinyproxy($t, $port, auth => 1);
-#     dante($t, $port, auth => 1);
-#     microsocks($t, $port);
+#     dante($t, $port);
+#     microsocks($t, $port, auth => 1);
 #
 #     proxy($t, $port, sub { my ($client, $head, $n) = @_; ... });
 #
-# Each returns 1 when the proxy listens; the real ones return nothing if the
-# program is not there.
+# Each returns a true value when the proxy listens; the real ones return nothing
+# if the program is not there.
 
 use strict;
 use warnings;
@@ -21,17 +21,22 @@ use Digest::MD5 qw/ md5_hex /;
 use Exporter qw/ import /;
 use IO::Select;
 use IO::Socket::INET;
+use IO::Socket::IP;
 use Socket qw/ SHUT_WR /;
 
 use Test::Nginx;
 use Test::Nginx::TRP::Programs;
 use Test::Nginx::TRP::Servers;
+use Test::Nginx::TRP::Waiting;
 
-our @EXPORT = qw/ squid tinyproxy dante proxy head_of relay_bytes /;
+our @EXPORT = qw/
+    squid tinyproxy dante microsocks proxy head_of relay_bytes
+/;
 
 
-# Options: auth, "basic" or "digest"; hosts, the lines of a file of hosts;
-# digest, more lines about Digest; name, if there are several of them.
+# Options: auth, "basic" or "digest"; hosts, the lines of a file of hosts; more,
+# other lines of its configuration; deny, a port that it does not connect to;
+# name, if there are several of them in one directory.
 
 sub squid {
     my ($t, $port, %opts) = @_;
@@ -40,6 +45,7 @@ sub squid {
     my $name = $opts{name} || 'squid';
     my $auth = $opts{auth} || '';
     my $more = $opts{more} || '';
+    my $deny = $opts{deny} || 1;
 
     # squid leaves root's identity
 
@@ -74,7 +80,7 @@ hosts_file $dir/$name.hosts
 coredump_dir $dir
 shutdown_lifetime 0 seconds
 visible_hostname squid.example
-acl denied port 1
+acl denied port $deny
 http_access deny denied
 $param$more
 $access
@@ -111,20 +117,18 @@ EOC
 }
 
 
-# with auth => 1 it asks the system for the password of its users, so only a
-# wrong one can be tried
+# allows connections to 127.0.0.0/8; its users would be those of the system
 
 sub dante {
-    my ($t, $port, %opts) = @_;
+    my ($t, $port) = @_;
     my $danted = executable('danted') or return;
     my $dir = $t->testdir();
-    my $method = $opts{auth} ? 'username' : 'none';
 
     $t->write_file('danted.conf', <<"EOC");
 logoutput: $dir/danted.log
 internal: 127.0.0.1 port = $port
 external: lo
-socksmethod: $method
+socksmethod: none
 clientmethod: none
 user.privileged: root
 user.unprivileged: nobody
@@ -144,6 +148,19 @@ EOC
         "$dir/danted.pid");
 
     return $t->waitforsocket("127.0.0.1:$port");
+}
+
+
+sub microsocks {
+    my ($t, $port, %opts) = @_;
+    my $microsocks = executable('microsocks') or return;
+    my @auth = $opts{auth} ? qw/ -u alice -P secret / : ();
+
+    $t->run_daemon($microsocks, '-i', $opts{host} || '127.0.0.1', '-p',
+        $port, @auth);
+
+    return wait_for(sub { IO::Socket::IP->new(
+        PeerHost => $opts{host} || '127.0.0.1', PeerPort => $port) });
 }
 
 
