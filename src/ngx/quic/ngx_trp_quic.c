@@ -466,6 +466,11 @@ ngx_trp_quic_free(ngx_trp_quic_t *q)
 
     q->freed = 1;
 
+    /* that of the owner may not last until the event */
+
+    q->log = ngx_cycle->log;
+    q->event.log = ngx_cycle->log;
+
     if (q->ssl) {
         ngx_trp_quic_tls_leave(q);
     }

@@ -20,6 +20,9 @@ volatile ngx_msec_t    ngx_current_msec;
 ngx_queue_t            ngx_posted_events;
 ngx_queue_t            ngx_posted_next_events;
 ngx_rbtree_t           ngx_event_timer_rbtree;
+volatile ngx_cycle_t  *ngx_cycle;
+static ngx_log_t          cycle_log;
+static ngx_cycle_t        cycle;
 static ngx_rbtree_node_t  sentinel;
 static uint64_t           now;
 
@@ -27,6 +30,9 @@ static uint64_t           now;
 void
 stubs_init(void)
 {
+    cycle.log = &cycle_log;
+    ngx_cycle = &cycle;
+
     now = 1000 * NGTCP2_SECONDS;
     ngx_current_msec = now / NGTCP2_MILLISECONDS;
     ngx_queue_init(&ngx_posted_events);

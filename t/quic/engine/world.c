@@ -256,6 +256,8 @@ server_accept(packet_t *packet, ngx_trp_quic_packet_t *initial)
         return;
     }
 
+    SSL_free(server.ssl);
+
     server.ssl = ssl_new(server_ctx, 1);
     server.q = ngx_trp_quic_server(&server_conf, server.ssl, &path, initial,
                                    rc == NGX_OK ? &retry : NULL,
