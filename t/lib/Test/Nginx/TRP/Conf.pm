@@ -35,7 +35,8 @@ EOC
 }
 
 
-# A relay on 8443, for TLS and for QUIC.  "relay" and "main" are more settings.
+# A relay on 8443 for QUIC, and on 8444 for TLS.  "relay" and "main" are more
+# settings.
 
 sub quic_relay_conf {
     my ($t, %conf) = @_;
@@ -43,7 +44,7 @@ sub quic_relay_conf {
 
     _write($t, <<"EOC", $conf{main});
     server {
-        listen 127.0.0.1:8443 ssl;
+        listen 127.0.0.1:8444 ssl;
         listen 127.0.0.1:%%PORT_8443_UDP%% udp reuseport;
         ssl_certificate localhost.crt;
         ssl_certificate_key localhost.key;

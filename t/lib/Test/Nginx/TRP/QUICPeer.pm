@@ -65,7 +65,10 @@ sub end {
     my ($self) = @_;
     my $pid = delete $self->{pid} or return;
 
+    # what it has to say must not block it
+
     close $self->{in};
+    1 while sysread $self->{out}, my $rest, 65536;
     waitpid $pid, 0;
 }
 

@@ -47,8 +47,20 @@ def exporter(label, length):
     return expand(name, secret, b'exporter', empty, length)
 
 
+# a test that does not read its events must not block the connection
+
+said = bytearray()
+
+
 def say(**event):
-    print(json.dumps(event), flush=True)
+    said.extend(json.dumps(event).encode() + b'\n')
+
+
+def tell():
+    try:
+        del said[:os.write(1, said)]
+    except BlockingIOError:
+        pass
 
 
 class Peer:
@@ -74,6 +86,9 @@ class Peer:
                 = self.quic._peer_cid.cid
 
         self.mute = False
+        self.spoofing = 0
+        self.spoofed = None
+        self.last = b''
         self.quic.connect(self.server, now=time.time())
 
     def bind(self, address):
@@ -82,9 +97,22 @@ class Peer:
         s.setblocking(False)
         self.sockets.append(s)
 
+    def other(self, address):
+        if self.spoofed is None:
+            self.spoofed = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.spoofed.bind((address, 0))
+            self.spoofed.setblocking(False)
+
+        return self.spoofed
+
     def flush(self):
         for data, _ in self.quic.datagrams_to_send(now=time.time()):
-            if not self.mute:
+            self.last = data
+
+            if self.spoofing:
+                self.spoofing -= 1
+                self.spoofed.sendto(data, self.server)
+            elif not self.mute:
                 self.sockets[-1].sendto(data, self.server)
 
     def events(self):
@@ -125,6 +153,13 @@ class Peer:
 
             q.send_stream_data(sid, bytes.fromhex(c['data']),
                                bool(c.get('end')))
+
+            if c.get('force'):
+                q._streams[sid].max_stream_data_remote = 1 << 60
+                q._streams[sid].is_blocked = False
+                q._streams_blocked_bidi.clear()
+                q._streams_blocked_uni.clear()
+
             say(event='opened', id=sid)
 
         elif name == 'send':
@@ -161,6 +196,25 @@ class Peer:
         elif name == 'rebind':
             self.bind(c.get('bind', '0.0.0.0'))
 
+        # packets from an address that is not this peer's: what comes back
+        # there is counted only
+
+        elif name == 'spoof':
+            self.other(c['bind'])
+            self.spoofing = c.get('packets', 1)
+
+        elif name == 'replay':
+            self.other(c['bind']).sendto(self.last, self.server)
+
+        elif name == 'spoofed':
+            total = 0
+            try:
+                while True:
+                    total += len(self.spoofed.recv(65536))
+            except BlockingIOError:
+                pass
+            say(event='spoofed', bytes=total)
+
         elif name == 'cid':
             q.change_connection_id()
 
@@ -190,7 +244,11 @@ class Peer:
 
             timer = self.quic.get_timer()
             wait = None if timer is None else max(0, timer - time.time())
-            ready, _, _ = select.select([0] + self.sockets, [], [], wait)
+            ready, out, _ = select.select([0] + self.sockets,
+                                          [1] if said else [], [], wait)
+
+            if out:
+                tell()
 
             for s in ready:
                 if s == 0:
@@ -224,4 +282,5 @@ class Peer:
                 self.quic.handle_timer(now=time.time())
 
 
+os.set_blocking(1, False)
 Peer(json.loads(sys.argv[1])).run()
