@@ -49,6 +49,7 @@ typedef enum {
 
 static void ngx_trp_pool_view_open(ngx_trp_pool_t *pool);
 static void ngx_trp_pool_view_open_way(ngx_trp_pool_t *pool);
+static ngx_uint_t ngx_trp_pool_view_known(ngx_trp_pool_t *pool);
 static ngx_uint_t ngx_trp_pool_view_hash(const ngx_trp_way_t *way);
 static ngx_msec_t ngx_trp_pool_view_next(ngx_trp_pool_t *pool);
 static ngx_trp_pool_view_e ngx_trp_pool_view_down(ngx_trp_pool_t *pool,
@@ -145,20 +146,13 @@ ngx_trp_pool_view_open(ngx_trp_pool_t *pool)
 static void
 ngx_trp_pool_view_open_way(ngx_trp_pool_t *pool)
 {
-    ngx_uint_t        i, n, hash;
-    ngx_trp_way_t    *ways;
+    ngx_uint_t      i;
+    ngx_trp_way_t  *ways;
 
     ways = pool->conf->ways->elts;
-    n = pool->conf->ways->nelts;
-    hash = pool->view.entry.counters[NGX_TRP_RELAY_WAY];
+    i = ngx_trp_pool_view_known(pool);
 
-    for (i = 0; i < n; i++) {
-        if (hash == ngx_trp_pool_view_hash(&ways[i])) {
-            break;
-        }
-    }
-
-    if (i == n) {
+    if (i == pool->conf->ways->nelts) {
 
         /* nothing is known: as configured */
         pool->view.entry.counters[NGX_TRP_RELAY_WAY] =
@@ -175,6 +169,28 @@ ngx_trp_pool_view_open_way(ngx_trp_pool_t *pool)
 }
 
 
+/* the row's way, in the list of the pool, or the number of ways */
+
+static ngx_uint_t
+ngx_trp_pool_view_known(ngx_trp_pool_t *pool)
+{
+    ngx_uint_t          i;
+    ngx_trp_way_t      *ways;
+    ngx_atomic_uint_t   hash;
+
+    ways = pool->conf->ways->elts;
+    hash = pool->view.entry.counters[NGX_TRP_RELAY_WAY];
+
+    for (i = 0; i < pool->conf->ways->nelts; i++) {
+        if (hash == ngx_trp_pool_view_hash(&ways[i])) {
+            break;
+        }
+    }
+
+    return i;
+}
+
+
 static ngx_uint_t
 ngx_trp_pool_view_hash(const ngx_trp_way_t *way)
 {
@@ -182,17 +198,21 @@ ngx_trp_pool_view_hash(const ngx_trp_way_t *way)
 }
 
 
-/* one of several workers tells it */
+/*
+ * One of several workers tells it: the first to fall back, or to return.  What
+ * others do later is no news, even if there were steps in between.
+ */
 
 void
 ngx_trp_pool_view_way(ngx_trp_pool_t *pool, const ngx_trp_way_t *from)
 {
     ngx_str_t             why;
+    ngx_uint_t            known;
     ngx_atomic_t         *counters;
     ngx_atomic_uint_t     old, hash;
     const ngx_trp_way_t  *way;
 
-    if (!pool->view.opened) {
+    if (!pool->view.opened || ngx_exiting) {
         return;
     }
 
@@ -201,8 +221,12 @@ ngx_trp_pool_view_way(ngx_trp_pool_t *pool, const ngx_trp_way_t *from)
 
     old = counters[NGX_TRP_RELAY_WAY];
     hash = ngx_trp_pool_view_hash(way);
+    known = ngx_trp_pool_view_known(pool);
 
     if (old == hash
+        || (from->index < way->index && known > way->index
+            && known < pool->conf->ways->nelts)
+        || (from->index > way->index && known < way->index)
         || !ngx_atomic_cmp_set(&counters[NGX_TRP_RELAY_WAY], old, hash))
     {
         return;
