@@ -184,7 +184,7 @@ ngx_trp_websocket_bio_ctrl(BIO *b, int cmd, long num, void *ptr)
     case NGX_TRP_WEBSOCKET_BIO_PING:
         ws = BIO_get_data(b);
         ngx_trp_websocket_bio_control(ws, BIO_next(b), TRP_WEBSOCKET_PING,
-                                      NULL, 0);
+                                      (u_char *) "", 0);
         return 1;
 
     case NGX_TRP_WEBSOCKET_BIO_SOCKET:
@@ -426,7 +426,7 @@ ngx_trp_websocket_bio_say_closed(ngx_trp_websocket_bio_t *ws, BIO *next,
 
 /*
  * Writes a control frame, now or before the next data; one that waits gives way
- * to the new one.
+ * to the new one, unless its writing has begun.
  */
 
 static void
@@ -436,7 +436,7 @@ ngx_trp_websocket_bio_control(ngx_trp_websocket_bio_t *ws, BIO *next,
     size_t   n;
     u_char  *mask, buf[TRP_WEBSOCKET_MASK];
 
-    if (ws->failed || ws->said || ws->control_pos) {
+    if (ws->failed || ws->said || ws->begun) {
         return;
     }
 
@@ -480,6 +480,8 @@ ngx_trp_websocket_bio_write_control(ngx_trp_websocket_bio_t *ws, BIO *next)
     int  n;
 
     while (ws->control_len > ws->control_pos) {
+        ws->begun = 1;
+
         n = BIO_write(next, ws->control + ws->control_pos,
                       ws->control_len - ws->control_pos);
 
@@ -499,6 +501,7 @@ ngx_trp_websocket_bio_write_control(ngx_trp_websocket_bio_t *ws, BIO *next)
 
     ws->control_len = 0;
     ws->control_pos = 0;
+    ws->begun = 0;
 
     return NGX_OK;
 }

@@ -72,6 +72,7 @@ typedef struct {
     uint8_t            control_pos;
     u_char            *control;          /* allocated when there is one */
 
+    unsigned           begun:1;          /* an SSL beneath may have it */
     unsigned           client:1;
     unsigned           socket:1;         /* directly on one */
     unsigned           closed:1;         /* nothing is read any more */
