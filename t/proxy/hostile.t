@@ -133,7 +133,7 @@ my ($n, $upstreams, $servers) = (0, '', '');
 # a relay's connection for each proxy, as the upstream's group
 
 for (@proxies, @working) {
-    my $port = port(8200 + $n);
+    my $port = 8200 + $n;
 
     $upstreams .= "    upstream u$n { server 127.0.0.1:8443; }\n";
     $servers .= <<"EOC";

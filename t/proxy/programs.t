@@ -25,23 +25,21 @@ my $other = Test::Nginx->new();
 
 relay_conf($relay, 8443);
 
-my %port = map { $_ => port(8200 + $_) } 0 .. 9;
-
 # a proxy, and how to start it
 
 my @works = (
-    [ "http://127.0.0.1:$port{0}", sub { tinyproxy($reverse, $port{0}) } ],
-    [ "http://alice:secret\@127.0.0.1:$port{1}",
-        sub { tinyproxy($other, $port{1}, auth => 1) } ],
-    [ "socks5://127.0.0.1:$port{2}", sub { dante($reverse, $port{2}) } ],
-    [ "socks5://alice:secret\@127.0.0.1:$port{3}",
-        sub { microsocks($reverse, $port{3}, auth => 1) } ],
-    [ "socks5://alice:secret\@localhost:$port{2}", sub { 1 } ],
-    [ "https://alice:secret\@127.0.0.1:$port{4}", sub { 1 } ],
-    [ "http://alice:secret\@localhost:$port{5}", sub {
-        squid($reverse, $port{5}, auth => 'basic', deny => port(8445)) } ],
-    [ "socks5://[::1]:$port{6}",
-        sub { microsocks($reverse, $port{6}, host => '::1') } ],
+    [ "http://127.0.0.1:8200", sub { tinyproxy($reverse, port(8200)) } ],
+    [ "http://alice:secret\@127.0.0.1:8201",
+        sub { tinyproxy($other, port(8201), auth => 1) } ],
+    [ "socks5://127.0.0.1:8202", sub { dante($reverse, port(8202)) } ],
+    [ "socks5://alice:secret\@127.0.0.1:8203",
+        sub { microsocks($reverse, port(8203), auth => 1) } ],
+    [ "socks5://alice:secret\@localhost:%%PORT_8202%%", sub { 1 } ],
+    [ "https://alice:secret\@127.0.0.1:8204", sub { 1 } ],
+    [ "http://alice:secret\@localhost:%%PORT_8205%%", sub {
+        squid($reverse, port(8205), auth => 'basic', deny => port(8445)) } ],
+    [ "socks5://[::1]:%%PORT_8206%%",
+        sub { microsocks($reverse, port(8206), host => '::1') } ],
 );
 
 # and those that refuse; 8444 is a port at which nothing listens
@@ -49,35 +47,34 @@ my @works = (
 my $closed = port(8444);
 
 my @fails = (
-    [ "http://127.0.0.1:$port{0}", $closed,
+    [ "http://127.0.0.1:8200", 8444,
         qr/answered "5\d\d [^"]+" to CONNECT 127\.0\.0\.1:$closed/ ],
-    [ "http://127.0.0.1:$port{1}", port(8443),
+    [ "http://127.0.0.1:8201", 8443,
         qr/answered 407, it wants authentication \(Basic realm=[^)]*\), write/ ],
-    [ "http://alice:wrong\@127.0.0.1:$port{1}", port(8443),
+    [ "http://alice:wrong\@127.0.0.1:8201", 8443,
         qr/answered "?40[17]/ ],
-    [ "socks5://127.0.0.1:$port{2}", $closed,
+    [ "socks5://127.0.0.1:8202", 8444,
         qr/answered 5 \(connection refused\) to CONNECT 127\.0\.0\.1:$closed/ ],
-    [ "socks5://alice:wrong\@127.0.0.1:$port{3}", port(8443),
+    [ "socks5://alice:wrong\@127.0.0.1:8203", 8443,
         qr/ does not accept user "alice" with this password/ ],
-    [ "socks5://127.0.0.1:$port{3}", port(8443),
+    [ "socks5://127.0.0.1:8203", 8443,
         qr/ wants authentication \(another method\), write the user/ ],
-    [ "http://alice:wrong\@127.0.0.1:$port{5}", port(8443),
+    [ "http://alice:wrong\@127.0.0.1:8205", 8443,
         qr/answered 407, it does not accept user "alice" with this/ ],
-    [ "http://alice:secret\@127.0.0.1:$port{5}", $closed,
+    [ "http://alice:secret\@127.0.0.1:8205", 8444,
         qr/answered "503 [^"]*ERR_CONNECT_FAIL[^"]*" to CONNECT/ ],
-    [ "http://alice:secret\@127.0.0.1:$port{5}", port(8445),
+    [ "http://alice:secret\@127.0.0.1:8205", 8445,
         qr/answered "403 [^"]*ERR_ACCESS_DENIED[^"]*" to CONNECT/ ],
-    [ "http://127.0.0.1:$port{2}", port(8443),
+    [ "http://127.0.0.1:8202", 8443,
         qr/ closed the connection without an answer/ ],
-    [ "socks5://127.0.0.1:$port{5}", port(8443),
+    [ "socks5://127.0.0.1:8205", 8443,
         qr/ timed out| closed the connection| does not speak SOCKS5/ ],
 );
 
 my ($n, $upstreams, $reverses, $entries, $routes) = (0, '', '', '', '');
 
 for (@works) {
-    my $user = port(8100 + $n);
-    my $service = port(8090);
+    my $user = 8100 + $n;
 
     $reverses .= <<"EOC";
     server {
@@ -98,7 +95,7 @@ EOC
         trp_entry_ssl_trusted_certificate localhost.crt;
     }
     server {
-        trp_route $user:$service bind=127.0.0.1;
+        trp_route %%PORT_$user%%:%%PORT_8090%% bind=127.0.0.1;
         proxy_half_close on;
         proxy_pass g$n;
     }
@@ -156,10 +153,10 @@ $head
     # an HTTP proxy that speaks TLS
 
     server {
-        listen 127.0.0.1:$port{4} ssl;
+        listen 127.0.0.1:8204 ssl;
         ssl_certificate localhost.crt;
         ssl_certificate_key localhost.key;
-        proxy_pass 127.0.0.1:$port{5};
+        proxy_pass 127.0.0.1:8205;
     }
 
 $reverses

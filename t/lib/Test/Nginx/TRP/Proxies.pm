@@ -156,8 +156,10 @@ sub microsocks {
     my $microsocks = executable('microsocks') or return;
     my @auth = $opts{auth} ? qw/ -u alice -P secret / : ();
 
-    $t->run_daemon($microsocks, '-i', $opts{host} || '127.0.0.1', '-p',
-        $port, @auth);
+    # it says each connection
+
+    $t->run_daemon('sh', '-c', 'exec "$@" 2> /dev/null', 'sh', $microsocks,
+        '-i', $opts{host} || '127.0.0.1', '-p', $port, @auth);
 
     return wait_for(sub { IO::Socket::IP->new(
         PeerHost => $opts{host} || '127.0.0.1', PeerPort => $port) });
