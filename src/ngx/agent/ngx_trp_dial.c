@@ -400,6 +400,15 @@ ngx_trp_dial_turn_failed(ngx_trp_dial_turn_t *dial)
     }
 
     ngx_trp_dial_log_failed(&dial->log);
+
+    if (!dial->log.said) {
+
+        /* why is in the log of the TURN server's client */
+        ngx_log_error(NGX_LOG_ERR, &dial->log.log, 0,
+                      "TURN server %V has made no connection",
+                      &pool->conf->turn.url.url);
+    }
+
     ngx_trp_dial_log_done(&dial->log);
 
     /* "dial" is in the pool that this destroys */
