@@ -297,6 +297,16 @@ ngx_trp_quic_destroy(ngx_trp_quic_t *q)
 }
 
 
+static void
+ngx_trp_quic_keep_alive(ngx_trp_quic_t *q)
+{
+    if (q->conf.keepalive) {
+        ngtcp2_conn_set_keep_alive_timeout(q->conn, q->conf.keepalive
+                                                    * NGTCP2_MILLISECONDS);
+    }
+}
+
+
 ngx_trp_quic_t *
 ngx_trp_quic_client(const ngx_trp_quic_conf_t *conf, SSL *ssl,
     const ngx_trp_quic_path_t *path, const ngx_trp_quic_cid_t *first,
@@ -335,11 +345,7 @@ ngx_trp_quic_client(const ngx_trp_quic_conf_t *conf, SSL *ssl,
         return NULL;
     }
 
-    if (conf->keepalive) {
-        ngtcp2_conn_set_keep_alive_timeout(q->conn, conf->keepalive
-                                                    * NGTCP2_MILLISECONDS);
-    }
-
+    ngx_trp_quic_keep_alive(q);
     ngx_trp_quic_post(q);
 
     return q;
@@ -420,6 +426,8 @@ ngx_trp_quic_server(const ngx_trp_quic_conf_t *conf, SSL *ssl,
     }
 
     q->has_first = 1;
+
+    ngx_trp_quic_keep_alive(q);
 
     return q;
 }

@@ -507,6 +507,14 @@ test_lost(void)
     world_done();
 
     world_init();
+    client_conf.idle = 3000;
+    server_conf.keepalive = 1000;
+    both_ready();
+    world_run(10000);
+    ok(!client.closed && !server.closed, "kept alive by the server");
+    world_done();
+
+    world_init();
     both_ready();
     world_run(200);
     net.stateless = 1;
