@@ -22,7 +22,8 @@ trp_cert($t);
 trp_keys($t, 'agent');
 $t->write_file('authorized_keys', trp_keys($t, 'relay'));
 
-my @agent = ('trp_%s_ways quic direct;');
+my @agent = ('trp_%s_quic on;', 'trp_%s_turn udp 127.0.0.1:3478;'
+    . ' trp_%s_turn_user a:b;', 'trp_%s_ways quic direct;');
 
 $t->plan(2 * @agent + 4);
 
