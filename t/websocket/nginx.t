@@ -15,7 +15,7 @@ use Test::Nginx::Stream qw/ stream /;
 use Test::Nginx::TRP;
 
 my $relay = Test::Nginx->new()->has(qw/ http http_ssl proxy stream stream_ssl
-    stream_realip /)->plan(14 + 4);
+    stream_realip /)->plan(16 + 4);
 my $entry = Test::Nginx->new();
 my $reverse = Test::Nginx->new();
 
@@ -120,6 +120,13 @@ stream {
         trp_entry_websocket ws://localhost:%%PORT_8081%%/trp;
     }
 
+    upstream nowhere {
+        server nowhere.invalid:%%PORT_8443%%;
+        trp_entry;
+        trp_entry_ssl_name localhost;
+        trp_entry_websocket ws://localhost:%%PORT_8081%%/trp;
+    }
+
     upstream plain {
         server localhost:%%PORT_8443%%;
         trp_entry;
@@ -157,6 +164,11 @@ stream {
     server {
         trp_route %%PORT_8084%%:%%PORT_8090%% bind=127.0.0.1;
         proxy_pass ws;
+    }
+
+    server {
+        trp_route %%PORT_8089%%:%%PORT_8090%% bind=127.0.0.1;
+        proxy_pass nowhere;
     }
 
     server {
@@ -232,7 +244,7 @@ $reverse->run();
 $entry->run();
 
 for my $case ([ 8082, '/path' ], [ 8083, 'wss' ], [ 8084, 'ws' ],
-    [ 8085, 'direct' ])
+    [ 8085, 'direct' ], [ 8089, 'relay without an address' ])
 {
     my ($port, $name) = @$case;
 
