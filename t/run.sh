@@ -235,14 +235,14 @@ quic_elsewhere() {
     # shellcheck disable=SC2046
     set -- $(grep -rl --include='*.t' quic_missing t | LC_ALL=C sort)
 
-    log=$objs/quic.log
-    echo "== QUIC: $# files on Debian 13, to $log"
+    quic_log=$objs/quic.log
+    echo "== QUIC: $# files on Debian 13, to $quic_log"
 
     env -u OBJS -u CC -u LD_PRELOAD scripts/chroot trixie t/run.sh "$@" \
-        > "$log" 2>&1 && rc=0 || rc=1
+        > "$quic_log" 2>&1 && rc=0 || rc=1
 
-    sed -n '/^== summary/,$p' "$log"
-    [ "$rc" = 0 ] || tail -n 60 "$log"
+    sed -n '/^== summary/,$p' "$quic_log"
+    [ "$rc" = 0 ] || tail -n 60 "$quic_log"
     return "$rc"
 }
 
