@@ -87,7 +87,7 @@ sub make_files {
 
     trp_cert($t);
 
-    for my $name (qw/ server turn /) {
+    for my $name (qw/ server turn web /) {
         copy("$dir/localhost.$_", "$dir/cert/$name.$_") or die "copy: $!\n"
             for qw/ crt key /;
     }
