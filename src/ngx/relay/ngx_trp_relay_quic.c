@@ -81,6 +81,7 @@ static ngx_int_t ngx_trp_relay_quic_start(ngx_trp_relay_quic_t *rq,
     ngx_ssl_t *ssl);
 static void ngx_trp_relay_quic_handler(ngx_event_t *rev);
 static void ngx_trp_relay_quic_ready(ngx_trp_quic_t *q);
+static const char *ngx_trp_relay_quic_verify(ngx_trp_relay_quic_t *rq);
 static void ngx_trp_relay_quic_opened(ngx_trp_quic_t *q,
     ngx_trp_quic_stream_t *stream);
 static ngx_connection_t *ngx_trp_relay_quic_stream(ngx_trp_relay_quic_t *rq);
@@ -559,6 +560,7 @@ ngx_trp_relay_quic_handler(ngx_event_t *rev)
 static void
 ngx_trp_relay_quic_ready(ngx_trp_quic_t *q)
 {
+    const char            *why;
     ngx_connection_t      *c;
     ngx_trp_relay_quic_t  *rq;
 
@@ -567,9 +569,64 @@ ngx_trp_relay_quic_ready(ngx_trp_quic_t *q)
 
     rq->ready = 1;
 
-    c->log->action = "authenticating tunnel";
-
     SSL_set_msg_callback(c->ssl->connection, NULL);
+
+    why = ngx_trp_relay_quic_verify(rq);
+
+    if (why) {
+        ngx_ssl_remove_cached_session(c->ssl->session_ctx,
+                                     SSL_get0_session(c->ssl->connection));
+        ngx_trp_relay_quic_close(rq, why);
+        return;
+    }
+
+    c->log->action = "authenticating tunnel";
+}
+
+
+/* "ssl_verify_client", which stock nginx looks at for TCP; NULL: content */
+
+static const char *
+ngx_trp_relay_quic_verify(ngx_trp_relay_quic_t *rq)
+{
+    long                        rc;
+    X509                       *cert;
+    ngx_connection_t           *c;
+    ngx_stream_ssl_srv_conf_t  *sscf;
+
+    c = rq->connection;
+    sscf = ngx_stream_get_module_srv_conf(rq->session, ngx_stream_ssl_module);
+
+    if (!sscf->verify) {
+        return NULL;
+    }
+
+    rc = SSL_get_verify_result(c->ssl->connection);
+
+    if (rc != X509_V_OK
+        && (sscf->verify != 3 || !ngx_ssl_verify_error_optional(rc)))
+    {
+        ngx_log_error(NGX_LOG_INFO, c->log, 0,
+                      "client SSL certificate verify error: (%l:%s)", rc,
+                      X509_verify_cert_error_string(rc));
+        return "certificate not accepted";
+    }
+
+    if (sscf->verify != 1) {
+        return NULL;
+    }
+
+    cert = SSL_get_peer_certificate(c->ssl->connection);
+
+    if (cert == NULL) {
+        ngx_log_error(NGX_LOG_INFO, c->log, 0,
+                      "client sent no required SSL certificate");
+        return "certificate required";
+    }
+
+    X509_free(cert);
+
+    return NULL;
 }
 
 
