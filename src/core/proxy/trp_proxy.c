@@ -131,9 +131,12 @@ trp_proxy_input(trp_proxy_t *proxy, trp_str_t data, size_t *used)
 int
 trp_proxy_closed(trp_proxy_t *proxy)
 {
-    /* it may close a connection that it has said it would keep */
+    /*
+     * It may close a connection that it has said it would keep; and what it
+     * wants is known before all of the body is there
+     */
 
-    if (proxy->again && !proxy->answered) {
+    if ((proxy->again && !proxy->answered) || proxy->state == trp_proxy_body) {
         return TRP_DECLINED;
     }
 

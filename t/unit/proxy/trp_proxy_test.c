@@ -345,6 +345,17 @@ test_basic(void)
     is_int(trp_proxy_closed(&proxy), TRP_ERROR, "but only once");
     is_int(proxy.error, TRP_PROXY_CLOSED, "why");
 
+    /* or before all of the body */
+
+    start(TRP_PROXY_HTTP, "alice", "relay.example", 443);
+    is_int(feed("HTTP/1.1 407 No\r\n" BASIC "Content-Length: 5\r\n\r\nwro"),
+           TRP_AGAIN, "407 with half a body");
+    is_int(trp_proxy_closed(&proxy), TRP_DECLINED, "on a new connection");
+    is_int(trp_proxy_connected(&proxy), TRP_AGAIN, "which is there");
+    is_str(output(), ASK "Proxy-Authorization: Basic YWxpY2U6c2VjcmV0\r\n\r\n",
+           "with a password");
+    is_int(feed("HTTP/1.1 200 OK\r\n\r\n"), TRP_OK, "accepted");
+
     /* a wrong password */
 
     start(TRP_PROXY_HTTP, "alice", "relay.example", 443);
