@@ -1683,7 +1683,7 @@ ngx_trp_entry_init_upstream(ngx_conf_t *cf, ngx_stream_upstream_srv_conf_t *us)
 
 #endif
 
-    return ngx_trp_agent_init_conf(cf, &escf->up.agent, TRP_ROLE_ENTRY,
+    return ngx_trp_agent_init_conf(cf, &escf->up.agent, us, TRP_ROLE_ENTRY,
                                    "trp_entry");
 }
 

@@ -963,8 +963,8 @@ ngx_trp_reverse_init_server(ngx_conf_t *cf, ngx_trp_reverse_conf_t *rscf)
     rscf->handler = rscf->core->handler;
     rscf->core->handler = ngx_trp_reverse_content_handler;
 
-    return ngx_trp_agent_init_conf(cf, &rscf->agent, TRP_ROLE_REVERSE,
-                                   "trp_reverse");
+    return ngx_trp_agent_init_conf(cf, &rscf->agent, rscf->upstream,
+                                   TRP_ROLE_REVERSE, "trp_reverse");
 }
 
 

@@ -48,7 +48,27 @@ my @bad = (
     [ 'P_ways direct; P_ways direct;', qr/"P_ways" directive is duplicate/ ],
 );
 
-plan(tests => 2 * @good + 2 * @bad + 3 + 2);
+# the relay is a unix socket at this host
+
+my $socket = 'unix:/run/relay.sock';
+
+my @socket_good = (
+    '',
+    'P_websocket /path; P_websocket_ssl_verify off;',
+    'P_proxy http://127.0.0.1:3128; P_websocket ws://127.0.0.1/;',
+    'P_ways direct; P_proxy http://127.0.0.1:3128;',
+);
+
+my @socket_bad = (
+    [ 'P_proxy http://127.0.0.1:3128;', 'proxy' ],
+    [ 'P_proxy http://127.0.0.1:3128; P_websocket /; '
+        . 'P_websocket_ssl_verify off;', 'proxy\+websocket' ],
+    [ 'P_proxy http://127.0.0.1:3128; P_ways direct proxy;', 'proxy' ],
+    [ $turn, 'turn' ],
+);
+
+plan(tests => 2 * @good + 2 * @bad + 2 * @socket_good + 2 * @socket_bad
+    + 3 + 2);
 
 trp_cert($t);
 trp_keys($t, 'key');
@@ -63,6 +83,20 @@ for my $role (qw/ trp_entry trp_reverse /) {
         $expect =~ s/P_/${role}_/g;
         like(test_conf($role, $text),
             qr/\[emerg\] [^\n]*$expect[^\n]* in \S+:\d+\n/, "$role: $text");
+    }
+}
+
+for my $role (qw/ trp_entry trp_reverse /) {
+    like(test_conf($role, $_, '', $socket), qr/test is successful$/,
+        "$role, unix socket: $_") for @socket_good;
+
+    for (@socket_bad) {
+        my ($text, $way) = @$_;
+        like(test_conf($role, $text, '', $socket),
+            qr{"$way"\ is\ no\ way\ to\ the\ unix\ socket\ "$socket"\ in
+                \ upstream\ "relay",\ write\ HOST:PORT\ there,\ or
+                \ "${role}_ways"\ without\ it\ in\ \S+:\d+\n}x,
+            "$role, unix socket: $text");
     }
 }
 
@@ -81,7 +115,10 @@ like(test_conf('trp_reverse', 'trp_reverse_ways direct;',
 
 
 sub test_conf {
-    my ($role, $text, $above) = (@_, '');
+    my ($role, $text, $above, $relay) = @_;
+
+    $above //= '';
+    $relay //= '127.0.0.1:8443';
 
     my $more = $text =~ s/\bP(?=[_ ])/$role/gr;
     my ($entry, $reverse) = $role eq 'trp_entry' ? ($more, '') : ('', $more);
@@ -101,7 +138,7 @@ stream {
     $above
 
     upstream relay {
-        server 127.0.0.1:8443;
+        server $relay;
 
         trp_entry;
         trp_entry_key key;

@@ -18,6 +18,9 @@
 
 static ngx_int_t ngx_trp_agent_ways(ngx_conf_t *cf,
     ngx_trp_agent_conf_t *conf, const char *prefix);
+static ngx_int_t ngx_trp_agent_servers(ngx_conf_t *cf,
+    ngx_trp_agent_conf_t *conf, ngx_stream_upstream_srv_conf_t *us,
+    const char *prefix);
 static ngx_int_t ngx_trp_agent_load(ngx_conf_t *cf,
     ngx_trp_agent_conf_t *conf, const char *prefix);
 
@@ -246,7 +249,7 @@ ngx_trp_agent_merge_conf(ngx_conf_t *cf, const ngx_trp_agent_conf_t *prev,
 
 ngx_int_t
 ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
-    ngx_uint_t role, const char *prefix)
+    ngx_stream_upstream_srv_conf_t *us, ngx_uint_t role, const char *prefix)
 {
     ngx_int_t  rc;
 
@@ -258,6 +261,10 @@ ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
 
     if (rc == NGX_OK) {
         rc = ngx_trp_agent_ways(cf, conf, prefix);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_trp_agent_servers(cf, conf, us, prefix);
     }
 
     ngx_trp_conf_swap_place(cf, &conf->place);
@@ -335,6 +342,47 @@ ngx_trp_agent_ways(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
 
     for (i = 0; i < conf->ways->nelts; i++) {
         conf->blind &= way[i].blind;
+    }
+
+    return NGX_OK;
+}
+
+
+/* a unix socket is known to this host alone */
+
+static ngx_int_t
+ngx_trp_agent_servers(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
+    ngx_stream_upstream_srv_conf_t *us, const char *prefix)
+{
+    ngx_uint_t                     i, j;
+    ngx_trp_way_t                 *way;
+    ngx_stream_upstream_server_t  *server;
+
+    way = conf->ways->elts;
+    server = us->servers->elts;
+
+    for (i = 0; i < conf->ways->nelts; i++) {
+
+        if ((!way[i].quic && !way[i].proxy && !way[i].turn)
+            || (way[i].websocket && conf->web.url.host.len))
+        {
+            continue;
+        }
+
+        for (j = 0; j < us->servers->nelts; j++) {
+
+            if (server[j].naddrs
+                && server[j].addrs[0].sockaddr->sa_family == AF_UNIX)
+            {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "\"%V\" is no way to the unix socket "
+                                   "\"%V\" in upstream \"%V\", write "
+                                   "HOST:PORT there, or \"%s_ways\" without it",
+                                   &way[i].name, &server[j].name, &us->host,
+                                   prefix);
+                return NGX_ERROR;
+            }
+        }
     }
 
     return NGX_OK;

@@ -114,7 +114,7 @@ void ngx_trp_agent_merge_conf(ngx_conf_t *cf,
 /* loads the key, makes the TLS context; "prefix" is "trp_entry", … */
 
 ngx_int_t ngx_trp_agent_init_conf(ngx_conf_t *cf, ngx_trp_agent_conf_t *conf,
-    ngx_uint_t role, const char *prefix);
+    ngx_stream_upstream_srv_conf_t *us, ngx_uint_t role, const char *prefix);
 
 /* in a worker, before the tunnels are dialled; NULL: no memory */
 
