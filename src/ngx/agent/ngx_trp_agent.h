@@ -83,8 +83,7 @@ typedef struct {
     ngx_trp_proxy_t      *proxy;              /* NULL: none */
 
     ngx_queue_t           turn_servers;       /* addresses used so far */
-    ngx_trp_name_t       *turn_name;          /* NULL: "turn" has an address */
-    ngx_uint_t            turn_next;
+    ngx_trp_name_server_t  turn;
 
     ngx_trp_web_t        *web;                /* NULL: no WebSockets */
 

@@ -16,12 +16,9 @@
 ngx_int_t
 ngx_trp_turn_servers_start(ngx_trp_agent_worker_t *agent)
 {
-    ngx_uint_t                   i, n;
-    ngx_trp_way_t               *way;
-    ngx_trp_name_t              *name;
-    const ngx_trp_turnc_conf_t  *turn;
+    ngx_uint_t      i, n;
+    ngx_trp_way_t  *way;
 
-    turn = &agent->conf->turn;
     way = agent->conf->ways->elts;
 
     n = 0;
@@ -30,25 +27,11 @@ ngx_trp_turn_servers_start(ngx_trp_agent_worker_t *agent)
         n += (way[i].turn && !way[i].proxy);
     }
 
-    if (n == 0 || turn->url.naddrs) {
-        return NGX_OK;
-    }
+    agent->turn.url = &agent->conf->turn.url;
 
-    name = ngx_pcalloc(ngx_cycle->pool, sizeof(ngx_trp_name_t));
-    if (name == NULL) {
-        return NGX_ERROR;
-    }
-
-    name->conf = &agent->conf->names;
-    name->what = "TURN server";
-    name->host = turn->url.host;
-    name->port = turn->url.port;
-
-    agent->turn_name = name;
-
-    ngx_trp_name_start(name);
-
-    return NGX_OK;
+    return n ? ngx_trp_name_server_start(&agent->turn, &agent->conf->names,
+                                         "TURN server")
+             : NGX_OK;
 }
 
 
@@ -56,21 +39,15 @@ ngx_trp_turnc_server_t *
 ngx_trp_turn_servers_next(ngx_trp_agent_worker_t *agent,
     ngx_uint_t behind_proxy)
 {
-    ngx_uint_t                   naddrs;
     ngx_addr_t                  *addr, unknown;
     ngx_queue_t                 *q;
     struct sockaddr_in           sin;
-    ngx_trp_name_t              *name;
     ngx_trp_proxy_t             *proxy;
     ngx_trp_turnc_server_t      *server;
     const ngx_trp_turnc_conf_t  *turn;
 
-    name = agent->turn_name;
     turn = &agent->conf->turn;
     proxy = behind_proxy ? agent->proxy : NULL;
-
-    addr = name ? name->addrs : turn->url.addrs;
-    naddrs = name ? name->naddrs : turn->url.naddrs;
 
     if (proxy && turn->url.naddrs == 0) {
 
@@ -86,14 +63,14 @@ ngx_trp_turn_servers_next(ngx_trp_agent_worker_t *agent,
         unknown.name = turn->url.url;
 
         addr = &unknown;
-        naddrs = 1;
-    }
 
-    if (naddrs == 0) {
-        return NULL;
-    }
+    } else {
+        addr = ngx_trp_name_server_addr(&agent->turn);
 
-    addr += agent->turn_next++ % naddrs;
+        if (addr == NULL) {
+            return NULL;
+        }
+    }
 
     for (q = ngx_queue_head(&agent->turn_servers);
          q != ngx_queue_sentinel(&agent->turn_servers);

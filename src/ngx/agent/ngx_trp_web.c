@@ -207,8 +207,7 @@ ngx_trp_web_t *
 ngx_trp_web_create(const ngx_trp_web_conf_t *conf,
     const ngx_trp_name_conf_t *names)
 {
-    ngx_trp_web_t   *web;
-    ngx_trp_name_t  *name;
+    ngx_trp_web_t  *web;
 
     web = ngx_pcalloc(ngx_cycle->pool, sizeof(ngx_trp_web_t));
 
@@ -220,23 +219,14 @@ ngx_trp_web_create(const ngx_trp_web_conf_t *conf,
 
     web->conf = conf;
 
-    if (!ngx_trp_web_apart(web) || conf->url.naddrs) {
-        return web;
-    }
+    web->server.url = &conf->url;
 
-    name = ngx_pcalloc(ngx_cycle->pool, sizeof(ngx_trp_name_t));
-    if (name == NULL) {
+    if (ngx_trp_web_apart(web)
+        && ngx_trp_name_server_start(&web->server, names, "web server")
+           != NGX_OK)
+    {
         return NULL;
     }
-
-    name->conf = names;
-    name->what = "web server";
-    name->host = conf->url.host;
-    name->port = conf->url.port;
-
-    web->name = name;
-
-    ngx_trp_name_start(name);
 
     return web;
 }
@@ -245,13 +235,7 @@ ngx_trp_web_create(const ngx_trp_web_conf_t *conf,
 ngx_addr_t *
 ngx_trp_web_addr(ngx_trp_web_t *web)
 {
-    ngx_uint_t   naddrs;
-    ngx_addr_t  *addrs;
-
-    addrs = web->name ? web->name->addrs : web->conf->url.addrs;
-    naddrs = web->name ? web->name->naddrs : web->conf->url.naddrs;
-
-    return naddrs ? &addrs[web->next++ % naddrs] : NULL;
+    return ngx_trp_name_server_addr(&web->server);
 }
 
 

@@ -39,8 +39,7 @@ typedef struct {
 
 typedef struct {
     const ngx_trp_web_conf_t      *conf;
-    ngx_trp_name_t                *name;   /* NULL: its address is known */
-    ngx_uint_t                     next;   /* of its addresses */
+    ngx_trp_name_server_t          server;
     ngx_trp_websocket_bio_conf_t   bio;
 } ngx_trp_web_t;
 

@@ -219,6 +219,47 @@ ngx_trp_name_start(ngx_trp_name_t *name)
 }
 
 
+ngx_int_t
+ngx_trp_name_server_start(ngx_trp_name_server_t *server,
+    const ngx_trp_name_conf_t *conf, const char *what)
+{
+    ngx_trp_name_t  *name;
+
+    if (server->url->naddrs) {
+        return NGX_OK;
+    }
+
+    name = ngx_pcalloc(ngx_cycle->pool, sizeof(ngx_trp_name_t));
+    if (name == NULL) {
+        return NGX_ERROR;
+    }
+
+    name->conf = conf;
+    name->what = what;
+    name->host = server->url->host;
+    name->port = server->url->port;
+
+    server->name = name;
+
+    ngx_trp_name_start(name);
+
+    return NGX_OK;
+}
+
+
+ngx_addr_t *
+ngx_trp_name_server_addr(ngx_trp_name_server_t *server)
+{
+    ngx_uint_t   n;
+    ngx_addr_t  *addrs;
+
+    addrs = server->name ? server->name->addrs : server->url->addrs;
+    n = server->name ? server->name->naddrs : server->url->naddrs;
+
+    return n ? &addrs[server->next++ % n] : NULL;
+}
+
+
 /* called with the zone locked; NULL if the name is not there */
 
 static ngx_trp_name_found_t *

@@ -84,6 +84,24 @@ ngx_int_t ngx_trp_name_init_conf(ngx_conf_t *cf, ngx_trp_name_conf_t *conf,
 void ngx_trp_name_start(ngx_trp_name_t *name);
 
 
+/* a server with the addresses of its URL or, if that has none, of its name */
+
+typedef struct {
+    const ngx_url_t            *url;
+    ngx_trp_name_t             *name;    /* NULL: "url" has addresses */
+    ngx_uint_t                  next;    /* of the addresses */
+} ngx_trp_name_server_t;
+
+/* "url" is set; "what" is in the log.  NGX_ERROR: no memory */
+
+ngx_int_t ngx_trp_name_server_start(ngx_trp_name_server_t *server,
+    const ngx_trp_name_conf_t *conf, const char *what);
+
+/* the addresses in turn, good until the next event; NULL: there is none yet */
+
+ngx_addr_t *ngx_trp_name_server_addr(ngx_trp_name_server_t *server);
+
+
 #pragma GCC visibility pop
 
 

@@ -58,7 +58,6 @@ ngx_trp_proxy_t *
 ngx_trp_proxy_create(const ngx_trp_proxy_conf_t *conf,
     const ngx_trp_name_conf_t *names)
 {
-    ngx_trp_name_t      *name;
     ngx_trp_proxy_t     *proxy;
     ngx_pool_cleanup_t  *cln;
 
@@ -74,23 +73,11 @@ ngx_trp_proxy_create(const ngx_trp_proxy_conf_t *conf,
 
     proxy->conf = conf;
 
-    if (conf->url.naddrs) {
-        return proxy;
-    }
+    proxy->server.url = &conf->url;
 
-    name = ngx_pcalloc(ngx_cycle->pool, sizeof(ngx_trp_name_t));
-    if (name == NULL) {
+    if (ngx_trp_name_server_start(&proxy->server, names, "proxy") != NGX_OK) {
         return NULL;
     }
-
-    name->conf = names;
-    name->what = "proxy";
-    name->host = conf->url.host;
-    name->port = conf->url.port;
-
-    proxy->name = name;
-
-    ngx_trp_name_start(name);
 
     return proxy;
 }
@@ -111,13 +98,7 @@ ngx_trp_proxy_free_session(void *data)
 ngx_addr_t *
 ngx_trp_proxy_addr(ngx_trp_proxy_t *proxy)
 {
-    ngx_uint_t   n;
-    ngx_addr_t  *addrs;
-
-    addrs = proxy->name ? proxy->name->addrs : proxy->conf->url.addrs;
-    n = proxy->name ? proxy->name->naddrs : proxy->conf->url.naddrs;
-
-    return n ? &addrs[proxy->next++ % n] : NULL;
+    return ngx_trp_name_server_addr(&proxy->server);
 }
 
 

@@ -25,8 +25,7 @@
 
 typedef struct {
     const ngx_trp_proxy_conf_t  *conf;
-    ngx_trp_name_t       *name;           /* NULL: its address is known */
-    ngx_uint_t            next;           /* of its addresses */
+    ngx_trp_name_server_t  server;
     ngx_ssl_session_t    *session;
     trp_challenge_t       challenge;      /* that was answered last */
 } ngx_trp_proxy_t;
