@@ -69,12 +69,13 @@ ok(wait_for(sub { grep { $_ != $before } worker_pids($web) }), 'reload');
 ok(visit(port(8082)), 'another one');
 is(transfer($s, 100_000)->{end}, 'eof', 'the one who stays');
 
-# killed, it cuts everything; tunnels are dialled in vain until it is back
+# killed (the master first, or it would start another worker), it cuts
+# everything; tunnels are dialled in vain until it is back
 
 $s = connect_to(port(8082));
 is(transfer($s, 100_000, fin => 0)->{end}, 'open', 'one who is cut');
 
-kill 'KILL', worker_pids($web), nginx_pid($web);
+kill 'KILL', nginx_pid($web), worker_pids($web);
 is(end_of($s), 'reset', 'by a reset');
 
 ok(wait_log($entry, qr/connect\(\) failed .* while connecting to web server/),
