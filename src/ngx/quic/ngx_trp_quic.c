@@ -484,11 +484,6 @@ ngx_trp_quic_free(ngx_trp_quic_t *q)
     }
 
     ngx_trp_quic_post(q);
-
-    /* the owner's may be freed before the event */
-
-    q->log = ngx_cycle->log;
-    q->event.log = ngx_cycle->log;
 }
 
 
@@ -871,6 +866,13 @@ ngx_trp_quic_migrate(ngx_trp_quic_t *q, const ngx_trp_quic_path_t *path)
     }
 
     ngx_trp_quic_ngtcp2_path(&p, path);
+
+    /* a new socket or allocation may have the address of the last one */
+
+    if (ngtcp2_path_eq(&p, ngtcp2_conn_get_path(q->conn))) {
+        ngx_trp_quic_post(q);
+        return NGX_OK;
+    }
 
     switch (ngtcp2_conn_initiate_immediate_migration(q->conn, &p,
                                                      ngx_trp_quic_now()))

@@ -83,9 +83,10 @@ void ngx_trp_quic_flush(ngx_trp_quic_t *q);
 void ngx_trp_quic_close(ngx_trp_quic_t *q, uint64_t code, const char *text);
 
 /*
- * A client's packets go another way from now on; moved() follows.  NGX_AGAIN:
- * not now (the handshake, or the peer's ids, are not there yet), try again
- * later; NGX_DECLINED: the peer has forbidden it; NGX_ERROR.
+ * A client's packets go another way from now on; moved() follows, unless it is
+ * the same way.  NGX_AGAIN: not now (the handshake, or the peer's ids, are not
+ * there yet), try again later; NGX_DECLINED: the peer has forbidden it;
+ * NGX_ERROR.
  */
 
 ngx_int_t ngx_trp_quic_migrate(ngx_trp_quic_t *q,

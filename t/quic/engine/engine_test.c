@@ -650,12 +650,23 @@ static void
 test_move(void)
 {
     stream_t            *st;
+    in_port_t            port;
     ngx_trp_quic_path_t  path;
 
     begin("migration");
     server.echo = 1;
-    both_ready();
+    world_connect();
     end_path(&client, &path);
+    is_int(ngx_trp_quic_migrate(client.q, &path), NGX_OK,
+           "to the same address, at once");
+    port = client.addr.sin_port;
+    client.addr.sin_port = htons(6002);
+    end_path(&client, &path);
+    is_int(ngx_trp_quic_migrate(client.q, &path), NGX_AGAIN,
+           "not before the handshake");
+    client.addr.sin_port = port;
+    end_path(&client, &path);
+    until(5000, client.ready && server.ready);
     is_int(ngx_trp_quic_migrate(server.q, &path), NGX_ERROR,
            "not by a server");
     world_run(200);
@@ -663,6 +674,11 @@ test_move(void)
     st = stream_new(&client, 5000000, 1);
     world_run(100);
     ok(st->sent > 0 && !st->closed, "in mid-transfer");
+    end_path(&client, &path);
+    is_int(ngx_trp_quic_migrate(client.q, &path), NGX_OK,
+           "to the same address");
+    world_run(100);
+    ok(!client.moved && !server.moved, "that is no move");
     client.addr.sin_port = htons(6001);
     end_path(&client, &path);
     is_int(ngx_trp_quic_migrate(client.q, &path), NGX_OK, "to another port");
