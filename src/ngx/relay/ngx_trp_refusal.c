@@ -87,11 +87,8 @@ ngx_trp_refusal_check(ngx_trp_refusal_t *refusal, ngx_trp_peer_t *peer,
                                    "key is not for this group");
     }
 
-    if (trp_authorized_key_expired(key, ngx_time())) {
-        ngx_trp_refusal_expiry(refusal, key);
-
-        return ngx_trp_refusal_set(refusal, NGX_TRP_SERVER_REFUSED_EXPIRED,
-                                   "key has expired");
+    if (ngx_trp_refusal_expired(refusal, key) != NGX_OK) {
+        return NGX_DECLINED;
     }
 
     ngx_trp_addr_from_sockaddr(&addr, &port,
@@ -106,6 +103,23 @@ ngx_trp_refusal_check(ngx_trp_refusal_t *refusal, ngx_trp_peer_t *peer,
     }
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_trp_refusal_expired(ngx_trp_refusal_t *refusal,
+    const trp_authorized_key_t *key)
+{
+    if (!trp_authorized_key_expired(key, ngx_time())) {
+        return NGX_OK;
+    }
+
+    refusal->owner = 1;
+
+    ngx_trp_refusal_expiry(refusal, key);
+
+    return ngx_trp_refusal_set(refusal, NGX_TRP_SERVER_REFUSED_EXPIRED,
+                               "key has expired");
 }
 
 

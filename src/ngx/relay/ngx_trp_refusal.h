@@ -46,6 +46,11 @@ typedef struct {
 ngx_int_t ngx_trp_refusal_check(ngx_trp_refusal_t *refusal,
     ngx_trp_peer_t *peer, trp_auth_t *auth, const ngx_array_t *keys);
 
+/* the same for the expiry time alone, which may have come since then */
+
+ngx_int_t ngx_trp_refusal_expired(ngx_trp_refusal_t *refusal,
+    const trp_authorized_key_t *key);
+
 /* the log line; "auth" is NULL if it was invalid */
 
 void ngx_trp_refusal_log(const ngx_trp_refusal_t *refusal,

@@ -403,9 +403,10 @@ ngx_int_t
 ngx_trp_relay_bear(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
     ngx_trp_transport_t *tr, ngx_trp_guest_t *guest, ngx_trp_bearer_t *bearer)
 {
-    trp_auth_t         auth;
-    ngx_trp_peer_t    *peer;
-    ngx_connection_t  *c;
+    trp_auth_t          auth;
+    ngx_trp_peer_t     *peer;
+    ngx_connection_t   *c;
+    ngx_trp_refusal_t   refusal;
 
     if (tr == NULL) {
         return NGX_ERROR;
@@ -452,8 +453,13 @@ ngx_trp_relay_bear(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
         peer->key = bearer->key;
         trp_tunnel_known(&peer->tunnel->state);
 
-        if (ngx_trp_relay_join(peer, &auth, bearer->auth, bearer->len)
-            != NGX_OK)
+        ngx_memzero(&refusal, sizeof(ngx_trp_refusal_t));
+
+        if (ngx_trp_refusal_expired(&refusal, peer->key) != NGX_OK) {
+            ngx_trp_relay_reject(peer, &refusal, &auth);
+
+        } else if (ngx_trp_relay_join(peer, &auth, bearer->auth, bearer->len)
+                   != NGX_OK)
         {
             ngx_trp_tunnel_fail(peer->tunnel);
         }
