@@ -453,6 +453,8 @@ ngx_trp_relay_quic_serve(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
 
     c->log->action = "QUIC handshaking";
 
+    ngx_trp_status_count(&relay->status, NGX_TRP_SERVER_ACCEPTED, 1);
+
     if (c->read->timer_set) {
         ngx_del_timer(c->read);
     }
