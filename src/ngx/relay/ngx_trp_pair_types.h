@@ -282,7 +282,7 @@ struct ngx_trp_peer_s {
 
     ngx_trp_metered_t     *metered;      /* input and output, or NULL */
 
-    u_char                 nonce[TRP_NONCE_LEN];
+    u_char                *nonce;        /* of HELLO, if it was sent */
 
     unsigned               idle:1;
     unsigned               near:2;       /* from another worker; 2: its users
@@ -297,9 +297,14 @@ struct ngx_trp_peer_s {
 };
 
 
-/* a connection of several tunnels, the first of which has authenticated it */
+/*
+ * A connection of several tunnels, the first of which has authenticated it; its
+ * log is theirs.
+ */
 
 struct ngx_trp_bearer_s {
+    ngx_trp_relay_t       *relay;
+    ngx_stream_session_t  *session;      /* NULL: its phases go on */
     trp_authorized_key_t  *key;          /* NULL: not yet */
     u_char                *auth;         /* AUTH, at most TRP_CONTROL_MAX */
     size_t                 len;

@@ -63,8 +63,16 @@ static void ngx_trp_relay_workers_tunnel(void *data,
 static void ngx_trp_relay_near(ngx_trp_relay_t *relay,
     ngx_trp_workers_near_t *near, ngx_socket_t fd);
 static void ngx_trp_relay_workers_exiting(void *data);
+static ngx_trp_peer_t *ngx_trp_relay_peer(ngx_trp_relay_t *relay,
+    ngx_stream_session_t *s, ngx_trp_transport_t *tr, ngx_trp_guest_t *guest);
+static void ngx_trp_relay_greet(ngx_trp_peer_t *peer);
 static u_char *ngx_trp_relay_log_error(ngx_log_t *log, u_char *buf,
     size_t len);
+static u_char *ngx_trp_relay_log_bearer(ngx_log_t *log, u_char *buf,
+    size_t len);
+static u_char *ngx_trp_relay_log_agent(u_char *buf, size_t len,
+    ngx_uint_t role, trp_str_t name, trp_str_t group,
+    const trp_authorized_key_t *key);
 static void ngx_trp_relay_hello(ngx_trp_peer_t *peer);
 static void ngx_trp_relay_readable(ngx_trp_tunnel_t *t);
 static void ngx_trp_relay_writable(ngx_trp_tunnel_t *t);
@@ -376,6 +384,7 @@ void
 ngx_trp_relay_serve(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
     ngx_trp_guest_t *guest)
 {
+    ngx_trp_peer_t       *peer;
     ngx_connection_t     *c;
     ngx_trp_transport_t  *tr;
 
@@ -393,30 +402,85 @@ ngx_trp_relay_serve(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
 
     tr = ngx_trp_transport_tls_create(c, &relay->tunnels.bio);
 
-    if (ngx_trp_relay_bear(relay, s, tr, guest, NULL) != NGX_OK) {
+    peer = ngx_trp_relay_peer(relay, s, tr, guest);
+
+    if (peer == NULL) {
         ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
+        return;
     }
+
+    c->log->handler = ngx_trp_relay_log_error;
+    c->log->data = peer;
+
+    ngx_trp_relay_greet(peer);
 }
 
 
 ngx_int_t
-ngx_trp_relay_bear(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
-    ngx_trp_transport_t *tr, ngx_trp_guest_t *guest, ngx_trp_bearer_t *bearer)
+ngx_trp_relay_bear(ngx_trp_bearer_t *bearer, ngx_trp_transport_t *tr,
+    ngx_trp_guest_t *guest)
 {
+    ngx_log_t          *log;
     trp_auth_t          auth;
     ngx_trp_peer_t     *peer;
-    ngx_connection_t   *c;
     ngx_trp_refusal_t   refusal;
 
-    if (tr == NULL) {
+    peer = ngx_trp_relay_peer(bearer->relay, bearer->session, tr, guest);
+
+    if (peer == NULL) {
         return NGX_ERROR;
+    }
+
+    peer->bearer = bearer;
+
+    log = tr->connection->log;
+    log->handler = ngx_trp_relay_log_bearer;
+    log->data = bearer;
+
+    if (bearer->key == NULL) {
+        ngx_trp_relay_greet(peer);
+        return NGX_OK;
+    }
+
+    /* cannot fail: it was parsed before */
+    (void) trp_auth_get(&auth, bearer->auth, bearer->len);
+
+    peer->key = bearer->key;
+    trp_tunnel_known(&peer->tunnel->state);
+
+    ngx_memzero(&refusal, sizeof(ngx_trp_refusal_t));
+
+    if (ngx_trp_refusal_expired(&refusal, peer->key) != NGX_OK) {
+        ngx_trp_relay_reject(peer, &refusal, &auth);
+
+    } else if (ngx_trp_relay_join(peer, &auth, bearer->auth, bearer->len)
+               != NGX_OK)
+    {
+        ngx_trp_tunnel_fail(peer->tunnel);
+    }
+
+    ngx_post_event(tr->connection->read, &ngx_posted_events);
+
+    return NGX_OK;
+}
+
+
+static ngx_trp_peer_t *
+ngx_trp_relay_peer(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
+    ngx_trp_transport_t *tr, ngx_trp_guest_t *guest)
+{
+    ngx_trp_peer_t    *peer;
+    ngx_connection_t  *c;
+
+    if (tr == NULL) {
+        return NULL;
     }
 
     c = tr->connection;
 
     peer = ngx_pcalloc(c->pool, sizeof(ngx_trp_peer_t));
     if (peer == NULL) {
-        return NGX_ERROR;
+        return NULL;
     }
 
     peer->relay = relay;
@@ -427,47 +491,32 @@ ngx_trp_relay_bear(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
                                          peer, 1, relay->conf->heartbeat);
 
     if (peer->tunnel == NULL || ngx_trp_tunnel_start(peer->tunnel) != NGX_OK) {
-        return NGX_ERROR;
+        return NULL;
     }
 
     if (relay->log_error == NULL) {
         relay->log_error = c->log->handler;
     }
 
-    c->log->handler = ngx_trp_relay_log_error;
-    c->log->data = peer;
+    return peer;
+}
 
-    peer->bearer = bearer;
 
-    if (bearer == NULL || bearer->key == NULL) {
-        ngx_trp_tunnel_deadline(peer->tunnel,
-                                ngx_trp_relay_time_left(relay, c),
-                                "waiting for authentication");
-        ngx_trp_relay_hello(peer);
+/* begins with a peer that is not known yet */
 
-    } else {
+static void
+ngx_trp_relay_greet(ngx_trp_peer_t *peer)
+{
+    ngx_connection_t  *c;
 
-        /* cannot fail: it was parsed before */
-        (void) trp_auth_get(&auth, bearer->auth, bearer->len);
+    c = peer->tunnel->connection;
 
-        peer->key = bearer->key;
-        trp_tunnel_known(&peer->tunnel->state);
-
-        ngx_memzero(&refusal, sizeof(ngx_trp_refusal_t));
-
-        if (ngx_trp_refusal_expired(&refusal, peer->key) != NGX_OK) {
-            ngx_trp_relay_reject(peer, &refusal, &auth);
-
-        } else if (ngx_trp_relay_join(peer, &auth, bearer->auth, bearer->len)
-                   != NGX_OK)
-        {
-            ngx_trp_tunnel_fail(peer->tunnel);
-        }
-    }
+    ngx_trp_tunnel_deadline(peer->tunnel,
+                            ngx_trp_relay_time_left(peer->relay, c),
+                            "waiting for authentication");
+    ngx_trp_relay_hello(peer);
 
     ngx_post_event(c->read, &ngx_posted_events);
-
-    return NGX_OK;
 }
 
 
@@ -477,7 +526,6 @@ static u_char *
 ngx_trp_relay_log_error(ngx_log_t *log, u_char *buf, size_t len)
 {
     u_char           *p;
-    trp_str_t         comment;
     ngx_trp_peer_t   *peer;
     ngx_trp_agent_t  *agent;
 
@@ -493,13 +541,51 @@ ngx_trp_relay_log_error(ngx_log_t *log, u_char *buf, size_t len)
         return p;
     }
 
-    comment = peer->key->comment;
+    return ngx_trp_relay_log_agent(p, len - (p - buf), agent->role,
+                                   ngx_trp_str(&agent->name),
+                                   ngx_trp_str(&agent->group->sn.str),
+                                   peer->key);
+}
 
-    return ngx_snprintf(p, len - (p - buf), ", %s: \"%V\" (%*s), group: \"%V\"",
-                        (agent->role == TRP_ROLE_REVERSE) ? "reverse"
-                                                          : "entry",
-                        &agent->name, ngx_min(comment.len, TRP_LABEL_MAX),
-                        comment.data, &agent->group->sn.str);
+
+static u_char *
+ngx_trp_relay_log_bearer(ngx_log_t *log, u_char *buf, size_t len)
+{
+    u_char            *p;
+    trp_auth_t         auth;
+    ngx_trp_bearer_t  *bearer;
+
+    bearer = log->data;
+
+    log->data = bearer->session;
+    p = bearer->relay->log_error(log, buf, len);
+    log->data = bearer;
+
+    if (bearer->key == NULL) {
+        return p;
+    }
+
+    /* cannot fail: it was parsed before */
+    (void) trp_auth_get(&auth, bearer->auth, bearer->len);
+
+    return ngx_trp_relay_log_agent(p, len - (p - buf), auth.role, auth.name,
+                                   auth.group, bearer->key);
+}
+
+
+static u_char *
+ngx_trp_relay_log_agent(u_char *buf, size_t len, ngx_uint_t role,
+    trp_str_t name, trp_str_t group, const trp_authorized_key_t *key)
+{
+    trp_str_t  comment;
+
+    comment = key->comment;
+
+    return ngx_snprintf(buf, len, ", %s: \"%*s\" (%*s), group: \"%*s\"",
+                        (role == TRP_ROLE_REVERSE) ? "reverse" : "entry",
+                        name.len, name.data,
+                        ngx_min(comment.len, TRP_LABEL_MAX), comment.data,
+                        group.len, group.data);
 }
 
 
@@ -607,6 +693,13 @@ ngx_trp_relay_hello(ngx_trp_peer_t *peer)
 {
     u_char       buf[NGX_TRP_OPEN_MAX];
     trp_hello_t  hello;
+
+    peer->nonce = ngx_pnalloc(peer->tunnel->connection->pool, TRP_NONCE_LEN);
+
+    if (peer->nonce == NULL) {
+        ngx_trp_tunnel_lose(peer->tunnel, "no memory");
+        return;
+    }
 
     randombytes_buf(peer->nonce, TRP_NONCE_LEN);
 

@@ -130,9 +130,8 @@ void ngx_trp_relay_serve(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
  * NGX_ERROR: no memory, the caller closes the transport.
  */
 
-ngx_int_t ngx_trp_relay_bear(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
-    ngx_trp_transport_t *tr, ngx_trp_guest_t *guest,
-    ngx_trp_bearer_t *bearer);
+ngx_int_t ngx_trp_relay_bear(ngx_trp_bearer_t *bearer, ngx_trp_transport_t *tr,
+    ngx_trp_guest_t *guest);
 
 
 /* it counts as unauthenticated, from accept() on; as ngx_trp_relay_accept() */

@@ -34,15 +34,17 @@
 /* unauthenticated connections, as a part of the limit, that cause a Retry */
 #define NGX_TRP_RELAY_QUIC_RETRY     8
 
-#define NGX_TRP_RELAY_QUIC_POOL      1024
+/* of a tunnel, of which there may be thousands: what it has to have, no more */
+
+#define NGX_TRP_RELAY_QUIC_POOL                                              \
+    (sizeof(ngx_pool_t) + sizeof(ngx_trp_transport_quic_t)                   \
+     + sizeof(ngx_trp_tunnel_t) + sizeof(ngx_trp_peer_t))
 
 
 typedef struct {
     ngx_trp_relay_route_t      route;       /* the first member */
     ngx_trp_bearer_t           bearer;
-    ngx_trp_relay_t           *relay;
     ngx_connection_t          *connection;
-    ngx_stream_session_t      *session;     /* NULL: its phases go on */
     ngx_trp_guest_t           *guest;
 
     ngx_sockaddr_t             local;
@@ -250,7 +252,7 @@ ngx_trp_relay_quic_accept(ngx_trp_relay_t *relay,
         ngx_memzero(rq, sizeof(ngx_trp_relay_quic_t));
 
         rq->route.socket = socket;
-        rq->relay = relay;
+        rq->bearer.relay = relay;
         rq->connection = c;
         rq->served = &served;
 
@@ -448,7 +450,7 @@ ngx_trp_relay_quic_serve(ngx_trp_relay_t *relay, ngx_stream_session_t *s,
     c = s->connection;
     rq = (ngx_trp_relay_quic_t *) c->udp;
 
-    rq->session = s;
+    rq->bearer.session = s;
     rq->guest = guest;
 
     c->log->action = "QUIC handshaking";
@@ -487,7 +489,7 @@ ngx_trp_relay_quic_start(ngx_trp_relay_quic_t *rq, ngx_ssl_t *ssl)
 
     c = rq->connection;
     udp = rq->route.socket->udp;
-    rc = rq->relay->conf;
+    rc = rq->bearer.relay->conf;
 
     if (ngx_ssl_create_connection(ssl, c, 0) != NGX_OK) {
         return NGX_ERROR;
@@ -597,7 +599,8 @@ ngx_trp_relay_quic_verify(ngx_trp_relay_quic_t *rq)
     ngx_stream_ssl_srv_conf_t  *sscf;
 
     c = rq->connection;
-    sscf = ngx_stream_get_module_srv_conf(rq->session, ngx_stream_ssl_module);
+    sscf = ngx_stream_get_module_srv_conf(rq->bearer.session,
+                                          ngx_stream_ssl_module);
 
     if (!sscf->verify) {
         return NULL;
@@ -674,9 +677,7 @@ ngx_trp_relay_quic_opened(ngx_trp_quic_t *q, ngx_trp_quic_stream_t *stream)
     (void) ngx_atomic_fetch_add(ngx_stat_active, 1);
 #endif
 
-    if (ngx_trp_relay_bear(rq->relay, rq->session, tr, rq->guest, &rq->bearer)
-        != NGX_OK)
-    {
+    if (ngx_trp_relay_bear(&rq->bearer, tr, rq->guest) != NGX_OK) {
 #if (NGX_STAT_STUB)
         (void) ngx_atomic_fetch_add(ngx_stat_active, -1);
 #endif
@@ -691,7 +692,6 @@ ngx_trp_relay_quic_opened(ngx_trp_quic_t *q, ngx_trp_quic_stream_t *stream)
 static ngx_connection_t *
 ngx_trp_relay_quic_stream(ngx_trp_relay_quic_t *rq)
 {
-    ngx_log_t         *log;
     ngx_pool_t        *pool;
     ngx_connection_t  *c, *qc;
 
@@ -706,26 +706,16 @@ ngx_trp_relay_quic_stream(ngx_trp_relay_quic_t *rq)
     c->shared = 1;
 
     pool = ngx_create_pool(NGX_TRP_RELAY_QUIC_POOL, qc->log);
-    log = pool ? ngx_palloc(pool, sizeof(ngx_log_t)) : NULL;
 
-    if (log == NULL) {
+    if (pool == NULL) {
         ngx_close_connection(c);
-
-        if (pool) {
-            ngx_destroy_pool(pool);
-        }
-
         return NULL;
     }
 
-    *log = *qc->log;
-
-    pool->log = log;
-
     c->pool = pool;
-    c->log = log;
-    c->read->log = log;
-    c->write->log = log;
+    c->log = qc->log;
+    c->read->log = qc->log;
+    c->write->log = qc->log;
     c->log_error = NGX_ERROR_INFO;
     c->type = SOCK_STREAM;
     c->listening = qc->listening;
@@ -739,10 +729,8 @@ ngx_trp_relay_quic_stream(ngx_trp_relay_quic_t *rq)
     c->read->active = 1;
     c->write->active = 1;
     c->write->ready = 1;
-    c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
+    c->number = qc->number;
     c->start_time = qc->start_time;
-
-    log->connection = c->number;
 
     return c;
 }

@@ -26,19 +26,6 @@
 #define ngx_trp_transport_quic(tr)  trp_of(ngx_trp_transport_quic_t, base, tr)
 
 
-typedef struct {
-    ngx_trp_transport_t      base;
-    ngx_trp_quic_stream_t   *stream;
-    ngx_trp_quic_end_e       end;           /* if it is over */
-
-    unsigned                 relay:1;
-    unsigned                 greeting:3;    /* bytes of PING still to come */
-    unsigned                 wrong:1;       /* it was none */
-    unsigned                 over:1;
-    unsigned                 reset:1;
-} ngx_trp_transport_quic_t;
-
-
 static void ngx_trp_transport_quic_readable(ngx_trp_quic_stream_t *s);
 static void ngx_trp_transport_quic_writable(ngx_trp_quic_stream_t *s);
 static void ngx_trp_transport_quic_closed(ngx_trp_quic_stream_t *s,

@@ -25,6 +25,21 @@
 #pragma GCC visibility push(hidden)
 
 
+/* here for its size, which the pool of the connection has to have */
+
+typedef struct {
+    ngx_trp_transport_t      base;
+    ngx_trp_quic_stream_t   *stream;
+    ngx_trp_quic_end_e       end;           /* if it is over */
+
+    unsigned                 relay:1;
+    unsigned                 greeting:3;    /* bytes of PING still to come */
+    unsigned                 wrong:1;       /* it was none */
+    unsigned                 over:1;
+    unsigned                 reset:1;
+} ngx_trp_transport_quic_t;
+
+
 /*
  * In the pool of the connection; NULL: no memory.  From now on the stream is
  * the transport's, which frees it when it is closed.
