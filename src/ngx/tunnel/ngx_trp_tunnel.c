@@ -20,7 +20,6 @@
 
 static void ngx_trp_tunnel_read_handler(ngx_event_t *rev);
 static void ngx_trp_tunnel_write_handler(ngx_event_t *wev);
-static void ngx_trp_tunnel_event_handler(ngx_event_t *ev);
 static void ngx_trp_tunnel_free_payload(ngx_trp_tunnel_t *t);
 static ngx_int_t ngx_trp_tunnel_drop(ngx_trp_tunnel_t *t);
 static void ngx_trp_tunnel_consume(ngx_trp_tunnel_t *t);
@@ -54,10 +53,6 @@ ngx_trp_tunnel_create(ngx_trp_transport_t *tr, ngx_trp_tunnels_t *tunnels,
     t->data = data;
     t->heartbeat = heartbeat;
     t->received = ngx_current_msec;
-
-    t->event.data = t;
-    t->event.handler = ngx_trp_tunnel_event_handler;
-    t->event.log = c->log;
 
     trp_tunnel_init(&t->state, relay, !relay);
     trp_reader_init(&t->reader, NULL);
@@ -113,7 +108,7 @@ ngx_trp_tunnel_read_handler(ngx_event_t *rev)
 
         /* outside of the event loop: make it iterate once more */
 
-        if (t->event.posted) {
+        if (c->write->posted) {
             ngx_trp_tunnel_flush_later(t);
         }
 
@@ -137,9 +132,15 @@ ngx_trp_tunnel_read_handler(ngx_event_t *rev)
 }
 
 
+/*
+ * Output can be written, or the tunnel has posted the event itself: to flush,
+ * to close, or because it is idle.
+ */
+
 static void
 ngx_trp_tunnel_write_handler(ngx_event_t *wev)
 {
+    ngx_uint_t            blocked;
     ngx_connection_t     *c;
     ngx_trp_tunnel_t     *t;
     ngx_trp_transport_t  *tr;
@@ -148,40 +149,17 @@ ngx_trp_tunnel_write_handler(ngx_event_t *wev)
     t = c->data;
     tr = t->transport;
 
+    if (wev->timedout) {
+        wev->timedout = 0;
+        t->held = 0;
+    }
+
     if (tr->write_on_read) {
         tr->write_on_read = 0;
         ngx_post_event(c->read, &ngx_posted_events);
     }
 
-    if (t->blocked) {
-        ngx_trp_tunnel_flush(t);
-
-        if (t->blocked || t->failed) {
-            return;
-        }
-
-        t->handlers->writable(t);
-    }
-
-    if (!t->blocked && tr->ops->written(tr) != NGX_OK) {
-        ngx_trp_tunnel_fail(t);
-    }
-}
-
-
-static void
-ngx_trp_tunnel_event_handler(ngx_event_t *ev)
-{
-    ngx_uint_t         blocked;
-    ngx_trp_tunnel_t  *t;
-
-    t = ev->data;
     blocked = t->blocked;
-
-    if (ev->timedout) {
-        ev->timedout = 0;
-        t->held = 0;
-    }
 
     if (!t->held) {
         ngx_trp_tunnel_flush(t);
@@ -196,6 +174,10 @@ ngx_trp_tunnel_event_handler(ngx_event_t *ev)
 
         /* the socket accepts bytes some time before epoll reports it */
         t->handlers->writable(t);
+    }
+
+    if (!t->blocked && tr->ops->written(tr) != NGX_OK) {
+        ngx_trp_tunnel_fail(t);
     }
 
     ngx_trp_tunnel_settle(t);
@@ -707,12 +689,12 @@ ngx_trp_tunnel_close(ngx_trp_tunnel_t *t)
     t->failed = 1;
     t->handlers->closed(t);
 
-    if (t->event.posted) {
-        ngx_delete_posted_event(&t->event);
+    if (c->write->posted) {
+        ngx_delete_posted_event(c->write);
     }
 
-    if (t->event.timer_set) {
-        ngx_del_timer(&t->event);
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
     }
 
     ngx_trp_out_free(&t->out);

@@ -355,11 +355,15 @@ ngx_trp_tunnel_flush_last(ngx_trp_tunnels_t *tunnels, ngx_trp_tunnel_t *t)
 void
 ngx_trp_tunnel_flush_later(ngx_trp_tunnel_t *t)
 {
-    if (t->event.posted) {
-        ngx_delete_posted_event(&t->event);
+    ngx_event_t  *wev;
+
+    wev = t->connection->write;
+
+    if (wev->posted) {
+        ngx_delete_posted_event(wev);
     }
 
-    ngx_post_event(&t->event, &ngx_posted_next_events);
+    ngx_post_event(wev, &ngx_posted_next_events);
 
     t->tunnels->last = NULL;
 }
@@ -373,7 +377,7 @@ ngx_trp_tunnel_flush_after(ngx_trp_tunnel_t *t, ngx_msec_t msec)
     }
 
     t->held = 1;
-    ngx_add_timer(&t->event, msec);
+    ngx_add_timer(t->connection->write, msec);
 
     t->tunnels->last = NULL;
 }
@@ -382,13 +386,17 @@ ngx_trp_tunnel_flush_after(ngx_trp_tunnel_t *t, ngx_msec_t msec)
 void
 ngx_trp_tunnel_post(ngx_trp_tunnel_t *t)
 {
+    ngx_event_t  *wev;
+
+    wev = t->connection->write;
+
     if (t->held) {
         t->held = 0;
-        ngx_del_timer(&t->event);
+        ngx_del_timer(wev);
     }
 
-    if (!t->event.posted) {
-        ngx_post_event(&t->event, &ngx_posted_events);
+    if (!wev->posted) {
+        ngx_post_event(wev, &ngx_posted_events);
     }
 }
 

@@ -86,7 +86,7 @@ ngx_trp_tunnel_why(ngx_trp_tunnel_t *t, const char *why)
 }
 
 
-/* internal: posts the tunnel's event */
+/* internal: posts the write event of the connection */
 
 void ngx_trp_tunnel_post(ngx_trp_tunnel_t *t);
 

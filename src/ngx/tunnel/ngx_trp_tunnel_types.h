@@ -120,8 +120,6 @@ struct ngx_trp_tunnel_s {
 
     ngx_trp_out_t                     out;        /* frames, not yet in TLS */
 
-    ngx_event_t                       event;      /* flush, idle, fail */
-
     ngx_trp_tunnel_doubt_t            doubt;
 
     ngx_trp_metered_t                *input;      /* NULL: without limit */
@@ -134,9 +132,9 @@ struct ngx_trp_tunnel_s {
     ngx_msec_t                        received;   /* time of the last input */
     const char                       *deadline;   /* what the timer waits for */
     const char                       *why;        /* it is to be closed */
-    size_t                            dropped;
-    size_t                            unsent;     /* at the last beat */
-    size_t                            turn;       /* bytes read in this run */
+    uint32_t                          dropped;
+    uint32_t                          unsent;     /* at the last beat */
+    uint32_t                          turn;       /* bytes read in this run */
 
     unsigned                          busy:1;     /* a stream is not yet over */
     unsigned                          abandoned:1; /* its near end is gone */
