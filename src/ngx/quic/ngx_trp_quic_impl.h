@@ -91,13 +91,13 @@ struct ngx_trp_quic_stream_s {
 
     ngx_trp_quic_bytes_t             out;
     ngx_trp_quic_block_t            *next;     /* where unsent bytes are */
-    size_t                           next_pos;
     uint64_t                         acked;
     uint64_t                         sent;
     uint64_t                         written;
 
     uint64_t                         code;
 
+    uint32_t                         next_pos;       /* in that block */
     unsigned                         fresh:1;        /* opened() follows */
     unsigned                         in_told:1;
     unsigned                         in_output:1;
