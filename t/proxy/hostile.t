@@ -118,6 +118,11 @@ my @working = (
         if ($head !~ /^Proxy-Authorization/m) {
             say($_[0], "HTTP/1.1 407 No\r\n$basic$empty"); return; }
         say($_[0], $ok); relay_bytes($_[0], $to); } ],
+    [ 'closes in the body', sub { my $head = head_of($_[0]);
+        if ($head !~ /^Proxy-Authorization/m) {
+            say($_[0], "HTTP/1.1 407 No\r\n${basic}Content-Length: 50\r\n\r\n"
+                . 'go away'); return; }
+        say($_[0], $ok); relay_bytes($_[0], $to); } ],
     [ 'closes', sub { my $head = head_of($_[0]);
         if ($head !~ /^Proxy-Authorization: Digest .*nc=0000000\d/m) {
             say($_[0], "HTTP/1.0 407 No\r\n$basic$digest\r\n"); return; }
