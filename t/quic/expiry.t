@@ -41,6 +41,7 @@ stream {
         ssl_certificate localhost.crt;
         ssl_certificate_key localhost.key;
         trp_relay;
+        trp_relay_heartbeat 10m;
         trp_authorized_keys authorized_keys;
     }
 }
