@@ -15,7 +15,7 @@
 #
 # When everything runs, up to AGAIN (3) files that fail run once more, alone;
 # those that pass then are named in the summary.  AGAIN=0: a failure is final,
-# as it is with sanitizers and valgrind.
+# as it is with sanitizers and valgrind, and by default when some tests run.
 #
 # Where the modules have no QUIC, its tests run on Debian 13 then, by
 # scripts/chroot, if this is root; QUIC=0: not.
@@ -196,7 +196,8 @@ count() {
 # second try; one that has found memory misused does not.
 
 again=${AGAIN:-3}
-if [ "$only" -gt 0 ] || [ "${ASAN:-}${VALGRIND:-}" ]; then
+if [ "$only" -gt 0 ] && [ -z "${AGAIN:-}" ] || [ "${ASAN:-}${VALGRIND:-}" ]
+then
     again=0
 fi
 
@@ -238,7 +239,8 @@ quic_elsewhere() {
     quic_log=$objs/quic.log
     echo "== QUIC: $# files on Debian 13, to $quic_log"
 
-    env -u OBJS -u CC -u LD_PRELOAD scripts/chroot trixie t/run.sh "$@" \
+    env -u OBJS -u CC -u LD_PRELOAD AGAIN="$again" \
+        scripts/chroot trixie t/run.sh "$@" \
         > "$quic_log" 2>&1 && rc=0 || rc=1
 
     sed -n '/^== summary/,$p' "$quic_log"

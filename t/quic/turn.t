@@ -22,7 +22,7 @@ use Test::Nginx::TRP::QUICTurn;
 my $missing = quic_missing();
 plan(skip_all => $missing) if $missing;
 
-close port(8443, socket => 1);
+port(8443, both => 1);
 
 my $relay = Test::Nginx->new()->has(qw/ stream stream_ssl udp /);
 my $turn = Test::Nginx->new();

@@ -18,7 +18,7 @@ use Test::Nginx::TRP::QUIC;
 my $missing = quic_missing();
 plan(skip_all => $missing) if $missing;
 
-close port(8443, socket => 1);
+port(8443, both => 1);
 
 my $hub = Test::Nginx->new()->has(qw/ stream stream_ssl udp /);
 my $agent = Test::Nginx->new();

@@ -643,23 +643,28 @@ sub _globals_dso {
 
 # A port number: the wanted one if it is free, or one of the same five
 # hundred.  It is reserved against other tests by a socket of the other
-# protocol, kept for the life of the process.
+# protocol, kept for the life of the process.  With "both" the test itself needs
+# that protocol, too: the number is a random one, and nothing reserves it.
 
 sub port {
     my ($wanted, %opts) = @_;
 
-    my $entry = $ports{$wanted} ||= _reserve($wanted, $opts{udp});
+    my $entry = $ports{$wanted} ||= _reserve($wanted, %opts);
     return $opts{socket} ? $entry->{lock} : $entry->{port};
 }
 
 
 sub _reserve {
-    my ($wanted, $udp) = @_;
+    my ($wanted, %opts) = @_;
+    my $udp = $opts{udp};
     my $base = $wanted - $wanted % 500;
 
-    for my $port ($wanted, map { $base + int rand 500 } 1 .. 50) {
+    for my $port ($opts{both} ? () : $wanted,
+        map { $base + int rand 500 } 1 .. 50)
+    {
         my $lock = _bind($port, $udp ? 'tcp' : 'udp') or next;
         _bind($port, $udp ? 'udp' : 'tcp') or next;
+        close $lock if $opts{both};
         return { port => $port, lock => $lock };
     }
 

@@ -365,16 +365,11 @@ sub coturn {
 }
 
 
-# A port whose other protocol is no longer reserved, as it is used, too.  To be
-# called before daemons start, which would keep the reservation, and with a
-# different number in each test.
+# a port whose other protocol is not reserved, as it is used, too
 
 sub both_ports {
     my ($wanted) = @_;
-    my $port = port($wanted);
-
-    close port($wanted, socket => 1);
-    return $port;
+    return port($wanted, both => 1);
 }
 
 
