@@ -644,12 +644,15 @@ sub _globals_dso {
 # A port number: the wanted one if it is free, or one of the same five
 # hundred.  It is reserved against other tests by a socket of the other
 # protocol, kept for the life of the process.  With "both" the test itself needs
-# that protocol, too: the number is a random one, and nothing reserves it.
+# that protocol, too, and nothing reserves it: unless it is known already, the
+# number is a random one.
 
 sub port {
     my ($wanted, %opts) = @_;
 
     my $entry = $ports{$wanted} ||= _reserve($wanted, %opts);
+
+    close $entry->{lock} if $opts{both};
     return $opts{socket} ? $entry->{lock} : $entry->{port};
 }
 
@@ -664,7 +667,6 @@ sub _reserve {
     {
         my $lock = _bind($port, $udp ? 'tcp' : 'udp') or next;
         _bind($port, $udp ? 'udp' : 'tcp') or next;
-        close $lock if $opts{both};
         return { port => $port, lock => $lock };
     }
 
