@@ -31,7 +31,7 @@ my $reverse = Test::Nginx->new();
 
 quic_relay_conf($relay);
 quic_turn_server($turn);
-quic_turn_agents($entry, $reverse, '127.0.0.1:' . port(8478, udp => 1));
+quic_turn_agents($entry, $reverse, '127.0.0.1:%%PORT_8478_UDP%%');
 
 trp_cert($relay, $entry, $reverse);
 $relay->write_file('authorized_keys', join "\n", trp_keys($entry, 'key'),

@@ -32,7 +32,7 @@ my $reverse = Test::Nginx->new();
 
 quic_relay_conf($relay);
 trp_cert($relay, $entry, $reverse);
-quic_turn_agents($entry, $reverse, '127.0.0.1:' . port(8357));
+quic_turn_agents($entry, $reverse, '127.0.0.1:%%PORT_8357%%');
 
 $relay->write_file('authorized_keys', join "\n", trp_keys($entry, 'key'),
     trp_keys($reverse, 'key'));
