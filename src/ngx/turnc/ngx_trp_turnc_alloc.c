@@ -53,6 +53,7 @@ static ssize_t ngx_trp_turnc_read_datagrams(ngx_trp_turnc_alloc_t *a);
 static ngx_int_t ngx_trp_turnc_read_error(ngx_trp_turnc_alloc_t *a);
 static void ngx_trp_turnc_write_handler(ngx_event_t *wev);
 static void ngx_trp_turnc_writable(ngx_trp_turnc_alloc_t *a);
+static void ngx_trp_turnc_user_writable(ngx_trp_turnc_user_t *user);
 static ngx_int_t ngx_trp_turnc_flush(ngx_trp_turnc_alloc_t *a);
 static void ngx_trp_turnc_send(void *data, const uint8_t *p, size_t len);
 static void ngx_trp_turnc_break(ngx_trp_turnc_alloc_t *a);
@@ -60,6 +61,9 @@ static ngx_int_t ngx_trp_turnc_keep(ngx_trp_turnc_alloc_t *a,
     const u_char *p, size_t len);
 static void ngx_trp_turnc_events(ngx_trp_turnc_alloc_t *a);
 static void ngx_trp_turnc_allocated(ngx_trp_turnc_alloc_t *a);
+static void ngx_trp_turnc_user_ready(ngx_trp_turnc_user_t *user);
+static void ngx_trp_turnc_each(ngx_trp_turnc_alloc_t *a,
+    void (*tell)(ngx_trp_turnc_user_t *user));
 static void ngx_trp_turnc_failed(ngx_trp_turnc_alloc_t *a, ngx_uint_t code);
 static void ngx_trp_turnc_connected(ngx_trp_turnc_user_t *user, uint32_t id);
 static void ngx_trp_turnc_refused(ngx_trp_turnc_user_t *user, ngx_uint_t code);
@@ -685,35 +689,23 @@ ngx_trp_turnc_write_handler(ngx_event_t *wev)
 static void
 ngx_trp_turnc_writable(ngx_trp_turnc_alloc_t *a)
 {
-    ngx_queue_t           *q, waiting;
-    ngx_trp_turnc_user_t  *user;
-
     if (!a->udp.blocked) {
         return;
     }
 
     a->udp.blocked = 0;
 
-    /* in each call users may leave, and the socket may be full again */
+    /* meanwhile the socket may be full again */
 
-    ngx_queue_init(&waiting);
+    ngx_trp_turnc_each(a, ngx_trp_turnc_user_writable);
+}
 
-    if (!ngx_queue_empty(&a->users)) {
-        ngx_queue_add(&waiting, &a->users);
-        ngx_queue_init(&a->users);
-    }
 
-    while (!ngx_queue_empty(&waiting)) {
-        q = ngx_queue_head(&waiting);
-
-        ngx_queue_remove(q);
-        ngx_queue_insert_tail(&a->users, q);
-
-        user = ngx_queue_data(q, ngx_trp_turnc_user_t, queue);
-
-        if (user->handlers->writable) {
-            user->handlers->writable(user);
-        }
+static void
+ngx_trp_turnc_user_writable(ngx_trp_turnc_user_t *user)
+{
+    if (user->handlers->writable) {
+        user->handlers->writable(user);
     }
 }
 
@@ -989,10 +981,8 @@ ngx_trp_turnc_events(ngx_trp_turnc_alloc_t *a)
 static void
 ngx_trp_turnc_allocated(ngx_trp_turnc_alloc_t *a)
 {
-    u_char                  text[TRP_ADDR_TEXT_LEN];
-    ngx_queue_t            *q, waiting;
-    const trp_taddr_t      *relayed;
-    ngx_trp_turnc_user_t   *user;
+    u_char              text[TRP_ADDR_TEXT_LEN];
+    const trp_taddr_t  *relayed;
 
     a->ready = 1;
     a->log.action = NULL;
@@ -1005,7 +995,24 @@ ngx_trp_turnc_allocated(ngx_trp_turnc_alloc_t *a)
                   trp_addr_text(text, &relayed->addr), text,
                   (int) relayed->port);
 
-    /* in each call users may leave and others may join */
+    ngx_trp_turnc_each(a, ngx_trp_turnc_user_ready);
+}
+
+
+static void
+ngx_trp_turnc_user_ready(ngx_trp_turnc_user_t *user)
+{
+    user->handlers->ready(user);
+}
+
+
+/* in each call users may leave, and others may join, which are not told */
+
+static void
+ngx_trp_turnc_each(ngx_trp_turnc_alloc_t *a,
+    void (*tell)(ngx_trp_turnc_user_t *user))
+{
+    ngx_queue_t  *q, waiting;
 
     ngx_queue_init(&waiting);
 
@@ -1020,8 +1027,7 @@ ngx_trp_turnc_allocated(ngx_trp_turnc_alloc_t *a)
         ngx_queue_remove(q);
         ngx_queue_insert_tail(&a->users, q);
 
-        user = ngx_queue_data(q, ngx_trp_turnc_user_t, queue);
-        user->handlers->ready(user);
+        tell(ngx_queue_data(q, ngx_trp_turnc_user_t, queue));
     }
 }
 
