@@ -18,14 +18,20 @@
 #include "websocket/trp_upgrade.h"
 
 
+/* a line of the head, without its end */
+
+typedef int (*trp_upgrade_line_pt)(void *data, trp_str_t line);
+
+
+static int trp_upgrade_head(trp_str_t text, size_t *head,
+    trp_upgrade_line_pt first, trp_upgrade_line_pt header, void *data);
 static int trp_upgrade_line(trp_str_t *text, trp_str_t *line);
-static int trp_upgrade_status(trp_upgrade_t *u, trp_str_t line);
+static int trp_upgrade_status(void *data, trp_str_t line);
 static int trp_upgrade_split(trp_str_t line, trp_str_t *name,
     trp_str_t *value);
-static int trp_upgrade_header(trp_upgrade_t *u, trp_str_t line);
-static int trp_upgrade_method(trp_upgrade_request_t *r, trp_str_t line);
-static int trp_upgrade_request_header(trp_upgrade_request_t *r,
-    trp_str_t line);
+static int trp_upgrade_header(void *data, trp_str_t line);
+static int trp_upgrade_method(void *data, trp_str_t line);
+static int trp_upgrade_request_header(void *data, trp_str_t line);
 static void trp_upgrade_protocols(trp_upgrade_request_t *r, trp_str_t list);
 static int trp_upgrade_slot(trp_str_t item);
 static int trp_upgrade_has(trp_str_t list, trp_str_t token);
@@ -58,11 +64,22 @@ static const trp_str_t  trp_upgrade_forwarded = trp_string("X-Forwarded-For");
 int
 trp_upgrade_parse(trp_upgrade_t *u, trp_str_t text, size_t *head)
 {
+    memset(u, 0, sizeof(trp_upgrade_t));
+
+    return trp_upgrade_head(text, head, trp_upgrade_status,
+                            trp_upgrade_header, u);
+}
+
+
+/* "data" goes to both; they return TRP_OK or TRP_ERROR */
+
+static int
+trp_upgrade_head(trp_str_t text, size_t *head, trp_upgrade_line_pt first,
+    trp_upgrade_line_pt header, void *data)
+{
     int        rc;
     size_t     len;
     trp_str_t  line;
-
-    memset(u, 0, sizeof(trp_upgrade_t));
 
     len = text.len;
 
@@ -72,7 +89,7 @@ trp_upgrade_parse(trp_upgrade_t *u, trp_str_t text, size_t *head)
         return rc;
     }
 
-    if (trp_upgrade_status(u, line) != TRP_OK) {
+    if (first(data, line) != TRP_OK) {
         return TRP_ERROR;
     }
 
@@ -88,7 +105,7 @@ trp_upgrade_parse(trp_upgrade_t *u, trp_str_t text, size_t *head)
             return TRP_OK;
         }
 
-        if (trp_upgrade_header(u, line) != TRP_OK) {
+        if (header(data, line) != TRP_OK) {
             return TRP_ERROR;
         }
     }
@@ -127,8 +144,10 @@ trp_upgrade_line(trp_str_t *text, trp_str_t *line)
 /* HTTP/1.1 101 Switching Protocols */
 
 static int
-trp_upgrade_status(trp_upgrade_t *u, trp_str_t line)
+trp_upgrade_status(void *data, trp_str_t line)
 {
+    trp_upgrade_t *u = data;
+
     size_t  i;
 
     if (!trp_str_starts(line, trp_upgrade_http)) {
@@ -180,8 +199,10 @@ trp_upgrade_split(trp_str_t line, trp_str_t *name, trp_str_t *value)
 
 
 static int
-trp_upgrade_header(trp_upgrade_t *u, trp_str_t line)
+trp_upgrade_header(void *data, trp_str_t line)
 {
+    trp_upgrade_t *u = data;
+
     trp_str_t  name, value;
 
     if (trp_upgrade_split(line, &name, &value) != TRP_OK) {
@@ -224,49 +245,22 @@ trp_upgrade_check(const trp_upgrade_t *u, trp_str_t accept, trp_str_t protocol)
 int
 trp_upgrade_request(trp_upgrade_request_t *r, trp_str_t text, size_t *head)
 {
-    int        rc;
-    size_t     len;
-    trp_str_t  line;
-
     memset(r, 0, sizeof(trp_upgrade_request_t));
 
     r->slot = TRP_DECLINED;
-    len = text.len;
 
-    rc = trp_upgrade_line(&text, &line);
-
-    if (rc != TRP_OK) {
-        return rc;
-    }
-
-    if (trp_upgrade_method(r, line) != TRP_OK) {
-        return TRP_ERROR;
-    }
-
-    for ( ;; ) {
-        rc = trp_upgrade_line(&text, &line);
-
-        if (rc != TRP_OK) {
-            return rc;
-        }
-
-        if (line.len == 0) {
-            *head = len - text.len;
-            return TRP_OK;
-        }
-
-        if (trp_upgrade_request_header(r, line) != TRP_OK) {
-            return TRP_ERROR;
-        }
-    }
+    return trp_upgrade_head(text, head, trp_upgrade_method,
+                            trp_upgrade_request_header, r);
 }
 
 
 /* GET /path HTTP/1.1 */
 
 static int
-trp_upgrade_method(trp_upgrade_request_t *r, trp_str_t line)
+trp_upgrade_method(void *data, trp_str_t line)
 {
+    trp_upgrade_request_t *r = data;
+
     r->get = trp_str_equal(trp_str_word(&line), trp_upgrade_get);
     r->path = trp_str_word(&line);
     r->http11 = trp_str_equal(line, trp_upgrade_http11);
@@ -277,8 +271,10 @@ trp_upgrade_method(trp_upgrade_request_t *r, trp_str_t line)
 
 
 static int
-trp_upgrade_request_header(trp_upgrade_request_t *r, trp_str_t line)
+trp_upgrade_request_header(void *data, trp_str_t line)
 {
+    trp_upgrade_request_t *r = data;
+
     trp_str_t  name, value;
 
     if (trp_upgrade_split(line, &name, &value) != TRP_OK) {
