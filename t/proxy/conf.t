@@ -11,6 +11,7 @@ BEGIN { use FindBin; chdir $FindBin::Bin; push @INC, '../lib'; }
 
 use Test::Nginx;
 use Test::Nginx::TRP;
+use Test::Nginx::TRP::AgentSettings;
 
 my $t = Test::Nginx->new()->has(qw/ stream stream_ssl /);
 
@@ -108,66 +109,4 @@ trp_crl($t, 'ca');
 $t->write_file('passwords', "secret\n");
 $t->write_file('empty', '');
 
-for my $prefix (qw/ trp_entry_proxy trp_reverse_proxy /) {
-
-    like(conf($t, $prefix, $all{$prefix}), qr/test is successful$/,
-        "$prefix, all");
-
-    for my $line (@good) {
-        like(conf($t, $prefix, $line =~ s/\bP(?=[_ "])/$prefix/gr),
-            qr/test is successful$/, "$prefix, good: " . substr($line, 0, 50));
-    }
-
-    for my $case (@bad) {
-        my ($line, $message) = @$case;
-        my $text = $message =~ s/\bP(?=[_ "])/$prefix/gr;
-        like(conf($t, $prefix, $line =~ s/\bP(?=[_ "])/$prefix/gr),
-            qr/\[emerg\] [^\n]*$text.*failed$/s, "$prefix, $line");
-    }
-}
-
-
-sub conf {
-    my ($t, $prefix, $line) = @_;
-    my %at = ($prefix => $line);
-    my $entry = $at{trp_entry_proxy} // '';
-    my $reverse = $at{trp_reverse_proxy} // '';
-
-    $t->write_file_expand('nginx.conf', <<"EOC");
-
-%%TEST_GLOBALS%%
-
-daemon off;
-
-events {
-}
-
-stream {
-    %%TEST_GLOBALS_STREAM%%
-
-    upstream relay {
-        server 127.0.0.1:%%PORT_8443%%;
-
-        trp_entry;
-        trp_entry_key key;
-        trp_entry_ssl_trusted_certificate localhost.crt;
-        $entry
-    }
-
-    server {
-        trp_route %%PORT_8080%%:80 bind=127.0.0.1;
-        proxy_pass relay;
-    }
-
-    server {
-        trp_reverse relay;
-        trp_reverse_key key;
-        trp_reverse_ssl_trusted_certificate localhost.crt;
-        $reverse
-        proxy_pass \$trp_destination;
-    }
-}
-EOC
-
-    return nginx_test($t);
-}
+test_agent_settings($t, 'proxy', \%all, \@good, \@bad);
