@@ -223,6 +223,27 @@ ngx_trp_relay_start(ngx_cycle_t *cycle, ngx_trp_relay_worker_t *worker,
 }
 
 
+ngx_trp_relay_t *
+ngx_trp_relay_numbered(ngx_trp_relay_worker_t *worker, ngx_uint_t number)
+{
+    ngx_queue_t      *q;
+    ngx_trp_relay_t  *relay;
+
+    for (q = ngx_queue_head(&worker->relays);
+         q != ngx_queue_sentinel(&worker->relays);
+         q = ngx_queue_next(q))
+    {
+        relay = ngx_queue_data(q, ngx_trp_relay_t, queue);
+
+        if (relay->conf->number == number) {
+            return relay;
+        }
+    }
+
+    return NULL;
+}
+
+
 /*
  * An agent has connected: does another worker have its group?  Until there is
  * a ClientHello, a connection costs no more than nginx's own session.
@@ -608,24 +629,19 @@ ngx_trp_relay_workers_tunnel(void *data, ngx_trp_workers_near_t *near,
 {
     ngx_trp_relay_worker_t *worker = data;
 
-    ngx_queue_t      *q;
     ngx_trp_relay_t  *relay;
 
-    for (q = ngx_queue_head(&worker->relays);
-         q != ngx_queue_sentinel(&worker->relays);
-         q = ngx_queue_next(q))
-    {
-        relay = ngx_queue_data(q, ngx_trp_relay_t, queue);
+    relay = ngx_trp_relay_numbered(worker, near->server);
 
-        if (relay->conf->number == near->server) {
-            ngx_trp_relay_near(relay, near, fd);
-            return;
-        }
+    if (relay == NULL) {
+
+        /* the reload has removed it */
+
+        (void) ngx_close_socket(fd);
+        return;
     }
 
-    /* the reload has removed it */
-
-    (void) ngx_close_socket(fd);
+    ngx_trp_relay_near(relay, near, fd);
 }
 
 

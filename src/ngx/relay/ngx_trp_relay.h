@@ -101,6 +101,12 @@ ngx_trp_relay_worker_t *ngx_trp_relay_start_worker(ngx_cycle_t *cycle,
 ngx_trp_relay_t *ngx_trp_relay_start(ngx_cycle_t *cycle,
     ngx_trp_relay_worker_t *worker, const ngx_trp_relay_conf_t *conf);
 
+/* the one with conf->number, or NULL: this configuration has none */
+
+ngx_trp_relay_t *ngx_trp_relay_numbered(ngx_trp_relay_worker_t *worker,
+    ngx_uint_t number);
+
+
 /* a connection before its TLS handshake; initially all zero */
 
 typedef struct {

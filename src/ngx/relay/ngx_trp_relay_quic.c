@@ -64,8 +64,6 @@ typedef struct {
 } ngx_trp_relay_quic_t;
 
 
-static ngx_trp_relay_t *ngx_trp_relay_quic_relay(
-    ngx_trp_relay_worker_t *worker, ngx_uint_t number);
 static ngx_uint_t ngx_trp_relay_quic_crowded(ngx_trp_relay_t *relay);
 static void ngx_trp_relay_quic_retry(ngx_trp_relay_socket_t *socket,
     const ngx_trp_quic_packet_t *packet, ngx_trp_relay_datagram_t *d);
@@ -135,7 +133,7 @@ ngx_trp_relay_quic_initial(void *data, ngx_trp_relay_socket_t *socket,
     ngx_trp_relay_t       *relay;
     ngx_trp_quic_retry_t   retry;
 
-    relay = ngx_trp_relay_quic_relay(worker, socket->number);
+    relay = ngx_trp_relay_numbered(worker, socket->number);
 
     if (relay == NULL) {
         return;
@@ -165,27 +163,6 @@ ngx_trp_relay_quic_initial(void *data, ngx_trp_relay_socket_t *socket,
                                  ngx_trp_quic_write_refusal(buf, packet,
                                                             code));
     }
-}
-
-
-static ngx_trp_relay_t *
-ngx_trp_relay_quic_relay(ngx_trp_relay_worker_t *worker, ngx_uint_t number)
-{
-    ngx_queue_t      *q;
-    ngx_trp_relay_t  *relay;
-
-    for (q = ngx_queue_head(&worker->relays);
-         q != ngx_queue_sentinel(&worker->relays);
-         q = ngx_queue_next(q))
-    {
-        relay = ngx_queue_data(q, ngx_trp_relay_t, queue);
-
-        if (relay->conf->number == number) {
-            return relay;
-        }
-    }
-
-    return NULL;
 }
 
 
